@@ -1,0 +1,49 @@
+//! `srv=chatserver&api=chatblocklist`: whom and what the caller does not want to see.
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{self, Nothing};
+use crate::{
+    chat::{self, Call, error::Error},
+    model::id::{ConversationId, UserId},
+    store,
+};
+
+/// What can be asked.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Blocklist".
+    Blocklist,
+    /// Ours: blocks a user.
+    Block {
+        /// Whom.
+        userid: UserId,
+    },
+    /// Ours: undoes that.
+    Unblock {
+        /// Whom.
+        userid: UserId,
+    },
+}
+
+#[derive(Serialize)]
+struct BlocklistView {
+    blockedusers: Vec<UserId>,
+    blockedconversations: Vec<ConversationId>,
+}
+
+/// Does what is asked.
+pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+    match action {
+        Action::Blocklist => {
+            return answer::ok(BlocklistView {
+                blockedusers: store::block::blocked_by(call.db, call.user).await?,
+                blockedconversations: store::participant::hidden_by(call.db, call.user).await?,
+            });
+        }
+        Action::Block { userid } => chat::friend::block(call, userid).await?,
+        Action::Unblock { userid } => chat::friend::unblock(call, userid).await?,
+    }
+    answer::ok(Nothing {})
+}

@@ -1,0 +1,433 @@
+//! `srv=chatserver&api=chatconversation`: conversations, and what is in them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::{
+    answer,
+    request::{document, given},
+};
+use crate::{
+    chat::{
+        self, Call,
+        error::Error,
+        message::{Sent, Times},
+    },
+    model::{
+        id::{ConversationId, MessageId, ReportId, UserId},
+        rows::{ConversationRow, HistoryRow},
+        text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
+        time::Timestamp,
+    },
+    store::{self, history::Cursor, participant::Arrangement},
+};
+
+/// What can be asked, in the order of the published pages.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Conversation / List": all of the caller's, hidden ones too, the newest first.
+    List,
+    /// Page "Conversation / Partial download": the newest rows before the cursor.
+    DownloadPartial {
+        /// Where.
+        conversationid: ConversationId,
+        /// Its life, as the caller knows it.
+        instance: Instance,
+        /// The time of the oldest message that the caller holds, in case it is gone.
+        #[serde(default, deserialize_with = "given")]
+        lastmessagedate: Option<Timestamp>,
+        /// The oldest message that the caller holds.
+        #[serde(default, deserialize_with = "given")]
+        lastmessageid: Option<MessageId>,
+        /// The time of the oldest report that the caller holds, in case it is gone.
+        #[serde(default, deserialize_with = "given")]
+        lastreportdate: Option<Timestamp>,
+        /// The oldest report that the caller holds.
+        #[serde(default, deserialize_with = "given")]
+        lastreportid: Option<ReportId>,
+        /// How many rows of each kind.
+        #[serde(default)]
+        limit: PageSize,
+    },
+    /// Page "Conversation / Add": stores a message.
+    Add {
+        /// Where.
+        conversationid: ConversationId,
+        /// Its life, as the caller knows it.
+        instance: Instance,
+        /// What.
+        #[serde(deserialize_with = "document")]
+        message: SentView,
+    },
+    /// Page "Conversation / Clear": a new instance for everyone.
+    Clear {
+        /// Where.
+        conversationid: ConversationId,
+        /// Its life, as the caller knows it.
+        instance: Instance,
+    },
+    /// Page "Conversation / Favorite".
+    Favorite {
+        /** Where. */
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Unfavorite".
+    Unfavorite {
+        /** Where. */
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Change Color".
+    SetListItemBackgroundColor {
+        /// Where.
+        conversationid: ConversationId,
+        /// Which.
+        color: Color,
+    },
+    /// Page "Conversation / Download": from the cursor on, its row included.
+    Download {
+        /// Where.
+        conversationid: ConversationId,
+        /// Its life, as the caller knows it.
+        instance: Instance,
+        /// The time of the newest message that the caller holds, in case it is gone.
+        #[serde(default, deserialize_with = "given")]
+        firstmessagedate: Option<Timestamp>,
+        /// The newest message that the caller holds.
+        #[serde(default, deserialize_with = "given")]
+        firstmessageid: Option<MessageId>,
+        /// The time of the newest report that the caller holds, in case it is gone.
+        #[serde(default, deserialize_with = "given")]
+        firstreportdate: Option<Timestamp>,
+        /// The newest report that the caller holds.
+        #[serde(default, deserialize_with = "given")]
+        firstreportid: Option<ReportId>,
+    },
+    /// Page "Conversation / Mute".
+    Mute {
+        /** Where. */
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Unmute".
+    Unmute {
+        /** Where. */
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Hide": until the instance changes, or without `hideid` for good.
+    Hide {
+        /// Where.
+        conversationid: ConversationId,
+        /// The instances hidden, each followed by `;`.
+        #[serde(default, deserialize_with = "given")]
+        hideid: Option<HideId>,
+    },
+    /// Page "Conversation / Unhide": undoes both.
+    Unhide {
+        /** Where. */
+        conversationid: ConversationId,
+    },
+    /// Ours: the direct conversation with a friend.
+    Create {
+        /// The friend.
+        participantid: UserId,
+        /// The conversation's secret, wrapped for each of the two.
+        #[serde(default)]
+        secrets: BTreeMap<UserId, Secret>,
+        /// The conversation's name, encrypted for each of the two.
+        #[serde(default)]
+        displaynames: BTreeMap<UserId, DisplayName>,
+    },
+}
+
+/// A message as a client sends it.
+#[derive(Debug, Deserialize)]
+pub struct SentView {
+    #[serde(rename = "ID")]
+    id: MessageId,
+    #[serde(rename = "Type")]
+    r#type: MessageType,
+    #[serde(rename = "Created")]
+    created: Timestamp,
+    #[serde(rename = "ValidUntil", default, deserialize_with = "given")]
+    valid_until: Option<Timestamp>,
+    #[serde(rename = "Data")]
+    data: Data,
+}
+
+/// How many rows of each kind a page has: 1 to 500, 50 if not said.
+#[derive(Debug, Clone, Copy)]
+pub struct PageSize(i32);
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl<'de> Deserialize<'de> for PageSize {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Option::<i32>::deserialize(from)? {
+            None => Ok(Self::default()),
+            Some(limit @ 1..=500) => Ok(Self(limit)),
+            Some(_) => Err(de::Error::custom("expected a whole number from 1 to 500")),
+        }
+    }
+}
+
+/// A conversation as the wire shows it to one of its participants.
+#[derive(Serialize)]
+pub struct ConversationView<'a> {
+    id: ConversationId,
+    isgroup: bool,
+    participantids: &'a [UserId],
+    participants: Vec<ParticipantView<'a>>,
+    displayname: &'a str,
+    lastmessageid: Blank<MessageId>,
+    lastreportid: Blank<ReportId>,
+    lastaccess: i64,
+    secret: &'a str,
+    instance: &'a Instance,
+    mutedby: Vec<UserId>,
+    favoriteby: Vec<UserId>,
+    hiddenby: Vec<UserId>,
+    properties: [PropertiesView<'a>; 1],
+}
+
+/// An id, or the empty text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Blank<T> {
+    Id(T),
+    None(&'static str),
+}
+
+#[derive(Serialize)]
+struct ParticipantView<'a> {
+    userid: UserId,
+    username: &'a str,
+}
+
+#[derive(Serialize)]
+struct PropertiesView<'a> {
+    userid: UserId,
+    ismuted: bool,
+    isfavorite: bool,
+    hideid: &'a str,
+    listitembackgroundcolor: &'a str,
+}
+
+impl<'a> From<&'a ConversationRow> for ConversationView<'a> {
+    fn from(row: &'a ConversationRow) -> Self {
+        let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
+        let names = row.participant_ids.iter().zip(&row.participant_names);
+        Self {
+            id: row.conversation_id,
+            isgroup: row.is_group,
+            participantids: &row.participant_ids,
+            participants: names.map(|(id, name)| ParticipantView { userid: *id, username: name }).collect(),
+            displayname: &row.display_name,
+            lastmessageid: row.last_message_id.map_or(Blank::None(""), Blank::Id),
+            lastreportid: row.last_report_id.map_or(Blank::None(""), Blank::Id),
+            lastaccess: row.last_access_at.unix_seconds(),
+            secret: &row.secret,
+            instance: &row.instance,
+            mutedby: reader_if(row.is_muted),
+            favoriteby: reader_if(row.is_favorite),
+            hiddenby: reader_if(row.is_hidden),
+            properties: [PropertiesView {
+                userid: row.user_id,
+                ismuted: row.is_muted,
+                isfavorite: row.is_favorite,
+                hideid: &row.hide_id,
+                listitembackgroundcolor: &row.color,
+            }],
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ListView<'a> {
+    conversations: Vec<ConversationView<'a>>,
+}
+
+#[derive(Serialize)]
+struct OneView<'a> {
+    conversation: ConversationView<'a>,
+}
+
+#[derive(Serialize)]
+struct AddView {
+    message: StoredView,
+}
+
+#[derive(Serialize)]
+struct StoredView {
+    #[serde(rename = "ID")]
+    id: MessageId,
+    #[serde(rename = "Type")]
+    r#type: MessageType,
+    #[serde(rename = "Created")]
+    created: Timestamp,
+    #[serde(rename = "ValidUntil")]
+    valid_until: Timestamp,
+}
+
+/// Does what is asked.
+pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+    let (id, change) = match action {
+        Action::List => {
+            let rows = store::conversation::list(call.db, call.user).await?;
+            return answer::ok(ListView { conversations: rows.iter().map(ConversationView::from).collect() });
+        }
+        Action::Add { conversationid, instance, message } => {
+            let SentView { id, r#type, created, valid_until, data } = message;
+            let sent = Sent { id, r#type: r#type.clone(), created, valid_until, data };
+            let Times { created, valid_until } = chat::message::add(call, conversationid, instance, sent).await?;
+            return answer::ok(AddView { message: StoredView { id, r#type, created, valid_until } });
+        }
+        Action::Download { conversationid, instance, firstmessagedate, firstmessageid, firstreportdate, firstreportid } => {
+            let cursor =
+                Cursor { message_id: firstmessageid, message_at: firstmessagedate, report_id: firstreportid, report_at: firstreportdate };
+            let mut history = History::begin("{", call.is_v4);
+            let has_more = chat::message::download(call, conversationid, &instance, &cursor, |row| history.push(&row)).await?;
+            return history.end(r#","status":"OK","errormessage":"""#, has_more);
+        }
+        Action::DownloadPartial { conversationid, instance, lastmessagedate, lastmessageid, lastreportdate, lastreportid, limit } => {
+            let cursor =
+                Cursor { message_id: lastmessageid, message_at: lastmessagedate, report_id: lastreportid, report_at: lastreportdate };
+            let mut history = History::begin(r#"{"status":"OK","errormessage":"","#, call.is_v4);
+            let has_more =
+                chat::message::download_partial(call, conversationid, &instance, &cursor, limit.0, |row| history.push(&row)).await?;
+            return history.end("", has_more);
+        }
+        Action::Clear { conversationid, instance } => {
+            let row = chat::conversation::clear(call, conversationid, &instance).await?;
+            return answer::ok(OneView { conversation: (&row).into() });
+        }
+        Action::Create { participantid, secrets, displaynames } => {
+            let row = chat::conversation::create(call, participantid, &secrets, &displaynames).await?;
+            return answer::ok(OneView { conversation: (&row).into() });
+        }
+        Action::Favorite { conversationid } => (conversationid, Arrangement::Favorite(true)),
+        Action::Unfavorite { conversationid } => (conversationid, Arrangement::Favorite(false)),
+        Action::Mute { conversationid } => (conversationid, Arrangement::Muted(true)),
+        Action::Unmute { conversationid } => (conversationid, Arrangement::Muted(false)),
+        Action::Hide { conversationid, hideid } => (conversationid, hideid.map_or(Arrangement::Hidden, Arrangement::HiddenIn)),
+        Action::Unhide { conversationid } => (conversationid, Arrangement::Shown),
+        Action::SetListItemBackgroundColor { conversationid, color } => (conversationid, Arrangement::Color(color)),
+    };
+    let row = chat::conversation::arrange(call, id, &change).await?;
+    answer::ok(OneView { conversation: (&row).into() })
+}
+
+/// A page of history, written row by row as the rows arrive, so that a page is in memory once.
+struct History {
+    messages: Vec<u8>,
+    reports: Vec<u8>,
+    is_v4: bool,
+    failed: Option<Error>,
+}
+
+#[derive(Serialize)]
+struct MessageView<'a> {
+    #[serde(rename = "ID")]
+    id: MessageId,
+    #[serde(rename = "Type")]
+    r#type: &'a str,
+    #[serde(rename = "Created")]
+    created: Timestamp,
+    #[serde(rename = "ValidUntil")]
+    valid_until: Timestamp,
+    #[serde(rename = "Data")]
+    data: &'a str,
+    #[serde(rename = "User", skip_serializing_if = "Option::is_none")]
+    user: Option<UserId>,
+    #[serde(rename = "Station", skip_serializing_if = "Option::is_none")]
+    station: Option<crate::model::id::StationId>,
+}
+
+#[derive(Serialize)]
+struct ReportView<'a> {
+    #[serde(rename = "ID")]
+    id: ReportId,
+    #[serde(rename = "Type")]
+    r#type: &'a str,
+    #[serde(rename = "Created")]
+    created: Timestamp,
+    #[serde(rename = "ValidUntil")]
+    valid_until: Timestamp,
+    #[serde(rename = "User")]
+    user: UserId,
+    #[serde(rename = "Station")]
+    station: crate::model::id::StationId,
+    #[serde(rename = "MessageID")]
+    message_id: MessageId,
+}
+
+impl History {
+    fn begin(opening: &str, is_v4: bool) -> Self {
+        let messages = format!(r#"{opening}"messages":["#).into_bytes();
+        Self { messages, reports: br#"],"reports":["#.to_vec(), is_v4, failed: None }
+    }
+
+    fn push(&mut self, row: &HistoryRow) {
+        let written = match row {
+            HistoryRow::Message(row) => {
+                comma(&mut self.messages);
+                answer::append(
+                    &mut self.messages,
+                    &MessageView {
+                        id: row.message_id,
+                        r#type: &row.r#type,
+                        created: row.created_at,
+                        valid_until: row.valid_until,
+                        data: &row.data,
+                        user: self.is_v4.then_some(row.user_id),
+                        station: self.is_v4.then_some(row.station_id),
+                    },
+                )
+            }
+            HistoryRow::Report(row) => {
+                comma(&mut self.reports);
+                answer::append(
+                    &mut self.reports,
+                    &ReportView {
+                        id: row.report_id,
+                        r#type: &row.r#type,
+                        created: row.created_at,
+                        valid_until: row.valid_until,
+                        user: row.user_id,
+                        station: row.station_id,
+                        message_id: row.message_id,
+                    },
+                )
+            }
+        };
+        if let Err(error) = written {
+            self.failed = Some(error);
+        }
+    }
+
+    fn end(self, closing: &str, has_more: bool) -> Result<Vec<u8>, Error> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let mut text = self.messages;
+        text.extend_from_slice(&self.reports);
+        text.push(b']');
+        text.extend_from_slice(closing.as_bytes());
+        if self.is_v4 {
+            text.extend_from_slice(format!(r#","hasmore":{has_more}"#).as_bytes());
+        }
+        text.push(b'}');
+        Ok(text)
+    }
+}
+
+/// Separates a row from the one before it, if there is one.
+fn comma(rows: &mut Vec<u8>) {
+    if rows.last() == Some(&b'}') {
+        rows.push(b',');
+    }
+}

@@ -1,0 +1,99 @@
+//! `srv=chatserver&api=chatfriends`: friends, and those who would like to be.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    answer::{self, Nothing},
+    request::given,
+};
+use crate::{
+    chat::{self, Call, error::Error},
+    model::{id::UserId, rows::FriendRow, text::Email},
+    store,
+};
+
+/// What can be asked.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Friends / List".
+    List,
+    /// Ours: asks for a friendship, or answers such a request with yes.
+    Add {
+        /// Whom, by id.
+        #[serde(default, deserialize_with = "given")]
+        friendid: Option<UserId>,
+        /// Whom, by address.
+        #[serde(default, deserialize_with = "given")]
+        email: Option<Email>,
+    },
+    /// Ours: answers a request with yes.
+    Accept {
+        /// Whose.
+        friendid: UserId,
+    },
+    /// Ours: ends a friendship, declines a request, or takes one back.
+    Remove {
+        /// With whom.
+        friendid: UserId,
+    },
+}
+
+#[derive(Serialize)]
+struct ListView<'a> {
+    friends: BTreeMap<UserId, &'a str>,
+    availabilities: Vec<Availability<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<Vec<Request>>,
+}
+
+#[derive(Serialize)]
+struct Availability<'a> {
+    friendid: UserId,
+    friendname: &'a str,
+    publickey: &'a str,
+    availability: &'a str,
+}
+
+#[derive(Serialize)]
+struct Request {
+    friendid: UserId,
+    friendname: String,
+}
+
+impl<'a> From<&'a FriendRow> for Availability<'a> {
+    fn from(row: &'a FriendRow) -> Self {
+        Self { friendid: row.user_id, friendname: &row.nick, publickey: &row.public_key, availability: &row.availability }
+    }
+}
+
+/// Does what is asked.
+pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+    match action {
+        Action::List => {
+            let requests = if call.is_v4 {
+                let waiting = store::friend::requests_to(call.db, call.user).await?;
+                Some(waiting.into_iter().map(|(friendid, friendname)| Request { friendid, friendname }).collect())
+            } else {
+                None
+            };
+            let rows = store::friend::friends_of(call.db, call.user).await?;
+            return answer::ok(ListView {
+                friends: rows.iter().map(|row| (row.user_id, row.nick.as_str())).collect(),
+                availabilities: rows.iter().map(Availability::from).collect(),
+                requests,
+            });
+        }
+        Action::Add { friendid, email } => {
+            let friend = friendid
+                .or_else(|| email.as_ref().map(UserId::of))
+                .ok_or_else(|| Error::BadRequest("friendid or email is missing.".into()))?;
+            chat::friend::add(call, friend).await?;
+        }
+        Action::Accept { friendid } => chat::friend::accept(call, friendid).await?,
+        Action::Remove { friendid } => chat::friend::remove(call, friendid).await?,
+    }
+    answer::ok(Nothing {})
+}

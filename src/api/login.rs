@@ -1,0 +1,141 @@
+//! `srv=chatserver&api=chatlogin`: coming in. The one API that needs no signature.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Api, answer, request::given};
+use crate::{
+    chat::{self, error::Error},
+    model::{
+        id::{StationId, UserId},
+        key::{PublicKey, SecretHash},
+        text::{Email, EncryptedKey, FullName, Nick},
+        time::Timestamp,
+    },
+    settings::{Registration, Settings},
+    store::user::NewUser,
+};
+
+/// What can be asked.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Login": lets a user in and binds the station to them.
+    Login {
+        /// What opens the login; only its hash gets this far.
+        apikey: SecretHash,
+    },
+    /// Ours: a new user, where the operator lets people register.
+    Register(Box<Register>),
+}
+
+/// The fields of `register`.
+#[derive(Debug, Deserialize)]
+pub struct Register {
+    email: Email,
+    fullname: FullName,
+    nick: Nick,
+    apikey: SecretHash,
+    publickey: PublicKey,
+    rsakey: EncryptedKey,
+    #[serde(default, deserialize_with = "given")]
+    invite: Option<SecretHash>,
+}
+
+/// Who is at the door. Nothing of it is shown yet.
+#[derive(Debug)]
+pub struct Door<'a> {
+    /// The user whom the header claims, if it does.
+    pub claimed: Option<UserId>,
+    /// The station that the header names.
+    pub station: Option<StationId>,
+    /// The moment of the request.
+    pub now: Timestamp,
+    /// The truth.
+    pub db: &'a sqlx::PgPool,
+    /// The operator's choices.
+    pub settings: &'a Settings,
+}
+
+#[derive(Serialize)]
+struct LoginView<'a> {
+    server: &'static str,
+    listeners: BTreeMap<&'static str, String>,
+    registration: &'static str,
+    rsakey: &'a str,
+    userid: UserId,
+    fullname: &'a str,
+    nick: &'a str,
+    urls: Urls,
+}
+
+/// Where each API is, in the published order.
+#[derive(Serialize)]
+struct Urls {
+    login: String,
+    availability: String,
+    conversation: String,
+    conversationgroup: String,
+    blocklist: String,
+    fileserver: String,
+    friends: String,
+    notification: String,
+    reports: String,
+}
+
+#[derive(Serialize)]
+struct RegisterView {
+    userid: UserId,
+}
+
+/// Does what is asked.
+pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> {
+    match action {
+        Action::Login { apikey } => {
+            let station = door.station.ok_or_else(|| Error::BadRequest("The header Ozeki-Station takes 32 hexadecimal digits.".into()))?;
+            let account = chat::user::log_in(door.db, door.now, &apikey, door.claimed, station).await?;
+            answer::ok(LoginView {
+                server: env!("CARGO_PKG_VERSION"),
+                listeners: BTreeMap::new(),
+                registration: if door.settings.registration == Registration::Closed { "false" } else { "true" },
+                rsakey: &account.encrypted_private_key,
+                userid: account.user_id,
+                fullname: &account.full_name,
+                nick: &account.nick,
+                urls: urls(&door.settings.public_url),
+            })
+        }
+        Action::Register(new) => {
+            let user = NewUser {
+                email: &new.email,
+                full_name: &new.fullname,
+                nick: &new.nick,
+                key_hash: &new.apikey,
+                label: "password",
+                public_key: &new.publickey,
+                encrypted_private_key: &new.rsakey,
+            };
+            let userid = chat::user::register(door.db, door.settings, door.now, &user, new.invite.as_ref()).await?;
+            answer::ok(RegisterView { userid })
+        }
+    }
+}
+
+fn urls(public_url: &str) -> Urls {
+    // After the host, a query needs a path.
+    let slash = if public_url.splitn(4, '/').count() < 4 { "/" } else { "" };
+    let url = |api: &str| format!("{public_url}{slash}?srv=chatserver&api={api}");
+    let of = |wanted: Api| Api::ALL.iter().find(|(api, ..)| *api == wanted).map(|(_, _, name)| url(name)).unwrap_or_default();
+    Urls {
+        login: of(Api::Login),
+        availability: of(Api::Availability),
+        conversation: of(Api::Conversation),
+        conversationgroup: url("chatconversationgroup"),
+        blocklist: of(Api::Blocklist),
+        fileserver: url("chatfileserver"),
+        friends: of(Api::Friends),
+        notification: of(Api::Notification),
+        reports: of(Api::Reports),
+    }
+}

@@ -1,0 +1,119 @@
+//! The wire: which API and action a request names, and how its answer is written. One enum per API is
+//! its router; each variant is a documented action.
+
+pub mod answer;
+pub mod availability;
+pub mod blocklist;
+pub mod conversation;
+pub mod error;
+pub mod friends;
+pub mod login;
+pub mod notification;
+pub mod reports;
+pub mod request;
+pub mod workspace;
+
+use self::request::Head;
+use crate::chat::{Call, error::Error};
+
+/// The APIs that are served, by the names that a URL gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// `srv=chatserver&api=chatlogin`
+    Login,
+    /// `srv=chatserver&api=chatavailability`
+    Availability,
+    /// `srv=chatserver&api=chatfriends`
+    Friends,
+    /// `srv=chatserver&api=chatconversation`
+    Conversation,
+    /// `srv=chatserver&api=chatreports`
+    Reports,
+    /// `srv=chatserver&api=chatnotification`
+    Notification,
+    /// `srv=chatserver&api=chatblocklist`
+    Blocklist,
+    /// `srv=chatowner&api=workspace`
+    Workspace,
+}
+
+impl Api {
+    /// Every API, with the names that a URL gives.
+    pub const ALL: [(Self, &'static str, &'static str); 8] = [
+        (Self::Login, "chatserver", "chatlogin"),
+        (Self::Availability, "chatserver", "chatavailability"),
+        (Self::Friends, "chatserver", "chatfriends"),
+        (Self::Conversation, "chatserver", "chatconversation"),
+        (Self::Reports, "chatserver", "chatreports"),
+        (Self::Notification, "chatserver", "chatnotification"),
+        (Self::Blocklist, "chatserver", "chatblocklist"),
+        (Self::Workspace, "chatowner", "workspace"),
+    ];
+
+    /// The API of these names, with the names as they stand in the signed text.
+    ///
+    /// # Errors
+    /// `UnknownApi`.
+    pub fn named(srv: &str, api: &str) -> Result<(Self, &'static str, &'static str), Error> {
+        Self::ALL.into_iter().find(|(_, s, a)| *s == srv && *a == api).ok_or(Error::UnknownApi)
+    }
+}
+
+/// What someone asks for, by whom it can be asked.
+#[derive(Debug)]
+pub enum Action {
+    /// Asked by anyone: coming in.
+    Login(login::Action),
+    /// Asked by a user, from wherever.
+    Workspace(workspace::Action),
+    /// Asked by a station, or by a user from a station.
+    Notification(notification::Action),
+    /// Asked by a user, from a station.
+    Signed(Signed),
+}
+
+/// What a user asks for from a station.
+#[derive(Debug)]
+pub enum Signed {
+    /// See [`availability`].
+    Availability(availability::Action),
+    /// See [`friends`].
+    Friends(friends::Action),
+    /// See [`conversation`].
+    Conversation(conversation::Action),
+    /// See [`reports`].
+    Reports(reports::Action),
+    /// See [`blocklist`].
+    Blocklist(blocklist::Action),
+}
+
+impl Action {
+    /// Reads the action that a body names, with its fields.
+    ///
+    /// # Errors
+    /// `UnknownAction`, or `BadRequest` with the field and what it takes.
+    pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, Error> {
+        let name = &head.action;
+        Ok(match api {
+            Api::Login => Self::Login(request::action(name, body)?),
+            Api::Workspace => Self::Workspace(request::action(name, body)?),
+            Api::Notification => Self::Notification(request::action(name, body)?),
+            Api::Availability => Self::Signed(Signed::Availability(request::action(name, body)?)),
+            Api::Friends => Self::Signed(Signed::Friends(request::action(name, body)?)),
+            Api::Conversation => Self::Signed(Signed::Conversation(request::action(name, body)?)),
+            Api::Reports => Self::Signed(Signed::Reports(request::action(name, body)?)),
+            Api::Blocklist => Self::Signed(Signed::Blocklist(request::action(name, body)?)),
+        })
+    }
+}
+
+/// Does what a user asks for from a station.
+pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
+    match action {
+        Signed::Availability(action) => availability::perform(call, action).await,
+        Signed::Friends(action) => friends::perform(call, action).await,
+        Signed::Conversation(action) => conversation::perform(call, action).await,
+        Signed::Reports(action) => reports::perform(call, action).await,
+        Signed::Blocklist(action) => blocklist::perform(call, action).await,
+    }
+}

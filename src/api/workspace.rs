@@ -1,0 +1,35 @@
+//! `srv=chatowner&api=workspace`: host names that belong to users.
+
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use super::answer::{self, Nothing};
+use crate::{
+    chat::error::Error,
+    model::{id::UserId, text::WorkspaceName, time::Timestamp},
+    store::workspace::{self, Registered},
+};
+
+/// A user has at most so many workspaces.
+const MOST: i64 = 100;
+
+/// What can be asked.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Workspace - register": by its owner again it is as once; by anyone else it is refused.
+    WorkspaceRegister {
+        /// A host name.
+        workspacename: WorkspaceName,
+    },
+}
+
+/// Does what is asked.
+pub async fn perform(db: &PgPool, user: UserId, now: Timestamp, action: Action) -> Result<Vec<u8>, Error> {
+    let Action::WorkspaceRegister { workspacename } = action;
+    match workspace::register(db, &workspacename, user, MOST, now).await? {
+        Registered::Theirs => answer::ok(Nothing {}),
+        Registered::Taken => Err(Error::AlreadyExists("This workspace belongs to someone else.")),
+        Registered::TooMany => Err(Error::NotAllowed("A user has at most 100 workspaces.")),
+    }
+}

@@ -1,0 +1,106 @@
+//! Every refusal, with its sentence for a person. `api::error` gives each its code on the wire.
+
+use std::time::Duration;
+
+use crate::model::text::Instance;
+
+/// Why a request was not done. Nothing of it was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field is missing or of the wrong form; the sentence names it and what it takes.
+    #[error("{0}")]
+    BadRequest(String),
+    /// No such key, or not this user's, or a disabled user's.
+    #[error("The login failed.")]
+    LoginFailed,
+    /// A header of the signature is not there.
+    #[error("The header {0} is missing.")]
+    SignatureMissing(&'static str),
+    /// The signature does not fit user, station and body.
+    #[error("The signature is not valid.")]
+    SignatureInvalid,
+    /// The request's clock is too far from the server's.
+    #[error("The timestamp is too far from the server's time, which is {0} UTC.")]
+    TimestampOutOfRange(String),
+    /// The user has not logged in from this station.
+    #[error("This user has not logged in from this station.")]
+    UnknownStation,
+    /// Known, but may not.
+    #[error("{0}")]
+    NotAllowed(&'static str),
+    /// Nobody may register, or not with this invitation.
+    #[error("{0}")]
+    RegistrationClosed(&'static str),
+    /// No such API.
+    #[error("There is no such API.")]
+    UnknownApi,
+    /// The API has no such action.
+    #[error("This API has no such action.")]
+    UnknownAction,
+    /// No such conversation, or not the caller's.
+    #[error("There is no such conversation.")]
+    ConversationNotFound,
+    /// No such user.
+    #[error("There is no such user.")]
+    UserNotFound,
+    /// An API takes POST alone.
+    #[error("An API is called with POST.")]
+    MethodNotAllowed,
+    /// The conversation lives another life by now.
+    #[error("The conversation has a new instance.")]
+    StaleInstance(Instance),
+    /// The id names another message.
+    #[error("The id names another message.")]
+    MessageIdConflict,
+    /// Someone has it already.
+    #[error("{0}")]
+    AlreadyExists(&'static str),
+    /// The nonce was seen before.
+    #[error("This request was sent before.")]
+    Replayed,
+    /// Over a configured limit, which the sentence gives.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Too many tries.
+    #[error("There were too many tries. Wait a moment.")]
+    RateLimited(Duration),
+    /// A fault of ours. The cause goes to the log, never to the wire.
+    #[error("The server failed. The log has the cause, under this answer's X-Request-Id.")]
+    Internal(String),
+    /// The database is away. The cause goes to the log.
+    #[error("The server cannot do this at the moment. Try again.")]
+    Unavailable(String),
+}
+
+/// What the database itself refuses, by the constraint's name.
+const REFUSALS: [(&str, &str); 3] = [
+    ("users_key", "This user exists already."),
+    ("users_one_per_email", "This user exists already."),
+    ("credentials_key", "This key exists already."),
+];
+
+/// SQLSTATE classes that mean: not now. Connection, resources, operator, I/O.
+const AWAY: [&str; 4] = ["08", "53", "57", "58"];
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(refusal) = &error {
+            if let Some((_, sentence)) = REFUSALS.iter().find(|(name, _)| refusal.constraint() == Some(name)) {
+                return Self::AlreadyExists(sentence);
+            }
+            if refusal.code().is_some_and(|code| AWAY.iter().any(|class| code.starts_with(class))) {
+                return Self::Unavailable(error.to_string());
+            }
+            return Self::Internal(error.to_string());
+        }
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
+            _ => Self::Internal(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Friendship and its end: two are friends when each has said so.
+
+use super::{Call, error::Error, event::Event};
+use crate::{
+    model::id::UserId,
+    store::{self, friend::Standing},
+};
+
+/// Asks for a friendship, or answers such a request with yes. Twice is as once. Someone who blocked
+/// the caller never hears of it, and the caller is not told.
+pub async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+    let standing = standing(call, friend).await?;
+    if !standing.is_blocked && store::friend::say(call.db, call.user, friend, call.now).await? {
+        announce(call, friend);
+    }
+    Ok(())
+}
+
+/// Answers a request with yes. Twice is as once.
+///
+/// # Errors
+/// `NotAllowed`, if there is no request to answer.
+pub async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+    if !standing(call, friend).await?.is_asked {
+        return Err(Error::NotAllowed("There is no request from this user."));
+    }
+    add(call, friend).await
+}
+
+/// Ends a friendship, declines a request, or takes one back. Twice is as once.
+pub async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+    standing(call, friend).await?;
+    if store::friend::unsay(call.db, call.user, friend).await? {
+        announce(call, friend);
+    }
+    Ok(())
+}
+
+/// Blocks someone: they cannot write into the direct conversation, nor befriend, and see the caller
+/// offline. Twice is as once.
+pub async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
+    standing(call, user).await?;
+    if store::block::block(call.db, call.user, user, call.now).await? {
+        announce(call, user);
+    }
+    Ok(())
+}
+
+/// Undoes a block. Twice is as once.
+pub async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
+    standing(call, user).await?;
+    if store::block::unblock(call.db, call.user, user).await? {
+        announce(call, user);
+    }
+    Ok(())
+}
+
+/// How the caller and someone else stand to each other.
+///
+/// # Errors
+/// `UserNotFound`; `BadRequest` where someone else is the caller.
+pub async fn standing(call: &Call<'_>, other: UserId) -> Result<Standing, Error> {
+    if other == call.user {
+        return Err(Error::BadRequest("This takes another user than oneself.".into()));
+    }
+    store::friend::standing(call.db, call.user, other).await?.ok_or(Error::UserNotFound)
+}
+
+fn announce(call: &mut Call<'_>, other: UserId) {
+    let (user, outbox) = (call.user, &mut call.outbox);
+    outbox.push(Event::FriendChanged { friend: user, seen_by: vec![other] });
+    outbox.push(Event::FriendChanged { friend: other, seen_by: vec![user] });
+}

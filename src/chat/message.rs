@@ -1,0 +1,119 @@
+//! Messages: added exactly once, read without a gap.
+
+use chrono::TimeDelta;
+
+use super::{Call, error::Error, event::Event};
+use crate::{
+    model::{
+        id::{ConversationId, MessageId},
+        rows::{HistoryRow, NewMessage, Stored},
+        text::{Data, Instance, MessageType},
+        time::Timestamp,
+    },
+    store::{
+        self,
+        history::{Cursor, Reading},
+    },
+};
+
+/// A sender's clock may be so far ahead of the server's.
+const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
+/// `download` answers so many rows of each kind.
+const DOWNLOAD_ROWS: i32 = 1000;
+
+/// A message as its sender's client made it.
+#[derive(Debug)]
+pub struct Sent {
+    /// The idempotency key within the conversation.
+    pub id: MessageId,
+    /// The sender's type for it.
+    pub r#type: MessageType,
+    /// The sender's clock.
+    pub created: Timestamp,
+    /// Until when it is wanted; else for the configured lifetime.
+    pub valid_until: Option<Timestamp>,
+    /// Ciphertext.
+    pub data: Data,
+}
+
+/// When a message counts as created, and until when it is wanted.
+#[derive(Debug)]
+pub struct Times {
+    /// As stored.
+    pub created: Timestamp,
+    /// As stored.
+    pub valid_until: Timestamp,
+}
+
+/// Stores a message. The same one again is answered with what is stored, and stores nothing.
+///
+/// # Errors
+/// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed` for one
+/// whom the other one blocked.
+pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: Instance, sent: Sent) -> Result<Times, Error> {
+    let most = call.settings.max_message_bytes;
+    if sent.data.as_str().len() > most {
+        return Err(Error::TooLarge(format!("message.Data takes at most {most} bytes.")));
+    }
+    let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);
+    let created_at = if is_ahead { call.now.whole_seconds() } else { sent.created };
+    let message = NewMessage {
+        conversation_id: conversation,
+        instance,
+        user_id: call.user,
+        station_id: call.station,
+        message_id: sent.id,
+        r#type: sent.r#type,
+        created_at,
+        sent_at: is_ahead.then_some(sent.created),
+        valid_until: sent.valid_until.unwrap_or_else(|| created_at.plus(call.settings.message_lifetime)),
+        valid_until_given: sent.valid_until.is_some(),
+        data: sent.data,
+    };
+    match store::message::add(call.db, &[message]).await?.pop() {
+        Some(Stored::There { created_at, valid_until, participants }) => {
+            call.outbox.push(Event::ConversationChanged { conversation, participants });
+            Ok(Times { created: created_at, valid_until })
+        }
+        Some(Stored::OtherContent) => Err(Error::MessageIdConflict),
+        Some(Stored::Stale(present)) => Err(Error::StaleInstance(present)),
+        Some(Stored::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
+        Some(Stored::NoConversation) | None => Err(Error::ConversationNotFound),
+    }
+}
+
+/// Reads from the cursor on, its row included. A page that was cut leaves the conversation on the
+/// station's slate, so that a client comes back for the rest by itself. Whether there is more.
+pub async fn download(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+    cursor: &Cursor,
+    each: impl FnMut(HistoryRow),
+) -> Result<bool, Error> {
+    let reading = Reading { conversation_id: conversation, user_id: call.user, instance };
+    let page = store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?;
+    let has_more = checked(page, instance)?;
+    if has_more {
+        call.slates.remind(call.user, call.station, conversation);
+    }
+    Ok(has_more)
+}
+
+/// Reads the newest `limit` rows of each kind before the cursor. Whether there are older ones.
+pub async fn download_partial(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+    cursor: &Cursor,
+    limit: i32,
+    each: impl FnMut(HistoryRow),
+) -> Result<bool, Error> {
+    let reading = Reading { conversation_id: conversation, user_id: call.user, instance };
+    checked(store::history::before_cursor(call.db, &reading, cursor, limit, each).await?, instance)
+}
+
+fn checked(page: Option<store::history::Page>, instance: &Instance) -> Result<bool, Error> {
+    let page = page.ok_or(Error::ConversationNotFound)?;
+    if page.present == *instance { Ok(page.has_more) } else { Err(Error::StaleInstance(page.present)) }
+}

@@ -1,0 +1,43 @@
+//! The rules: who may do what, and who has to hear of it. A rule takes the call first, writes
+//! through the store, and puts what happened into the call's outbox; it is announced only after
+//! the commit.
+
+pub mod conversation;
+pub mod error;
+pub mod event;
+pub mod friend;
+pub mod message;
+pub mod report;
+pub mod slate;
+pub mod user;
+
+use sqlx::PgPool;
+
+use crate::{
+    model::{
+        id::{StationId, UserId},
+        time::Timestamp,
+    },
+    settings::Settings,
+};
+
+/// One request of someone whose signature was checked: all that a rule may know.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Who asks.
+    pub user: UserId,
+    /// From which station.
+    pub station: StationId,
+    /// Whether their client takes the fields of version 4.
+    pub is_v4: bool,
+    /// The moment of the request, read once.
+    pub now: Timestamp,
+    /// The truth.
+    pub db: &'a PgPool,
+    /// The operator's choices.
+    pub settings: &'a Settings,
+    /// What stations have yet to hear.
+    pub slates: &'a slate::Slates,
+    /// What happened in this call, to be announced after its commit.
+    pub outbox: Vec<event::Event>,
+}

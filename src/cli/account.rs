@@ -1,0 +1,85 @@
+//! What a client makes for a new user: the apikey from the password, the key pair, and the private
+//! key under the password (api.md, End-to-end encryption). The command line is such a client.
+
+use std::num::NonZeroU32;
+
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    pbkdf2, rand,
+    rsa::{KeySize, PrivateDecryptingKey},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use pkcs8::{LineEnding, PrivateKeyInfoRef, pkcs5::pbes2};
+
+use crate::model::{
+    key::{PublicKey, SecretHash},
+    text::{Email, EncryptedKey},
+};
+
+/// Rounds of PBKDF2, for the apikey and for the private key's encryption.
+const ROUNDS: u32 = 600_000;
+
+/// What opens a new account, and what the server may hold of it.
+pub struct Account {
+    /// What the client sends to log in.
+    pub apikey: String,
+    /// What the server keeps of that.
+    pub key_hash: SecretHash,
+    /// What signatures are checked with.
+    pub public_key: PublicKey,
+    /// The private key, which only the password opens.
+    pub encrypted_private_key: EncryptedKey,
+}
+
+/// The account of a person with a password.
+pub fn of_person(email: &Email, password: &str) -> Result<Account, String> {
+    let mut key = [0; 32];
+    let rounds = NonZeroU32::new(ROUNDS).ok_or("rounds")?;
+    let salt = format!("parlance:{}", email.as_str());
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt.as_bytes(), password.as_bytes(), &mut key);
+    account(hex(&key), password)
+}
+
+/// The account of a service: its key is random, and opens its private key as well.
+pub fn of_service() -> Result<Account, String> {
+    let apikey = random()?;
+    account(apikey.clone(), &apikey)
+}
+
+/// 32 random bytes in hex.
+pub fn random() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| "the system has no random numbers")?;
+    Ok(hex(&bytes))
+}
+
+fn account(apikey: String, password: &str) -> Result<Account, String> {
+    let failed = |_| "a key pair could not be made";
+    let pair = PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(failed)?;
+    let private: Pkcs8V1Der = pair.as_der().map_err(failed)?;
+    let public: PublicKeyX509Der = pair.public_key().as_der().map_err(failed)?;
+    let public = STANDARD.encode(public.as_ref());
+    Ok(Account {
+        key_hash: SecretHash::of(&apikey),
+        apikey,
+        public_key: PublicKey::parse(&public).ok_or("the key pair that was made is not valid")?,
+        encrypted_private_key: encrypt(private.as_ref(), password)?,
+    })
+}
+
+fn encrypt(private: &[u8], password: &str) -> Result<EncryptedKey, String> {
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    rand::fill(&mut salt).map_err(|_| "the system has no random numbers")?;
+    rand::fill(&mut iv).map_err(|_| "the system has no random numbers")?;
+    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt, iv).map_err(|error| error.to_string())?;
+    let document = PrivateKeyInfoRef::try_from(private)
+        .map_err(|error| error.to_string())?
+        .encrypt_with_params(parameters, password)
+        .map_err(|error| error.to_string())?;
+    let pem = document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).map_err(|error| error.to_string())?;
+    EncryptedKey::parse(pem.to_string()).ok_or_else(|| "the private key is too long".into())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

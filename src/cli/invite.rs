@@ -1,0 +1,39 @@
+//! `parlance invite`: lets one person register where `REGISTRATION=invite`.
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::json;
+
+use super::{account, print_json, with_database};
+use crate::{
+    model::{key::SecretHash, time::Timestamp},
+    settings::Settings,
+    store,
+};
+
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// How long it is good for
+    #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
+    expires: std::time::Duration,
+    /// For scripts: one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Makes an invitation and shows it, once.
+pub async fn run(settings: &Settings, invite: &Invite) -> Result<(), String> {
+    let code = account::random()?;
+    let now = Timestamp::now();
+    let expires = now.plus(TimeDelta::from_std(invite.expires).map_err(|error| error.to_string())?);
+    with_database(settings, async |db| {
+        store::invite::insert(db, &SecretHash::of(&code), now, expires).await.map_err(|error| error.to_string())
+    })
+    .await?;
+    if invite.json {
+        print_json(&json!({ "invite": code, "expires": expires }))
+    } else {
+        println!("An invitation, good for one person until {expires} UTC. This is shown once:\n{code}");
+        Ok(())
+    }
+}

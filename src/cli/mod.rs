@@ -1,0 +1,90 @@
+//! The command line. Output for people on stdout, as JSON for scripts with `--json`; a problem is one
+//! sentence on stderr, and exit code 1 (2: the command line itself is wrong).
+
+mod account;
+mod invite;
+mod psql;
+mod serve;
+mod user;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    settings::Settings,
+    store::{self, embedded::Embedded},
+    telemetry,
+};
+
+/// A self-hosted chat server that speaks the public Ozeki Chat API.
+///
+/// Settings are environment variables, or lines of a file `.env`; `.env.example` describes each.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server (the default)
+    Serve,
+    /// Bring the database to what this version needs, and end
+    Migrate,
+    /// Manage users
+    #[command(subcommand)]
+    User(user::Command),
+    /// Make an invitation, with which one person can register; it is shown once
+    Invite(invite::Invite),
+    /// Open psql on the database
+    Psql {
+        /// What psql is to take, as -c 'select 1'
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// One sentence for a person.
+pub async fn run(cli: Cli) -> Result<(), String> {
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => return Err(format!("the file .env cannot be read: {error}")),
+        _ => {}
+    }
+    let settings = Settings::from_env()?;
+    telemetry::start(settings.log_format);
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(settings).await,
+        Command::Migrate => {
+            with_database(&settings, async |_| Ok(())).await?;
+            println!("The database is up to date.");
+            Ok(())
+        }
+        Command::User(command) => user::run(&settings, command).await,
+        Command::Invite(invite) => invite::run(&settings, &invite).await,
+        Command::Psql { arguments } => psql::run(&settings, &arguments).await,
+    }
+}
+
+/// Works on the database, brought up to date: the operator's, a running server's, or ours, started
+/// for as long as the work takes.
+async fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&sqlx::PgPool) -> Result<T, String>) -> Result<T, String> {
+    let (db, embedded) = store::embedded::open_or_join(settings).await?;
+    let result = match store::migrate(&db).await {
+        Ok(()) => work(&db).await,
+        Err(sentence) => Err(sentence),
+    };
+    db.close().await;
+    if let Some(embedded) = embedded {
+        Embedded::stop(embedded).await;
+    }
+    result
+}
+
+/// A value as a line of JSON on stdout.
+fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
+    println!("{}", serde_json::to_string(value).map_err(|error| error.to_string())?);
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! `parlance psql`: a shell on the database.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::{
+    settings::{Database, Settings},
+    store::{self, embedded::Embedded},
+};
+
+/// Runs psql until it ends.
+pub async fn run(settings: &Settings, arguments: &[String]) -> Result<(), String> {
+    let (db, embedded) = store::embedded::open_or_join(settings).await?;
+    let (program, url) = match settings.database {
+        Database::Given(_) => (PathBuf::from("psql"), std::env::var("DATABASE_URL").map_err(|error| error.to_string())?),
+        Database::Embedded => (store::embedded::program(settings, "psql")?, store::embedded::url(settings)?),
+    };
+    // The address may hold a password: it does not go onto a command line that others can see.
+    let mut psql = Command::new(&program);
+    psql.args(arguments).env("PGDATABASE", url);
+    let status = tokio::task::spawn_blocking(move || psql.status()).await.map_err(|error| error.to_string())?;
+    db.close().await;
+    if let Some(embedded) = embedded {
+        Embedded::stop(embedded).await;
+    }
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("psql ended with {status}")),
+        Err(error) => Err(format!("{} cannot be run: {error}", program.display())),
+    }
+}

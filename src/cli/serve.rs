@@ -1,0 +1,32 @@
+//! `parlance serve`: until SIGTERM or Ctrl-C.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{server, settings::Settings};
+
+/// Starts the server and runs it until a signal ends it.
+///
+/// # Errors
+/// One sentence for a person.
+pub async fn run(settings: Settings) -> Result<(), String> {
+    // From here on a signal is not lost, however early it comes.
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let running = tokio::select! {
+        started = server::start(settings) => started?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    if let Some(url) = running.database_url() {
+        tracing::info!("the embedded PostgreSQL: {url}");
+    }
+    tracing::info!("Parlance {} serves http://{}", env!("CARGO_PKG_VERSION"), running.address);
+    tracing::info!("add a user with: parlance user add someone@example.org");
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!("{name}: stopping");
+    running.stop().await;
+    Ok(())
+}

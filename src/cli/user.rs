@@ -1,0 +1,233 @@
+//! `parlance user`: who may come in.
+
+use std::io::{IsTerminal, Read};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{
+    account::{self, Account},
+    print_json, with_database,
+};
+use crate::{
+    chat::error::Error,
+    model::{
+        id::UserId,
+        key::SecretHash,
+        text::{Email, FullName, Nick},
+        time::Timestamp,
+    },
+    settings::Settings,
+    store::{self, user::NewUser},
+};
+
+/// A password has at least so many characters.
+const SHORTEST_PASSWORD: usize = 8;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add a person; the password is asked for
+    Add(Add),
+    /// List all users
+    List {
+        /// For scripts: one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bar a user, at once and on every node; nothing of theirs is deleted
+    Disable(Known),
+    /// Let a barred user in again
+    Enable(Known),
+    /// Make an apikey, shown once: of a new service user, or one more for a user who exists
+    ///
+    /// A new service user's apikey also opens its private key. A further key of an existing user logs
+    /// in, but their private key stays under the password it was made with.
+    Apikey {
+        #[command(flatten)]
+        who: Known,
+        /// The service's name, as others see it
+        #[arg(long)]
+        name: Option<String>,
+        /// What the key is for
+        #[arg(long, default_value = "service")]
+        label: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    #[command(flatten)]
+    who: Known,
+    /// The full name; the part of the address before the @, if not given
+    #[arg(long)]
+    name: Option<String>,
+    /// The name that others see; the full name, if not given
+    #[arg(long)]
+    nick: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Known {
+    /// The e-mail address
+    email: String,
+    /// For scripts: one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Known {
+    fn email(&self) -> Result<Email, String> {
+        Email::parse(&self.email).ok_or_else(|| format!("{:?} is no e-mail address", self.email))
+    }
+}
+
+/// Does what the command says.
+pub async fn run(settings: &Settings, command: Command) -> Result<(), String> {
+    match command {
+        Command::Add(add) => self::add(settings, &add).await,
+        Command::List { json } => list(settings, json).await,
+        Command::Disable(who) => set_disabled(settings, &who, true).await,
+        Command::Enable(who) => set_disabled(settings, &who, false).await,
+        Command::Apikey { who, name, label } => apikey(settings, &who, name.as_deref(), &label).await,
+    }
+}
+
+async fn add(settings: &Settings, add: &Add) -> Result<(), String> {
+    let email = add.who.email()?;
+    let (full_name, nick) = names(&email, add.name.as_deref(), add.nick.as_deref())?;
+    let password = password(add.password_stdin)?;
+    let account = account::of_person(&email, &password)?;
+    insert(settings, &email, &full_name, &nick, &account, "password").await?;
+    if add.who.json {
+        print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "nick": nick }))
+    } else {
+        println!("Added {} as {nick}, user id {}.", email.as_str(), UserId::of(&email));
+        Ok(())
+    }
+}
+
+async fn list(settings: &Settings, json: bool) -> Result<(), String> {
+    let users = with_database(settings, async |db| store::user::list(db).await.map_err(|error| error.to_string())).await?;
+    if json {
+        let users: Vec<_> = users
+            .iter()
+            .map(|user| {
+                json!({
+                    "userid": user.user_id, "email": user.email, "fullname": user.full_name, "nick": user.nick,
+                    "created": user.created_at, "disabled": user.disabled_at,
+                })
+            })
+            .collect();
+        return print_json(&users);
+    }
+    for user in &users {
+        let disabled = user.disabled_at.map(|at| format!("  disabled since {at}")).unwrap_or_default();
+        println!("{}  {}  {} ({}){disabled}", user.user_id, user.email, user.nick, user.full_name);
+    }
+    if users.is_empty() {
+        println!("There are no users yet.");
+    }
+    Ok(())
+}
+
+async fn set_disabled(settings: &Settings, who: &Known, disabled: bool) -> Result<(), String> {
+    let email = who.email()?;
+    let at = disabled.then(Timestamp::now);
+    let there =
+        with_database(settings, async |db| store::user::set_disabled(db, UserId::of(&email), at).await.map_err(|error| error.to_string()))
+            .await?;
+    if !there {
+        return Err(format!("there is no user {}", email.as_str()));
+    }
+    if who.json {
+        print_json(&json!({ "userid": UserId::of(&email), "disabled": disabled }))
+    } else {
+        println!("{} {}.", if disabled { "Disabled" } else { "Enabled" }, email.as_str());
+        Ok(())
+    }
+}
+
+async fn apikey(settings: &Settings, who: &Known, name: Option<&str>, label: &str) -> Result<(), String> {
+    let email = who.email()?;
+    let apikey = account::random()?;
+    let added = with_database(settings, async |db| {
+        store::user::add_credential(db, UserId::of(&email), &SecretHash::of(&apikey), label, Timestamp::now())
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await?;
+    let apikey = if added {
+        apikey
+    } else {
+        let (full_name, nick) = names(&email, name, None)?;
+        let account = account::of_service()?;
+        insert(settings, &email, &full_name, &nick, &account, label).await?;
+        account.apikey
+    };
+    if who.json {
+        print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "apikey": apikey, "new": !added }))
+    } else {
+        let whose = if added { "One more apikey of" } else { "Added the service user" };
+        println!("{whose} {}. This is shown once:\n{apikey}", email.as_str());
+        Ok(())
+    }
+}
+
+async fn insert(
+    settings: &Settings,
+    email: &Email,
+    full_name: &FullName,
+    nick: &Nick,
+    account: &Account,
+    label: &str,
+) -> Result<(), String> {
+    let user = NewUser {
+        email,
+        full_name,
+        nick,
+        key_hash: &account.key_hash,
+        label,
+        public_key: &account.public_key,
+        encrypted_private_key: &account.encrypted_private_key,
+    };
+    with_database(settings, async |db| match store::user::insert(db, &user, None, Timestamp::now()).await.map_err(Error::from) {
+        Ok(_) => Ok(()),
+        Err(Error::AlreadyExists(_)) => Err(format!("{} exists already", email.as_str())),
+        Err(Error::Internal(cause) | Error::Unavailable(cause)) => Err(cause),
+        Err(other) => Err(other.to_string()),
+    })
+    .await
+}
+
+fn names(email: &Email, name: Option<&str>, nick: Option<&str>) -> Result<(FullName, Nick), String> {
+    let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
+    let nick = nick.unwrap_or(name);
+    Ok((
+        FullName::parse(name).ok_or_else(|| format!("--name takes {}", FullName::TAKES))?,
+        Nick::parse(nick).ok_or_else(|| format!("--nick takes {}", Nick::TAKES))?,
+    ))
+}
+
+fn password(from_stdin: bool) -> Result<String, String> {
+    let password = if from_stdin {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input cannot be read: {error}"))?;
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        line.strip_suffix('\r').unwrap_or(line).to_owned()
+    } else if std::io::stdin().is_terminal() {
+        let once = rpassword::prompt_password("Password: ").map_err(|error| error.to_string())?;
+        if rpassword::prompt_password("Once more: ").map_err(|error| error.to_string())? != once {
+            return Err("the two passwords differ".into());
+        }
+        once
+    } else {
+        return Err("there is no terminal to ask for the password; use --password-stdin".into());
+    };
+    if password.chars().count() < SHORTEST_PASSWORD {
+        return Err(format!("a password has at least {SHORTEST_PASSWORD} characters"));
+    }
+    Ok(password)
+}

@@ -1,0 +1,148 @@
+//! Identifiers. Each is a type of its own, so that no two can be swapped; in PostgreSQL all are
+//! `uuid`, on the wire each has the form that the published pages show.
+
+use std::fmt;
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::Uuid;
+
+use super::text::Email;
+
+/// Declares an id: its name, how the wire writes it, and what an error says it takes.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $form:ident, $takes:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+        #[sqlx(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Reads the wire's form, in either case, with or without dashes. `None`: not an id.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let form = match text.len() { 32 => true, 36 => text.as_bytes()[8] == b'-', _ => false };
+                if form { Uuid::try_parse(text).ok().map(Self) } else { None }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.$form().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let mut buffer = Uuid::encode_buffer();
+                to.serialize_str(self.0.$form().encode_lower(&mut buffer))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($takes)
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $takes)))
+                    }
+                }
+                from.deserialize_str(Visitor)
+            }
+        }
+    };
+}
+
+id!(
+    /// A user: the MD5 of their e-mail address. 32 hex digits on the wire.
+    UserId, simple, "32 hexadecimal digits"
+);
+id!(
+    /// A station (device), chosen by its client once per installation. 32 hex digits on the wire.
+    StationId, simple, "32 hexadecimal digits"
+);
+id!(
+    /// A conversation. 32 hex digits on the wire.
+    ConversationId, simple, "32 hexadecimal digits"
+);
+id!(
+    /// A message, chosen by its sender's client. A UUID with dashes on the wire.
+    MessageId, hyphenated, "a UUID"
+);
+id!(
+    /// A report, chosen by the server. A UUID with dashes on the wire.
+    ReportId, hyphenated, "a UUID"
+);
+
+impl UserId {
+    /// The id of the user with this e-mail address (api.md, Identifiers).
+    #[must_use]
+    pub fn of(email: &Email) -> Self {
+        Self(md5(email.as_str()))
+    }
+}
+
+impl ConversationId {
+    /// The direct conversation of two users: the MD5 of both ids, sorted, joined by `;`. So it can
+    /// exist once only, however many clients create it at the same moment (api.md, Identifiers).
+    #[must_use]
+    pub fn between(one: UserId, other: UserId) -> Self {
+        let (first, second) = if one < other { (one, other) } else { (other, one) };
+        Self(md5(&format!("{first};{second}")))
+    }
+}
+
+impl ReportId {
+    /// A new report's id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+fn md5(text: &str) -> Uuid {
+    Uuid::from_bytes(Md5::digest(text).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_what_the_published_examples_prove() {
+        let admin = UserId::of(&Email::parse(" Admin@Ozeki.hu ").unwrap());
+        assert_eq!(admin.to_string(), "d574638619cbff603bf857164c47e850");
+        let alice = UserId::parse("aa68d2204cb2bb85f2de3b9aad0d86d7").unwrap();
+        let direct = "8ca16186c36a4e0a1ef2096e6c60b613";
+        assert_eq!(ConversationId::between(alice, admin).to_string(), direct);
+        assert_eq!(ConversationId::between(admin, alice).to_string(), direct);
+    }
+
+    #[test]
+    fn an_id_is_hex_with_or_without_dashes_and_nothing_else() {
+        let dashed = "fc2515cb-e483-4f64-936b-98f680565c96";
+        assert_eq!(MessageId::parse(dashed).unwrap().to_string(), dashed);
+        assert_eq!(MessageId::parse(&dashed.replace('-', "")).unwrap().to_string(), dashed);
+        assert_eq!(MessageId::parse(&dashed.to_uppercase()).unwrap().to_string(), dashed);
+        for wrong in [
+            "",
+            "1",
+            "{fc2515cb-e483-4f64-936b-98f680565c96}",
+            "urn:uuid:fc2515cb-e483-4f64-936b-98f680565c96",
+            "gc2515cb-e483-4f64-936b-98f680565c96",
+            "éééééééééééééééé",
+        ] {
+            assert!(MessageId::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Keys: a user's public key, and what of an apikey or an invitation may be kept.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    digest,
+    encoding::AsDer,
+    rsa::PublicEncryptingKey,
+    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, de};
+
+/// A user's RSA public key, parsed once. On the wire and in PostgreSQL: base64 of the DER
+/// `SubjectPublicKeyInfo`, on one line.
+pub struct PublicKey {
+    text: String,
+    key: ParsedPublicKey,
+}
+
+impl PublicKey {
+    /// What it takes, for the sentence of an error.
+    pub const TAKES: &'static str = "base64 of the DER SubjectPublicKeyInfo of an RSA key of 2048 to 8192 bits";
+
+    /// Parses and checks kind and size. `None`: not such a key.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let der = STANDARD.decode(text).ok()?;
+        // Checks that it is RSA of 2048 to 8192 bits, in its one canonical encoding.
+        let canonical = PublicEncryptingKey::from_der(&der).ok()?;
+        if canonical.as_der().ok()?.as_ref() != der {
+            return None;
+        }
+        let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).ok()?;
+        Some(Self { text: text.to_owned(), key })
+    }
+
+    /// The key as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 over `text` by this key's owner.
+    #[must_use]
+    pub fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(text, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublicKey")
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::TAKES)))
+    }
+}
+
+/// A secret that opens a door (an apikey, an invitation's code), as far as the server keeps it:
+/// its SHA-256. The secret itself has 256 bits of entropy or a slow hash behind it, so a fast hash
+/// is enough, and looking it up takes the same work whether it exists or not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    /// Hashes a secret as the client sent it.
+    #[must_use]
+    pub fn of(secret: &str) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
+        Self(hash)
+    }
+
+    /// What PostgreSQL keeps.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretHash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let secret = String::deserialize(from)?;
+        if (1..=256).contains(&secret.len()) { Ok(Self::of(&secret)) } else { Err(de::Error::custom("expected 1 to 256 characters")) }
+    }
+}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash")
+    }
+}

@@ -1,0 +1,184 @@
+//! Rows: what the store reads and writes. The other shape of each noun is the wire's view in `api`.
+
+use super::{
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    text::{Data, Instance, MessageType},
+    time::Timestamp,
+};
+
+/// A user, as an operator's list shows them.
+#[derive(Debug)]
+pub struct UserRow {
+    /// Who.
+    pub user_id: UserId,
+    /// Their address.
+    pub email: String,
+    /// Their full name.
+    pub full_name: String,
+    /// The name that others see.
+    pub nick: String,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Since when they may not come in.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// What a login hands out.
+#[derive(Debug)]
+pub struct AccountRow {
+    /// Who logged in.
+    pub user_id: UserId,
+    /// Their full name.
+    pub full_name: String,
+    /// The name that others see.
+    pub nick: String,
+    /// Their private key, which only their password opens.
+    pub encrypted_private_key: String,
+}
+
+/// A friend, as the caller may see them.
+#[derive(Debug)]
+pub struct FriendRow {
+    /// Who.
+    pub user_id: UserId,
+    /// Their name.
+    pub nick: String,
+    /// For wrapping a conversation's secret.
+    pub public_key: String,
+    /// `offline` to those whom they blocked.
+    pub availability: String,
+}
+
+/// A conversation, as one of its participants sees it: the shared part, and their own row.
+#[derive(Debug)]
+pub struct ConversationRow {
+    /// Which.
+    pub conversation_id: ConversationId,
+    /// A group, or a conversation of two.
+    pub is_group: bool,
+    /// The present life of its content.
+    pub instance: Instance,
+    /// The newest message of the present instance.
+    pub last_message_id: Option<MessageId>,
+    /// The newest report of the present instance.
+    pub last_report_id: Option<ReportId>,
+    /// The newest message's time; it never goes back.
+    pub last_access_at: Timestamp,
+    /// The reader: everything below is theirs.
+    pub user_id: UserId,
+    /// The conversation's secret, wrapped for the reader.
+    pub secret: String,
+    /// Its name, encrypted for the reader.
+    pub display_name: String,
+    /// Whether the reader muted it.
+    pub is_muted: bool,
+    /// Whether it is a favorite of the reader's.
+    pub is_favorite: bool,
+    /// Whether the reader hid it for good.
+    pub is_hidden: bool,
+    /// The instances that the reader hid.
+    pub hide_id: String,
+    /// The background colour in the reader's list.
+    pub color: String,
+    /// Everyone in it, sorted by id.
+    pub participant_ids: Vec<UserId>,
+    /// Their names, in the same order.
+    pub participant_names: Vec<String>,
+}
+
+/// A message that someone wants stored.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Where.
+    pub conversation_id: ConversationId,
+    /// The life of the conversation that it was written for.
+    pub instance: Instance,
+    /// Who wrote it: checked, not claimed.
+    pub user_id: UserId,
+    /// From which station.
+    pub station_id: StationId,
+    /// Its sender's name for it.
+    pub message_id: MessageId,
+    /// Its type.
+    pub r#type: MessageType,
+    /// When it counts as created.
+    pub created_at: Timestamp,
+    /// What the sender's clock said, where that was too far ahead.
+    pub sent_at: Option<Timestamp>,
+    /// Until when it is wanted.
+    pub valid_until: Timestamp,
+    /// Whether `valid_until` came from the sender (or from the configured lifetime).
+    pub valid_until_given: bool,
+    /// Ciphertext.
+    pub data: Data,
+}
+
+/// What became of one [`NewMessage`].
+#[derive(Debug)]
+pub enum Stored {
+    /// It is there, now or since an earlier try.
+    There {
+        /// Its time, as stored.
+        created_at: Timestamp,
+        /// Its end, as stored.
+        valid_until: Timestamp,
+        /// Who has to hear of it. Of an earlier try, too: whoever stored it then may have lost the
+        /// database's answer, and told nobody.
+        participants: Vec<UserId>,
+    },
+    /// The same id names other content.
+    OtherContent,
+    /// The conversation lives another life by now: this one.
+    Stale(Instance),
+    /// The other one blocked the sender.
+    Blocked,
+    /// No such conversation, for this user.
+    NoConversation,
+}
+
+/// One row of a conversation's history.
+#[derive(Debug)]
+pub enum HistoryRow {
+    /// A message.
+    Message(MessageRow),
+    /// A report.
+    Report(ReportRow),
+}
+
+/// A message, as stored.
+#[derive(Debug)]
+pub struct MessageRow {
+    /// Its sender's name for it.
+    pub message_id: MessageId,
+    /// Its type.
+    pub r#type: String,
+    /// When it counts as created.
+    pub created_at: Timestamp,
+    /// Until when it is wanted.
+    pub valid_until: Timestamp,
+    /// Ciphertext.
+    pub data: String,
+    /// Who wrote it.
+    pub user_id: UserId,
+    /// From which station.
+    pub station_id: StationId,
+}
+
+/// A report, as stored.
+#[derive(Debug)]
+pub struct ReportRow {
+    /// The server's name for it.
+    pub report_id: ReportId,
+    /// `delivered` or `viewed`.
+    pub r#type: String,
+    /// When the server heard of it.
+    pub created_at: Timestamp,
+    /// The end of its message.
+    pub valid_until: Timestamp,
+    /// Who had or saw the message.
+    pub user_id: UserId,
+    /// At which station.
+    pub station_id: StationId,
+    /// Which message.
+    pub message_id: MessageId,
+}

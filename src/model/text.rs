@@ -1,0 +1,233 @@
+//! Checked text: every form that the wire gives to a string. One constructor each, which checks.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use uuid::Uuid;
+
+/// Declares a checked text: its name, what it takes (for the error's sentence), and its check.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $takes:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, sqlx::Type)]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// What it takes, for the sentence of an error.
+            pub const TAKES: &'static str = $takes;
+
+            /// Checks the form. `None`: not of this form.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let check: fn(&str) -> bool = $check;
+                check(text).then(|| Self(text.to_owned()))
+            }
+
+            /// The text, as given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($takes)
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $takes)))
+                    }
+                }
+                from.deserialize_str(Visitor)
+            }
+        }
+    };
+}
+
+fn is_name(text: &str, most: usize) -> bool {
+    let length = text.chars().count();
+    (1..=most).contains(&length) && text.trim() == text && !text.chars().any(char::is_control)
+}
+
+text!(
+    /// One life of a conversation's content. `clear` begins the next one.
+    Instance, "10 letters or digits",
+    |text| text.len() == 10 && text.bytes().all(|b| b.is_ascii_alphanumeric())
+);
+text!(
+    /// The background colour of a list item, as given.
+    Color, "a colour as `#rrggbb`",
+    |text| text.len() == 7 && text.starts_with('#') && text[1..].bytes().all(|b| b.is_ascii_hexdigit())
+);
+text!(
+    /// The instances that a user has hidden, each followed by `;`. Kept as given.
+    HideId, "at most 256 letters, digits and `;`",
+    |text| text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b';')
+);
+text!(
+    /// A message's type. The server does not interpret it.
+    MessageType, "1 to 32 letters, digits, `.`, `_` or `-`",
+    |text| (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+);
+text!(
+    /// A person's full name.
+    FullName, "1 to 128 characters, without control characters or outer spaces",
+    |text| is_name(text, 128)
+);
+text!(
+    /// The short name that others see.
+    Nick, "1 to 64 characters, without control characters or outer spaces",
+    |text| is_name(text, 64)
+);
+text!(
+    /// A workspace's host name, in lower case.
+    WorkspaceName, "a host name in lower case, at most 253 characters",
+    |text| text.len() <= 253 && text.split('.').all(|label| {
+        (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    })
+);
+/// Text that means something to clients only, of at most `MOST` bytes: ciphertext, wrapped secrets,
+/// encrypted keys. U+0000 is refused, because PostgreSQL cannot keep it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opaque<const MOST: usize>(String);
+
+/// A conversation's secret, wrapped for one participant: RSA-OAEP under an 8192-bit key is 1,368.
+pub type Secret = Opaque<4096>;
+/// A conversation's name, encrypted for one participant.
+pub type DisplayName = Opaque<4096>;
+/// A private key under its owner's password: an 8192-bit one is about 6,500.
+pub type EncryptedKey = Opaque<16384>;
+/// A message's ciphertext. How much of it is taken is a setting.
+pub type Data = Opaque<{ usize::MAX }>;
+
+impl<const MOST: usize> Opaque<MOST> {
+    /// Checks size and form. `None`: too long, or with U+0000 in it.
+    #[must_use]
+    pub fn parse(text: String) -> Option<Self> {
+        (text.len() <= MOST && !text.contains('\0')).then_some(Self(text))
+    }
+
+    /// The text, as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MOST: usize> From<Opaque<MOST>> for String {
+    fn from(text: Opaque<MOST>) -> Self {
+        text.0
+    }
+}
+
+impl<'de, const MOST: usize> Deserialize<'de> for Opaque<MOST> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::parse(String::deserialize(from)?).ok_or_else(|| match MOST {
+            usize::MAX => de::Error::custom("expected text without U+0000"),
+            most => de::Error::custom(format_args!("expected at most {most} bytes of text without U+0000")),
+        })
+    }
+}
+
+/// An e-mail address, trimmed and lower-cased: what a user id is made from. At most 254 bytes.
+#[derive(Clone, PartialEq, Eq, Debug, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Email(String);
+
+impl Email {
+    /// Normalises and checks: something, one `@`, something; no spaces. Whether mail arrives there
+    /// is nobody's promise. `None`: no such thing.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_lowercase();
+        let (name, host) = text.split_once('@')?;
+        let fits = text.len() <= 254 && !name.is_empty() && !host.is_empty() && !host.contains('@');
+        let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        (fits && plain).then_some(Self(text))
+    }
+
+    /// The normalised address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Email {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("expected an e-mail address of at most 254 bytes"))
+    }
+}
+
+impl Instance {
+    /// The next life of a conversation's content: 10 random characters of `[A-Za-z0-9]`.
+    #[must_use]
+    pub fn random() -> Self {
+        const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        // 122 random bits for 60: the remainder's bias is below one in 10^18.
+        let mut bits = Uuid::new_v4().as_u128();
+        let text = (0..10).map(|_| {
+            let index = usize::try_from(bits % 62).unwrap_or_default();
+            bits /= 62;
+            char::from(ALPHABET[index])
+        });
+        Self(text.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_takes_what_is_published_and_refuses_its_neighbours() {
+        assert!(Instance::parse("PqjfKSn7V8").is_some());
+        assert!(Instance::parse("PqjfKSn7V").is_none() && Instance::parse("PqjfKSn7V;").is_none());
+        assert!(Color::parse("#bae1ff").is_some() && Color::parse("#BAE1FF").is_some());
+        assert!(Color::parse("bae1ff0").is_none() && Color::parse("#bae1fg").is_none() && Color::parse("#bé1ff").is_none());
+        assert!(HideId::parse("7sSwU2VoFM;").is_some() && HideId::parse(&"a".repeat(257)).is_none());
+        assert!(MessageType::parse("Message").is_some() && MessageType::parse("").is_none() && MessageType::parse("a b").is_none());
+        assert!(
+            WorkspaceName::parse("alice.ozeki.chat").is_some()
+                && WorkspaceName::parse("a..b").is_none()
+                && WorkspaceName::parse("-a.b").is_none()
+        );
+        assert!(
+            Nick::parse("Ann").is_some() && Nick::parse(" Ann").is_none() && Nick::parse("A\nn").is_none() && Nick::parse("").is_none()
+        );
+        assert!(
+            Secret::parse("uwR...A==".into()).is_some()
+                && Secret::parse("a\0b".into()).is_none()
+                && Secret::parse("a".repeat(4097)).is_none()
+        );
+    }
+
+    #[test]
+    fn an_email_is_normalised_before_anything_is_made_from_it() {
+        assert_eq!(Email::parse(" Ann@Example.ORG ").unwrap().as_str(), "ann@example.org");
+        for wrong in ["", "ann", "@example.org", "ann@", "a@b@c", "an n@example.org"] {
+            assert!(Email::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_random_instance_has_the_published_form_and_does_not_come_twice() {
+        let many: std::collections::HashSet<String> = (0..1000).map(|_| Instance::random().to_string()).collect();
+        assert_eq!(many.len(), 1000);
+        assert!(many.iter().all(|text| Instance::parse(text).is_some()));
+    }
+}

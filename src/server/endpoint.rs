@@ -1,0 +1,173 @@
+//! One request, from its first byte to its answer: parse, check who asks, work, commit, announce.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{Method, StatusCode, header},
+    web,
+};
+use serde::Deserialize;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{State, identity, identity::Asked};
+use crate::{
+    api::{self, Action, Api, login::Door, request::Head},
+    chat::{Call, error::Error},
+    model::{id::UserId, time::Timestamp},
+    store,
+};
+
+/// Where the API is served: clients of older installations have the longer paths in their settings.
+pub const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
+
+/// A peer that does not finish its request's body in this time gets no answer to it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The query of a URL. Its order does not matter.
+#[derive(Debug, Default, Deserialize)]
+struct Names {
+    #[serde(default)]
+    srv: String,
+    #[serde(default)]
+    api: String,
+}
+
+/// Answers a request to the API.
+pub async fn answer(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let begun = Instant::now();
+    let id = Uuid::new_v4().simple();
+    let span =
+        tracing::info_span!("request", %id, api = tracing::field::Empty, action = tracing::field::Empty, user = tracing::field::Empty);
+    let result = match read(payload, state.settings.max_body_bytes).await {
+        // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
+        // committed, and must then be announced.
+        Ok(body) => actix_web::rt::spawn(async move { work(&state, &request, &body).await }.instrument(span.clone()))
+            .await
+            .unwrap_or_else(|error| Err(Error::Internal(error.to_string()))),
+        Err(error) => Err(error),
+    };
+    let _entered = span.enter();
+    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    match &result {
+        Ok(_) => tracing::debug!(outcome = "ok", micros),
+        Err(Error::Internal(cause)) => tracing::error!(outcome = "internal", micros, cause),
+        Err(Error::Unavailable(cause)) => tracing::error!(outcome = "unavailable", micros, cause),
+        Err(refusal) => tracing::info!(outcome = api::error::row(refusal).1, micros),
+    }
+    respond(result, &id.to_string())
+}
+
+/// Answers a request to anywhere else.
+pub async fn nowhere() -> HttpResponse {
+    respond(Err(Error::UnknownApi), &Uuid::new_v4().simple().to_string())
+}
+
+fn respond(result: Result<Vec<u8>, Error>, id: &str) -> HttpResponse {
+    let mut response = match &result {
+        Ok(_) => HttpResponse::Ok(),
+        Err(error) => {
+            let status = StatusCode::from_u16(api::error::row(error).0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = HttpResponseBuilder::new(status);
+            if let Some(seconds) = api::error::retry_after(error) {
+                response.insert_header((header::RETRY_AFTER, seconds));
+            }
+            if status == StatusCode::METHOD_NOT_ALLOWED {
+                response.insert_header((header::ALLOW, "POST"));
+            }
+            response
+        }
+    };
+    response
+        .insert_header(("X-Request-Id", id))
+        .content_type("application/json")
+        .body(result.unwrap_or_else(|error| api::error::body(&error)))
+}
+
+async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Vec<u8>, Error> {
+    let names = web::Query::<Names>::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
+    let (api, srv, name) = Api::named(&names.srv, &names.api)?;
+    let span = tracing::Span::current();
+    span.record("api", name);
+    if request.method() != Method::POST {
+        return Err(Error::MethodNotAllowed);
+    }
+    let head = Head::parse(body)?;
+    let action = Action::parse(api, &head, body)?;
+    span.record("action", &*head.action);
+    let asked = Asked { request, srv, api: name, body, head: &head, now: Timestamp::now() };
+
+    match action {
+        Action::Login(action) => come_in(state, &asked, action).await,
+        Action::Workspace(action) => {
+            let user = identity::user_anywhere(state, &asked).await?;
+            span.record("user", tracing::field::display(user));
+            api::workspace::perform(&state.db, user, asked.now, action).await
+        }
+        Action::Notification(action) => {
+            let (user, station) = match listener(state, &asked).await? {
+                Some(known) => known,
+                None => identity::user_at_station(state, &asked).await?,
+            };
+            span.record("user", tracing::field::display(user));
+            api::notification::perform(&state.slates, user, station, action)
+        }
+        Action::Signed(action) => {
+            let (user, station) = identity::user_at_station(state, &asked).await?;
+            span.record("user", tracing::field::display(user));
+            let mut call = Call {
+                user,
+                station,
+                is_v4: head.is_v4(),
+                now: asked.now,
+                db: &state.db,
+                settings: &state.settings,
+                slates: &state.slates,
+                outbox: Vec::new(),
+            };
+            let result = api::perform(&mut call, action).await;
+            if let Err(Error::Unavailable(_) | Error::Internal(_)) = result {
+                // The database's answer was lost, but perhaps not its commit.
+                state.slates.forget();
+            }
+            state.slates.announce(&call.outbox);
+            result
+        }
+    }
+}
+
+/// Login and registration: failures are counted, and too many are not even looked at.
+async fn come_in(state: &State, asked: &Asked<'_>, action: api::login::Action) -> Result<Vec<u8>, Error> {
+    let address = identity::address(state, asked.request);
+    let claimed = identity::claimed_user(asked.request)?;
+    let door =
+        Door { claimed, station: identity::claimed_station(asked.request)?, now: asked.now, db: &state.db, settings: &state.settings };
+    state.limits.take(address, claimed)?;
+    let result = api::login::perform(&door, action).await;
+    if !matches!(result, Err(Error::LoginFailed | Error::RegistrationClosed(_))) {
+        state.limits.give_back(address, claimed);
+    }
+    result
+}
+
+/// The published notification request carries its station alone. Where the operator allows that, the
+/// user is the one last seen there.
+async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, crate::model::id::StationId)>, Error> {
+    if !state.settings.allow_unsigned_notifications || identity::claimed_user(asked.request)?.is_some() {
+        return Ok(None);
+    }
+    let Some(station) = identity::claimed_station(asked.request)? else { return Ok(None) };
+    identity::check_time(state, asked)?;
+    let user = store::station::last_user_of(&state.db, station).await?.ok_or(Error::UnknownStation)?;
+    Ok(Some((user, station)))
+}
+
+async fn read(payload: web::Payload, most: usize) -> Result<web::Bytes, Error> {
+    match tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(most)).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Err(_))) => Err(Error::BadRequest("The body did not arrive whole.".into())),
+        Ok(Err(_)) => Err(Error::TooLarge(format!("A request takes at most {most} bytes."))),
+        Err(_) => Err(Error::BadRequest("The body did not arrive in time.".into())),
+    }
+}

@@ -1,0 +1,210 @@
+//! Who is asking: headers, signature, station, time, nonce (api.md, Signatures). The scheme lives
+//! behind [`check`], so that another can be put beside it.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use actix_web::HttpRequest;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::TimeDelta;
+use moka::sync::Cache;
+
+use super::State;
+use crate::{
+    api::request::Head,
+    chat::error::Error,
+    model::{
+        id::{StationId, UserId},
+        key::PublicKey,
+        time::Timestamp,
+    },
+    store,
+};
+
+const USER: &str = "Ozeki-User";
+const STATION: &str = "Ozeki-Station";
+const SIGNATURE: &str = "Ozeki-Signature";
+
+/// So many users' keys are kept parsed; each takes about 3 KB.
+const MOST_IDENTITIES: u64 = 20_000;
+/// A key is read anew after this, whatever was or was not heard meanwhile.
+const IDENTITY_LIFETIME: Duration = Duration::from_mins(1);
+/// So many nonces are remembered.
+const MOST_NONCES: u64 = 1_000_000;
+
+/// The keys of those who asked lately.
+pub struct Identities(Cache<(UserId, Option<StationId>), Arc<Identity>>);
+
+struct Identity {
+    key: PublicKey,
+    disabled: bool,
+    station_known: bool,
+}
+
+impl Default for Identities {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(MOST_IDENTITIES).time_to_live(IDENTITY_LIFETIME).build())
+    }
+}
+
+impl Identities {
+    /// Forgets all: someone's right to come in has changed. Rare.
+    pub fn forget(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+/// The nonces that each station has used.
+pub struct Nonces(Cache<(UserId, StationId, String), ()>);
+
+impl Nonces {
+    /// Remembers a nonce for as long as its request could come again.
+    pub fn new(window: TimeDelta) -> Self {
+        // A clock may be a window ahead, and its request good for a window after that.
+        let lifetime = window.to_std().unwrap_or_default().saturating_mul(2).min(Duration::from_hours(24 * 365));
+        Self(Cache::builder().max_capacity(MOST_NONCES).time_to_live(lifetime).build())
+    }
+
+    fn is_new(&self, user: UserId, station: StationId, nonce: &str) -> bool {
+        self.0.entry((user, station, nonce.to_owned())).or_insert(()).is_fresh()
+    }
+}
+
+/// What was asked, as far as a signature covers it.
+pub struct Asked<'a> {
+    /// The request's headers.
+    pub request: &'a HttpRequest,
+    /// The names of the API, as a URL gives them.
+    pub srv: &'static str,
+    /// See `srv`.
+    pub api: &'static str,
+    /// The body, byte for byte.
+    pub body: &'a [u8],
+    /// What every request has in common.
+    pub head: &'a Head<'a>,
+    /// The moment of the request.
+    pub now: Timestamp,
+}
+
+/// The user that a header claims. Nothing is shown yet.
+///
+/// # Errors
+/// `BadRequest`: not an id.
+pub fn claimed_user(request: &HttpRequest) -> Result<Option<UserId>, Error> {
+    header(request, USER).map(|text| UserId::parse(text).ok_or_else(|| wrong(USER))).transpose()
+}
+
+/// The station that a header names. Nothing is shown yet.
+///
+/// # Errors
+/// `BadRequest`: not an id.
+pub fn claimed_station(request: &HttpRequest) -> Result<Option<StationId>, Error> {
+    header(request, STATION).map(|text| StationId::parse(text).ok_or_else(|| wrong(STATION))).transpose()
+}
+
+/// The user and station that signed a request.
+///
+/// # Errors
+/// `SignatureMissing`, `SignatureInvalid`, `UnknownStation`, `TimestampOutOfRange`, `Replayed`;
+/// `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
+pub async fn user_at_station(state: &State, asked: &Asked<'_>) -> Result<(UserId, StationId), Error> {
+    let station = claimed_station(asked.request)?.ok_or(Error::SignatureMissing(STATION))?;
+    if asked.head.timestamp.is_none() {
+        return Err(Error::BadRequest("timestamp is missing.".into()));
+    }
+    let user = check(state, asked, Some(station)).await?;
+    if let Some(nonce) = asked.head.nonce.as_deref().filter(|_| asked.head.is_v4())
+        && !state.nonces.is_new(user, station, nonce)
+    {
+        return Err(Error::Replayed);
+    }
+    Ok((user, station))
+}
+
+/// The user that signed a request from wherever. A station and a timestamp are not asked for, but
+/// checked if they are there.
+///
+/// # Errors
+/// As for [`user_at_station`].
+pub async fn user_anywhere(state: &State, asked: &Asked<'_>) -> Result<UserId, Error> {
+    check(state, asked, claimed_station(asked.request)?).await
+}
+
+/// Checks signature, station and time, in this order: only who holds the key learns more.
+async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
+    let request = asked.request;
+    let signature = header(request, SIGNATURE).ok_or(Error::SignatureMissing(SIGNATURE))?;
+    let user = claimed_user(request)?.ok_or(Error::SignatureMissing(USER))?;
+    let signature = STANDARD.decode(signature).map_err(|_| Error::SignatureInvalid)?;
+
+    let identity = identity(state, user, station, asked.now).await?.ok_or(Error::SignatureInvalid)?;
+    let text = [
+        asked.srv.as_bytes(),
+        asked.api.as_bytes(),
+        header(request, USER).unwrap_or_default().as_bytes(),
+        header(request, STATION).unwrap_or_default().as_bytes(),
+        asked.body,
+    ]
+    .join(&b'\n');
+    if !identity.key.verifies(&text, &signature) {
+        return Err(Error::SignatureInvalid);
+    }
+    if identity.disabled {
+        return Err(Error::NotAllowed("This user is disabled."));
+    }
+    if station.is_some() && !identity.station_known {
+        return Err(Error::UnknownStation);
+    }
+    check_time(state, asked)?;
+    Ok(user)
+}
+
+/// Checks the request's clock, if it gave one.
+///
+/// # Errors
+/// `TimestampOutOfRange`.
+pub fn check_time(state: &State, asked: &Asked<'_>) -> Result<(), Error> {
+    match asked.head.timestamp {
+        Some(timestamp) if timestamp.distance(asked.now) > state.settings.signature_window => {
+            Err(Error::TimestampOutOfRange(asked.now.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn identity(state: &State, user: UserId, station: Option<StationId>, now: Timestamp) -> Result<Option<Arc<Identity>>, Error> {
+    if let Some(identity) = state.identities.0.get(&(user, station)) {
+        return Ok(Some(identity));
+    }
+    let Some(row) = store::user::identity(&state.db, user, station, now).await? else {
+        return Ok(None);
+    };
+    let key = PublicKey::parse(&row.public_key).ok_or_else(|| Error::Internal(format!("the public key of {user} does not parse")))?;
+    let identity = Arc::new(Identity { key, disabled: row.disabled, station_known: row.station_known });
+    // A station that logs in a moment from now must not wait for this to be forgotten.
+    if identity.station_known || station.is_none() {
+        state.identities.0.insert((user, station), identity.clone());
+    }
+    Ok(Some(identity))
+}
+
+/// The address that a request comes from: of the first hop, from the server's side, that is no
+/// trusted proxy.
+pub fn address(state: &State, request: &HttpRequest) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+    let is_trusted = |address: &IpAddr| state.settings.trusted_proxies.iter().any(|net| net.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    let hops = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+    let mut hops = hops.rsplit(',').map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());
+    hops.find(|hop| !is_trusted(hop)).unwrap_or(peer)
+}
+
+/// A header's text; an empty one counts as absent.
+fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok().filter(|text| !text.is_empty())
+}
+
+fn wrong(header: &str) -> Error {
+    Error::BadRequest(format!("The header {header} takes 32 hexadecimal digits."))
+}

@@ -1,0 +1,103 @@
+//! How many failed logins are let through: a token bucket per address and per user. A try takes a
+//! token before it is made and gets it back if it succeeds, so that tries at the same moment count.
+
+use std::{
+    hash::Hash,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use moka::sync::Cache;
+
+use crate::{chat::error::Error, model::id::UserId};
+
+/// An address may fail so many times as often as a user: many people may share one.
+const ADDRESS_FACTOR: u32 = 6;
+/// So many addresses and users are remembered.
+const MOST: u64 = 100_000;
+/// A bucket is full again after this.
+const REFILL: Duration = Duration::from_mins(1);
+
+/// What is left of everyone's tries.
+pub struct LoginLimits {
+    addresses: Buckets<IpAddr>,
+    users: Buckets<UserId>,
+}
+
+impl LoginLimits {
+    /// With so many failed tries a minute for a user.
+    pub fn new(tries: u32) -> Self {
+        Self { addresses: Buckets::new(tries.saturating_mul(ADDRESS_FACTOR)), users: Buckets::new(tries) }
+    }
+
+    /// Takes a try from the address and, where one is claimed, the user.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next try.
+    pub fn take(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
+        self.addresses.take(neighbourhood(address))?;
+        if let Some(user) = user {
+            self.users.take(user)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a try back that did not fail.
+    pub fn give_back(&self, address: IpAddr, user: Option<UserId>) {
+        self.addresses.give_back(neighbourhood(address));
+        if let Some(user) = user {
+            self.users.give_back(user);
+        }
+    }
+}
+
+/// One customer's IPv6 network counts as one address.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+struct Buckets<K> {
+    size: f64,
+    by_key: Cache<K, Arc<Mutex<Bucket>>>,
+}
+
+impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
+    fn new(size: u32) -> Self {
+        Self { size: f64::from(size), by_key: Cache::builder().max_capacity(MOST).time_to_idle(REFILL * 2).build() }
+    }
+
+    fn take(&self, key: K) -> Result<(), Error> {
+        self.with(key, |bucket, per_token| {
+            if bucket.tokens >= 1.0 {
+                bucket.tokens -= 1.0;
+                Ok(())
+            } else {
+                Err(Error::RateLimited(per_token.mul_f64(1.0 - bucket.tokens)))
+            }
+        })
+    }
+
+    fn give_back(&self, key: K) {
+        self.with(key, |bucket, _| bucket.tokens += 1.0);
+    }
+
+    fn with<T>(&self, key: K, work: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
+        let full = || Arc::new(Mutex::new(Bucket { tokens: self.size, at: Instant::now() }));
+        let bucket = self.by_key.get_with(key, full);
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let share = now.duration_since(bucket.at).as_secs_f64() / REFILL.as_secs_f64();
+        bucket.tokens = (bucket.tokens + share * self.size).min(self.size);
+        bucket.at = now;
+        work(&mut bucket, REFILL.div_f64(self.size))
+    }
+}

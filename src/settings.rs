@@ -1,0 +1,155 @@
+//! Settings: environment variables, each with a default and a reason in `.env.example`. A wrong
+//! value ends the start with a sentence that names it.
+
+use std::{env, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use chrono::TimeDelta;
+use ipnet::IpNet;
+use sqlx::postgres::PgConnectOptions;
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Nobody: the operator adds users.
+    Closed,
+    /// Whoever has an invitation.
+    Invite,
+    /// Everyone.
+    Open,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where the data lives.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A PostgreSQL that the operator runs.
+    Given(Box<PgConnectOptions>),
+    /// One that Parlance runs itself, under `DATA_DIR`.
+    Embedded,
+}
+
+/// All that an operator can choose.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `LISTEN_ADDR`: where the server listens.
+    pub listen_addr: SocketAddr,
+    /// `PUBLIC_URL`: the address that clients are told, without a final slash where it has no path.
+    pub public_url: String,
+    /// `DATABASE_URL`.
+    pub database: Database,
+    /// `DATABASE_CONNECTIONS`: how many connections this node opens at most.
+    pub database_connections: u32,
+    /// `DATA_DIR`: where the embedded PostgreSQL lives.
+    pub data_dir: PathBuf,
+    /// `PG_BIN`: where PostgreSQL's programs are, if not where one looks for them.
+    pub pg_bin: Option<PathBuf>,
+    /// `REGISTRATION`.
+    pub registration: Registration,
+    /// `MESSAGE_LIFETIME`: how long a message without a `ValidUntil` is wanted.
+    pub message_lifetime: TimeDelta,
+    /// `MAX_MESSAGE_BYTES`: how much `Data` a message may hold.
+    pub max_message_bytes: usize,
+    /// `MAX_BODY_BYTES`: how large a request may be.
+    pub max_body_bytes: usize,
+    /// `SIGNATURE_WINDOW`: how far a request's timestamp may be from the server's clock.
+    pub signature_window: TimeDelta,
+    /// `LOGIN_TRIES`: failed logins a minute, per user.
+    pub login_tries: u32,
+    /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
+    pub allow_unsigned_notifications: bool,
+    /// `WORKERS`: how many threads answer requests.
+    pub workers: usize,
+    /// `LOG_FORMAT`.
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// A sentence that names the variable and what it takes.
+    pub fn from_env() -> Result<Self, String> {
+        let listen_addr: SocketAddr = read("LISTEN_ADDR", "127.0.0.1:8080", "an address and port, as 127.0.0.1:8080", parsed)?;
+        Ok(Self {
+            listen_addr,
+            public_url: read("PUBLIC_URL", &format!("http://{listen_addr}"), "an http:// or https:// address", public_url)?,
+            database: match env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
+                None => Database::Embedded,
+                // The URL may hold a password: the sentence does not repeat it.
+                Some(url) => Database::Given(Box::new(
+                    PgConnectOptions::from_str(&url).map_err(|_| "DATABASE_URL takes postgres://user:password@host/database".to_owned())?,
+                )),
+            },
+            database_connections: read("DATABASE_CONNECTIONS", "8", "a whole number from 1 to 1000", |t| {
+                parsed(t).filter(|n| (1..=1000).contains(n))
+            })?,
+            data_dir: read("DATA_DIR", "data", "a directory", |t| (!t.is_empty()).then(|| PathBuf::from(t)))?,
+            pg_bin: env::var_os("PG_BIN").filter(|dir| !dir.is_empty()).map(PathBuf::from),
+            registration: read("REGISTRATION", "closed", "closed, invite or open", |t| match t {
+                "closed" => Some(Registration::Closed),
+                "invite" => Some(Registration::Invite),
+                "open" => Some(Registration::Open),
+                _ => None,
+            })?,
+            message_lifetime: read("MESSAGE_LIFETIME", "7days", "a span, as 7days or 12h", span)?,
+            max_message_bytes: read("MAX_MESSAGE_BYTES", "65536", "bytes, from 1 to 16777216", |t| {
+                parsed(t).filter(|n| (1..=16 << 20).contains(n))
+            })?,
+            max_body_bytes: read("MAX_BODY_BYTES", "1048576", "bytes, from 1024 to 67108864", |t| {
+                parsed(t).filter(|n| (1024..=64 << 20).contains(n))
+            })?,
+            signature_window: read("SIGNATURE_WINDOW", "5min", "a span, as 5min or 90s", span)?,
+            login_tries: read("LOGIN_TRIES", "10", "a whole number from 1 to 100000", |t| parsed(t).filter(|n| (1..=100_000).contains(n)))?,
+            trusted_proxies: read("TRUSTED_PROXIES", "", "addresses or networks, separated by commas", |t| {
+                t.split(',')
+                    .map(str::trim)
+                    .filter(|t| !t.is_empty())
+                    .map(|t| parsed(t).or_else(|| parsed(t).map(IpNet::from as fn(std::net::IpAddr) -> IpNet)))
+                    .collect()
+            })?,
+            allow_unsigned_notifications: read("ALLOW_UNSIGNED_NOTIFICATIONS", "false", "true or false", parsed)?,
+            workers: read(
+                "WORKERS",
+                &std::thread::available_parallelism().map_or(2, usize::from).to_string(),
+                "a whole number from 1 to 256",
+                |t| parsed(t).filter(|n| (1..=256).contains(n)),
+            )?,
+            log_format: read("LOG_FORMAT", "human", "human or json", |t| match t {
+                "human" => Some(LogFormat::Human),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            })?,
+        })
+    }
+}
+
+/// Reads one variable; an empty one counts as not set.
+fn read<T>(name: &str, default: &str, takes: impl Display, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty());
+    parse(text.as_deref().unwrap_or(default)).ok_or_else(|| format!("{name} takes {takes}"))
+}
+
+fn parsed<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn span(text: &str) -> Option<TimeDelta> {
+    let span: Duration = humantime::parse_duration(text).ok()?;
+    TimeDelta::from_std(span).ok().filter(|span| *span > TimeDelta::zero())
+}
+
+fn public_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
+    plain.then(|| text.trim_end_matches('/').to_owned())
+}

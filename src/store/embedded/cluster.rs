@@ -1,0 +1,121 @@
+//! The cluster on disk: made once, never deleted, never touched by another major version.
+
+use std::{
+    io,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+use tokio::time::{Instant, sleep};
+
+use super::{NAME, POLL, Place, programs::Programs};
+
+/// The major version that made the data. `None`: there is none yet.
+pub fn version(data: &Path) -> Result<Option<String>, String> {
+    match std::fs::read_to_string(data.join("PG_VERSION")) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
+                return Err(format!("{} holds something that is no PostgreSQL data; nothing was touched", data.display()));
+            }
+            Ok(None)
+        }
+        Err(error) => Err(format!("{} cannot be read: {error}", data.display())),
+    }
+}
+
+/// Refuses data of another major version than the programs'.
+pub fn check_version(data: Option<&str>, programs: &Programs) -> Result<(), String> {
+    match data {
+        Some(version) if version != programs.major => Err(format!(
+            "the data was made by PostgreSQL {version}, and the programs are of PostgreSQL {}: nothing was touched. Install PostgreSQL {version} (or name its programs in PG_BIN), or move the data with pg_upgrade, or with pg_dump and psql",
+            programs.major
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the cluster: aside, and moved into place when it is whole, so that none is ever half made.
+pub async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
+    let aside = place.data.with_extension("new");
+    let failed = |error: io::Error| format!("{} cannot be made: {error}", aside.display());
+    match std::fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    std::fs::create_dir(&aside).map_err(failed)?;
+    place.give_to_owner(&aside).map_err(failed)?;
+    let locale = if cfg!(target_os = "macos") { "C" } else { "C.UTF-8" };
+    let mut initdb = Command::new(programs.path("initdb"));
+    initdb.arg("-D").arg(&aside).args([
+        "--username",
+        NAME,
+        "--auth",
+        "trust",
+        "--data-checksums",
+        "--encoding",
+        "UTF8",
+        "--locale",
+        locale,
+    ]);
+    place.run_as_owner(&mut initdb);
+    let output = tokio::process::Command::from(initdb).stdin(Stdio::null()).output().await.map_err(failed)?;
+    if !output.status.success() {
+        return Err(format!("initdb failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    std::fs::rename(&aside, &place.data).map_err(failed)
+}
+
+/// Makes the database, if the cluster does not have it.
+pub async fn ensure_database(options: &PgConnectOptions) -> Result<(), String> {
+    let failed = |error: sqlx::Error| format!("the database cannot be made: {error}");
+    let mut connection = options.clone().database("postgres").connect().await.map_err(failed)?;
+    let there = sqlx::query_scalar!(r#"select exists (select from pg_database where datname = $1) as "there!""#, NAME)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
+    if !there {
+        sqlx::query!("create database parlance").execute(&mut connection).await.map_err(failed)?;
+    }
+    connection.close().await.map_err(failed)
+}
+
+/// Waits for a server that still holds the data to end: one whose parent was killed is shutting down.
+/// What a `kill -9` left behind is no obstacle.
+///
+/// # Errors
+/// A sentence, if it does not end: someone else started it.
+pub async fn await_predecessor(data: &Path, patience: Duration) -> Result<(), String> {
+    let pid_file = data.join("postmaster.pid");
+    let deadline = Instant::now() + patience;
+    loop {
+        let Some(pid) = std::fs::read_to_string(&pid_file).ok().and_then(|text| text.lines().next()?.trim().parse().ok()) else {
+            return Ok(());
+        };
+        if !is_postgres(pid) {
+            // Another process got the number since. PostgreSQL itself would take it for its own.
+            return match std::fs::remove_file(&pid_file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{} cannot be removed: {error}", pid_file.display())),
+                _ => Ok(()),
+            };
+        }
+        if Instant::now() > deadline {
+            return Err(format!("another PostgreSQL (process {pid}) runs on {}; nothing was touched", data.display()));
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Whether a process lives and is a PostgreSQL.
+fn is_postgres(pid: i32) -> bool {
+    if nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH) {
+        return false;
+    }
+    // Where processes cannot be looked at (no /proc), one that lives is believed to be.
+    match std::fs::read_to_string(format!("/proc/{pid}/cmdline")) {
+        Ok(text) => text.contains("postgres"),
+        Err(_) => !Path::new("/proc/self/cmdline").exists(),
+    }
+}

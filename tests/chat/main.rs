@@ -1,0 +1,23 @@
+//! Everything that must hold, through the real wire and a real PostgreSQL. One binary: one
+//! PostgreSQL, one link.
+#![allow(missing_docs, reason = "a test's name is its claim")]
+
+mod availability;
+mod blocklist;
+mod broken;
+mod cli;
+mod conversation;
+mod cursor;
+mod embedded;
+mod friends;
+mod golden;
+mod house;
+mod identity;
+mod login;
+mod message;
+mod notification;
+mod plans;
+mod proxy;
+mod report;
+mod workspace;
+mod world;
