@@ -80,7 +80,8 @@ fn sentence(path: &str, error: &impl fmt::Display) -> String {
     let error = error.to_string();
     let error = error.split(" at line ").next().unwrap_or_default();
     let text = if let Some(field) = error.strip_prefix("missing field `") {
-        format!("{} is missing.", field.trim_end_matches('`'))
+        let within = if path == "." { String::new() } else { format!("{path}.") };
+        format!("{within}{} is missing.", field.trim_end_matches('`'))
     } else if let Some((_, takes)) = error.rsplit_once("expected ").filter(|_| path != ".") {
         format!("{path} takes {takes}.")
     } else if path == "." {

@@ -108,10 +108,10 @@ pub fn claimed_station(request: &HttpRequest) -> Result<Option<StationId>, Error
 /// `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
 pub async fn user_at_station(state: &State, asked: &Asked<'_>) -> Result<(UserId, StationId), Error> {
     let station = claimed_station(asked.request)?.ok_or(Error::SignatureMissing(STATION))?;
+    let user = check(state, asked, Some(station)).await?;
     if asked.head.timestamp.is_none() {
         return Err(Error::BadRequest("timestamp is missing.".into()));
     }
-    let user = check(state, asked, Some(station)).await?;
     if let Some(nonce) = asked.head.nonce.as_deref().filter(|_| asked.head.is_v4())
         && !state.nonces.is_new(user, station, nonce)
     {

@@ -1,1 +1,113 @@
-//! todo
+//! Notifications: too often is allowed, too seldom never.
+
+use serde_json::json;
+
+use crate::world::{News, World, message};
+
+#[tokio::test]
+async fn a_station_is_first_told_to_compare_everything_and_then_what_changed() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let elsewhere = ben.elsewhere().await;
+    for person in [&ben, &elsewhere] {
+        person.listens().await;
+        assert_eq!(person.hears().await, News::default());
+    }
+    for n in 0..3 {
+        ann.adds(&talk, &n.to_string()).await;
+    }
+    for person in [&ben, &elsewhere] {
+        assert_eq!(person.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+        assert_eq!(person.hears().await, News::default());
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_writers_own_other_stations_hear_too_and_strangers_do_not() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    let (elsewhere, cleo) = (ann.elsewhere().await, world.person("Cleo").await);
+    elsewhere.listens().await;
+    cleo.listens().await;
+    ann.adds(&talk, "x").await;
+    assert_eq!(elsewhere.hears().await.conversations, [talk.id]);
+    assert_eq!(cleo.hears().await, News::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_was_refused_is_no_news() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let first = message("x");
+    ann.does("add", &talk, json!({ "message": first })).await.is_ok();
+    ben.listens().await;
+    let mut other = first;
+    other["Data"] = "y".into();
+    ann.does("add", &talk, json!({ "message": other })).await.is_refused(409, "message_id_conflict");
+    ann.does("add", &crate::world::Talk { instance: "AAAAAAAAAA".into(), ..talk }, json!({ "message": message("z") }))
+        .await
+        .is_refused(409, "stale_instance");
+    assert_eq!(ben.hears().await, News::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn unsigned_polling_is_off_unless_the_operator_allows_it() {
+    let poll = json!({ "action": "download", "clientversioncode": 3, "timestamp": crate::world::now() }).to_string();
+    let closed = World::new().await;
+    let ann = closed.person("Ann").await;
+    closed.posts("chatserver", "chatnotification", &[("Ozeki-Station", &ann.station)], &poll).await.is_refused(401, "signature_missing");
+    closed.end().await;
+
+    let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
+    let (ann, ben, talk) = world.talk().await;
+    let polls = async |station: &str, body: &str| world.posts("chatserver", "chatnotification", &[("Ozeki-Station", station)], body).await;
+    assert_eq!(polls(&ben.station, &poll).await.is_ok()["conversationlistchangedof"], json!([ben.user]));
+    ann.adds(&talk, "x").await;
+    assert_eq!(polls(&ben.station, &poll).await.is_ok()["conversationchangedof"], json!([talk.id]));
+    polls(&"ef".repeat(16), &poll).await.is_refused(401, "unknown_station");
+    let late = json!({ "action": "download", "timestamp": crate::world::at(chrono::TimeDelta::hours(-1)) }).to_string();
+    polls(&ben.station, &late).await.is_refused(401, "timestamp_out_of_range");
+    // Nothing else is answered unsigned.
+    world
+        .posts("chatserver", "chatconversation", &[("Ozeki-Station", &ben.station)], &json!({ "action": "list" }).to_string())
+        .await
+        .is_refused(401, "signature_missing");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
+    use std::io::Write;
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    ben.listens().await;
+    for n in 0..20 {
+        let body =
+            crate::world::on("add", &talk, json!({ "message": message(&n.to_string()), "timestamp": crate::world::now() })).to_string();
+        let mut socket = std::net::TcpStream::connect(world.url.trim_start_matches("http://")).unwrap();
+        write!(
+            socket,
+            "POST /?srv=chatserver&api=chatconversation HTTP/1.1\r\nHost: x\r\nOzeki-User: {}\r\nOzeki-Station: {}\r\nOzeki-Signature: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            ann.user, ann.station, ann.signs("chatserver", "chatconversation", &body), body.len()
+        )
+        .unwrap();
+        // Gone before the answer; sometimes before the work.
+        std::thread::sleep(std::time::Duration::from_micros(n * 150));
+        drop(socket);
+    }
+    // Whoever compares now and then only listens holds everything.
+    let mut held = 0;
+    crate::world::eventually("quiet", async || {
+        let heard = ben.hears().await.conversations.contains(&talk.id);
+        if heard {
+            held = ben.reads(&talk).await["messages"].as_array().unwrap().len();
+        }
+        let there = usize::try_from(world.count("messages").await).unwrap();
+        !heard && held == there && there > 0
+    })
+    .await;
+    world.end().await;
+}

@@ -1,1 +1,110 @@
-//! todo
+//! Reports: one per message, user and type.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{Answer, News, Person, Talk, World};
+
+async fn reports(person: &Person, action: &str, talk: &Talk, ids: &Value) -> Answer {
+    person.asks("chatreports", json!({ "action": action, "conversationid": talk.id, "instance": talk.instance, "messageids": ids })).await
+}
+
+#[tokio::test]
+async fn a_report_says_who_saw_what_where_and_ends_with_its_message() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let id = ann.adds(&talk, "x").await;
+    reports(&ben, "delivered", &talk, &json!([id])).await.is_ok();
+    reports(&ben, "viewed", &talk, &json!([id])).await.is_ok();
+    let history = ann.reads(&talk).await;
+    for (row, r#type) in history["reports"].as_array().unwrap().iter().zip(["delivered", "viewed"]) {
+        assert_eq!(row["Type"], r#type);
+        assert_eq!((&row["User"], &row["Station"], &row["MessageID"]), (&json!(ben.user), &json!(ben.station), &json!(id)));
+        assert_eq!(row["ValidUntil"], history["messages"][0]["ValidUntil"]);
+    }
+    assert_eq!(ann.sees(&talk).await["lastreportid"], history["reports"][1]["ID"]);
+    assert_eq!(ann.sees(&talk).await["lastmessageid"], id);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_report_is_stored_once_however_often_and_from_wherever_it_is_sent() {
+    let world = World::with(|settings| {
+        settings.workers = 2;
+        settings.database_connections = 8;
+    })
+    .await;
+    let (ann, ben, talk) = world.talk().await;
+    let elsewhere = ben.elsewhere().await;
+    let mut ids = vec![];
+    for n in 0..5 {
+        ids.push(ann.adds(&talk, &n.to_string()).await);
+    }
+    let all = json!(ids);
+    let twice = json!([ids[0], ids[0].to_uppercase(), ids[1]]);
+    let answers = join_all(
+        (0..16).map(|n| reports(if n % 2 == 0 { &ben } else { &elsewhere }, "viewed", &talk, if n % 3 == 0 { &twice } else { &all })),
+    )
+    .await;
+    answers.iter().for_each(|answer| drop(answer.is_ok()));
+    assert_eq!(world.count("reports").await, 5);
+    // Of another user, and of another type, it is another report.
+    reports(&ann, "viewed", &talk, &all).await.is_ok();
+    reports(&ben, "delivered", &talk, &all).await.is_ok();
+    assert_eq!(world.count("reports").await, 15);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn ids_that_are_not_there_are_passed_over() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let cleo = world.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    let other = ann.creates(&cleo).await;
+    let (here, there) = (ann.adds(&talk, "here").await, ann.adds(&other, "there").await);
+    reports(&ben, "viewed", &talk, &json!([Uuid::new_v4().to_string(), here, there])).await.is_ok();
+    reports(&ben, "viewed", &talk, &json!([])).await.is_ok();
+    assert_eq!(ann.reads(&talk).await["reports"].as_array().unwrap().len(), 1);
+    assert_eq!(ann.reads(&other).await["reports"], json!([]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn everyone_hears_of_a_new_report_and_nobody_of_an_old_one() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let id = ann.adds(&talk, "x").await;
+    ann.listens().await;
+    ben.views(&talk, std::slice::from_ref(&id)).await.is_ok();
+    assert_eq!(ann.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+    ben.views(&talk, &[id]).await.is_ok();
+    assert_eq!(ann.hears().await, News::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_report_is_refused_and_stores_nothing() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let id = ann.adds(&talk, "x").await;
+    let many: Vec<String> = (0..1001).map(|_| Uuid::new_v4().to_string()).collect();
+    for wrong in [json!(many), json!(null), json!("x"), json!(["x"]), json!([5]), json!([id, "x"]), json!({})] {
+        let refusal = reports(&ben, "viewed", &talk, &wrong).await.is_refused(400, "bad_request");
+        assert!(refusal["errormessage"].as_str().unwrap().starts_with("messageids"), "{refusal}");
+    }
+    for (field, wrong) in
+        [("conversationid", json!("x")), ("instance", json!("x")), ("firstmessagedate", json!("x")), ("lastmessagedate", json!(5))]
+    {
+        let mut request = json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
+        request[field] = wrong;
+        ben.asks("chatreports", request).await.is_refused(400, "bad_request");
+    }
+    ben.asks("chatreports", json!({ "action": "read", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }))
+        .await
+        .is_refused(404, "unknown_action");
+    assert_eq!(world.count("reports").await, 0);
+    reports(&ben, "viewed", &talk, &json!(many[..1000])).await.is_ok();
+    world.end().await;
+}

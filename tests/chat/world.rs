@@ -439,7 +439,7 @@ impl Answer {
 }
 
 /// Waits until something holds. Events are awaited; this is for what other processes do.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(std::time::Instant::now() < deadline, "{what} did not come true");
