@@ -14,7 +14,7 @@ use crate::{
         time::Timestamp,
     },
     settings::{Registration, Settings},
-    store::user::NewUser,
+    store::{Db, user::NewUser},
 };
 
 /// What can be asked.
@@ -53,7 +53,7 @@ pub struct Door<'a> {
     /// The moment of the request.
     pub now: Timestamp,
     /// The truth.
-    pub db: &'a sqlx::PgPool,
+    pub db: &'a Db,
     /// The operator's choices.
     pub settings: &'a Settings,
 }

@@ -1,14 +1,15 @@
 //! `srv=chatowner&api=workspace`: host names that belong to users.
 
-use serde::Deserialize;
-use sqlx::PgPool;
-
 use super::answer::{self, Nothing};
 use crate::{
     chat::error::Error,
     model::{id::UserId, text::WorkspaceName, time::Timestamp},
-    store::workspace::{self, Registered},
+    store::{
+        Db,
+        workspace::{self, Registered},
+    },
 };
+use serde::Deserialize;
 
 /// A user has at most so many workspaces.
 const MOST: i64 = 100;
@@ -25,7 +26,7 @@ pub enum Action {
 }
 
 /// Does what is asked.
-pub async fn perform(db: &PgPool, user: UserId, now: Timestamp, action: Action) -> Result<Vec<u8>, Error> {
+pub async fn perform(db: &Db, user: UserId, now: Timestamp, action: Action) -> Result<Vec<u8>, Error> {
     let Action::WorkspaceRegister { workspacename } = action;
     match workspace::register(db, &workspacename, user, MOST, now).await? {
         Registered::Theirs => answer::ok(Nothing {}),

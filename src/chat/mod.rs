@@ -11,14 +11,13 @@ pub mod report;
 pub mod slate;
 pub mod user;
 
-use sqlx::PgPool;
-
 use crate::{
     model::{
         id::{StationId, UserId},
         time::Timestamp,
     },
     settings::Settings,
+    store::Db,
 };
 
 /// One request of someone whose signature was checked: all that a rule may know.
@@ -33,7 +32,7 @@ pub struct Call<'a> {
     /// The moment of the request, read once.
     pub now: Timestamp,
     /// The truth.
-    pub db: &'a PgPool,
+    pub db: &'a Db,
     /// The operator's choices.
     pub settings: &'a Settings,
     /// What stations have yet to hear.

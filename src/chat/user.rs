@@ -1,7 +1,5 @@
 //! Coming in: login, registration, and how available one is.
 
-use sqlx::PgPool;
-
 use super::{Call, error::Error, event::Event};
 use crate::{
     model::{
@@ -11,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     settings::{Registration, Settings},
-    store::{self, user::NewUser},
+    store::{self, Db, user::NewUser},
 };
 
 /// A user has at most so many stations; the one seen longest ago gives way.
@@ -21,13 +19,7 @@ const MOST_STATIONS: i32 = 100;
 ///
 /// # Errors
 /// `LoginFailed`, in the same words and with the same work, whether the user exists or not.
-pub async fn log_in(
-    db: &PgPool,
-    now: Timestamp,
-    key: &SecretHash,
-    claimed: Option<UserId>,
-    station: StationId,
-) -> Result<AccountRow, Error> {
+pub async fn log_in(db: &Db, now: Timestamp, key: &SecretHash, claimed: Option<UserId>, station: StationId) -> Result<AccountRow, Error> {
     store::user::log_in(db, key, claimed, station, MOST_STATIONS, now).await?.ok_or(Error::LoginFailed)
 }
 
@@ -36,7 +28,7 @@ pub async fn log_in(
 /// # Errors
 /// `RegistrationClosed`; `AlreadyExists` for a known address.
 pub async fn register(
-    db: &PgPool,
+    db: &Db,
     settings: &Settings,
     now: Timestamp,
     user: &NewUser<'_>,

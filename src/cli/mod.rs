@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     settings::Settings,
-    store::{self, embedded::Embedded},
+    store::{self, Db, embedded::Embedded},
     telemetry,
 };
 
@@ -70,7 +70,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
 
 /// Works on the database, brought up to date: the operator's, a running server's, or ours, started
 /// for as long as the work takes.
-async fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&sqlx::PgPool) -> Result<T, String>) -> Result<T, String> {
+async fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&Db) -> Result<T, String>) -> Result<T, String> {
     let (db, embedded) = store::embedded::open_or_join(settings).await?;
     let result = match store::migrate(&db).await {
         Ok(()) => work(&db).await,

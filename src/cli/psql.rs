@@ -2,6 +2,9 @@
 
 use std::{path::PathBuf, process::Command};
 
+use percent_encoding::percent_decode_str;
+use url::Url;
+
 use crate::{
     settings::{Database, Settings},
     store::{self, embedded::Embedded},
@@ -14,9 +17,15 @@ pub async fn run(settings: &Settings, arguments: &[String]) -> Result<(), String
         Database::Given(_) => (PathBuf::from("psql"), std::env::var("DATABASE_URL").map_err(|error| error.to_string())?),
         Database::Embedded => (store::embedded::program(settings, "psql")?, store::embedded::url(settings)?),
     };
-    // The address may hold a password: it does not go onto a command line that others can see.
+    // A password does not go onto a command line that others can see.
+    let mut url = Url::parse(&url).map_err(|error| format!("the database's address cannot be read: {error}"))?;
     let mut psql = Command::new(&program);
-    psql.args(arguments).env("PGDATABASE", url);
+    if let Some(password) = url.password() {
+        psql.env("PGPASSWORD", percent_decode_str(password).decode_utf8_lossy().as_ref());
+        // Only an address without a host refuses, and that one has no password.
+        let _ = url.set_password(None);
+    }
+    psql.arg(url.as_str()).args(arguments);
     let status = tokio::task::spawn_blocking(move || psql.status()).await.map_err(|error| error.to_string())?;
     db.close().await;
     if let Some(embedded) = embedded {

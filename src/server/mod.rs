@@ -16,13 +16,13 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, web};
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::task::JoinHandle;
 
 use crate::{
     chat::slate::Slates,
     settings::Settings,
-    store::{self, embedded::Embedded},
+    store::{self, Db, embedded::Embedded},
 };
 
 /// Requests in flight get so long to end once the server stops.
@@ -37,7 +37,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What every request may use.
 struct State {
     settings: Settings,
-    db: PgPool,
+    db: Db,
     slates: Slates,
     identities: identity::Identities,
     nonces: identity::Nonces,
@@ -133,7 +133,9 @@ impl Running {
 /// channel of the database. Whatever may have been missed while the channel was away is forgotten.
 async fn hear_of_changed_users(state: Arc<State>) {
     loop {
-        let Ok(mut channel) = PgListener::connect_with(&state.db).await else {
+        // One connection, which the library keeps and renews.
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(state.db.options().clone());
+        let Ok(mut channel) = PgListener::connect_with(&pool).await else {
             tokio::time::sleep(Duration::from_secs(1)).await;
             continue;
         };
@@ -153,6 +155,7 @@ async fn keep_house(state: Arc<State>) {
     loop {
         clock.tick().await;
         state.slates.sweep();
+        state.db.sweep();
         if let Err(error) = store::purge::cleared(&state.db).await {
             tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
         }

@@ -1,42 +1,50 @@
 //! Blocks: whom a user does not want to hear from.
 
-use sqlx::PgPool;
-
+use super::Db;
 use crate::model::{id::UserId, time::Timestamp};
 
 /// Whom a user has blocked, by id.
-pub async fn blocked_by(db: &PgPool, user: UserId) -> sqlx::Result<Vec<UserId>> {
-    sqlx::query_scalar!(r#"select blocked_id as "id: UserId" from blocks where user_id = $1 order by blocked_id"#, user as _,)
-        .fetch_all(db)
-        .await
+pub async fn blocked_by(db: &Db, user: UserId) -> sqlx::Result<Vec<UserId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(r#"select blocked_id as "id: UserId" from blocks where user_id = $1 order by blocked_id"#, user as _,)
+            .fetch_all(c)
+            .await
+    })
+    .await
 }
 
 /// Blocks someone; a request of theirs that waits for an answer goes. Whether it is new.
-pub async fn block(db: &PgPool, user: UserId, blocked: UserId, now: Timestamp) -> sqlx::Result<bool> {
-    let row = sqlx::query!(
-        r#"
-        with declined as (
-            delete from friendships f
-            where f.user_id = $2 and f.friend_id = $1
-                and not exists (select from friendships g where g.user_id = $1 and g.friend_id = $2)
-        ), stored as (
-            insert into blocks (user_id, blocked_id, blocked_at) values ($1, $2, $3)
-            on conflict on constraint blocks_key do nothing
-            returning user_id
-        )
-        select exists (select from stored) as "new!"
-        "#,
-        user as _,
-        blocked as _,
-        now as _,
-    )
-    .fetch_one(db)
-    .await?;
+pub async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> sqlx::Result<bool> {
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                with declined as (
+                    delete from friendships f
+                    where f.user_id = $2 and f.friend_id = $1
+                        and not exists (select from friendships g where g.user_id = $1 and g.friend_id = $2)
+                ), stored as (
+                    insert into blocks (user_id, blocked_id, blocked_at) values ($1, $2, $3)
+                    on conflict on constraint blocks_key do nothing
+                    returning user_id
+                )
+                select exists (select from stored) as "new!"
+                "#,
+                user as _,
+                blocked as _,
+                now as _,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?;
     Ok(row.new)
 }
 
 /// Undoes a block. Whether there was one.
-pub async fn unblock(db: &PgPool, user: UserId, blocked: UserId) -> sqlx::Result<bool> {
-    let gone = sqlx::query!("delete from blocks where user_id = $1 and blocked_id = $2", user as _, blocked as _).execute(db).await?;
+pub async fn unblock(db: &Db, user: UserId, blocked: UserId) -> sqlx::Result<bool> {
+    let gone = db
+        .run(async |c| sqlx::query!("delete from blocks where user_id = $1 and blocked_id = $2", user as _, blocked as _).execute(c).await)
+        .await?;
     Ok(gone.rows_affected() > 0)
 }

@@ -1,8 +1,7 @@
 //! Conversations, as one of their participants sees them. There is no read that does not say who
 //! reads; what one may not see and what is not there look alike.
 
-use sqlx::PgPool;
-
+use super::Db;
 use crate::model::{
     id::{ConversationId, MessageId, ReportId, UserId},
     rows::ConversationRow,
@@ -12,60 +11,66 @@ use crate::model::{
 
 /// All conversations of a user, hidden ones too, the newest first. One statement, however many
 /// they are.
-pub async fn list(db: &PgPool, reader: UserId) -> sqlx::Result<Vec<ConversationRow>> {
-    sqlx::query_as!(
-        ConversationRow,
-        r#"
-        select c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
-               c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-               c.last_access_at as "last_access_at: Timestamp",
-               p.user_id as "user_id: UserId", p.secret, p.display_name,
-               p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
-               p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
-               everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
-        from participants p
-        join conversations c using (conversation_id)
-        cross join lateral (
-            select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
-            from participants o
-            join users u on u.user_id = o.user_id
-            where o.conversation_id = c.conversation_id
-        ) everyone
-        where p.user_id = $1
-        order by c.last_access_at desc, c.conversation_id
-        "#,
-        reader as _,
-    )
-    .fetch_all(db)
+pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            ConversationRow,
+            r#"
+            select c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
+                   c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
+                   c.last_access_at as "last_access_at: Timestamp",
+                   p.user_id as "user_id: UserId", p.secret, p.display_name,
+                   p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
+                   p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
+                   everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
+            from participants p
+            join conversations c using (conversation_id)
+            cross join lateral (
+                select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
+                from participants o
+                join users u on u.user_id = o.user_id
+                where o.conversation_id = c.conversation_id
+            ) everyone
+            where p.user_id = $1
+            order by c.last_access_at desc, c.conversation_id
+            "#,
+            reader as _,
+        )
+        .fetch_all(c)
+        .await
+    })
     .await
 }
 
 /// One conversation, as `reader` sees it. `None`: no such conversation, for this user.
-pub async fn seen_by(db: &PgPool, conversation: ConversationId, reader: UserId) -> sqlx::Result<Option<ConversationRow>> {
-    sqlx::query_as!(
-        ConversationRow,
-        r#"
-        select c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
-               c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-               c.last_access_at as "last_access_at: Timestamp",
-               p.user_id as "user_id: UserId", p.secret, p.display_name,
-               p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
-               p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
-               everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
-        from participants p
-        join conversations c using (conversation_id)
-        cross join lateral (
-            select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
-            from participants o
-            join users u on u.user_id = o.user_id
-            where o.conversation_id = c.conversation_id
-        ) everyone
-        where p.conversation_id = $1 and p.user_id = $2
-        "#,
-        conversation as _,
-        reader as _,
-    )
-    .fetch_optional(db)
+pub async fn seen_by(db: &Db, conversation: ConversationId, reader: UserId) -> sqlx::Result<Option<ConversationRow>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            ConversationRow,
+            r#"
+            select c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
+                   c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
+                   c.last_access_at as "last_access_at: Timestamp",
+                   p.user_id as "user_id: UserId", p.secret, p.display_name,
+                   p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
+                   p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
+                   everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
+            from participants p
+            join conversations c using (conversation_id)
+            cross join lateral (
+                select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
+                from participants o
+                join users u on u.user_id = o.user_id
+                where o.conversation_id = c.conversation_id
+            ) everyone
+            where p.conversation_id = $1 and p.user_id = $2
+            "#,
+            conversation as _,
+            reader as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
     .await
 }
 
@@ -83,31 +88,35 @@ pub struct NewParticipant<'a> {
 /// Makes a direct conversation with its two participants, unless it is there already. Whether it
 /// is new: of any number of callers at the same moment, one is told so.
 pub async fn create_direct(
-    db: &PgPool,
+    db: &Db,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     let next = Instance::random();
-    let made = sqlx::query!(
-        "with made as (
-            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
-            values ($1, false, $2, $3, $3)
-            on conflict on constraint conversations_key do nothing
-            returning conversation_id
-        )
-        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-        select made.conversation_id, p.user_id, p.secret, p.display_name, 'member', $3
-        from made, unnest($4::uuid[], $5::text[], $6::text[]) as p (user_id, secret, display_name)",
-        conversation as _,
-        next.as_str(),
-        now as _,
-        &participants.each_ref().map(|p| p.user_id) as _,
-        &participants.each_ref().map(|p| p.secret) as _,
-        &participants.each_ref().map(|p| p.display_name) as _,
-    )
-    .execute(db)
-    .await?;
+    let made = db
+        .run(async |c| {
+            sqlx::query!(
+                "with made as (
+                    insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+                    values ($1, false, $2, $3, $3)
+                    on conflict on constraint conversations_key do nothing
+                    returning conversation_id
+                )
+                insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+                select made.conversation_id, p.user_id, p.secret, p.display_name, 'member', $3
+                from made, unnest($4::uuid[], $5::text[], $6::text[]) as p (user_id, secret, display_name)",
+                conversation as _,
+                next.as_str(),
+                now as _,
+                &participants.each_ref().map(|p| p.user_id) as _,
+                &participants.each_ref().map(|p| p.secret) as _,
+                &participants.each_ref().map(|p| p.display_name) as _,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
     Ok(made.rows_affected() > 0)
 }
 
@@ -127,34 +136,38 @@ pub enum Cleared {
 
 /// Begins the next life of a conversation's content: what was there is unreachable from this
 /// commit on, and is deleted in the background. `None`: no such conversation, for this user.
-pub async fn clear(db: &PgPool, conversation: ConversationId, user: UserId, instance: &Instance) -> sqlx::Result<Option<Cleared>> {
+pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance: &Instance) -> sqlx::Result<Option<Cleared>> {
     let next = Instance::random();
-    let row = sqlx::query!(
-        r#"
-        with locked as materialized (
-            select c.conversation_id, c.instance, c.is_group and p.role <> 'admin' as forbidden
-            from participants p
-            join conversations c using (conversation_id)
-            where p.conversation_id = $1 and p.user_id = $2
-            for no key update of c
-        ), cleared as (
-            update conversations c
-            set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null
-            from locked l
-            where c.conversation_id = l.conversation_id and l.instance = $3 and not l.forbidden
-        )
-        select l.instance as "instance: Instance", l.forbidden as "forbidden!",
-               (select array_agg(o.user_id) from participants o
-                where o.conversation_id = l.conversation_id) as "participants!: Vec<UserId>"
-        from locked l
-        "#,
-        conversation as _,
-        user as _,
-        instance.as_str(),
-        next.as_str(),
-    )
-    .fetch_optional(db)
-    .await?;
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                with locked as materialized (
+                    select c.conversation_id, c.instance, c.is_group and p.role <> 'admin' as forbidden
+                    from participants p
+                    join conversations c using (conversation_id)
+                    where p.conversation_id = $1 and p.user_id = $2
+                    for no key update of c
+                ), cleared as (
+                    update conversations c
+                    set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null
+                    from locked l
+                    where c.conversation_id = l.conversation_id and l.instance = $3 and not l.forbidden
+                )
+                select l.instance as "instance: Instance", l.forbidden as "forbidden!",
+                       (select array_agg(o.user_id) from participants o
+                        where o.conversation_id = l.conversation_id) as "participants!: Vec<UserId>"
+                from locked l
+                "#,
+                conversation as _,
+                user as _,
+                instance.as_str(),
+                next.as_str(),
+            )
+            .fetch_optional(c)
+            .await
+        })
+        .await?;
     Ok(row.map(|row| {
         if row.forbidden {
             Cleared::NotAdmin

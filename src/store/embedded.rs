@@ -22,7 +22,7 @@ use std::{
 };
 
 use nix::unistd::User;
-use sqlx::{ConnectOptions, PgPool, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, ChildStdin, Command},
@@ -32,6 +32,7 @@ use tokio::{
 };
 
 use self::programs::Programs;
+use super::Db;
 use crate::settings::{Database, Settings};
 
 /// The role and the database that Parlance uses.
@@ -108,7 +109,7 @@ struct Place {
 ///
 /// # Errors
 /// One sentence for a person.
-pub async fn open(settings: &Settings) -> Result<(PgPool, Option<Embedded>), String> {
+pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), String> {
     let (options, embedded) = match &settings.database {
         Database::Given(options) => ((**options).clone(), None),
         Database::Embedded => {
@@ -116,7 +117,7 @@ pub async fn open(settings: &Settings) -> Result<(PgPool, Option<Embedded>), Str
             (options, Some(embedded))
         }
     };
-    Ok((super::pool(options, settings.database_connections), embedded))
+    Ok((Db::new(options, settings.database_connections), embedded))
 }
 
 /// As [`open`], but if a server runs on the embedded data already, a connection to that one: for the
@@ -124,7 +125,7 @@ pub async fn open(settings: &Settings) -> Result<(PgPool, Option<Embedded>), Str
 ///
 /// # Errors
 /// One sentence for a person.
-pub async fn open_or_join(settings: &Settings) -> Result<(PgPool, Option<Embedded>), String> {
+pub async fn open_or_join(settings: &Settings) -> Result<(Db, Option<Embedded>), String> {
     if let Database::Given(_) = settings.database {
         return open(settings).await;
     }
@@ -143,7 +144,7 @@ pub async fn open_or_join(settings: &Settings) -> Result<(PgPool, Option<Embedde
                 }
                 sleep(POLL).await;
             }
-            Ok((super::pool(options, 2), None))
+            Ok((Db::new(options, 2), None))
         }
     }
 }

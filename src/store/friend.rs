@@ -1,44 +1,50 @@
 //! Friendships: two are friends when each has said so.
 
-use sqlx::PgPool;
-
+use super::Db;
 use crate::model::{id::UserId, rows::FriendRow, time::Timestamp};
 
 /// A user's friends, by id. One who blocked the reader shows as `offline`.
-pub async fn friends_of(db: &PgPool, reader: UserId) -> sqlx::Result<Vec<FriendRow>> {
-    sqlx::query_as!(
-        FriendRow,
-        r#"
-        select u.user_id as "user_id: UserId", u.nick, u.public_key,
-               case when b.user_id is null then u.availability else 'offline' end as "availability!"
-        from friendships f
-        join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-        join users u on u.user_id = f.friend_id
-        left join blocks b on b.user_id = f.friend_id and b.blocked_id = f.user_id
-        where f.user_id = $1
-        order by u.user_id
-        "#,
-        reader as _,
-    )
-    .fetch_all(db)
+pub async fn friends_of(db: &Db, reader: UserId) -> sqlx::Result<Vec<FriendRow>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            FriendRow,
+            r#"
+            select u.user_id as "user_id: UserId", u.nick, u.public_key,
+                   case when b.user_id is null then u.availability else 'offline' end as "availability!"
+            from friendships f
+            join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+            join users u on u.user_id = f.friend_id
+            left join blocks b on b.user_id = f.friend_id and b.blocked_id = f.user_id
+            where f.user_id = $1
+            order by u.user_id
+            "#,
+            reader as _,
+        )
+        .fetch_all(c)
+        .await
+    })
     .await
 }
 
 /// Those who wait for a user's answer, the longest first: their id and name.
-pub async fn requests_to(db: &PgPool, reader: UserId) -> sqlx::Result<Vec<(UserId, String)>> {
-    let rows = sqlx::query!(
-        r#"
-        select f.user_id as "user_id: UserId", u.nick
-        from friendships f
-        join users u using (user_id)
-        where f.friend_id = $1
-            and not exists (select from friendships g where g.user_id = $1 and g.friend_id = f.user_id)
-        order by f.requested_at, f.user_id
-        "#,
-        reader as _,
-    )
-    .fetch_all(db)
-    .await?;
+pub async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(UserId, String)>> {
+    let rows = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                select f.user_id as "user_id: UserId", u.nick
+                from friendships f
+                join users u using (user_id)
+                where f.friend_id = $1
+                    and not exists (select from friendships g where g.user_id = $1 and g.friend_id = f.user_id)
+                order by f.requested_at, f.user_id
+                "#,
+                reader as _,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.nick)).collect())
 }
 
@@ -54,46 +60,57 @@ pub struct Standing {
 }
 
 /// How `user` and `other` stand to each other. `None`: there is no such other user.
-pub async fn standing(db: &PgPool, user: UserId, other: UserId) -> sqlx::Result<Option<Standing>> {
-    sqlx::query_as!(
-        Standing,
-        r#"
-        select exists (select from friendships where user_id = $1 and friend_id = $2) as "asked!",
-               exists (select from friendships where user_id = $2 and friend_id = $1) as "is_asked!",
-               exists (select from blocks where user_id = $2 and blocked_id = $1) as "is_blocked!"
-        from users u
-        where u.user_id = $2
-        "#,
-        user as _,
-        other as _,
-    )
-    .fetch_optional(db)
+pub async fn standing(db: &Db, user: UserId, other: UserId) -> sqlx::Result<Option<Standing>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            Standing,
+            r#"
+            select exists (select from friendships where user_id = $1 and friend_id = $2) as "asked!",
+                   exists (select from friendships where user_id = $2 and friend_id = $1) as "is_asked!",
+                   exists (select from blocks where user_id = $2 and blocked_id = $1) as "is_blocked!"
+            from users u
+            where u.user_id = $2
+            "#,
+            user as _,
+            other as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
     .await
 }
 
 /// Says that `friend` is a friend of `user`'s. Whether that is new.
-pub async fn say(db: &PgPool, user: UserId, friend: UserId, now: Timestamp) -> sqlx::Result<bool> {
-    let said = sqlx::query!(
-        "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
-        on conflict on constraint friendships_key do nothing",
-        user as _,
-        friend as _,
-        now as _,
-    )
-    .execute(db)
-    .await?;
+pub async fn say(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> sqlx::Result<bool> {
+    let said = db
+        .run(async |c| {
+            sqlx::query!(
+                "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
+                on conflict on constraint friendships_key do nothing",
+                user as _,
+                friend as _,
+                now as _,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
     Ok(said.rows_affected() > 0)
 }
 
 /// Ends a friendship, or a request, whoever said what. Whether there was anything to end.
-pub async fn unsay(db: &PgPool, user: UserId, friend: UserId) -> sqlx::Result<bool> {
-    let unsaid = sqlx::query!(
-        "delete from friendships
-        where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",
-        user as _,
-        friend as _,
-    )
-    .execute(db)
-    .await?;
+pub async fn unsay(db: &Db, user: UserId, friend: UserId) -> sqlx::Result<bool> {
+    let unsaid = db
+        .run(async |c| {
+            sqlx::query!(
+                "delete from friendships
+                where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",
+                user as _,
+                friend as _,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
     Ok(unsaid.rows_affected() > 0)
 }

@@ -5,8 +5,8 @@
 //! differ, and many rows share a second (api.md, The cursor loses nothing).
 
 use futures_util::TryStreamExt;
-use sqlx::PgPool;
 
+use super::Db;
 use crate::model::{
     id::{ConversationId, MessageId, ReportId, UserId},
     rows::{HistoryRow, MessageRow, ReportRow},
@@ -89,171 +89,177 @@ macro_rules! page {
 /// From the cursor on, oldest first, its row included; at most `limit` rows of each kind.
 /// `None`: no such conversation, for this user.
 pub async fn from_cursor(
-    db: &PgPool,
+    db: &Db,
     reading: &Reading<'_>,
     cursor: &Cursor,
     limit: i32,
     mut each: impl FnMut(HistoryRow),
 ) -> sqlx::Result<Option<Page>> {
-    page!(
-        sqlx::query!(
-            r#"
-            with seen as materialized (
-                select c.instance, c.cleared_seq
-                from participants p
-                join conversations c using (conversation_id)
-                where p.conversation_id = $1 and p.user_id = $2
-            ), start as materialized (
-                select greatest(s.cleared_seq + 1, coalesce(
-                    (select m.seq from messages m
-                        where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3),
-                    case when $5::timestamptz is null then 0 else coalesce(
+    db.run(async |connection| {
+        page!(
+            sqlx::query!(
+                r#"
+                with seen as materialized (
+                    select c.instance, c.cleared_seq
+                    from participants p
+                    join conversations c using (conversation_id)
+                    where p.conversation_id = $1 and p.user_id = $2
+                ), start as materialized (
+                    select greatest(s.cleared_seq + 1, coalesce(
                         (select m.seq from messages m
-                            where m.conversation_id = $1 and m.seq > s.cleared_seq and m.created_at >= $5
-                            order by m.seq limit 1),
-                        9223372036854775807)
-                    end)) as message_seq,
-                greatest(s.cleared_seq + 1, coalesce(
-                    (select r.seq from reports r
-                        where r.conversation_id = $1 and r.report_id = $6 and r.seq > s.cleared_seq),
-                    case when $7::timestamptz is null then 0 else coalesce(
+                            where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3),
+                        case when $5::timestamptz is null then 0 else coalesce(
+                            (select m.seq from messages m
+                                where m.conversation_id = $1 and m.seq > s.cleared_seq and m.created_at >= $5
+                                order by m.seq limit 1),
+                            9223372036854775807)
+                        end)) as message_seq,
+                    greatest(s.cleared_seq + 1, coalesce(
                         (select r.seq from reports r
-                            where r.conversation_id = $1 and r.seq > s.cleared_seq and r.created_at >= $7
-                            order by r.seq limit 1),
-                        9223372036854775807)
-                    end)) as report_seq
+                            where r.conversation_id = $1 and r.report_id = $6 and r.seq > s.cleared_seq),
+                        case when $7::timestamptz is null then 0 else coalesce(
+                            (select r.seq from reports r
+                                where r.conversation_id = $1 and r.seq > s.cleared_seq and r.created_at >= $7
+                                order by r.seq limit 1),
+                            9223372036854775807)
+                        end)) as report_seq
+                    from seen s
+                    where s.instance = $3
+                )
+                select s.instance as "instance?: Instance", null::bool as has_more, null::uuid as "report_id: ReportId",
+                       null::uuid as "message_id: MessageId", null::text as type,
+                       null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
+                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: crate::model::id::StationId"
                 from seen s
-                where s.instance = $3
+                union all
+                select null, page.found > page.place and (page.place = $8 or page.bytes >= $9), null,
+                       page.message_id, page.type, page.created_at, page.valid_until, page.data, page.user_id, page.station_id
+                from start, lateral (
+                    select m.*, count(*) over () as found, row_number() over (order by m.seq) as place,
+                           sum(octet_length(m.data)) over (order by m.seq) as bytes
+                    from (
+                        select * from messages m
+                        where m.conversation_id = $1 and m.seq >= start.message_seq
+                        order by m.seq limit $8 + 1
+                    ) m
+                    order by m.seq
+                ) page
+                where page.place <= $8 and page.bytes - octet_length(page.data) < $9
+                union all
+                select null, page.found > page.place and page.place = $8, page.report_id,
+                       page.message_id, page.type, page.created_at, page.valid_until, null, page.user_id, page.station_id
+                from start, lateral (
+                    select r.*, count(*) over () as found, row_number() over (order by r.seq) as place
+                    from (
+                        select * from reports r
+                        where r.conversation_id = $1 and r.seq >= start.report_seq
+                        order by r.seq limit $8 + 1
+                    ) r
+                    order by r.seq
+                ) page
+                where page.place <= $8
+                "#,
+                reading.conversation_id as _,
+                reading.user_id as _,
+                reading.instance.as_str(),
+                cursor.message_id as _,
+                cursor.message_at as _,
+                cursor.report_id as _,
+                cursor.report_at as _,
+                limit,
+                PAGE_BYTES,
             )
-            select s.instance as "instance?: Instance", null::bool as has_more, null::uuid as "report_id: ReportId",
-                   null::uuid as "message_id: MessageId", null::text as type,
-                   null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                   null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: crate::model::id::StationId"
-            from seen s
-            union all
-            select null, page.found > page.place and (page.place = $8 or page.bytes >= $9), null,
-                   page.message_id, page.type, page.created_at, page.valid_until, page.data, page.user_id, page.station_id
-            from start, lateral (
-                select m.*, count(*) over () as found, row_number() over (order by m.seq) as place,
-                       sum(octet_length(m.data)) over (order by m.seq) as bytes
-                from (
-                    select * from messages m
-                    where m.conversation_id = $1 and m.seq >= start.message_seq
-                    order by m.seq limit $8 + 1
-                ) m
-                order by m.seq
-            ) page
-            where page.place <= $8 and page.bytes - octet_length(page.data) < $9
-            union all
-            select null, page.found > page.place and page.place = $8, page.report_id,
-                   page.message_id, page.type, page.created_at, page.valid_until, null, page.user_id, page.station_id
-            from start, lateral (
-                select r.*, count(*) over () as found, row_number() over (order by r.seq) as place
-                from (
-                    select * from reports r
-                    where r.conversation_id = $1 and r.seq >= start.report_seq
-                    order by r.seq limit $8 + 1
-                ) r
-                order by r.seq
-            ) page
-            where page.place <= $8
-            "#,
-            reading.conversation_id as _,
-            reading.user_id as _,
-            reading.instance.as_str(),
-            cursor.message_id as _,
-            cursor.message_at as _,
-            cursor.report_id as _,
-            cursor.report_at as _,
-            limit,
-            PAGE_BYTES,
+            .fetch(&mut *connection),
+            each
         )
-        .fetch(db),
-        each
-    )
+    })
+    .await
 }
 
 /// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left
 /// out. `None`: no such conversation, for this user.
 pub async fn before_cursor(
-    db: &PgPool,
+    db: &Db,
     reading: &Reading<'_>,
     cursor: &Cursor,
     limit: i32,
     mut each: impl FnMut(HistoryRow),
 ) -> sqlx::Result<Option<Page>> {
-    page!(
-        sqlx::query!(
-            r#"
-            with seen as materialized (
-                select c.instance, c.cleared_seq
-                from participants p
-                join conversations c using (conversation_id)
-                where p.conversation_id = $1 and p.user_id = $2
-            ), finish as materialized (
-                select s.cleared_seq, coalesce(
-                    (select m.seq from messages m
-                        where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3),
-                    case when $5::timestamptz is not null then
+    db.run(async |connection| {
+        page!(
+            sqlx::query!(
+                r#"
+                with seen as materialized (
+                    select c.instance, c.cleared_seq
+                    from participants p
+                    join conversations c using (conversation_id)
+                    where p.conversation_id = $1 and p.user_id = $2
+                ), finish as materialized (
+                    select s.cleared_seq, coalesce(
                         (select m.seq from messages m
-                            where m.conversation_id = $1 and m.seq > s.cleared_seq and m.created_at >= $5
-                            order by m.seq limit 1)
-                    end, 9223372036854775807) as message_seq,
-                coalesce(
-                    (select r.seq from reports r
-                        where r.conversation_id = $1 and r.report_id = $6 and r.seq > s.cleared_seq),
-                    case when $7::timestamptz is not null then
+                            where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3),
+                        case when $5::timestamptz is not null then
+                            (select m.seq from messages m
+                                where m.conversation_id = $1 and m.seq > s.cleared_seq and m.created_at >= $5
+                                order by m.seq limit 1)
+                        end, 9223372036854775807) as message_seq,
+                    coalesce(
                         (select r.seq from reports r
-                            where r.conversation_id = $1 and r.seq > s.cleared_seq and r.created_at >= $7
-                            order by r.seq limit 1)
-                    end, 9223372036854775807) as report_seq
+                            where r.conversation_id = $1 and r.report_id = $6 and r.seq > s.cleared_seq),
+                        case when $7::timestamptz is not null then
+                            (select r.seq from reports r
+                                where r.conversation_id = $1 and r.seq > s.cleared_seq and r.created_at >= $7
+                                order by r.seq limit 1)
+                        end, 9223372036854775807) as report_seq
+                    from seen s
+                    where s.instance = $3
+                )
+                select s.instance as "instance?: Instance", null::bool as has_more, null::uuid as "report_id: ReportId",
+                       null::uuid as "message_id: MessageId", null::text as type,
+                       null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
+                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: crate::model::id::StationId"
                 from seen s
-                where s.instance = $3
+                union all
+                select null, page.found > page.place and (page.place = $8 or page.bytes >= $9), null,
+                       page.message_id, page.type, page.created_at, page.valid_until, page.data, page.user_id, page.station_id
+                from finish, lateral (
+                    select m.*, count(*) over () as found, row_number() over (order by m.seq desc) as place,
+                           sum(octet_length(m.data)) over (order by m.seq desc) as bytes
+                    from (
+                        select * from messages m
+                        where m.conversation_id = $1 and m.seq < finish.message_seq and m.seq > finish.cleared_seq
+                        order by m.seq desc limit $8 + 1
+                    ) m
+                    order by m.seq
+                ) page
+                where page.place <= $8 and page.bytes - octet_length(page.data) < $9
+                union all
+                select null, page.found > page.place and page.place = $8, page.report_id,
+                       page.message_id, page.type, page.created_at, page.valid_until, null, page.user_id, page.station_id
+                from finish, lateral (
+                    select r.*, count(*) over () as found, row_number() over (order by r.seq desc) as place
+                    from (
+                        select * from reports r
+                        where r.conversation_id = $1 and r.seq < finish.report_seq and r.seq > finish.cleared_seq
+                        order by r.seq desc limit $8 + 1
+                    ) r
+                    order by r.seq
+                ) page
+                where page.place <= $8
+                "#,
+                reading.conversation_id as _,
+                reading.user_id as _,
+                reading.instance.as_str(),
+                cursor.message_id as _,
+                cursor.message_at as _,
+                cursor.report_id as _,
+                cursor.report_at as _,
+                limit,
+                PAGE_BYTES,
             )
-            select s.instance as "instance?: Instance", null::bool as has_more, null::uuid as "report_id: ReportId",
-                   null::uuid as "message_id: MessageId", null::text as type,
-                   null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                   null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: crate::model::id::StationId"
-            from seen s
-            union all
-            select null, page.found > page.place and (page.place = $8 or page.bytes >= $9), null,
-                   page.message_id, page.type, page.created_at, page.valid_until, page.data, page.user_id, page.station_id
-            from finish, lateral (
-                select m.*, count(*) over () as found, row_number() over (order by m.seq desc) as place,
-                       sum(octet_length(m.data)) over (order by m.seq desc) as bytes
-                from (
-                    select * from messages m
-                    where m.conversation_id = $1 and m.seq < finish.message_seq and m.seq > finish.cleared_seq
-                    order by m.seq desc limit $8 + 1
-                ) m
-                order by m.seq
-            ) page
-            where page.place <= $8 and page.bytes - octet_length(page.data) < $9
-            union all
-            select null, page.found > page.place and page.place = $8, page.report_id,
-                   page.message_id, page.type, page.created_at, page.valid_until, null, page.user_id, page.station_id
-            from finish, lateral (
-                select r.*, count(*) over () as found, row_number() over (order by r.seq desc) as place
-                from (
-                    select * from reports r
-                    where r.conversation_id = $1 and r.seq < finish.report_seq and r.seq > finish.cleared_seq
-                    order by r.seq desc limit $8 + 1
-                ) r
-                order by r.seq
-            ) page
-            where page.place <= $8
-            "#,
-            reading.conversation_id as _,
-            reading.user_id as _,
-            reading.instance.as_str(),
-            cursor.message_id as _,
-            cursor.message_at as _,
-            cursor.report_id as _,
-            cursor.report_at as _,
-            limit,
-            PAGE_BYTES,
+            .fetch(&mut *connection),
+            each
         )
-        .fetch(db),
-        each
-    )
+    })
+    .await
 }

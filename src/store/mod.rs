@@ -3,6 +3,7 @@
 
 pub mod block;
 pub mod conversation;
+mod db;
 pub mod embedded;
 pub mod friend;
 pub mod history;
@@ -15,49 +16,15 @@ pub mod station;
 pub mod user;
 pub mod workspace;
 
-use std::time::Duration;
-
 use sqlx::{
-    ConnectOptions, PgPool,
+    ConnectOptions,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
 };
+
+pub use self::db::Db;
 
 /// What the database must look like. Applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// How long a request waits for a connection before it is told that the database is away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection that lay idle for longer is asked whether it lives before it is used. A younger one
-/// is not: that would be a second round trip for every request.
-const TRUSTED_IDLE: Duration = Duration::from_secs(10);
-/// A statement slower than this is logged (its text, never its values).
-const SLOW: Duration = Duration::from_secs(1);
-/// No request needs longer; a statement that takes it is stopped rather than left to pile up.
-const STATEMENT_TIMEOUT: &str = "30s";
-
-/// A pool of at most `connections` to the database; none is opened yet.
-#[must_use]
-pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
-    let options = options
-        .application_name("parlance")
-        .options([("statement_timeout", STATEMENT_TIMEOUT), ("timezone", "UTC")])
-        .log_statements(log::LevelFilter::Off)
-        .log_slow_statements(log::LevelFilter::Warn, SLOW);
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for < TRUSTED_IDLE {
-                    return Ok(true);
-                }
-                Ok(sqlx::Connection::ping(connection).await.is_ok())
-            })
-        })
-        .connect_lazy_with(options)
-}
 
 /// Brings the database to what this binary needs, under a lock, so that several nodes may start at
 /// once.
@@ -65,13 +32,12 @@ pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
 /// # Errors
 /// A database that a newer Parlance has migrated, or whose migrations were edited: refused,
 /// untouched.
-pub async fn migrate(db: &PgPool) -> Result<(), String> {
-    // Building an index on a large table may well take longer than a request's statement.
-    let mut connection = db.acquire().await.map_err(|e| format!("the database cannot be reached: {e}"))?;
-    sqlx::query!("set statement_timeout = 0").execute(&mut *connection).await.map_err(|e| e.to_string())?;
-    let result = MIGRATIONS.run(&mut *connection).await;
-    // The setting goes with the connection.
-    connection.detach();
+pub async fn migrate(db: &Db) -> Result<(), String> {
+    let away = |error: sqlx::Error| format!("the database cannot be reached: {error}");
+    // A connection of its own: building an index on a large table may well take longer than a
+    // request's statement.
+    let mut connection = db.options().clone().options([("statement_timeout", "0")]).connect().await.map_err(away)?;
+    let result = MIGRATIONS.run(&mut connection).await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(
             "the database is newer than this Parlance: it has migration {version}, which this binary does not know; start a newer Parlance"
@@ -84,9 +50,10 @@ pub async fn migrate(db: &PgPool) -> Result<(), String> {
 }
 
 /// Whether the database answers and has had every migration that this binary knows.
-pub async fn is_current(db: &PgPool) -> sqlx::Result<bool> {
+pub async fn is_current(db: &Db) -> sqlx::Result<bool> {
     let newest = MIGRATIONS.iter().map(|m| m.version).max();
-    let applied = sqlx::query_scalar!("select max(version) from _sqlx_migrations where success").fetch_one(db).await?;
+    let applied =
+        db.run(async |c| sqlx::query_scalar!("select max(version) from _sqlx_migrations where success").fetch_one(c).await).await?;
     Ok(applied >= newest)
 }
 

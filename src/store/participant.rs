@@ -1,7 +1,6 @@
 //! How a participant has arranged a conversation in their own list.
 
-use sqlx::PgPool;
-
+use super::Db;
 use crate::model::{
     id::{ConversationId, MessageId, ReportId, UserId},
     rows::ConversationRow,
@@ -29,7 +28,7 @@ pub enum Arrangement {
 /// Makes one change for one participant and answers the conversation as they see it then, in one
 /// statement. Made twice, it is as if made once. `None`: no such conversation, for this user.
 pub async fn arrange(
-    db: &PgPool,
+    db: &Db,
     conversation: ConversationId,
     user: UserId,
     change: &Arrangement,
@@ -57,52 +56,58 @@ pub async fn arrange(
         Arrangement::Color(color) => Some(color.as_str()),
         _ => None,
     };
-    sqlx::query_as!(
-        ConversationRow,
-        r#"
-        update participants p
-        set favorite_at = case when $3::bool is null then p.favorite_at when $3 then coalesce(p.favorite_at, $8) end,
-            muted_at = case when $4::bool is null then p.muted_at when $4 then coalesce(p.muted_at, $8) end,
-            hidden_at = case when $5::bool is null then p.hidden_at when $5 then coalesce(p.hidden_at, $8) end,
-            hide_id = coalesce($6, p.hide_id),
-            color = coalesce($7, p.color)
-        from conversations c
-        cross join lateral (
-            select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
-            from participants o
-            join users u on u.user_id = o.user_id
-            where o.conversation_id = c.conversation_id
-        ) everyone
-        where p.conversation_id = $1 and p.user_id = $2 and c.conversation_id = $1
-        returning
-               c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
-               c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-               c.last_access_at as "last_access_at: Timestamp",
-               p.user_id as "user_id: UserId", p.secret, p.display_name,
-               p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
-               p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
-               everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
-        "#,
-        conversation as _,
-        user as _,
-        favorite,
-        muted,
-        hidden,
-        hide_id,
-        color,
-        now as _,
-    )
-    .fetch_optional(db)
+    db.run(async |c| {
+        sqlx::query_as!(
+            ConversationRow,
+            r#"
+            update participants p
+            set favorite_at = case when $3::bool is null then p.favorite_at when $3 then coalesce(p.favorite_at, $8) end,
+                muted_at = case when $4::bool is null then p.muted_at when $4 then coalesce(p.muted_at, $8) end,
+                hidden_at = case when $5::bool is null then p.hidden_at when $5 then coalesce(p.hidden_at, $8) end,
+                hide_id = coalesce($6, p.hide_id),
+                color = coalesce($7, p.color)
+            from conversations c
+            cross join lateral (
+                select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
+                from participants o
+                join users u on u.user_id = o.user_id
+                where o.conversation_id = c.conversation_id
+            ) everyone
+            where p.conversation_id = $1 and p.user_id = $2 and c.conversation_id = $1
+            returning
+                   c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
+                   c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
+                   c.last_access_at as "last_access_at: Timestamp",
+                   p.user_id as "user_id: UserId", p.secret, p.display_name,
+                   p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
+                   p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
+                   everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
+            "#,
+            conversation as _,
+            user as _,
+            favorite,
+            muted,
+            hidden,
+            hide_id,
+            color,
+            now as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
     .await
 }
 
 /// The conversations that a user has hidden for good.
-pub async fn hidden_by(db: &PgPool, user: UserId) -> sqlx::Result<Vec<ConversationId>> {
-    sqlx::query_scalar!(
-        r#"select conversation_id as "id: ConversationId" from participants
+pub async fn hidden_by(db: &Db, user: UserId) -> sqlx::Result<Vec<ConversationId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select conversation_id as "id: ConversationId" from participants
         where user_id = $1 and hidden_at is not null order by conversation_id"#,
-        user as _,
-    )
-    .fetch_all(db)
+            user as _,
+        )
+        .fetch_all(c)
+        .await
+    })
     .await
 }

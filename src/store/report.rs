@@ -1,8 +1,6 @@
 //! Reports: one per message, user and type, however often it is sent.
 
-use sqlx::PgPool;
-
-use super::refused_by;
+use super::{Db, refused_by};
 use crate::model::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::Instance,
@@ -42,7 +40,7 @@ pub struct Reported {
 
 /// Stores what is new of a report, in one statement and one commit. `None`: no such conversation,
 /// for this user.
-pub async fn add(db: &PgPool, report: &NewReport<'_>) -> sqlx::Result<Option<Reported>> {
+pub async fn add(db: &Db, report: &NewReport<'_>) -> sqlx::Result<Option<Reported>> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -54,63 +52,66 @@ pub async fn add(db: &PgPool, report: &NewReport<'_>) -> sqlx::Result<Option<Rep
     }
 }
 
-async fn add_once(db: &PgPool, report: &NewReport<'_>) -> sqlx::Result<Option<Reported>> {
+async fn add_once(db: &Db, report: &NewReport<'_>) -> sqlx::Result<Option<Reported>> {
     let report_ids: Vec<ReportId> = report.message_ids.iter().map(|_| ReportId::random()).collect();
-    sqlx::query_as!(
-        Reported,
-        r#"
-        with locked as materialized (
-            select c.conversation_id, c.instance, c.last_seq
-            from participants p
-            join conversations c using (conversation_id)
-            where p.conversation_id = $1 and p.user_id = $2
-            for no key update of c
-        ), numbered as (
-            select m.seq as message_seq, m.message_id, m.valid_until, i.report_id,
-                   l.last_seq + row_number() over (order by m.seq) as seq
-            from locked l
-            cross join (
-                select distinct on (message_id) message_id, report_id
-                from unnest($3::uuid[], $4::uuid[]) as i (message_id, report_id)
-            ) i
-            join messages m on m.conversation_id = l.conversation_id
-                and m.message_id = i.message_id and m.instance = l.instance
-            where l.instance = $5
-                and not exists (
-                    select from reports r
-                    where r.conversation_id = l.conversation_id and r.message_seq = m.seq
-                        and r.user_id = $2 and r.type = $6
-                )
-        ), stored as (
-            insert into reports (conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
-                                 type, created_at, valid_until)
-            select $1, seq, report_id, message_seq, message_id, $2, $7, $6, $8, valid_until
-            from numbered
-        ), counted as (
-            update conversations c
-            set last_seq = n.last_seq, last_report_id = n.last_report_id
-            from (
-                select max(seq) as last_seq, (array_agg(report_id order by seq desc))[1] as last_report_id
+    db.run(async |c| {
+        sqlx::query_as!(
+            Reported,
+            r#"
+            with locked as materialized (
+                select c.conversation_id, c.instance, c.last_seq
+                from participants p
+                join conversations c using (conversation_id)
+                where p.conversation_id = $1 and p.user_id = $2
+                for no key update of c
+            ), numbered as (
+                select m.seq as message_seq, m.message_id, m.valid_until, i.report_id,
+                       l.last_seq + row_number() over (order by m.seq) as seq
+                from locked l
+                cross join (
+                    select distinct on (message_id) message_id, report_id
+                    from unnest($3::uuid[], $4::uuid[]) as i (message_id, report_id)
+                ) i
+                join messages m on m.conversation_id = l.conversation_id
+                    and m.message_id = i.message_id and m.instance = l.instance
+                where l.instance = $5
+                    and not exists (
+                        select from reports r
+                        where r.conversation_id = l.conversation_id and r.message_seq = m.seq
+                            and r.user_id = $2 and r.type = $6
+                    )
+            ), stored as (
+                insert into reports (conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
+                                     type, created_at, valid_until)
+                select $1, seq, report_id, message_seq, message_id, $2, $7, $6, $8, valid_until
                 from numbered
-            ) n
-            where c.conversation_id = $1 and n.last_seq is not null
+            ), counted as (
+                update conversations c
+                set last_seq = n.last_seq, last_report_id = n.last_report_id
+                from (
+                    select max(seq) as last_seq, (array_agg(report_id order by seq desc))[1] as last_report_id
+                    from numbered
+                ) n
+                where c.conversation_id = $1 and n.last_seq is not null
+            )
+            select l.instance as "present: Instance",
+                   case when exists (select from numbered)
+                       then (select array_agg(o.user_id) from participants o where o.conversation_id = $1)
+                       else '{}'
+                   end as "participants!: Vec<UserId>"
+            from locked l
+            "#,
+            report.conversation_id as _,
+            report.user_id as _,
+            report.message_ids as _,
+            &report_ids as _,
+            report.instance.as_str(),
+            report.r#type,
+            report.station_id as _,
+            report.created_at as _,
         )
-        select l.instance as "present: Instance",
-               case when exists (select from numbered)
-                   then (select array_agg(o.user_id) from participants o where o.conversation_id = $1)
-                   else '{}'
-               end as "participants!: Vec<UserId>"
-        from locked l
-        "#,
-        report.conversation_id as _,
-        report.user_id as _,
-        report.message_ids as _,
-        &report_ids as _,
-        report.instance.as_str(),
-        report.r#type,
-        report.station_id as _,
-        report.created_at as _,
-    )
-    .fetch_optional(db)
+        .fetch_optional(c)
+        .await
+    })
     .await
 }

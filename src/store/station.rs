@@ -1,18 +1,20 @@
 //! Stations, where they are known without their user.
 
-use sqlx::PgPool;
-
+use super::Db;
 use crate::model::id::{StationId, UserId};
 
 /// Who was last seen at a station: for unsigned notification polling, where it is allowed.
-pub async fn last_user_of(db: &PgPool, station: StationId) -> sqlx::Result<Option<UserId>> {
-    sqlx::query_scalar!(
-        r#"select s.user_id as "user_id: UserId" from stations s
+pub async fn last_user_of(db: &Db, station: StationId) -> sqlx::Result<Option<UserId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select s.user_id as "user_id: UserId" from stations s
         join users u using (user_id)
         where s.station_id = $1 and u.disabled_at is null
         order by s.last_seen_at desc limit 1"#,
-        station as _,
-    )
-    .fetch_optional(db)
+            station as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
     .await
 }

@@ -1,7 +1,6 @@
 //! Users, and the keys that let them in.
 
-use sqlx::PgPool;
-
+use super::Db;
 use crate::model::{
     id::{StationId, UserId},
     key::{PublicKey, SecretHash},
@@ -38,53 +37,61 @@ pub struct NewUser<'a> {
 ///
 /// # Errors
 /// The constraints `users_key`, `users_one_per_email` and `credentials_key`, by name.
-pub async fn insert(db: &PgPool, user: &NewUser<'_>, invite: Option<&SecretHash>, now: Timestamp) -> sqlx::Result<bool> {
+pub async fn insert(db: &Db, user: &NewUser<'_>, invite: Option<&SecretHash>, now: Timestamp) -> sqlx::Result<bool> {
     let user_id = UserId::of(user.email);
-    let stored = sqlx::query!(
-        "with invited as (
-            select code_hash from invites
-            where code_hash = $9 and used_at is null and expires_at > $8
-            for update
-        ), stored as (
-            insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
-            select $1, $2, $3, $4, $5, $6, $8
-            where $9::bytea is null or exists (select from invited)
-            returning user_id
-        ), used as (
-            update invites i set used_by = s.user_id, used_at = $8
-            from invited, stored s
-            where i.code_hash = invited.code_hash
-        )
-        insert into credentials (key_hash, user_id, label, created_at)
-        select $7, s.user_id, $10, $8 from stored s",
-        user_id as _,
-        user.email.as_str(),
-        user.full_name.as_str(),
-        user.nick.as_str(),
-        user.public_key.as_str(),
-        user.encrypted_private_key.as_str(),
-        user.key_hash.as_bytes(),
-        now as _,
-        invite.map(SecretHash::as_bytes),
-        user.label,
-    )
-    .execute(db)
-    .await?;
+    let stored = db
+        .run(async |c| {
+            sqlx::query!(
+                "with invited as (
+                    select code_hash from invites
+                    where code_hash = $9 and used_at is null and expires_at > $8
+                    for update
+                ), stored as (
+                    insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
+                    select $1, $2, $3, $4, $5, $6, $8
+                    where $9::bytea is null or exists (select from invited)
+                    returning user_id
+                ), used as (
+                    update invites i set used_by = s.user_id, used_at = $8
+                    from invited, stored s
+                    where i.code_hash = invited.code_hash
+                )
+                insert into credentials (key_hash, user_id, label, created_at)
+                select $7, s.user_id, $10, $8 from stored s",
+                user_id as _,
+                user.email.as_str(),
+                user.full_name.as_str(),
+                user.nick.as_str(),
+                user.public_key.as_str(),
+                user.encrypted_private_key.as_str(),
+                user.key_hash.as_bytes(),
+                now as _,
+                invite.map(SecretHash::as_bytes),
+                user.label,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
     Ok(stored.rows_affected() > 0)
 }
 
 /// Gives a user one more key. Whether there is such a user.
-pub async fn add_credential(db: &PgPool, user: UserId, key_hash: &SecretHash, label: &str, now: Timestamp) -> sqlx::Result<bool> {
-    let stored = sqlx::query!(
-        "insert into credentials (key_hash, user_id, label, created_at)
-        select $2, user_id, $3, $4 from users where user_id = $1",
-        user as _,
-        key_hash.as_bytes(),
-        label,
-        now as _,
-    )
-    .execute(db)
-    .await?;
+pub async fn add_credential(db: &Db, user: UserId, key_hash: &SecretHash, label: &str, now: Timestamp) -> sqlx::Result<bool> {
+    let stored = db
+        .run(async |c| {
+            sqlx::query!(
+                "insert into credentials (key_hash, user_id, label, created_at)
+                select $2, user_id, $3, $4 from users where user_id = $1",
+                user as _,
+                key_hash.as_bytes(),
+                label,
+                now as _,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
     Ok(stored.rows_affected() > 0)
 }
 
@@ -93,43 +100,46 @@ pub async fn add_credential(db: &PgPool, user: UserId, key_hash: &SecretHash, la
 ///
 /// A user keeps the `most` stations seen last; older ones have to log in again.
 pub async fn log_in(
-    db: &PgPool,
+    db: &Db,
     key_hash: &SecretHash,
     claimed: Option<UserId>,
     station: StationId,
     most: i32,
     now: Timestamp,
 ) -> sqlx::Result<Option<AccountRow>> {
-    sqlx::query_as!(
-        AccountRow,
-        r#"
-        with account as materialized (
-            select u.* from credentials c
-            join users u using (user_id)
-            where c.key_hash = $1 and u.disabled_at is null and ($2::uuid is null or u.user_id = $2)
-        ), bound as (
-            insert into stations (user_id, station_id, last_seen_at)
-            select user_id, $3, $5 from account
-            on conflict on constraint stations_key do update set last_seen_at = excluded.last_seen_at
-        ), forgotten as (
-            delete from stations s
-            using account a
-            where s.user_id = a.user_id and s.station_id in (
-                select o.station_id from stations o
-                where o.user_id = a.user_id and o.station_id <> $3
-                order by o.last_seen_at desc
-                offset $4 - 1
+    db.run(async |c| {
+        sqlx::query_as!(
+            AccountRow,
+            r#"
+            with account as materialized (
+                select u.* from credentials c
+                join users u using (user_id)
+                where c.key_hash = $1 and u.disabled_at is null and ($2::uuid is null or u.user_id = $2)
+            ), bound as (
+                insert into stations (user_id, station_id, last_seen_at)
+                select user_id, $3, $5 from account
+                on conflict on constraint stations_key do update set last_seen_at = excluded.last_seen_at
+            ), forgotten as (
+                delete from stations s
+                using account a
+                where s.user_id = a.user_id and s.station_id in (
+                    select o.station_id from stations o
+                    where o.user_id = a.user_id and o.station_id <> $3
+                    order by o.last_seen_at desc
+                    offset $4 - 1
+                )
             )
+            select user_id as "user_id: UserId", full_name, nick, encrypted_private_key from account
+            "#,
+            key_hash.as_bytes(),
+            claimed as _,
+            station as _,
+            most,
+            now as _,
         )
-        select user_id as "user_id: UserId", full_name, nick, encrypted_private_key from account
-        "#,
-        key_hash.as_bytes(),
-        claimed as _,
-        station as _,
-        most,
-        now as _,
-    )
-    .fetch_optional(db)
+        .fetch_optional(c)
+        .await
+    })
     .await
 }
 
@@ -145,78 +155,91 @@ pub struct Identity {
 }
 
 /// Who signs as this user, from this station. A station's last sight is written down once an hour.
-pub async fn identity(db: &PgPool, user: UserId, station: Option<StationId>, now: Timestamp) -> sqlx::Result<Option<Identity>> {
-    sqlx::query_as!(
-        Identity,
-        r#"
-        with seen as (
-            update stations set last_seen_at = $3
-            where user_id = $1 and station_id = $2 and last_seen_at < $3::timestamptz - interval '1 hour'
+pub async fn identity(db: &Db, user: UserId, station: Option<StationId>, now: Timestamp) -> sqlx::Result<Option<Identity>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            Identity,
+            r#"
+            with seen as (
+                update stations set last_seen_at = $3
+                where user_id = $1 and station_id = $2 and last_seen_at < $3::timestamptz - interval '1 hour'
+            )
+            select u.public_key, u.disabled_at is not null as "disabled!",
+                   exists (select from stations s where s.user_id = u.user_id and s.station_id = $2) as "station_known!"
+            from users u
+            where u.user_id = $1
+            "#,
+            user as _,
+            station as _,
+            now as _,
         )
-        select u.public_key, u.disabled_at is not null as "disabled!",
-               exists (select from stations s where s.user_id = u.user_id and s.station_id = $2) as "station_known!"
-        from users u
-        where u.user_id = $1
-        "#,
-        user as _,
-        station as _,
-        now as _,
-    )
-    .fetch_optional(db)
+        .fetch_optional(c)
+        .await
+    })
     .await
 }
 
 /// All users, by address.
-pub async fn list(db: &PgPool) -> sqlx::Result<Vec<UserRow>> {
-    sqlx::query_as!(
-        UserRow,
-        r#"select user_id as "user_id: UserId", email, full_name, nick,
+pub async fn list(db: &Db) -> sqlx::Result<Vec<UserRow>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            UserRow,
+            r#"select user_id as "user_id: UserId", email, full_name, nick,
                   created_at as "created_at: Timestamp", disabled_at as "disabled_at: Timestamp"
         from users order by email"#
-    )
-    .fetch_all(db)
+        )
+        .fetch_all(c)
+        .await
+    })
     .await
 }
 
 /// Bars a user, or lets them in again, and tells every node. Whether there is such a user.
-pub async fn set_disabled(db: &PgPool, user: UserId, disabled_at: Option<Timestamp>) -> sqlx::Result<bool> {
-    let changed = sqlx::query_scalar!(
-        r#"
-        with changed as (
-            update users set disabled_at = case when $2::timestamptz is null then null else coalesce(disabled_at, $2) end
-            where user_id = $1
-            returning user_id
-        )
-        select pg_notify($3, replace(user_id::text, '-', '')) is not null as "told!" from changed
-        "#,
-        user as _,
-        disabled_at as _,
-        CHANGED,
-    )
-    .fetch_optional(db)
-    .await?;
+pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>) -> sqlx::Result<bool> {
+    let changed = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"
+                with changed as (
+                    update users set disabled_at = case when $2::timestamptz is null then null else coalesce(disabled_at, $2) end
+                    where user_id = $1
+                    returning user_id
+                )
+                select pg_notify($3, replace(user_id::text, '-', '')) is not null as "told!" from changed
+                "#,
+                user as _,
+                disabled_at as _,
+                CHANGED,
+            )
+            .fetch_optional(c)
+            .await
+        })
+        .await?;
     Ok(changed.is_some())
 }
 
 /// Says how available a user is. `Some`: it changed, and these friends may see it, because the user
 /// has not blocked them.
-pub async fn set_availability(db: &PgPool, user: UserId, availability: &str) -> sqlx::Result<Option<Vec<UserId>>> {
-    sqlx::query_scalar!(
-        r#"
-        with changed as (
-            update users set availability = $2 where user_id = $1 and availability <> $2 returning user_id
+pub async fn set_availability(db: &Db, user: UserId, availability: &str) -> sqlx::Result<Option<Vec<UserId>>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"
+            with changed as (
+                update users set availability = $2 where user_id = $1 and availability <> $2 returning user_id
+            )
+            select array(
+                select f.friend_id from friendships f
+                join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+                where f.user_id = $1
+                    and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = f.friend_id)
+            ) as "friends!: Vec<UserId>"
+            from changed
+            "#,
+            user as _,
+            availability,
         )
-        select array(
-            select f.friend_id from friendships f
-            join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-            where f.user_id = $1
-                and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = f.friend_id)
-        ) as "friends!: Vec<UserId>"
-        from changed
-        "#,
-        user as _,
-        availability,
-    )
-    .fetch_optional(db)
+        .fetch_optional(c)
+        .await
+    })
     .await
 }

@@ -1,7 +1,6 @@
 //! Workspaces: host names, each of one user.
 
-use sqlx::PgPool;
-
+use super::Db;
 use crate::model::{id::UserId, text::WorkspaceName, time::Timestamp};
 
 /// What became of a registration.
@@ -16,25 +15,29 @@ pub enum Registered {
 }
 
 /// Gives a host name to a user, who may have at most `most`.
-pub async fn register(db: &PgPool, name: &WorkspaceName, user: UserId, most: i64, now: Timestamp) -> sqlx::Result<Registered> {
-    let row = sqlx::query!(
-        r#"
-        with stored as (
-            insert into workspaces (name, user_id, registered_at)
-            select $1, $2, $3
-            where (select count(*) from workspaces where user_id = $2) < $4
-            on conflict on constraint workspaces_key do update set user_id = workspaces.user_id
-            returning user_id
-        )
-        select coalesce((select user_id from stored), (select user_id from workspaces where name = $1)) as "owner: UserId"
-        "#,
-        name.as_str(),
-        user as _,
-        now as _,
-        most,
-    )
-    .fetch_one(db)
-    .await?;
+pub async fn register(db: &Db, name: &WorkspaceName, user: UserId, most: i64, now: Timestamp) -> sqlx::Result<Registered> {
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                with stored as (
+                    insert into workspaces (name, user_id, registered_at)
+                    select $1, $2, $3
+                    where (select count(*) from workspaces where user_id = $2) < $4
+                    on conflict on constraint workspaces_key do update set user_id = workspaces.user_id
+                    returning user_id
+                )
+                select coalesce((select user_id from stored), (select user_id from workspaces where name = $1)) as "owner: UserId"
+                "#,
+                name.as_str(),
+                user as _,
+                now as _,
+                most,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?;
     Ok(match row.owner {
         Some(owner) if owner == user => Registered::Theirs,
         Some(_) => Registered::Taken,

@@ -1,1 +1,175 @@
-//! todo
+//! Broken on purpose: the database away, its answers lost, its tables gone. The answer is still a
+//! documented refusal, and nothing is lost.
+
+use std::sync::Arc;
+
+use parlance::{
+    settings::Database,
+    store::{self, Db},
+};
+use serde_json::json;
+
+use crate::{
+    proxy::Proxy,
+    world::{News, World, database, eventually, message, on, settings, socket_dir},
+};
+
+async fn behind_a_proxy() -> (Arc<World>, Proxy) {
+    let options = database().await;
+    let proxy = Proxy::start(&socket_dir());
+    let mut settings = settings();
+    // One connection, so that every statement is prepared after its first use.
+    settings.database_connections = 2;
+    settings.database = Database::Given(Box::new(proxy.options(&options)));
+    (World::on(settings, options).await, proxy)
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_one_is_told_so_and_afterwards_all_is_well() {
+    let (world, proxy) = behind_a_proxy().await;
+    let (ann, ben, talk) = world.talk().await;
+    let kept = ann.adds(&talk, "before").await;
+    proxy.cut();
+    for _ in 0..3 {
+        let refused = ann.does("add", &talk, json!({ "message": message("lost?") })).await;
+        refused.is_refused(503, "unavailable");
+        assert!(refused.headers.contains_key("Retry-After"));
+        assert!(!refused.text.contains("socket") && !refused.text.contains("postgres"), "{}", refused.text);
+    }
+    assert_eq!(world.sends("GET", "/readyz").await.status, 503);
+    assert_eq!(world.sends("GET", "/healthz").await.status, 200);
+    proxy.mend();
+    eventually("readiness", async || world.sends("GET", "/readyz").await.status == 200).await;
+    let after = ann.adds(&talk, "after").await;
+    let history = ben.reads(&talk).await;
+    let ids: Vec<_> = history["messages"].as_array().unwrap().iter().map(|m| m["ID"].as_str().unwrap()).collect();
+    assert_eq!(ids, [kept, after]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it() {
+    let (world, proxy) = behind_a_proxy().await;
+    let (ann, ben, talk) = world.talk().await;
+    ann.adds(&talk, "prepared").await;
+    ben.hears().await;
+    ben.hears().await;
+    let message = message("committed");
+    proxy.lose_next_answer();
+    ann.does("add", &talk, json!({ "message": message })).await.is_refused(503, "unavailable");
+    eventually("the commit", async || world.count("messages").await == 2).await;
+    // Who listened is told to compare everything, as nobody knows whether it was stored.
+    assert_eq!(ben.hears().await.lists, [ben.user.clone()]);
+    ann.does("add", &talk, json!({ "message": message })).await.is_ok();
+    assert_eq!(ben.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+    assert_eq!(world.count("messages").await, 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn each_read_and_each_flag_is_one_round_trip() {
+    let (world, proxy) = behind_a_proxy().await;
+    let (ann, ben, talk) = world.talk().await;
+    for n in 0..30 {
+        let id = ann.adds(&talk, &n.to_string()).await;
+        ben.views(&talk, &[id]).await.is_ok();
+    }
+    // Conversations by the dozen: the number must not matter.
+    world
+        .sql(&format!(
+            "insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            select md5(n::text)::uuid, false, 'AAAAAAAAAA', now(), now() from generate_series(1, 100) n;
+            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+            select md5(n::text)::uuid, u::uuid, '', '', 'member', now() from generate_series(1, 100) n, unnest(array['{}', '{}']) u",
+            ann.user, ben.user
+        ))
+        .await;
+    for request in [
+        json!({ "action": "list" }),
+        on("download", &talk, json!({})),
+        on("downloadpartial", &talk, json!({})),
+        on("favorite", &talk, json!({})),
+        on("unfavorite", &talk, json!({})),
+        on("mute", &talk, json!({})),
+        on("unmute", &talk, json!({})),
+        on("hide", &talk, json!({ "hideid": "AAAAAAAAAA;" })),
+        on("hide", &talk, json!({})),
+        on("unhide", &talk, json!({})),
+        on("setlistitembackgroundcolor", &talk, json!({ "color": "#bae1ff" })),
+        on("add", &talk, json!({ "message": message("x") })),
+    ] {
+        // Once or twice to prepare the statement, on each connection; then it is one.
+        let mut trips = vec![];
+        for _ in 0..6 {
+            let before = proxy.round_trips();
+            ann.asks("chatconversation", request.clone()).await.is_ok();
+            trips.push(proxy.round_trips() - before);
+        }
+        assert_eq!(trips[3..], [1, 1, 1], "{request}: {trips:?}");
+    }
+    let before = proxy.round_trips();
+    ann.hears().await;
+    assert_eq!(proxy.round_trips(), before, "notifications need no database");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_leaks_nothing() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    world.sql("alter table messages rename to elsewhere").await;
+    for request in
+        [on("add", &talk, json!({ "message": message("x") })), on("download", &talk, json!({})), on("downloadpartial", &talk, json!({}))]
+    {
+        let answer = ann.asks("chatconversation", request).await;
+        answer.is_refused(500, "internal");
+        assert!(!answer.text.contains("messages") && !answer.text.contains("relation"), "{}", answer.text);
+    }
+    world.sql("alter table elsewhere rename to messages").await;
+    ann.adds(&talk, "well again").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn several_nodes_may_migrate_an_empty_database_at_once() {
+    let options = database().await;
+    let admin = sqlx::PgPool::connect_lazy_with(options.clone());
+    sqlx::raw_sql("drop schema public cascade; create schema public").execute(&admin).await.unwrap();
+    let nodes = (0..4).map(|_| Db::new(options.clone(), 1));
+    let results = futures_util::future::join_all(nodes.map(async |db| store::migrate(&db).await)).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert!(store::is_current(&Db::new(options, 1)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_with_a_sentence() {
+    let options = database().await;
+    let db = Db::new(options.clone(), 1);
+    sqlx::raw_sql(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99999999, 'tomorrow', true, '', 0)",
+    )
+    .execute(&sqlx::PgPool::connect_lazy_with(options.clone()))
+    .await
+    .unwrap();
+    let sentence = store::migrate(&db).await.unwrap_err();
+    assert!(sentence.contains("newer") && sentence.contains("99999999"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_request_holds_nobody_up() {
+    use std::io::Write;
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let slow: Vec<_> = (0..50)
+        .map(|n| {
+            let mut socket = std::net::TcpStream::connect(world.url.trim_start_matches("http://")).unwrap();
+            let head =
+                ["", "POST / HTTP/1.1\r\nHost:", "POST /?srv=chatserver&api=chatlogin HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"];
+            socket.write_all(head[n % 3].as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    drop(slow);
+    world.end().await;
+}

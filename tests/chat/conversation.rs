@@ -233,9 +233,9 @@ async fn cleared_rows_are_deleted_in_the_background_and_no_others() {
     let next = Talk::of(&ann.does("clear", &talk, json!({})).await.is_ok()["conversation"]);
     let kept = ann.adds(&next, "kept").await;
     assert_eq!((world.count("messages").await, world.count("reports").await), (4, 3));
-    assert_eq!(parlance::store::purge::cleared(&world.db).await.unwrap(), 6);
+    assert_eq!(parlance::store::purge::cleared(&world.store).await.unwrap(), 6);
     assert_eq!((world.count("messages").await, world.count("reports").await), (1, 0));
-    assert_eq!(parlance::store::purge::cleared(&world.db).await.unwrap(), 0);
+    assert_eq!(parlance::store::purge::cleared(&world.store).await.unwrap(), 0);
     assert_eq!(ben.reads(&next).await["messages"][0]["ID"], kept);
     world.end().await;
 }

@@ -166,12 +166,12 @@ async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
     asks().await.is_ok();
     let user = parlance::model::id::UserId::parse(&ann.user).unwrap();
     let now = parlance::model::time::Timestamp::now();
-    assert!(parlance::store::user::set_disabled(&world.db, user, Some(now)).await.unwrap());
+    assert!(parlance::store::user::set_disabled(&world.store, user, Some(now)).await.unwrap());
     eventually("the ban", async || asks().await.status == 403).await;
     asks().await.is_refused(403, "not_allowed");
     let login = json!({ "action": "login", "apikey": "apikey of Ann" }).to_string();
     world.posts("chatserver", "chatlogin", &[("Ozeki-Station", &ann.station)], &login).await.is_refused(401, "login_failed");
-    parlance::store::user::set_disabled(&world.db, user, None).await.unwrap();
+    parlance::store::user::set_disabled(&world.store, user, None).await.unwrap();
     eventually("the end of the ban", async || asks().await.status == 200).await;
     world.end().await;
 }

@@ -153,7 +153,7 @@ async fn registration_is_for_whom_the_operator_lets_in() {
     register(&world, &registration("ann")).await.is_refused(403, "registration_closed");
     let now = Timestamp::now();
     for (code, hours) in [("good", 1), ("late", -1)] {
-        store::invite::insert(&world.db, &SecretHash::of(code), now, now.plus(chrono::TimeDelta::hours(hours))).await.unwrap();
+        store::invite::insert(&world.store, &SecretHash::of(code), now, now.plus(chrono::TimeDelta::hours(hours))).await.unwrap();
     }
     let with = |name: &str, code: &str| {
         let mut request = registration(name);
@@ -174,7 +174,7 @@ async fn registration_is_for_whom_the_operator_lets_in() {
 async fn an_invitation_lets_one_person_in_however_many_use_it_at_once() {
     let world = World::with(|settings| settings.registration = Registration::Invite).await;
     let now = Timestamp::now();
-    store::invite::insert(&world.db, &SecretHash::of("one"), now, now.plus(chrono::TimeDelta::hours(1))).await.unwrap();
+    store::invite::insert(&world.store, &SecretHash::of("one"), now, now.plus(chrono::TimeDelta::hours(1))).await.unwrap();
     let requests = ["ann", "ben", "cleo", "dan"].map(|name| {
         let mut request = registration(name);
         request["invite"] = "one".into();

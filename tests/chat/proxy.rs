@@ -1,1 +1,127 @@
-//! todo
+//! A proxy between a server and its PostgreSQL: it counts round trips, cuts connections, and loses
+//! answers.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    sync::broadcast,
+};
+
+const SOCKET: &str = ".s.PGSQL.5432";
+const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
+
+/// What runs between the two.
+pub struct Proxy {
+    dir: tempfile::TempDir,
+    state: Arc<State>,
+}
+
+struct State {
+    round_trips: AtomicUsize,
+    is_cut: AtomicBool,
+    loses_next_answer: AtomicBool,
+    cut: broadcast::Sender<()>,
+}
+
+impl Proxy {
+    /// Starts between those who take [`Proxy::options`] and the PostgreSQL at `upstream`.
+    pub fn start(upstream: &Path) -> Self {
+        let state = Arc::new(State {
+            round_trips: AtomicUsize::new(0),
+            is_cut: AtomicBool::new(false),
+            loses_next_answer: AtomicBool::new(false),
+            cut: broadcast::channel(1).0,
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET)).unwrap();
+        let (shared, upstream) = (state.clone(), upstream.join(SOCKET));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if !shared.is_cut.load(Ordering::SeqCst) {
+                    let server = UnixStream::connect(&upstream).await.unwrap();
+                    tokio::spawn(shared.clone().carry(client, server));
+                }
+            }
+        });
+        Self { dir, state }
+    }
+
+    /// The same database, by way of the proxy.
+    pub fn options(&self, options: &PgConnectOptions) -> PgConnectOptions {
+        options.clone().socket(self.dir.path())
+    }
+
+    /// How often someone has waited for an answer so far.
+    pub fn round_trips(&self) -> usize {
+        self.state.round_trips.load(Ordering::SeqCst)
+    }
+
+    /// Cuts all connections, and lets none through.
+    pub fn cut(&self) {
+        self.state.is_cut.store(true, Ordering::SeqCst);
+        let _ = self.state.cut.send(());
+    }
+
+    /// Lets connections through again.
+    pub fn mend(&self) {
+        self.state.is_cut.store(false, Ordering::SeqCst);
+    }
+
+    /// The next statement is done, but its connection is cut before the answer.
+    pub fn lose_next_answer(&self) {
+        self.state.loses_next_answer.store(true, Ordering::SeqCst);
+    }
+}
+
+impl State {
+    async fn carry(self: Arc<Self>, client: UnixStream, server: UnixStream) {
+        let mut cut = self.cut.subscribe();
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        let requests = async {
+            let mut is_greeting = true;
+            loop {
+                // Before the greeting is over, a packet has no type.
+                let kind = if is_greeting { None } else { Some(from_client.read_u8().await?) };
+                let length = from_client.read_u32().await?;
+                let mut rest = vec![0; length as usize - 4];
+                from_client.read_exact(&mut rest).await?;
+                if let Some(kind) = kind {
+                    to_server.write_u8(kind).await?;
+                } else {
+                    is_greeting = rest == SSL_REQUEST;
+                }
+                to_server.write_u32(length).await?;
+                to_server.write_all(&rest).await?;
+                // Sync ends what is answered at once; a simple query is both.
+                if matches!(kind, Some(b'S' | b'Q')) {
+                    self.round_trips.fetch_add(1, Ordering::SeqCst);
+                    if self.loses_next_answer.swap(false, Ordering::SeqCst) {
+                        return Ok::<_, std::io::Error>(true);
+                    }
+                }
+            }
+        };
+        let answers = tokio::io::copy(&mut from_server, &mut to_client);
+        let lose = tokio::select! {
+            lose = requests => lose.unwrap_or(false),
+            _ = answers => false,
+            _ = cut.recv() => false,
+        };
+        if lose {
+            // The client is gone, but the server must be done before its side is closed.
+            drop((from_client, to_client));
+            let mut sink = vec![0; 65536];
+            let _ = from_server.read(&mut sink).await;
+        }
+    }
+}

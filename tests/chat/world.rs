@@ -28,7 +28,7 @@ use parlance::{
     },
     server::{self, Running},
     settings::{Database, LogFormat, Registration, Settings},
-    store,
+    store::{self, Db},
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -110,6 +110,8 @@ pub fn socket_dir() -> PathBuf {
 pub struct World {
     running: Mutex<Option<Running>>,
     pub db: PgPool,
+    /// The database, for what is called behind the wire.
+    pub store: Db,
     pub url: String,
     http: reqwest::Client,
 }
@@ -132,9 +134,10 @@ impl World {
     pub async fn on(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
         let running = server::start(settings).await.unwrap();
         let url = format!("http://{}", running.address);
+        let store = Db::new(options.clone(), 2);
         let db = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
         let running = Mutex::new(Some(running));
-        Arc::new(Self { running, db, url, http: reqwest::Client::new() })
+        Arc::new(Self { running, db, store, url, http: reqwest::Client::new() })
     }
 
     /// A person who has registered and logged in, from one station.
