@@ -44,13 +44,13 @@ pub enum Action {
 #[derive(Serialize)]
 struct ListView<'a> {
     friends: BTreeMap<UserId, &'a str>,
-    availabilities: Vec<Availability<'a>>,
+    availabilities: Vec<FriendView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    requests: Option<Vec<Request>>,
+    requests: Option<Vec<RequestView>>,
 }
 
 #[derive(Serialize)]
-struct Availability<'a> {
+struct FriendView<'a> {
     friendid: UserId,
     friendname: &'a str,
     publickey: &'a str,
@@ -58,12 +58,12 @@ struct Availability<'a> {
 }
 
 #[derive(Serialize)]
-struct Request {
+struct RequestView {
     friendid: UserId,
     friendname: String,
 }
 
-impl<'a> From<&'a FriendRow> for Availability<'a> {
+impl<'a> From<&'a FriendRow> for FriendView<'a> {
     fn from(row: &'a FriendRow) -> Self {
         Self { friendid: row.user_id, friendname: &row.nick, publickey: &row.public_key, availability: &row.availability }
     }
@@ -75,14 +75,14 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::List => {
             let requests = if call.is_v4 {
                 let waiting = store::friend::requests_to(call.db, call.user).await?;
-                Some(waiting.into_iter().map(|(friendid, friendname)| Request { friendid, friendname }).collect())
+                Some(waiting.into_iter().map(|(friendid, friendname)| RequestView { friendid, friendname }).collect())
             } else {
                 None
             };
             let rows = store::friend::friends_of(call.db, call.user).await?;
             return answer::ok(ListView {
                 friends: rows.iter().map(|row| (row.user_id, row.nick.as_str())).collect(),
-                availabilities: rows.iter().map(Availability::from).collect(),
+                availabilities: rows.iter().map(FriendView::from).collect(),
                 requests,
             });
         }

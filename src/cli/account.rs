@@ -37,7 +37,7 @@ pub fn of_person(email: &Email, password: &str) -> Result<Account, String> {
     let rounds = NonZeroU32::new(ROUNDS).ok_or("rounds")?;
     let salt = format!("parlance:{}", email.as_str());
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt.as_bytes(), password.as_bytes(), &mut key);
-    account(hex(&key), password)
+    account(hex::encode(key), password)
 }
 
 /// The account of a service: its key is random, and opens its private key as well.
@@ -50,7 +50,7 @@ pub fn of_service() -> Result<Account, String> {
 pub fn random() -> Result<String, String> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| "the system has no random numbers")?;
-    Ok(hex(&bytes))
+    Ok(hex::encode(bytes))
 }
 
 fn account(apikey: String, password: &str) -> Result<Account, String> {
@@ -78,8 +78,4 @@ fn encrypt(private: &[u8], password: &str) -> Result<EncryptedKey, String> {
         .map_err(|error| error.to_string())?;
     let pem = document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).map_err(|error| error.to_string())?;
     EncryptedKey::parse(pem.to_string()).ok_or_else(|| "the private key is too long".into())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

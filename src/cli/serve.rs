@@ -21,7 +21,8 @@ pub async fn run(settings: Settings) -> Result<(), String> {
         tracing::info!("the embedded PostgreSQL: {url}");
     }
     tracing::info!("Parlance {} serves http://{}", env!("CARGO_PKG_VERSION"), running.address);
-    tracing::info!("add a user with: parlance user add someone@example.org");
+    let program = std::env::args().next().unwrap_or_else(|| "parlance".into());
+    tracing::info!("add a user with: {program} user add someone@example.org");
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",

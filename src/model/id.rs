@@ -21,7 +21,7 @@ macro_rules! id {
             /// Reads the wire's form, in either case, with or without dashes. `None`: not an id.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                let form = match text.len() { 32 => true, 36 => text.as_bytes()[8] == b'-', _ => false };
+                let form = match text.len() { 32 => true, 36 => text.as_bytes().get(8) == Some(&b'-'), _ => false };
                 if form { Uuid::try_parse(text).ok().map(Self) } else { None }
             }
         }

@@ -181,9 +181,9 @@ impl Instance {
         // 122 random bits for 60: the remainder's bias is below one in 10^18.
         let mut bits = Uuid::new_v4().as_u128();
         let text = (0..10).map(|_| {
-            let index = usize::try_from(bits % 62).unwrap_or_default();
+            let letter = ALPHABET.get(usize::try_from(bits % 62).unwrap_or_default());
             bits /= 62;
-            char::from(ALPHABET[index])
+            letter.copied().map_or('A', char::from)
         });
         Self(text.collect())
     }

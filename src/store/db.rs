@@ -71,7 +71,7 @@ impl Db {
         match &result {
             Err(error) if is_broken(error) => self.locked().clear(),
             _ if born.elapsed() < MOST_AGE && !self.permits.is_closed() => {
-                self.locked().push(Idle { connection, born, since: Instant::now() })
+                self.locked().push(Idle { connection, born, since: Instant::now() });
             }
             _ => drop(connection.close().await),
         }

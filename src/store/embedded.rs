@@ -41,7 +41,7 @@ const NAME: &str = "parlance";
 const MOST_PATH: usize = 107;
 const SOCKET: &str = ".s.PGSQL.5432";
 /// How long the previous server on this data may take to end.
-const PREDECESSOR: Duration = Duration::from_secs(60);
+const PREDECESSOR: Duration = Duration::from_mins(1);
 /// How long a connection from the command line waits for a server that is starting.
 const STARTING: Duration = Duration::from_secs(30);
 /// How long a shutdown may take before it is left to the pipe.
@@ -130,22 +130,19 @@ pub async fn open_or_join(settings: &Settings) -> Result<(Db, Option<Embedded>),
         return open(settings).await;
     }
     let place = Place::of(&settings.data_dir)?;
-    match lock(&settings.data_dir)? {
-        Some(free) => {
-            drop(free);
-            open(settings).await
-        }
-        None => {
-            let options = place.options();
-            let deadline = Instant::now() + STARTING;
-            while options.connect().await.is_err() {
-                if Instant::now() > deadline {
-                    return Err(format!("a server holds {}, but its database does not answer", settings.data_dir.display()));
-                }
-                sleep(POLL).await;
+    if let Some(free) = lock(&settings.data_dir)? {
+        drop(free);
+        open(settings).await
+    } else {
+        let options = place.options();
+        let deadline = Instant::now() + STARTING;
+        while options.connect().await.is_err() {
+            if Instant::now() > deadline {
+                return Err(format!("a server holds {}, but its database does not answer", settings.data_dir.display()));
             }
-            Ok((Db::new(options, 2), None))
+            sleep(POLL).await;
         }
+        Ok((Db::new(options, 2), None))
     }
 }
 
@@ -384,8 +381,7 @@ fn owner() -> Result<Option<User>, String> {
 /// A directory with a short path, always the same one for the same data.
 fn short_directory(data_dir: &Path) -> PathBuf {
     use md5::{Digest, Md5};
-    let hash = Md5::digest(data_dir.as_os_str().as_encoded_bytes());
-    let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = hex::encode(Md5::digest(data_dir.as_os_str().as_encoded_bytes()));
     Path::new("/tmp").join(format!("parlance-{name}"))
 }
 

@@ -14,7 +14,7 @@ pub async fn cleared(db: &Db) -> sqlx::Result<u64> {
         .run(async |c| {
             sqlx::query!(
                 r#"select conversation_id as "id: ConversationId", cleared_seq from conversations
-        where purged_seq < cleared_seq order by conversation_id limit 1"#
+                where purged_seq < cleared_seq order by conversation_id limit 1"#
             )
             .fetch_optional(c)
             .await

@@ -88,7 +88,7 @@ impl Server {
                 written.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let url = told.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("no start: {}", log.lock().unwrap()));
+        let url = told.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("no start: {}", log.lock().unwrap()));
         Self { child, url, log }
     }
 

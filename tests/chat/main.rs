@@ -1,6 +1,11 @@
 //! Everything that must hold, through the real wire and a real PostgreSQL. One binary: one
 //! PostgreSQL, one link.
-#![allow(missing_docs, reason = "a test's name is its claim")]
+#![allow(
+    missing_docs,
+    clippy::cloned_ref_to_slice_refs,
+    clippy::needless_range_loop,
+    reason = "a test's name is its claim; and reads best plain"
+)]
 
 mod availability;
 mod blocklist;
@@ -18,6 +23,7 @@ mod message;
 mod notification;
 mod plans;
 mod proxy;
+mod readme;
 mod report;
 mod workspace;
 mod world;

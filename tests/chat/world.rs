@@ -22,10 +22,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
 use parlance::{
-    model::{
-        id::{ConversationId, UserId},
-        text::Email,
-    },
+    model::{id::UserId, text::Email},
     server::{self, Running},
     settings::{Database, LogFormat, Registration, Settings},
     store::{self, Db},
@@ -356,10 +353,6 @@ pub struct News {
 impl Talk {
     pub fn of(conversation: &Value) -> Self {
         Self { id: conversation["id"].as_str().unwrap().to_owned(), instance: conversation["instance"].as_str().unwrap().to_owned() }
-    }
-
-    pub fn id(&self) -> ConversationId {
-        ConversationId::parse(&self.id).unwrap()
     }
 }
 
