@@ -36,6 +36,15 @@ pub enum Database {
     Embedded,
 }
 
+/// A certificate chain and its key, as PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// `TLS_CERT`: the chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// `TLS_KEY`: its private key.
+    pub key: PathBuf,
+}
+
 /// All that an operator can choose.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -67,6 +76,14 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
     pub allow_unsigned_notifications: bool,
+    /// `SOCKETS_PER_USER`: how many WebSockets of one user are held.
+    pub sockets_per_user: usize,
+    /// `SOCKETS`: how many WebSockets this node holds.
+    pub sockets: usize,
+    /// `NATS_URL`: how nodes on one database tell each other what happened.
+    pub nats_url: Option<String>,
+    /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
+    pub tls: Option<Tls>,
     /// `WORKERS`: how many threads answer requests.
     pub workers: usize,
     /// `LOG_FORMAT`.
@@ -82,7 +99,12 @@ impl Settings {
         let listen_addr: SocketAddr = read("LISTEN_ADDR", "127.0.0.1:8080", "an address and port, as 127.0.0.1:8080", parsed)?;
         Ok(Self {
             listen_addr,
-            public_url: read("PUBLIC_URL", &format!("http://{listen_addr}"), "an http:// or https:// address", public_url)?,
+            public_url: read(
+                "PUBLIC_URL",
+                &format!("http{}://{listen_addr}", if tls()?.is_some() { "s" } else { "" }),
+                "an http:// or https:// address",
+                public_url,
+            )?,
             database: match env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
                 None => Database::Embedded,
                 // The URL may hold a password: the sentence does not repeat it.
@@ -118,6 +140,12 @@ impl Settings {
                     .collect()
             })?,
             allow_unsigned_notifications: read("ALLOW_UNSIGNED_NOTIFICATIONS", "false", "true or false", parsed)?,
+            sockets_per_user: read("SOCKETS_PER_USER", "20", "a whole number from 1 to 100", |t| {
+                parsed(t).filter(|n| (1..=100).contains(n))
+            })?,
+            sockets: read("SOCKETS", "20000", "a whole number from 1 to 1000000", |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)))?,
+            nats_url: env::var("NATS_URL").ok().filter(|url| !url.is_empty()),
+            tls: tls()?,
             workers: read(
                 "WORKERS",
                 &std::thread::available_parallelism().map_or(2, usize::from).to_string(),
@@ -141,6 +169,15 @@ fn read<T>(name: &str, default: &str, takes: impl Display, parse: impl Fn(&str) 
 
 fn parsed<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
+}
+
+fn tls() -> Result<Option<Tls>, String> {
+    let file = |name: &str| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    match (file("TLS_CERT"), file("TLS_KEY")) {
+        (Some(cert), Some(key)) => Ok(Some(Tls { cert, key })),
+        (None, None) => Ok(None),
+        _ => Err("TLS_CERT and TLS_KEY take a PEM file each, both or neither".into()),
+    }
 }
 
 fn span(text: &str) -> Option<TimeDelta> {

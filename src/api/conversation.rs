@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     answer,
+    history::History,
     request::{document, given},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     },
     model::{
         id::{ConversationId, MessageId, ReportId, UserId},
-        rows::{ConversationRow, HistoryRow},
+        rows::ConversationRow,
         text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
         time::Timestamp,
     },
@@ -319,115 +320,4 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
     };
     let row = chat::conversation::arrange(call, id, &change).await?;
     answer::ok(OneView { conversation: (&row).into() })
-}
-
-/// A page of history, written row by row as the rows arrive, so that a page is in memory once.
-struct History {
-    messages: Vec<u8>,
-    reports: Vec<u8>,
-    is_v4: bool,
-    failed: Option<Error>,
-}
-
-#[derive(Serialize)]
-struct MessageView<'a> {
-    #[serde(rename = "ID")]
-    id: MessageId,
-    #[serde(rename = "Type")]
-    r#type: &'a str,
-    #[serde(rename = "Created")]
-    created: Timestamp,
-    #[serde(rename = "ValidUntil")]
-    valid_until: Timestamp,
-    #[serde(rename = "Data")]
-    data: &'a str,
-    #[serde(rename = "User", skip_serializing_if = "Option::is_none")]
-    user: Option<UserId>,
-    #[serde(rename = "Station", skip_serializing_if = "Option::is_none")]
-    station: Option<crate::model::id::StationId>,
-}
-
-#[derive(Serialize)]
-struct ReportView<'a> {
-    #[serde(rename = "ID")]
-    id: ReportId,
-    #[serde(rename = "Type")]
-    r#type: &'a str,
-    #[serde(rename = "Created")]
-    created: Timestamp,
-    #[serde(rename = "ValidUntil")]
-    valid_until: Timestamp,
-    #[serde(rename = "User")]
-    user: UserId,
-    #[serde(rename = "Station")]
-    station: crate::model::id::StationId,
-    #[serde(rename = "MessageID")]
-    message_id: MessageId,
-}
-
-impl History {
-    fn begin(opening: &str, is_v4: bool) -> Self {
-        let messages = format!(r#"{opening}"messages":["#).into_bytes();
-        Self { messages, reports: br#"],"reports":["#.to_vec(), is_v4, failed: None }
-    }
-
-    fn push(&mut self, row: &HistoryRow) {
-        let written = match row {
-            HistoryRow::Message(row) => {
-                comma(&mut self.messages);
-                answer::append(
-                    &mut self.messages,
-                    &MessageView {
-                        id: row.message_id,
-                        r#type: &row.r#type,
-                        created: row.created_at,
-                        valid_until: row.valid_until,
-                        data: &row.data,
-                        user: self.is_v4.then_some(row.user_id),
-                        station: self.is_v4.then_some(row.station_id),
-                    },
-                )
-            }
-            HistoryRow::Report(row) => {
-                comma(&mut self.reports);
-                answer::append(
-                    &mut self.reports,
-                    &ReportView {
-                        id: row.report_id,
-                        r#type: &row.r#type,
-                        created: row.created_at,
-                        valid_until: row.valid_until,
-                        user: row.user_id,
-                        station: row.station_id,
-                        message_id: row.message_id,
-                    },
-                )
-            }
-        };
-        if let Err(error) = written {
-            self.failed = Some(error);
-        }
-    }
-
-    fn end(self, closing: &str, has_more: bool) -> Result<Vec<u8>, Error> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let mut text = self.messages;
-        text.extend_from_slice(&self.reports);
-        text.push(b']');
-        text.extend_from_slice(closing.as_bytes());
-        if self.is_v4 {
-            text.extend_from_slice(format!(r#","hasmore":{has_more}"#).as_bytes());
-        }
-        text.push(b'}');
-        Ok(text)
-    }
-}
-
-/// Separates a row from the one before it, if there is one.
-fn comma(rows: &mut Vec<u8>) {
-    if rows.last() == Some(&b'}') {
-        rows.push(b',');
-    }
 }

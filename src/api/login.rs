@@ -97,7 +97,7 @@ pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> 
             let account = chat::user::log_in(door.db, door.now, &apikey, door.claimed, station).await?;
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
-                listeners: BTreeMap::new(),
+                listeners: listeners(&door.settings.public_url),
                 registration: if door.settings.registration == Registration::Closed { "false" } else { "true" },
                 rsakey: &account.encrypted_private_key,
                 userid: account.user_id,
@@ -122,6 +122,17 @@ pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> 
     }
 }
 
+/// Where sockets are opened: beside the API, in the scheme that goes with it.
+fn listeners(public_url: &str) -> BTreeMap<&'static str, String> {
+    let (scheme, rest) = match public_url.split_once("://") {
+        Some(("https", rest)) => ("wss", rest),
+        Some((_, rest)) => ("ws", rest),
+        None => return BTreeMap::new(),
+    };
+    let place = rest.trim_end_matches("index.php").trim_end_matches('/');
+    BTreeMap::from([(scheme, format!("{scheme}://{place}/ws"))])
+}
+
 fn urls(public_url: &str) -> Urls {
     // After the host, a query needs a path.
     let slash = if public_url.splitn(4, '/').count() < 4 { "/" } else { "" };
@@ -131,7 +142,7 @@ fn urls(public_url: &str) -> Urls {
         login: of(Api::Login),
         availability: of(Api::Availability),
         conversation: of(Api::Conversation),
-        conversationgroup: url("chatconversationgroup"),
+        conversationgroup: of(Api::ConversationGroup),
         blocklist: of(Api::Blocklist),
         fileserver: url("chatfileserver"),
         friends: of(Api::Friends),

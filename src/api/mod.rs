@@ -5,8 +5,10 @@ pub mod answer;
 pub mod availability;
 pub mod blocklist;
 pub mod conversation;
+pub mod conversationgroup;
 pub mod error;
 pub mod friends;
+pub mod history;
 pub mod login;
 pub mod notification;
 pub mod reports;
@@ -27,6 +29,8 @@ pub enum Api {
     Friends,
     /// `srv=chatserver&api=chatconversation`
     Conversation,
+    /// `srv=chatserver&api=chatconversationgroup`
+    ConversationGroup,
     /// `srv=chatserver&api=chatreports`
     Reports,
     /// `srv=chatserver&api=chatnotification`
@@ -39,11 +43,12 @@ pub enum Api {
 
 impl Api {
     /// Every API, with the names that a URL gives.
-    pub const ALL: [(Self, &'static str, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::Login, "chatserver", "chatlogin"),
         (Self::Availability, "chatserver", "chatavailability"),
         (Self::Friends, "chatserver", "chatfriends"),
         (Self::Conversation, "chatserver", "chatconversation"),
+        (Self::ConversationGroup, "chatserver", "chatconversationgroup"),
         (Self::Reports, "chatserver", "chatreports"),
         (Self::Notification, "chatserver", "chatnotification"),
         (Self::Blocklist, "chatserver", "chatblocklist"),
@@ -81,6 +86,8 @@ pub enum Signed {
     Friends(friends::Action),
     /// See [`conversation`].
     Conversation(conversation::Action),
+    /// See [`conversationgroup`].
+    ConversationGroup(conversationgroup::Action),
     /// See [`reports`].
     Reports(reports::Action),
     /// See [`blocklist`].
@@ -101,6 +108,7 @@ impl Action {
             Api::Availability => Self::Signed(Signed::Availability(request::action(name, body)?)),
             Api::Friends => Self::Signed(Signed::Friends(request::action(name, body)?)),
             Api::Conversation => Self::Signed(Signed::Conversation(request::action(name, body)?)),
+            Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(request::action(name, body)?)),
             Api::Reports => Self::Signed(Signed::Reports(request::action(name, body)?)),
             Api::Blocklist => Self::Signed(Signed::Blocklist(request::action(name, body)?)),
         })
@@ -113,6 +121,7 @@ pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Err
         Signed::Availability(action) => availability::perform(call, action).await,
         Signed::Friends(action) => friends::perform(call, action).await,
         Signed::Conversation(action) => conversation::perform(call, action).await,
+        Signed::ConversationGroup(action) => conversationgroup::perform(call, action).await,
         Signed::Reports(action) => reports::perform(call, action).await,
         Signed::Blocklist(action) => blocklist::perform(call, action).await,
     }

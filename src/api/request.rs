@@ -13,7 +13,7 @@ use serde_path_to_error::Track;
 use crate::{chat::error::Error, model::time::Timestamp};
 
 /// From this client version on, answers carry the fields beyond the published ones.
-const V4: i64 = 4;
+pub const V4: i64 = 4;
 /// A nonce has at most so many characters.
 const NONCE: usize = 64;
 /// An error's sentence is cut here: a field's name may be the sender's, as long as the body.

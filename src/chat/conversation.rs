@@ -63,7 +63,7 @@ pub async fn clear(call: &mut Call<'_>, id: ConversationId, instance: &Instance)
         Some(Cleared::Stale(present)) => return Err(Error::StaleInstance(present)),
         Some(Cleared::Done { participants }) => {
             call.outbox.push(Event::ListChanged { of: participants.clone() });
-            call.outbox.push(Event::ConversationChanged { conversation: id, participants });
+            call.outbox.push(Event::ConversationChanged { conversation: id, participants, fresh: vec![] });
         }
     }
     seen(call, id).await

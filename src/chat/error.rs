@@ -88,6 +88,9 @@ impl From<sqlx::Error> for Error {
             if let Some((_, sentence)) = REFUSALS.iter().find(|(name, _)| refusal.constraint() == Some(name)) {
                 return Self::AlreadyExists(sentence);
             }
+            if refusal.constraint() == Some("participants_of_user") {
+                return Self::UserNotFound;
+            }
             if refusal.code().is_some_and(|code| AWAY.iter().any(|class| code.starts_with(class))) {
                 return Self::Unavailable(error.to_string());
             }

@@ -1,12 +1,18 @@
 //! Messages: added exactly once, read without a gap.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
-use super::{Call, error::Error, event::Event};
+use super::{
+    Call,
+    error::Error,
+    event::{Event, Fresh},
+};
 use crate::{
     model::{
         id::{ConversationId, MessageId},
-        rows::{HistoryRow, NewMessage, Stored},
+        rows::{HistoryRow, MessageRow, NewMessage, Stored},
         text::{Data, Instance, MessageType},
         time::Timestamp,
     },
@@ -70,9 +76,11 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
         valid_until_given: sent.valid_until.is_some(),
         data: sent.data,
     };
-    match store::message::add(call.db, &[message]).await?.pop() {
-        Some(Stored::There { created_at, valid_until, participants }) => {
-            call.outbox.push(Event::ConversationChanged { conversation, participants });
+    let outcome = store::message::add(call.db, std::slice::from_ref(&message)).await?.pop();
+    match outcome {
+        Some(Stored::There { created_at, valid_until, new, participants }) => {
+            let fresh = new.map(|(seq, after)| Arc::new(fresh(message, seq, after))).into_iter().collect();
+            call.outbox.push(Event::ConversationChanged { conversation, participants, fresh });
             Ok(Times { created: created_at, valid_until })
         }
         Some(Stored::OtherContent) => Err(Error::MessageIdConflict),
@@ -80,6 +88,20 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
         Some(Stored::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Stored::NoConversation) | None => Err(Error::ConversationNotFound),
     }
+}
+
+fn fresh(message: NewMessage, seq: i64, after: Option<MessageId>) -> Fresh {
+    let row = MessageRow {
+        message_id: message.message_id,
+        r#type: message.r#type.to_string(),
+        created_at: message.created_at,
+        valid_until: message.valid_until,
+        data: message.data.into(),
+        user_id: message.user_id,
+        station_id: message.station_id,
+    };
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    Fresh { instance: message.instance, seq, after, row: HistoryRow::Message(row) }
 }
 
 /// Reads from the cursor on, its row included. A page that was cut leaves the conversation on the

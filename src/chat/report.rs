@@ -1,13 +1,23 @@
 //! Reports: who has had, and who has seen, which messages.
 
-use super::{Call, error::Error, event::Event};
+use std::sync::Arc;
+
+use super::{
+    Call,
+    error::Error,
+    event::{Event, Fresh},
+};
 use crate::{
     model::{
         id::{ConversationId, MessageId},
+        rows::{HistoryRow, ReportRow},
         text::Instance,
     },
     store::{self, report::NewReport},
 };
+
+/// So many reports of one request are announced whole; whoever follows downloads the others.
+const MOST_FRESH: usize = 50;
 
 /// Reports that the caller had (`delivered`) or saw (`viewed`) messages. One report per message, user
 /// and type, however often it is sent; ids that are not there (any more) are passed over.
@@ -34,8 +44,24 @@ pub async fn add(
     if reported.present != *instance {
         return Err(Error::StaleInstance(reported.present));
     }
-    if !reported.participants.is_empty() {
-        call.outbox.push(Event::ConversationChanged { conversation, participants: reported.participants });
+    if let Some(first_seq) = reported.first_seq {
+        let ids = reported.report_ids.iter().zip(&reported.message_ids).zip(&reported.valid_untils).take(MOST_FRESH);
+        let mut after = reported.after.map(|id| id.to_string()).unwrap_or_default();
+        let fresh = (first_seq..).zip(ids).map(|(seq, ((report_id, message_id), valid_until))| {
+            let row = ReportRow {
+                report_id: *report_id,
+                r#type: r#type.to_owned(),
+                created_at: report.created_at,
+                valid_until: *valid_until,
+                user_id: call.user,
+                station_id: call.station,
+                message_id: *message_id,
+            };
+            let after = std::mem::replace(&mut after, report_id.to_string());
+            Arc::new(Fresh { instance: instance.clone(), seq, after, row: HistoryRow::Report(row) })
+        });
+        let event = Event::ConversationChanged { conversation, participants: reported.participants, fresh: fresh.collect() };
+        call.outbox.push(event);
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     // From here on a signal is not lost, however early it comes.
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let running = tokio::select! {
         started = server::start(settings) => started?,
         _ = terminate.recv() => return Ok(()),
@@ -20,12 +21,18 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     if let Some(url) = running.database_url() {
         tracing::info!("the embedded PostgreSQL: {url}");
     }
-    tracing::info!("Parlance {} serves http://{}", env!("CARGO_PKG_VERSION"), running.address);
+    tracing::info!("Parlance {} serves {}", env!("CARGO_PKG_VERSION"), running.public_url());
     let program = std::env::args().next().unwrap_or_else(|| "parlance".into());
     tracing::info!("add a user with: {program} user add someone@example.org");
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let name = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hangup.recv() => match running.read_certificate_again() {
+                Ok(()) => tracing::info!("SIGHUP: the certificate was read again"),
+                Err(sentence) => tracing::error!("{sentence}; the old certificate stays"),
+            },
+        }
     };
     tracing::info!("{name}: stopping");
     running.stop().await;

@@ -102,6 +102,14 @@ impl ConversationId {
     }
 }
 
+impl ConversationId {
+    /// A new group's id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl ReportId {
     /// A new report's id.
     #[must_use]

@@ -122,6 +122,8 @@ pub enum Stored {
         created_at: Timestamp,
         /// Its end, as stored.
         valid_until: Timestamp,
+        /// If this try stored it: its number, and the message before it.
+        new: Option<(i64, Option<MessageId>)>,
         /// Who has to hear of it. Of an earlier try, too: whoever stored it then may have lost the
         /// database's answer, and told nobody.
         participants: Vec<UserId>,
@@ -146,7 +148,7 @@ pub enum HistoryRow {
 }
 
 /// A message, as stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MessageRow {
     /// Its sender's name for it.
     pub message_id: MessageId,

@@ -11,11 +11,17 @@ use serde::Deserialize;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{State, identity, identity::Asked};
+use super::{
+    State, identity,
+    identity::{Asked, Claim},
+};
 use crate::{
     api::{self, Action, Api, login::Door, request::Head},
     chat::{Call, error::Error},
-    model::{id::UserId, time::Timestamp},
+    model::{
+        id::{StationId, UserId},
+        time::Timestamp,
+    },
     store,
 };
 
@@ -64,7 +70,8 @@ pub async fn nowhere() -> HttpResponse {
     respond(Err(Error::UnknownApi), &Uuid::new_v4().simple().to_string())
 }
 
-fn respond(result: Result<Vec<u8>, Error>, id: &str) -> HttpResponse {
+/// Writes an answer, with the id under which the log has its request.
+pub fn respond(result: Result<Vec<u8>, Error>, id: &str) -> HttpResponse {
     let mut response = match &result {
         Ok(_) => HttpResponse::Ok(),
         Err(error) => {
@@ -96,10 +103,18 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Vec<u
     let head = Head::parse(body)?;
     let action = Action::parse(api, &head, body)?;
     span.record("action", &*head.action);
-    let asked = Asked { request, srv, api: name, body, head: &head, now: Timestamp::now() };
+    let asked = Asked {
+        claim: Claim::of_headers(request),
+        srv,
+        api: name,
+        body,
+        timestamp: head.timestamp,
+        nonce: head.nonce.as_deref().filter(|_| head.is_v4()),
+        now: Timestamp::now(),
+    };
 
     match action {
-        Action::Login(action) => come_in(state, &asked, action).await,
+        Action::Login(action) => come_in(state, request, &asked, action).await,
         Action::Workspace(action) => {
             let user = identity::user_anywhere(state, &asked).await?;
             span.record("user", tracing::field::display(user));
@@ -129,20 +144,20 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Vec<u
             let result = api::perform(&mut call, action).await;
             if let Err(Error::Unavailable(_) | Error::Internal(_)) = result {
                 // The database's answer was lost, but perhaps not its commit.
-                state.slates.forget();
+                state.forget();
             }
-            state.slates.announce(&call.outbox);
+            let outbox = call.outbox;
+            state.announce(&outbox);
             result
         }
     }
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
-async fn come_in(state: &State, asked: &Asked<'_>, action: api::login::Action) -> Result<Vec<u8>, Error> {
-    let address = identity::address(state, asked.request);
-    let claimed = identity::claimed_user(asked.request)?;
-    let door =
-        Door { claimed, station: identity::claimed_station(asked.request)?, now: asked.now, db: &state.db, settings: &state.settings };
+async fn come_in(state: &State, request: &HttpRequest, asked: &Asked<'_>, action: api::login::Action) -> Result<Vec<u8>, Error> {
+    let address = identity::address(state, request);
+    let claimed = asked.claim.user()?;
+    let door = Door { claimed, station: asked.claim.station()?, now: asked.now, db: &state.db, settings: &state.settings };
     state.limits.take(address, claimed)?;
     let result = api::login::perform(&door, action).await;
     if !matches!(result, Err(Error::LoginFailed | Error::RegistrationClosed(_))) {
@@ -153,11 +168,11 @@ async fn come_in(state: &State, asked: &Asked<'_>, action: api::login::Action) -
 
 /// The published notification request carries its station alone. Where the operator allows that, the
 /// user is the one last seen there.
-async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, crate::model::id::StationId)>, Error> {
-    if !state.settings.allow_unsigned_notifications || identity::claimed_user(asked.request)?.is_some() {
+async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, StationId)>, Error> {
+    if !state.settings.allow_unsigned_notifications || asked.claim.user.is_some() {
         return Ok(None);
     }
-    let Some(station) = identity::claimed_station(asked.request)? else { return Ok(None) };
+    let Some(station) = asked.claim.station()? else { return Ok(None) };
     identity::check_time(state, asked)?;
     let user = store::station::last_user_of(&state.db, station).await?.ok_or(Error::UnknownStation)?;
     Ok(Some((user, station)))

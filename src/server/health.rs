@@ -1,7 +1,5 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::sync::atomic::Ordering;
-
 use actix_web::{HttpResponse, web};
 
 use super::State;
@@ -12,9 +10,10 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// It can serve: not stopping, the database answers, and its migrations are current. Else 503.
+/// It can serve: not stopping, the database answers, and its migrations are current. Else 503. A bus
+/// that is away does not end the service: clients are told to compare everything, more often.
 pub async fn readyz(state: web::Data<State>) -> HttpResponse {
-    let problem = if state.is_stopping.load(Ordering::Acquire) {
+    let problem = if state.is_stopping() {
         Some("stopping")
     } else {
         match store::is_current(&state.db).await {
@@ -27,7 +26,7 @@ pub async fn readyz(state: web::Data<State>) -> HttpResponse {
         }
     };
     match problem {
-        None => HttpResponse::Ok().content_type("text/plain").body("ready\n"),
+        None => HttpResponse::Ok().content_type("text/plain").body(format!("ready\nbus: {}\n", state.bus.state())),
         Some(problem) => HttpResponse::ServiceUnavailable().content_type("text/plain").body(format!("{problem}\n")),
     }
 }

@@ -10,7 +10,6 @@ use moka::sync::Cache;
 
 use super::State;
 use crate::{
-    api::request::Head,
     chat::error::Error,
     model::{
         id::{StationId, UserId},
@@ -69,36 +68,55 @@ impl Nonces {
     }
 }
 
+/// Who someone says they are. Nothing is shown yet.
+pub struct Claim<'a> {
+    /// The user's id, as it stands in the signed text.
+    pub user: Option<&'a str>,
+    /// The station's id, as it stands in the signed text.
+    pub station: Option<&'a str>,
+    /// The signature, in base64.
+    pub signature: Option<&'a str>,
+}
+
+impl<'a> Claim<'a> {
+    /// As the headers of a request say it.
+    pub fn of_headers(request: &'a HttpRequest) -> Self {
+        Self { user: header(request, USER), station: header(request, STATION), signature: header(request, SIGNATURE) }
+    }
+
+    /// The user that is claimed.
+    ///
+    /// # Errors
+    /// `BadRequest`: not an id.
+    pub fn user(&self) -> Result<Option<UserId>, Error> {
+        self.user.map(|text| UserId::parse(text).ok_or_else(|| wrong(USER))).transpose()
+    }
+
+    /// The station that is named.
+    ///
+    /// # Errors
+    /// `BadRequest`: not an id.
+    pub fn station(&self) -> Result<Option<StationId>, Error> {
+        self.station.map(|text| StationId::parse(text).ok_or_else(|| wrong(STATION))).transpose()
+    }
+}
+
 /// What was asked, as far as a signature covers it.
 pub struct Asked<'a> {
-    /// The request's headers.
-    pub request: &'a HttpRequest,
+    /// Who asks, they say.
+    pub claim: Claim<'a>,
     /// The names of the API, as a URL gives them.
     pub srv: &'static str,
     /// See `srv`.
     pub api: &'static str,
     /// The body, byte for byte.
     pub body: &'a [u8],
-    /// What every request has in common.
-    pub head: &'a Head<'a>,
+    /// The client's clock.
+    pub timestamp: Option<Timestamp>,
+    /// A v4 client's nonce.
+    pub nonce: Option<&'a str>,
     /// The moment of the request.
     pub now: Timestamp,
-}
-
-/// The user that a header claims. Nothing is shown yet.
-///
-/// # Errors
-/// `BadRequest`: not an id.
-pub fn claimed_user(request: &HttpRequest) -> Result<Option<UserId>, Error> {
-    header(request, USER).map(|text| UserId::parse(text).ok_or_else(|| wrong(USER))).transpose()
-}
-
-/// The station that a header names. Nothing is shown yet.
-///
-/// # Errors
-/// `BadRequest`: not an id.
-pub fn claimed_station(request: &HttpRequest) -> Result<Option<StationId>, Error> {
-    header(request, STATION).map(|text| StationId::parse(text).ok_or_else(|| wrong(STATION))).transpose()
 }
 
 /// The user and station that signed a request.
@@ -107,12 +125,12 @@ pub fn claimed_station(request: &HttpRequest) -> Result<Option<StationId>, Error
 /// `SignatureMissing`, `SignatureInvalid`, `UnknownStation`, `TimestampOutOfRange`, `Replayed`;
 /// `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
 pub async fn user_at_station(state: &State, asked: &Asked<'_>) -> Result<(UserId, StationId), Error> {
-    let station = claimed_station(asked.request)?.ok_or(Error::SignatureMissing(STATION))?;
+    let station = asked.claim.station()?.ok_or(Error::SignatureMissing(STATION))?;
     let user = check(state, asked, Some(station)).await?;
-    if asked.head.timestamp.is_none() {
+    if asked.timestamp.is_none() {
         return Err(Error::BadRequest("timestamp is missing.".into()));
     }
-    if let Some(nonce) = asked.head.nonce.as_deref().filter(|_| asked.head.is_v4())
+    if let Some(nonce) = asked.nonce
         && !state.nonces.is_new(user, station, nonce)
     {
         return Err(Error::Replayed);
@@ -126,22 +144,21 @@ pub async fn user_at_station(state: &State, asked: &Asked<'_>) -> Result<(UserId
 /// # Errors
 /// As for [`user_at_station`].
 pub async fn user_anywhere(state: &State, asked: &Asked<'_>) -> Result<UserId, Error> {
-    check(state, asked, claimed_station(asked.request)?).await
+    check(state, asked, asked.claim.station()?).await
 }
 
 /// Checks signature, station and time, in this order: only who holds the key learns more.
 async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
-    let request = asked.request;
-    let signature = header(request, SIGNATURE).ok_or(Error::SignatureMissing(SIGNATURE))?;
-    let user = claimed_user(request)?.ok_or(Error::SignatureMissing(USER))?;
+    let signature = asked.claim.signature.ok_or(Error::SignatureMissing(SIGNATURE))?;
+    let user = asked.claim.user()?.ok_or(Error::SignatureMissing(USER))?;
     let signature = STANDARD.decode(signature).map_err(|_| Error::SignatureInvalid)?;
 
     let identity = identity(state, user, station, asked.now).await?.ok_or(Error::SignatureInvalid)?;
     let text = [
         asked.srv.as_bytes(),
         asked.api.as_bytes(),
-        header(request, USER).unwrap_or_default().as_bytes(),
-        header(request, STATION).unwrap_or_default().as_bytes(),
+        asked.claim.user.unwrap_or_default().as_bytes(),
+        asked.claim.station.unwrap_or_default().as_bytes(),
         asked.body,
     ]
     .join(&b'\n');
@@ -163,7 +180,7 @@ async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> 
 /// # Errors
 /// `TimestampOutOfRange`.
 pub fn check_time(state: &State, asked: &Asked<'_>) -> Result<(), Error> {
-    match asked.head.timestamp {
+    match asked.timestamp {
         Some(timestamp) if timestamp.distance(asked.now) > state.settings.signature_window => {
             Err(Error::TimestampOutOfRange(asked.now.to_string()))
         }
@@ -206,5 +223,5 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 }
 
 fn wrong(header: &str) -> Error {
-    Error::BadRequest(format!("The header {header} takes 32 hexadecimal digits."))
+    Error::BadRequest(format!("{header} takes 32 hexadecimal digits."))
 }

@@ -1,26 +1,34 @@
 //! HTTP: starts the server, and stops it. What production starts is what tests start.
 
+mod bus;
 mod endpoint;
 mod health;
 mod identity;
 mod limits;
+mod live;
+mod tls;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, web};
+use chrono::TimeDelta;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
+use self::{bus::Bus, tls::Certificate};
 use crate::{
-    chat::slate::Slates,
+    chat::{self, event::Event, slate::Slates},
+    model::{id::UserId, time::Timestamp},
     settings::Settings,
     store::{self, Db, embedded::Embedded},
 };
@@ -29,6 +37,12 @@ use crate::{
 const GRACE_SECONDS: u64 = 5;
 /// How often idle slates are looked for, and cleared rows deleted.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
+/// How often a node says that it lives, and looks who else does.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// A node that has not said so for this long is gone.
+const ALIVE: TimeDelta = TimeDelta::seconds(15);
+/// Clients of a node that is gone get so long to come back before they are offline.
+const RETURN: Duration = Duration::from_secs(30);
 /// A peer that does not finish its request's head in this time is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle connection is kept for so long.
@@ -38,11 +52,30 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 struct State {
     settings: Settings,
     db: Db,
-    slates: Slates,
+    node: Uuid,
+    slates: Arc<Slates>,
+    bus: Bus,
     identities: identity::Identities,
     nonces: identity::Nonces,
     limits: limits::LoginLimits,
     is_stopping: AtomicBool,
+}
+
+impl State {
+    /// Tells all whom it concerns, here and on other nodes, what happened. After the commit, never before.
+    fn announce(&self, events: &[Event]) {
+        self.slates.announce(events);
+        self.bus.tell(events);
+    }
+
+    /// Something may have happened that cannot be announced: everyone has to compare everything.
+    fn forget(&self) {
+        self.slates.forget();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
 }
 
 /// A server that runs.
@@ -53,6 +86,7 @@ pub struct Running {
     handle: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     tasks: Vec<JoinHandle<()>>,
+    certificate: Option<Arc<Certificate>>,
     embedded: Option<Embedded>,
 }
 
@@ -61,25 +95,34 @@ pub struct Running {
 /// # Errors
 /// One sentence for a person.
 pub async fn start(mut settings: Settings) -> Result<Running, String> {
+    let certificate = settings.tls.as_ref().map(Certificate::read).transpose()?;
     let (db, embedded) = store::embedded::open(&settings).await?;
     store::migrate(&db).await?;
-    // The port is taken before the state is made: a public address that was not given names it.
-    let listener = std::net::TcpListener::bind(settings.listen_addr)
-        .map_err(|error| format!("{} cannot be listened on: {error}", settings.listen_addr))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-    if settings.public_url == format!("http://{}", settings.listen_addr) {
-        settings.public_url = format!("http://{address}");
-    }
+    let (listener, address) = listen(settings.listen_addr)?;
+    // A public address that was not given names the real port.
+    settings.public_url = settings.public_url.replace(&settings.listen_addr.to_string(), &address.to_string());
+    allow_many_sockets();
+
     let (workers, body_bytes) = (settings.workers, settings.max_body_bytes);
+    let node = Uuid::new_v4();
+    let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State {
         limits: limits::LoginLimits::new(settings.login_tries),
         nonces: identity::Nonces::new(settings.signature_window),
         identities: identity::Identities::default(),
-        slates: Slates::default(),
+        slates: Arc::default(),
         is_stopping: AtomicBool::new(false),
+        node,
+        bus,
         settings,
         db,
     });
+    beat(&state).await.map_err(|error| error.to_string())?;
+    if embedded.is_some() {
+        // A predecessor that was killed is not one whose hints are missed.
+        store::presence::alone(&state.db, node).await.map_err(|error| error.to_string())?;
+    }
+
     let shared = state.clone();
     let server = HttpServer::new(move || {
         App::new()
@@ -89,19 +132,30 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .service(web::resource(endpoint::PATHS).route(web::route().to(endpoint::answer)))
+            .service(web::resource(live::PATHS).route(web::route().to(live::knock)))
             .default_service(web::route().to(endpoint::nowhere))
     })
     .workers(workers)
     .client_request_timeout(HEAD_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(GRACE_SECONDS)
-    .disable_signals()
-    .listen(listener)
-    .map_err(|error| error.to_string())?
-    .run();
+    .disable_signals();
+    let server = match &certificate {
+        None => server.listen(listener),
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.config()?),
+    };
+    let server = server.map_err(|error| error.to_string())?.run();
     let handle = server.handle();
-    let tasks = vec![tokio::spawn(hear_of_changed_users(state.clone())), tokio::spawn(keep_house(state.clone()))];
-    Ok(Running { address, state, handle, served: tokio::spawn(server), tasks, embedded })
+
+    let mut tasks = vec![
+        tokio::spawn(hear_of_changed_users(state.clone())),
+        tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(keep_company(state.clone())),
+    ];
+    if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
+        tasks.push(tokio::spawn(bus::run(state.clone(), url, waiting)));
+    }
+    Ok(Running { address, state, handle, served: tokio::spawn(server), tasks, certificate, embedded })
 }
 
 impl Running {
@@ -112,9 +166,25 @@ impl Running {
         self.embedded.as_ref().map(Embedded::url)
     }
 
-    /// Takes no more requests, lets those in flight end, and stops an embedded database.
+    /// The address that clients are told.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.state.settings.public_url
+    }
+
+    /// Reads the certificate again, if there is one.
+    ///
+    /// # Errors
+    /// One sentence; the old certificate stays.
+    pub fn read_certificate_again(&self) -> Result<(), String> {
+        self.certificate.as_ref().map_or(Ok(()), |certificate| certificate.read_again())
+    }
+
+    /// Takes no more requests, closes sockets, lets requests in flight end, and stops an embedded
+    /// database.
     pub async fn stop(self) {
         self.state.is_stopping.store(true, Ordering::Release);
+        self.state.slates.hang_up(None);
         self.handle.stop(true).await;
         if !matches!(self.served.await, Ok(Ok(()))) {
             tracing::warn!("the server ended with an error");
@@ -122,10 +192,29 @@ impl Running {
         for task in self.tasks {
             task.abort();
         }
+        if let Err(error) = store::presence::end(&self.state.db, self.state.node).await {
+            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
+        }
         self.state.db.close().await;
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let failed = |error: io::Error| format!("{address} cannot be listened on: {error}");
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    let real = listener.local_addr().map_err(failed)?;
+    Ok((listener, real))
+}
+
+/// Every socket is a file. The usual soft limit is for programs that cannot count beyond it.
+fn allow_many_sockets() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, "at most {soft} files and sockets can be open");
     }
 }
 
@@ -144,8 +233,12 @@ async fn hear_of_changed_users(state: Arc<State>) {
         }
         state.identities.forget();
         // `None`: the connection was lost, and is another one now.
-        while let Ok(_told) = channel.try_recv().await {
+        while let Ok(told) = channel.try_recv().await {
             state.identities.forget();
+            if let Some(user) = told.and_then(|told| UserId::parse(told.payload())) {
+                // One who may still come in connects again.
+                state.slates.hang_up(Some(user));
+            }
         }
     }
 }
@@ -160,4 +253,28 @@ async fn keep_house(state: Arc<State>) {
             tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
         }
     }
+}
+
+/// Says that this node lives, and looks after those that do not.
+async fn keep_company(state: Arc<State>) {
+    let (mut clock, began) = (tokio::time::interval(HEARTBEAT), Instant::now());
+    loop {
+        clock.tick().await;
+        match beat(&state).await {
+            Ok(others) if state.bus.misses_any(&others) => state.forget(),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the database is away"),
+        }
+        if began.elapsed() > RETURN {
+            match chat::presence::reap(&state.db, Timestamp::now()).await {
+                Ok(events) => state.announce(&events),
+                Err(error) => tracing::debug!(?error, "the database is away"),
+            }
+        }
+    }
+}
+
+async fn beat(state: &State) -> sqlx::Result<Vec<Uuid>> {
+    let now = Timestamp::now();
+    store::presence::beat(&state.db, state.node, now, now.plus(ALIVE)).await
 }

@@ -2,7 +2,7 @@
 
 use super::{Db, refused_by};
 use crate::model::{
-    id::UserId,
+    id::{MessageId, UserId},
     rows::{NewMessage, Stored},
     text::Instance,
     time::Timestamp,
@@ -51,13 +51,13 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
                         created_at, sent_at, valid_until, valid_until_given, data, place
                     )
                 ), locked as materialized (
-                    select conversation_id, is_group, instance, last_seq
+                    select conversation_id, is_group, instance, last_seq, last_message_id
                     from conversations
                     where conversation_id = any($1)
                     order by conversation_id
                     for no key update
                 ), judged as (
-                    select i.*, l.instance as present, l.last_seq,
+                    select i.*, l.instance as present, l.last_seq, l.last_message_id,
                         m.created_at as there_created_at, m.valid_until as there_valid_until,
                         case
                             when l.instance <> i.instance then 'stale'
@@ -79,9 +79,11 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
                     left join messages m on m.conversation_id = i.conversation_id
                         and m.message_id = i.message_id and m.instance = i.instance
                 ), numbered as (
-                    select j.*, j.last_seq + row_number() over (partition by conversation_id order by place) as seq
+                    select j.*, j.last_seq + row_number() over mine as seq,
+                           coalesce(lag(message_id) over mine, last_message_id) as after
                     from judged j
                     where outcome = 'new'
+                    window mine as (partition by conversation_id order by place)
                 ), stored as (
                     insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
                                           created_at, sent_at, valid_until, data)
@@ -102,12 +104,14 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
                     where c.conversation_id = n.conversation_id
                 )
                 select j.place as "place!", j.outcome as "outcome!", j.present as "present!: Instance",
+                       n.seq as "seq?", n.after as "after?: MessageId",
                        coalesce(j.there_created_at, j.created_at) as "created_at!: Timestamp",
                        coalesce(j.there_valid_until, j.valid_until) as "valid_until!: Timestamp",
                        case when j.outcome in ('new', 'there') then
                            (select array_agg(o.user_id) from participants o where o.conversation_id = j.conversation_id)
                        end as "participants: Vec<UserId>"
                 from judged j
+                left join numbered n using (place)
                 "#,
                 column!(conversation_id) as _,
                 column!(instance, text) as _,
@@ -135,6 +139,7 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
             _ => Stored::There {
                 created_at: row.created_at,
                 valid_until: row.valid_until,
+                new: row.seq.map(|seq| (seq, row.after)),
                 participants: row.participants.unwrap_or_default(),
             },
         };

@@ -98,6 +98,24 @@ pub async fn arrange(
     .await
 }
 
+/// Everyone in a conversation. `None`: no such conversation, for this user.
+pub async fn everyone_with(db: &Db, conversation: ConversationId, user: UserId) -> sqlx::Result<Option<Vec<UserId>>> {
+    let everyone = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"select array_agg(o.user_id) as "everyone: Vec<UserId>" from participants o
+                where o.conversation_id = $1
+                    and exists (select from participants p where p.conversation_id = $1 and p.user_id = $2)"#,
+                conversation as _,
+                user as _,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?;
+    Ok(everyone)
+}
+
 /// The conversations that a user has hidden for good.
 pub async fn hidden_by(db: &Db, user: UserId) -> sqlx::Result<Vec<ConversationId>> {
     db.run(async |c| {

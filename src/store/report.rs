@@ -36,6 +36,16 @@ pub struct Reported {
     pub present: Instance,
     /// Who has to hear of it. Empty, if nothing was new.
     pub participants: Vec<UserId>,
+    /// The number of the first new report; the others follow.
+    pub first_seq: Option<i64>,
+    /// The report before the first new one.
+    pub after: Option<ReportId>,
+    /// The new reports, in the order of their numbers.
+    pub report_ids: Vec<ReportId>,
+    /// Their messages.
+    pub message_ids: Vec<MessageId>,
+    /// Their ends.
+    pub valid_untils: Vec<Timestamp>,
 }
 
 /// Stores what is new of a report, in one statement and one commit. `None`: no such conversation,
@@ -59,7 +69,7 @@ async fn add_once(db: &Db, report: &NewReport<'_>) -> sqlx::Result<Option<Report
             Reported,
             r#"
             with locked as materialized (
-                select c.conversation_id, c.instance, c.last_seq
+                select c.conversation_id, c.instance, c.last_seq, c.last_report_id
                 from participants p
                 join conversations c using (conversation_id)
                 where p.conversation_id = $1 and p.user_id = $2
@@ -95,11 +105,20 @@ async fn add_once(db: &Db, report: &NewReport<'_>) -> sqlx::Result<Option<Report
                 where c.conversation_id = $1 and n.last_seq is not null
             )
             select l.instance as "present: Instance",
-                   case when exists (select from numbered)
-                       then (select array_agg(o.user_id) from participants o where o.conversation_id = $1)
-                       else '{}'
-                   end as "participants!: Vec<UserId>"
+                   case when new.first_seq is null then '{}'
+                       else (select array_agg(o.user_id) from participants o where o.conversation_id = $1)
+                   end as "participants!: Vec<UserId>",
+                   new.first_seq, l.last_report_id as "after: ReportId",
+                   coalesce(new.report_ids, '{}') as "report_ids!: Vec<ReportId>",
+                   coalesce(new.message_ids, '{}') as "message_ids!: Vec<MessageId>",
+                   coalesce(new.valid_untils, '{}') as "valid_untils!: Vec<Timestamp>"
             from locked l
+            cross join (
+                select min(seq) as first_seq, array_agg(report_id order by seq) as report_ids,
+                       array_agg(message_id order by seq) as message_ids,
+                       array_agg(valid_until order by seq) as valid_untils
+                from numbered
+            ) new
             "#,
             report.conversation_id as _,
             report.user_id as _,

@@ -227,12 +227,7 @@ pub async fn set_availability(db: &Db, user: UserId, availability: &str) -> sqlx
             with changed as (
                 update users set availability = $2 where user_id = $1 and availability <> $2 returning user_id
             )
-            select array(
-                select f.friend_id from friendships f
-                join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-                where f.user_id = $1
-                    and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = f.friend_id)
-            ) as "friends!: Vec<UserId>"
+            select friends_who_see(user_id) as "friends!: Vec<UserId>"
             from changed
             "#,
             user as _,

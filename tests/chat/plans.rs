@@ -45,6 +45,7 @@ async fn filled() -> PgConnection {
         insert into stations select user_id, md5('s' || nick)::uuid, now() from users;
         insert into credentials select sha256(nick::bytea), user_id, '', now() from users;
         insert into friendships select md5('u' || n)::uuid, md5('u' || (n + d) % 2000)::uuid, now() from generate_series(0, 1999) n, unnest(array[1, 1999]) d;
+        insert into listeners select user_id, md5('n')::uuid from users;
         insert into blocks select md5('u' || n)::uuid, md5('u' || n - 1)::uuid, now() from generate_series(1, 1999) n;
         analyze",
     )
@@ -80,7 +81,7 @@ async fn no_hot_query_reads_a_whole_table() {
     for (name, marks, arguments) in [
         ("list", &["where p.user_id = $1", "order by c.last_access_at desc"][..], USER.to_owned()),
         ("seen_by", &["everyone.names", "from participants p\n", "p.user_id = $2"], format!("{TALK}, {USER}")),
-        ("arrange", &["update participants p"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
+        ("arrange", &["update participants p", "everyone.ids"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
         ("add", &["insert into messages"], add),
         ("download", &["order by m.seq limit $8 + 1"], read.clone()),
         ("downloadpartial", &["order by m.seq desc limit $8 + 1"], read),
@@ -91,7 +92,10 @@ async fn no_hot_query_reads_a_whole_table() {
         ("friends", &["'offline' end as"], USER.to_owned()),
         ("requests", &["order by f.requested_at"], USER.to_owned()),
         ("hidden", &["hidden_at is not null order by conversation_id"], USER.to_owned()),
-        ("availability", &["update users set availability"], format!("{USER}, 'busy'")),
+        ("arrive", &["insert into listeners"], format!("{USER}, md5('n')::uuid")),
+        ("leave", &["availability = 'offline'\n", "any($1)"], format!("array[{USER}]")),
+        ("everyone_with", &["array_agg(o.user_id) as \"everyone"], format!("{TALK}, {USER}")),
+        ("availability", &["update users set availability = $2"], format!("{USER}, 'busy'")),
         ("purge: find", &["where purged_seq < cleared_seq order by"], String::new()),
         ("purge: messages", &["delete from messages m using"], format!("{TALK}, 100, 1000")),
         ("purge: reports", &["delete from reports r using"], format!("{TALK}, 100, 1000")),

@@ -83,6 +83,10 @@ pub fn settings() -> Settings {
         login_tries: 10,
         trusted_proxies: vec![],
         allow_unsigned_notifications: false,
+        sockets_per_user: 20,
+        sockets: 1000,
+        nats_url: None,
+        tls: None,
         workers: 1,
         log_format: LogFormat::Human,
     }
@@ -151,7 +155,8 @@ impl World {
         };
         let apikey = format!("apikey of {name}");
         let request = json!({ "action": "register", "email": email, "fullname": format!("{name} Example"), "nick": name, "apikey": apikey, "publickey": public_key, "rsakey": "opaque" });
-        self.posts("chatserver", "chatlogin", &[], &request.to_string()).await.is_ok();
+        let registered = self.posts("chatserver", "chatlogin", &[], &request.to_string()).await;
+        assert!([200, 409].contains(&registered.status), "{registered:?}");
         person.logs_in().await;
         person
     }
@@ -216,6 +221,11 @@ impl World {
         assert!(wrong.is_empty(), "{wrong:#?}");
         self.db.close().await;
         self.stop().await;
+    }
+
+    /// Has the server read its certificate again.
+    pub fn reads_certificate_again(&self) -> Result<(), String> {
+        self.running.lock().unwrap().as_ref().unwrap().read_certificate_again()
     }
 
     /// Stops the server.

@@ -1,0 +1,233 @@
+//! One WebSocket: a station that listens. It hears the notification objects that it would poll for, as
+//! they come, one after the other; while it is busy, they are gathered on its slate (api.md, The
+//! WebSocket).
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_ws::{AggregatedMessage, CloseCode, CloseReason, ProtocolError, Session};
+use serde::Deserialize;
+use tokio::time::{interval_at, timeout};
+use uuid::Uuid;
+
+use super::{
+    State, endpoint, identity,
+    identity::{Asked, Claim},
+};
+use crate::{
+    api::{
+        self,
+        notification::{self, Said},
+    },
+    chat::{
+        self,
+        error::Error,
+        event::Event,
+        slate::{Listening, Room},
+    },
+    model::{
+        id::{ConversationId, UserId},
+        time::Timestamp,
+    },
+    store,
+};
+
+/// Where sockets are opened: beside the API's paths.
+pub const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
+
+/// A peer hears from us at least so often.
+const PING: Duration = Duration::from_secs(25);
+/// A peer that says nothing for so long is dropped; also one that does not read what it is sent.
+const SILENCE: Duration = Duration::from_secs(60);
+/// What a client says fits into this many bytes.
+const MOST_FRAME: usize = 4096;
+/// A client may say so much at once, and then so much a second.
+const BURST: f64 = 30.0;
+const A_SECOND: f64 = 10.0;
+/// A client says at most once in this time that its user is writing, for each conversation.
+const TYPING: Duration = Duration::from_secs(1);
+/// A socket remembers for so many conversations when that was.
+const MOST_TYPING: usize = 64;
+/// After this time without a socket one is offline.
+const GONE: Duration = Duration::from_secs(30);
+
+/// What stands in the URL: a browser cannot set headers here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Knock {
+    user: String,
+    station: String,
+    timestamp: String,
+    signature: String,
+    clientversioncode: Option<i64>,
+}
+
+/// Answers a handshake: with the socket, or with an ordinary refusal.
+pub async fn knock(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let id = Uuid::new_v4().simple().to_string();
+    match enter(&request, payload, state).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            tracing::info!(request = %id, outcome = api::error::row(&refusal).1, "socket refused");
+            endpoint::respond(Err(refusal), &id)
+        }
+    }
+}
+
+async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<State>) -> Result<HttpResponse, Error> {
+    let knock = web::Query::<Knock>::from_query(request.query_string())
+        .map_err(|_| Error::BadRequest("clientversioncode takes a whole number.".into()))?
+        .into_inner();
+    // A `+` that was not encoded has become a space.
+    let signature = knock.signature.replace(' ', "+");
+    let given = |text: &'_ str| (!text.is_empty()).then_some(());
+    let asked = Asked {
+        claim: Claim {
+            user: given(&knock.user).map(|()| knock.user.as_str()),
+            station: given(&knock.station).map(|()| knock.station.as_str()),
+            signature: given(&signature).map(|()| signature.as_str()),
+        },
+        srv: "chatserver",
+        api: "websocket",
+        body: knock.timestamp.as_bytes(),
+        timestamp: Timestamp::parse(&knock.timestamp),
+        nonce: None,
+        now: Timestamp::now(),
+    };
+    let (user, station) = identity::user_at_station(&state, &asked).await?;
+    let is_v4 = knock.clientversioncode.is_some_and(|version| version >= api::request::V4);
+    let (response, session, stream) = actix_ws::handle(request, payload).map_err(|error| Error::BadRequest(format!("{error}.")))?;
+    let room = Room { for_user: state.settings.sockets_per_user, in_all: state.settings.sockets };
+    let (listening, is_first) = state.slates.listen(user, station, is_v4, room)?;
+    if is_first {
+        state.announce(&chat::presence::arrive(&state.db, state.node, user).await?);
+    }
+    let socket =
+        Socket { state: state.into_inner(), user, is_v4, session, typed: HashMap::new(), allowance: BURST, spent_at: Instant::now() };
+    actix_web::rt::spawn(socket.run(listening, stream));
+    Ok(response)
+}
+
+struct Socket {
+    state: std::sync::Arc<State>,
+    user: UserId,
+    is_v4: bool,
+    session: Session,
+    typed: HashMap<ConversationId, Instant>,
+    allowance: f64,
+    spent_at: Instant,
+}
+
+impl Socket {
+    async fn run(mut self, mut listening: Listening, stream: actix_ws::MessageStream) {
+        let reason = self.converse(&mut listening, stream).await;
+        drop(listening);
+        let _ = timeout(SILENCE, self.session.close(reason)).await;
+        let (state, user) = (self.state, self.user);
+        if !state.is_stopping() && !state.slates.hears(user) {
+            tokio::time::sleep(GONE).await;
+            // Whoever came back meanwhile, or goes later, has a task of their own for it.
+            if !state.slates.hears(user) && !state.is_stopping() {
+                match chat::presence::leave(&state.db, state.node, user).await {
+                    Ok(events) => state.announce(&events),
+                    Err(error) => tracing::warn!(%user, ?error, "could not write down that a user is gone"),
+                }
+            }
+        }
+    }
+
+    /// Until either side ends it. Why we do, if we do.
+    async fn converse(&mut self, listening: &mut Listening, stream: actix_ws::MessageStream) -> Option<CloseReason> {
+        let mut stream = stream.max_frame_size(MOST_FRAME).aggregate_continuations().max_continuation_size(MOST_FRAME);
+        let mut clock = interval_at(tokio::time::Instant::now() + PING, PING);
+        let mut heard_at = Instant::now();
+        // A ping that was sent after the last push, and answered, shows that the push has arrived.
+        let (mut is_pinged, mut is_first) = (false, true);
+        loop {
+            let news = listening.take();
+            if is_first || !news.is_empty() {
+                is_first = false;
+                is_pinged = false;
+                let frame = notification::frame(&news, self.user, self.is_v4).ok()?;
+                self.write(frame).await?;
+            } else if !is_pinged {
+                // Nothing new was taken.
+            }
+            tokio::select! {
+                is_on = listening.wait() => if !is_on {
+                    return Some(if self.state.is_stopping() { CloseCode::Away.into() } else { close(CloseCode::Policy, "another socket of this station") });
+                },
+                said = stream.recv() => {
+                    heard_at = Instant::now();
+                    match said {
+                        None | Some(Ok(AggregatedMessage::Close(_)) | Err(ProtocolError::Io(_))) => return None,
+                        Some(Ok(AggregatedMessage::Pong(_))) => if is_pinged { listening.is_sure(); },
+                        Some(Ok(AggregatedMessage::Ping(bytes))) => timeout(SILENCE, self.session.pong(&bytes)).await.ok()?.ok()?,
+                        Some(Ok(AggregatedMessage::Text(text))) => if let Some(reason) = self.hear(&text).await { return Some(reason) },
+                        Some(Ok(AggregatedMessage::Binary(_))) => return Some(close(CloseCode::Unsupported, "text frames only")),
+                        Some(Err(ProtocolError::Overflow)) => return Some(close(CloseCode::Size, "a frame takes at most 4096 bytes")),
+                        Some(Err(_)) => return Some(CloseCode::Protocol.into()),
+                    }
+                },
+                _ = clock.tick() => {
+                    if heard_at.elapsed() >= SILENCE {
+                        return Some(close(CloseCode::Policy, "no answer to pings"));
+                    }
+                    timeout(SILENCE, self.session.ping(b"")).await.ok()?.ok()?;
+                    is_pinged = true;
+                }
+            }
+        }
+    }
+
+    /// Hears a text frame. `Some`: the socket ends for it.
+    async fn hear(&mut self, text: &str) -> Option<CloseReason> {
+        let earned = self.spent_at.elapsed().as_secs_f64() * A_SECOND;
+        self.allowance = (self.allowance + earned).min(BURST) - 1.0;
+        self.spent_at = Instant::now();
+        if self.allowance < 0.0 {
+            return Some(close(CloseCode::Policy, "too many frames"));
+        }
+        if let Err(refusal) = self.act(text).await {
+            if let Error::Internal(cause) | Error::Unavailable(cause) = &refusal {
+                tracing::error!(user = %self.user, cause, "a frame failed");
+            }
+            self.write(api::error::body(&refusal)).await;
+        }
+        None
+    }
+
+    async fn act(&mut self, text: &str) -> Result<(), Error> {
+        let head = api::request::Head::parse(text.as_bytes())?;
+        let Said::Typing { conversationid } = api::request::action(&head.action, text.as_bytes())?;
+        if !self.is_v4 {
+            return Err(Error::UnknownAction);
+        }
+        let now = Instant::now();
+        if self.typed.get(&conversationid).is_some_and(|at| now.duration_since(*at) < TYPING) {
+            return Ok(());
+        }
+        let everyone =
+            store::participant::everyone_with(&self.state.db, conversationid, self.user).await?.ok_or(Error::ConversationNotFound)?;
+        if self.typed.len() >= MOST_TYPING {
+            self.typed.clear();
+        }
+        self.typed.insert(conversationid, now);
+        let others = everyone.into_iter().filter(|user| *user != self.user).collect();
+        self.state.announce(&[Event::Typing { conversation: conversationid, user: self.user, others }]);
+        Ok(())
+    }
+
+    /// Writes a frame. `None`: the peer is gone, or does not read.
+    async fn write(&mut self, frame: Vec<u8>) -> Option<()> {
+        let text = String::from_utf8(frame).ok()?;
+        timeout(SILENCE, self.session.text(text)).await.ok()?.ok()
+    }
+}
+
+fn close(code: CloseCode, description: &str) -> CloseReason {
+    CloseReason { code, description: Some(description.to_owned()) }
+}

@@ -1,0 +1,237 @@
+//! More than one node on one database: a message that is added on one is pushed by the other, and nothing
+//! that happens to NATS lets a client believe that it is up to date when it is not.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use parlance::settings::{Database, Settings};
+use serde_json::json;
+
+use crate::{
+    live::Ear,
+    world::{Person, Talk, World, database, eventually, settings},
+};
+
+/// A real nats-server, on a port of its own.
+struct Nats {
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Nats {
+    /// Not started yet.
+    fn new() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { port, child: None }
+    }
+
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    fn start(&mut self) {
+        let mut command = Command::new("nats-server");
+        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(command.spawn().expect("nats-server is there"));
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Two nodes on one database.
+async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
+    let options = database().await;
+    let mut nodes = vec![];
+    for _ in 0..2 {
+        let mut settings = settings();
+        settings.database = Database::Given(Box::new(options.clone()));
+        change(&mut settings);
+        nodes.push(World::on(settings, options.clone()).await);
+    }
+    let other = nodes.pop().unwrap();
+    [nodes.pop().unwrap(), other]
+}
+
+/// The same person at the other node, at a station of their own.
+async fn at(world: &Arc<World>, person: &Person) -> Person {
+    Person { world: world.clone(), ..person.clone() }.elsewhere().await
+}
+
+async fn has_bus(world: &World, state: &str) -> bool {
+    let answer = world.sends("GET", "/readyz").await;
+    answer.status == 200 && answer.text.contains(&format!("bus: {state}"))
+}
+
+async fn end(nodes: [Arc<World>; 2]) {
+    for node in &nodes {
+        node.stop().await;
+    }
+    nodes[0].end().await;
+}
+
+/// Reads frames until one names the conversation, or tells to compare everything.
+async fn hears_of(ear: &mut Ear, talk: &Talk) {
+    loop {
+        let frame = ear.hears().await;
+        if frame["conversationchangedof"] == json!([talk.id]) || frame["conversationlistchangedof"] != json!([]) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_happens_on_one_node_is_pushed_by_the_other() {
+    let mut nats = Nats::new();
+    nats.start();
+    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    for node in &nodes {
+        eventually("the bus", async || has_bus(node, "connected").await).await;
+    }
+    let (ann, ben, talk) = nodes[0].talk().await;
+    let there = at(&nodes[1], &ben).await;
+    let mut ear = Ear::of(&there, 4).await;
+    // Once both have heard of one another, only what happens is told.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    ear.calms_down().await;
+    for n in 0..5 {
+        ann.adds(&talk, &n.to_string()).await;
+        let frame = ear.hears().await;
+        assert_eq!((&frame["conversationchangedof"], &frame["conversationlistchangedof"]), (&json!([talk.id]), &json!([])));
+    }
+    ann.asks("chatavailability", json!({ "action": "userbusy" })).await.is_ok();
+    assert_eq!(ear.hears().await["friendavailabilitesof"], json!([ann.user]));
+    ann.does("clear", &talk, json!({})).await.is_ok();
+    assert_eq!(ear.hears().await["conversationlistchangedof"], json!([ben.user]));
+    let mut anns = Ear::open(&ann, 4).await;
+    anns.hears().await;
+    anns.says(&json!({ "action": "typing", "conversationid": talk.id }).to_string()).await;
+    loop {
+        let frame = ear.hears().await;
+        if frame.get("typing").is_some() {
+            assert_eq!(frame["typing"], json!([{ "conversationid": talk.id, "userid": ann.user }]));
+            break;
+        }
+    }
+    end(nodes).await;
+}
+
+#[tokio::test]
+async fn a_node_starts_without_nats_says_so_and_recovers_by_itself() {
+    let mut nats = Nats::new();
+    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    for node in &nodes {
+        assert!(has_bus(node, "away").await);
+    }
+    let (ann, ben, talk) = nodes[0].talk().await;
+    let mut ear = Ear::of(&at(&nodes[1], &ben).await, 4).await;
+    // Nobody tells the other node, but it knows that it is not told.
+    ann.adds(&talk, "unheard").await;
+    hears_of(&mut ear, &talk).await;
+    nats.start();
+    for node in &nodes {
+        eventually("the bus", async || has_bus(node, "connected").await).await;
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    ear.calms_down().await;
+    ann.adds(&talk, "heard").await;
+    assert_eq!(ear.hears().await["conversationchangedof"], json!([talk.id]));
+    end(nodes).await;
+}
+
+#[tokio::test]
+async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
+    let mut nats = Nats::new();
+    nats.start();
+    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    for node in &nodes {
+        eventually("the bus", async || has_bus(node, "connected").await).await;
+    }
+    let (ann, ben, talk) = nodes[0].talk().await;
+    let there = at(&nodes[1], &ben).await;
+    let mut ear = Ear::of(&there, 4).await;
+    let writer = tokio::spawn({
+        let talk = talk.clone();
+        async move {
+            let mut written = vec![];
+            for n in 0..150 {
+                written.push(ann.adds(&talk, &n.to_string()).await);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            written
+        }
+    });
+    // A client that does only what it is told.
+    let mut held: Vec<String> = vec![];
+    let reader = async {
+        let mut kills = 0;
+        loop {
+            let frame = ear.hears().await;
+            if frame["conversationchangedof"] == json!([]) && frame["conversationlistchangedof"] == json!([]) {
+                continue;
+            }
+            let page = there.does("download", &talk, json!({ "firstmessageid": held.last() })).await.is_ok();
+            let page = page["messages"].as_array().unwrap().iter().map(|m| m["ID"].as_str().unwrap().to_owned());
+            held.extend(page.skip(usize::from(!held.is_empty())).collect::<Vec<_>>());
+            if held.len() >= 150 {
+                return;
+            }
+            if held.len() / 40 > kills {
+                kills += 1;
+                nats.kill();
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                nats.start();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), reader).await.expect("the reader was told of all");
+    assert_eq!(held, writer.await.unwrap());
+    end(nodes).await;
+}
+
+#[tokio::test]
+async fn without_nats_two_nodes_are_slow_but_nobody_is_notified_too_seldom() {
+    let nodes = two_nodes(|_| ()).await;
+    let (ann, ben, talk) = nodes[0].talk().await;
+    let mut ear = Ear::of(&at(&nodes[1], &ben).await, 3).await;
+    for n in 0..2 {
+        ann.adds(&talk, &n.to_string()).await;
+        hears_of(&mut ear, &talk).await;
+    }
+    assert!(has_bus(&nodes[0], "none").await);
+    end(nodes).await;
+}
+
+#[tokio::test]
+async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
+    let mut nats = Nats::new();
+    nats.start();
+    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    let (ann, ben) = nodes[0].friends().await;
+    let here = Ear::of(&ann, 3).await;
+    let there = Ear::of(&at(&nodes[1], &ann).await, 3).await;
+    let sees = async || {
+        ben.asks("chatfriends", json!({ "action": "list" })).await.is_ok()["availabilities"][0]["availability"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(sees().await, "available");
+    drop(here);
+    tokio::time::sleep(Duration::from_secs(33)).await;
+    assert_eq!(sees().await, "available");
+    drop(there);
+    tokio::time::sleep(Duration::from_secs(33)).await;
+    assert_eq!(sees().await, "offline");
+    end(nodes).await;
+}
