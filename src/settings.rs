@@ -72,6 +72,8 @@ pub struct Settings {
     pub signature_window: TimeDelta,
     /// `LOGIN_TRIES`: failed logins a minute, per user.
     pub login_tries: u32,
+    /// `REGISTRATIONS`: registrations an hour, per address.
+    pub registrations: u32,
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
@@ -105,7 +107,7 @@ impl Settings {
                 "an http:// or https:// address",
                 public_url,
             )?,
-            database: match env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
+            database: match given("DATABASE_URL")? {
                 None => Database::Embedded,
                 // The URL may hold a password: the sentence does not repeat it.
                 Some(url) => Database::Given(Box::new(
@@ -124,14 +126,17 @@ impl Settings {
                 _ => None,
             })?,
             message_lifetime: read("MESSAGE_LIFETIME", "7days", "a span, as 7days or 12h", span)?,
-            max_message_bytes: read("MAX_MESSAGE_BYTES", "65536", "bytes, from 1 to 16777216", |t| {
-                parsed(t).filter(|n| (1..=16 << 20).contains(n))
+            max_message_bytes: read("MAX_MESSAGE_BYTES", "65536", "bytes, from 1 to 4194304", |t| {
+                parsed(t).filter(|n| (1..=4 << 20).contains(n))
             })?,
             max_body_bytes: read("MAX_BODY_BYTES", "1048576", "bytes, from 1024 to 67108864", |t| {
                 parsed(t).filter(|n| (1024..=64 << 20).contains(n))
             })?,
             signature_window: read("SIGNATURE_WINDOW", "5min", "a span, as 5min or 90s", span)?,
             login_tries: read("LOGIN_TRIES", "10", "a whole number from 1 to 100000", |t| parsed(t).filter(|n| (1..=100_000).contains(n)))?,
+            registrations: read("REGISTRATIONS", "1000", "a whole number from 1 to 1000000", |t| {
+                parsed(t).filter(|n| (1..=1_000_000).contains(n))
+            })?,
             trusted_proxies: read("TRUSTED_PROXIES", "", "addresses or networks, separated by commas", |t| {
                 t.split(',')
                     .map(str::trim)
@@ -144,7 +149,7 @@ impl Settings {
                 parsed(t).filter(|n| (1..=100).contains(n))
             })?,
             sockets: read("SOCKETS", "20000", "a whole number from 1 to 1000000", |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)))?,
-            nats_url: env::var("NATS_URL").ok().filter(|url| !url.is_empty()),
+            nats_url: given("NATS_URL")?,
             tls: tls()?,
             workers: read(
                 "WORKERS",
@@ -163,8 +168,17 @@ impl Settings {
 
 /// Reads one variable; an empty one counts as not set.
 fn read<T>(name: &str, default: &str, takes: impl Display, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
-    let text = env::var(name).ok().filter(|text| !text.is_empty());
+    let text = given(name)?;
     parse(text.as_deref().unwrap_or(default)).ok_or_else(|| format!("{name} takes {takes}"))
+}
+
+/// A variable's text, if it is set and not empty.
+fn given(name: &str) -> Result<Option<String>, String> {
+    match env::var(name) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(format!("{name} takes text in UTF-8")),
+    }
 }
 
 fn parsed<T: FromStr>(text: &str) -> Option<T> {

@@ -168,10 +168,14 @@ impl Default for PageSize {
 
 impl<'de> Deserialize<'de> for PageSize {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Option::<i32>::deserialize(from)? {
-            None => Ok(Self::default()),
+        let number = match serde_json::Value::deserialize(from)? {
+            serde_json::Value::Null => return Ok(Self::default()),
+            serde_json::Value::String(text) if text.is_empty() => return Ok(Self::default()),
+            number => number.as_i64(),
+        };
+        match number.and_then(|number| i32::try_from(number).ok()) {
             Some(limit @ 1..=500) => Ok(Self(limit)),
-            Some(_) => Err(de::Error::custom("expected a whole number from 1 to 500")),
+            _ => Err(de::Error::custom("expected a whole number from 1 to 500")),
         }
     }
 }

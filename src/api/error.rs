@@ -30,7 +30,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
         Error::TooLarge(_)           => (413, "too_large"),
         Error::RateLimited(_)        => (429, "rate_limited"),
         Error::Internal(_)           => (500, "internal"),
-        Error::Unavailable(_)        => (503, "unavailable"),
+        Error::Unavailable { .. }    => (503, "unavailable"),
     }
 }
 
@@ -39,7 +39,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
 pub fn retry_after(error: &Error) -> Option<u64> {
     match error {
         Error::RateLimited(wait) => Some(wait.as_secs().max(1)),
-        Error::Unavailable(_) => Some(2),
+        Error::Unavailable { .. } => Some(2),
         _ => None,
     }
 }

@@ -60,6 +60,7 @@ pub struct ReportView<'a> {
 
 impl<'a> MessageView<'a> {
     /// With the fields of version 4, or without.
+    #[must_use]
     pub fn of(row: &'a MessageRow, is_v4: bool) -> Self {
         Self {
             id: row.message_id,
@@ -75,6 +76,7 @@ impl<'a> MessageView<'a> {
 
 impl<'a> ReportView<'a> {
     /// The same for all versions.
+    #[must_use]
     pub fn of(row: &'a ReportRow) -> Self {
         Self {
             id: row.report_id,
@@ -90,6 +92,7 @@ impl<'a> ReportView<'a> {
 
 impl History {
     /// Begins the answer with what stands before the rows.
+    #[must_use]
     pub fn begin(opening: &str, is_v4: bool) -> Self {
         let messages = format!(r#"{opening}"messages":["#).into_bytes();
         Self { messages, reports: br#"],"reports":["#.to_vec(), is_v4, failed: None }

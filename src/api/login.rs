@@ -107,6 +107,9 @@ pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> 
             })
         }
         Action::Register(new) => {
+            if new.apikey.is_short() {
+                return Err(Error::BadRequest("apikey takes 16 to 256 characters: the hex of 32 bytes has 64.".into()));
+            }
             let user = NewUser {
                 email: &new.email,
                 full_name: &new.fullname,

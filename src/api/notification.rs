@@ -1,6 +1,8 @@
 //! `srv=chatserver&api=chatnotification`: what a station has yet to hear; and the same, as a socket
 //! hears it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     chat::{
         error::Error,
         event::Fresh,
-        slate::{News, Slates},
+        slate::{Lent, News, Slates},
     },
     model::{
         id::{ConversationId, StationId, UserId},
@@ -66,10 +68,11 @@ struct TypingView {
     userid: UserId,
 }
 
-/// Does what is asked.
-pub fn perform(slates: &Slates, user: UserId, station: StationId, action: Action) -> Result<Vec<u8>, Error> {
+/// Does what is asked. What is answered goes back onto the slate, unless it is told that it has arrived.
+pub fn perform(slates: &Arc<Slates>, user: UserId, station: StationId, action: Action) -> Result<(Vec<u8>, Lent), Error> {
     let Action::Download = action;
-    answer::ok(view(&slates.take(user, station), user, false))
+    let lent = slates.lend(user, station);
+    Ok((answer::ok(view(&lent.news, user, false))?, lent))
 }
 
 /// News as a frame of a socket: the same object, without `status`.

@@ -31,7 +31,7 @@ pub struct Head<'a> {
     #[serde(default, deserialize_with = "given")]
     pub timestamp: Option<Timestamp>,
     /// New for every request of a v4 client, so that none can be sent again by someone else.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub nonce: Option<String>,
 }
 
@@ -50,8 +50,8 @@ impl<'a> Head<'a> {
         let head = Self::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
             .and_then(|head| json.end().map(|()| head))
             .map_err(|error| Error::BadRequest(sentence(&track.path().to_string(), &error)))?;
-        if head.nonce.as_ref().is_some_and(|nonce| nonce.is_empty() || nonce.chars().count() > NONCE) {
-            return Err(Error::BadRequest(format!("nonce takes 1 to {NONCE} characters.")));
+        if head.nonce.as_ref().is_some_and(|nonce| nonce.chars().count() > NONCE) {
+            return Err(Error::BadRequest(format!("nonce takes at most {NONCE} characters.")));
         }
         Ok(head)
     }
@@ -75,21 +75,38 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
     })
 }
 
+/// What serde calls things, and what people do.
+const WORDS: [(&str, &str); 6] = [
+    ("a string", "text"),
+    ("a borrowed string", "text"),
+    ("a map", "an object"),
+    ("a sequence", "a list"),
+    ("i64", "a whole number"),
+    ("a boolean", "true or false"),
+];
+/// Marks a sentence that is about a field within another one.
+const WITHIN: &str = "within ";
+
 /// Says which field is wrong and what it takes.
-fn sentence(path: &str, error: &impl fmt::Display) -> String {
-    let error = error.to_string();
-    let error = error.split(" at line ").next().unwrap_or_default();
-    let text = if let Some(field) = error.strip_prefix("missing field `") {
-        let within = if path == "." { String::new() } else { format!("{path}.") };
+fn sentence(path: &str, error: &serde_json::Error) -> String {
+    let is_whole = path == "." || path == "?";
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let sentence = if error.is_syntax() || error.is_eof() {
+        let what = if is_whole { "The body" } else { path };
+        format!("{what} is not JSON: {text}.")
+    } else if let Some(within) = text.strip_prefix(WITHIN) {
+        format!("{path}.{within}")
+    } else if let Some(field) = text.strip_prefix("missing field `") {
+        let within = if is_whole { String::new() } else { format!("{path}.") };
         format!("{within}{} is missing.", field.trim_end_matches('`'))
-    } else if let Some((_, takes)) = error.rsplit_once("expected ").filter(|_| path != ".") {
+    } else if let Some((_, takes)) = text.rsplit_once("expected ").filter(|_| !is_whole) {
+        let takes = WORDS.iter().find(|(serdes, _)| *serdes == takes).map_or(takes, |(_, peoples)| peoples);
         format!("{path} takes {takes}.")
-    } else if path == "." {
-        format!("The body is not valid: {error}.")
     } else {
-        format!("{path}: {error}.")
+        format!("The body is not valid: {text}.")
     };
-    text.chars().filter(|c| !c.is_control()).take(SENTENCE).collect()
+    sentence.chars().filter(|c| !c.is_control()).take(SENTENCE).collect()
 }
 
 /// Reads an optional text field: absent, null and empty all mean that it is not given.
@@ -114,7 +131,10 @@ pub fn document<'de, D: Deserializer<'de>, T: for<'a> Deserialize<'a>>(from: D) 
             let mut json = serde_json::Deserializer::from_str(text);
             T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
                 .and_then(|value| json.end().map(|()| value))
-                .map_err(|error| E::custom(sentence(&track.path().to_string(), &error).trim_end_matches('.')))
+                .map_err(|error| match sentence(&track.path().to_string(), &error) {
+                    _ if error.is_syntax() || error.is_eof() => E::invalid_type(de::Unexpected::Other("text"), &self),
+                    sentence => E::custom(format_args!("{WITHIN}{sentence}")),
+                })
         }
         fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
             T::deserialize(de::value::MapAccessDeserializer::new(map))

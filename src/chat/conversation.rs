@@ -49,24 +49,26 @@ pub async fn create(
     if store::conversation::create_direct(call.db, id, &participants, call.now).await? {
         call.outbox.push(Event::ListChanged { of: vec![call.user, other] });
     }
-    seen(call, id).await
+    store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
 }
 
 /// Clears a conversation for everyone: a new instance begins.
 ///
 /// # Errors
-/// `StaleInstance`; `NotAllowed` in a group, for anyone but an admin.
+/// `StaleInstance`; `NotAllowed` in a group for anyone but an admin, and for one whom the other one blocked.
 pub async fn clear(call: &mut Call<'_>, id: ConversationId, instance: &Instance) -> Result<ConversationRow, Error> {
     match store::conversation::clear(call.db, id, call.user, instance).await? {
-        None => return Err(Error::ConversationNotFound),
-        Some(Cleared::NotAdmin) => return Err(Error::NotAllowed("In a group, only an admin may clear.")),
-        Some(Cleared::Stale(present)) => return Err(Error::StaleInstance(present)),
-        Some(Cleared::Done { participants }) => {
-            call.outbox.push(Event::ListChanged { of: participants.clone() });
+        None => Err(Error::ConversationNotFound),
+        Some(Cleared::NotAdmin) => Err(Error::NotAllowed("In a group, only an admin may clear.")),
+        Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
+        Some(Cleared::Stale(present)) => Err(Error::StaleInstance(present)),
+        Some(Cleared::Done(row)) => {
+            call.outbox.push(Event::ListChanged { of: row.participant_ids.clone() });
+            let participants = row.participant_ids.clone();
             call.outbox.push(Event::ConversationChanged { conversation: id, participants, fresh: vec![] });
+            Ok(*row)
         }
     }
-    seen(call, id).await
 }
 
 /// Arranges a conversation in the caller's own list. Twice is as once.
@@ -74,10 +76,6 @@ pub async fn arrange(call: &mut Call<'_>, id: ConversationId, change: &Arrangeme
     let row = store::participant::arrange(call.db, id, call.user, change, call.now).await?.ok_or(Error::ConversationNotFound)?;
     call.outbox.push(Event::ListChanged { of: vec![call.user] });
     Ok(row)
-}
-
-async fn seen(call: &Call<'_>, id: ConversationId) -> Result<ConversationRow, Error> {
-    store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
 }
 
 fn missing(field: &str) -> Error {

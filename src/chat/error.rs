@@ -69,7 +69,13 @@ pub enum Error {
     Internal(String),
     /// The database is away. The cause goes to the log.
     #[error("The server cannot do this at the moment. Try again.")]
-    Unavailable(String),
+    Unavailable {
+        /// For the log.
+        cause: String,
+        /// Whether it may have been done all the same: the database's answer was lost, but perhaps not its
+        /// commit.
+        is_uncertain: bool,
+    },
 }
 
 /// What the database itself refuses, by the constraint's name.
@@ -79,8 +85,10 @@ const REFUSALS: [(&str, &str); 3] = [
     ("credentials_key", "This key exists already."),
 ];
 
-/// SQLSTATE classes that mean: not now. Connection, resources, operator, I/O.
+/// SQLSTATE classes that mean: not now. Connection, resources, operator, I/O. A refusal is an answer, so
+/// nothing was done; but for a connection that was ended, of which this may be the last word.
 const AWAY: [&str; 4] = ["08", "53", "57", "58"];
+const ENDED: &str = "57P";
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -92,18 +100,20 @@ impl From<sqlx::Error> for Error {
                 return Self::UserNotFound;
             }
             if refusal.code().is_some_and(|code| AWAY.iter().any(|class| code.starts_with(class))) {
-                return Self::Unavailable(error.to_string());
+                let is_uncertain = refusal.code().is_some_and(|code| code.starts_with(ENDED));
+                return Self::Unavailable { cause: error.to_string(), is_uncertain };
             }
             return Self::Internal(error.to_string());
         }
+        let cause = error.to_string();
         match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
-            _ => Self::Internal(error.to_string()),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+                Self::Unavailable { cause, is_uncertain: true }
+            }
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Configuration(_) => {
+                Self::Unavailable { cause, is_uncertain: false }
+            }
+            _ => Self::Internal(cause),
         }
     }
 }

@@ -39,18 +39,18 @@ pub async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
 /// Blocks someone: they cannot write into the direct conversation, nor befriend, and see the caller
 /// offline. Twice is as once.
 pub async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
-    standing(call, user).await?;
+    let standing = standing(call, user).await?;
     if store::block::block(call.db, call.user, user, call.now).await? {
-        announce(call, user);
+        announce_block(call, user, &standing);
     }
     Ok(())
 }
 
 /// Undoes a block. Twice is as once.
 pub async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
-    standing(call, user).await?;
+    let standing = standing(call, user).await?;
     if store::block::unblock(call.db, call.user, user).await? {
-        announce(call, user);
+        announce_block(call, user, &standing);
     }
     Ok(())
 }
@@ -64,6 +64,13 @@ pub async fn standing(call: &Call<'_>, other: UserId) -> Result<Standing, Error>
         return Err(Error::BadRequest("This takes another user than oneself.".into()));
     }
     store::friend::standing(call.db, call.user, other).await?.ok_or(Error::UserNotFound)
+}
+
+/// A friend sees the caller go offline, or come back; anyone else must not learn of it.
+fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing) {
+    if standing.asked && standing.is_asked {
+        announce(call, other);
+    }
 }
 
 fn announce(call: &mut Call<'_>, other: UserId) {

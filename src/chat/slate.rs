@@ -140,6 +140,12 @@ impl Slates {
         News::everything()
     }
 
+    /// As [`Slates::take`], for an answer that may not arrive: unless what is answered is told that it did,
+    /// all is on the slate again once it is dropped.
+    pub fn lend(self: &Arc<Self>, user: UserId, station: StationId) -> Lent {
+        Lent { news: self.take(user, station), slates: self.clone(), user, station, has_arrived: false }
+    }
+
     /// Listens on a station's slate, until what is answered is dropped. Another one that listens on it
     /// gives way: it is the same station, connected again. Also whether this is the user's first.
     ///
@@ -254,6 +260,36 @@ impl Inner {
 
     fn listeners_of(&self, user: UserId) -> usize {
         self.by_user.get(&user).map_or(0, |stations| stations.values().filter(|slate| slate.listener.is_some()).count())
+    }
+}
+
+/// News on their way to a station that asked.
+#[derive(Debug)]
+pub struct Lent {
+    /// What it hears.
+    pub news: News,
+    slates: Arc<Slates>,
+    user: UserId,
+    station: StationId,
+    has_arrived: bool,
+}
+
+impl Lent {
+    /// They were handed over.
+    pub fn arrives(&mut self) {
+        self.has_arrived = true;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.has_arrived
+            && let Some(slate) = self.slates.locked().slate(self.user, self.station)
+        {
+            slate.news.conversations.append(&mut self.news.conversations);
+            slate.news.friends.append(&mut self.news.friends);
+            slate.news.list |= self.news.list;
+        }
     }
 }
 
@@ -386,6 +422,23 @@ mod tests {
             }
             drop(listening);
             assert_eq!(slates.take(user(1), station(1)).list, expected);
+        }
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_on_the_slate_again() {
+        let slates = Arc::new(Slates::default());
+        slates.take(user(1), station(1));
+        for arrives in [false, true] {
+            slates.announce(&[changed(7)]);
+            let mut lent = slates.lend(user(1), station(1));
+            assert_eq!(lent.news.conversations.len(), 1);
+            slates.announce(&[changed(8)]);
+            if arrives {
+                lent.arrives();
+            }
+            drop(lent);
+            assert_eq!(slates.take(user(1), station(1)).conversations.len(), if arrives { 1 } else { 2 });
         }
     }
 

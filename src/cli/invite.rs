@@ -4,10 +4,10 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::json;
 
-use super::{account, print_json, with_database};
+use super::{account, print_json, say, with_database};
 use crate::{
     model::{key::SecretHash, time::Timestamp},
-    settings::Settings,
+    settings::{Registration, Settings},
     store,
 };
 
@@ -23,6 +23,9 @@ pub struct Invite {
 
 /// Makes an invitation and shows it, once.
 pub async fn run(settings: &Settings, invite: &Invite) -> Result<(), String> {
+    if settings.registration == Registration::Closed {
+        eprintln!("parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open");
+    }
     let code = account::random()?;
     let now = Timestamp::now();
     let expires = now.plus(TimeDelta::from_std(invite.expires).map_err(|error| error.to_string())?);
@@ -33,7 +36,6 @@ pub async fn run(settings: &Settings, invite: &Invite) -> Result<(), String> {
     if invite.json {
         print_json(&json!({ "invite": code, "expires": expires }))
     } else {
-        println!("An invitation, good for one person until {expires} UTC. This is shown once:\n{code}");
-        Ok(())
+        say(format_args!("An invitation, good for one person until {expires} UTC. This is shown once:\n{code}"))
     }
 }

@@ -7,11 +7,13 @@ mod psql;
 mod serve;
 mod user;
 
+use std::io::Write;
+
 use clap::{Parser, Subcommand};
 
 use crate::{
     settings::Settings,
-    store::{self, Db, embedded::Embedded},
+    store::{self, Db},
     telemetry,
 };
 
@@ -59,8 +61,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Serve => serve::run(settings).await,
         Command::Migrate => {
             with_database(&settings, async |_| Ok(())).await?;
-            println!("The database is up to date.");
-            Ok(())
+            say(format_args!("The database is up to date."))
         }
         Command::User(command) => user::run(&settings, command).await,
         Command::Invite(invite) => invite::run(&settings, &invite).await,
@@ -71,20 +72,24 @@ pub async fn run(cli: Cli) -> Result<(), String> {
 /// Works on the database, brought up to date: the operator's, a running server's, or ours, started
 /// for as long as the work takes.
 async fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&Db) -> Result<T, String>) -> Result<T, String> {
-    let (db, embedded) = store::embedded::open_or_join(settings).await?;
-    let result = match store::migrate(&db).await {
-        Ok(()) => work(&db).await,
+    let joined = store::embedded::join(settings).await?;
+    let result = match store::migrate(&joined.db).await {
+        Ok(()) => work(&joined.db).await,
         Err(sentence) => Err(sentence),
     };
-    db.close().await;
-    if let Some(embedded) = embedded {
-        Embedded::stop(embedded).await;
-    }
+    joined.leave().await;
     result
+}
+
+/// A line on stdout. Whoever reads no further, as `head` does, is not a problem.
+fn say(line: std::fmt::Arguments<'_>) -> Result<(), String> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("standard output cannot be written: {error}")),
+        _ => Ok(()),
+    }
 }
 
 /// A value as a line of JSON on stdout.
 fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
-    println!("{}", serde_json::to_string(value).map_err(|error| error.to_string())?);
-    Ok(())
+    say(format_args!("{}", serde_json::to_string(value).map_err(|error| error.to_string())?))
 }

@@ -3,16 +3,17 @@
 use std::{path::PathBuf, process::Command};
 
 use percent_encoding::percent_decode_str;
+use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use crate::{
     settings::{Database, Settings},
-    store::{self, embedded::Embedded},
+    store,
 };
 
 /// Runs psql until it ends.
 pub async fn run(settings: &Settings, arguments: &[String]) -> Result<(), String> {
-    let (db, embedded) = store::embedded::open_or_join(settings).await?;
+    let joined = store::embedded::join(settings).await?;
     let (program, url) = match settings.database {
         Database::Given(_) => (PathBuf::from("psql"), std::env::var("DATABASE_URL").map_err(|error| error.to_string())?),
         Database::Embedded => (store::embedded::program(settings, "psql")?, store::embedded::url(settings)?),
@@ -26,11 +27,10 @@ pub async fn run(settings: &Settings, arguments: &[String]) -> Result<(), String
         let _ = url.set_password(None);
     }
     psql.arg(url.as_str()).args(arguments);
+    // Ctrl-C is psql's: it ends a statement, not the session, and not this process.
+    let _interrupts = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let status = tokio::task::spawn_blocking(move || psql.status()).await.map_err(|error| error.to_string())?;
-    db.close().await;
-    if let Some(embedded) = embedded {
-        Embedded::stop(embedded).await;
-    }
+    joined.leave().await;
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("psql ended with {status}")),

@@ -1,8 +1,14 @@
 //! `parlance serve`: until SIGTERM or Ctrl-C.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{server, settings::Settings};
+
+/// An end takes no longer. What is not done by then ends with the process; nothing that was answered OK is
+/// lost by it.
+const MOST_STOP: Duration = Duration::from_secs(9);
 
 /// Starts the server and runs it until a signal ends it.
 ///
@@ -35,6 +41,8 @@ pub async fn run(settings: Settings) -> Result<(), String> {
         }
     };
     tracing::info!("{name}: stopping");
-    running.stop().await;
+    if tokio::time::timeout(MOST_STOP, running.stop()).await.is_err() {
+        tracing::warn!("not everything ended in time; it ends with this process");
+    }
     Ok(())
 }

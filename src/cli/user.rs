@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     account::{self, Account},
-    print_json, with_database,
+    print_json, say, with_database,
 };
 use crate::{
     chat::error::Error,
@@ -104,8 +104,7 @@ async fn add(settings: &Settings, add: &Add) -> Result<(), String> {
     if add.who.json {
         print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "nick": nick }))
     } else {
-        println!("Added {} as {nick}, user id {}.", email.as_str(), UserId::of(&email));
-        Ok(())
+        say(format_args!("Added {} as {nick}, user id {}.", email.as_str(), UserId::of(&email)))
     }
 }
 
@@ -125,10 +124,10 @@ async fn list(settings: &Settings, json: bool) -> Result<(), String> {
     }
     for user in &users {
         let disabled = user.disabled_at.map(|at| format!("  disabled since {at}")).unwrap_or_default();
-        println!("{}  {}  {} ({}){disabled}", user.user_id, user.email, user.nick, user.full_name);
+        say(format_args!("{}  {}  {} ({}){disabled}", user.user_id, user.email, user.nick, user.full_name))?;
     }
     if users.is_empty() {
-        println!("There are no users yet.");
+        say(format_args!("There are no users yet."))?;
     }
     Ok(())
 }
@@ -145,8 +144,7 @@ async fn set_disabled(settings: &Settings, who: &Known, disabled: bool) -> Resul
     if who.json {
         print_json(&json!({ "userid": UserId::of(&email), "disabled": disabled }))
     } else {
-        println!("{} {}.", if disabled { "Disabled" } else { "Enabled" }, email.as_str());
-        Ok(())
+        say(format_args!("{} {}.", if disabled { "Disabled" } else { "Enabled" }, email.as_str()))
     }
 }
 
@@ -171,8 +169,7 @@ async fn apikey(settings: &Settings, who: &Known, name: Option<&str>, label: &st
         print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "apikey": apikey, "new": !added }))
     } else {
         let whose = if added { "One more apikey of" } else { "Added the service user" };
-        println!("{whose} {}. This is shown once:\n{apikey}", email.as_str());
-        Ok(())
+        say(format_args!("{whose} {}. This is shown once:\n{apikey}", email.as_str()))
     }
 }
 
@@ -196,7 +193,7 @@ async fn insert(
     with_database(settings, async |db| match store::user::insert(db, &user, None, Timestamp::now()).await.map_err(Error::from) {
         Ok(_) => Ok(()),
         Err(Error::AlreadyExists(_)) => Err(format!("{} exists already", email.as_str())),
-        Err(Error::Internal(cause) | Error::Unavailable(cause)) => Err(cause),
+        Err(Error::Internal(cause) | Error::Unavailable { cause, .. }) => Err(cause),
         Err(other) => Err(other.to_string()),
     })
     .await

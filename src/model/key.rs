@@ -65,7 +65,10 @@ impl<'de> Deserialize<'de> for PublicKey {
 /// its SHA-256. The secret itself has 256 bits of entropy or a slow hash behind it, so a fast hash
 /// is enough, and looking it up takes the same work whether it exists or not.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretHash([u8; 32]);
+pub struct SecretHash {
+    hash: [u8; 32],
+    is_short: bool,
+}
 
 impl SecretHash {
     /// Hashes a secret as the client sent it.
@@ -73,13 +76,19 @@ impl SecretHash {
     pub fn of(secret: &str) -> Self {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
-        Self(hash)
+        Self { hash, is_short: secret.len() < 16 }
+    }
+
+    /// Whether the secret was too short to be one: a mistake, or a password.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// What PostgreSQL keeps.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.hash
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const WIRE: &str = "%Y-%m-%d %H:%M:%S";
@@ -25,7 +25,8 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let moment = Self(NaiveDateTime::parse_from_str(text, WIRE).ok()?.and_utc());
         // chrono also takes signs, missing zeros and leap seconds: those would not be kept as given.
-        (moment.to_string() == text && moment.0.timestamp_subsec_nanos() == 0).then_some(moment)
+        let is_plain = text.len() == 19 && moment.to_string() == text && moment.0.timestamp_subsec_nanos() == 0;
+        (is_plain && (1..=9999).contains(&moment.0.year())).then_some(moment)
     }
 
     /// Seconds since 1970, rounded down.
@@ -40,10 +41,13 @@ impl Timestamp {
         Self(self.0.trunc_subsecs(0))
     }
 
-    /// Later by a span. At the end of the calendar: its last moment.
+    /// Later by a span; never beyond the year 9999, which is the last that the wire can write.
     #[must_use]
     pub fn plus(self, span: TimeDelta) -> Self {
-        Self(self.0.checked_add_signed(span).unwrap_or(DateTime::<Utc>::MAX_UTC))
+        match self.0.checked_add_signed(span) {
+            Some(later) if later.year() <= 9999 => Self(later),
+            _ => self,
+        }
     }
 
     /// How far two moments lie apart, whichever is first.
@@ -106,6 +110,10 @@ mod tests {
             "+2024-03-08 14:12:48",
             "2024-03-08 14:12:48 ",
             "12024-03-08 14:12:48",
+            "-999-03-08 14:12:48",
+            "-9999-01-01 00:00:00",
+            "+12024-01-01 00:00:00",
+            "0000-01-01 00:00:00",
         ] {
             assert!(Timestamp::parse(wrong).is_none(), "{wrong}");
         }

@@ -1,13 +1,21 @@
 //! One request, from its first byte to its answer: parse, check who asks, work, commit, announce.
 
-use std::time::{Duration, Instant};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::{BodySize, MessageBody},
     http::{Method, StatusCode, header},
     web,
 };
+use futures_util::StreamExt;
 use serde::Deserialize;
+use tokio::sync::SemaphorePermit;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -17,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{self, Action, Api, login::Door, request::Head},
-    chat::{Call, error::Error},
+    chat::{Call, error::Error, slate::Lent},
     model::{
         id::{StationId, UserId},
         time::Timestamp,
@@ -29,7 +37,9 @@ use crate::{
 pub const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
 
 /// A peer that does not finish its request's body in this time gets no answer to it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+/// All bodies that are on their way together have so many bytes at most.
+pub const BODIES: usize = 128 << 20;
 
 /// The query of a URL. Its order does not matter.
 #[derive(Debug, Default, Deserialize)]
@@ -46,7 +56,7 @@ pub async fn answer(request: HttpRequest, payload: web::Payload, state: web::Dat
     let id = Uuid::new_v4().simple();
     let span =
         tracing::info_span!("request", %id, api = tracing::field::Empty, action = tracing::field::Empty, user = tracing::field::Empty);
-    let result = match read(payload, state.settings.max_body_bytes).await {
+    let result = match read(&state, payload).await {
         // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
         // committed, and must then be announced.
         Ok(body) => actix_web::rt::spawn(async move { work(&state, &request, &body).await }.instrument(span.clone()))
@@ -59,10 +69,40 @@ pub async fn answer(request: HttpRequest, payload: web::Payload, state: web::Dat
     match &result {
         Ok(_) => tracing::debug!(outcome = "ok", micros),
         Err(Error::Internal(cause)) => tracing::error!(outcome = "internal", micros, cause),
-        Err(Error::Unavailable(cause)) => tracing::error!(outcome = "unavailable", micros, cause),
+        Err(Error::Unavailable { cause, .. }) => tracing::error!(outcome = "unavailable", micros, cause),
         Err(refusal) => tracing::info!(outcome = api::error::row(refusal).1, micros),
     }
     respond(result, &id.to_string())
+}
+
+/// A good answer.
+pub struct Answer {
+    text: Vec<u8>,
+    /// News that go back onto their slate, unless the answer is written.
+    lent: Option<Lent>,
+}
+
+impl From<Vec<u8>> for Answer {
+    fn from(text: Vec<u8>) -> Self {
+        Self { text, lent: None }
+    }
+}
+
+/// An answer as it is written. One that is dropped before its end has not arrived.
+impl MessageBody for Answer {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.text.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Infallible>>> {
+        if let Some(lent) = &mut self.lent {
+            lent.arrives();
+        }
+        let text = std::mem::take(&mut self.text);
+        Poll::Ready((!text.is_empty()).then(|| Ok(text.into())))
+    }
 }
 
 /// Answers a request to anywhere else.
@@ -71,7 +111,7 @@ pub async fn nowhere() -> HttpResponse {
 }
 
 /// Writes an answer, with the id under which the log has its request.
-pub fn respond(result: Result<Vec<u8>, Error>, id: &str) -> HttpResponse {
+pub fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
     let mut response = match &result {
         Ok(_) => HttpResponse::Ok(),
         Err(error) => {
@@ -89,10 +129,10 @@ pub fn respond(result: Result<Vec<u8>, Error>, id: &str) -> HttpResponse {
     response
         .insert_header(("X-Request-Id", id))
         .content_type("application/json")
-        .body(result.unwrap_or_else(|error| api::error::body(&error)))
+        .body(result.unwrap_or_else(|error| api::error::body(&error).into()))
 }
 
-async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Vec<u8>, Error> {
+async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Answer, Error> {
     let names = web::Query::<Names>::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
     let (api, srv, name) = Api::named(&names.srv, &names.api)?;
     let span = tracing::Span::current();
@@ -114,11 +154,11 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Vec<u
     };
 
     match action {
-        Action::Login(action) => come_in(state, request, &asked, action).await,
+        Action::Login(action) => come_in(state, request, &asked, action).await.map(Answer::from),
         Action::Workspace(action) => {
             let user = identity::user_anywhere(state, &asked).await?;
             span.record("user", tracing::field::display(user));
-            api::workspace::perform(&state.db, user, asked.now, action).await
+            api::workspace::perform(&state.db, user, asked.now, action).await.map(Answer::from)
         }
         Action::Notification(action) => {
             let (user, station) = match listener(state, &asked).await? {
@@ -126,7 +166,8 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Vec<u
                 None => identity::user_at_station(state, &asked).await?,
             };
             span.record("user", tracing::field::display(user));
-            api::notification::perform(&state.slates, user, station, action)
+            let (text, lent) = api::notification::perform(&state.slates, user, station, action)?;
+            Ok(Answer { text, lent: Some(lent) })
         }
         Action::Signed(action) => {
             let (user, station) = identity::user_at_station(state, &asked).await?;
@@ -142,13 +183,12 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Vec<u
                 outbox: Vec::new(),
             };
             let result = api::perform(&mut call, action).await;
-            if let Err(Error::Unavailable(_) | Error::Internal(_)) = result {
-                // The database's answer was lost, but perhaps not its commit.
-                state.forget();
+            if let Err(Error::Unavailable { is_uncertain: true, .. }) = result {
+                state.doubt();
             }
             let outbox = call.outbox;
             state.announce(&outbox);
-            result
+            result.map(Answer::from)
         }
     }
 }
@@ -158,9 +198,15 @@ async fn come_in(state: &State, request: &HttpRequest, asked: &Asked<'_>, action
     let address = identity::address(state, request);
     let claimed = asked.claim.user()?;
     let door = Door { claimed, station: asked.claim.station()?, now: asked.now, db: &state.db, settings: &state.settings };
+    // Who registers with a key that is taken learns as much as from a login.
+    let is_registration = matches!(action, api::login::Action::Register(_));
+    if is_registration {
+        state.limits.take_registration(address)?;
+    }
     state.limits.take(address, claimed)?;
     let result = api::login::perform(&door, action).await;
-    if !matches!(result, Err(Error::LoginFailed | Error::RegistrationClosed(_))) {
+    let has_failed = matches!(result, Err(Error::LoginFailed | Error::RegistrationClosed(_) | Error::AlreadyExists(_)));
+    if !has_failed {
         state.limits.give_back(address, claimed);
     }
     result
@@ -178,11 +224,30 @@ async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, St
     Ok(Some((user, station)))
 }
 
-async fn read(payload: web::Payload, most: usize) -> Result<web::Bytes, Error> {
-    match tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(most)).await {
-        Ok(Ok(Ok(body))) => Ok(body),
-        Ok(Ok(Err(_))) => Err(Error::BadRequest("The body did not arrive whole.".into())),
-        Ok(Err(_)) => Err(Error::TooLarge(format!("A request takes at most {most} bytes."))),
+/// Reads a body, piece by piece: what is on its way counts against a budget that all share.
+async fn read(state: &State, mut payload: web::Payload) -> Result<Vec<u8>, Error> {
+    let most = state.settings.max_body_bytes;
+    let mut body = Vec::new();
+    let mut budget = None::<SemaphorePermit<'_>>;
+    let pieces = async {
+        while let Some(piece) = payload.next().await {
+            let piece = piece.map_err(|_| Error::BadRequest("The body did not arrive whole.".into()))?;
+            if body.len() + piece.len() > most {
+                return Err(Error::TooLarge(format!("A request takes at most {most} bytes.")));
+            }
+            let Ok(more) = state.bodies.try_acquire_many(u32::try_from(piece.len()).unwrap_or(u32::MAX)) else {
+                return Err(Error::Unavailable { cause: "too many bodies are on their way".into(), is_uncertain: false });
+            };
+            match &mut budget {
+                None => budget = Some(more),
+                Some(budget) => budget.merge(more),
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, pieces).await {
+        Ok(result) => result.map(|()| body),
         Err(_) => Err(Error::BadRequest("The body did not arrive in time.".into())),
     }
 }

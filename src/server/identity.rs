@@ -1,12 +1,19 @@
 //! Who is asking: headers, signature, station, time, nonce (api.md, Signatures). The scheme lives
 //! behind [`check`], so that another can be put beside it.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::HttpRequest;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::State;
 use crate::{
@@ -31,7 +38,11 @@ const IDENTITY_LIFETIME: Duration = Duration::from_mins(1);
 const MOST_NONCES: u64 = 1_000_000;
 
 /// The keys of those who asked lately.
-pub struct Identities(Cache<(UserId, Option<StationId>), Arc<Identity>>);
+pub struct Identities {
+    by_claim: Cache<(UserId, Option<StationId>), Arc<Identity>>,
+    /// How often all were forgotten: what was read before that is not kept after it.
+    forgotten: AtomicU64,
+}
 
 struct Identity {
     key: PublicKey,
@@ -41,14 +52,16 @@ struct Identity {
 
 impl Default for Identities {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST_IDENTITIES).time_to_live(IDENTITY_LIFETIME).build())
+        let by_claim = Cache::builder().max_capacity(MOST_IDENTITIES).time_to_live(IDENTITY_LIFETIME).build();
+        Self { by_claim, forgotten: AtomicU64::new(0) }
     }
 }
 
 impl Identities {
     /// Forgets all: someone's right to come in has changed. Rare.
     pub fn forget(&self) {
-        self.0.invalidate_all();
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.by_claim.invalidate_all();
     }
 }
 
@@ -60,7 +73,8 @@ impl Nonces {
     pub fn new(window: TimeDelta) -> Self {
         // A clock may be a window ahead, and its request good for a window after that.
         let lifetime = window.to_std().unwrap_or_default().saturating_mul(2).min(Duration::from_hours(24 * 365));
-        Self(Cache::builder().max_capacity(MOST_NONCES).time_to_live(lifetime).build())
+        // What is newest must be remembered, or it could be sent again at once.
+        Self(Cache::builder().eviction_policy(EvictionPolicy::lru()).max_capacity(MOST_NONCES).time_to_live(lifetime).build())
     }
 
     fn is_new(&self, user: UserId, station: StationId, nonce: &str) -> bool {
@@ -189,17 +203,19 @@ pub fn check_time(state: &State, asked: &Asked<'_>) -> Result<(), Error> {
 }
 
 async fn identity(state: &State, user: UserId, station: Option<StationId>, now: Timestamp) -> Result<Option<Arc<Identity>>, Error> {
-    if let Some(identity) = state.identities.0.get(&(user, station)) {
+    if let Some(identity) = state.identities.by_claim.get(&(user, station)) {
         return Ok(Some(identity));
     }
+    let forgotten = state.identities.forgotten.load(Ordering::Acquire);
     let Some(row) = store::user::identity(&state.db, user, station, now).await? else {
         return Ok(None);
     };
     let key = PublicKey::parse(&row.public_key).ok_or_else(|| Error::Internal(format!("the public key of {user} does not parse")))?;
     let identity = Arc::new(Identity { key, disabled: row.disabled, station_known: row.station_known });
     // A station that logs in a moment from now must not wait for this to be forgotten.
-    if identity.station_known || station.is_none() {
-        state.identities.0.insert((user, station), identity.clone());
+    let is_fresh = state.identities.forgotten.load(Ordering::Acquire) == forgotten;
+    if is_fresh && (identity.station_known || station.is_none()) {
+        state.identities.by_claim.insert((user, station), identity.clone());
     }
     Ok(Some(identity))
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::{chat::error::Error, model::id::UserId};
 
@@ -16,19 +16,25 @@ use crate::{chat::error::Error, model::id::UserId};
 const ADDRESS_FACTOR: u32 = 6;
 /// So many addresses and users are remembered.
 const MOST: u64 = 100_000;
-/// A bucket is full again after this.
-const REFILL: Duration = Duration::from_mins(1);
+/// How soon a bucket of login tries, and one of registrations, is full again.
+const LOGINS_REFILL: Duration = Duration::from_mins(1);
+const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
 
 /// What is left of everyone's tries.
 pub struct LoginLimits {
     addresses: Buckets<IpAddr>,
     users: Buckets<UserId>,
+    registrations: Buckets<IpAddr>,
 }
 
 impl LoginLimits {
-    /// With so many failed tries a minute for a user.
-    pub fn new(tries: u32) -> Self {
-        Self { addresses: Buckets::new(tries.saturating_mul(ADDRESS_FACTOR)), users: Buckets::new(tries) }
+    /// With so many failed tries a minute for a user, and so many registrations an hour for an address.
+    pub fn new(tries: u32, registrations: u32) -> Self {
+        Self {
+            addresses: Buckets::new(tries.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
+            users: Buckets::new(tries, LOGINS_REFILL),
+            registrations: Buckets::new(registrations, REGISTRATIONS_REFILL),
+        }
     }
 
     /// Takes a try from the address and, where one is claimed, the user.
@@ -41,6 +47,14 @@ impl LoginLimits {
             self.users.take(user)?;
         }
         Ok(())
+    }
+
+    /// Takes a registration from the address; it does not come back.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next one.
+    pub fn take_registration(&self, address: IpAddr) -> Result<(), Error> {
+        self.registrations.take(neighbourhood(address))
     }
 
     /// Gives a try back that did not fail.
@@ -67,12 +81,17 @@ struct Bucket {
 
 struct Buckets<K> {
     size: f64,
+    refill: Duration,
     by_key: Cache<K, Arc<Mutex<Bucket>>>,
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
-    fn new(size: u32) -> Self {
-        Self { size: f64::from(size), by_key: Cache::builder().max_capacity(MOST).time_to_idle(REFILL * 2).build() }
+    fn new(size: u32, refill: Duration) -> Self {
+        Self {
+            size: f64::from(size),
+            refill,
+            by_key: Cache::builder().eviction_policy(EvictionPolicy::lru()).max_capacity(MOST).time_to_idle(refill * 2).build(),
+        }
     }
 
     fn take(&self, key: K) -> Result<(), Error> {
@@ -95,9 +114,9 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
         let bucket = self.by_key.get_with(key, full);
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let share = now.duration_since(bucket.at).as_secs_f64() / REFILL.as_secs_f64();
+        let share = now.duration_since(bucket.at).as_secs_f64() / self.refill.as_secs_f64();
         bucket.tokens = (bucket.tokens + share * self.size).min(self.size);
         bucket.at = now;
-        work(&mut bucket, REFILL.div_f64(self.size))
+        work(&mut bucket, self.refill.div_f64(self.size))
     }
 }

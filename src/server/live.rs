@@ -41,7 +41,7 @@ pub const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
 /// A peer hears from us at least so often.
 const PING: Duration = Duration::from_secs(25);
 /// A peer that says nothing for so long is dropped; also one that does not read what it is sent.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// What a client says fits into this many bytes.
 const MOST_FRAME: usize = 4096;
 /// A client may say so much at once, and then so much a second.
@@ -192,7 +192,7 @@ impl Socket {
             return Some(close(CloseCode::Policy, "too many frames"));
         }
         if let Err(refusal) = self.act(text).await {
-            if let Error::Internal(cause) | Error::Unavailable(cause) = &refusal {
+            if let Error::Internal(cause) | Error::Unavailable { cause, .. } = &refusal {
                 tracing::error!(user = %self.user, cause, "a frame failed");
             }
             self.write(api::error::body(&refusal)).await;

@@ -22,7 +22,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, 
 use chrono::TimeDelta;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use uuid::Uuid;
 
 use self::{bus::Bus, tls::Certificate};
@@ -45,6 +45,8 @@ const ALIVE: TimeDelta = TimeDelta::seconds(15);
 const RETURN: Duration = Duration::from_secs(30);
 /// A peer that does not finish its request's head in this time is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Beside its sockets, a worker holds so many connections.
+const SPARE_CONNECTIONS: usize = 5000;
 /// An idle connection is kept for so long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -58,6 +60,8 @@ struct State {
     identities: identity::Identities,
     nonces: identity::Nonces,
     limits: limits::LoginLimits,
+    /// Bytes of bodies that may yet be on their way.
+    bodies: Semaphore,
     is_stopping: AtomicBool,
 }
 
@@ -71,6 +75,17 @@ impl State {
     /// Something may have happened that cannot be announced: everyone has to compare everything.
     fn forget(&self) {
         self.slates.forget();
+    }
+
+    /// Something may have been committed, or may yet be: everyone has to compare everything, now, and once
+    /// more when it is decided.
+    fn doubt(&self) {
+        self.forget();
+        let slates = self.slates.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(store::DECIDED).await;
+            slates.forget();
+        });
     }
 
     fn is_stopping(&self) -> bool {
@@ -103,14 +118,15 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     settings.public_url = settings.public_url.replace(&settings.listen_addr.to_string(), &address.to_string());
     allow_many_sockets();
 
-    let (workers, body_bytes) = (settings.workers, settings.max_body_bytes);
+    let (workers, sockets) = (settings.workers, settings.sockets);
     let node = Uuid::new_v4();
     let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State {
-        limits: limits::LoginLimits::new(settings.login_tries),
+        limits: limits::LoginLimits::new(settings.login_tries, settings.registrations),
         nonces: identity::Nonces::new(settings.signature_window),
         identities: identity::Identities::default(),
         slates: Arc::default(),
+        bodies: Semaphore::new(endpoint::BODIES),
         is_stopping: AtomicBool::new(false),
         node,
         bus,
@@ -127,7 +143,6 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(shared.clone()))
-            .app_data(web::PayloadConfig::new(body_bytes))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store")))
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
@@ -136,6 +151,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             .default_service(web::route().to(endpoint::nowhere))
     })
     .workers(workers)
+    .max_connections(sockets.div_ceil(workers) + SPARE_CONNECTIONS)
     .client_request_timeout(HEAD_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(GRACE_SECONDS)

@@ -123,15 +123,15 @@ pub async fn create_direct(
 /// What became of a `clear`.
 #[derive(Debug)]
 pub enum Cleared {
-    /// Everything is gone; these have to hear of it.
-    Done {
-        /// Everyone in the conversation.
-        participants: Vec<UserId>,
-    },
+    /// Everything is gone, and everyone in it has to hear of that. The conversation, as the caller sees it
+    /// now.
+    Done(Box<ConversationRow>),
     /// The conversation lives another life by now: this one.
     Stale(Instance),
     /// In a group, only an admin may.
     NotAdmin,
+    /// The other one blocked the caller.
+    Blocked,
 }
 
 /// Begins the next life of a conversation's content: what was there is unreachable from this
@@ -143,7 +143,14 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
             sqlx::query!(
                 r#"
                 with locked as materialized (
-                    select c.conversation_id, c.instance, c.is_group and p.role <> 'admin' as forbidden
+                    select c.conversation_id, c.is_group, c.instance, c.last_access_at,
+                           p.user_id, p.secret, p.display_name, p.muted_at, p.favorite_at, p.hidden_at, p.hide_id, p.color,
+                           c.is_group and p.role <> 'admin' as is_member,
+                           not c.is_group and exists (
+                               select from participants o
+                               join blocks b on b.user_id = o.user_id and b.blocked_id = p.user_id
+                               where o.conversation_id = c.conversation_id and o.user_id <> p.user_id
+                           ) as is_blocked
                     from participants p
                     join conversations c using (conversation_id)
                     where p.conversation_id = $1 and p.user_id = $2
@@ -152,12 +159,22 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
                     update conversations c
                     set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null
                     from locked l
-                    where c.conversation_id = l.conversation_id and l.instance = $3 and not l.forbidden
+                    where c.conversation_id = l.conversation_id and l.instance = $3 and not l.is_member and not l.is_blocked
                 )
-                select l.instance as "instance: Instance", l.forbidden as "forbidden!",
-                       (select array_agg(o.user_id) from participants o
-                        where o.conversation_id = l.conversation_id) as "participants!: Vec<UserId>"
+                select l.conversation_id as "conversation_id: ConversationId", l.is_group, l.instance as "instance: Instance",
+                       l.last_access_at as "last_access_at: Timestamp",
+                       l.user_id as "user_id: UserId", l.secret, l.display_name,
+                       l.muted_at is not null as "is_muted!", l.favorite_at is not null as "is_favorite!",
+                       l.hidden_at is not null as "is_hidden!", l.hide_id, l.color,
+                       l.is_member as "is_member!", l.is_blocked as "is_blocked!",
+                       everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
                 from locked l
+                cross join lateral (
+                    select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
+                    from participants o
+                    join users u on u.user_id = o.user_id
+                    where o.conversation_id = l.conversation_id
+                ) everyone
                 "#,
                 conversation as _,
                 user as _,
@@ -169,12 +186,32 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
         })
         .await?;
     Ok(row.map(|row| {
-        if row.forbidden {
-            Cleared::NotAdmin
-        } else if row.instance == *instance {
-            Cleared::Done { participants: row.participants }
-        } else {
-            Cleared::Stale(row.instance)
+        if row.is_member {
+            return Cleared::NotAdmin;
         }
+        if row.instance != *instance {
+            return Cleared::Stale(row.instance);
+        }
+        if row.is_blocked {
+            return Cleared::Blocked;
+        }
+        Cleared::Done(Box::new(ConversationRow {
+            conversation_id: row.conversation_id,
+            is_group: row.is_group,
+            instance: next,
+            last_message_id: None,
+            last_report_id: None,
+            last_access_at: row.last_access_at,
+            user_id: row.user_id,
+            secret: row.secret,
+            display_name: row.display_name,
+            is_muted: row.is_muted,
+            is_favorite: row.is_favorite,
+            is_hidden: row.is_hidden,
+            hide_id: row.hide_id,
+            color: row.color,
+            participant_ids: row.participant_ids,
+            participant_names: row.participant_names,
+        }))
     }))
 }

@@ -21,7 +21,11 @@ const MOST_AGE: Duration = Duration::from_mins(30);
 /// A statement slower than this is logged (its text, never its values).
 const SLOW: Duration = Duration::from_secs(1);
 /// No request needs longer; a statement that takes it is stopped rather than left to pile up.
-const STATEMENT_TIMEOUT: &str = "30s";
+const STATEMENT_TIMEOUT: &str = "10s";
+/// After this time the database is silent: it would have stopped the statement itself.
+const SILENCE: Duration = Duration::from_secs(12);
+/// After this time what became of a statement is decided, even if its answer was lost.
+pub const DECIDED: Duration = Duration::from_secs(15);
 
 /// The database: at most so many connections, opened when they are needed.
 #[derive(Debug)]
@@ -61,13 +65,17 @@ impl Db {
     /// went the same way. So is one whose work is abandoned.
     ///
     /// # Errors
-    /// `PoolTimedOut`, if none is free or the database does not answer; `PoolClosed` after
-    /// [`Db::close`].
+    /// `PoolTimedOut`, if none is free; `Configuration`, if none can be opened; `PoolClosed` after
+    /// [`Db::close`]: in these cases nothing was begun. `Io`, if the database fell silent.
     pub async fn run<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>) -> sqlx::Result<T> {
         let permit = timeout(PATIENCE, self.permits.acquire()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let _permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
-        let (mut connection, born) = timeout(PATIENCE, self.connection()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        let result = work(&mut connection).await;
+        let opened = timeout(PATIENCE, self.connection()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let (mut connection, born) = opened.map_err(|error| sqlx::Error::Configuration(Box::new(error)))?;
+        let result = match timeout(SILENCE, work(&mut connection)).await {
+            Ok(result) => result,
+            Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        };
         match &result {
             Err(error) if is_broken(error) => self.locked().clear(),
             _ if born.elapsed() < MOST_AGE && !self.permits.is_closed() => {

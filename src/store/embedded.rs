@@ -22,6 +22,7 @@ use std::{
 };
 
 use nix::unistd::User;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -37,6 +38,8 @@ use crate::settings::{Database, Settings};
 
 /// The role and the database that Parlance uses.
 const NAME: &str = "parlance";
+/// What stands in a URL's query as it is; all else is encoded.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 /// A socket's path may be so long; PostgreSQL adds `/.s.PGSQL.5432` to the directory's.
 const MOST_PATH: usize = 107;
 const SOCKET: &str = ".s.PGSQL.5432";
@@ -44,6 +47,8 @@ const SOCKET: &str = ".s.PGSQL.5432";
 const PREDECESSOR: Duration = Duration::from_mins(1);
 /// How long a connection from the command line waits for a server that is starting.
 const STARTING: Duration = Duration::from_secs(30);
+/// How long a command may hold the data before a server that starts takes it for another server.
+const COMMAND: Duration = Duration::from_secs(3);
 /// How long a shutdown may take before it is left to the pipe.
 const STOPPING: Duration = Duration::from_secs(8);
 const POLL: Duration = Duration::from_millis(20);
@@ -85,6 +90,7 @@ pub struct Embedded {
     url: String,
     inner: Arc<Inner>,
     watch: JoinHandle<()>,
+    data_dir: PathBuf,
     /// Held as long as the data is ours.
     _lock: File,
 }
@@ -120,29 +126,57 @@ pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), String>
     Ok((Db::new(options, settings.database_connections), embedded))
 }
 
-/// As [`open`], but if a server runs on the embedded data already, a connection to that one: for the
-/// command line.
+/// The database, for as long as the command line needs it.
+pub struct Joined {
+    /// The database.
+    pub db: Db,
+    /// Ours, if we had to start it.
+    embedded: Option<Embedded>,
+    /// While we have joined another command's, it is not to end.
+    guest: Option<File>,
+}
+
+/// As [`open`], but if a server or another command runs on the embedded data already, a connection to its
+/// database: for the command line.
 ///
 /// # Errors
 /// One sentence for a person.
-pub async fn open_or_join(settings: &Settings) -> Result<(Db, Option<Embedded>), String> {
-    if let Database::Given(_) = settings.database {
-        return open(settings).await;
-    }
-    let place = Place::of(&settings.data_dir)?;
-    if let Some(free) = lock(&settings.data_dir)? {
-        drop(free);
-        open(settings).await
-    } else {
-        let options = place.options();
-        let deadline = Instant::now() + STARTING;
-        while options.connect().await.is_err() {
-            if Instant::now() > deadline {
-                return Err(format!("a server holds {}, but its database does not answer", settings.data_dir.display()));
-            }
-            sleep(POLL).await;
+pub async fn join(settings: &Settings) -> Result<Joined, String> {
+    let deadline = Instant::now() + STARTING;
+    loop {
+        if let Database::Given(_) = settings.database {
+            let (db, embedded) = open(settings).await?;
+            return Ok(Joined { db, embedded, guest: None });
         }
-        Ok((Db::new(options, 2), None))
+        if lock(&settings.data_dir)?.is_some() {
+            match open(settings).await {
+                // Another command was quicker.
+                Err(_) if lock(&settings.data_dir)?.is_none() => {}
+                result => return result.map(|(db, embedded)| Joined { db, embedded, guest: None }),
+            }
+        }
+        let guest = guest_book(&settings.data_dir)?;
+        let options = Place::of(&settings.data_dir)?.options();
+        if guest.try_lock_shared().is_ok() && options.connect().await.is_ok() {
+            return Ok(Joined { db: Db::new(options, 2), embedded: None, guest: Some(guest) });
+        }
+        if Instant::now() > deadline {
+            return Err(format!("a server holds {}, but its database does not answer", settings.data_dir.display()));
+        }
+        drop(guest);
+        sleep(POLL).await;
+    }
+}
+
+impl Joined {
+    /// Goes. A database that we started ends, once those who joined it have gone.
+    pub async fn leave(self) {
+        self.db.close().await;
+        drop(self.guest);
+        if let Some(embedded) = self.embedded {
+            let _closed = embedded.see_guests_off().await;
+            embedded.stop().await;
+        }
     }
 }
 
@@ -152,9 +186,11 @@ impl Embedded {
     /// # Errors
     /// One sentence: no binaries, another server on the data, another major version.
     async fn start(settings: &Settings) -> Result<(PgConnectOptions, Self), String> {
-        std::fs::create_dir_all(&settings.data_dir).map_err(|error| format!("{} cannot be made: {error}", settings.data_dir.display()))?;
-        let lock = lock(&settings.data_dir)?.ok_or_else(|| {
-            format!("another server runs on {}; stop it first, or give this one another DATA_DIR", settings.data_dir.display())
+        let lock = patient_lock(&settings.data_dir).await?.ok_or_else(|| {
+            format!(
+                "another server, or a command, runs on {}; stop it first, or give this one another DATA_DIR",
+                settings.data_dir.display()
+            )
         })?;
         let place = Place::of(&settings.data_dir)?;
         let version = cluster::version(&place.data)?;
@@ -177,7 +213,7 @@ impl Embedded {
         let child = inner.spawn().map_err(|error| format!("PostgreSQL cannot be started: {error}"))?;
         let child = inner.await_ready(child, &options).await?;
         let watch = tokio::spawn(inner.clone().watch(child));
-        let embedded = Self { url: inner.place.url(), inner, watch, _lock: lock };
+        let embedded = Self { url: inner.place.url(), inner, watch, data_dir: settings.data_dir.clone(), _lock: lock };
         cluster::ensure_database(&options).await?;
         Ok((options, embedded))
     }
@@ -186,6 +222,16 @@ impl Embedded {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Waits until those who joined have gone. While what it answers is held, nobody joins any more.
+    async fn see_guests_off(&self) -> Result<File, String> {
+        let deadline = Instant::now() + STARTING;
+        let book = guest_book(&self.data_dir)?;
+        while book.try_lock().is_err() && Instant::now() < deadline {
+            sleep(POLL).await;
+        }
+        Ok(book)
     }
 
     /// Shuts it down cleanly.
@@ -329,8 +375,8 @@ impl Place {
     }
 
     fn url(&self) -> String {
-        let host: String = self.socket_dir.to_string_lossy().chars().map(|c| if c == ' ' { "%20".into() } else { c.to_string() }).collect();
-        format!("postgres://{NAME}@localhost/{NAME}?host={host}")
+        let host = self.socket_dir.as_os_str().as_encoded_bytes();
+        format!("postgres://{NAME}@localhost/{NAME}?host={}", percent_encode(host, PATH))
     }
 }
 
@@ -353,16 +399,34 @@ pub fn program(settings: &Settings, name: &str) -> Result<PathBuf, String> {
 
 /// Takes the data directory for this process. `None`: another one holds it.
 fn lock(data_dir: &Path) -> Result<Option<File>, String> {
-    let path = data_dir.join("lock");
-    if !data_dir.exists() {
-        std::fs::create_dir_all(data_dir).map_err(|error| format!("{} cannot be made: {error}", data_dir.display()))?;
-    }
-    let file = File::create(&path).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    let file = lock_file(data_dir, "lock")?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => Err(format!("{} cannot be locked: {error}", path.display())),
+        Err(std::fs::TryLockError::Error(error)) => Err(format!("{} cannot be locked: {error}", data_dir.display())),
     }
+}
+
+/// As [`lock`], but a command that is about to end is waited for.
+async fn patient_lock(data_dir: &Path) -> Result<Option<File>, String> {
+    let deadline = Instant::now() + COMMAND;
+    loop {
+        match lock(data_dir)? {
+            None if Instant::now() < deadline => sleep(POLL).await,
+            held => return Ok(held),
+        }
+    }
+}
+
+/// Those who have joined another's database share a lock on this file.
+fn guest_book(data_dir: &Path) -> Result<File, String> {
+    lock_file(data_dir, "guests")
+}
+
+fn lock_file(data_dir: &Path, name: &str) -> Result<File, String> {
+    std::fs::create_dir_all(data_dir).map_err(|error| format!("{} cannot be made: {error}", data_dir.display()))?;
+    let path = data_dir.join(name);
+    File::create(&path).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
 /// Whom PostgreSQL runs as: us, unless we are root.
@@ -390,8 +454,9 @@ async fn log_lines(stderr: impl AsyncRead + Unpin) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         if ["ERROR:", "FATAL:", "PANIC:"].iter().any(|level| line.contains(level)) {
-            // While it recovers or stops, it says so to everyone who knocks.
-            if line.contains("the database system is") || line.contains("terminating connection") {
+            // While it recovers or stops, it says so to everyone who knocks; and a constraint that refuses is
+            // answered, not a fault.
+            if ["the database system is", "terminating connection", "duplicate key"].iter().any(|usual| line.contains(usual)) {
                 tracing::debug!(target: "postgres", "{line}");
             } else {
                 tracing::warn!(target: "postgres", "{line}");

@@ -37,6 +37,7 @@ pub async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(UserId, S
                 join users u using (user_id)
                 where f.friend_id = $1
                     and not exists (select from friendships g where g.user_id = $1 and g.friend_id = f.user_id)
+                    and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = f.user_id)
                 order by f.requested_at, f.user_id
                 "#,
                 reader as _,

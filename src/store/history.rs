@@ -14,7 +14,8 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A page is cut after this many bytes of `Data`; one row always fits.
+/// A page is cut after this many bytes of `Data`. From a cursor on, two rows always fit: its own, and the
+/// next one, or a reader would never get past two large ones. Before a cursor, one does.
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 
 /// A place in a conversation. Without an id and a time: its beginning, or its end, depending on
@@ -132,7 +133,7 @@ pub async fn from_cursor(
                        null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: crate::model::id::StationId"
                 from seen s
                 union all
-                select null, page.found > page.place and (page.place = $8 or page.bytes >= $9), null,
+                select null, page.found > page.place and (page.place = $8 or (page.place >= 2 and page.bytes >= $9)), null,
                        page.message_id, page.type, page.created_at, page.valid_until, page.data, page.user_id, page.station_id
                 from start, lateral (
                     select m.*, count(*) over () as found, row_number() over (order by m.seq) as place,
@@ -144,7 +145,7 @@ pub async fn from_cursor(
                     ) m
                     order by m.seq
                 ) page
-                where page.place <= $8 and page.bytes - octet_length(page.data) < $9
+                where page.place <= $8 and (page.place <= 2 or page.bytes - octet_length(page.data) < $9)
                 union all
                 select null, page.found > page.place and page.place = $8, page.report_id,
                        page.message_id, page.type, page.created_at, page.valid_until, null, page.user_id, page.station_id

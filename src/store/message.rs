@@ -53,7 +53,11 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
                 ), locked as materialized (
                     select conversation_id, is_group, instance, last_seq, last_message_id
                     from conversations
-                    where conversation_id = any($1)
+                    where conversation_id = any($1) and exists (
+                        select from input i
+                        join participants p using (conversation_id, user_id)
+                        where i.conversation_id = conversations.conversation_id
+                    )
                     order by conversation_id
                     for no key update
                 ), judged as (

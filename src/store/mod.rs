@@ -23,7 +23,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-pub use self::db::Db;
+pub use self::db::{DECIDED, Db};
 
 /// What the database must look like. Applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();

@@ -26,6 +26,7 @@ async fn one_who_is_blocked_cannot_write_and_one_who_blocks_can() {
     }
     assert_eq!(list(&ben).await.0, Vec::<String>::new());
     ben.does("add", &talk, json!({ "message": message("blocked") })).await.is_refused(403, "not_allowed");
+    ben.does("clear", &talk, json!({})).await.is_refused(403, "not_allowed");
     // A retry of what was stored before is answered with the truth.
     ben.does("add", &talk, json!({ "message": before })).await.is_ok();
     ann.adds(&talk, "not blocked").await;
@@ -44,7 +45,9 @@ async fn a_blocked_users_request_goes_nowhere_silently() {
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let befriends = json!({ "action": "add", "friendid": ann.user });
     ben.asks("chatfriends", befriends.clone()).await.is_ok();
+    ben.listens().await;
     asks(&ann, "block", &ben).await;
+    assert_eq!(ben.hears().await.friends, Vec::<String>::new(), "a stranger learns nothing of a block");
     ann.listens().await;
     ben.asks("chatfriends", befriends.clone()).await.is_ok();
     let waiting = ann.asks_as(4, "chatfriends", json!({ "action": "list" })).await.is_ok();

@@ -67,6 +67,20 @@ async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it()
 }
 
 #[tokio::test]
+async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
+    let (world, proxy) = behind_a_proxy().await;
+    let (ann, _ben, talk) = world.talk().await;
+    ann.adds(&talk, "before").await;
+    proxy.fall_silent();
+    let begun = std::time::Instant::now();
+    ann.does("mute", &talk, json!({})).await.is_refused(503, "unavailable");
+    // A dead line is not found out sooner than a statement may last, but by one request only.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    ann.adds(&talk, "after").await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn each_read_and_each_flag_is_one_round_trip() {
     let (world, proxy) = behind_a_proxy().await;
     let (ann, ben, talk) = world.talk().await;
@@ -117,6 +131,7 @@ async fn each_read_and_each_flag_is_one_round_trip() {
 async fn a_fault_of_ours_leaks_nothing() {
     let world = World::new().await;
     let (ann, _ben, talk) = world.talk().await;
+    ann.hears().await;
     world.sql("alter table messages rename to elsewhere").await;
     for request in
         [on("add", &talk, json!({ "message": message("x") })), on("download", &talk, json!({})), on("downloadpartial", &talk, json!({}))]
@@ -125,6 +140,8 @@ async fn a_fault_of_ours_leaks_nothing() {
         answer.is_refused(500, "internal");
         assert!(!answer.text.contains("messages") && !answer.text.contains("relation"), "{}", answer.text);
     }
+    // What was refused was not done: nobody has to compare anything.
+    assert_eq!(ann.hears().await, News::default());
     world.sql("alter table elsewhere rename to messages").await;
     ann.adds(&talk, "well again").await;
     world.end().await;

@@ -144,7 +144,7 @@ async fn an_invitation_is_shown_once_and_lets_one_person_register() {
     let made: Value = serde_json::from_str(&good(&run(parlance(&options).args(["invite", "--expires", "1h", "--json"]), ""))).unwrap();
     let key = crate::world::key("Ann");
     let request = json!({
-        "action": "register", "email": "ann@example.org", "fullname": "Ann", "nick": "Ann", "apikey": "k",
+        "action": "register", "email": "ann@example.org", "fullname": "Ann", "nick": "Ann", "apikey": "a long apikey of Ann",
         "publickey": crate::world::public_key(&key), "rsakey": "opaque", "invite": made["invite"],
     });
     world.posts("chatserver", "chatlogin", &[], &request.to_string()).await.is_ok();

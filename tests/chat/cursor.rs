@@ -231,23 +231,28 @@ async fn a_page_that_is_cut_leaves_the_conversation_on_the_slate_until_the_clien
 }
 
 #[tokio::test]
-async fn one_row_always_fits_and_a_v4_client_is_told_whether_there_is_more() {
+async fn two_large_rows_always_fit_and_a_v4_client_is_told_whether_there_is_more() {
     let world = World::with(|settings| {
-        settings.max_message_bytes = 6 << 20;
+        settings.max_message_bytes = 4 << 20;
         settings.max_body_bytes = 16 << 20;
     })
     .await;
     let (ann, ben, talk) = world.talk().await;
-    for _ in 0..2 {
-        ann.adds(&talk, &"A".repeat(5 << 20)).await;
+    let mut written = vec![];
+    for _ in 0..3 {
+        written.push(ann.adds(&talk, &"A".repeat(4 << 20)).await);
     }
-    let first = ben.asks_as(4, "chatconversation", crate::world::on("download", &talk, json!({}))).await.is_ok();
-    assert_eq!((ids(&first, "messages").len(), &first["hasmore"]), (1, &json!(true)));
-    let newest = ben.asks_as(4, "chatconversation", crate::world::on("downloadpartial", &talk, json!({}))).await.is_ok();
-    assert_eq!((ids(&newest, "messages").len(), &newest["hasmore"]), (1, &json!(true)));
-    let older = json!({ "lastmessageid": newest["messages"][0]["ID"] });
-    let oldest = ben.asks_as(4, "chatconversation", crate::world::on("downloadpartial", &talk, older)).await.is_ok();
-    assert_eq!((ids(&oldest, "messages"), &oldest["hasmore"]), (ids(&first, "messages"), &json!(false)));
+    let asks =
+        async |action: &str, cursor: Value| ben.asks_as(4, "chatconversation", crate::world::on(action, &talk, cursor)).await.is_ok();
+    let first = asks("download", json!({})).await;
+    assert_eq!((ids(&first, "messages"), &first["hasmore"]), (written[..2].to_vec(), &json!(true)));
+    // From its newest row on a reader always gets further.
+    let second = asks("download", json!({ "firstmessageid": written[1] })).await;
+    assert_eq!((ids(&second, "messages"), &second["hasmore"]), (written[1..].to_vec(), &json!(false)));
+    let newest = asks("downloadpartial", json!({})).await;
+    assert_eq!((ids(&newest, "messages"), &newest["hasmore"]), (written[2..].to_vec(), &json!(true)));
+    let oldest = asks("downloadpartial", json!({ "lastmessageid": written[1] })).await;
+    assert_eq!((ids(&oldest, "messages"), &oldest["hasmore"]), (written[..1].to_vec(), &json!(false)));
     world.end().await;
 }
 
@@ -259,7 +264,7 @@ async fn a_partial_page_has_50_rows_or_what_is_asked_for_up_to_500() {
     for (limit, rows) in [(json!(null), 50), (json!(1), 1), (json!(500), 500)] {
         assert_eq!(ids(&partial(&ben, &talk, json!({ "limit": limit })).await, "messages").len(), rows);
     }
-    for wrong in [json!(0), json!(-1), json!(501), json!(1.5), json!("50"), json!([]), json!(99_999_999_999_i64)] {
+    for wrong in [json!(0), json!(-1), json!(501), json!(1.5), json!("50"), json!(true), json!([]), json!(99_999_999_999_i64)] {
         let refusal = ben.does("downloadpartial", &talk, json!({ "limit": wrong })).await.is_refused(400, "bad_request");
         assert!(refusal["errormessage"].as_str().unwrap().starts_with("limit"), "{refusal}");
     }

@@ -237,7 +237,7 @@ async fn a_second_server_on_the_same_data_is_refused_and_the_command_line_joins_
     let server = Server::start(&dir.data());
     let postmaster = dir.postmaster();
     let sentence = refuses(&mut parlance(&dir.data()));
-    assert!(sentence.contains("another server runs on") && sentence.contains("data"), "{sentence}");
+    assert!(sentence.contains("another server, or a command, runs on") && sentence.contains("data"), "{sentence}");
     let list = run(parlance(&dir.data()).args(["user", "list"]));
     assert!(list.status.success());
     assert_eq!(dir.postmaster(), postmaster);
@@ -256,13 +256,34 @@ async fn the_command_line_needs_no_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn commands_at_the_same_moment_do_not_end_each_others_database() {
+    let dir = Dir::new();
+    for _ in 0..3 {
+        let commands: Vec<_> =
+            (0..6).map(|n| parlance(&dir.data()).args(["user", "apikey", &format!("bot{n}@example.org")]).spawn().unwrap()).collect();
+        for command in commands {
+            let output = command.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    // A server that starts meanwhile waits for a command, too.
+    let command = parlance(&dir.data()).args(["user", "list"]).spawn().unwrap();
+    Server::start(&dir.data()).stop();
+    assert!(command.wait_with_output().unwrap().status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_crash_or_another_process_left_behind_is_no_obstacle() {
     let dir = Dir::new();
-    // A cluster that was half made, and a number that another process has by now: this one.
-    std::fs::create_dir_all(dir.data().join("postgres.new/base")).unwrap();
+    // A cluster that was half made, and a number that another process has by now: this one, or the
+    // PostgreSQL of someone else.
+    std::fs::create_dir_all(dir.data().join("postgres-unfinished/base")).unwrap();
     run(parlance(&dir.data()).arg("migrate"));
-    std::fs::write(dir.postgres().join("postmaster.pid"), format!("{}\n{}\n", std::process::id(), dir.postgres().display())).unwrap();
-    Server::start(&dir.data()).stop();
+    for process in [std::process::id().cast_signed(), crate::world::postmaster()] {
+        std::fs::write(dir.postgres().join("postmaster.pid"), format!("{process}\n{}\n", dir.postgres().display())).unwrap();
+        Server::start(&dir.data()).stop();
+    }
+    assert!(lives(crate::world::postmaster()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

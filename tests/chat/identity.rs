@@ -136,9 +136,7 @@ async fn a_nonce_is_good_once_for_a_station_of_a_v4_client() {
     send(&ann, &asks(4, "twice")).await.is_ok();
     send(&elsewhere, &asks(4, "once")).await.is_ok();
     send(&ben, &asks(4, "once")).await.is_ok();
-    for nonce in [String::new(), "n".repeat(65)] {
-        send(&ann, &asks(4, &nonce)).await.is_refused(400, "bad_request");
-    }
+    send(&ann, &asks(4, &"n".repeat(65))).await.is_refused(400, "bad_request");
     // Published requests carry none and repeat byte for byte.
     let published = list();
     for _ in 0..2 {
@@ -169,7 +167,7 @@ async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
     assert!(parlance::store::user::set_disabled(&world.store, user, Some(now)).await.unwrap());
     eventually("the ban", async || asks().await.status == 403).await;
     asks().await.is_refused(403, "not_allowed");
-    let login = json!({ "action": "login", "apikey": "apikey of Ann" }).to_string();
+    let login = json!({ "action": "login", "apikey": "the apikey of Ann" }).to_string();
     world.posts("chatserver", "chatlogin", &[("Ozeki-Station", &ann.station)], &login).await.is_refused(401, "login_failed");
     parlance::store::user::set_disabled(&world.store, user, None).await.unwrap();
     eventually("the end of the ban", async || asks().await.status == 200).await;
@@ -212,7 +210,12 @@ async fn what_is_no_request_to_an_api_is_told_so() {
         r#"{"action":"list","clientversioncode":"3"}"#,
         r#"{"action":"list","timestamp":"yesterday"}"#,
     ] {
-        world.posts("chatserver", "chatconversation", &[], body).await.is_refused(400, "bad_request");
+        let refusal = world.posts("chatserver", "chatconversation", &[], body).await.is_refused(400, "bad_request");
+        let sentence = refusal["errormessage"].as_str().unwrap();
+        assert!(
+            !["i64", "string", "map", "sequence", "?"].iter().any(|word| sentence.contains(word)),
+            "no sentence for a person: {sentence}"
+        );
     }
     world.end().await;
 }

@@ -101,7 +101,7 @@ fn typing(talk: &Talk) -> String {
 async fn login_names_the_socket_and_it_is_there() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
-    let body = json!({ "action": "login", "apikey": "apikey of Ann" }).to_string();
+    let body = json!({ "action": "login", "apikey": "the apikey of Ann" }).to_string();
     let login = world.posts("chatserver", "chatlogin", &[("Ozeki-Station", &ann.station)], &body).await.is_ok();
     let named = login["listeners"]["ws"].as_str().unwrap();
     assert_eq!(named, format!("{}/ws", world.url.replace("http", "ws")));
@@ -393,7 +393,7 @@ async fn at_the_end_of_the_server_sockets_are_closed_with_1001() {
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let (mut anns, mut bens) = (Ear::of(&ann, 3).await, Ear::of(&ben, 4).await);
     let begun = std::time::Instant::now();
-    let (_, one, other) = tokio::join!(world.stop(), anns.ends(), bens.ends());
+    let ((), one, other) = tokio::join!(world.stop(), anns.ends(), bens.ends());
     assert_eq!((one, other), (CloseCode::Away, CloseCode::Away));
     assert!(begun.elapsed() < Duration::from_secs(10));
 }

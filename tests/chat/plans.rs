@@ -80,7 +80,7 @@ async fn no_hot_query_reads_a_whole_table() {
     );
     for (name, marks, arguments) in [
         ("list", &["where p.user_id = $1", "order by c.last_access_at desc"][..], USER.to_owned()),
-        ("seen_by", &["everyone.names", "from participants p\n", "p.user_id = $2"], format!("{TALK}, {USER}")),
+        ("seen_by", &["everyone.names", "from participants p\n", "p.user_id = $2", "c.last_message_id as"], format!("{TALK}, {USER}")),
         ("arrange", &["update participants p", "everyone.ids"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
         ("add", &["insert into messages"], add),
         ("download", &["order by m.seq limit $8 + 1"], read.clone()),

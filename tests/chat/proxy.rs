@@ -29,6 +29,7 @@ struct State {
     round_trips: AtomicUsize,
     is_cut: AtomicBool,
     loses_next_answer: AtomicBool,
+    is_silent: AtomicBool,
     cut: broadcast::Sender<()>,
 }
 
@@ -39,6 +40,7 @@ impl Proxy {
             round_trips: AtomicUsize::new(0),
             is_cut: AtomicBool::new(false),
             loses_next_answer: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
             cut: broadcast::channel(1).0,
         });
         let dir = tempfile::tempdir().unwrap();
@@ -74,6 +76,12 @@ impl Proxy {
     /// Lets connections through again.
     pub fn mend(&self) {
         self.state.is_cut.store(false, Ordering::SeqCst);
+    }
+
+    /// Connections stay, but nothing comes through any more; new ones work.
+    pub fn fall_silent(&self) {
+        self.state.is_silent.store(true, Ordering::SeqCst);
+        let _ = self.state.cut.send(());
     }
 
     /// The next statement is done, but its connection is cut before the answer.
@@ -115,7 +123,12 @@ impl State {
         let lose = tokio::select! {
             lose = requests => lose.unwrap_or(false),
             _ = answers => false,
-            _ = cut.recv() => false,
+            _ = cut.recv() => {
+                if self.is_silent.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+                false
+            }
         };
         if lose {
             // The client is gone, but the server must be done before its side is closed.

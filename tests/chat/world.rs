@@ -81,6 +81,7 @@ pub fn settings() -> Settings {
         max_body_bytes: 1024 * 1024,
         signature_window: TimeDelta::minutes(5),
         login_tries: 10,
+        registrations: 1000,
         trusted_proxies: vec![],
         allow_unsigned_notifications: false,
         sockets_per_user: 20,
@@ -100,6 +101,12 @@ pub async fn database() -> PgConnectOptions {
     let mut admin = PgConnection::connect_with(&template.clone().database("postgres")).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(format!("create database {name} template parlance"))).execute(&mut admin).await.unwrap();
     template.clone().database(&name)
+}
+
+/// The process of the test cluster's PostgreSQL.
+pub fn postmaster() -> i32 {
+    let file = socket_dir().with_file_name("postgres").join("postmaster.pid");
+    std::fs::read_to_string(file).unwrap().lines().next().unwrap().parse().unwrap()
 }
 
 /// The directory of the test cluster's socket.
@@ -153,7 +160,7 @@ impl World {
             station: Uuid::new_v4().simple().to_string(),
             key,
         };
-        let apikey = format!("apikey of {name}");
+        let apikey = format!("the apikey of {name}");
         let request = json!({ "action": "register", "email": email, "fullname": format!("{name} Example"), "nick": name, "apikey": apikey, "publickey": public_key, "rsakey": "opaque" });
         let registered = self.posts("chatserver", "chatlogin", &[], &request.to_string()).await;
         assert!([200, 409].contains(&registered.status), "{registered:?}");
@@ -263,7 +270,7 @@ impl Person {
     }
 
     pub async fn logs_in(&self) {
-        let body = json!({ "action": "login", "apikey": format!("apikey of {}", self.name) }).to_string();
+        let body = json!({ "action": "login", "apikey": format!("the apikey of {}", self.name) }).to_string();
         self.world.posts("chatserver", "chatlogin", &[("Ozeki-Station", &self.station)], &body).await.is_ok();
     }
 

@@ -39,7 +39,7 @@ pub fn check_version(data: Option<&str>, programs: &Programs) -> Result<(), Stri
 
 /// Makes the cluster: aside, and moved into place when it is whole, so that none is ever half made.
 pub async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
-    let aside = place.data.with_extension("new");
+    let aside = place.data.with_file_name("postgres-unfinished");
     let failed = |error: io::Error| format!("{} cannot be made: {error}", aside.display());
     match std::fs::remove_dir_all(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -94,7 +94,7 @@ pub async fn await_predecessor(data: &Path, patience: Duration) -> Result<(), St
         let Some(pid) = std::fs::read_to_string(&pid_file).ok().and_then(|text| text.lines().next()?.trim().parse().ok()) else {
             return Ok(());
         };
-        if !is_postgres(pid) {
+        if !is_on(pid, data) {
             // Another process got the number since. PostgreSQL itself would take it for its own.
             return match std::fs::remove_file(&pid_file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{} cannot be removed: {error}", pid_file.display())),
@@ -108,14 +108,20 @@ pub async fn await_predecessor(data: &Path, patience: Duration) -> Result<(), St
     }
 }
 
-/// Whether a process lives and is a PostgreSQL.
-fn is_postgres(pid: i32) -> bool {
+/// Whether a process lives and is a PostgreSQL on this data: one works in its data directory.
+fn is_on(pid: i32, data: &Path) -> bool {
     if nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH) {
         return false;
     }
-    // Where processes cannot be looked at (no /proc), one that lives is believed to be.
-    match std::fs::read_to_string(format!("/proc/{pid}/cmdline")) {
-        Ok(text) => text.contains("postgres"),
-        Err(_) => !Path::new("/proc/self/cmdline").exists(),
+    if !Path::new("/proc/self/cwd").exists() {
+        // Where processes cannot be looked at, one that lives is believed to be.
+        return true;
+    }
+    let Ok(data) = std::fs::canonicalize(data) else { return false };
+    match std::fs::read_link(format!("/proc/{pid}/cwd")) {
+        Ok(place) => place == data,
+        // Where one may not look, its command line says where it works.
+        Err(_) => std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes())),
     }
 }
