@@ -11,7 +11,8 @@ RUN cargo build --release --locked
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 parlance
+    && useradd --system --uid 10001 parlance && install -d -o parlance /var/lib/parlance
+WORKDIR /var/lib/parlance
 COPY --from=build /build/target/release/parlance /usr/local/bin/parlance
 USER 10001
 ENV LISTEN_ADDR=0.0.0.0:8080 LOG_FORMAT=json

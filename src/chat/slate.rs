@@ -313,9 +313,10 @@ impl Listening {
 
     /// Takes what is there to hear. Until [`Listening::is_sure`], nobody knows whether it arrived.
     pub fn take(&mut self) -> News {
-        self.is_doubtful = true;
         let mut inner = self.slates.locked();
-        inner.slate(self.user, self.station).map(|slate| std::mem::take(&mut slate.news)).unwrap_or_default()
+        let news = inner.slate(self.user, self.station).map(|slate| std::mem::take(&mut slate.news)).unwrap_or_default();
+        self.is_doubtful |= !news.is_empty();
+        news
     }
 
     /// The peer has shown that all that was taken has arrived.

@@ -40,11 +40,22 @@ impl PublicKey {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
 
+/// A public key, for checking signatures alone.
+pub struct VerifyingKey(ParsedPublicKey);
+
+impl VerifyingKey {
     /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 over `text` by this key's owner.
     #[must_use]
     pub fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(text, signature).is_ok()
+        self.0.verify_sig(text, signature).is_ok()
+    }
+}
+
+impl From<PublicKey> for VerifyingKey {
+    fn from(key: PublicKey) -> Self {
+        Self(key.key)
     }
 }
 

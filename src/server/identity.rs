@@ -2,9 +2,10 @@
 //! behind [`check`], so that another can be put beside it.
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,7 +21,7 @@ use crate::{
     chat::error::Error,
     model::{
         id::{StationId, UserId},
-        key::PublicKey,
+        key::{PublicKey, VerifyingKey},
         time::Timestamp,
     },
     store,
@@ -39,29 +40,35 @@ const MOST_NONCES: u64 = 1_000_000;
 
 /// The keys of those who asked lately.
 pub struct Identities {
-    by_claim: Cache<(UserId, Option<StationId>), Arc<Identity>>,
+    by_user: Cache<UserId, Arc<Identity>>,
     /// How often all were forgotten: what was read before that is not kept after it.
     forgotten: AtomicU64,
 }
 
 struct Identity {
-    key: PublicKey,
+    key: VerifyingKey,
     disabled: bool,
-    station_known: bool,
+    /// Those from which the user was seen to have logged in.
+    stations: Mutex<BTreeSet<StationId>>,
 }
 
 impl Default for Identities {
     fn default() -> Self {
-        let by_claim = Cache::builder().max_capacity(MOST_IDENTITIES).time_to_live(IDENTITY_LIFETIME).build();
-        Self { by_claim, forgotten: AtomicU64::new(0) }
+        let by_user = Cache::builder().max_capacity(MOST_IDENTITIES).time_to_live(IDENTITY_LIFETIME).build();
+        Self { by_user, forgotten: AtomicU64::new(0) }
     }
 }
 
 impl Identities {
+    /// Gives back the room of those who have not asked for a while.
+    pub fn sweep(&self) {
+        self.by_user.run_pending_tasks();
+    }
+
     /// Forgets all: someone's right to come in has changed. Rare.
     pub fn forget(&self) {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
-        self.by_claim.invalidate_all();
+        self.by_user.invalidate_all();
     }
 }
 
@@ -167,7 +174,7 @@ async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> 
     let user = asked.claim.user()?.ok_or(Error::SignatureMissing(USER))?;
     let signature = STANDARD.decode(signature).map_err(|_| Error::SignatureInvalid)?;
 
-    let identity = identity(state, user, station, asked.now).await?.ok_or(Error::SignatureInvalid)?;
+    let (identity, is_known) = identity(state, user, station, asked.now).await?.ok_or(Error::SignatureInvalid)?;
     let text = [
         asked.srv.as_bytes(),
         asked.api.as_bytes(),
@@ -182,7 +189,7 @@ async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> 
     if identity.disabled {
         return Err(Error::NotAllowed("This user is disabled."));
     }
-    if station.is_some() && !identity.station_known {
+    if !is_known {
         return Err(Error::UnknownStation);
     }
     check_time(state, asked)?;
@@ -202,22 +209,37 @@ pub fn check_time(state: &State, asked: &Asked<'_>) -> Result<(), Error> {
     }
 }
 
-async fn identity(state: &State, user: UserId, station: Option<StationId>, now: Timestamp) -> Result<Option<Arc<Identity>>, Error> {
-    if let Some(identity) = state.identities.by_claim.get(&(user, station)) {
-        return Ok(Some(identity));
+/// A user's key, and whether they may come in from the station.
+async fn identity(state: &State, user: UserId, station: Option<StationId>, now: Timestamp) -> Result<Option<(Arc<Identity>, bool)>, Error> {
+    let known = state.identities.by_user.get(&user);
+    if let Some(identity) = known.filter(|identity| station.is_none_or(|station| identity.stations().contains(&station))) {
+        return Ok(Some((identity, true)));
     }
     let forgotten = state.identities.forgotten.load(Ordering::Acquire);
     let Some(row) = store::user::identity(&state.db, user, station, now).await? else {
         return Ok(None);
     };
-    let key = PublicKey::parse(&row.public_key).ok_or_else(|| Error::Internal(format!("the public key of {user} does not parse")))?;
-    let identity = Arc::new(Identity { key, disabled: row.disabled, station_known: row.station_known });
-    // A station that logs in a moment from now must not wait for this to be forgotten.
-    let is_fresh = state.identities.forgotten.load(Ordering::Acquire) == forgotten;
-    if is_fresh && (identity.station_known || station.is_none()) {
-        state.identities.by_claim.insert((user, station), identity.clone());
+    let identity = if let Some(identity) = state.identities.by_user.get(&user) {
+        identity
+    } else {
+        let key = PublicKey::parse(&row.public_key).ok_or_else(|| Error::Internal(format!("the public key of {user} does not parse")))?;
+        Arc::new(Identity { key: key.into(), disabled: row.disabled, stations: Mutex::default() })
+    };
+    let is_known = station.is_none() || row.station_known;
+    // A station that is not known yet may log in a moment from now: that is not remembered.
+    if let Some(station) = station.filter(|_| row.station_known) {
+        identity.stations().insert(station);
     }
-    Ok(Some(identity))
+    if state.identities.forgotten.load(Ordering::Acquire) == forgotten {
+        state.identities.by_user.insert(user, identity.clone());
+    }
+    Ok(Some((identity, is_known)))
+}
+
+impl Identity {
+    fn stations(&self) -> MutexGuard<'_, BTreeSet<StationId>> {
+        self.stations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The address that a request comes from: of the first hop, from the server's side, that is no

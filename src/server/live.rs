@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -111,8 +112,28 @@ async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<St
     Ok(response)
 }
 
+/// After a while without a socket, a user is offline.
+async fn be_gone(state: Arc<State>, user: UserId) {
+    tokio::time::sleep(GONE).await;
+    // Whoever came back meanwhile, or goes later, has a task of their own for it.
+    if state.slates.hears(user) || state.is_stopping() {
+        return;
+    }
+    match chat::presence::leave(&state.db, state.node, user).await {
+        Ok(events) => state.announce(&events),
+        Err(error) => tracing::warn!(%user, ?error, "could not write down that a user is gone"),
+    }
+}
+
+/// What we send.
+enum Frame {
+    Text(Vec<u8>),
+    Ping,
+    Pong(web::Bytes),
+}
+
 struct Socket {
-    state: std::sync::Arc<State>,
+    state: Arc<State>,
     user: UserId,
     is_v4: bool,
     session: Session,
@@ -125,17 +146,9 @@ impl Socket {
     async fn run(mut self, mut listening: Listening, stream: actix_ws::MessageStream) {
         let reason = self.converse(&mut listening, stream).await;
         drop(listening);
-        let _ = timeout(SILENCE, self.session.close(reason)).await;
-        let (state, user) = (self.state, self.user);
-        if !state.is_stopping() && !state.slates.hears(user) {
-            tokio::time::sleep(GONE).await;
-            // Whoever came back meanwhile, or goes later, has a task of their own for it.
-            if !state.slates.hears(user) && !state.is_stopping() {
-                match chat::presence::leave(&state.db, state.node, user).await {
-                    Ok(events) => state.announce(&events),
-                    Err(error) => tracing::warn!(%user, ?error, "could not write down that a user is gone"),
-                }
-            }
+        let _ = Box::pin(timeout(SILENCE, self.session.close(reason))).await;
+        if !self.state.is_stopping() && !self.state.slates.hears(self.user) {
+            tokio::spawn(be_gone(self.state, self.user));
         }
     }
 
@@ -149,12 +162,11 @@ impl Socket {
         loop {
             let news = listening.take();
             if is_first || !news.is_empty() {
-                is_first = false;
-                is_pinged = false;
+                (is_first, is_pinged) = (false, false);
                 let frame = notification::frame(&news, self.user, self.is_v4).ok()?;
-                self.write(frame).await?;
-            } else if !is_pinged {
-                // Nothing new was taken.
+                // An idle socket should not keep room for the news that it once had.
+                drop(news);
+                Box::pin(self.send(Frame::Text(frame))).await?;
             }
             tokio::select! {
                 is_on = listening.wait() => if !is_on {
@@ -165,8 +177,8 @@ impl Socket {
                     match said {
                         None | Some(Ok(AggregatedMessage::Close(_)) | Err(ProtocolError::Io(_))) => return None,
                         Some(Ok(AggregatedMessage::Pong(_))) => if is_pinged { listening.is_sure(); },
-                        Some(Ok(AggregatedMessage::Ping(bytes))) => timeout(SILENCE, self.session.pong(&bytes)).await.ok()?.ok()?,
-                        Some(Ok(AggregatedMessage::Text(text))) => if let Some(reason) = self.hear(&text).await { return Some(reason) },
+                        Some(Ok(AggregatedMessage::Ping(bytes))) => Box::pin(self.send(Frame::Pong(bytes))).await?,
+                        Some(Ok(AggregatedMessage::Text(text))) => if let Some(reason) = Box::pin(self.hear(&text)).await { return Some(reason) },
                         Some(Ok(AggregatedMessage::Binary(_))) => return Some(close(CloseCode::Unsupported, "text frames only")),
                         Some(Err(ProtocolError::Overflow)) => return Some(close(CloseCode::Size, "a frame takes at most 4096 bytes")),
                         Some(Err(_)) => return Some(CloseCode::Protocol.into()),
@@ -176,7 +188,7 @@ impl Socket {
                     if heard_at.elapsed() >= SILENCE {
                         return Some(close(CloseCode::Policy, "no answer to pings"));
                     }
-                    timeout(SILENCE, self.session.ping(b"")).await.ok()?.ok()?;
+                    Box::pin(self.send(Frame::Ping)).await?;
                     is_pinged = true;
                 }
             }
@@ -195,7 +207,7 @@ impl Socket {
             if let Error::Internal(cause) | Error::Unavailable { cause, .. } = &refusal {
                 tracing::error!(user = %self.user, cause, "a frame failed");
             }
-            self.write(api::error::body(&refusal)).await;
+            self.send(Frame::Text(api::error::body(&refusal))).await;
         }
         None
     }
@@ -221,10 +233,17 @@ impl Socket {
         Ok(())
     }
 
-    /// Writes a frame. `None`: the peer is gone, or does not read.
-    async fn write(&mut self, frame: Vec<u8>) -> Option<()> {
-        let text = String::from_utf8(frame).ok()?;
-        timeout(SILENCE, self.session.text(text)).await.ok()?.ok()
+    /// Writes a frame. `None`: the peer is gone, or does not read. Rare for an idle socket, so callers box
+    /// it: ten thousand of them should not keep room for it.
+    async fn send(&mut self, frame: Frame) -> Option<()> {
+        let sent = async {
+            match frame {
+                Frame::Text(text) => self.session.text(String::from_utf8(text).unwrap_or_default()).await,
+                Frame::Ping => self.session.ping(b"").await,
+                Frame::Pong(bytes) => self.session.pong(&bytes).await,
+            }
+        };
+        timeout(SILENCE, sent).await.ok()?.ok()
     }
 }
 

@@ -265,6 +265,7 @@ async fn keep_house(state: Arc<State>) {
         clock.tick().await;
         state.slates.sweep();
         state.db.sweep();
+        state.identities.sweep();
         if let Err(error) = store::purge::cleared(&state.db).await {
             tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
         }

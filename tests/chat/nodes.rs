@@ -203,6 +203,25 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
 }
 
 #[tokio::test]
+async fn after_a_restart_the_first_frame_names_the_caller() {
+    let options = database().await;
+    let mut settings = settings();
+    settings.database = Database::Given(Box::new(options.clone()));
+    let before = World::on(settings.clone(), options.clone()).await;
+    let (ann, ben, talk) = before.talk().await;
+    let mut ear = Ear::of(&ben, 4).await;
+    before.stop().await;
+    ear.ends().await;
+    let after = World::on(settings, options).await;
+    let ben = Person { world: after.clone(), ..ben };
+    Person { world: after.clone(), ..ann }.adds(&talk, "while Ben was away").await;
+    // The same station, known before the restart and not since.
+    let mut ear = Ear::of(&ben, 4).await;
+    ear.hears_nothing().await;
+    after.end().await;
+}
+
+#[tokio::test]
 async fn without_nats_two_nodes_are_slow_but_nobody_is_notified_too_seldom() {
     let nodes = two_nodes(|_| ()).await;
     let (ann, ben, talk) = nodes[0].talk().await;
