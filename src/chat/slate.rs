@@ -1,5 +1,5 @@
 //! Slates: what each station has yet to hear. A slate is a cache and may be lost; then its station
-//! is told that everything may have changed. Too often is allowed, too seldom never (api.md,
+//! is told that everything may have changed. Too often is allowed, too seldom never (docs/api.md,
 //! chatnotification).
 //!
 //! A station either asks for its slate or listens on it, through a socket. A socket takes the slate

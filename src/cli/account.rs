@@ -1,5 +1,5 @@
 //! What a client makes for a new user: the apikey from the password, the key pair, and the private
-//! key under the password (api.md, End-to-end encryption). The command line is such a client.
+//! key under the password (docs/api.md, End-to-end encryption). The command line is such a client.
 
 use std::num::NonZeroU32;
 

@@ -85,7 +85,7 @@ id!(
 );
 
 impl UserId {
-    /// The id of the user with this e-mail address (api.md, Identifiers).
+    /// The id of the user with this e-mail address (docs/api.md, Identifiers).
     #[must_use]
     pub fn of(email: &Email) -> Self {
         Self(md5(email.as_str()))
@@ -94,7 +94,7 @@ impl UserId {
 
 impl ConversationId {
     /// The direct conversation of two users: the MD5 of both ids, sorted, joined by `;`. So it can
-    /// exist once only, however many clients create it at the same moment (api.md, Identifiers).
+    /// exist once only, however many clients create it at the same moment (docs/api.md, Identifiers).
     #[must_use]
     pub fn between(one: UserId, other: UserId) -> Self {
         let (first, second) = if one < other { (one, other) } else { (other, one) };

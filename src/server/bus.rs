@@ -110,6 +110,11 @@ impl Bus {
         self.send(hints.collect());
     }
 
+    /// Counts a hint that nobody is told: the others miss its number, and have everyone compare everything.
+    pub fn skip(&self) {
+        *self.number.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
     fn send(&self, hints: Vec<Hint>) {
         let Some(waiting) = &self.waiting else { return };
         // Numbered and queued under one lock: the numbers arrive in their order.
@@ -212,5 +217,60 @@ impl From<Hint> for Event {
             Hint::Friend { id, of } => Self::FriendChanged { friend: id, seen_by: of },
             Hint::Typing { id, user, of } => Self::Typing { conversation: id, user, others: of },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a node's end of the bus has sent, as another one hears it.
+    fn heard(by: &Bus, waiting: &mut Waiting) -> Vec<bool> {
+        let mut heard = vec![];
+        while let Ok(text) = waiting.try_recv() {
+            heard.push(by.hear(&serde_json::from_slice(&text).unwrap()));
+        }
+        heard
+    }
+
+    #[test]
+    fn whoever_misses_a_number_knows_it() {
+        let (bus, waiting) = Bus::new(Uuid::new_v4(), true);
+        let mut waiting = waiting.unwrap();
+        let (other, _) = Bus::new(Uuid::new_v4(), true);
+        let list = [Event::ListChanged { of: vec![] }];
+        bus.send(vec![]);
+        bus.tell(&list);
+        bus.tell(&[]);
+        bus.tell(&list);
+        bus.send(vec![]);
+        assert_eq!(heard(&other, &mut waiting), [true; 4]);
+        // One that is lost shows at the next one, be it only the number.
+        bus.tell(&list);
+        waiting.try_recv().unwrap();
+        bus.send(vec![]);
+        bus.tell(&list);
+        assert_eq!(heard(&other, &mut waiting), [false, true]);
+        // So does one that could not be told.
+        bus.skip();
+        bus.send(vec![]);
+        bus.send(vec![]);
+        assert_eq!(heard(&other, &mut waiting), [false, true]);
+        // Who comes later has missed what was told before.
+        let (late, _) = Bus::new(Uuid::new_v4(), true);
+        bus.tell(&list);
+        assert_eq!(heard(&late, &mut waiting), [false]);
+    }
+
+    #[test]
+    fn a_node_that_lives_and_is_not_heard_or_has_ended_is_missed() {
+        let (bus, waiting) = Bus::new(Uuid::new_v4(), true);
+        let mut waiting = waiting.unwrap();
+        let (other, _) = Bus::new(Uuid::new_v4(), true);
+        assert!(!other.misses_any(&[]));
+        assert!(other.misses_any(&[bus.node]));
+        bus.send(vec![]);
+        heard(&other, &mut waiting);
+        assert!(!other.misses_any(&[bus.node]));
     }
 }

@@ -1,4 +1,4 @@
-//! Who is asking: headers, signature, station, time, nonce (api.md, Signatures). The scheme lives
+//! Who is asking: headers, signature, station, time, nonce (docs/api.md, Signatures). The scheme lives
 //! behind [`check`], so that another can be put beside it.
 
 use std::{

@@ -1,5 +1,5 @@
 //! One WebSocket: a station that listens. It hears the notification objects that it would poll for, as
-//! they come, one after the other; while it is busy, they are gathered on its slate (api.md, The
+//! they come, one after the other; while it is busy, they are gathered on its slate (docs/api.md, The
 //! WebSocket).
 
 use std::{
@@ -99,6 +99,9 @@ async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<St
         now: Timestamp::now(),
     };
     let (user, station) = identity::user_at_station(&state, &asked).await?;
+    if state.is_stopping() {
+        return Err(Error::Unavailable { cause: "the server is stopping".into(), is_uncertain: false });
+    }
     let is_v4 = knock.clientversioncode.is_some_and(|version| version >= api::request::V4);
     let (response, session, stream) = actix_ws::handle(request, payload).map_err(|error| Error::BadRequest(format!("{error}.")))?;
     let room = Room { for_user: state.settings.sockets_per_user, in_all: state.settings.sockets };

@@ -56,7 +56,7 @@ struct State {
     db: Db,
     node: Uuid,
     slates: Arc<Slates>,
-    bus: Bus,
+    bus: Arc<Bus>,
     identities: identity::Identities,
     nonces: identity::Nonces,
     limits: limits::LoginLimits,
@@ -77,14 +77,16 @@ impl State {
         self.slates.forget();
     }
 
-    /// Something may have been committed, or may yet be: everyone has to compare everything, now, and once
-    /// more when it is decided.
+    /// Something may have been committed, or may yet be: everyone, on every node, has to compare everything,
+    /// now, and once more when it is decided.
     fn doubt(&self) {
-        self.forget();
-        let slates = self.slates.clone();
+        let (slates, bus) = (self.slates.clone(), self.bus.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(store::DECIDED).await;
-            slates.forget();
+            for wait in [Duration::ZERO, store::DECIDED] {
+                tokio::time::sleep(wait).await;
+                slates.forget();
+                bus.skip();
+            }
         });
     }
 
@@ -129,7 +131,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         bodies: Semaphore::new(endpoint::BODIES),
         is_stopping: AtomicBool::new(false),
         node,
-        bus,
+        bus: Arc::new(bus),
         settings,
         db,
     });
@@ -200,6 +202,10 @@ impl Running {
     /// database.
     pub async fn stop(self) {
         self.state.is_stopping.store(true, Ordering::Release);
+        // While the workers still run: connections live in the one that opened them.
+        if let Err(error) = store::presence::end(&self.state.db, self.state.node).await {
+            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
+        }
         self.state.slates.hang_up(None);
         self.handle.stop(true).await;
         if !matches!(self.served.await, Ok(Ok(()))) {
@@ -207,9 +213,6 @@ impl Running {
         }
         for task in self.tasks {
             task.abort();
-        }
-        if let Err(error) = store::presence::end(&self.state.db, self.state.node).await {
-            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
         }
         self.state.db.close().await;
         if let Some(embedded) = self.embedded {
@@ -277,6 +280,9 @@ async fn keep_company(state: Arc<State>) {
     let (mut clock, began) = (tokio::time::interval(HEARTBEAT), Instant::now());
     loop {
         clock.tick().await;
+        if state.is_stopping() {
+            return;
+        }
         match beat(&state).await {
             Ok(others) if state.bus.misses_any(&others) => state.forget(),
             Ok(_) => {}

@@ -456,7 +456,10 @@ async fn log_lines(stderr: impl AsyncRead + Unpin) {
         if ["ERROR:", "FATAL:", "PANIC:"].iter().any(|level| line.contains(level)) {
             // While it recovers or stops, it says so to everyone who knocks; and a constraint that refuses is
             // answered, not a fault.
-            if ["the database system is", "terminating connection", "duplicate key"].iter().any(|usual| line.contains(usual)) {
+            if ["the database system is", "terminating connection", "connection to client lost", "duplicate key"]
+                .iter()
+                .any(|usual| line.contains(usual))
+            {
                 tracing::debug!(target: "postgres", "{line}");
             } else {
                 tracing::warn!(target: "postgres", "{line}");

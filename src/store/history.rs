@@ -2,7 +2,7 @@
 //! checks who reads and which instance; rows are handed on one by one, as they arrive.
 //!
 //! A cursor's id finds its row and the row's `seq` says where to go on. Times are no order: clocks
-//! differ, and many rows share a second (api.md, The cursor loses nothing).
+//! differ, and many rows share a second (docs/api.md, The cursor loses nothing).
 
 use futures_util::TryStreamExt;
 

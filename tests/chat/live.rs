@@ -178,7 +178,7 @@ async fn events_follow_one_another_under_concurrent_writers() {
             })
         })
         .collect();
-    // A client as api.md describes it: appends what follows its newest row, downloads otherwise.
+    // A client as docs/api.md describes it: appends what follows its newest row, downloads otherwise.
     let mut held: Vec<String> = vec![];
     let mut appended = 0;
     while held.len() < 150 {
