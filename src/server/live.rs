@@ -131,7 +131,7 @@ async fn be_gone(state: Arc<State>, user: UserId) {
 /// What we send.
 enum Frame {
     Text(Vec<u8>),
-    Ping,
+    Ping(u64),
     Pong(web::Bytes),
 }
 
@@ -160,12 +160,12 @@ impl Socket {
         let mut stream = stream.max_frame_size(MOST_FRAME).aggregate_continuations().max_continuation_size(MOST_FRAME);
         let mut clock = interval_at(tokio::time::Instant::now() + PING, PING);
         let mut heard_at = Instant::now();
-        // A ping that was sent after the last push, and answered, shows that the push has arrived.
-        let (mut is_pinged, mut is_first) = (false, true);
+        // Pings are numbered: the answer to one that was sent after the last push shows that the push has arrived.
+        let (mut pings, mut pings_at_push, mut is_first) = (0_u64, 0, true);
         loop {
             let news = listening.take();
             if is_first || !news.is_empty() {
-                (is_first, is_pinged) = (false, false);
+                (is_first, pings_at_push) = (false, pings);
                 let frame = notification::frame(&news, self.user, self.is_v4).ok()?;
                 // An idle socket should not keep room for the news that it once had.
                 drop(news);
@@ -179,7 +179,7 @@ impl Socket {
                     heard_at = Instant::now();
                     match said {
                         None | Some(Ok(AggregatedMessage::Close(_)) | Err(ProtocolError::Io(_))) => return None,
-                        Some(Ok(AggregatedMessage::Pong(_))) => if is_pinged { listening.is_sure(); },
+                        Some(Ok(AggregatedMessage::Pong(number))) => if pings > pings_at_push && *number == pings.to_be_bytes() { listening.is_sure(); },
                         Some(Ok(AggregatedMessage::Ping(bytes))) => Box::pin(self.send(Frame::Pong(bytes))).await?,
                         Some(Ok(AggregatedMessage::Text(text))) => if let Some(reason) = Box::pin(self.hear(&text)).await { return Some(reason) },
                         Some(Ok(AggregatedMessage::Binary(_))) => return Some(close(CloseCode::Unsupported, "text frames only")),
@@ -191,8 +191,8 @@ impl Socket {
                     if heard_at.elapsed() >= SILENCE {
                         return Some(close(CloseCode::Policy, "no answer to pings"));
                     }
-                    Box::pin(self.send(Frame::Ping)).await?;
-                    is_pinged = true;
+                    pings += 1;
+                    Box::pin(self.send(Frame::Ping(pings))).await?;
                 }
             }
         }
@@ -242,7 +242,7 @@ impl Socket {
         let sent = async {
             match frame {
                 Frame::Text(text) => self.session.text(String::from_utf8(text).unwrap_or_default()).await,
-                Frame::Ping => self.session.ping(b"").await,
+                Frame::Ping(number) => self.session.ping(&number.to_be_bytes()).await,
                 Frame::Pong(bytes) => self.session.pong(&bytes).await,
             }
         };

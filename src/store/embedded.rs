@@ -69,7 +69,7 @@ exit $status"#;
 /// Connections beside the node's own: the command line, `psql`, a backup.
 const SPARE_CONNECTIONS: u32 = 20;
 
-/// Small by default, and safe. What each gains is written down in ARCHITECTURE.md.
+/// Small by default, and safe.
 const POSTGRES_SETTINGS: [&str; 11] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",

@@ -260,6 +260,22 @@ async fn a_socket_that_ends_may_have_lost_its_last_push() {
 }
 
 #[tokio::test]
+async fn a_push_that_the_answer_to_a_ping_confirmed_is_not_told_again() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let mut ear = Ear::of(&ben, 3).await;
+    ann.adds(&talk, "pushed and read").await;
+    ear.hears().await;
+    // The server's ping comes after 25 seconds; what reads it answers it.
+    while !matches!(timeout(Duration::from_secs(40), ear.socket.next()).await.expect("a ping"), Some(Ok(Message::Ping(_)))) {}
+    ear.calms_down().await;
+    ear.socket.close(None).await.unwrap();
+    while ear.socket.next().await.is_some() {}
+    assert_eq!(ben.hears().await, News::default());
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_station_that_connects_again_takes_the_place_of_its_old_socket() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
