@@ -5,6 +5,7 @@
 //! | floor | what it is for |
 //! | --- | --- |
 //! | [`cli`] | the command line |
+//! | [`bench`] | measures a server, over the wire |
 //! | [`server`] | HTTP: a request comes in, an answer goes out, what happened is announced |
 //! | [`api`] | the wire: actions in, views and error codes out |
 //! | [`chat`] | the rules: who may do what, who hears of it |
@@ -14,6 +15,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod api;
+pub mod bench;
 pub mod chat;
 pub mod cli;
 pub mod model;

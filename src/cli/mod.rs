@@ -7,11 +7,12 @@ mod psql;
 mod serve;
 mod user;
 
-use std::io::Write;
+use std::{io::Write, net::SocketAddr};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
+    bench::{self, Bench},
     settings::Settings,
     store::{self, Db},
     telemetry,
@@ -44,6 +45,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure how much a server does, and what each operation costs
+    ///
+    /// Starts a scratch server with a database of its own, and removes both in the end. CPU time (server,
+    /// postgres, client) is in microseconds for each operation. BENCHMARKS.md says how to read the figures.
+    Bench(Box<Bench>),
+    /// The endpoint that bench measures against
+    #[command(hide = true)]
+    BenchEndpoint { address: SocketAddr },
 }
 
 /// Does what the command line says.
@@ -66,6 +75,8 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::User(command) => user::run(&settings, command).await,
         Command::Invite(invite) => invite::run(&settings, &invite).await,
         Command::Psql { arguments } => psql::run(&settings, &arguments).await,
+        Command::Bench(bench) => bench::run(&bench, &settings, |line| say(format_args!("{line}"))).await,
+        Command::BenchEndpoint { address } => bench::floor::serve(address, settings.workers).await,
     }
 }
 

@@ -110,6 +110,14 @@ impl ConversationId {
     }
 }
 
+impl StationId {
+    /// A new station's id, as its client chooses it.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl ReportId {
     /// A new report's id.
     #[must_use]

@@ -229,7 +229,7 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
 }
 
 /// Every socket is a file. The usual soft limit is for programs that cannot count beyond it.
-fn allow_many_sockets() {
+pub fn allow_many_sockets() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {

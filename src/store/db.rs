@@ -48,7 +48,14 @@ impl Db {
     pub fn new(options: PgConnectOptions, connections: u32) -> Self {
         let options = options
             .application_name("parlance")
-            .options([("statement_timeout", STATEMENT_TIMEOUT), ("timezone", "UTC")])
+            .options([
+                ("statement_timeout", STATEMENT_TIMEOUT),
+                ("timezone", "UTC"),
+                // Each statement is planned once a connection. PostgreSQL would plan the larger ones anew for
+                // each call: `add` took 970 µs of its CPU that way, and takes 200.
+                ("plan_cache_mode", "force_generic_plan"),
+                ("jit", "off"),
+            ])
             .log_statements(log::LevelFilter::Off)
             .log_slow_statements(log::LevelFilter::Warn, SLOW);
         let permits = Semaphore::new(usize::try_from(connections).unwrap_or(1));

@@ -66,8 +66,8 @@ status=$?
 kill $reader 2>/dev/null
 exit $status"#;
 
-/// Connections beside the node's own: the command line, `psql`, a backup.
-const SPARE_CONNECTIONS: u32 = 20;
+/// Connections beside the node's own: the command line, `psql`, a backup, the 64 of a measurement.
+const SPARE_CONNECTIONS: u32 = 80;
 
 /// Small by default, and safe.
 const POSTGRES_SETTINGS: [&str; 11] = [

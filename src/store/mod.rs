@@ -14,6 +14,7 @@ pub mod participant;
 pub mod presence;
 pub mod purge;
 pub mod report;
+pub mod scenery;
 pub mod station;
 pub mod user;
 pub mod workspace;

@@ -39,9 +39,8 @@ impl Programs {
     }
 
     fn at(dir: PathBuf) -> Option<Self> {
-        if !dir.join("initdb").is_file() {
-            return None;
-        }
+        // A directory may hold links to some of them only: the others are where those lead to.
+        let dir = dir.join("initdb").canonicalize().ok()?.parent()?.to_owned();
         // As: postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
         let output = Command::new(dir.join("postgres")).arg("--version").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

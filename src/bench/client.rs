@@ -1,0 +1,71 @@
+//! A client that costs little: requests are bytes that were made before, and of an answer only its status
+//! and its length are looked at.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// An answer has at most so many headers.
+const HEADERS: usize = 32;
+
+/// A connection that is kept.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    answer: Vec<u8>,
+}
+
+impl Client {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, answer: Vec::with_capacity(64 * 1024) })
+    }
+
+    /// Sends a request and reads its answer to the end. `Some`: why it was refused.
+    pub async fn ask(&mut self, request: &[u8]) -> io::Result<Option<String>> {
+        self.stream.write_all(request).await?;
+        self.answer.clear();
+        let (status, head, length) = loop {
+            self.read().await?;
+            if let Some(parsed) = parse(&self.answer)? {
+                break parsed;
+            }
+        };
+        while self.answer.len() < head + length {
+            self.read().await?;
+        }
+        if status == 200 {
+            return Ok(None);
+        }
+        let body = self.answer.get(head..).unwrap_or_default();
+        let code = serde_json::from_slice::<serde_json::Value>(body).ok();
+        let code = code.as_ref().and_then(|body| body.get("errorcode")).and_then(|code| code.as_str());
+        Ok(Some(code.map_or_else(|| status.to_string(), str::to_owned)))
+    }
+
+    async fn read(&mut self) -> io::Result<()> {
+        if self.stream.read_buf(&mut self.answer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+}
+
+/// Status, length of the head, length of the body. `None`: the head is not there yet.
+fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let httparse::Status::Complete(head) = response.parse(answer).map_err(|error| wrong(error.to_string()))? else {
+        return Ok(None);
+    };
+    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
+    let length = length.ok_or_else(|| wrong("an answer without a length".into()))?;
+    Ok(Some((response.code.unwrap_or(0), head, length)))
+}

@@ -1,0 +1,152 @@
+//! Load: so many connections that each ask again when they are answered (closed loop), or so many requests a
+//! second, whether or not the answers keep up (open loop). There, latency counts from the moment that a
+//! request was meant to go out, so that a server that stands still is seen to.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use tokio::{
+    sync::{Barrier, Mutex, mpsc},
+    task::JoinSet,
+};
+
+use super::client::Client;
+
+/// The longest latency that is told apart, in microseconds.
+const LONGEST: u64 = 600_000_000;
+
+/// How much load, and how it comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// So many connections.
+    pub connections: usize,
+    /// So many requests a second; if not given, each connection asks again when it is answered.
+    pub rate: Option<f64>,
+    /// So many requests in all.
+    pub operations: usize,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Tally {
+    /// Good answers, in microseconds.
+    pub latencies: Histogram<u64>,
+    /// Others, by their code.
+    pub errors: BTreeMap<String, u64>,
+    /// From the first request to the last answer.
+    pub took: Duration,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new() -> Result<Self, String> {
+        let latencies = Histogram::new_with_bounds(1, LONGEST, 3).map_err(|error| error.to_string())?;
+        Ok(Self { latencies, errors: BTreeMap::new(), took: Duration::ZERO })
+    }
+
+    /// Counts an answer.
+    pub fn count(&mut self, latency: Duration, refusal: Option<String>) {
+        match refusal {
+            None => self.latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST).max(1)),
+            Some(code) => *self.errors.entry(code).or_default() += 1,
+        }
+    }
+
+    fn add(&mut self, other: &Self) -> Result<(), String> {
+        self.latencies.add(&other.latencies).map_err(|error| error.to_string())?;
+        for (code, count) in &other.errors {
+            *self.errors.entry(code.clone()).or_default() += count;
+        }
+        Ok(())
+    }
+}
+
+/// Hands out the numbers of requests: at once, or when their time has come.
+struct Source {
+    next: AtomicUsize,
+    operations: usize,
+    paced: Option<Mutex<mpsc::UnboundedReceiver<(usize, Instant)>>>,
+}
+
+impl Source {
+    async fn next(&self) -> Option<(usize, Instant)> {
+        if let Some(paced) = &self.paced {
+            return paced.lock().await.recv().await;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number < self.operations).then(|| (number, Instant::now()))
+    }
+}
+
+/// Sends requests, in turn and from the first again when there are no more. `begin` is called when all
+/// connections stand and the first request is about to go.
+pub async fn run(address: SocketAddr, load: Load, requests: Arc<Vec<Vec<u8>>>, begin: impl FnOnce()) -> Result<Tally, String> {
+    let (pacer, paced) = mpsc::unbounded_channel();
+    let source = Arc::new(Source { next: AtomicUsize::new(0), operations: load.operations, paced: load.rate.map(|_| Mutex::new(paced)) });
+    let start = Arc::new(Barrier::new(load.connections + 1));
+    let mut connections = JoinSet::new();
+    for _ in 0..load.connections {
+        let mut client = Client::connect(address).await.map_err(|error| format!("{address} cannot be reached: {error}"))?;
+        let (source, requests, start) = (source.clone(), requests.clone(), start.clone());
+        connections.spawn(async move {
+            let mut tally = Tally::new()?;
+            start.wait().await;
+            while let Some((number, meant)) = source.next().await {
+                let Some(request) = requests.get(number % requests.len().max(1)) else { break };
+                match client.ask(request).await {
+                    Ok(refusal) => tally.count(meant.elapsed(), refusal),
+                    Err(error) => {
+                        tally.count(Duration::ZERO, Some(error.kind().to_string()));
+                        client = reconnect(address).await?;
+                    }
+                }
+            }
+            Ok::<_, String>(tally)
+        });
+    }
+    begin();
+    let begun = Instant::now();
+    if let Some(rate) = load.rate {
+        std::thread::spawn(move || pace(begun, rate, load.operations, &pacer));
+    }
+    start.wait().await;
+    let mut all = Tally::new()?;
+    while let Some(tally) = connections.join_next().await {
+        all.add(&tally.map_err(|error| error.to_string())??)?;
+    }
+    all.took = begun.elapsed();
+    Ok(all)
+}
+
+/// A thread of its own: the runtime's clock counts milliseconds.
+fn pace(begun: Instant, rate: f64, operations: usize, to: &mpsc::UnboundedSender<(usize, Instant)>) {
+    for number in 0..operations {
+        #[allow(clippy::cast_precision_loss)]
+        let due = begun + Duration::from_secs_f64(number as f64 / rate);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if to.send((number, due)).is_err() {
+            return;
+        }
+    }
+}
+
+/// A server that was just killed may be back in a moment.
+async fn reconnect(address: SocketAddr) -> Result<Client, String> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match Client::connect(address).await {
+            Ok(client) => return Ok(client),
+            Err(error) if Instant::now() > deadline || error.kind() != io::ErrorKind::ConnectionRefused => return Err(error.to_string()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}

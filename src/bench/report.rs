@@ -1,0 +1,149 @@
+//! What is told in the end: for people a table, for scripts JSON.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{cost::Cpu, load::Tally};
+
+/// One run's figures. What could not be measured is absent.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Figures {
+    /// Good answers a second.
+    pub per_second: f64,
+    /// Latency in microseconds: of half of all, of 99 and 99.9 of a hundred, and the longest.
+    pub p50_us: Option<f64>,
+    /// See `p50_us`.
+    pub p99_us: Option<f64>,
+    /// See `p50_us`.
+    pub p999_us: Option<f64>,
+    /// See `p50_us`.
+    pub max_us: Option<f64>,
+    /// CPU time of the server for each good answer, in microseconds.
+    pub server_us: Option<f64>,
+    /// That of all processes of PostgreSQL.
+    pub postgres_us: Option<f64>,
+    /// That of the client.
+    pub client_us: Option<f64>,
+    /// The most memory that the server held, in KB.
+    pub server_peak_kb: Option<f64>,
+    /// What PostgreSQL held in the end, in KB.
+    pub postgres_kb: Option<f64>,
+    /// Other answers, by code.
+    pub errors: BTreeMap<String, u64>,
+}
+
+impl Figures {
+    /// Of a run.
+    #[must_use]
+    pub fn of(tally: &Tally, cpu: Cpu) -> Self {
+        #[allow(clippy::cast_precision_loss)]
+        let good = tally.latencies.len() as f64;
+        let each = |seconds: f64| seconds * 1e6 / good.max(1.0);
+        #[allow(clippy::cast_precision_loss)]
+        let at = |quantile: f64| Some(tally.latencies.value_at_quantile(quantile) as f64);
+        Self {
+            per_second: good / tally.took.as_secs_f64(),
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: at(1.0),
+            server_us: cpu.server.map(each),
+            postgres_us: cpu.postgres.map(each),
+            client_us: Some(each(cpu.client)),
+            server_peak_kb: None,
+            postgres_kb: None,
+            errors: tally.errors.clone(),
+        }
+    }
+}
+
+/// What is told of a workload or a floor.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// Which.
+    pub name: String,
+    /// Over how many connections.
+    pub connections: usize,
+    /// How many runs there were.
+    pub runs: usize,
+    /// The median of each figure.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The lowest and the highest rate.
+    pub per_second_range: (f64, f64),
+}
+
+impl Row {
+    /// Of several runs: each figure's median, and all errors.
+    #[must_use]
+    pub fn median(name: String, connections: usize, runs: Vec<Figures>) -> Self {
+        let of = |figure: fn(&Figures) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
+        let mut errors = BTreeMap::new();
+        for (code, count) in runs.iter().flat_map(|run| &run.errors) {
+            *errors.entry(code.clone()).or_default() += count;
+        }
+        let rates = runs.iter().map(|run| run.per_second);
+        Self {
+            name,
+            connections,
+            runs: runs.len(),
+            figures: Figures {
+                per_second: of(|run| Some(run.per_second)).unwrap_or_default(),
+                p50_us: of(|run| run.p50_us),
+                p99_us: of(|run| run.p99_us),
+                p999_us: of(|run| run.p999_us),
+                max_us: of(|run| run.max_us),
+                server_us: of(|run| run.server_us),
+                postgres_us: of(|run| run.postgres_us),
+                client_us: of(|run| run.client_us),
+                server_peak_kb: of(|run| run.server_peak_kb),
+                postgres_kb: of(|run| run.postgres_kb),
+                errors,
+            },
+            per_second_range: (rates.clone().fold(f64::INFINITY, f64::min), rates.fold(0.0, f64::max)),
+        }
+    }
+
+    /// The table's head.
+    #[must_use]
+    pub fn head() -> String {
+        format!(
+            "{:<28} {:>5} {:>10} {:>9} {:>9} {:>9} {:>9} | {:>8} {:>8} {:>8} | {:>9} {:>9}",
+            "", "conn", "/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server", "postgres", "client", "server MB", "pg MB"
+        )
+    }
+
+    /// A line of the table. CPU is in microseconds an operation.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let ms = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{:.2}", us / 1000.0));
+        let us = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{us:.1}"));
+        let mb = |kb: Option<f64>| kb.map_or_else(|| "-".into(), |kb| format!("{:.1}", kb / 1024.0));
+        let f = &self.figures;
+        let mut line = format!(
+            "{:<28} {:>5} {:>10.0} {:>9} {:>9} {:>9} {:>9} | {:>8} {:>8} {:>8} | {:>9} {:>9}",
+            self.name,
+            self.connections,
+            f.per_second,
+            ms(f.p50_us),
+            ms(f.p99_us),
+            ms(f.p999_us),
+            ms(f.max_us),
+            us(f.server_us),
+            us(f.postgres_us),
+            us(f.client_us),
+            mb(f.server_peak_kb),
+            mb(f.postgres_kb),
+        );
+        for (code, count) in &f.errors {
+            line.push_str(&format!("  {count} x {code}"));
+        }
+        line
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

@@ -1,0 +1,127 @@
+//! WebSockets: what an idle one costs, and how long a message takes from its sender's request to the
+//! receiver's frame.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::{net::TcpStream, task::JoinSet};
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use uuid::Uuid;
+
+use super::{
+    client::Client,
+    load::{Load, Tally},
+    requests::{Caller, Signer},
+};
+
+/// How long a frame may take before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So many sockets are opened at once.
+const AT_ONCE: usize = 32;
+
+/// An open socket that has heard its first frame.
+pub type Socket = WebSocketStream<TcpStream>;
+
+/// Opens a socket for each caller, and takes the first frame, which tells to compare everything.
+pub async fn open(address: SocketAddr, signer: &Signer, callers: &[Caller]) -> Result<Vec<Socket>, String> {
+    let mut sockets = Vec::with_capacity(callers.len());
+    for callers in callers.chunks(AT_ONCE) {
+        let mut opening = JoinSet::new();
+        for caller in callers {
+            let url = signer.socket(*caller)?;
+            opening.spawn(async move {
+                let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+                stream.set_nodelay(true).map_err(|error| error.to_string())?;
+                let (mut socket, _) = client_async(url, stream).await.map_err(|error| format!("a socket was refused: {error}"))?;
+                socket.next().await.ok_or("a socket was closed")?.map_err(|error| error.to_string())?;
+                Ok::<_, String>(socket)
+            });
+        }
+        while let Some(socket) = opening.join_next().await {
+            sockets.push(socket.map_err(|error| error.to_string())??);
+        }
+    }
+    Ok(sockets)
+}
+
+/// Sends messages over connections, and counts how long each takes to reach one of the sockets.
+pub async fn push(
+    address: SocketAddr,
+    load: Load,
+    requests: Arc<Vec<Vec<u8>>>,
+    sockets: Vec<Socket>,
+    begin: impl FnOnce(),
+) -> Result<Tally, String> {
+    let sent = Arc::new(Mutex::new(HashMap::<String, Instant>::new()));
+    let heard = Arc::new(Mutex::new(Tally::new()?));
+    let listeners = Arc::new(tokio::sync::Notify::new());
+    let mut tasks = JoinSet::new();
+    for mut socket in sockets {
+        let (sent, heard, listeners) = (sent.clone(), heard.clone(), listeners.clone());
+        tasks.spawn(async move {
+            while let Some(Ok(frame)) = socket.next().await {
+                match frame {
+                    Message::Text(text) => {
+                        for id in ids(&text) {
+                            let sent = sent.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+                            if let Some(sent) = sent {
+                                heard.lock().unwrap_or_else(PoisonError::into_inner).count(sent.elapsed(), None);
+                                listeners.notify_one();
+                            }
+                        }
+                    }
+                    Message::Ping(payload) => drop(socket.send(Message::Pong(payload)).await),
+                    _ => {}
+                }
+            }
+        });
+    }
+    begin();
+    let begun = Instant::now();
+    let mut senders = JoinSet::new();
+    for part in 0..load.connections {
+        let mut client = Client::connect(address).await.map_err(|error| error.to_string())?;
+        let (requests, sent, heard) = (requests.clone(), sent.clone(), heard.clone());
+        senders.spawn(async move {
+            for request in requests.iter().skip(part).step_by(load.connections) {
+                let id = ids(std::str::from_utf8(request).unwrap_or_default()).next().unwrap_or_default().to_owned();
+                sent.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Instant::now());
+                if let Some(code) = client.ask(request).await.map_err(|error| error.to_string())? {
+                    heard.lock().unwrap_or_else(PoisonError::into_inner).count(Duration::ZERO, Some(code));
+                }
+            }
+            Ok::<_, String>(())
+        });
+    }
+    while let Some(sender) = senders.join_next().await {
+        sender.map_err(|error| error.to_string())??;
+    }
+    let count = |tally: &Tally| usize::try_from(tally.latencies.len() + tally.errors.values().sum::<u64>()).unwrap_or(usize::MAX);
+    while count(&heard.lock().unwrap_or_else(PoisonError::into_inner)) < requests.len() {
+        if tokio::time::timeout(PATIENCE, listeners.notified()).await.is_err() {
+            break;
+        }
+    }
+    tasks.shutdown().await;
+    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut tally = std::mem::replace(&mut *heard, Tally::new()?);
+    tally.took = begun.elapsed();
+    let missing = requests.len().saturating_sub(count(&tally));
+    if missing > 0 {
+        tally.errors.insert("not heard in time".into(), u64::try_from(missing).unwrap_or(u64::MAX));
+    }
+    Ok(tally)
+}
+
+/// The ids of messages in a text, escaped or not.
+fn ids(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("ID").filter_map(|(at, _)| {
+        let rest = text.get(at + 2..)?.trim_start_matches(['\\', '"', ':']);
+        rest.get(..36).filter(|id| Uuid::try_parse(id).is_ok())
+    })
+}

@@ -1,0 +1,158 @@
+//! What is measured: each workload is a kind of request, made for a stage.
+
+use clap::ValueEnum;
+
+use super::{
+    Bench,
+    requests::{self, Asked, Signer},
+    stage::{Stage, caller},
+};
+use crate::store::scenery::message_id;
+
+/// Requests that only read may be sent again: so many different ones are enough.
+const DIFFERENT: usize = 1000;
+/// A page.
+const PAGE: usize = 50;
+
+/// A kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Workload {
+    /// Messages into many conversations
+    Add,
+    /// Messages into one conversation
+    AddHot,
+    /// Messages, one after the other
+    AddAlone,
+    /// Reports (viewed), one message each
+    Reports,
+    /// The newest 50 messages of a long conversation
+    Download,
+    /// The 50 messages before one in the middle of a long conversation
+    DownloadPartial,
+    /// The list of a user with 50 conversations
+    List,
+    /// The list of a user with 1,000 conversations
+    ListLong,
+    /// Favorite and back
+    Flags,
+    /// Notification polling
+    Poll,
+    /// Of 20: 8 polls, 5 messages, 4 downloads, 1 list, 1 report, 1 flag
+    Mix,
+    /// WebSockets that are open and hear nothing
+    SocketsIdle,
+    /// Messages, each pushed to a WebSocket
+    SocketsPush,
+}
+
+impl Workload {
+    /// All, in the order in which they are measured.
+    pub const ALL: &'static [Self] = &[
+        Self::Add,
+        Self::AddHot,
+        Self::AddAlone,
+        Self::Reports,
+        Self::Download,
+        Self::DownloadPartial,
+        Self::List,
+        Self::ListLong,
+        Self::Flags,
+        Self::Poll,
+        Self::Mix,
+        Self::SocketsPush,
+        Self::SocketsIdle,
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// How many connections it uses, if not told.
+    #[must_use]
+    pub fn connections(self) -> usize {
+        match self {
+            Self::Add | Self::AddHot | Self::Reports | Self::Mix => 64,
+            Self::AddAlone => 1,
+            _ => 16,
+        }
+    }
+
+    /// How many requests a run takes, if not told.
+    #[must_use]
+    pub fn operations(self) -> usize {
+        match self {
+            Self::Add | Self::AddHot | Self::Poll => 40_000,
+            Self::AddAlone => 4_000,
+            Self::ListLong => 3_000,
+            _ => 20_000,
+        }
+    }
+
+    /// The requests of one run. `from`: how many were made for earlier runs.
+    pub fn requests(self, stage: &Stage, bench: &Bench, signer: &Signer, count: usize, from: usize) -> Result<Vec<Vec<u8>>, String> {
+        let is_new = matches!(self, Self::Add | Self::AddHot | Self::AddAlone | Self::Reports | Self::Mix | Self::SocketsPush);
+        let count = if is_new { count } else { count.min(DIFFERENT) };
+        let asked = |number: usize| self.asked(stage, bench, from + number);
+        if (0..count.min(1)).any(|number| asked(number).is_none()) {
+            return Err(format!("{} has nothing to work on: more --users, --conversations or --messages are needed", self.name()));
+        }
+        let anyone = stage.users.first().copied().and_then(caller).ok_or("there are no users")?;
+        signer.requests(count, |number| asked(number).unwrap_or_else(|| requests::poll(anyone)))
+    }
+
+    fn asked(self, stage: &Stage, bench: &Bench, number: usize) -> Option<Asked> {
+        let instance = &stage.instance;
+        Some(match self {
+            Self::Add | Self::AddAlone | Self::SocketsPush => {
+                let (caller, pair) = stage.in_town(number, number / stage.town.len().max(1))?;
+                requests::add(caller, pair.conversation_id, instance, bench.bytes)
+            }
+            Self::AddHot => {
+                let (caller, pair) = stage.in_town(0, number)?;
+                requests::add(caller, pair.conversation_id, instance, bench.bytes)
+            }
+            Self::Reports => {
+                // Each of both, about each message, once.
+                let round = number / stage.town.len().max(1);
+                let (caller, pair) = stage.in_town(number, round)?;
+                let seq = 1 + round / 2;
+                let message = message_id(pair.conversation_id, seq).filter(|_| seq <= stage.messages)?;
+                requests::viewed(caller, pair.conversation_id, instance, Some(message))
+            }
+            Self::Download => {
+                let (caller, pair) = stage.in_deep(number)?;
+                let first = message_id(pair.conversation_id, stage.depth.saturating_sub(PAGE) + 1);
+                requests::download(caller, pair.conversation_id, instance, first)
+            }
+            Self::DownloadPartial => {
+                let (caller, pair) = stage.in_deep(number)?;
+                let mut asked = requests::of(caller, "downloadpartial", pair.conversation_id, instance);
+                let middle = message_id(pair.conversation_id, stage.depth / 2 + 1)?;
+                asked.fields.as_object_mut()?.insert("lastmessageid".into(), middle.to_string().into());
+                asked
+            }
+            Self::List => requests::list(*stage.short.get(number % stage.short.len().max(1))?),
+            Self::ListLong => requests::list(*stage.long.get(number % stage.long.len().max(1))?),
+            Self::Flags => {
+                let (caller, pair) = stage.in_town(number / 2, 0)?;
+                requests::of(caller, if number % 2 == 0 { "favorite" } else { "unfavorite" }, pair.conversation_id, instance)
+            }
+            Self::Poll => requests::poll(caller(*stage.users.get(number % stage.users.len().max(1))?)?),
+            Self::Mix => {
+                let (caller, pair) = stage.in_town(number / 20 * 7 + number % 7, number)?;
+                let newest = message_id(pair.conversation_id, stage.messages);
+                match number % 20 {
+                    0..=4 => requests::add(caller, pair.conversation_id, instance, bench.bytes),
+                    5..=8 => requests::download(caller, pair.conversation_id, instance, newest),
+                    9 => requests::list(caller),
+                    10 => requests::viewed(caller, pair.conversation_id, instance, newest),
+                    11 => requests::of(caller, "mute", pair.conversation_id, instance),
+                    _ => requests::poll(caller),
+                }
+            }
+            Self::SocketsIdle => return None,
+        })
+    }
+}
