@@ -1,5 +1,7 @@
 //! The log: one span a request. Never a secret, a key, a signature, or Data.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::LogFormat;
@@ -7,7 +9,11 @@ use crate::settings::LogFormat;
 /// Starts logging to stderr. `RUST_LOG` chooses what; the default is what an operator wants to know.
 pub fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,sqlx=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     // A second start in the same process (a test) keeps the first one's log.
     let _ = match format {
         LogFormat::Human => log.try_init(),

@@ -1,6 +1,9 @@
 //! `srv=chatserver&api=chatconversation`: conversations, and what is in them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -158,7 +161,7 @@ pub struct SentView {
 
 /// How many rows of each kind a page has: 1 to 500, 50 if not said.
 #[derive(Debug, Clone, Copy)]
-pub struct PageSize(i32);
+pub struct PageSize(usize);
 
 impl Default for PageSize {
     fn default() -> Self {
@@ -173,7 +176,7 @@ impl<'de> Deserialize<'de> for PageSize {
             serde_json::Value::String(text) if text.is_empty() => return Ok(Self::default()),
             number => number.as_i64(),
         };
-        match number.and_then(|number| i32::try_from(number).ok()) {
+        match number.and_then(|number| usize::try_from(number).ok()) {
             Some(limit @ 1..=500) => Ok(Self(limit)),
             _ => Err(de::Error::custom("expected a whole number from 1 to 500")),
         }
@@ -185,7 +188,7 @@ impl<'de> Deserialize<'de> for PageSize {
 pub struct ConversationView<'a> {
     id: ConversationId,
     isgroup: bool,
-    participantids: &'a [UserId],
+    participantids: Vec<UserId>,
     participants: Vec<ParticipantView<'a>>,
     displayname: &'a str,
     lastmessageid: Blank<MessageId>,
@@ -222,15 +225,16 @@ struct PropertiesView<'a> {
     listitembackgroundcolor: &'a str,
 }
 
-impl<'a> From<&'a ConversationRow> for ConversationView<'a> {
-    fn from(row: &'a ConversationRow) -> Self {
+impl<'a> ConversationView<'a> {
+    fn of(row: &'a ConversationRow, names: &'a HashMap<UserId, Arc<str>>) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
-        let names = row.participant_ids.iter().zip(&row.participant_names);
+        let everyone = row.participants();
+        let participant = |id: &UserId| ParticipantView { userid: *id, username: names.get(id).map_or("", |name| name) };
         Self {
             id: row.conversation_id,
             isgroup: row.is_group,
-            participantids: &row.participant_ids,
-            participants: names.map(|(id, name)| ParticipantView { userid: *id, username: name }).collect(),
+            participants: everyone.iter().map(participant).collect(),
+            participantids: everyone,
             displayname: &row.display_name,
             lastmessageid: row.last_message_id.map_or(Blank::None(""), Blank::Id),
             lastreportid: row.last_report_id.map_or(Blank::None(""), Blank::Id),
@@ -282,8 +286,9 @@ struct StoredView {
 pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (id, change) = match action {
         Action::List => {
-            let rows = store::conversation::list(call.db, call.user).await?;
-            return answer::ok(ListView { conversations: rows.iter().map(ConversationView::from).collect() });
+            let rows = Box::pin(store::conversation::list(call.db, call.user)).await?;
+            let names = Box::pin(call.names.of(call.db, rows.iter().flat_map(ConversationRow::participants))).await?;
+            return answer::ok(ListView { conversations: rows.iter().map(|row| ConversationView::of(row, &names)).collect() });
         }
         Action::Add { conversationid, instance, message } => {
             let SentView { id, r#type, created, valid_until, data } = message;
@@ -295,7 +300,7 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             let cursor =
                 Cursor { message_id: firstmessageid, message_at: firstmessagedate, report_id: firstreportid, report_at: firstreportdate };
             let mut history = History::begin("{", call.is_v4);
-            let has_more = chat::message::download(call, conversationid, &instance, &cursor, |row| history.push(&row)).await?;
+            let has_more = Box::pin(chat::message::download(call, conversationid, &instance, &cursor, |row| history.push(&row))).await?;
             return history.end(r#","status":"OK","errormessage":"""#, has_more);
         }
         Action::DownloadPartial { conversationid, instance, lastmessagedate, lastmessageid, lastreportdate, lastreportid, limit } => {
@@ -303,16 +308,17 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
                 Cursor { message_id: lastmessageid, message_at: lastmessagedate, report_id: lastreportid, report_at: lastreportdate };
             let mut history = History::begin(r#"{"status":"OK","errormessage":"","#, call.is_v4);
             let has_more =
-                chat::message::download_partial(call, conversationid, &instance, &cursor, limit.0, |row| history.push(&row)).await?;
+                Box::pin(chat::message::download_partial(call, conversationid, &instance, &cursor, limit.0, |row| history.push(&row)))
+                    .await?;
             return history.end("", has_more);
         }
         Action::Clear { conversationid, instance } => {
-            let row = chat::conversation::clear(call, conversationid, &instance).await?;
-            return answer::ok(OneView { conversation: (&row).into() });
+            let row = Box::pin(chat::conversation::clear(call, conversationid, &instance)).await?;
+            return one(call, &row).await;
         }
         Action::Create { participantid, secrets, displaynames } => {
-            let row = chat::conversation::create(call, participantid, &secrets, &displaynames).await?;
-            return answer::ok(OneView { conversation: (&row).into() });
+            let row = Box::pin(chat::conversation::create(call, participantid, &secrets, &displaynames)).await?;
+            return one(call, &row).await;
         }
         Action::Favorite { conversationid } => (conversationid, Arrangement::Favorite(true)),
         Action::Unfavorite { conversationid } => (conversationid, Arrangement::Favorite(false)),
@@ -322,6 +328,12 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::Unhide { conversationid } => (conversationid, Arrangement::Shown),
         Action::SetListItemBackgroundColor { conversationid, color } => (conversationid, Arrangement::Color(color)),
     };
-    let row = chat::conversation::arrange(call, id, &change).await?;
-    answer::ok(OneView { conversation: (&row).into() })
+    let row = Box::pin(chat::conversation::arrange(call, id, &change)).await?;
+    one(call, &row).await
+}
+
+/// An answer with one conversation.
+pub async fn one(call: &Call<'_>, row: &ConversationRow) -> Result<Vec<u8>, Error> {
+    let names = Box::pin(call.names.of(call.db, row.participants())).await?;
+    answer::ok(OneView { conversation: ConversationView::of(row, &names) })
 }

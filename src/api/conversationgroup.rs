@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, de};
 
 use super::{
     answer::{self, Nothing},
-    conversation::ConversationView,
+    conversation,
 };
 use crate::{
     chat::{Call, error::Error, group},
@@ -89,11 +89,6 @@ pub enum Role {
     Member,
 }
 
-#[derive(Serialize)]
-struct OneView<'a> {
-    conversation: ConversationView<'a>,
-}
-
 fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
     let ids = BTreeSet::deserialize(from)?;
     if ids.len() > group::MOST_PARTICIPANTS {
@@ -137,7 +132,7 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             return answer::ok(Nothing {});
         }
     };
-    answer::ok(OneView { conversation: (&row).into() })
+    conversation::one(call, &row).await
 }
 
 fn participants<'a>(

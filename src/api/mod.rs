@@ -115,14 +115,15 @@ impl Action {
     }
 }
 
-/// Does what a user asks for from a station.
+/// Does what a user asks for from a station. What is asked for seldom is boxed: a future is as large as the
+/// largest thing that it may do, and each request would carry that around.
 pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     match action {
-        Signed::Availability(action) => availability::perform(call, action).await,
-        Signed::Friends(action) => friends::perform(call, action).await,
+        Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
+        Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,
         Signed::Conversation(action) => conversation::perform(call, action).await,
-        Signed::ConversationGroup(action) => conversationgroup::perform(call, action).await,
-        Signed::Reports(action) => reports::perform(call, action).await,
-        Signed::Blocklist(action) => blocklist::perform(call, action).await,
+        Signed::ConversationGroup(action) => Box::pin(conversationgroup::perform(call, action)).await,
+        Signed::Reports(action) => Box::pin(reports::perform(call, action)).await,
+        Signed::Blocklist(action) => Box::pin(blocklist::perform(call, action)).await,
     }
 }

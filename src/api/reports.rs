@@ -56,6 +56,6 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::Viewed(report) => ("viewed", report),
         Action::Delivered(report) => ("delivered", report),
     };
-    chat::report::add(call, r#type, report.conversationid, &report.instance, &report.messageids).await?;
+    chat::report::add(call, r#type, report.conversationid, report.instance, report.messageids).await?;
     answer::ok(Nothing {})
 }

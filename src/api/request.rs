@@ -45,15 +45,20 @@ impl<'a> Head<'a> {
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(Error::BadRequest("The body takes one JSON object.".into()));
         }
-        let mut track = Track::new();
-        let mut json = serde_json::Deserializer::from_slice(body);
-        let head = Self::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
-            .and_then(|head| json.end().map(|()| head))
-            .map_err(|error| Error::BadRequest(sentence(&track.path().to_string(), &error)))?;
+        let head = serde_json::from_slice(body).or_else(|_| Self::explain(body))?;
         if head.nonce.as_ref().is_some_and(|nonce| nonce.chars().count() > NONCE) {
             return Err(Error::BadRequest(format!("nonce takes at most {NONCE} characters.")));
         }
         Ok(head)
+    }
+
+    /// Reads it once more, to say where it is wrong: keeping the path costs more than all else here.
+    fn explain(body: &'a [u8]) -> Result<Self, Error> {
+        let mut track = Track::new();
+        let mut json = serde_json::Deserializer::from_slice(body);
+        Self::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
+            .and_then(|head| json.end().map(|()| head))
+            .map_err(|error| Error::BadRequest(sentence(&track.path().to_string(), &error)))
     }
 
     /// Whether the client takes the fields beyond the published ones.
@@ -68,8 +73,12 @@ impl<'a> Head<'a> {
 /// # Errors
 /// `UnknownAction`, or `BadRequest` with the field and what it takes.
 pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A, Error> {
+    if let Ok(action) = A::deserialize(Named { name, body, track: None }) {
+        return Ok(action);
+    }
+    // Read once more, to say where it is wrong.
     let mut track = Track::new();
-    A::deserialize(Named { name, body, track: &mut track }).map_err(|refused| match refused {
+    A::deserialize(Named { name, body, track: Some(&mut track) }).map_err(|refused| match refused {
         Refused::Variant => Error::UnknownAction,
         Refused::Fields(error) => Error::BadRequest(sentence(&track.path().to_string(), &error)),
     })
@@ -127,6 +136,9 @@ pub fn document<'de, D: Deserializer<'de>, T: for<'a> Deserialize<'a>>(from: D) 
             if !text.trim_start().starts_with('{') {
                 return Err(E::invalid_type(de::Unexpected::Other("text"), &self));
             }
+            if let Ok(value) = serde_json::from_str(text) {
+                return Ok(value);
+            }
             let mut track = Track::new();
             let mut json = serde_json::Deserializer::from_str(text);
             T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
@@ -147,7 +159,7 @@ pub fn document<'de, D: Deserializer<'de>, T: for<'a> Deserialize<'a>>(from: D) 
 struct Named<'a, 't, 'de> {
     name: &'a str,
     body: &'de [u8],
-    track: &'t mut Track,
+    track: Option<&'t mut Track>,
 }
 
 /// Why serde could not read a variant.
@@ -200,13 +212,21 @@ impl<'de> VariantAccess<'de> for Named<'_, '_, 'de> {
     }
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
         let mut json = serde_json::Deserializer::from_slice(self.body);
-        seed.deserialize(serde_path_to_error::Deserializer::new(&mut json, self.track)).map_err(Refused::Fields)
+        match self.track {
+            None => seed.deserialize(&mut json),
+            Some(track) => seed.deserialize(serde_path_to_error::Deserializer::new(&mut json, track)),
+        }
+        .map_err(Refused::Fields)
     }
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Refused> {
         Err(de::Error::invalid_type(de::Unexpected::TupleVariant, &visitor))
     }
     fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Refused> {
         let mut json = serde_json::Deserializer::from_slice(self.body);
-        serde_path_to_error::Deserializer::new(&mut json, self.track).deserialize_struct("", fields, visitor).map_err(Refused::Fields)
+        match self.track {
+            None => json.deserialize_struct("", fields, visitor),
+            Some(track) => serde_path_to_error::Deserializer::new(&mut json, track).deserialize_struct("", fields, visitor),
+        }
+        .map_err(Refused::Fields)
     }
 }

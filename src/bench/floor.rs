@@ -78,7 +78,7 @@ impl<'a> Pgbench<'a> {
         }
         let _ = fs::remove_file(&script);
         scenery.floor_ends().await.map_err(|error| error.to_string())?;
-        Ok(Row::median(self.name.to_owned(), self.clients, figures))
+        Ok(Row::median(self.name.to_owned(), self.clients, &figures))
     }
 
     async fn once(&self, script: &Path, settings: &Settings, meter: &Meter) -> Result<Figures, String> {
@@ -127,5 +127,5 @@ pub async fn endpoint(bench: &Bench, connections: usize, requests: Arc<Vec<Vec<u
         figures.push(Figures::of(&tally, meter.cpu().since(before)));
     }
     child.kill().await.map_err(failed)?;
-    Ok(Row::median("a bare actix endpoint".into(), connections, figures))
+    Ok(Row::median("a bare actix endpoint".into(), connections, &figures))
 }

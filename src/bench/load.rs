@@ -90,7 +90,7 @@ impl Source {
 /// Sends requests, in turn and from the first again when there are no more. `begin` is called when all
 /// connections stand and the first request is about to go.
 pub async fn run(address: SocketAddr, load: Load, requests: Arc<Vec<Vec<u8>>>, begin: impl FnOnce()) -> Result<Tally, String> {
-    let (pacer, paced) = mpsc::unbounded_channel();
+    let (due, paced) = mpsc::unbounded_channel();
     let source = Arc::new(Source { next: AtomicUsize::new(0), operations: load.operations, paced: load.rate.map(|_| Mutex::new(paced)) });
     let start = Arc::new(Barrier::new(load.connections + 1));
     let mut connections = JoinSet::new();
@@ -114,16 +114,16 @@ pub async fn run(address: SocketAddr, load: Load, requests: Arc<Vec<Vec<u8>>>, b
         });
     }
     begin();
-    let begun = Instant::now();
+    let first = Instant::now();
     if let Some(rate) = load.rate {
-        std::thread::spawn(move || pace(begun, rate, load.operations, &pacer));
+        std::thread::spawn(move || pace(first, rate, load.operations, &due));
     }
     start.wait().await;
     let mut all = Tally::new()?;
     while let Some(tally) = connections.join_next().await {
         all.add(&tally.map_err(|error| error.to_string())??)?;
     }
-    all.took = begun.elapsed();
+    all.took = first.elapsed();
     Ok(all)
 }
 

@@ -130,7 +130,7 @@ async fn measure(
         rows.push(row);
         if bench.json { Ok(()) } else { tell(&line) }
     };
-    add(Row::median("at rest (PSS)".into(), 0, vec![at_rest]))?;
+    add(Row::median("at rest (PSS)".into(), 0, &[at_rest]))?;
     if bench.floor {
         for pgbench in Pgbench::all(place, bench.conversations) {
             add(pgbench.run(bench, settings, &meter).await?)?;
@@ -172,7 +172,7 @@ impl Measuring<'_> {
                 runs.push(figures);
             }
         }
-        Ok(Row::median(workload.name(), connections, runs))
+        Ok(Row::median(workload.name(), connections, &runs))
     }
 
     async fn once(&self, workload: Workload, load: Load, requests: Arc<Vec<Vec<u8>>>) -> Result<Figures, String> {
@@ -225,7 +225,7 @@ impl Measuring<'_> {
             postgres_kb: kb(self.meter.postgres_memory()),
             ..Figures::default()
         };
-        Ok(Row::median(Workload::SocketsIdle.name(), sockets.len(), vec![figures]))
+        Ok(Row::median(Workload::SocketsIdle.name(), sockets.len(), &[figures]))
     }
 }
 

@@ -77,7 +77,7 @@ pub struct Row {
 impl Row {
     /// Of several runs: each figure's median, and all errors.
     #[must_use]
-    pub fn median(name: String, connections: usize, runs: Vec<Figures>) -> Self {
+    pub fn median(name: String, connections: usize, runs: &[Figures]) -> Self {
         let of = |figure: fn(&Figures) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
         let mut errors = BTreeMap::new();
         for (code, count) in runs.iter().flat_map(|run| &run.errors) {
@@ -137,7 +137,10 @@ impl Row {
             mb(f.postgres_kb),
         );
         for (code, count) in &f.errors {
-            line.push_str(&format!("  {count} x {code}"));
+            line.push_str("  ");
+            line.push_str(&count.to_string());
+            line.push_str(" x ");
+            line.push_str(code);
         }
         line
     }

@@ -82,7 +82,7 @@ pub async fn push(
         });
     }
     begin();
-    let begun = Instant::now();
+    let first = Instant::now();
     let mut senders = JoinSet::new();
     for part in 0..load.connections {
         let mut client = Client::connect(address).await.map_err(|error| error.to_string())?;
@@ -110,7 +110,7 @@ pub async fn push(
     tasks.shutdown().await;
     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tally = std::mem::replace(&mut *heard, Tally::new()?);
-    tally.took = begun.elapsed();
+    tally.took = first.elapsed();
     let missing = requests.len().saturating_sub(count(&tally));
     if missing > 0 {
         tally.errors.insert("not heard in time".into(), u64::try_from(missing).unwrap_or(u64::MAX));

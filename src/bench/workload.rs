@@ -137,7 +137,7 @@ impl Workload {
             Self::ListLong => requests::list(*stage.long.get(number % stage.long.len().max(1))?),
             Self::Flags => {
                 let (caller, pair) = stage.in_town(number / 2, 0)?;
-                requests::of(caller, if number % 2 == 0 { "favorite" } else { "unfavorite" }, pair.conversation_id, instance)
+                requests::of(caller, if number.is_multiple_of(2) { "favorite" } else { "unfavorite" }, pair.conversation_id, instance)
             }
             Self::Poll => requests::poll(caller(*stage.users.get(number % stage.users.len().max(1))?)?),
             Self::Mix => {

@@ -1,6 +1,6 @@
 //! Conversations: made, cleared, and arranged in one's own list.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Call, error::Error, event::Event, friend};
 use crate::{
@@ -63,8 +63,8 @@ pub async fn clear(call: &mut Call<'_>, id: ConversationId, instance: &Instance)
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Cleared::Stale(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
-            call.outbox.push(Event::ListChanged { of: row.participant_ids.clone() });
-            let participants = row.participant_ids.clone();
+            let participants: Arc<[UserId]> = row.participants().into();
+            call.outbox.push(Event::ListChanged { of: participants.to_vec() });
             call.outbox.push(Event::ConversationChanged { conversation: id, participants, fresh: vec![] });
             Ok(*row)
         }

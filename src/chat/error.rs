@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::text::Instance;
+use crate::{model::text::Instance, store::writer::Refusal};
 
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
@@ -85,14 +85,32 @@ const REFUSALS: [(&str, &str); 3] = [
     ("credentials_key", "This key exists already."),
 ];
 
-/// SQLSTATE classes that mean: not now. Connection, resources, operator, I/O. A refusal is an answer, so
+/// SQLSTATE classes that mean: not now. Connection, resources, operator, I/O, a lock that
+/// is not given back. A refusal is an answer, so
 /// nothing was done; but for a connection that was ended, of which this may be the last word.
-const AWAY: [&str; 4] = ["08", "53", "57", "58"];
+const AWAY: [&str; 5] = ["08", "53", "57", "58", "55P03"];
 const ENDED: &str = "57P";
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let cause = refusal.to_string();
+        match refusal {
+            Refusal::Full => Self::Unavailable { cause, is_uncertain: false },
+            Refusal::Stopped => Self::Unavailable { cause, is_uncertain: true },
+            Refusal::Database(error) => (&*error).into(),
+        }
+    }
+}
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(refusal) = &error {
+        (&error).into()
+    }
+}
+
+impl From<&sqlx::Error> for Error {
+    fn from(error: &sqlx::Error) -> Self {
+        if let sqlx::Error::Database(refusal) = error {
             if let Some((_, sentence)) = REFUSALS.iter().find(|(name, _)| refusal.constraint() == Some(name)) {
                 return Self::AlreadyExists(sentence);
             }

@@ -16,7 +16,7 @@ pub enum Event {
         /// Which.
         conversation: ConversationId,
         /// Everyone in it, whoever wrote: the writer has other stations.
-        participants: Vec<UserId>,
+        participants: Arc<[UserId]>,
         /// What is new, as far as it is at hand. It may be left out: then it is downloaded.
         fresh: Vec<Arc<Fresh>>,
     },

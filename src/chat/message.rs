@@ -25,7 +25,7 @@ use crate::{
 /// A sender's clock may be so far ahead of the server's.
 const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// `download` answers so many rows of each kind.
-const DOWNLOAD_ROWS: i32 = 1000;
+const DOWNLOAD_ROWS: usize = 1000;
 
 /// A message as its sender's client made it.
 #[derive(Debug)]
@@ -76,17 +76,17 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
         valid_until_given: sent.valid_until.is_some(),
         data: sent.data,
     };
-    let outcome = store::message::add(call.db, std::slice::from_ref(&message)).await?.pop();
-    match outcome {
-        Some(Stored::There { created_at, valid_until, new, participants }) => {
+    let (message, stored) = call.messages.add(message).await?;
+    match stored {
+        Stored::There { created_at, valid_until, new, participants } => {
             let fresh = new.map(|(seq, after)| Arc::new(fresh(message, seq, after))).into_iter().collect();
             call.outbox.push(Event::ConversationChanged { conversation, participants, fresh });
             Ok(Times { created: created_at, valid_until })
         }
-        Some(Stored::OtherContent) => Err(Error::MessageIdConflict),
-        Some(Stored::Stale(present)) => Err(Error::StaleInstance(present)),
-        Some(Stored::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
-        Some(Stored::NoConversation) | None => Err(Error::ConversationNotFound),
+        Stored::OtherContent => Err(Error::MessageIdConflict),
+        Stored::Stale(present) => Err(Error::StaleInstance(present)),
+        Stored::Blocked => Err(Error::NotAllowed("This user has blocked you.")),
+        Stored::NoConversation => Err(Error::ConversationNotFound),
     }
 }
 
@@ -111,9 +111,9 @@ pub async fn download(
     conversation: ConversationId,
     instance: &Instance,
     cursor: &Cursor,
-    each: impl FnMut(HistoryRow),
+    each: impl FnMut(HistoryRow) + Send,
 ) -> Result<bool, Error> {
-    let reading = Reading { conversation_id: conversation, user_id: call.user, instance };
+    let reading = reading(call, conversation, instance);
     let page = store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?;
     let has_more = checked(page, instance)?;
     if has_more {
@@ -128,11 +128,15 @@ pub async fn download_partial(
     conversation: ConversationId,
     instance: &Instance,
     cursor: &Cursor,
-    limit: i32,
-    each: impl FnMut(HistoryRow),
+    limit: usize,
+    each: impl FnMut(HistoryRow) + Send,
 ) -> Result<bool, Error> {
-    let reading = Reading { conversation_id: conversation, user_id: call.user, instance };
+    let reading = reading(call, conversation, instance);
     checked(store::history::before_cursor(call.db, &reading, cursor, limit, each).await?, instance)
+}
+
+fn reading<'a>(call: &Call<'_>, conversation: ConversationId, instance: &'a Instance) -> Reading<'a> {
+    Reading { conversation_id: conversation, user_id: call.user, instance, max_message_bytes: call.settings.max_message_bytes }
 }
 
 fn checked(page: Option<store::history::Page>, instance: &Instance) -> Result<bool, Error> {

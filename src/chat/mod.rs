@@ -8,6 +8,7 @@ pub mod event;
 pub mod friend;
 pub mod group;
 pub mod message;
+pub mod name;
 pub mod presence;
 pub mod report;
 pub mod slate;
@@ -16,10 +17,11 @@ pub mod user;
 use crate::{
     model::{
         id::{StationId, UserId},
+        rows::NewMessage,
         time::Timestamp,
     },
     settings::Settings,
-    store::Db,
+    store::{Db, report::NewReport, writer::Writer},
 };
 
 /// One request of someone whose signature was checked: all that a rule may know.
@@ -35,6 +37,12 @@ pub struct Call<'a> {
     pub now: Timestamp,
     /// The truth.
     pub db: &'a Db,
+    /// Where messages go.
+    pub messages: &'a Writer<NewMessage>,
+    /// Where reports go.
+    pub reports: &'a Writer<NewReport>,
+    /// What users are called.
+    pub names: &'a name::Names,
     /// The operator's choices.
     pub settings: &'a Settings,
     /// What stations have yet to hear.

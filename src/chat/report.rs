@@ -13,7 +13,7 @@ use crate::{
         rows::{HistoryRow, ReportRow},
         text::Instance,
     },
-    store::{self, report::NewReport},
+    store::report::{NewReport, Reported},
 };
 
 /// So many reports of one request are announced whole; whoever follows downloads the others.
@@ -26,10 +26,10 @@ const MOST_FRESH: usize = 50;
 /// `ConversationNotFound`, `StaleInstance`.
 pub async fn add(
     call: &mut Call<'_>,
-    r#type: &str,
+    r#type: &'static str,
     conversation: ConversationId,
-    instance: &Instance,
-    message_ids: &[MessageId],
+    instance: Instance,
+    message_ids: Vec<MessageId>,
 ) -> Result<(), Error> {
     let report = NewReport {
         conversation_id: conversation,
@@ -40,27 +40,27 @@ pub async fn add(
         message_ids,
         created_at: call.now.whole_seconds(),
     };
-    let reported = store::report::add(call.db, &report).await?.ok_or(Error::ConversationNotFound)?;
-    if reported.present != *instance {
-        return Err(Error::StaleInstance(reported.present));
-    }
-    if let Some(first_seq) = reported.first_seq {
-        let ids = reported.report_ids.iter().zip(&reported.message_ids).zip(&reported.valid_untils).take(MOST_FRESH);
-        let mut after = reported.after.map(|id| id.to_string()).unwrap_or_default();
-        let fresh = (first_seq..).zip(ids).map(|(seq, ((report_id, message_id), valid_until))| {
+    let (report, reported) = call.reports.add(report).await?;
+    let (participants, rows) = match reported {
+        Reported::Done { participants, rows } => (participants, rows),
+        Reported::Stale(present) => return Err(Error::StaleInstance(present)),
+        Reported::NoConversation => return Err(Error::ConversationNotFound),
+    };
+    if !rows.is_empty() {
+        let fresh = rows.into_iter().take(MOST_FRESH).map(|new| {
             let row = ReportRow {
-                report_id: *report_id,
+                report_id: new.report_id,
                 r#type: r#type.to_owned(),
                 created_at: report.created_at,
-                valid_until: *valid_until,
-                user_id: call.user,
-                station_id: call.station,
-                message_id: *message_id,
+                valid_until: new.valid_until,
+                user_id: report.user_id,
+                station_id: report.station_id,
+                message_id: new.message_id,
             };
-            let after = std::mem::replace(&mut after, report_id.to_string());
-            Arc::new(Fresh { instance: instance.clone(), seq, after, row: HistoryRow::Report(row) })
+            let after = new.after.map(|id| id.to_string()).unwrap_or_default();
+            Arc::new(Fresh { instance: report.instance.clone(), seq: new.seq, after, row: HistoryRow::Report(row) })
         });
-        let event = Event::ConversationChanged { conversation, participants: reported.participants, fresh: fresh.collect() };
+        let event = Event::ConversationChanged { conversation, participants, fresh: fresh.collect() };
         call.outbox.push(event);
     }
     Ok(())

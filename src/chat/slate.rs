@@ -358,7 +358,7 @@ mod tests {
         ConversationId::parse(&format!("{n:032x}")).unwrap()
     }
     fn changed(n: usize) -> Event {
-        Event::ConversationChanged { conversation: conversation(n), participants: vec![user(1)], fresh: vec![] }
+        Event::ConversationChanged { conversation: conversation(n), participants: Arc::from([user(1)]), fresh: vec![] }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Rows: what the store reads and writes. The other shape of each noun is the wire's view in `api`.
 
+use std::sync::Arc;
+
 use super::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::{Data, Instance, MessageType},
@@ -80,10 +82,23 @@ pub struct ConversationRow {
     pub hide_id: String,
     /// The background colour in the reader's list.
     pub color: String,
+    /// In a conversation of two, the other one.
+    pub peer_id: Option<UserId>,
+    /// In a group, everyone.
+    pub group: Option<Vec<UserId>>,
+}
+
+impl ConversationRow {
     /// Everyone in it, sorted by id.
-    pub participant_ids: Vec<UserId>,
-    /// Their names, in the same order.
-    pub participant_names: Vec<String>,
+    #[must_use]
+    pub fn participants(&self) -> Vec<UserId> {
+        let mut everyone = match (self.peer_id, &self.group) {
+            (Some(peer), _) => vec![self.user_id, peer],
+            (None, group) => group.clone().unwrap_or_default(),
+        };
+        everyone.sort_unstable();
+        everyone
+    }
 }
 
 /// A message that someone wants stored.
@@ -126,7 +141,7 @@ pub enum Stored {
         new: Option<(i64, Option<MessageId>)>,
         /// Who has to hear of it. Of an earlier try, too: whoever stored it then may have lost the
         /// database's answer, and told nobody.
-        participants: Vec<UserId>,
+        participants: Arc<[UserId]>,
     },
     /// The same id names other content.
     OtherContent,

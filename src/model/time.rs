@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SubsecRound, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-const WIRE: &str = "%Y-%m-%d %H:%M:%S";
 const TAKES: &str = "a time in UTC, `yyyy-MM-dd HH:mm:ss`";
 
 /// A moment in UTC, to the microsecond.
@@ -23,10 +22,34 @@ impl Timestamp {
     /// Reads the wire's form, to the letter. `None`: not such a time.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let moment = Self(NaiveDateTime::parse_from_str(text, WIRE).ok()?.and_utc());
-        // chrono also takes signs, missing zeros and leap seconds: those would not be kept as given.
-        let is_plain = text.len() == 19 && moment.to_string() == text && moment.0.timestamp_subsec_nanos() == 0;
-        (is_plain && (1..=9999).contains(&moment.0.year())).then_some(moment)
+        let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
+        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ', h1, h2, b':', n1, n2, b':', s1, s2] = *text else { return None };
+        let number = |digits: &[u8]| {
+            let digit = |number: u32, digit: &u8| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'));
+            digits.iter().try_fold(0, digit)
+        };
+        let year = i32::try_from(number(&[y1, y2, y3, y4])?).ok().filter(|year| *year > 0)?;
+        let date = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
+        let moment = date.and_hms_opt(number(&[h1, h2])?, number(&[n1, n2])?, number(&[s1, s2])?)?;
+        Some(Self(moment.and_utc()))
+    }
+
+    /// The wire's form.
+    fn text(self) -> [u8; 19] {
+        let mut text = *b"0000-00-00 00:00:00";
+        let mut write = |at: usize, digits: usize, mut number: u32| {
+            for place in text.iter_mut().skip(at).take(digits).rev() {
+                *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        };
+        write(0, 4, self.0.year().unsigned_abs());
+        write(5, 2, self.0.month());
+        write(8, 2, self.0.day());
+        write(11, 2, self.0.hour());
+        write(14, 2, self.0.minute());
+        write(17, 2, self.0.second());
+        text
     }
 
     /// Seconds since 1970, rounded down.
@@ -59,13 +82,13 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.format(WIRE).fmt(f)
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        to.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

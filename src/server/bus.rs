@@ -96,12 +96,12 @@ impl Bus {
 
     /// Tells the other nodes what happened.
     pub fn tell(&self, events: &[Event]) {
-        if events.is_empty() {
+        if events.is_empty() || self.waiting.is_none() {
             return;
         }
         let hints = events.iter().map(|event| match event {
             Event::ConversationChanged { conversation, participants, .. } => {
-                Hint::Conversation { id: *conversation, of: participants.clone() }
+                Hint::Conversation { id: *conversation, of: participants.to_vec() }
             }
             Event::ListChanged { of } => Hint::List { of: of.clone() },
             Event::FriendChanged { friend, seen_by } => Hint::Friend { id: *friend, of: seen_by.clone() },
@@ -212,7 +212,7 @@ fn heed(state: &State, event: &async_nats::Event) {
 impl From<Hint> for Event {
     fn from(hint: Hint) -> Self {
         match hint {
-            Hint::Conversation { id, of } => Self::ConversationChanged { conversation: id, participants: of, fresh: vec![] },
+            Hint::Conversation { id, of } => Self::ConversationChanged { conversation: id, participants: of.into(), fresh: vec![] },
             Hint::List { of } => Self::ListChanged { of },
             Hint::Friend { id, of } => Self::FriendChanged { friend: id, seen_by: of },
             Hint::Typing { id, user, of } => Self::Typing { conversation: id, user, others: of },

@@ -16,7 +16,6 @@ use actix_web::{
 use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -54,25 +53,33 @@ struct Names {
 pub async fn answer(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let begun = Instant::now();
     let id = Uuid::new_v4().simple();
-    let span =
-        tracing::info_span!("request", %id, api = tracing::field::Empty, action = tracing::field::Empty, user = tracing::field::Empty);
-    let result = match read(&state, payload).await {
+    let mut seen = Seen::default();
+    let (result, seen) = match read(&state, payload).await {
         // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
         // committed, and must then be announced.
-        Ok(body) => actix_web::rt::spawn(async move { work(&state, &request, &body).await }.instrument(span.clone()))
+        Ok(body) => actix_web::rt::spawn(async move { (work(&state, &request, &body, &mut seen).await, seen) })
             .await
-            .unwrap_or_else(|error| Err(Error::Internal(error.to_string()))),
-        Err(error) => Err(error),
+            .unwrap_or_else(|error| (Err(Error::Internal(error.to_string())), Seen::default())),
+        Err(error) => (Err(error), seen),
     };
-    let _entered = span.enter();
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let Seen { api, action, user } = &seen;
+    let user = user.map(tracing::field::display);
     match &result {
-        Ok(_) => tracing::debug!(outcome = "ok", micros),
-        Err(Error::Internal(cause)) => tracing::error!(outcome = "internal", micros, cause),
-        Err(Error::Unavailable { cause, .. }) => tracing::error!(outcome = "unavailable", micros, cause),
-        Err(refusal) => tracing::info!(outcome = api::error::row(refusal).1, micros),
+        Ok(_) => tracing::debug!(request = %id, outcome = "ok", api, action, user, micros),
+        Err(Error::Internal(cause)) => tracing::error!(request = %id, outcome = "internal", api, action, user, micros, cause),
+        Err(Error::Unavailable { cause, .. }) => tracing::error!(request = %id, outcome = "unavailable", api, action, user, micros, cause),
+        Err(refusal) => tracing::info!(request = %id, outcome = api::error::row(refusal).1, api, action, user, micros),
     }
     respond(result, &id.to_string())
+}
+
+/// What the log says of a request, as far as it was looked at.
+#[derive(Default)]
+struct Seen {
+    api: &'static str,
+    action: String,
+    user: Option<UserId>,
 }
 
 /// A good answer.
@@ -132,17 +139,16 @@ pub fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
         .body(result.unwrap_or_else(|error| api::error::body(&error).into()))
 }
 
-async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Answer, Error> {
+async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen) -> Result<Answer, Error> {
     let names = web::Query::<Names>::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
     let (api, srv, name) = Api::named(&names.srv, &names.api)?;
-    let span = tracing::Span::current();
-    span.record("api", name);
+    seen.api = name;
     if request.method() != Method::POST {
         return Err(Error::MethodNotAllowed);
     }
     let head = Head::parse(body)?;
     let action = Action::parse(api, &head, body)?;
-    span.record("action", &*head.action);
+    seen.action.push_str(&head.action);
     let asked = Asked {
         claim: Claim::of_headers(request),
         srv,
@@ -154,30 +160,33 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8]) -> Result<Answe
     };
 
     match action {
-        Action::Login(action) => come_in(state, request, &asked, action).await.map(Answer::from),
+        Action::Login(action) => Box::pin(come_in(state, request, &asked, action)).await.map(Answer::from),
         Action::Workspace(action) => {
             let user = identity::user_anywhere(state, &asked).await?;
-            span.record("user", tracing::field::display(user));
-            api::workspace::perform(&state.db, user, asked.now, action).await.map(Answer::from)
+            seen.user = Some(user);
+            Box::pin(api::workspace::perform(&state.db, user, asked.now, action)).await.map(Answer::from)
         }
         Action::Notification(action) => {
-            let (user, station) = match listener(state, &asked).await? {
+            let (user, station) = match Box::pin(listener(state, &asked)).await? {
                 Some(known) => known,
                 None => identity::user_at_station(state, &asked).await?,
             };
-            span.record("user", tracing::field::display(user));
+            seen.user = Some(user);
             let (text, lent) = api::notification::perform(&state.slates, user, station, action)?;
             Ok(Answer { text, lent: Some(lent) })
         }
         Action::Signed(action) => {
             let (user, station) = identity::user_at_station(state, &asked).await?;
-            span.record("user", tracing::field::display(user));
+            seen.user = Some(user);
             let mut call = Call {
                 user,
                 station,
                 is_v4: head.is_v4(),
                 now: asked.now,
                 db: &state.db,
+                messages: &state.messages,
+                reports: &state.reports,
+                names: &state.names,
                 settings: &state.settings,
                 slates: &state.slates,
                 outbox: Vec::new(),

@@ -216,7 +216,7 @@ async fn identity(state: &State, user: UserId, station: Option<StationId>, now: 
         return Ok(Some((identity, true)));
     }
     let forgotten = state.identities.forgotten.load(Ordering::Acquire);
-    let Some(row) = store::user::identity(&state.db, user, station, now).await? else {
+    let Some(row) = Box::pin(store::user::identity(&state.db, user, station, now)).await? else {
         return Ok(None);
     };
     let identity = if let Some(identity) = state.identities.by_user.get(&user) {

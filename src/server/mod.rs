@@ -27,10 +27,10 @@ use uuid::Uuid;
 
 use self::{bus::Bus, tls::Certificate};
 use crate::{
-    chat::{self, event::Event, slate::Slates},
-    model::{id::UserId, time::Timestamp},
+    chat::{self, event::Event, name::Names, slate::Slates},
+    model::{id::UserId, rows::NewMessage, time::Timestamp},
     settings::Settings,
-    store::{self, Db, embedded::Embedded},
+    store::{self, Db, embedded::Embedded, report::NewReport, writer::Writer},
 };
 
 /// Requests in flight get so long to end once the server stops.
@@ -53,7 +53,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What every request may use.
 struct State {
     settings: Settings,
-    db: Db,
+    db: Arc<Db>,
+    messages: Writer<NewMessage>,
+    reports: Writer<NewReport>,
+    names: Names,
     node: Uuid,
     slates: Arc<Slates>,
     bus: Arc<Bus>,
@@ -122,6 +125,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
 
     let (workers, sockets) = (settings.workers, settings.sockets);
     let node = Uuid::new_v4();
+    let db = Arc::new(db);
     let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State {
         limits: limits::LoginLimits::new(settings.login_tries, settings.registrations),
@@ -132,6 +136,9 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         is_stopping: AtomicBool::new(false),
         node,
         bus: Arc::new(bus),
+        messages: Writer::new(db.clone()),
+        reports: Writer::new(db.clone()),
+        names: Names::default(),
         settings,
         db,
     });
@@ -143,14 +150,15 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
 
     let shared = state.clone();
     let server = HttpServer::new(move || {
-        App::new()
+        let app = App::new()
             .app_data(web::Data::from(shared.clone()))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store")))
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
-            .service(web::resource(endpoint::PATHS).route(web::route().to(endpoint::answer)))
-            .service(web::resource(live::PATHS).route(web::route().to(live::knock)))
-            .default_service(web::route().to(endpoint::nowhere))
+            .default_service(web::route().to(endpoint::nowhere));
+        // Each path by itself: several in one resource are matched as patterns.
+        let app = endpoint::PATHS.iter().fold(app, |app, path| app.service(web::resource(*path).route(web::route().to(endpoint::answer))));
+        live::PATHS.iter().fold(app, |app, path| app.service(web::resource(*path).route(web::route().to(live::knock))))
     })
     .workers(workers)
     .max_connections(sockets.div_ceil(workers) + SPARE_CONNECTIONS)
@@ -182,6 +190,12 @@ impl Running {
     #[must_use]
     pub fn database_url(&self) -> Option<&str> {
         self.embedded.as_ref().map(Embedded::url)
+    }
+
+    /// How many messages and reports wait to be stored.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state.messages.waiting() + self.state.reports.waiting()
     }
 
     /// The address that clients are told.
@@ -251,9 +265,11 @@ async fn hear_of_changed_users(state: Arc<State>) {
             continue;
         }
         state.identities.forget();
+        state.names.forget();
         // `None`: the connection was lost, and is another one now.
         while let Ok(told) = channel.try_recv().await {
             state.identities.forget();
+            state.names.forget();
             if let Some(user) = told.and_then(|told| UserId::parse(told.payload())) {
                 // One who may still come in connects again.
                 state.slates.hang_up(Some(user));

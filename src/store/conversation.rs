@@ -22,15 +22,12 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>>
                    p.user_id as "user_id: UserId", p.secret, p.display_name,
                    p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
                    p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
-                   everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
+                   p.peer_id as "peer_id: UserId",
+                   case when p.peer_id is null then
+                       (select array_agg(o.user_id) from participants o where o.conversation_id = c.conversation_id)
+                   end as "group: Vec<UserId>"
             from participants p
             join conversations c using (conversation_id)
-            cross join lateral (
-                select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
-                from participants o
-                join users u on u.user_id = o.user_id
-                where o.conversation_id = c.conversation_id
-            ) everyone
             where p.user_id = $1
             order by c.last_access_at desc, c.conversation_id
             "#,
@@ -54,15 +51,12 @@ pub async fn seen_by(db: &Db, conversation: ConversationId, reader: UserId) -> s
                    p.user_id as "user_id: UserId", p.secret, p.display_name,
                    p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
                    p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
-                   everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
+                   p.peer_id as "peer_id: UserId",
+                   case when p.peer_id is null then
+                       (select array_agg(o.user_id) from participants o where o.conversation_id = c.conversation_id)
+                   end as "group: Vec<UserId>"
             from participants p
             join conversations c using (conversation_id)
-            cross join lateral (
-                select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
-                from participants o
-                join users u on u.user_id = o.user_id
-                where o.conversation_id = c.conversation_id
-            ) everyone
             where p.conversation_id = $1 and p.user_id = $2
             "#,
             conversation as _,
@@ -94,6 +88,7 @@ pub async fn create_direct(
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     let next = Instance::random();
+    let [one, two] = participants;
     let made = db
         .run(async |c| {
             sqlx::query!(
@@ -103,13 +98,14 @@ pub async fn create_direct(
                     on conflict on constraint conversations_key do nothing
                     returning conversation_id
                 )
-                insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-                select made.conversation_id, p.user_id, p.secret, p.display_name, 'member', $3
-                from made, unnest($4::uuid[], $5::text[], $6::text[]) as p (user_id, secret, display_name)",
+                insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
+                select made.conversation_id, p.user_id, p.peer_id, p.secret, p.display_name, 'member', $3
+                from made, unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[]) as p (user_id, peer_id, secret, display_name)",
                 conversation as _,
                 next.as_str(),
                 now as _,
                 &participants.each_ref().map(|p| p.user_id) as _,
+                &[two.user_id, one.user_id] as _,
                 &participants.each_ref().map(|p| p.secret) as _,
                 &participants.each_ref().map(|p| p.display_name) as _,
             )
@@ -137,6 +133,17 @@ pub enum Cleared {
 /// Begins the next life of a conversation's content: what was there is unreachable from this
 /// commit on, and is deleted in the background. `None`: no such conversation, for this user.
 pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance: &Instance) -> sqlx::Result<Option<Cleared>> {
+    loop {
+        match clear_once(db, conversation, user, instance).await? {
+            Some(None) => {}
+            Some(cleared) => return Ok(cleared),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// `Some(None)`: who is in the group changed while the statement waited for the lock; nothing was done.
+async fn clear_once(db: &Db, conversation: ConversationId, user: UserId, instance: &Instance) -> sqlx::Result<Option<Option<Cleared>>> {
     let next = Instance::random();
     let row = db
         .run(async |c| {
@@ -145,6 +152,9 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
                 with locked as materialized (
                     select c.conversation_id, c.is_group, c.instance, c.last_access_at,
                            p.user_id, p.secret, p.display_name, p.muted_at, p.favorite_at, p.hidden_at, p.hide_id, p.color,
+                           p.peer_id,
+                           -- What was seen of the group is older than the lock.
+                           c.is_group and c.roster <> (select s.roster from conversations s where s.conversation_id = $1) as has_moved,
                            c.is_group and p.role <> 'admin' as is_member,
                            not c.is_group and exists (
                                select from participants o
@@ -159,22 +169,20 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
                     update conversations c
                     set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null
                     from locked l
-                    where c.conversation_id = l.conversation_id and l.instance = $3 and not l.is_member and not l.is_blocked
+                    where c.conversation_id = l.conversation_id and l.instance = $3
+                        and not l.is_member and not l.is_blocked and not l.has_moved
                 )
                 select l.conversation_id as "conversation_id: ConversationId", l.is_group, l.instance as "instance: Instance",
                        l.last_access_at as "last_access_at: Timestamp",
                        l.user_id as "user_id: UserId", l.secret, l.display_name,
                        l.muted_at is not null as "is_muted!", l.favorite_at is not null as "is_favorite!",
                        l.hidden_at is not null as "is_hidden!", l.hide_id, l.color,
-                       l.is_member as "is_member!", l.is_blocked as "is_blocked!",
-                       everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
+                       l.is_member as "is_member!", l.is_blocked as "is_blocked!", l.has_moved as "has_moved!",
+                       l.peer_id as "peer_id: UserId",
+                       case when l.peer_id is null then
+                           (select array_agg(o.user_id) from participants o where o.conversation_id = l.conversation_id)
+                       end as "group: Vec<UserId>"
                 from locked l
-                cross join lateral (
-                    select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
-                    from participants o
-                    join users u on u.user_id = o.user_id
-                    where o.conversation_id = l.conversation_id
-                ) everyone
                 "#,
                 conversation as _,
                 user as _,
@@ -186,16 +194,19 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
         })
         .await?;
     Ok(row.map(|row| {
+        if row.has_moved {
+            return None;
+        }
         if row.is_member {
-            return Cleared::NotAdmin;
+            return Some(Cleared::NotAdmin);
         }
         if row.instance != *instance {
-            return Cleared::Stale(row.instance);
+            return Some(Cleared::Stale(row.instance));
         }
         if row.is_blocked {
-            return Cleared::Blocked;
+            return Some(Cleared::Blocked);
         }
-        Cleared::Done(Box::new(ConversationRow {
+        Some(Cleared::Done(Box::new(ConversationRow {
             conversation_id: row.conversation_id,
             is_group: row.is_group,
             instance: next,
@@ -210,8 +221,8 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
             is_hidden: row.is_hidden,
             hide_id: row.hide_id,
             color: row.color,
-            participant_ids: row.participant_ids,
-            participant_names: row.participant_names,
-        }))
+            peer_id: row.peer_id,
+            group: row.group,
+        })))
     }))
 }

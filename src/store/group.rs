@@ -187,6 +187,7 @@ async fn apply(
             .await?;
         }
         Change::Add(more) => {
+            count_change(c, conversation).await?;
             sqlx::query!(
                 "insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
                 select $1, p.user_id, p.secret, p.display_name, 'member', $2
@@ -232,7 +233,14 @@ async fn apply(
     Ok(None)
 }
 
+/// Statements that wait for the lock learn by this that what they saw of the group is old.
+async fn count_change(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<()> {
+    sqlx::query!("update conversations set roster = roster + 1 where conversation_id = $1", conversation as _).execute(c).await?;
+    Ok(())
+}
+
 async fn remove(c: &mut PgConnection, conversation: ConversationId, users: &[UserId]) -> sqlx::Result<()> {
+    count_change(&mut *c, conversation).await?;
     sqlx::query!("delete from participants where conversation_id = $1 and user_id = any($2)", conversation as _, users as _)
         .execute(c)
         .await?;

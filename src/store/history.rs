@@ -1,22 +1,23 @@
-//! Reading a conversation: pages of messages and reports by cursor. One statement each, which also
-//! checks who reads and which instance; rows are handed on one by one, as they arrive.
+//! Reading a conversation: pages of messages and reports by cursor. A page is one statement, which also
+//! checks who reads and which instance. Only a page of more than 250 messages, or of
+//! large ones, and a cursor whose row is gone, take another one.
 //!
 //! A cursor's id finds its row and the row's `seq` says where to go on. Times are no order: clocks
 //! differ, and many rows share a second (docs/api.md, The cursor loses nothing).
 
-use futures_util::TryStreamExt;
+mod page;
 
+use futures_util::TryStreamExt;
+use sqlx::PgConnection;
+
+use self::page::{Place, Taking, Way};
 use super::Db;
 use crate::model::{
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
     rows::{HistoryRow, MessageRow, ReportRow},
     text::Instance,
     time::Timestamp,
 };
-
-/// A page is cut after this many bytes of `Data`. From a cursor on, two rows always fit: its own, and the
-/// next one, or a reader would never get past two large ones. Before a cursor, one does.
-const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 
 /// A place in a conversation. Without an id and a time: its beginning, or its end, depending on
 /// which way the reader goes.
@@ -41,6 +42,8 @@ pub struct Reading<'a> {
     pub user_id: UserId,
     /// The life of the conversation that they know.
     pub instance: &'a Instance,
+    /// How many bytes of `Data` a message may have.
+    pub max_message_bytes: usize,
 }
 
 /// How a read ended.
@@ -52,129 +55,18 @@ pub struct Page {
     pub has_more: bool,
 }
 
-/// Puts the rows of one statement together: the conversation's own row, messages, reports.
-macro_rules! page {
-    ($rows:expr, $each:ident) => {{
-        let mut rows = $rows;
-        let (mut present, mut has_more) = (None, false);
-        while let Some(row) = rows.try_next().await? {
-            if let Some(instance) = row.instance {
-                present = Some(instance);
-                continue;
-            }
-            has_more |= row.has_more.unwrap_or(false);
-            let (Some(r#type), Some(created_at), Some(valid_until), Some(message_id), Some(user_id), Some(station_id)) =
-                (row.r#type, row.created_at, row.valid_until, row.message_id, row.user_id, row.station_id)
-            else {
-                return Err(sqlx::Error::RowNotFound);
-            };
-            $each(match row.report_id {
-                None => HistoryRow::Message(MessageRow {
-                    message_id,
-                    r#type,
-                    created_at,
-                    valid_until,
-                    data: row.data.unwrap_or_default(),
-                    user_id,
-                    station_id,
-                }),
-                Some(report_id) => {
-                    HistoryRow::Report(ReportRow { report_id, r#type, created_at, valid_until, user_id, station_id, message_id })
-                }
-            });
-        }
-        Ok(present.map(|present| Page { present, has_more }))
-    }};
-}
-
 /// From the cursor on, oldest first, its row included; at most `limit` rows of each kind.
 /// `None`: no such conversation, for this user.
 pub async fn from_cursor(
     db: &Db,
     reading: &Reading<'_>,
     cursor: &Cursor,
-    limit: i32,
-    mut each: impl FnMut(HistoryRow),
+    limit: usize,
+    each: impl FnMut(HistoryRow) + Send,
 ) -> sqlx::Result<Option<Page>> {
-    db.run(async |connection| {
-        page!(
-            sqlx::query!(
-                r#"
-                with seen as materialized (
-                    select c.instance, c.cleared_seq
-                    from participants p
-                    join conversations c using (conversation_id)
-                    where p.conversation_id = $1 and p.user_id = $2
-                ), start as materialized (
-                    select greatest(s.cleared_seq + 1, coalesce(
-                        (select m.seq from messages m
-                            where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3),
-                        case when $5::timestamptz is null then 0 else coalesce(
-                            (select m.seq from messages m
-                                where m.conversation_id = $1 and m.seq > s.cleared_seq and m.created_at >= $5
-                                order by m.seq limit 1),
-                            9223372036854775807)
-                        end)) as message_seq,
-                    greatest(s.cleared_seq + 1, coalesce(
-                        (select r.seq from reports r
-                            where r.conversation_id = $1 and r.report_id = $6 and r.seq > s.cleared_seq),
-                        case when $7::timestamptz is null then 0 else coalesce(
-                            (select r.seq from reports r
-                                where r.conversation_id = $1 and r.seq > s.cleared_seq and r.created_at >= $7
-                                order by r.seq limit 1),
-                            9223372036854775807)
-                        end)) as report_seq
-                    from seen s
-                    where s.instance = $3
-                )
-                select s.instance as "instance?: Instance", null::bool as has_more, null::uuid as "report_id: ReportId",
-                       null::uuid as "message_id: MessageId", null::text as type,
-                       null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: crate::model::id::StationId"
-                from seen s
-                union all
-                select null, page.found > page.place and (page.place = $8 or (page.place >= 2 and page.bytes >= $9)), null,
-                       page.message_id, page.type, page.created_at, page.valid_until, page.data, page.user_id, page.station_id
-                from start, lateral (
-                    select m.*, count(*) over () as found, row_number() over (order by m.seq) as place,
-                           sum(octet_length(m.data)) over (order by m.seq) as bytes
-                    from (
-                        select * from messages m
-                        where m.conversation_id = $1 and m.seq >= start.message_seq
-                        order by m.seq limit $8 + 1
-                    ) m
-                    order by m.seq
-                ) page
-                where page.place <= $8 and (page.place <= 2 or page.bytes - octet_length(page.data) < $9)
-                union all
-                select null, page.found > page.place and page.place = $8, page.report_id,
-                       page.message_id, page.type, page.created_at, page.valid_until, null, page.user_id, page.station_id
-                from start, lateral (
-                    select r.*, count(*) over () as found, row_number() over (order by r.seq) as place
-                    from (
-                        select * from reports r
-                        where r.conversation_id = $1 and r.seq >= start.report_seq
-                        order by r.seq limit $8 + 1
-                    ) r
-                    order by r.seq
-                ) page
-                where page.place <= $8
-                "#,
-                reading.conversation_id as _,
-                reading.user_id as _,
-                reading.instance.as_str(),
-                cursor.message_id as _,
-                cursor.message_at as _,
-                cursor.report_id as _,
-                cursor.report_at as _,
-                limit,
-                PAGE_BYTES,
-            )
-            .fetch(&mut *connection),
-            each
-        )
-    })
-    .await
+    let mut taking = Taking::new(each, limit, 2);
+    let page = db.run(async |c| read(c, reading, cursor, Way::Forth, &mut taking).await).await?;
+    Ok(page.map(|present| Page { present, has_more: taking.has_more }))
 }
 
 /// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left
@@ -183,84 +75,259 @@ pub async fn before_cursor(
     db: &Db,
     reading: &Reading<'_>,
     cursor: &Cursor,
-    limit: i32,
-    mut each: impl FnMut(HistoryRow),
+    limit: usize,
+    each: impl FnMut(HistoryRow) + Send,
 ) -> sqlx::Result<Option<Page>> {
-    db.run(async |connection| {
-        page!(
-            sqlx::query!(
-                r#"
+    let mut newest_first = vec![];
+    let take = |row| newest_first.push(row);
+    let mut taking = Taking::new(take, limit, 1);
+    let page = db.run(async |c| read(c, reading, cursor, Way::Back, &mut taking).await).await?;
+    let has_more = taking.has_more;
+    newest_first.into_iter().rev().for_each(each);
+    Ok(page.map(|present| Page { present, has_more }))
+}
+
+/// What a statement told beside the rows it handed on.
+struct Told {
+    present: Instance,
+    /// Where it began. `None`: the row of the id is gone.
+    message_seq: Option<i64>,
+    report_seq: Option<i64>,
+    /// How many messages there were, and the number of the last one.
+    messages: usize,
+    last: Option<i64>,
+}
+
+/// Reads a page, in as few statements as it takes: nearly always one. The conversation's present instance.
+async fn read(
+    c: &mut PgConnection,
+    reading: &Reading<'_>,
+    cursor: &Cursor,
+    way: Way,
+    taking: &mut Taking<impl FnMut(HistoryRow)>,
+) -> sqlx::Result<Option<Instance>> {
+    let mut from = Place {
+        message_id: cursor.message_id,
+        message_seq: cursor.message_at.is_none().then_some(way.beginning()),
+        report_id: cursor.report_id,
+        report_seq: cursor.report_at.is_none().then_some(way.beginning()),
+    };
+    let mut reports = taking.limit + 1;
+    loop {
+        let messages = taking.chunk(reading.max_message_bytes);
+        let told = match way {
+            Way::Forth => read_forth(c, reading, from, number(messages), number(reports), taking).await?,
+            Way::Back => read_back(c, reading, from, number(messages), number(reports), taking).await?,
+        };
+        let Some(told) = told else { return Ok(None) };
+        if told.present != *reading.instance {
+            return Ok(Some(told.present));
+        }
+        let go_on = told.last.filter(|_| told.messages == messages && !taking.has_more).map(|last| way.after(last));
+        let mut next = Place { message_seq: go_on, ..Place::default() };
+        if told.message_seq.is_none() || told.report_seq.is_none() {
+            // Whoever names a row that is gone, or a time only, begins at the first one that is not older.
+            let (message_seq, report_seq) = locate(c, reading, cursor).await?;
+            if told.message_seq.is_none() {
+                next.message_seq = Some(message_seq.unwrap_or(gone(cursor.message_at, way)));
+            }
+            if told.report_seq.is_none() {
+                next.report_seq = Some(report_seq.unwrap_or(gone(cursor.report_at, way)));
+            }
+        }
+        if next.message_seq.is_none() && next.report_seq.is_none() {
+            return Ok(Some(told.present));
+        }
+        reports = if next.report_seq.is_some() { taking.limit + 1 } else { 0 };
+        from = Place {
+            message_seq: next.message_seq.or(Some(way.end())),
+            report_seq: next.report_seq.or(Some(way.end())),
+            ..Place::default()
+        };
+    }
+}
+
+/// Where one begins whose row is gone, with nothing there that is not older.
+fn gone(at: Option<Timestamp>, way: Way) -> i64 {
+    if at.is_some() { i64::MAX } else { way.beginning() }
+}
+
+/// The numbers of the first message and the first report that are not older than the cursor says.
+async fn locate(c: &mut PgConnection, reading: &Reading<'_>, cursor: &Cursor) -> sqlx::Result<(Option<i64>, Option<i64>)> {
+    let row = sqlx::query!(
+        "select (select m.seq from messages m
+                    where m.conversation_id = $1 and m.seq > c.cleared_seq and m.created_at >= $2
+                    order by m.seq limit 1) as message_seq,
+                (select r.seq from reports r
+                    where r.conversation_id = $1 and r.seq > c.cleared_seq and r.created_at >= $3
+                    order by r.seq limit 1) as report_seq
+        from conversations c
+        where c.conversation_id = $1",
+        reading.conversation_id as _,
+        cursor.message_at as _,
+        cursor.report_at as _,
+    )
+    .fetch_one(c)
+    .await?;
+    Ok((row.message_seq, row.report_seq))
+}
+
+/// Puts the rows of a statement together: first the conversation's own, then messages, then reports.
+macro_rules! hand_on {
+    ($rows:expr, $taking:ident) => {{
+        let mut rows = $rows;
+        let (mut told, mut messages, mut last) = (None, 0, None);
+        while let Some(row) = rows.try_next().await? {
+            if let Some(present) = row.instance {
+                told = Some((present, row.message_seq, row.report_seq));
+                continue;
+            }
+            let (Some(r#type), Some(created_at), Some(valid_until), Some(message_id), Some(user_id), Some(station_id)) =
+                (row.r#type, row.created_at, row.valid_until, row.message_id, row.user_id, row.station_id)
+            else {
+                return Err(sqlx::Error::RowNotFound);
+            };
+            $taking.take(if let Some(report_id) = row.report_id {
+                HistoryRow::Report(ReportRow { report_id, r#type, created_at, valid_until, user_id, station_id, message_id })
+            } else {
+                (messages, last) = (messages + 1, row.message_seq);
+                let data = row.data.unwrap_or_default();
+                HistoryRow::Message(MessageRow { message_id, r#type, created_at, valid_until, data, user_id, station_id })
+            });
+        }
+        Ok(told.map(|(present, message_seq, report_seq)| Told { present, message_seq, report_seq, messages, last }))
+    }};
+}
+
+async fn read_forth(
+    c: &mut PgConnection,
+    reading: &Reading<'_>,
+    from: Place,
+    messages: i64,
+    reports: i64,
+    taking: &mut Taking<impl FnMut(HistoryRow)>,
+) -> sqlx::Result<Option<Told>> {
+    hand_on!(
+        sqlx::query!(
+            r#"
                 with seen as materialized (
-                    select c.instance, c.cleared_seq
+                    select c.instance, c.cleared_seq,
+                           case when $4::uuid is null then $5::bigint else
+                               (select m.seq from messages m
+                                   where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
+                           end as message_seq,
+                           case when $6::uuid is null then $7::bigint else
+                               (select r.seq from reports r
+                                   where r.conversation_id = $1 and r.report_id = $6 and r.seq > c.cleared_seq)
+                           end as report_seq
                     from participants p
                     join conversations c using (conversation_id)
                     where p.conversation_id = $1 and p.user_id = $2
-                ), finish as materialized (
-                    select s.cleared_seq, coalesce(
-                        (select m.seq from messages m
-                            where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3),
-                        case when $5::timestamptz is not null then
-                            (select m.seq from messages m
-                                where m.conversation_id = $1 and m.seq > s.cleared_seq and m.created_at >= $5
-                                order by m.seq limit 1)
-                        end, 9223372036854775807) as message_seq,
-                    coalesce(
-                        (select r.seq from reports r
-                            where r.conversation_id = $1 and r.report_id = $6 and r.seq > s.cleared_seq),
-                        case when $7::timestamptz is not null then
-                            (select r.seq from reports r
-                                where r.conversation_id = $1 and r.seq > s.cleared_seq and r.created_at >= $7
-                                order by r.seq limit 1)
-                        end, 9223372036854775807) as report_seq
-                    from seen s
-                    where s.instance = $3
                 )
-                select s.instance as "instance?: Instance", null::bool as has_more, null::uuid as "report_id: ReportId",
+                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, null::uuid as "report_id: ReportId",
                        null::uuid as "message_id: MessageId", null::text as type,
                        null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: crate::model::id::StationId"
+                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId"
                 from seen s
                 union all
-                select null, page.found > page.place and (page.place = $8 or page.bytes >= $9), null,
-                       page.message_id, page.type, page.created_at, page.valid_until, page.data, page.user_id, page.station_id
-                from finish, lateral (
-                    select m.*, count(*) over () as found, row_number() over (order by m.seq desc) as place,
-                           sum(octet_length(m.data)) over (order by m.seq desc) as bytes
-                    from (
-                        select * from messages m
-                        where m.conversation_id = $1 and m.seq < finish.message_seq and m.seq > finish.cleared_seq
-                        order by m.seq desc limit $8 + 1
-                    ) m
-                    order by m.seq
-                ) page
-                where page.place <= $8 and page.bytes - octet_length(page.data) < $9
+                (
+                    select null, m.seq, null, null,
+                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id
+                    from messages m
+                    where m.conversation_id = $1 and m.seq >= (
+                        select greatest(message_seq, cleared_seq + 1) from seen where instance = $3 and message_seq is not null)
+                    order by m.seq limit $8
+                )
                 union all
-                select null, page.found > page.place and page.place = $8, page.report_id,
-                       page.message_id, page.type, page.created_at, page.valid_until, null, page.user_id, page.station_id
-                from finish, lateral (
-                    select r.*, count(*) over () as found, row_number() over (order by r.seq desc) as place
-                    from (
-                        select * from reports r
-                        where r.conversation_id = $1 and r.seq < finish.report_seq and r.seq > finish.cleared_seq
-                        order by r.seq desc limit $8 + 1
-                    ) r
-                    order by r.seq
-                ) page
-                where page.place <= $8
+                (
+                    select null, null, null, r.report_id,
+                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id
+                    from reports r
+                    where r.conversation_id = $1 and r.seq >= (
+                        select greatest(report_seq, cleared_seq + 1) from seen where instance = $3 and report_seq is not null)
+                    order by r.seq limit $9
+                )
                 "#,
-                reading.conversation_id as _,
-                reading.user_id as _,
-                reading.instance.as_str(),
-                cursor.message_id as _,
-                cursor.message_at as _,
-                cursor.report_id as _,
-                cursor.report_at as _,
-                limit,
-                PAGE_BYTES,
-            )
-            .fetch(&mut *connection),
-            each
+            reading.conversation_id as _,
+            reading.user_id as _,
+            reading.instance.as_str(),
+            from.message_id as _,
+            from.message_seq,
+            from.report_id as _,
+            from.report_seq,
+            messages,
+            reports,
         )
-    })
-    .await
+        .fetch(c),
+        taking
+    )
+}
+
+/// As [`read_forth`], newest first.
+async fn read_back(
+    c: &mut PgConnection,
+    reading: &Reading<'_>,
+    from: Place,
+    messages: i64,
+    reports: i64,
+    taking: &mut Taking<impl FnMut(HistoryRow)>,
+) -> sqlx::Result<Option<Told>> {
+    hand_on!(
+        sqlx::query!(
+            r#"
+                with seen as materialized (
+                    select c.instance, c.cleared_seq,
+                           case when $4::uuid is null then $5::bigint else
+                               (select m.seq from messages m
+                                   where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
+                           end as message_seq,
+                           case when $6::uuid is null then $7::bigint else
+                               (select r.seq from reports r
+                                   where r.conversation_id = $1 and r.report_id = $6 and r.seq > c.cleared_seq)
+                           end as report_seq
+                    from participants p
+                    join conversations c using (conversation_id)
+                    where p.conversation_id = $1 and p.user_id = $2
+                )
+                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, null::uuid as "report_id: ReportId",
+                       null::uuid as "message_id: MessageId", null::text as type,
+                       null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
+                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId"
+                from seen s
+                union all
+                (
+                    select null, m.seq, null, null,
+                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id
+                    from messages m
+                    where m.conversation_id = $1 and m.seq < (select message_seq from seen where instance = $3)
+                        and m.seq > (select cleared_seq from seen)
+                    order by m.seq desc limit $8
+                )
+                union all
+                (
+                    select null, null, null, r.report_id,
+                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id
+                    from reports r
+                    where r.conversation_id = $1 and r.seq < (select report_seq from seen where instance = $3)
+                        and r.seq > (select cleared_seq from seen)
+                    order by r.seq desc limit $9
+                )
+                "#,
+            reading.conversation_id as _,
+            reading.user_id as _,
+            reading.instance.as_str(),
+            from.message_id as _,
+            from.message_seq,
+            from.report_id as _,
+            from.report_seq,
+            messages,
+            reports,
+        )
+        .fetch(c),
+        taking
+    )
+}
+
+fn number(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

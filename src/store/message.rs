@@ -1,8 +1,10 @@
 //! Messages: stored exactly once, numbered in the order of their commits.
 
-use super::{Db, refused_by};
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Db, refused_by, writer::Entry};
 use crate::model::{
-    id::{MessageId, UserId},
+    id::{ConversationId, MessageId, UserId},
     rows::{NewMessage, Stored},
     text::Instance,
     time::Timestamp,
@@ -10,26 +12,60 @@ use crate::model::{
 
 /// How often a batch is tried again after another node stored one of its messages meanwhile.
 const TRIES: usize = 5;
+/// A row has about so many bytes beside its `Data`.
+const ROW: usize = 200;
+
+impl Entry for NewMessage {
+    type Outcome = Stored;
+    type Key = (ConversationId, MessageId);
+
+    /// A retry is judged by what is stored.
+    fn key(&self) -> Option<Self::Key> {
+        Some((self.conversation_id, self.message_id))
+    }
+
+    fn bytes(&self) -> usize {
+        self.data.as_str().len() + ROW
+    }
+
+    async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Stored>> {
+        add(db, batch).await
+    }
+}
 
 /// Stores a batch in one statement and one commit, and says of each message what became of it, in
 /// the order given. The batch must not hold one (conversation, message id) twice.
 ///
 /// Conversations are locked in the order of their ids, so that two nodes cannot deadlock. The lock
 /// is what makes `seq` dense and its order that of the commits.
-pub async fn add(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
+async fn add(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
+    let mut outcomes: Vec<Option<Stored>> = batch.iter().map(|_| None).collect();
     let mut tries = 0;
     loop {
-        tries += 1;
-        match add_once(db, batch).await {
+        let open: Vec<usize> = (0..batch.len()).filter(|place| outcomes.get(*place).is_some_and(Option::is_none)).collect();
+        let rest: Vec<&NewMessage> = open.iter().filter_map(|place| batch.get(*place)).collect();
+        match add_once(db, &rest).await {
+            Ok(judged) => {
+                for (place, outcome) in open.into_iter().zip(judged) {
+                    if let Some(slot) = outcomes.get_mut(place) {
+                        *slot = outcome;
+                    }
+                }
+            }
             // While this statement waited for the lock, another one stored the same message: what
             // this one saw was older than the lock. Nothing is stored; the next try sees it.
-            Err(error) if tries < TRIES && refused_by(&error, "messages_one_per_id") => {}
-            result => return result,
+            Err(error) if tries < TRIES && refused_by(&error, "messages_one_per_id") => tries += 1,
+            Err(error) => return Err(error),
+        }
+        // Those whose group changed meanwhile come again.
+        if outcomes.iter().all(Option::is_some) {
+            return Ok(outcomes.into_iter().flatten().collect());
         }
     }
 }
 
-async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
+/// `None`: who is in the group changed while the statement waited for the lock; nothing is stored of this one.
+async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Stored>>> {
     macro_rules! column {
         ($field:ident) => {
             &batch.iter().map(|m| m.$field).collect::<Vec<_>>()
@@ -42,80 +78,78 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
         .run(async |c| {
             sqlx::query!(
                 r#"
-                with input as (
-                    select * from unnest(
+                with input as materialized (
+                    select i.*, p.peer_id
+                    from unnest(
                         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
                         $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $11::text[]
                     ) with ordinality as i (
                         conversation_id, instance, user_id, station_id, message_id, type,
                         created_at, sent_at, valid_until, valid_until_given, data, place
                     )
+                    join participants p using (conversation_id, user_id)
                 ), locked as materialized (
-                    select conversation_id, is_group, instance, last_seq, last_message_id
+                    select conversation_id, is_group, instance, last_seq, last_message_id, roster
                     from conversations
-                    where conversation_id = any($1) and exists (
-                        select from input i
-                        join participants p using (conversation_id, user_id)
-                        where i.conversation_id = conversations.conversation_id
-                    )
+                    where conversation_id in (select conversation_id from input)
                     order by conversation_id
                     for no key update
-                ), judged as (
-                    select i.*, l.instance as present, l.last_seq, l.last_message_id,
+                ), numbered as materialized (
+                    select j.*, last_seq + count(*) filter (where outcome = 'new') over (partition by conversation_id order by place) as seq,
+                           max(place) filter (where outcome = 'new') over (partition by conversation_id) as last_place,
+                           max(created_at) filter (where outcome = 'new') over (partition by conversation_id) as newest
+                    from (
+                        select i.*, l.is_group, l.instance as present, l.last_seq, l.last_message_id,
                         m.created_at as there_created_at, m.valid_until as there_valid_until,
                         case
+                            -- What was seen of the group is older than the lock.
+                            when l.is_group
+                                and l.roster <> (select c.roster from conversations c where c.conversation_id = i.conversation_id)
+                                then 'moved'
                             when l.instance <> i.instance then 'stale'
                             when m.message_id is not null then
                                 case when m.user_id = i.user_id and m.type = i.type and m.data = i.data
                                     and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
                                     and (m.valid_until = i.valid_until or not i.valid_until_given)
                                 then 'there' else 'other' end
-                            when not l.is_group and exists (
-                                select from participants o
-                                join blocks b on b.user_id = o.user_id and b.blocked_id = i.user_id
-                                where o.conversation_id = i.conversation_id and o.user_id <> i.user_id
-                            ) then 'blocked'
+                            when i.peer_id is not null
+                                and exists (select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id)
+                                then 'blocked'
                             else 'new'
                         end as outcome
                     from input i
                     join locked l using (conversation_id)
-                    join participants p on p.conversation_id = i.conversation_id and p.user_id = i.user_id
-                    left join messages m on m.conversation_id = i.conversation_id
-                        and m.message_id = i.message_id and m.instance = i.instance
-                ), numbered as (
-                    select j.*, j.last_seq + row_number() over mine as seq,
-                           coalesce(lag(message_id) over mine, last_message_id) as after
-                    from judged j
-                    where outcome = 'new'
-                    window mine as (partition by conversation_id order by place)
+                        -- Looked up one by one: a join would be planned by how much there was at that time.
+                        left join lateral (
+                            select * from messages m
+                            where m.conversation_id = i.conversation_id and m.message_id = i.message_id and m.instance = i.instance
+                            limit 1
+                        ) m on true
+                    ) j
                 ), stored as (
                     insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
                                           created_at, sent_at, valid_until, data)
                     select conversation_id, seq, message_id, instance, user_id, station_id, type,
                            created_at, sent_at, valid_until, data
-                    from numbered
+                    from numbered where outcome = 'new'
                 ), counted as (
                     update conversations c
-                    set last_seq = n.last_seq,
-                        last_message_id = n.last_message_id,
+                    set last_seq = n.seq,
+                        last_message_id = n.message_id,
                         last_access_at = greatest(c.last_access_at, n.newest)
-                    from (
-                        select conversation_id, max(seq) as last_seq, max(created_at) as newest,
-                               (array_agg(message_id order by seq desc))[1] as last_message_id
-                        from numbered
-                        group by conversation_id
-                    ) n
-                    where c.conversation_id = n.conversation_id
+                    from numbered n
+                    where c.conversation_id = n.conversation_id and n.place = n.last_place
                 )
-                select j.place as "place!", j.outcome as "outcome!", j.present as "present!: Instance",
-                       n.seq as "seq?", n.after as "after?: MessageId",
-                       coalesce(j.there_created_at, j.created_at) as "created_at!: Timestamp",
-                       coalesce(j.there_valid_until, j.valid_until) as "valid_until!: Timestamp",
-                       case when j.outcome in ('new', 'there') then
-                           (select array_agg(o.user_id) from participants o where o.conversation_id = j.conversation_id)
-                       end as "participants: Vec<UserId>"
-                from judged j
-                left join numbered n using (place)
+                select place as "place!", outcome as "outcome!", seq as "seq!",
+                       last_message_id as "last_message_id?: MessageId",
+                       peer_id as "peer_id?: UserId",
+                       case when peer_id is null and (outcome = 'there' or seq = last_seq + 1) then
+                           (select array_agg(o.user_id) from participants o where o.conversation_id = n.conversation_id)
+                       end as "group?: Vec<UserId>",
+                       case when outcome = 'stale' then present end as "present?: Instance",
+                       there_created_at as "created_at?: Timestamp",
+                       there_valid_until as "valid_until?: Timestamp"
+                from numbered n
                 "#,
                 column!(conversation_id) as _,
                 column!(instance, text) as _,
@@ -134,23 +168,38 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
         })
         .await?;
 
-    let mut outcomes: Vec<Stored> = batch.iter().map(|_| Stored::NoConversation).collect();
+    let mut outcomes: Vec<Option<Stored>> = batch.iter().map(|_| Some(Stored::NoConversation)).collect();
+    let mut rows = rows;
+    rows.sort_unstable_by_key(|row| row.place);
+    // Of each conversation: the newest message so far, and of a group who is in it.
+    let mut newest = HashMap::<ConversationId, (_, Option<Arc<_>>)>::new();
     for row in rows {
-        let outcome = match row.outcome.as_str() {
-            "stale" => Stored::Stale(row.present),
-            "other" => Stored::OtherContent,
-            "blocked" => Stored::Blocked,
-            _ => Stored::There {
-                created_at: row.created_at,
-                valid_until: row.valid_until,
-                new: row.seq.map(|seq| (seq, row.after)),
-                participants: row.participants.unwrap_or_default(),
-            },
-        };
         // `with ordinality` counts from one.
-        if let Some(slot) = usize::try_from(row.place - 1).ok().and_then(|place| outcomes.get_mut(place)) {
-            *slot = outcome;
-        }
+        let Ok(place) = usize::try_from(row.place - 1) else { continue };
+        let (Some(message), Some(slot)) = (batch.get(place), outcomes.get_mut(place)) else { continue };
+        let of_group = row.group.map(Arc::from);
+        let two = || row.peer_id.map(|peer| Arc::from([message.user_id, peer]));
+        *slot = match (row.outcome.as_str(), row.present) {
+            ("new", _) => {
+                let (after, everyone) = newest.entry(message.conversation_id).or_insert_with(|| (row.last_message_id, of_group));
+                Some(Stored::There {
+                    created_at: message.created_at,
+                    valid_until: message.valid_until,
+                    new: Some((row.seq, after.replace(message.message_id))),
+                    participants: everyone.clone().or_else(two).unwrap_or_default(),
+                })
+            }
+            ("there", _) => Some(Stored::There {
+                created_at: row.created_at.unwrap_or(message.created_at),
+                valid_until: row.valid_until.unwrap_or(message.valid_until),
+                new: None,
+                participants: of_group.or_else(two).unwrap_or_default(),
+            }),
+            ("stale", Some(present)) => Some(Stored::Stale(present)),
+            ("other", _) => Some(Stored::OtherContent),
+            ("blocked", _) => Some(Stored::Blocked),
+            _ => None,
+        };
     }
     Ok(outcomes)
 }

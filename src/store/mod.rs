@@ -18,6 +18,7 @@ pub mod scenery;
 pub mod station;
 pub mod user;
 pub mod workspace;
+pub mod writer;
 
 use sqlx::{
     ConnectOptions,
@@ -39,7 +40,7 @@ pub async fn migrate(db: &Db) -> Result<(), String> {
     let away = |error: sqlx::Error| format!("the database cannot be reached: {error}");
     // A connection of its own: building an index on a large table may well take longer than a
     // request's statement.
-    let mut connection = db.options().clone().options([("statement_timeout", "0")]).connect().await.map_err(away)?;
+    let mut connection = db.options().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]).connect().await.map_err(away)?;
     let result = MIGRATIONS.run(&mut connection).await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(

@@ -67,12 +67,6 @@ pub async fn arrange(
                 hide_id = coalesce($6, p.hide_id),
                 color = coalesce($7, p.color)
             from conversations c
-            cross join lateral (
-                select array_agg(o.user_id order by o.user_id) as ids, array_agg(u.nick order by o.user_id) as names
-                from participants o
-                join users u on u.user_id = o.user_id
-                where o.conversation_id = c.conversation_id
-            ) everyone
             where p.conversation_id = $1 and p.user_id = $2 and c.conversation_id = $1
             returning
                    c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
@@ -81,7 +75,10 @@ pub async fn arrange(
                    p.user_id as "user_id: UserId", p.secret, p.display_name,
                    p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
                    p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
-                   everyone.ids as "participant_ids!: Vec<UserId>", everyone.names as "participant_names!"
+                   p.peer_id as "peer_id: UserId",
+                   case when p.peer_id is null then
+                       (select array_agg(o.user_id) from participants o where o.conversation_id = c.conversation_id)
+                   end as "group: Vec<UserId>"
             "#,
             conversation as _,
             user as _,

@@ -1,136 +1,225 @@
 //! Reports: one per message, user and type, however often it is sent.
 
-use super::{Db, refused_by};
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Db, refused_by, writer::Entry};
 use crate::model::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::Instance,
     time::Timestamp,
 };
 
-/// How often a report is tried again after the same one was stored from another station meanwhile.
+/// How often a batch is tried again after another node stored one of its reports meanwhile.
 const TRIES: usize = 5;
+/// A report's row has about so many bytes.
+const ROW: usize = 150;
 
 /// What someone reports about messages of a conversation.
 #[derive(Debug)]
-pub struct NewReport<'a> {
+pub struct NewReport {
     /// Where.
     pub conversation_id: ConversationId,
     /// The life of the conversation that they saw.
-    pub instance: &'a Instance,
+    pub instance: Instance,
     /// Who reports.
     pub user_id: UserId,
     /// From which station.
     pub station_id: StationId,
     /// `delivered` or `viewed`.
-    pub r#type: &'a str,
+    pub r#type: &'static str,
     /// Which messages. Ids that are not there are passed over.
-    pub message_ids: &'a [MessageId],
+    pub message_ids: Vec<MessageId>,
     /// When the server heard of it.
     pub created_at: Timestamp,
 }
 
 /// What became of a report.
 #[derive(Debug)]
-pub struct Reported {
-    /// The conversation's present instance. If it is not the one reported on, nothing was stored.
-    pub present: Instance,
-    /// Who has to hear of it. Empty, if nothing was new.
-    pub participants: Vec<UserId>,
-    /// The number of the first new report; the others follow.
-    pub first_seq: Option<i64>,
-    /// The report before the first new one.
-    pub after: Option<ReportId>,
-    /// The new reports, in the order of their numbers.
-    pub report_ids: Vec<ReportId>,
-    /// Their messages.
-    pub message_ids: Vec<MessageId>,
-    /// Their ends.
-    pub valid_untils: Vec<Timestamp>,
+pub enum Reported {
+    /// It is stored, as far as it was new.
+    Done {
+        /// Who has to hear of it. Empty, if nothing was new.
+        participants: Arc<[UserId]>,
+        /// What was new, in the order of the numbers.
+        rows: Vec<Row>,
+    },
+    /// The conversation lives another life by now: this one.
+    Stale(Instance),
+    /// No such conversation, for this user.
+    NoConversation,
 }
 
-/// Stores what is new of a report, in one statement and one commit. `None`: no such conversation,
-/// for this user.
-pub async fn add(db: &Db, report: &NewReport<'_>) -> sqlx::Result<Option<Reported>> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match add_once(db, report).await {
-            // As in `message::add`: what the statement saw was older than its lock.
-            Err(error) if tries < TRIES && refused_by(&error, "reports_one_per_message") => {}
-            result => return result,
+/// A report on one message.
+#[derive(Debug)]
+pub struct Row {
+    /// Its number.
+    pub seq: i64,
+    /// The report before it.
+    pub after: Option<ReportId>,
+    /// The server's name for it.
+    pub report_id: ReportId,
+    /// Which message.
+    pub message_id: MessageId,
+    /// The end of its message, and its own.
+    pub valid_until: Timestamp,
+}
+
+impl Entry for NewReport {
+    type Outcome = Reported;
+    type Key = ();
+
+    /// Two that report the same may come together: one of them is new.
+    fn key(&self) -> Option<()> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        (self.message_ids.len() + 1) * ROW
+    }
+
+    async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Reported>> {
+        let mut tries = 0;
+        loop {
+            match add_once(db, batch).await {
+                // As in `message::add`: what the statement saw was older than its lock.
+                Err(error) if tries < TRIES && refused_by(&error, "reports_one_per_message") => tries += 1,
+                Err(error) => return Err(error),
+                Ok(None) => {}
+                Ok(Some(outcomes)) => return Ok(outcomes),
+            }
         }
     }
 }
 
-async fn add_once(db: &Db, report: &NewReport<'_>) -> sqlx::Result<Option<Reported>> {
-    let report_ids: Vec<ReportId> = report.message_ids.iter().map(|_| ReportId::random()).collect();
-    db.run(async |c| {
-        sqlx::query_as!(
-            Reported,
-            r#"
-            with locked as materialized (
-                select c.conversation_id, c.instance, c.last_seq, c.last_report_id
-                from participants p
-                join conversations c using (conversation_id)
-                where p.conversation_id = $1 and p.user_id = $2
-                for no key update of c
-            ), numbered as (
-                select m.seq as message_seq, m.message_id, m.valid_until, i.report_id,
-                       l.last_seq + row_number() over (order by m.seq) as seq
-                from locked l
-                cross join (
-                    select distinct on (message_id) message_id, report_id
-                    from unnest($3::uuid[], $4::uuid[]) as i (message_id, report_id)
-                ) i
-                join messages m on m.conversation_id = l.conversation_id
-                    and m.message_id = i.message_id and m.instance = l.instance
-                where l.instance = $5
-                    and not exists (
-                        select from reports r
-                        where r.conversation_id = l.conversation_id and r.message_seq = m.seq
-                            and r.user_id = $2 and r.type = $6
-                    )
-            ), stored as (
-                insert into reports (conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
-                                     type, created_at, valid_until)
-                select $1, seq, report_id, message_seq, message_id, $2, $7, $6, $8, valid_until
-                from numbered
-            ), counted as (
-                update conversations c
-                set last_seq = n.last_seq, last_report_id = n.last_report_id
-                from (
-                    select max(seq) as last_seq, (array_agg(report_id order by seq desc))[1] as last_report_id
+/// Stores what is new of a batch, in one statement and one commit. `None`: who is in one of the groups changed
+/// while the statement waited for the lock; nothing is stored.
+async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Option<Vec<Reported>>> {
+    macro_rules! column {
+        ($field:ident $($as_str:tt)*) => {
+            &batch.iter().map(|r| r.$field $($as_str)*).collect::<Vec<_>>()
+        };
+    }
+    let named =
+        || (1_i64..).zip(batch).flat_map(|(place, report)| report.message_ids.iter().map(move |id| (place, *id, ReportId::random())));
+    let (places, (message_ids, report_ids)): (Vec<i64>, (Vec<MessageId>, Vec<ReportId>)) =
+        named().map(|(place, message, report)| (place, (message, report))).unzip();
+    let mut rows = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                with input as materialized (
+                    select i.*, p.peer_id
+                    from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[])
+                        with ordinality as i (conversation_id, instance, user_id, station_id, type, created_at, place)
+                    join participants p using (conversation_id, user_id)
+                ), locked as materialized (
+                    select conversation_id, is_group, instance, last_seq, last_report_id, roster
+                    from conversations
+                    where conversation_id in (select conversation_id from input)
+                    order by conversation_id
+                    for no key update
+                ), judged as materialized (
+                    select i.*, l.is_group, l.instance as present, l.last_seq, l.last_report_id,
+                           -- What was seen of the group is older than the lock.
+                           l.is_group and l.roster <> (select c.roster from conversations c where c.conversation_id = i.conversation_id)
+                               as has_moved
+                    from input i
+                    join locked l using (conversation_id)
+                ), fresh as (
+                    -- Of two that report the same, the first.
+                    select distinct on (j.conversation_id, m.seq, j.user_id, j.type)
+                           j.*, m.seq as message_seq, m.message_id, m.valid_until, n.report_id
+                    from judged j
+                    join unnest($7::bigint[], $8::uuid[], $9::uuid[]) as n (place, message_id, report_id) using (place)
+                    -- Looked up one by one, here and below: a join would be planned by how much there was at that time.
+                    cross join lateral (
+                        select m.seq, m.message_id, m.valid_until from messages m
+                        where m.conversation_id = j.conversation_id and m.message_id = n.message_id and m.instance = j.instance
+                        limit 1
+                    ) m
+                    where j.present = j.instance
+                        and not exists (select from judged where has_moved)
+                        and (
+                            select r.seq from reports r
+                            where r.conversation_id = j.conversation_id and r.message_seq = m.seq
+                                and r.user_id = j.user_id and r.type = j.type
+                        ) is null
+                    order by j.conversation_id, m.seq, j.user_id, j.type, j.place
+                ), numbered as (
+                    select f.*, last_seq + row_number() over same as seq,
+                           coalesce(lag(report_id) over same, last_report_id) as after,
+                           lead(place) over same is null as is_last
+                    from fresh f
+                    window same as (partition by conversation_id order by place, message_seq)
+                ), stored as (
+                    insert into reports (conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
+                                         type, created_at, valid_until)
+                    select conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
+                           type, created_at, valid_until
                     from numbered
-                ) n
-                where c.conversation_id = $1 and n.last_seq is not null
+                ), counted as (
+                    update conversations c
+                    set last_seq = n.seq, last_report_id = n.report_id
+                    from numbered n
+                    where c.conversation_id = n.conversation_id and n.is_last
+                )
+                select j.place as "place!", case when j.present <> j.instance then j.present end as "present?: Instance",
+                       j.has_moved as "has_moved!", j.peer_id as "peer_id?: UserId",
+                       case when j.peer_id is null and n.after is not distinct from j.last_report_id and n.seq is not null then
+                           (select array_agg(o.user_id) from participants o where o.conversation_id = j.conversation_id)
+                       end as "group?: Vec<UserId>",
+                       n.seq as "seq?", n.after as "after?: ReportId", n.report_id as "report_id?: ReportId",
+                       n.message_id as "message_id?: MessageId", n.valid_until as "valid_until?: Timestamp"
+                from judged j
+                left join numbered n using (place)
+                "#,
+                column!(conversation_id) as _,
+                column!(instance.as_str()) as _,
+                column!(user_id) as _,
+                column!(station_id) as _,
+                column!(r#type) as _,
+                column!(created_at) as _,
+                &places,
+                &message_ids as _,
+                &report_ids as _,
             )
-            select l.instance as "present: Instance",
-                   case when new.first_seq is null then '{}'
-                       else (select array_agg(o.user_id) from participants o where o.conversation_id = $1)
-                   end as "participants!: Vec<UserId>",
-                   new.first_seq, l.last_report_id as "after: ReportId",
-                   coalesce(new.report_ids, '{}') as "report_ids!: Vec<ReportId>",
-                   coalesce(new.message_ids, '{}') as "message_ids!: Vec<MessageId>",
-                   coalesce(new.valid_untils, '{}') as "valid_untils!: Vec<Timestamp>"
-            from locked l
-            cross join (
-                select min(seq) as first_seq, array_agg(report_id order by seq) as report_ids,
-                       array_agg(message_id order by seq) as message_ids,
-                       array_agg(valid_until order by seq) as valid_untils
-                from numbered
-            ) new
-            "#,
-            report.conversation_id as _,
-            report.user_id as _,
-            report.message_ids as _,
-            &report_ids as _,
-            report.instance.as_str(),
-            report.r#type,
-            report.station_id as _,
-            report.created_at as _,
-        )
-        .fetch_optional(c)
-        .await
-    })
-    .await
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    if rows.iter().any(|row| row.has_moved) {
+        return Ok(None);
+    }
+
+    let mut outcomes: Vec<Reported> = batch.iter().map(|_| Reported::NoConversation).collect();
+    rows.sort_unstable_by_key(|row| (row.place, row.seq));
+    // Of each group: who is in it.
+    let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
+    for row in rows {
+        // `with ordinality` counts from one.
+        let Ok(place) = usize::try_from(row.place - 1) else { continue };
+        let (Some(report), Some(outcome)) = (batch.get(place), outcomes.get_mut(place)) else { continue };
+        if let Some(present) = row.present {
+            *outcome = Reported::Stale(present);
+            continue;
+        }
+        if let Some(group) = row.group {
+            groups.insert(report.conversation_id, group.into());
+        }
+        if let Reported::NoConversation = outcome {
+            *outcome = Reported::Done { participants: Arc::default(), rows: vec![] };
+        }
+        let Reported::Done { participants, rows } = outcome else { continue };
+        if let (Some(seq), Some(report_id), Some(message_id), Some(valid_until)) = (row.seq, row.report_id, row.message_id, row.valid_until)
+        {
+            if rows.is_empty() {
+                *participants = match row.peer_id {
+                    Some(peer) => Arc::from([report.user_id, peer]),
+                    None => groups.get(&report.conversation_id).cloned().unwrap_or_default(),
+                };
+            }
+            rows.push(Row { seq, after: row.after, report_id, message_id, valid_until });
+        }
+    }
+    Ok(Some(outcomes))
 }

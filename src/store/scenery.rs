@@ -60,7 +60,7 @@ pub struct Scenery(PgConnection);
 impl Scenery {
     /// Begins.
     pub async fn begin(db: &Db) -> sqlx::Result<Self> {
-        Ok(Self(db.options().clone().options([("statement_timeout", "0")]).connect().await?))
+        Ok(Self(db.options().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]).connect().await?))
     }
 
     /// Makes users, each of whom has logged in from a station.
@@ -110,9 +110,9 @@ impl Scenery {
                     insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
                     select conversation_id, false, $4, now(), now() from c
                 )
-                insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-                select conversation_id, user_id, repeat('s', 344), repeat('n', 64), 'member', now()
-                from c, unnest(array[one, other]) user_id",
+                insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
+                select conversation_id, user_id, peer_id, repeat('s', 344), repeat('n', 64), 'member', now()
+                from c, unnest(array[one, other], array[other, one]) as p (user_id, peer_id)",
                 &pairs.iter().map(|pair| pair.conversation_id).collect::<Vec<_>>() as _,
                 &pairs.iter().map(|pair| pair.users[0]).collect::<Vec<_>>() as _,
                 &pairs.iter().map(|pair| pair.users[1]).collect::<Vec<_>>() as _,
@@ -179,7 +179,7 @@ impl Scenery {
 
     /// Does what the database does by itself in the hours that a real history takes.
     pub async fn settle(&mut self) -> sqlx::Result<()> {
-        sqlx::raw_sql("vacuum analyze").execute(&mut self.0).await?;
+        sqlx::raw_sql("vacuum analyze users, stations, conversations, participants, messages").execute(&mut self.0).await?;
         sqlx::raw_sql("checkpoint").execute(&mut self.0).await?;
         Ok(())
     }

@@ -179,6 +179,16 @@ pub async fn identity(db: &Db, user: UserId, station: Option<StationId>, now: Ti
     .await
 }
 
+/// What users are called.
+pub async fn nicks(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<(UserId, String)>> {
+    let rows = db
+        .run(async |c| {
+            sqlx::query!(r#"select user_id as "user_id: UserId", nick from users where user_id = any($1)"#, users as _).fetch_all(c).await
+        })
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.nick)).collect())
+}
+
 /// All users, by address.
 pub async fn list(db: &Db) -> sqlx::Result<Vec<UserRow>> {
     db.run(async |c| {

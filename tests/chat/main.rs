@@ -30,3 +30,4 @@ mod readme;
 mod report;
 mod workspace;
 mod world;
+mod writer;

@@ -1,7 +1,8 @@
 //! Every hot query is backed by an index, whatever the tables hold: proved on filled tables, with the
 //! plan that a prepared statement ends up with.
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use parlance::store::Db;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
 use crate::world::{database, file};
 
@@ -23,15 +24,19 @@ fn statement(marks: &[&str]) -> String {
 const USER: &str = "md5('u1')::uuid";
 const TALK: &str = "md5('c1')::uuid";
 
-async fn filled() -> PgConnection {
-    let mut db = PgConnection::connect_with(&database().await).await.unwrap();
+/// A connection as the server has them.
+async fn connection() -> PgConnection {
+    Db::new(database().await, 1).options().connect().await.unwrap()
+}
+
+async fn fill(db: &mut PgConnection) {
     sqlx::raw_sql(
         "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
         select md5('u' || n)::uuid, n, n, n, '', '', now() from generate_series(0, 1999) n;
         insert into conversations (conversation_id, is_group, instance, last_seq, last_access_at, created_at)
         select md5('c' || n)::uuid, false, 'AAAAAAAAAA', 10, now(), now() from generate_series(0, 9999) n;
-        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-        select md5('c' || n)::uuid, md5('u' || (n + d) % 2000)::uuid, '', '', 'member', now()
+        insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
+        select md5('c' || n)::uuid, md5('u' || (n + d) % 2000)::uuid, md5('u' || (n + 1 - d) % 2000)::uuid, '', '', 'member', now()
         from generate_series(0, 9999) n, generate_series(0, 1) d;
         insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data)
         select md5('c' || n % 10000)::uuid, 2 * (n / 10000) + 1, md5('m' || n)::uuid, 'AAAAAAAAAA', md5('u1')::uuid, md5('s')::uuid, 'Message', now(), now(), ''
@@ -49,18 +54,30 @@ async fn filled() -> PgConnection {
         insert into blocks select md5('u' || n)::uuid, md5('u' || n - 1)::uuid, now() from generate_series(1, 1999) n;
         analyze",
     )
-    .execute(&mut db)
+    .execute(db)
     .await
     .unwrap();
-    sqlx::raw_sql("set plan_cache_mode = force_generic_plan").execute(&mut db).await.unwrap();
+}
+
+async fn filled() -> PgConnection {
+    let mut db = connection().await;
+    fill(&mut db).await;
     db
 }
 
-#[tokio::test]
-async fn no_hot_query_reads_a_whole_table() {
-    let mut db = filled().await;
+/// The plan of a statement, with these arguments.
+async fn plan(db: &mut PgConnection, marks: &[&str], arguments: &str) -> String {
+    let query = statement(marks);
+    sqlx::raw_sql(AssertSqlSafe(format!("prepare hot as {query}"))).execute(&mut *db).await.unwrap();
+    let call = if arguments.is_empty() { "hot".to_owned() } else { format!("hot({arguments})") };
+    let plan = sqlx::raw_sql(AssertSqlSafe(format!("explain execute {call}"))).fetch_all(&mut *db).await.unwrap();
+    sqlx::raw_sql("deallocate hot").execute(db).await.unwrap();
+    plan.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}
+
+fn arguments_of_add() -> String {
     let one = |value: &str, of: &str| format!("array[{value}]::{of}[]");
-    let add = [
+    [
         one(TALK, "uuid"),
         one("'AAAAAAAAAA'", "text"),
         one(USER, "uuid"),
@@ -73,19 +90,44 @@ async fn no_hot_query_reads_a_whole_table() {
         one("true", "bool"),
         one("''", "text"),
     ]
-    .join(", ");
-    let read = format!("{TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, now(), md5('m5')::uuid, now(), 50, 4194304");
-    let report = format!(
-        "{TALK}, {USER}, array[md5('h2000')::uuid, md5('h2001')::uuid], array[gen_random_uuid(), gen_random_uuid()], 'AAAAAAAAAA', 'delivered', md5('s')::uuid, now()"
-    );
+    .join(", ")
+}
+
+fn arguments_of_report() -> String {
+    let one = |value: &str, of: &str| format!("array[{value}]::{of}[]");
+    [
+        one(TALK, "uuid"),
+        one("'AAAAAAAAAA'", "text"),
+        one(USER, "uuid"),
+        one("md5('s')::uuid", "uuid"),
+        one("'delivered'", "text"),
+        one("now()", "timestamptz"),
+        one("1, 1", "bigint"),
+        one("md5('h2000')::uuid, md5('h2001')::uuid", "uuid"),
+        one("gen_random_uuid(), gen_random_uuid()", "uuid"),
+    ]
+    .join(", ")
+}
+
+const ADD: [&str; 2] = ["insert into messages", "for no key update"];
+const REPORT: [&str; 1] = ["insert into reports"];
+const DOWNLOAD: [&str; 1] = ["order by m.seq limit $8"];
+const DOWNLOAD_PARTIAL: [&str; 1] = ["order by m.seq desc limit $8"];
+
+#[tokio::test]
+async fn no_hot_query_reads_a_whole_table() {
+    let mut db = filled().await;
+    let read = format!("{TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, md5('m5')::uuid, null, 50, 50");
     for (name, marks, arguments) in [
         ("list", &["where p.user_id = $1", "order by c.last_access_at desc"][..], USER.to_owned()),
-        ("seen_by", &["everyone.names", "from participants p\n", "p.user_id = $2", "c.last_message_id as"], format!("{TALK}, {USER}")),
-        ("arrange", &["update participants p", "everyone.ids"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
-        ("add", &["insert into messages"], add),
-        ("download", &["order by m.seq limit $8 + 1"], read.clone()),
-        ("downloadpartial", &["order by m.seq desc limit $8 + 1"], read),
-        ("report", &["insert into reports"], report),
+        ("seen_by", &["c.last_message_id as", "and p.user_id = $2\n"], format!("{TALK}, {USER}")),
+        ("arrange", &["update participants p", "c.last_message_id as"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
+        ("add", &ADD, arguments_of_add()),
+        ("download", &DOWNLOAD, read.clone()),
+        ("downloadpartial", &DOWNLOAD_PARTIAL, read),
+        ("locate", &["r.created_at >= $3"], format!("{TALK}, now(), now()")),
+        ("nicks", &["nick from users where user_id = any"], format!("array[{USER}]")),
+        ("report", &REPORT, arguments_of_report()),
         ("clear", &["cleared_seq = c.last_seq"], format!("{TALK}, {USER}, 'AAAAAAAAAA', 'BBBBBBBBBB'")),
         ("identity", &["u.public_key, u.disabled_at"], format!("{USER}, md5('s1')::uuid, now()")),
         ("login", &["from credentials c"], format!("sha256('1'), null, {USER}, 100, now()")),
@@ -100,27 +142,46 @@ async fn no_hot_query_reads_a_whole_table() {
         ("purge: messages", &["delete from messages m using"], format!("{TALK}, 100, 1000")),
         ("purge: reports", &["delete from reports r using"], format!("{TALK}, 100, 1000")),
     ] {
-        let query = statement(marks);
-        sqlx::raw_sql(AssertSqlSafe(format!("prepare hot as {query}"))).execute(&mut db).await.unwrap();
-        let call = if arguments.is_empty() { "hot".to_owned() } else { format!("hot({arguments})") };
-        let plan = sqlx::raw_sql(AssertSqlSafe(format!("explain execute {call}"))).fetch_all(&mut db).await.unwrap();
-        let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
-        let plan = plan.join("\n");
+        let plan = plan(&mut db, marks, &arguments).await;
         assert!(!plan.contains("Seq Scan"), "{name}\n{plan}");
         assert!(plan.contains("Index"), "{name}\n{plan}");
         assert!(!name.starts_with("purge: find") || plan.contains("conversations_to_purge"), "{name}\n{plan}");
-        sqlx::raw_sql("deallocate hot").execute(&mut db).await.unwrap();
+        // Nor a whole index, but for one that holds only what is looked for.
+        let lines: Vec<&str> = plan.lines().collect();
+        let whole = lines.windows(2).find(|two| two[0].contains("Index") && two[0].contains("Scan ") && !two[1].contains("Index Cond"));
+        assert!(whole.is_none_or(|two| two[0].contains("Bitmap Heap") || two[0].contains("conversations_to_purge")), "{name}\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_was_made_while_the_tables_were_empty_is_good_when_they_are_full() {
+    let mut db = connection().await;
+    let report = plan(&mut db, &REPORT, &arguments_of_report()).await;
+    for key in
+        ["(conversation_id = j_1.conversation_id) AND (message_seq = m.seq) AND (user_id = j_1.user_id)", "message_id = n_1.message_id"]
+    {
+        assert!(report.lines().any(|line| line.contains("Index Cond") && line.contains(key)), "{key}\n{report}");
+    }
+    let add = plan(&mut db, &ADD, &arguments_of_add()).await;
+    for key in
+        ["(message_id = i_1.message_id) AND (instance = i_1.instance)", "(user_id = i.user_id) AND (conversation_id = i.conversation_id)"]
+    {
+        assert!(
+            add.lines().any(|line| line.contains("Index Cond")
+                && (line.contains(key) || line.contains("(conversation_id = i.conversation_id) AND (user_id = i.user_id)"))),
+            "{key}\n{add}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_page_reads_its_own_rows_and_not_the_conversation() {
     let mut db = filled().await;
-    for (marks, bound) in [(["order by m.seq limit $8 + 1"], "from"), (["order by m.seq desc limit $8 + 1"], "before")] {
+    for (marks, bound) in [(DOWNLOAD, "from"), (DOWNLOAD_PARTIAL, "before")] {
         let query = statement(&marks);
         sqlx::raw_sql(AssertSqlSafe(format!("prepare page as {query}"))).execute(&mut db).await.unwrap();
         let explain = format!(
-            "explain (analyze, buffers, format json) execute page({TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, null, null, 50, 4194304)"
+            "explain (analyze, buffers, format json) execute page({TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, null, 0, 51, 51)"
         );
         let plan: serde_json::Value = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_one(&mut db).await.unwrap().get(0);
         let read = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().unwrap() + plan[0]["Plan"]["Shared Read Blocks"].as_i64().unwrap();

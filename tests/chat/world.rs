@@ -230,6 +230,19 @@ impl World {
         self.stop().await;
     }
 
+    /// How many messages and reports wait to be stored.
+    pub fn waiting(&self) -> usize {
+        self.running.lock().unwrap().as_ref().unwrap().waiting()
+    }
+
+    /// Another server on the same database.
+    pub async fn another(&self) -> Arc<Self> {
+        let options = self.store.options().clone();
+        let mut settings = settings();
+        settings.database = Database::Given(Box::new(options.clone()));
+        Self::on(settings, options).await
+    }
+
     /// Has the server read its certificate again.
     pub fn reads_certificate_again(&self) -> Result<(), String> {
         self.running.lock().unwrap().as_ref().unwrap().read_certificate_again()

@@ -24,9 +24,9 @@ impl Programs {
     /// A sentence with the install command.
     pub fn find(given: Option<&Path>, data_version: Option<&str>) -> Result<Self, String> {
         if let Some(dir) = given {
-            return Self::at(dir.to_owned()).ok_or_else(|| format!("PG_BIN names {}, where PostgreSQL's programs are not", dir.display()));
+            return Self::at(dir).ok_or_else(|| format!("PG_BIN names {}, where PostgreSQL's programs are not", dir.display()));
         }
-        let found: Vec<Self> = places().into_iter().filter_map(Self::at).collect();
+        let found: Vec<Self> = places().iter().filter_map(|dir| Self::at(dir)).collect();
         let fitting = found.iter().position(|programs| Some(programs.major.as_str()) == data_version);
         let newest = || (0..found.len()).max_by_key(|i| found.get(*i).map(Self::number));
         let chosen = fitting.or_else(newest);
@@ -38,7 +38,7 @@ impl Programs {
         self.dir.join(name)
     }
 
-    fn at(dir: PathBuf) -> Option<Self> {
+    fn at(dir: &Path) -> Option<Self> {
         // A directory may hold links to some of them only: the others are where those lead to.
         let dir = dir.join("initdb").canonicalize().ok()?.parent()?.to_owned();
         // As: postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)

@@ -1,0 +1,64 @@
+//! What users are called. A name is kept once it was read: nobody changes theirs yet. Who makes that possible
+//! says so on the channel that [`Names::forget`] hears.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
+};
+
+use super::error::Error;
+use crate::{
+    model::id::UserId,
+    store::{self, Db},
+};
+
+/// So many names are kept.
+const MOST: usize = 200_000;
+
+/// The names that were asked for lately.
+#[derive(Debug, Default)]
+pub struct Names(RwLock<HashMap<UserId, Arc<str>>>);
+
+impl Names {
+    /// The names of these users; of one who is not there, none.
+    ///
+    /// # Errors
+    /// Those of the database, where a name was not asked for yet.
+    pub async fn of(&self, db: &Db, users: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Arc<str>>, Error> {
+        let mut unknown = vec![];
+        let mut names: HashMap<_, _> = {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let look_up = |user: UserId| {
+                let name = known.get(&user);
+                if name.is_none() {
+                    unknown.push(user);
+                }
+                name.map(|name| (user, name.clone()))
+            };
+            users.into_iter().filter_map(look_up).collect()
+        };
+        if !unknown.is_empty() {
+            let read = store::user::nicks(db, &unknown).await?;
+            let mut known = self.locked();
+            if known.len() + read.len() > MOST {
+                known.clear();
+            }
+            for (user, name) in read {
+                let name: Arc<str> = name.into();
+                known.insert(user, name.clone());
+                names.insert(user, name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Forgets all: a user has changed.
+    pub fn forget(&self) {
+        self.locked().clear();
+    }
+
+    fn locked(&self) -> RwLockWriteGuard<'_, HashMap<UserId, Arc<str>>> {
+        // Nothing panics while it holds the lock; if it did, names are still names.
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,111 @@
+//! A page: how much goes onto it, and where the next statement goes on.
+
+use crate::model::{
+    id::{MessageId, ReportId},
+    rows::HistoryRow,
+};
+
+/// A page is cut after this many bytes of `Data`. From a cursor on, two rows always fit: its own, and the
+/// next one, or a reader would never get past two large ones. Before a cursor, one does.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// One statement reads messages of so many bytes at most: what a page does not take is read in vain.
+const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+/// One statement reads so many messages at most.
+const CHUNK_ROWS: usize = 250;
+
+/// Which way a reader goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    /// From old to new.
+    Forth,
+    /// From new to old.
+    Back,
+}
+
+impl Way {
+    /// Where one begins who names no place.
+    pub fn beginning(self) -> i64 {
+        match self {
+            Self::Forth => 0,
+            Self::Back => i64::MAX,
+        }
+    }
+
+    /// Where there is nothing to read any more.
+    pub fn end(self) -> i64 {
+        match self {
+            Self::Forth => i64::MAX,
+            Self::Back => 0,
+        }
+    }
+
+    /// Where one goes on who has read this row.
+    pub fn after(self, seq: i64) -> i64 {
+        match self {
+            Self::Forth => seq + 1,
+            Self::Back => seq,
+        }
+    }
+}
+
+/// Where a statement begins to read: at the row with an id, or at a number.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// The message with this id.
+    pub message_id: Option<MessageId>,
+    /// Else messages from this number on, or before it.
+    pub message_seq: Option<i64>,
+    /// As for messages.
+    pub report_id: Option<ReportId>,
+    /// As for messages.
+    pub report_seq: Option<i64>,
+}
+
+/// What goes onto a page, and what of it is there already.
+pub struct Taking<F> {
+    each: F,
+    /// So many rows of each kind at most.
+    pub limit: usize,
+    /// So many messages at least, however large.
+    at_least: usize,
+    messages: usize,
+    reports: usize,
+    bytes: usize,
+    /// Whether there was a row that it has no room for.
+    pub has_more: bool,
+}
+
+impl<F: FnMut(HistoryRow)> Taking<F> {
+    /// Nothing yet, of so many rows of each kind at most, and so many messages at least.
+    pub fn new(each: F, limit: usize, at_least: usize) -> Self {
+        Self { each, limit, at_least, messages: 0, reports: 0, bytes: 0, has_more: false }
+    }
+
+    /// Takes a row, if it has room; else it has more.
+    pub fn take(&mut self, row: HistoryRow) {
+        let has_room = match &row {
+            HistoryRow::Message(row) => {
+                let is_cut = self.messages >= self.at_least && self.bytes >= PAGE_BYTES;
+                self.messages += 1;
+                self.bytes += row.data.len();
+                self.messages <= self.limit && !is_cut
+            }
+            HistoryRow::Report(_) => {
+                self.reports += 1;
+                self.reports <= self.limit
+            }
+        };
+        if has_room {
+            (self.each)(row);
+        } else {
+            self.has_more = true;
+        }
+    }
+
+    /// How many messages the next statement reads: at most one that the page does not take, which shows that
+    /// there are more.
+    pub fn chunk(&self, max_message_bytes: usize) -> usize {
+        let fitting = (CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, CHUNK_ROWS);
+        fitting.min(self.limit.saturating_sub(self.messages) + 1)
+    }
+}

@@ -1,0 +1,332 @@
+//! The writer: what comes at the same moment is stored together, and each caller is told what became of
+//! their own.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use crate::world::{News, Person, Talk, World, eventually, message, on};
+
+/// Holds the lock of a conversation, and tells who waits for it.
+struct Hold {
+    world: Arc<World>,
+    tx: sqlx::Transaction<'static, sqlx::Postgres>,
+}
+
+impl Hold {
+    async fn of(world: &Arc<World>, talk: &Talk) -> Self {
+        let mut tx = world.db.begin().await.unwrap();
+        Self::run(&mut tx, &format!("select from conversations where conversation_id = '{}' for update", talk.id)).await;
+        Self { world: world.clone(), tx }
+    }
+
+    async fn run(c: &mut PgConnection, statement: &str) {
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(c).await.unwrap();
+    }
+
+    /// Waits until so many statements wait for a lock.
+    async fn is_waited_for(&self, statements: i64) {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        eventually("a statement waits", async || {
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.world.db).await.unwrap() == statements
+        })
+        .await;
+    }
+
+    async fn ends(self) {
+        self.tx.commit().await.unwrap();
+    }
+}
+
+/// Asks all of these while a first message waits for a lock, so that they are stored in one batch.
+async fn together(world: &Arc<World>, first: (&Person, &Talk), requests: Vec<(Person, &'static str, Value)>) -> Vec<crate::world::Answer> {
+    let hold = Hold::of(world, first.1).await;
+    let (person, talk) = (first.0.clone(), first.1.clone());
+    let opener = tokio::spawn(async move { person.adds(&talk, "opens").await });
+    hold.is_waited_for(1).await;
+    let count = requests.len();
+    let asked = requests.into_iter().map(|(person, api, request)| tokio::spawn(async move { person.asks(api, request).await }));
+    let asked: Vec<_> = asked.collect();
+    eventually("all wait", async || world.waiting() == count).await;
+    hold.ends().await;
+    opener.await.unwrap();
+    join_all(asked).await.into_iter().map(Result::unwrap).collect()
+}
+
+fn add(talk: &Talk, message: &Value) -> Value {
+    on("add", talk, json!({ "message": message }))
+}
+
+/// In how many transactions the rows of a table were stored.
+async fn commits(world: &World, table: &str) -> i64 {
+    let row = sqlx::raw_sql(AssertSqlSafe(format!("select count(distinct xmin::text) from {table}"))).fetch_one(&world.db).await.unwrap();
+    row.get(0)
+}
+
+#[tokio::test]
+async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let cyd = world.person("Cyd").await;
+    ann.befriends(&cyd).await;
+    let other = ann.creates(&cyd).await;
+    let requests = (0..60).map(|n| {
+        let talk = if n % 2 == 0 { &talk } else { &other };
+        (ann.clone(), "chatconversation", add(talk, &message(&n.to_string())))
+    });
+    for answer in together(&world, (&ann, &talk), requests.collect()).await {
+        answer.is_ok();
+    }
+    assert_eq!((world.count("messages").await, commits(&world, "messages").await), (61, 2));
+    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), 31);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn in_one_batch_each_has_its_own_outcome() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let (cyd, dan) = (world.person("Cyd").await, world.person("Dan").await);
+    ann.befriends(&cyd).await;
+    let blocked = ann.creates(&cyd).await;
+    cyd.asks("chatblocklist", json!({ "action": "block", "userid": ann.user })).await.is_ok();
+    let there = message("there before");
+    let before = ann.asks("chatconversation", add(&talk, &there)).await.is_ok();
+    let other = json!({ "ID": there["ID"], "Type": "Message", "Created": there["Created"], "Data": "other" });
+    let stale = Talk { instance: "AAAAAAAAAA".into(), ..talk.clone() };
+    let twice = message("twice");
+    let requests = vec![
+        (ann.clone(), "chatconversation", add(&talk, &message("good"))),
+        (ann.clone(), "chatconversation", add(&talk, &there)),
+        (ann.clone(), "chatconversation", add(&talk, &other)),
+        (ann.clone(), "chatconversation", add(&stale, &message("stale"))),
+        (ann.clone(), "chatconversation", add(&blocked, &message("blocked"))),
+        (dan.clone(), "chatconversation", add(&talk, &message("not mine"))),
+        (ben.clone(), "chatconversation", add(&talk, &twice)),
+        (ben.clone(), "chatconversation", add(&talk, &twice)),
+    ];
+    let answers = together(&world, (&ann, &talk), requests).await;
+    answers[0].is_ok();
+    assert_eq!(answers[1].is_ok(), before);
+    answers[2].is_refused(409, "message_id_conflict");
+    assert_eq!(answers[3].is_refused(409, "stale_instance")["instance"], json!(talk.instance));
+    answers[4].is_refused(403, "not_allowed");
+    answers[5].is_refused(404, "conversation_not_found");
+    assert_eq!(answers[6].is_ok(), answers[7].is_ok());
+    assert_eq!(world.count("messages").await, 4);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_fails_alone() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    world
+        .sql(
+            "create function refuse() returns trigger language plpgsql as $$ begin
+                if new.data = 'poison' then raise 'poisoned'; end if; return new;
+            end $$;
+            create trigger refuse before insert on messages for each row execute function refuse()",
+        )
+        .await;
+    let sent: Vec<Value> = (0..40).map(|n| message(if [3, 17, 39].contains(&n) { "poison" } else { "good" })).collect();
+    let requests = sent.iter().map(|message| (ann.clone(), "chatconversation", add(&talk, message))).collect();
+    for (answer, message) in together(&world, (&ann, &talk), requests).await.iter().zip(&sent) {
+        if message["Data"] == "poison" {
+            answer.is_refused(500, "internal");
+        } else {
+            answer.is_ok();
+        }
+    }
+    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), 38);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn reports_that_come_together_are_stored_together_each_once() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let mut ids = vec![];
+    for n in 0..10 {
+        ids.push(ann.adds(&talk, &n.to_string()).await);
+    }
+    let elsewhere = ben.elsewhere().await;
+    let viewed = |ids: &[String]| json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": ids });
+    let stale = json!({ "action": "viewed", "conversationid": talk.id, "instance": "AAAAAAAAAA", "messageids": ids });
+    // A report that waits opens the batch.
+    let hold = Hold::of(&world, &talk).await;
+    let first = tokio::spawn({
+        let (ann, request) = (ann.clone(), viewed(&ids[..1]));
+        async move { ann.asks("chatreports", request).await }
+    });
+    hold.is_waited_for(1).await;
+    let requests =
+        [(&ben, viewed(&ids[..6])), (&elsewhere, viewed(&ids[3..])), (&ben, viewed(&ids)), (&ben, stale), (&ann, viewed(&ids[2..4]))];
+    let asked: Vec<_> = requests
+        .map(|(person, request)| {
+            let person = person.clone();
+            tokio::spawn(async move { person.asks("chatreports", request).await })
+        })
+        .into_iter()
+        .collect();
+    eventually("all wait", async || world.waiting() == 5).await;
+    hold.ends().await;
+    first.await.unwrap().is_ok();
+    let answers = join_all(asked).await;
+    for (n, answer) in answers.into_iter().map(Result::unwrap).enumerate() {
+        if n == 3 {
+            answer.is_refused(409, "stale_instance");
+        } else {
+            answer.is_ok();
+        }
+    }
+    // Ben saw ten messages, Ann three.
+    assert_eq!((world.count("reports").await, commits(&world, "reports").await), (13, 2));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
+    let world = World::with(|settings| {
+        settings.max_message_bytes = 4 << 20;
+        settings.max_body_bytes = 8 << 20;
+    })
+    .await;
+    let (ann, _ben, talk) = world.talk().await;
+    let hold = Hold::of(&world, &talk).await;
+    // The queue takes about 64 MiB.
+    let large = "A".repeat(4 << 20);
+    let asked: Vec<_> = (0..20)
+        .map(|_| {
+            let (ann, request) = (ann.clone(), add(&talk, &message(&large)));
+            tokio::spawn(async move { ann.asks("chatconversation", request).await })
+        })
+        .collect();
+    eventually("the queue is full", async || asked.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    hold.ends().await;
+    let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert!(!refused.is_empty());
+    for answer in &refused {
+        answer.is_refused(503, "unavailable");
+        assert!(answer.headers.contains_key("Retry-After"));
+    }
+    assert_eq!(world.count("messages").await, 20 - i64::try_from(refused.len()).unwrap());
+    ann.adds(&talk, "there is room again").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    let cyd = world.person("Cyd").await;
+    ann.befriends(&cyd).await;
+    let other = ann.creates(&cyd).await;
+    let hold = Hold::of(&world, &talk).await;
+    let asked = [&talk, &other, &talk, &other].map(|talk| {
+        let (ann, request) = (ann.clone(), add(talk, &message("x")));
+        tokio::spawn(async move { ann.asks("chatconversation", request).await })
+    });
+    let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    for place in [0, 2] {
+        answers[place].is_refused(503, "unavailable");
+    }
+    for place in [1, 3] {
+        answers[place].is_ok();
+    }
+    hold.ends().await;
+    ann.adds(&talk, "given back").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_others_way() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    let mut talks = vec![talk];
+    for name in ["Cyd", "Dan", "Eve", "Fay"] {
+        let friend = world.person(name).await;
+        ann.befriends(&friend).await;
+        talks.push(ann.creates(&friend).await);
+    }
+    let other = world.another().await;
+    let there = Person { world: other.clone(), ..ann.clone() };
+    let asked = (0..200).map(|n| {
+        let (person, talk) = (if n % 2 == 0 { &ann } else { &there }, &talks[(n * 7 + n / 5) % talks.len()]);
+        person.asks("chatconversation", add(talk, &message(&n.to_string())))
+    });
+    for answer in join_all(asked).await {
+        answer.is_ok();
+    }
+    assert_eq!(world.count("messages").await, 200);
+    other.stop().await;
+    world.end().await;
+}
+
+/// A group of Ann, who is its admin, and Ben.
+async fn group(ann: &Person, ben: &Person) -> Talk {
+    let secrets = json!({ &ann.user: "s", &ben.user: "s" });
+    let create = json!({ "action": "create", "displayname": "group", "participantids": [ben.user], "secrets": secrets });
+    Talk::of(&ann.asks("chatconversationgroup", create).await.is_ok()["conversation"])
+}
+
+#[tokio::test]
+async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
+    let world = World::new().await;
+    let (ann, ben, cyd) = (world.person("Ann").await, world.person("Ben").await, world.person("Cyd").await);
+    for kind in ["add", "viewed", "clear"] {
+        let talk = group(&ann, &ben).await;
+        let id = ann.adds(&talk, "before").await;
+        let mut hold = Hold::of(&world, &talk).await;
+        let join = format!(
+            "insert into participants (conversation_id, user_id, secret, display_name, role, joined_at) values ('{0}', '{1}', '', '', 'member', now());
+            update conversations set roster = roster + 1 where conversation_id = '{0}'",
+            talk.id, cyd.user
+        );
+        Hold::run(&mut hold.tx, &join).await;
+        let (api, request) = match kind {
+            "add" => ("chatconversation", add(&talk, &message("x"))),
+            "viewed" => {
+                ("chatreports", json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }))
+            }
+            _ => ("chatconversation", on("clear", &talk, json!({}))),
+        };
+        let asked = tokio::spawn({
+            let ann = ann.clone();
+            async move { ann.asks(api, request).await }
+        });
+        hold.is_waited_for(1).await;
+        cyd.hears().await;
+        hold.ends().await;
+        asked.await.unwrap().is_ok();
+        assert!(cyd.hears().await.conversations.contains(&talk.id), "{kind}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_is_removed_while_a_message_waits_for_the_lock_adds_nothing() {
+    let world = World::new().await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let talk = group(&ann, &ben).await;
+    let mut hold = Hold::of(&world, &talk).await;
+    let leave = format!(
+        "delete from participants where conversation_id = '{0}' and user_id = '{1}';
+        update conversations set roster = roster + 1 where conversation_id = '{0}'",
+        talk.id, ben.user
+    );
+    Hold::run(&mut hold.tx, &leave).await;
+    let asked = tokio::spawn({
+        let (ben, request) = (ben.clone(), add(&talk, &message("too late")));
+        async move { ben.asks("chatconversation", request).await }
+    });
+    hold.is_waited_for(1).await;
+    hold.ends().await;
+    asked.await.unwrap().is_refused(404, "conversation_not_found");
+    assert_eq!(ben.hears().await.conversations, News::default().conversations);
+    ann.adds(&talk, "without Ben").await;
+    world.end().await;
+}
