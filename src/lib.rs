@@ -5,6 +5,7 @@
 //! | floor | what it is for |
 //! | --- | --- |
 //! | [`cli`] | the command line |
+//! | [`selftest`] | proves the promises, over the wire |
 //! | [`bench`] | measures a server, over the wire |
 //! | [`server`] | HTTP: a request comes in, an answer goes out, what happened is announced |
 //! | [`api`] | the wire: actions in, views and error codes out |
@@ -19,6 +20,7 @@ pub mod bench;
 pub mod chat;
 pub mod cli;
 pub mod model;
+pub mod selftest;
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -74,6 +74,8 @@ pub struct Settings {
     pub login_tries: u32,
     /// `REGISTRATIONS`: registrations an hour, per address.
     pub registrations: u32,
+    /// `BAD_SIGNATURES`: signatures a minute that do not fit, per address.
+    pub bad_signatures: u32,
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
@@ -135,6 +137,9 @@ impl Settings {
             signature_window: read("SIGNATURE_WINDOW", "5min", "a span, as 5min or 90s", span)?,
             login_tries: read("LOGIN_TRIES", "10", "a whole number from 1 to 100000", |t| parsed(t).filter(|n| (1..=100_000).contains(n)))?,
             registrations: read("REGISTRATIONS", "1000", "a whole number from 1 to 1000000", |t| {
+                parsed(t).filter(|n| (1..=1_000_000).contains(n))
+            })?,
+            bad_signatures: read("BAD_SIGNATURES", "600", "a whole number from 1 to 1000000", |t| {
                 parsed(t).filter(|n| (1..=1_000_000).contains(n))
             })?,
             trusted_proxies: read("TRUSTED_PROXIES", "", "addresses or networks, separated by commas", |t| {

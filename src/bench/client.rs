@@ -16,6 +16,7 @@ const HEADERS: usize = 32;
 pub struct Client {
     stream: TcpStream,
     answer: Vec<u8>,
+    head: usize,
 }
 
 impl Client {
@@ -23,7 +24,7 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, answer: Vec::with_capacity(64 * 1024) })
+        Ok(Self { stream, answer: Vec::with_capacity(64 * 1024), head: 0 })
     }
 
     /// Sends a request and reads its answer to the end. `Some`: why it was refused.
@@ -39,13 +40,25 @@ impl Client {
         while self.answer.len() < head + length {
             self.read().await?;
         }
+        self.head = head;
         if status == 200 {
             return Ok(None);
         }
-        let body = self.answer.get(head..).unwrap_or_default();
-        let code = serde_json::from_slice::<serde_json::Value>(body).ok();
+        let code = serde_json::from_slice::<serde_json::Value>(self.body()).ok();
         let code = code.as_ref().and_then(|body| body.get("errorcode")).and_then(|code| code.as_str());
         Ok(Some(code.map_or_else(|| status.to_string(), str::to_owned)))
+    }
+
+    /// Sends a request, and does not wait for its answer.
+    pub async fn send_and_go(mut self, request: &[u8]) {
+        // Whether it arrives is what nobody is to know.
+        let _ = self.stream.write_all(request).await;
+    }
+
+    /// The body of the last answer.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.answer.get(self.head..).unwrap_or_default()
     }
 
     async fn read(&mut self) -> io::Result<()> {

@@ -1,14 +1,14 @@
 //! `parlance bench`: measures a real server over the wire. What is told: how many operations a second, how
 //! long they take, and what each costs the server, PostgreSQL and the client apart.
 
-mod client;
-mod cost;
+pub mod client;
+pub mod cost;
 pub mod floor;
 mod load;
-mod place;
+pub mod place;
 mod report;
-mod requests;
-mod sockets;
+pub mod requests;
+pub mod sockets;
 mod stage;
 mod workload;
 
@@ -116,7 +116,7 @@ async fn measure(
     let workloads: Vec<Workload> = if bench.workloads.is_empty() { Workload::ALL.to_vec() } else { bench.workloads.clone() };
     let mut scenery = Scenery::begin(&place.db).await.map_err(|error| error.to_string())?;
     let backend = scenery.backend().await.map_err(|error| error.to_string())?;
-    let meter = Meter::of(place.process, backend);
+    let meter = Meter::of(place.process().await, backend);
     let at_rest = Figures { server_peak_kb: kb(meter.server_memory()), postgres_kb: kb(meter.postgres_memory()), ..Figures::default() };
     let signer = Signer::new(&place.host)?;
     let stage = Stage::set(&place.db, bench, &workloads, &signer).await?;

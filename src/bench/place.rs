@@ -14,7 +14,10 @@ use nix::{
     unistd::Pid,
 };
 use sqlx::postgres::PgConnectOptions;
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    sync::Mutex,
+};
 use url::Url;
 
 use super::{Bench, client::Client};
@@ -35,18 +38,22 @@ pub struct Place {
     pub address: SocketAddr,
     /// What a request names as its host.
     pub host: String,
-    /// Its process, if it runs here.
-    pub process: Option<i32>,
+    /// Its process, if it was told.
+    pid: Option<i32>,
     /// Its database.
     pub db: Db,
     /// The database's address, as pgbench takes it.
     pub database_url: String,
-    /// PostgreSQL's settings that differ from its defaults are the embedded one's, or the operator's.
-    scratch: Option<Scratch>,
+    scratch: Option<Mutex<Scratch>>,
 }
 
+/// A server of our own, which goes with its data.
 struct Scratch {
     dir: PathBuf,
+    data_dir: PathBuf,
+    /// A database that was given to it.
+    given: Option<String>,
+    address: SocketAddr,
     child: Child,
 }
 
@@ -58,7 +65,7 @@ impl Place {
     pub async fn open(bench: &Bench, settings: &Settings) -> Result<Self, String> {
         match &bench.url {
             Some(url) => Self::running(bench, url),
-            None => Self::scratch(bench, settings).await,
+            None => Self::scratch(bench.database.as_deref(), settings).await,
         }
     }
 
@@ -74,76 +81,131 @@ impl Place {
             .clone()
             .ok_or("--url wants --database, where users and conversations are made; use one that you can throw away")?;
         let options = PgConnectOptions::from_str(&database_url).map_err(|_| "--database takes postgres://user:password@host/database")?;
-        Ok(Self { address, host, process: bench.pid, db: Db::new(options, 1), database_url, scratch: None })
+        Ok(Self { address, host, pid: bench.pid, db: Db::new(options, 1), database_url, scratch: None })
     }
 
-    async fn scratch(bench: &Bench, settings: &Settings) -> Result<Self, String> {
+    /// A scratch server, on this database or on one of its own.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub async fn scratch(database: Option<&str>, settings: &Settings) -> Result<Self, String> {
         // Two that measure at once, or one again after it was killed, do not meet.
         let dir = env::temp_dir().join(format!("parlance-bench-{}", std::process::id()));
         let address = free_address().map_err(|error| error.to_string())?;
         let mut settings = settings.clone();
         settings.data_dir = dir.join("data");
         settings.database = Database::Embedded;
-        let result = Self::start(bench, &settings, &dir, address).await;
+        let result = Self::start(database, &settings, &dir, address).await;
         if result.is_err() {
             let _ = fs::remove_dir_all(&dir);
         }
         result
     }
 
-    async fn start(bench: &Bench, settings: &Settings, dir: &Path, address: SocketAddr) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("a scratch server could not be started: {error}");
-        fs::create_dir_all(dir).map_err(failed)?;
-        let log = dir.join("log");
-        let mut command = Command::new(env::current_exe().map_err(failed)?);
-        command.arg("serve").env_clear().current_dir(dir);
-        command.envs(PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?))));
-        command.env("LISTEN_ADDR", address.to_string()).env("DATA_DIR", &settings.data_dir);
-        if let Some(url) = &bench.database {
-            command.env("DATABASE_URL", url);
-        }
-        let output = fs::File::create(&log).map_err(failed)?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).kill_on_drop(true).spawn().map_err(failed)?;
-        let process = child.id().and_then(|id| i32::try_from(id).ok());
-        let mut scratch = Scratch { dir: dir.to_owned(), child };
-        scratch
-            .await_ready(address)
-            .await
-            .map_err(|sentence| format!("{sentence}; its log:\n{}", fs::read_to_string(&log).unwrap_or_default()))?;
-        let database_url = bench.database.clone().map_or_else(|| store::embedded::url(settings), Ok)?;
+    async fn start(database: Option<&str>, settings: &Settings, dir: &Path, address: SocketAddr) -> Result<Self, String> {
+        fs::create_dir_all(dir).map_err(|error| not_started(&error))?;
+        let data_dir = settings.data_dir.clone();
+        let given = database.map(str::to_owned);
+        let child = spawn(dir, &data_dir, given.as_deref(), address)?;
+        let mut scratch = Scratch { dir: dir.to_owned(), data_dir, given, address, child };
+        scratch.await_ready().await?;
+        let database_url = database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()))?;
         let options = PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
-        Ok(Self { address, host: address.to_string(), process, db: Db::new(options, 1), database_url, scratch: Some(scratch) })
+        let (host, db) = (address.to_string(), Db::new(options, 1));
+        Ok(Self { address, host, pid: None, db, database_url, scratch: Some(Mutex::new(scratch)) })
+    }
+
+    /// The server's process, as far as it is known.
+    pub async fn process(&self) -> Option<i32> {
+        match &self.scratch {
+            Some(scratch) => scratch.lock().await.process(),
+            None => self.pid,
+        }
+    }
+
+    /// The first process of a scratch server's own PostgreSQL.
+    pub async fn postmaster(&self) -> Option<i32> {
+        let scratch = self.scratch.as_ref()?.lock().await;
+        let file = fs::read_to_string(scratch.data_dir.join("postgres/postmaster.pid")).ok()?;
+        file.lines().next()?.parse().ok()
+    }
+
+    /// Kills a scratch server, as a crash would, and starts it again on the same data.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub async fn kill_and_start_again(&self) -> Result<(), String> {
+        let Some(scratch) = &self.scratch else { return Err("only a scratch server is killed".into()) };
+        let mut scratch = scratch.lock().await;
+        scratch.child.kill().await.map_err(|error| error.to_string())?;
+        scratch.child = spawn(&scratch.dir, &scratch.data_dir, scratch.given.as_deref(), scratch.address)?;
+        scratch.await_ready().await
+    }
+
+    /// Waits until a scratch server can serve.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn await_ready(&self) -> Result<(), String> {
+        match &self.scratch {
+            Some(scratch) => scratch.lock().await.await_ready().await,
+            None => Ok(()),
+        }
     }
 
     /// Leaves it as it was: a scratch server is stopped and removed, with its data.
-    pub async fn leave(self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Something is left.
+    pub async fn leave(&self) -> Result<(), String> {
         self.db.close().await;
-        let Some(Scratch { dir, mut child }) = self.scratch else { return Ok(()) };
-        if let Some(process) = self.process {
+        let Some(scratch) = &self.scratch else { return Ok(()) };
+        let mut scratch = scratch.lock().await;
+        if let Some(process) = scratch.process() {
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
         }
-        if tokio::time::timeout(STOPPING, child.wait()).await.is_err() {
-            let _ = child.kill().await;
+        if tokio::time::timeout(STOPPING, scratch.child.wait()).await.is_err() {
+            let _ = scratch.child.kill().await;
         }
-        fs::remove_dir_all(&dir).map_err(|error| format!("{} cannot be removed: {error}", dir.display()))
+        fs::remove_dir_all(&scratch.dir).map_err(|error| format!("{} cannot be removed: {error}", scratch.dir.display()))
     }
 }
 
+fn not_started(error: &io::Error) -> String {
+    format!("a scratch server could not be started: {error}")
+}
+
+fn spawn(dir: &Path, data_dir: &Path, database: Option<&str>, address: SocketAddr) -> Result<Child, String> {
+    let mut command = Command::new(env::current_exe().map_err(|error| not_started(&error))?);
+    command.arg("serve").env_clear().current_dir(dir);
+    command.envs(PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?))));
+    command.env("LISTEN_ADDR", address.to_string()).env("DATA_DIR", data_dir);
+    if let Some(url) = database {
+        command.env("DATABASE_URL", url);
+    }
+    let log = fs::File::options().create(true).append(true).open(dir.join("log")).map_err(|error| not_started(&error))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn().map_err(|error| not_started(&error))
+}
+
 impl Scratch {
-    async fn await_ready(&mut self, address: SocketAddr) -> Result<(), String> {
-        let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    fn process(&self) -> Option<i32> {
+        self.child.id().and_then(|id| i32::try_from(id).ok())
+    }
+
+    async fn await_ready(&mut self) -> Result<(), String> {
+        let request = format!("GET /readyz HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
         let deadline = Instant::now() + STARTING;
         loop {
-            if let Ok(mut client) = Client::connect(address).await
+            if let Ok(mut client) = Client::connect(self.address).await
                 && matches!(client.ask(request.as_bytes()).await, Ok(None))
             {
                 return Ok(());
             }
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("the scratch server ended ({status})"));
-            }
-            if Instant::now() > deadline {
-                return Err("the scratch server does not answer".into());
+            let ended = self.child.try_wait().ok().flatten();
+            if ended.is_some() || Instant::now() > deadline {
+                let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+                let what = ended.map_or_else(|| "does not answer".into(), |status| format!("ended ({status})"));
+                return Err(format!("the scratch server {what}; its log:\n{log}"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -78,7 +78,8 @@ impl Signer {
         })
     }
 
-    fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
+    /// Makes a request, signed at this moment.
+    pub fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
         let Asked { caller: Caller { user, station }, api, mut fields } = asked;
         if let Some(fields) = fields.as_object_mut() {
             fields.insert("clientversioncode".into(), 3.into());
@@ -113,6 +114,7 @@ impl Signer {
 }
 
 /// A new message.
+#[must_use]
 pub fn add(caller: Caller, conversation: ConversationId, instance: &Instance, bytes: usize) -> Asked {
     let id = Uuid::new_v4();
     let message = json!({ "ID": id, "Type": "Message", "Created": Timestamp::now(), "Data": data(id, bytes) }).to_string();
@@ -126,12 +128,14 @@ fn data(id: Uuid, bytes: usize) -> String {
 }
 
 /// Something that an action asks of a conversation.
+#[must_use]
 pub fn of(caller: Caller, action: &str, conversation: ConversationId, instance: &Instance) -> Asked {
     let fields = json!({ "action": action, "conversationid": conversation, "instance": instance });
     Asked { caller, api: "chatconversation", fields }
 }
 
 /// The rows from a message on.
+#[must_use]
 pub fn download(caller: Caller, conversation: ConversationId, instance: &Instance, from: Option<MessageId>) -> Asked {
     let mut asked = of(caller, "download", conversation, instance);
     if let (Some(from), Some(fields)) = (from, asked.fields.as_object_mut()) {
@@ -141,6 +145,7 @@ pub fn download(caller: Caller, conversation: ConversationId, instance: &Instanc
 }
 
 /// A report on one message.
+#[must_use]
 pub fn viewed(caller: Caller, conversation: ConversationId, instance: &Instance, message: Option<MessageId>) -> Asked {
     let ids: Vec<MessageId> = message.into_iter().collect();
     let fields = json!({ "action": "viewed", "conversationid": conversation, "instance": instance, "messageids": ids });
@@ -148,11 +153,13 @@ pub fn viewed(caller: Caller, conversation: ConversationId, instance: &Instance,
 }
 
 /// All conversations.
+#[must_use]
 pub fn list(caller: Caller) -> Asked {
     Asked { caller, api: "chatconversation", fields: json!({ "action": "list" }) }
 }
 
 /// What is new.
+#[must_use]
 pub fn poll(caller: Caller) -> Asked {
     Asked { caller, api: "chatnotification", fields: json!({ "action": "download" }) }
 }

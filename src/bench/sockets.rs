@@ -35,9 +35,7 @@ pub async fn open(address: SocketAddr, signer: &Signer, callers: &[Caller]) -> R
         for caller in callers {
             let url = signer.socket(*caller)?;
             opening.spawn(async move {
-                let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-                stream.set_nodelay(true).map_err(|error| error.to_string())?;
-                let (mut socket, _) = client_async(url, stream).await.map_err(|error| format!("a socket was refused: {error}"))?;
+                let mut socket = connect(address, url).await?;
                 socket.next().await.ok_or("a socket was closed")?.map_err(|error| error.to_string())?;
                 Ok::<_, String>(socket)
             });
@@ -47,6 +45,18 @@ pub async fn open(address: SocketAddr, signer: &Signer, callers: &[Caller]) -> R
         }
     }
     Ok(sockets)
+}
+
+/// Opens a socket for a caller.
+pub async fn open_one(address: SocketAddr, signer: &Signer, caller: Caller) -> Result<Socket, String> {
+    connect(address, signer.socket(caller)?).await
+}
+
+async fn connect(address: SocketAddr, url: String) -> Result<Socket, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let (socket, _) = client_async(url, stream).await.map_err(|error| format!("a socket was refused: {error}"))?;
+    Ok(socket)
 }
 
 /// Sends messages over connections, and counts how long each takes to reach one of the sockets.

@@ -19,8 +19,9 @@ use crate::{
 /// How many conversations a user of the short, and of the long list has, and how many such users there are.
 const SHORT: (usize, usize) = (50, 64);
 const LONG: (usize, usize) = (1000, 16);
-/// How many conversations have a long history.
+/// How many conversations have a long history, and how many messages are in them together at most.
 const DEEP: usize = 16;
+const MOST_DEEP: usize = 1_000_000;
 
 /// What is there to play on.
 #[derive(Debug)]
@@ -73,7 +74,8 @@ impl Stage {
         // Users of their own, so that no conversation is made twice.
         let mut others = Others { scenery: &mut scenery, signer, tag: &tag };
         if needs(&[Workload::Download, Workload::DownloadPartial]) {
-            let pairs = others.users("d", 2 * DEEP).await?;
+            let count = (MOST_DEEP / stage.depth.max(1)).clamp(1, DEEP);
+            let pairs = others.users("d", 2 * count).await?;
             stage.deep = pairs.chunks_exact(2).filter_map(|two| Some(Pair::of(*two.first()?, *two.last()?))).collect();
             others.scenery.conversations(&stage.deep, &stage.instance, stage.depth, bytes).await.map_err(failed)?;
         }

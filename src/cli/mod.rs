@@ -2,6 +2,7 @@
 //! sentence on stderr, and exit code 1 (2: the command line itself is wrong).
 
 mod account;
+mod doctor;
 mod invite;
 mod psql;
 mod serve;
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     bench::{self, Bench},
+    selftest,
     settings::Settings,
     store::{self, Db},
     telemetry,
@@ -45,11 +47,21 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Check that the tables hold what they must; exit code 1 if they do not
+    ///
+    /// Looks at one snapshot of the whole database, beside a running server.
+    Doctor(doctor::Doctor),
     /// Measure how much a server does, and what each operation costs
     ///
     /// Starts a scratch server with a database of its own, and removes both in the end. CPU time (server,
     /// postgres, client) is in microseconds for each operation. BENCHMARKS.md says how to read the figures.
     Bench(Box<Bench>),
+    /// Prove on this machine that no message is lost, doubled, reordered or under-notified
+    ///
+    /// Starts a scratch server with a database of its own, kills both again and again while clients write and
+    /// read, and looks for everything that was answered OK. Exit code 1 if a promise was broken.
+    #[command(subcommand)]
+    Selftest(selftest::Command),
     /// The endpoint that bench measures against
     #[command(hide = true)]
     BenchEndpoint { address: SocketAddr },
@@ -75,7 +87,9 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::User(command) => user::run(&settings, command).await,
         Command::Invite(invite) => invite::run(&settings, &invite).await,
         Command::Psql { arguments } => psql::run(&settings, &arguments).await,
+        Command::Doctor(doctor) => doctor::run(&settings, &doctor).await,
         Command::Bench(bench) => bench::run(&bench, &settings, |line| say(format_args!("{line}"))).await,
+        Command::Selftest(command) => selftest::run(&settings, &command, |text| say(format_args!("{text}"))).await,
         Command::BenchEndpoint { address } => bench::floor::serve(address, settings.workers).await,
     }
 }

@@ -118,6 +118,14 @@ impl StationId {
     }
 }
 
+impl MessageId {
+    /// A new message's id, as its sender chooses it.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl ReportId {
     /// A new report's id.
     #[must_use]

@@ -157,10 +157,11 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen
         timestamp: head.timestamp,
         nonce: head.nonce.as_deref().filter(|_| head.is_v4()),
         now: Timestamp::now(),
+        address: identity::address(state, request),
     };
 
     match action {
-        Action::Login(action) => Box::pin(come_in(state, request, &asked, action)).await.map(Answer::from),
+        Action::Login(action) => Box::pin(come_in(state, &asked, action)).await.map(Answer::from),
         Action::Workspace(action) => {
             let user = identity::user_anywhere(state, &asked).await?;
             seen.user = Some(user);
@@ -203,8 +204,8 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
-async fn come_in(state: &State, request: &HttpRequest, asked: &Asked<'_>, action: api::login::Action) -> Result<Vec<u8>, Error> {
-    let address = identity::address(state, request);
+async fn come_in(state: &State, asked: &Asked<'_>, action: api::login::Action) -> Result<Vec<u8>, Error> {
+    let address = asked.address;
     let claimed = asked.claim.user()?;
     let door = Door { claimed, station: asked.claim.station()?, now: asked.now, db: &state.db, settings: &state.settings };
     // Who registers with a key that is taken learns as much as from a login.

@@ -138,13 +138,15 @@ pub struct Asked<'a> {
     pub nonce: Option<&'a str>,
     /// The moment of the request.
     pub now: Timestamp,
+    /// Where it comes from.
+    pub address: IpAddr,
 }
 
 /// The user and station that signed a request.
 ///
 /// # Errors
-/// `SignatureMissing`, `SignatureInvalid`, `UnknownStation`, `TimestampOutOfRange`, `Replayed`;
-/// `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
+/// `SignatureMissing`, `SignatureInvalid`, `UnknownStation`, `TimestampOutOfRange`, `Replayed`,
+/// `RateLimited`; `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
 pub async fn user_at_station(state: &State, asked: &Asked<'_>) -> Result<(UserId, StationId), Error> {
     let station = asked.claim.station()?.ok_or(Error::SignatureMissing(STATION))?;
     let user = check(state, asked, Some(station)).await?;
@@ -168,8 +170,19 @@ pub async fn user_anywhere(state: &State, asked: &Asked<'_>) -> Result<UserId, E
     check(state, asked, asked.claim.station()?).await
 }
 
-/// Checks signature, station and time, in this order: only who holds the key learns more.
+/// Checks who asks. A flood of signatures that do not fit costs its own address: there, no more are looked at
+/// for a while.
 async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
+    state.limits.check_signatures(asked.address)?;
+    let result = look_at(state, asked, station).await;
+    if let Err(Error::SignatureInvalid) = result {
+        state.limits.count_bad_signature(asked.address);
+    }
+    result
+}
+
+/// Checks signature, station and time, in this order: only who holds the key learns more.
+async fn look_at(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
     let signature = asked.claim.signature.ok_or(Error::SignatureMissing(SIGNATURE))?;
     let user = asked.claim.user()?.ok_or(Error::SignatureMissing(USER))?;
     let signature = STANDARD.decode(signature).map_err(|_| Error::SignatureInvalid)?;

@@ -1,5 +1,6 @@
 //! How many failed logins are let through: a token bucket per address and per user. A try takes a
 //! token before it is made and gets it back if it succeeds, so that tries at the same moment count.
+//! And how many signatures that do not fit: an address that sends many is not looked at for a while.
 
 use std::{
     hash::Hash,
@@ -19,21 +20,25 @@ const MOST: u64 = 100_000;
 /// How soon a bucket of login tries, and one of registrations, is full again.
 const LOGINS_REFILL: Duration = Duration::from_mins(1);
 const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
+const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
 
 /// What is left of everyone's tries.
-pub struct LoginLimits {
+pub struct Limits {
     addresses: Buckets<IpAddr>,
     users: Buckets<UserId>,
     registrations: Buckets<IpAddr>,
+    signatures: Buckets<IpAddr>,
 }
 
-impl LoginLimits {
-    /// With so many failed tries a minute for a user, and so many registrations an hour for an address.
-    pub fn new(tries: u32, registrations: u32) -> Self {
+impl Limits {
+    /// With so many failed tries a minute for a user, and so many registrations an hour and bad signatures a
+    /// minute for an address.
+    pub fn new(tries: u32, registrations: u32, signatures: u32) -> Self {
         Self {
             addresses: Buckets::new(tries.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
             users: Buckets::new(tries, LOGINS_REFILL),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL),
+            signatures: Buckets::new(signatures, SIGNATURES_REFILL),
         }
     }
 
@@ -55,6 +60,20 @@ impl LoginLimits {
     /// `RateLimited`, with the time until the next one.
     pub fn take_registration(&self, address: IpAddr) -> Result<(), Error> {
         self.registrations.take(neighbourhood(address))
+    }
+
+    /// Whether signatures from an address are still looked at.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next one.
+    pub fn check_signatures(&self, address: IpAddr) -> Result<(), Error> {
+        self.signatures.check(&neighbourhood(address))
+    }
+
+    /// A signature did not fit.
+    pub fn count_bad_signature(&self, address: IpAddr) {
+        // An address with nothing left is not looked at any more: nothing is left to take.
+        let _ = self.signatures.take(neighbourhood(address));
     }
 
     /// Gives a try back that did not fail.
@@ -105,6 +124,17 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
         })
     }
 
+    /// As [`Buckets::take`], but takes nothing. One that nothing was taken from is not remembered.
+    fn check(&self, key: &K) -> Result<(), Error> {
+        let Some(bucket) = self.by_key.get(key) else { return Ok(()) };
+        self.fill(
+            &bucket,
+            |bucket, per_token| {
+                if bucket.tokens >= 1.0 { Ok(()) } else { Err(Error::RateLimited(per_token.mul_f64(1.0 - bucket.tokens))) }
+            },
+        )
+    }
+
     fn give_back(&self, key: K) {
         self.with(key, |bucket, _| bucket.tokens += 1.0);
     }
@@ -112,6 +142,10 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     fn with<T>(&self, key: K, work: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
         let full = || Arc::new(Mutex::new(Bucket { tokens: self.size, at: Instant::now() }));
         let bucket = self.by_key.get_with(key, full);
+        self.fill(&bucket, work)
+    }
+
+    fn fill<T>(&self, bucket: &Mutex<Bucket>, work: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let share = now.duration_since(bucket.at).as_secs_f64() / self.refill.as_secs_f64();

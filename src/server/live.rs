@@ -97,6 +97,7 @@ async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<St
         timestamp: Timestamp::parse(&knock.timestamp),
         nonce: None,
         now: Timestamp::now(),
+        address: identity::address(&state, request),
     };
     let (user, station) = identity::user_at_station(&state, &asked).await?;
     if state.is_stopping() {

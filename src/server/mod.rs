@@ -62,7 +62,7 @@ struct State {
     bus: Arc<Bus>,
     identities: identity::Identities,
     nonces: identity::Nonces,
-    limits: limits::LoginLimits,
+    limits: limits::Limits,
     /// Bytes of bodies that may yet be on their way.
     bodies: Semaphore,
     is_stopping: AtomicBool,
@@ -128,7 +128,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let db = Arc::new(db);
     let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State {
-        limits: limits::LoginLimits::new(settings.login_tries, settings.registrations),
+        limits: limits::Limits::new(settings.login_tries, settings.registrations, settings.bad_signatures),
         nonces: identity::Nonces::new(settings.signature_window),
         identities: identity::Identities::default(),
         slates: Arc::default(),

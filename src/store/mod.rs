@@ -4,6 +4,7 @@
 pub mod block;
 pub mod conversation;
 mod db;
+pub mod doctor;
 pub mod embedded;
 pub mod friend;
 pub mod group;

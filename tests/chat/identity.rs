@@ -261,3 +261,32 @@ async fn health_and_readiness_are_told_to_anyone() {
     let refused = reqwest::Client::new().get(format!("{}/healthz", world.url)).timeout(Duration::from_secs(5)).send().await;
     assert!(refused.is_err());
 }
+
+#[tokio::test]
+async fn a_flood_of_bad_signatures_costs_its_own_address_and_nobody_else() {
+    let world = World::with(|settings| {
+        settings.bad_signatures = 20;
+        settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let ann = world.person("Ann").await;
+    let body = json!({ "action": "list", "timestamp": now() }).to_string();
+    let good = ann.signs("chatserver", "chatconversation", &body);
+    let asks = async |address: &str, user: &str, signature: &str| {
+        let headers = [("Ozeki-User", user), ("Ozeki-Station", &ann.station), ("Ozeki-Signature", signature), ("X-Forwarded-For", address)];
+        world.posts("chatserver", "chatconversation", &headers, &body).await
+    };
+    let unknown = "ab".repeat(16);
+    for n in 0..20 {
+        let user = if n % 2 == 0 { &ann.user } else { &unknown };
+        asks("192.0.2.1", user, "AAAA").await.is_refused(401, "signature_invalid");
+    }
+    let refused = asks("192.0.2.1", &ann.user, "AAAA").await;
+    refused.is_refused(429, "rate_limited");
+    assert!(refused.headers.contains_key("Retry-After"));
+    // Not even a good one is looked at from there; everywhere else all is well.
+    asks("192.0.2.1", &ann.user, &good).await.is_refused(429, "rate_limited");
+    asks("192.0.2.2", &ann.user, &good).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    world.end().await;
+}

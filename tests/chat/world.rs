@@ -82,6 +82,7 @@ pub fn settings() -> Settings {
         signature_window: TimeDelta::minutes(5),
         login_tries: 10,
         registrations: 1000,
+        bad_signatures: 600,
         trusted_proxies: vec![],
         allow_unsigned_notifications: false,
         sockets_per_user: 20,

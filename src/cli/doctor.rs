@@ -1,0 +1,53 @@
+//! `parlance doctor`: whether the tables hold what they must.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{print_json, say, with_database};
+use crate::{
+    settings::Settings,
+    store::{
+        self,
+        doctor::{Finding, Rule},
+    },
+};
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Put right what can be put right without losing anything; then look again
+    #[arg(long)]
+    repair: bool,
+    /// For scripts: one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Examines the database, and says what it found. A finding is a problem: exit code 1.
+pub async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), String> {
+    let (repaired, findings) = with_database(settings, async |db| {
+        let failed = |error: sqlx::Error| error.to_string();
+        let repaired = if doctor.repair { store::doctor::repair(db).await.map_err(failed)? } else { 0 };
+        Ok((repaired, store::doctor::examine(db).await.map_err(failed)?))
+    })
+    .await?;
+    if doctor.json {
+        let shown = |finding: &Finding| {
+            json!({
+                "rule": format!("{:?}", finding.rule).to_lowercase(), "count": finding.count,
+                "example": finding.example, "meaning": finding.rule.meaning(),
+            })
+        };
+        print_json(&json!({ "repaired": repaired, "findings": findings.iter().map(shown).collect::<Vec<_>>() }))?;
+    } else {
+        if doctor.repair {
+            say(format_args!("Repaired: {repaired} rows."))?;
+        }
+        for Finding { rule, count, example } in &findings {
+            say(format_args!("{rule:?}: {count}, as {example}.\n  {}.", rule.meaning()))?;
+        }
+    }
+    if findings.is_empty() {
+        return if doctor.json { Ok(()) } else { say(format_args!("All is well: {} rules hold.", Rule::ALL.len())) };
+    }
+    Err(format!("{} of {} rules do not hold", findings.len(), Rule::ALL.len()))
+}

@@ -1,0 +1,171 @@
+//! A reader: holds its conversations up to the newest row it knows, and looks again only when it is told to.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use serde_json::Value;
+
+use super::{Test, scene::Dice, verdict::Truth};
+use crate::{
+    bench::{
+        client::Client,
+        requests::{self, Asked, Caller},
+        sockets::{self, Socket},
+    },
+    model::{
+        id::{ConversationId, MessageId},
+        time::Timestamp,
+    },
+};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(100);
+/// Of a hundred frames or polls, so many are followed by a cut.
+const CUTS: usize = 3;
+
+/// How a reader hears of what is new.
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    /// It asks again and again.
+    Polls,
+    /// Through a WebSocket.
+    Listens,
+}
+
+/// What a reader holds.
+type Held = HashMap<ConversationId, Vec<MessageId>>;
+
+/// Someone who reads.
+pub struct Reader {
+    test: Arc<Test>,
+    number: usize,
+    way: Way,
+    dice: Mutex<Dice>,
+    held: Mutex<Held>,
+}
+
+impl Reader {
+    /// The one with this number.
+    pub fn new(test: Arc<Test>, number: usize, way: Way, dice: Dice) -> Self {
+        Self { test, number, way, dice: Mutex::new(dice), held: Mutex::default() }
+    }
+
+    /// What it holds.
+    pub fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many messages of its conversations it does not hold.
+    pub fn misses(&self, truth: &Truth) -> usize {
+        let Some(caller) = self.test.scene.caller(self.number, 1) else { return 0 };
+        let held = self.held();
+        let talks = self.test.scene.talks(caller.user).iter();
+        let missing = talks.map(|talk| {
+            let has: HashSet<_> = held.get(talk).into_iter().flatten().collect();
+            truth.get(talk).into_iter().flatten().filter(|id| !has.contains(id)).count()
+        });
+        missing.sum()
+    }
+
+    /// Reads until it is over.
+    pub async fn run(&self) {
+        let Some(caller) = self.test.scene.caller(self.number, 1) else { return };
+        let mut client = None;
+        let mut socket = None;
+        // What it was told of and has not read yet.
+        let mut due = BTreeSet::new();
+        while !self.test.is_over() {
+            let news = match self.way {
+                Way::Polls => self.poll(caller, &mut client).await,
+                Way::Listens => self.listen(caller, &mut socket).await,
+            };
+            if let Some(news) = news {
+                let talks = self.test.scene.talks(caller.user);
+                let named = |field: &str| news.get(field).and_then(Value::as_array).into_iter().flatten();
+                let is_everything = named("conversationlistchangedof").next().is_some();
+                due.extend(named("conversationchangedof").filter_map(|id| ConversationId::parse(id.as_str()?)));
+                due.extend(talks.iter().filter(|_| is_everything));
+            }
+            while let Some(talk) = due.first().copied() {
+                match self.read(caller, talk, &mut client).await {
+                    Some(false) => drop(due.pop_first()),
+                    Some(true) => {}
+                    None => tokio::time::sleep(PAUSE).await,
+                }
+                if self.test.is_over() {
+                    return;
+                }
+            }
+            if self.is_cut() {
+                (client, socket) = (None, None);
+            }
+        }
+    }
+
+    /// Asks what is new. An answer that was lost on the way may have said anything.
+    async fn poll(&self, caller: Caller, client: &mut Option<Client>) -> Option<Value> {
+        tokio::time::sleep(PAUSE).await;
+        let answer = self.ask(requests::poll(caller), client).await;
+        Some(answer.unwrap_or_else(|| serde_json::json!({ "conversationlistchangedof": [caller.user] })))
+    }
+
+    /// Hears the next frame.
+    async fn listen(&self, caller: Caller, socket: &mut Option<Socket>) -> Option<Value> {
+        if socket.is_none() {
+            let opened = sockets::open_one(self.test.place.address, &self.test.scene.signer, caller).await;
+            let Ok(opened) = opened else {
+                tokio::time::sleep(PAUSE).await;
+                return None;
+            };
+            *socket = Some(opened);
+        }
+        let frame = tokio::time::timeout(PAUSE, socket.as_mut()?.next()).await;
+        match frame {
+            Err(_) => None,
+            Ok(Some(Ok(frame))) => serde_json::from_str(frame.to_text().ok()?).ok(),
+            Ok(_) => {
+                *socket = None;
+                None
+            }
+        }
+    }
+
+    /// Reads on in a conversation. Whether there may be more; `None`: it has to be tried again.
+    async fn read(&self, caller: Caller, talk: ConversationId, client: &mut Option<Client>) -> Option<bool> {
+        let newest = self.held().get(&talk).and_then(|held| held.last().copied());
+        let page = self.ask(requests::download(caller, talk, &self.test.scene.instance, newest), client).await?;
+        let rows: Vec<MessageId> = ids(&page).collect();
+        let fresh = rows.iter().skip_while(|id| Some(**id) == newest);
+        let mut held = self.held();
+        let held = held.entry(talk).or_default();
+        let before = held.len();
+        held.extend(fresh);
+        Some(held.len() > before)
+    }
+
+    async fn ask(&self, asked: Asked, client: &mut Option<Client>) -> Option<Value> {
+        let request = self.test.scene.signer.request(asked, Timestamp::now()).ok()?;
+        let mut connected = match client.take() {
+            Some(client) => client,
+            None => Client::connect(self.test.place.address).await.ok()?,
+        };
+        let answer = tokio::time::timeout(PATIENCE, connected.ask(&request)).await.ok()?.ok()?;
+        let body = serde_json::from_slice(connected.body()).ok()?;
+        *client = Some(connected);
+        answer.is_none().then_some(body)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).below(100) < CUTS
+    }
+}
+
+/// The ids of a page's messages.
+pub fn ids(page: &Value) -> impl Iterator<Item = MessageId> {
+    let rows = page.get("messages").and_then(Value::as_array).into_iter().flatten();
+    rows.filter_map(|row| MessageId::parse(row.get("ID")?.as_str()?))
+}

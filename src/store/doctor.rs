@@ -1,0 +1,242 @@
+//! What must hold of the tables, whatever happened to them: looked at as a whole, beside a running server.
+
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::Db;
+
+/// Something that must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The numbers of a conversation's rows have no holes, and end where the counter stands.
+    Dense,
+    /// A conversation names its newest message and its newest report.
+    Newest,
+    /// The rows of the present life, and only they, name the present instance.
+    Instance,
+    /// Each message and each report is in a conversation that is there.
+    Orphan,
+    /// Each report is about a message that is there, under the id that it names.
+    Report,
+    /// A conversation of two has two participants, who name each other, and the id that follows from them.
+    Two,
+    /// A group that has participants has an admin.
+    Admin,
+    /// Every index is valid.
+    Index,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 8] = [Self::Dense, Self::Newest, Self::Instance, Self::Orphan, Self::Report, Self::Two, Self::Admin, Self::Index];
+
+    /// What it means if it does not hold, for an operator.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Dense => "numbers are missing or too many: rows were deleted or written past the server; restore a backup",
+            Self::Newest => "a list shows another message as the newest than there is; --repair puts it right",
+            Self::Instance => "rows of an earlier life are shown, or rows of this one hidden; restore a backup",
+            Self::Orphan => "rows that no conversation leads to; nobody sees them; restore a backup, or delete them",
+            Self::Report => "a report about a message that is not there; messages were deleted past the server",
+            Self::Two => {
+                "a conversation that one of the two does not see, or that has the wrong id; --repair names the other one where it is clear"
+            }
+            Self::Admin => "a group that nobody can run; --repair makes its longest member its admin",
+            Self::Index => "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex",
+        }
+    }
+}
+
+/// Where a rule does not hold.
+#[derive(Debug)]
+pub struct Finding {
+    /// Which rule.
+    pub rule: Rule,
+    /// In how many places.
+    pub count: i64,
+    /// One of them.
+    pub example: String,
+}
+
+/// A connection that may take its time, and read whole tables.
+async fn connect(db: &Db) -> sqlx::Result<PgConnection> {
+    let patient = [("statement_timeout", "0"), ("lock_timeout", "0"), ("enable_seqscan", "on"), ("plan_cache_mode", "auto")];
+    db.options().clone().options(patient).connect().await
+}
+
+/// Looks at all tables, in one snapshot, so that a server may run meanwhile.
+pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
+    let mut connection = connect(db).await?;
+    let mut tx = connection.begin().await?;
+    sqlx::raw_sql("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
+    let mut findings = vec![];
+    for rule in Rule::ALL {
+        let (count, example) = look(&mut tx, rule).await?;
+        if let Some(example) = example.filter(|_| count > 0) {
+            findings.push(Finding { rule, count, example });
+        }
+    }
+    Ok(findings)
+}
+
+async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<String>)> {
+    macro_rules! look {
+        ($query:literal) => {{
+            let row = sqlx::query!($query).fetch_one(c).await?;
+            Ok((row.count, row.example))
+        }};
+    }
+    match rule {
+        Rule::Dense => look!(
+            r#"
+            with rows as (
+                select conversation_id, count(*) as found, max(seq) as newest
+                from (select conversation_id, seq from messages union all select conversation_id, seq from reports) r
+                join conversations c using (conversation_id)
+                -- What a clear made unreachable is being deleted, in any order.
+                where r.seq > c.cleared_seq
+                group by conversation_id
+            ), wrong as (
+                select format('conversation %s has %s rows up to number %s, where %s to %s are counted', c.conversation_id,
+                              coalesce(found, 0), coalesce(newest, 0), c.cleared_seq + 1, c.last_seq) as what
+                from conversations c
+                left join rows using (conversation_id)
+                where coalesce(found, 0) <> c.last_seq - c.cleared_seq or coalesce(newest, c.last_seq) <> c.last_seq
+            )
+            select count(*) as "count!", min(what) as example from wrong
+            "#
+        ),
+        Rule::Newest => look!(
+            r#"
+            with wrong as (
+                select format('conversation %s', c.conversation_id) as what
+                from conversations c
+                where c.last_message_id is distinct from (
+                        select m.message_id from messages m
+                        where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1
+                    )
+                    or c.last_report_id is distinct from (
+                        select r.report_id from reports r
+                        where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1
+                    )
+            )
+            select count(*) as "count!", min(what) as example from wrong
+            "#
+        ),
+        Rule::Instance => look!(
+            r#"
+            select count(*) as "count!", min(format('message %s of conversation %s', m.seq, m.conversation_id)) as example
+            from messages m
+            join conversations c using (conversation_id)
+            where (m.seq > c.cleared_seq) <> (m.instance = c.instance)
+            "#
+        ),
+        Rule::Orphan => look!(
+            r#"
+            with rows as (
+                select conversation_id, format('message %s of conversation %s', seq, conversation_id) as what from messages
+                union all select conversation_id, format('report %s of conversation %s', seq, conversation_id) from reports
+            )
+            select count(*) as "count!", min(what) as example
+            from rows where not exists (select from conversations c where c.conversation_id = rows.conversation_id)
+            "#
+        ),
+        Rule::Report => look!(
+            r#"
+            select count(*) as "count!", min(format('report %s of conversation %s', r.seq, r.conversation_id)) as example
+            from reports r
+            join conversations c using (conversation_id)
+            where r.seq > c.cleared_seq and not exists (
+                select from messages m
+                where m.conversation_id = r.conversation_id and m.seq = r.message_seq and m.message_id = r.message_id
+            )
+            "#
+        ),
+        Rule::Two => look!(
+            r#"
+            with two as (
+                select c.conversation_id, count(p.user_id) as participants,
+                       array_agg(replace(p.user_id::text, '-', '') order by p.user_id) as users,
+                       bool_and(p.peer_id is not null and exists (
+                           select from participants o where o.conversation_id = c.conversation_id and o.user_id = p.peer_id
+                       ) and p.peer_id <> p.user_id) as know_each_other
+                from conversations c
+                left join participants p using (conversation_id)
+                where not c.is_group
+                group by c.conversation_id
+            )
+            select count(*) as "count!", min(format('conversation %s', conversation_id)) as example
+            from two
+            where participants <> 2 or not know_each_other
+                or replace(conversation_id::text, '-', '') <> md5(users[1] || ';' || users[2])
+            "#
+        ),
+        Rule::Admin => look!(
+            r#"
+            select count(*) as "count!", min(format('group %s', conversation_id)) as example
+            from (
+                select conversation_id from conversations c join participants p using (conversation_id)
+                where c.is_group group by conversation_id having not bool_or(p.role = 'admin')
+            ) wrong
+            "#
+        ),
+        Rule::Index => look!(
+            r#"
+            select count(*) as "count!", min(indexrelid::regclass::text) as example
+            from pg_index where not indisvalid and indrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)
+            "#
+        ),
+    }
+}
+
+/// Puts right what can be put right without losing anything, in one transaction. How many rows it changed.
+pub async fn repair(db: &Db) -> sqlx::Result<u64> {
+    let mut connection = connect(db).await?;
+    let mut tx = connection.begin().await?;
+    // Readers go on; writers wait. The truth is in the rows: what names the newest follows from them.
+    sqlx::raw_sql("lock table conversations, participants in share row exclusive mode").execute(&mut *tx).await?;
+    let newest = sqlx::query!(
+        "update conversations c
+        set last_message_id = n.message_id, last_report_id = n.report_id
+        from (
+            select c.conversation_id,
+                   (select m.message_id from messages m
+                       where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1) as message_id,
+                   (select r.report_id from reports r
+                       where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1) as report_id
+            from conversations c
+        ) n
+        where c.conversation_id = n.conversation_id
+            and (c.last_message_id is distinct from n.message_id or c.last_report_id is distinct from n.report_id)"
+    )
+    .execute(&mut *tx)
+    .await?;
+    let peers = sqlx::query!(
+        "update participants p
+        set peer_id = o.user_id
+        from participants o, conversations c
+        where o.conversation_id = p.conversation_id and o.user_id <> p.user_id
+            and c.conversation_id = p.conversation_id and not c.is_group
+            and p.peer_id is distinct from o.user_id
+            and (select count(*) from participants a where a.conversation_id = p.conversation_id) = 2"
+    )
+    .execute(&mut *tx)
+    .await?;
+    let admins = sqlx::query!(
+        "update participants p
+        set role = 'admin'
+        from (
+            select distinct on (conversation_id) conversation_id, user_id
+            from participants join conversations c using (conversation_id)
+            where c.is_group and not exists (
+                select from participants a where a.conversation_id = c.conversation_id and a.role = 'admin'
+            )
+            order by conversation_id, joined_at, user_id
+        ) longest
+        where p.conversation_id = longest.conversation_id and p.user_id = longest.user_id"
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(newest.rows_affected() + peers.rows_affected() + admins.rows_affected())
+}

@@ -1,0 +1,83 @@
+//! `parlance doctor`: finds what is wrong with the tables, and puts right what can be.
+
+use parlance::store::doctor::{self, Rule};
+
+use crate::world::{Person, Talk, World};
+
+/// A world with a direct conversation and a group, in each of which something was said and seen.
+async fn lived_in() -> (std::sync::Arc<World>, Person, Talk, Talk) {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let secrets = serde_json::json!({ &ann.user: "s", &ben.user: "s" });
+    let create = serde_json::json!({ "action": "create", "displayname": "g", "participantids": [ben.user], "secrets": secrets });
+    let group = Talk::of(&ann.asks("chatconversationgroup", create).await.is_ok()["conversation"]);
+    for talk in [&talk, &group] {
+        let ids = [ann.adds(talk, "one").await, ann.adds(talk, "two").await];
+        ben.views(talk, &ids).await.is_ok();
+        ann.does("clear", talk, serde_json::json!({})).await.is_ok();
+        let talk = Talk { instance: ann.sees(talk).await["instance"].as_str().unwrap().to_owned(), ..talk.clone() };
+        let id = ann.adds(&talk, "three").await;
+        ben.views(&talk, &[id]).await.is_ok();
+    }
+    (world, ann, talk, group)
+}
+
+#[tokio::test]
+async fn a_database_that_was_only_written_by_the_server_is_well() {
+    let (world, ..) = lived_in().await;
+    assert!(doctor::examine(&world.store).await.unwrap().is_empty());
+    assert_eq!(doctor::repair(&world.store).await.unwrap(), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
+    let (world, ann, talk, group) = lived_in().await;
+    let (talk, group) = (talk.id, group.id);
+    let last = format!("(select max(seq) from messages where conversation_id = '{talk}')");
+    for (rule, harm, undo) in [
+        (Rule::Newest, format!("update conversations set last_message_id = gen_random_uuid() where conversation_id = '{talk}'"), None),
+        (Rule::Newest, format!("update conversations set last_report_id = null where conversation_id = '{group}'"), None),
+        (Rule::Two, format!("update participants set peer_id = null where conversation_id = '{talk}' and user_id = '{}'", ann.user), None),
+        (Rule::Admin, format!("update participants set role = 'member' where conversation_id = '{group}'"), None),
+        (
+            Rule::Dense,
+            format!("update conversations set last_seq = last_seq + 1 where conversation_id = '{talk}'"),
+            Some(format!("update conversations set last_seq = last_seq - 1 where conversation_id = '{talk}'")),
+        ),
+        (
+            Rule::Instance,
+            format!("update messages set instance = 'AAAAAAAAAA' where conversation_id = '{talk}' and seq = {last}"),
+            Some(format!(
+                "update messages m set instance = c.instance from conversations c where c.conversation_id = m.conversation_id and m.conversation_id = '{talk}' and seq = {last}"
+            )),
+        ),
+        (
+            Rule::Orphan,
+            format!(
+                "insert into messages select gen_random_uuid(), seq, message_id, instance, user_id, station_id, type, created_at, sent_at, valid_until, data from messages where conversation_id = '{talk}' and seq = {last}"
+            ),
+            Some(
+                "delete from messages m where not exists (select from conversations c where c.conversation_id = m.conversation_id)".into(),
+            ),
+        ),
+        (
+            Rule::Report,
+            format!("update reports set message_seq = message_seq + 1000 where conversation_id = '{talk}'"),
+            Some(format!("update reports set message_seq = message_seq - 1000 where conversation_id = '{talk}'")),
+        ),
+    ] {
+        world.sql(&harm).await;
+        let findings = doctor::examine(&world.store).await.unwrap();
+        assert!(findings.len() == 1 && findings[0].rule == rule && findings[0].count > 0, "{rule:?}: {findings:?}");
+        if let Some(undo) = undo {
+            assert_eq!(doctor::repair(&world.store).await.unwrap(), 0, "{rule:?}: what would lose something is left alone");
+            world.sql(&undo).await;
+        } else {
+            assert!(doctor::repair(&world.store).await.unwrap() > 0, "{rule:?}");
+        }
+        let findings = doctor::examine(&world.store).await.unwrap();
+        assert!(findings.is_empty(), "{rule:?}: {findings:?}");
+    }
+    world.end().await;
+}

@@ -1,0 +1,78 @@
+//! The tools that operators measure and test with: that they work, not what they measure.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+fn parlance(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_parlance")).args(arguments).env_remove("DATABASE_URL").output().unwrap()
+}
+
+#[test]
+fn no_message_is_lost_doubled_reordered_or_under_notified_while_server_and_database_are_killed() {
+    let arguments = ["selftest", "delivery", "--messages", "6000", "--rate", "600", "--kill-every", "1500ms", "--seed", "7", "--json"];
+    let output = parlance(&arguments);
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert!(output.status.success(), "{verdict}");
+    for promise in ["lost", "doubled", "reordered", "under_notified"] {
+        assert_eq!(verdict[promise], 0, "{verdict}");
+    }
+    assert_eq!(verdict["messages"], 6000);
+    assert!(verdict["server_kills"].as_u64().unwrap() + verdict["database_kills"].as_u64().unwrap() >= 2, "{verdict}");
+}
+
+#[test]
+fn each_workload_is_measured_and_nothing_is_refused() {
+    let arguments = [
+        "bench",
+        "--json",
+        "--runs",
+        "1",
+        "--operations",
+        "60",
+        "--users",
+        "120",
+        "--conversations",
+        "100",
+        "--depth",
+        "60",
+        "--sockets",
+        "40",
+    ];
+    let output = parlance(&arguments);
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), 14, "{rows:#?}");
+    for row in &rows[1..] {
+        assert_eq!(row["errors"], serde_json::json!({}), "{row}");
+        assert!(row["name"] == "sockets-idle" || row["per_second"].as_f64().unwrap() > 0.0, "{row}");
+        #[cfg(target_os = "linux")]
+        assert!(row["server_us"].is_number() && row["postgres_us"].is_number() && row["client_us"].is_number(), "{row}");
+    }
+    // In an open loop the rate is the caller's.
+    let output = parlance(&[
+        "bench",
+        "poll",
+        "--json",
+        "--runs",
+        "1",
+        "--operations",
+        "200",
+        "--rate",
+        "400",
+        "--users",
+        "120",
+        "--conversations",
+        "10",
+    ]);
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let rate = rows[1]["per_second"].as_f64().unwrap();
+    assert!((200.0..=410.0).contains(&rate), "{rate}");
+}
+
+#[test]
+fn a_server_elsewhere_is_not_measured_unless_told() {
+    let output = parlance(&["bench", "poll", "--url", "http://192.0.2.1:8080", "--database", "postgres://nobody@192.0.2.1/none"]);
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && sentence.contains("not on this machine"), "{sentence}");
+}
