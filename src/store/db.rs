@@ -62,7 +62,7 @@ impl Db {
                 ("lock_timeout", LOCK_TIMEOUT),
                 ("timezone", "UTC"),
                 // Each statement is planned once a connection. PostgreSQL would plan the larger ones anew for
-                // each call: `add` took 970 µs of its CPU that way, and takes 200.
+                // each call, which cost it more than all else (BENCHMARKS.md).
                 ("plan_cache_mode", "force_generic_plan"),
                 // A plan that was made while a table was small must be good when it is not: by index, always.
                 ("enable_seqscan", "off"),

@@ -1,5 +1,7 @@
 //! What must hold of the tables, whatever happened to them: looked at as a whole, beside a running server.
 
+use std::time::Duration;
+
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::Db;
@@ -61,7 +63,7 @@ pub struct Finding {
 /// A connection that may take its time, and read whole tables.
 async fn connect(db: &Db) -> sqlx::Result<PgConnection> {
     let patient = [("statement_timeout", "0"), ("lock_timeout", "0"), ("enable_seqscan", "on"), ("plan_cache_mode", "auto")];
-    db.options().clone().options(patient).connect().await
+    db.options().clone().options(patient).log_slow_statements(log::LevelFilter::Off, Duration::MAX).connect().await
 }
 
 /// Looks at all tables, in one snapshot, so that a server may run meanwhile.

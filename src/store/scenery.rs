@@ -1,6 +1,8 @@
 //! Users, conversations and messages by the thousand, for measuring on. They are what clients would have
 //! made, but for the key: all users share one.
 
+use std::time::Duration;
+
 use md5::{Digest, Md5};
 use sqlx::{ConnectOptions, PgConnection};
 
@@ -60,7 +62,14 @@ pub struct Scenery(PgConnection);
 impl Scenery {
     /// Begins.
     pub async fn begin(db: &Db) -> sqlx::Result<Self> {
-        Ok(Self(db.options().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]).connect().await?))
+        Ok(Self(
+            db.options()
+                .clone()
+                .options([("statement_timeout", "0"), ("lock_timeout", "0")])
+                .log_slow_statements(log::LevelFilter::Off, Duration::MAX)
+                .connect()
+                .await?,
+        ))
     }
 
     /// Makes users, each of whom has logged in from a station.

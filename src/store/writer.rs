@@ -122,18 +122,19 @@ impl<E: Entry> Inner<E> {
             queue.is_served = false;
             return None;
         }
-        let (mut batch, mut later, mut bytes, mut keys) = (Vec::new(), VecDeque::new(), 0, HashSet::new());
+        let (mut batch, mut later, mut bytes, mut keys) = (Vec::new(), Vec::new(), 0, HashSet::new());
         while batch.len() < MOST_ENTRIES && bytes < MOST_BYTES {
             let Some(next) = queue.waiting.pop_front() else { break };
             if next.entry.key().is_none_or(|key| keys.insert(key)) {
                 bytes += next.entry.bytes();
                 batch.push(next);
             } else {
-                later.push_back(next);
+                later.push(next);
             }
         }
-        later.append(&mut queue.waiting);
-        queue.waiting = later;
+        for next in later.into_iter().rev() {
+            queue.waiting.push_front(next);
+        }
         queue.bytes -= bytes;
         Some(batch)
     }
