@@ -1,4 +1,4 @@
-//! The log: one span a request. Never a secret, a key, a signature, or Data.
+//! The log: one line a request. Never a secret, a key, a signature, or Data.
 
 use std::io::IsTerminal;
 

@@ -74,7 +74,7 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
             &batch.iter().map(|m| m.$field.as_str()).collect::<Vec<_>>()
         };
     }
-    let rows = db
+    let mut rows = db
         .run(async |c| {
             sqlx::query!(
                 r#"
@@ -95,30 +95,31 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
                     order by conversation_id
                     for no key update
                 ), numbered as materialized (
-                    select j.*, last_seq + count(*) filter (where outcome = 'new') over (partition by conversation_id order by place) as seq,
+                    select j.*,
+                           last_seq + count(*) filter (where outcome = 'new') over (partition by conversation_id order by place) as seq,
                            max(place) filter (where outcome = 'new') over (partition by conversation_id) as last_place,
                            max(created_at) filter (where outcome = 'new') over (partition by conversation_id) as newest
                     from (
                         select i.*, l.is_group, l.instance as present, l.last_seq, l.last_message_id,
-                        m.created_at as there_created_at, m.valid_until as there_valid_until,
-                        case
-                            -- What was seen of the group is older than the lock.
-                            when l.is_group
-                                and l.roster <> (select c.roster from conversations c where c.conversation_id = i.conversation_id)
-                                then 'moved'
-                            when l.instance <> i.instance then 'stale'
-                            when m.message_id is not null then
-                                case when m.user_id = i.user_id and m.type = i.type and m.data = i.data
-                                    and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
-                                    and (m.valid_until = i.valid_until or not i.valid_until_given)
-                                then 'there' else 'other' end
-                            when i.peer_id is not null
-                                and exists (select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id)
-                                then 'blocked'
-                            else 'new'
-                        end as outcome
-                    from input i
-                    join locked l using (conversation_id)
+                               m.created_at as there_created_at, m.valid_until as there_valid_until,
+                               case
+                                   -- What was seen of the group is older than the lock.
+                                   when l.is_group and l.roster <> (
+                                       select c.roster from conversations c where c.conversation_id = i.conversation_id
+                                   ) then 'moved'
+                                   when l.instance <> i.instance then 'stale'
+                                   when m.message_id is not null then
+                                       case when m.user_id = i.user_id and m.type = i.type and m.data = i.data
+                                           and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
+                                           and (m.valid_until = i.valid_until or not i.valid_until_given)
+                                       then 'there' else 'other' end
+                                   when i.peer_id is not null and exists (
+                                       select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
+                                   ) then 'blocked'
+                                   else 'new'
+                               end as outcome
+                        from input i
+                        join locked l using (conversation_id)
                         -- Looked up one by one: a join would be planned by how much there was at that time.
                         left join lateral (
                             select * from messages m
@@ -169,7 +170,6 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
         .await?;
 
     let mut outcomes: Vec<Option<Stored>> = batch.iter().map(|_| Some(Stored::NoConversation)).collect();
-    let mut rows = rows;
     rows.sort_unstable_by_key(|row| row.place);
     // Of each conversation: the newest message so far, and of a group who is in it.
     let mut newest = HashMap::<ConversationId, (_, Option<Arc<_>>)>::new();
