@@ -190,3 +190,24 @@ async fn a_client_that_never_finishes_its_request_holds_nobody_up() {
     drop(slow);
     world.end().await;
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_are_closed_and_hold_nobody_up() {
+    use tokio::{io::AsyncReadExt, net::TcpStream};
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let address = world.url.trim_start_matches("http://").to_owned();
+    let mut silent = vec![];
+    for _ in 0..2000 {
+        silent.push(TcpStream::connect(&address).await.unwrap());
+    }
+    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    // The server gives up on them; whatever it says before, the end comes by itself.
+    let mut rest = Vec::new();
+    for mut connection in silent {
+        let closed = tokio::time::timeout(std::time::Duration::from_secs(60), connection.read_to_end(&mut rest)).await;
+        assert!(closed.is_ok());
+    }
+    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    world.end().await;
+}
