@@ -205,7 +205,7 @@ async fn connections_that_say_nothing_are_closed_and_hold_nobody_up() {
     // The server gives up on them; whatever it says before, the end comes by itself.
     let mut rest = Vec::new();
     for mut connection in silent {
-        let closed = tokio::time::timeout(std::time::Duration::from_secs(60), connection.read_to_end(&mut rest)).await;
+        let closed = tokio::time::timeout(std::time::Duration::from_mins(1), connection.read_to_end(&mut rest)).await;
         assert!(closed.is_ok());
     }
     ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
