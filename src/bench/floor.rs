@@ -105,7 +105,7 @@ impl<'a> Pgbench<'a> {
     }
 }
 
-/// The bare endpoint under the same requests as `add`.
+/// The bare endpoint, asked what `poll` asks.
 pub async fn endpoint(bench: &Bench, connections: usize, requests: Arc<Vec<Vec<u8>>>) -> Result<Row, String> {
     let failed = |error: std::io::Error| error.to_string();
     let address = free_address().map_err(failed)?;

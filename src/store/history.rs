@@ -1,6 +1,6 @@
 //! Reading a conversation: pages of messages and reports by cursor. A page is one statement, which also
-//! checks who reads and which instance. Only a page of more than 250 messages, or of
-//! large ones, and a cursor whose row is gone, take another one.
+//! checks who reads and which instance. Only a page of more messages than one statement reads (128, where they
+//! may have 64 KiB), and a cursor whose row is gone, take another one.
 //!
 //! A cursor's id finds its row and the row's `seq` says where to go on. Times are no order: clocks
 //! differ, and many rows share a second (docs/api.md, The cursor loses nothing).
@@ -152,7 +152,8 @@ fn gone(at: Option<Timestamp>, way: Way) -> i64 {
     if at.is_some() { i64::MAX } else { way.beginning() }
 }
 
-/// The numbers of the first message and the first report that are not older than the cursor says.
+/// The numbers of the first message and the first report that are not older than the cursor says. Who reads was
+/// checked before, and is again by the statement that uses them.
 async fn locate(c: &mut PgConnection, reading: &Reading<'_>, cursor: &Cursor) -> sqlx::Result<(Option<i64>, Option<i64>)> {
     let row = sqlx::query!(
         "select (select m.seq from messages m
