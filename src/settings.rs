@@ -64,6 +64,8 @@ pub struct Settings {
     pub registration: Registration,
     /// `MESSAGE_LIFETIME`: how long a message without a `ValidUntil` is wanted.
     pub message_lifetime: TimeDelta,
+    /// `EXPIRY_GRACE`: how long after its `ValidUntil` a message is kept.
+    pub expiry_grace: TimeDelta,
     /// `MAX_MESSAGE_BYTES`: how much `Data` a message may hold.
     pub max_message_bytes: usize,
     /// `MAX_BODY_BYTES`: how large a request may be.
@@ -128,6 +130,7 @@ impl Settings {
                 _ => None,
             })?,
             message_lifetime: read("MESSAGE_LIFETIME", "7days", "a span, as 7days or 12h", span)?,
+            expiry_grace: read("EXPIRY_GRACE", "7days", "a span, as 7days or 12h", span)?,
             max_message_bytes: read("MAX_MESSAGE_BYTES", "65536", "bytes, from 1 to 4194304", |t| {
                 parsed(t).filter(|n| (1..=4 << 20).contains(n))
             })?,

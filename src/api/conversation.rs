@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     answer,
-    history::History,
+    history::{self, History},
     request::{document, given},
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         message::{Sent, Times},
     },
     model::{
+        chain::Chain,
         id::{ConversationId, MessageId, ReportId, UserId},
         rows::ConversationRow,
         text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
@@ -131,6 +132,19 @@ pub enum Action {
         /** Where. */
         conversationid: ConversationId,
     },
+    /// Ours: what a client needs to check the chain of all messages (docs/transcript.md).
+    Transcript {
+        /// Where.
+        conversationid: ConversationId,
+        /// Its life, as the caller knows it.
+        instance: Instance,
+        /// From the message after this number on.
+        #[serde(default)]
+        afterseq: i64,
+        /// How many.
+        #[serde(default)]
+        limit: PageSize,
+    },
     /// Ours: the direct conversation with a friend.
     Create {
         /// The friend.
@@ -200,13 +214,15 @@ pub struct ConversationView<'a> {
     favoriteby: Vec<UserId>,
     hiddenby: Vec<UserId>,
     properties: [PropertiesView<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<Blank<Chain>>,
 }
 
-/// An id, or the empty text.
+/// A value, or the empty text.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Blank<T> {
-    Id(T),
+    Some(T),
     None(&'static str),
 }
 
@@ -226,7 +242,7 @@ struct PropertiesView<'a> {
 }
 
 impl<'a> ConversationView<'a> {
-    fn of(row: &'a ConversationRow, names: &'a HashMap<UserId, Arc<str>>) -> Self {
+    fn of(row: &'a ConversationRow, names: &'a HashMap<UserId, Arc<str>>, is_v4: bool) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
         let everyone = row.participants();
         let participant = |id: &UserId| ParticipantView { userid: *id, username: names.get(id).map_or("", |name| name) };
@@ -236,8 +252,8 @@ impl<'a> ConversationView<'a> {
             participants: everyone.iter().map(participant).collect(),
             participantids: everyone,
             displayname: &row.display_name,
-            lastmessageid: row.last_message_id.map_or(Blank::None(""), Blank::Id),
-            lastreportid: row.last_report_id.map_or(Blank::None(""), Blank::Id),
+            lastmessageid: row.last_message_id.map_or(Blank::None(""), Blank::Some),
+            lastreportid: row.last_report_id.map_or(Blank::None(""), Blank::Some),
             lastaccess: row.last_access_at.unix_seconds(),
             secret: &row.secret,
             instance: &row.instance,
@@ -251,6 +267,7 @@ impl<'a> ConversationView<'a> {
                 hideid: &row.hide_id,
                 listitembackgroundcolor: &row.color,
             }],
+            chain: is_v4.then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
         }
     }
 }
@@ -288,7 +305,7 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::List => {
             let rows = Box::pin(store::conversation::list(call.db, call.user)).await?;
             let names = Box::pin(call.names.of(call.db, rows.iter().flat_map(ConversationRow::participants))).await?;
-            return answer::ok(ListView { conversations: rows.iter().map(|row| ConversationView::of(row, &names)).collect() });
+            return answer::ok(ListView { conversations: rows.iter().map(|row| ConversationView::of(row, &names, call.is_v4)).collect() });
         }
         Action::Add { conversationid, instance, message } => {
             let SentView { id, r#type, created, valid_until, data } = message;
@@ -311,6 +328,10 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
                 Box::pin(chat::message::download_partial(call, conversationid, &instance, &cursor, limit.0, |row| history.push(&row)))
                     .await?;
             return history.end("", has_more);
+        }
+        Action::Transcript { conversationid, instance, afterseq, limit } => {
+            let (links, hasmore) = Box::pin(chat::message::transcript(call, conversationid, &instance, afterseq, limit.0)).await?;
+            return history::transcript(&links, hasmore);
         }
         Action::Clear { conversationid, instance } => {
             let row = Box::pin(chat::conversation::clear(call, conversationid, &instance)).await?;
@@ -335,5 +356,5 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
 /// An answer with one conversation.
 pub async fn one(call: &Call<'_>, row: &ConversationRow) -> Result<Vec<u8>, Error> {
     let names = Box::pin(call.names.of(call.db, row.participants())).await?;
-    answer::ok(OneView { conversation: ConversationView::of(row, &names) })
+    answer::ok(OneView { conversation: ConversationView::of(row, &names, call.is_v4) })
 }

@@ -6,8 +6,9 @@ use super::answer;
 use crate::{
     chat::error::Error,
     model::{
+        chain::{Chain, DataHash},
         id::{MessageId, ReportId, StationId, UserId},
-        rows::{HistoryRow, MessageRow, ReportRow},
+        rows::{HistoryRow, LinkRow, MessageRow, ReportRow},
         time::Timestamp,
     },
 };
@@ -37,6 +38,10 @@ pub struct MessageView<'a> {
     user: Option<UserId>,
     #[serde(rename = "Station", skip_serializing_if = "Option::is_none")]
     station: Option<StationId>,
+    #[serde(rename = "Seq", skip_serializing_if = "Option::is_none")]
+    seq: Option<i64>,
+    #[serde(rename = "Chain", skip_serializing_if = "Option::is_none")]
+    chain: Option<Chain>,
 }
 
 /// A report, as download shows it.
@@ -58,6 +63,30 @@ pub struct ReportView<'a> {
     message_id: MessageId,
 }
 
+#[derive(Serialize)]
+struct TranscriptView {
+    transcript: Vec<LinkView>,
+    hasmore: bool,
+}
+
+#[derive(Serialize)]
+struct LinkView {
+    #[serde(rename = "Seq")]
+    seq: i64,
+    #[serde(rename = "ID")]
+    id: MessageId,
+    #[serde(rename = "DataHash")]
+    data_hash: DataHash,
+    #[serde(rename = "Chain")]
+    chain: Chain,
+}
+
+/// An answer with the links of a chain.
+pub fn transcript(links: &[LinkRow], hasmore: bool) -> Result<Vec<u8>, Error> {
+    let view = |link: &LinkRow| LinkView { seq: link.seq, id: link.message_id, data_hash: link.data_hash, chain: link.chain };
+    answer::ok(TranscriptView { transcript: links.iter().map(view).collect(), hasmore })
+}
+
 impl<'a> MessageView<'a> {
     /// With the fields of version 4, or without.
     #[must_use]
@@ -70,6 +99,8 @@ impl<'a> MessageView<'a> {
             data: &row.data,
             user: is_v4.then_some(row.user_id),
             station: is_v4.then_some(row.station_id),
+            seq: is_v4.then_some(row.seq),
+            chain: is_v4.then_some(row.chain),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Signer {
     pub fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
         let Asked { caller: Caller { user, station }, api, mut fields } = asked;
         if let Some(fields) = fields.as_object_mut() {
-            fields.insert("clientversioncode".into(), 3.into());
+            fields.entry("clientversioncode").or_insert_with(|| 3.into());
             fields.insert("timestamp".into(), now.to_string().into());
         }
         let body = fields.to_string();

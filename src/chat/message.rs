@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{
         id::{ConversationId, MessageId},
-        rows::{HistoryRow, MessageRow, NewMessage, Stored},
+        rows::{HistoryRow, LinkRow, MessageRow, New, NewMessage, Stored},
         text::{Data, Instance, MessageType},
         time::Timestamp,
     },
@@ -79,7 +79,7 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
     let (message, stored) = call.messages.add(message).await?;
     match stored {
         Stored::There { created_at, valid_until, new, participants } => {
-            let fresh = new.map(|(seq, after)| Arc::new(fresh(message, seq, after))).into_iter().collect();
+            let fresh = new.map(|new| Arc::new(fresh(message, &new))).into_iter().collect();
             call.outbox.push(Event::ConversationChanged { conversation, participants, fresh });
             Ok(Times { created: created_at, valid_until })
         }
@@ -90,8 +90,9 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
     }
 }
 
-fn fresh(message: NewMessage, seq: i64, after: Option<MessageId>) -> Fresh {
+fn fresh(message: NewMessage, new: &New) -> Fresh {
     let row = MessageRow {
+        seq: new.seq,
         message_id: message.message_id,
         r#type: message.r#type.to_string(),
         created_at: message.created_at,
@@ -99,9 +100,10 @@ fn fresh(message: NewMessage, seq: i64, after: Option<MessageId>) -> Fresh {
         data: message.data.into(),
         user_id: message.user_id,
         station_id: message.station_id,
+        chain: new.chain,
     };
-    let after = after.map(|id| id.to_string()).unwrap_or_default();
-    Fresh { instance: message.instance, seq, after, row: HistoryRow::Message(row) }
+    let after = new.after.map(|id| id.to_string()).unwrap_or_default();
+    Fresh { instance: message.instance, seq: new.seq, after, row: HistoryRow::Message(row) }
 }
 
 /// Reads from the cursor on, its row included. A page that was cut leaves the conversation on the
@@ -133,6 +135,25 @@ pub async fn download_partial(
 ) -> Result<bool, Error> {
     let reading = reading(call, conversation, instance);
     checked(store::history::before_cursor(call.db, &reading, cursor, limit, each).await?, instance)
+}
+
+/// The links of a conversation's chain after a number, at most `limit`. Whether there are more.
+pub async fn transcript(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+    after: i64,
+    limit: usize,
+) -> Result<(Vec<LinkRow>, bool), Error> {
+    let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+    let found = store::transcript::after(call.db, conversation, call.user, instance, after, one_more).await?;
+    let (present, mut links) = found.ok_or(Error::ConversationNotFound)?;
+    if present != *instance {
+        return Err(Error::StaleInstance(present));
+    }
+    let has_more = links.len() > limit;
+    links.truncate(limit);
+    Ok((links, has_more))
 }
 
 fn reading<'a>(call: &Call<'_>, conversation: ConversationId, instance: &'a Instance) -> Reading<'a> {

@@ -24,6 +24,12 @@ macro_rules! id {
                 let form = match text.len() { 32 => true, 36 => text.as_bytes().get(8) == Some(&b'-'), _ => false };
                 if form { Uuid::try_parse(text).ok().map(Self) } else { None }
             }
+
+            /// Its 16 bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
         }
 
         impl fmt::Display for $name {

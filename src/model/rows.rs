@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    chain::{Chain, DataHash},
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::{Data, Instance, MessageType},
     time::Timestamp,
@@ -64,6 +65,8 @@ pub struct ConversationRow {
     pub last_message_id: Option<MessageId>,
     /// The newest report of the present instance.
     pub last_report_id: Option<ReportId>,
+    /// The newest message's chain.
+    pub chain: Option<Chain>,
     /// The newest message's time; it never goes back.
     pub last_access_at: Timestamp,
     /// The reader: everything below is theirs.
@@ -137,8 +140,8 @@ pub enum Stored {
         created_at: Timestamp,
         /// Its end, as stored.
         valid_until: Timestamp,
-        /// If this try stored it: its number, and the message before it.
-        new: Option<(i64, Option<MessageId>)>,
+        /// If this try stored it.
+        new: Option<New>,
         /// Who has to hear of it. Of an earlier try, too: whoever stored it then may have lost the
         /// database's answer, and told nobody.
         participants: Arc<[UserId]>,
@@ -153,6 +156,17 @@ pub enum Stored {
     NoConversation,
 }
 
+/// What numbering a message told of it.
+#[derive(Debug)]
+pub struct New {
+    /// Its number.
+    pub seq: i64,
+    /// The message before it.
+    pub after: Option<MessageId>,
+    /// The hash over all up to it.
+    pub chain: Chain,
+}
+
 /// One row of a conversation's history.
 #[derive(Debug)]
 pub enum HistoryRow {
@@ -165,6 +179,8 @@ pub enum HistoryRow {
 /// A message, as stored.
 #[derive(Debug, Clone)]
 pub struct MessageRow {
+    /// Its number.
+    pub seq: i64,
     /// Its sender's name for it.
     pub message_id: MessageId,
     /// Its type.
@@ -179,6 +195,21 @@ pub struct MessageRow {
     pub user_id: UserId,
     /// From which station.
     pub station_id: StationId,
+    /// The hash over all up to it.
+    pub chain: Chain,
+}
+
+/// A message, as far as it is needed to check a chain. It may have expired.
+#[derive(Debug)]
+pub struct LinkRow {
+    /// Its number.
+    pub seq: i64,
+    /// Its sender's name for it.
+    pub message_id: MessageId,
+    /// The hash of its `Data`.
+    pub data_hash: DataHash,
+    /// The hash over all up to it.
+    pub chain: Chain,
 }
 
 /// A report, as stored.

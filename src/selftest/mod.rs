@@ -34,6 +34,7 @@ use crate::{
     bench::place::Place,
     model::id::{ConversationId, MessageId},
     settings::Settings,
+    store,
 };
 
 /// A database that was killed is given so long before it may be killed again: it recovers meanwhile.
@@ -191,7 +192,8 @@ async fn deliver(test: &Arc<Test>, delivery: &Delivery, dice: &mut Dice) -> Resu
         task.abort();
     }
     let readers: Vec<_> = readers.into_iter().map(|(reader, _)| reader).collect();
-    Ok(verdict::judge(test, &truth, &readers, kills, took))
+    let findings = store::doctor::examine(&test.place.db).await.map_err(|error| error.to_string())?;
+    Ok(verdict::judge(test, &truth, findings.len(), &readers, kills, took))
 }
 
 /// Kills all of PostgreSQL, or one of its processes; it starts itself again.

@@ -9,7 +9,7 @@ use std::{
 use futures_util::StreamExt;
 use serde_json::Value;
 
-use super::{Test, scene::Dice, verdict::Truth};
+use super::{Test, scene::Dice};
 use crate::{
     bench::{
         client::Client,
@@ -17,7 +17,9 @@ use crate::{
         sockets::{self, Socket},
     },
     model::{
+        chain::{Chain, DataHash},
         id::{ConversationId, MessageId},
+        text::Instance,
         time::Timestamp,
     },
 };
@@ -36,8 +38,51 @@ pub enum Way {
     Listens,
 }
 
-/// What a reader holds.
-type Held = HashMap<ConversationId, Vec<MessageId>>;
+/// What is held of each conversation.
+pub type Held = HashMap<ConversationId, Talk>;
+
+/// What is held of a conversation: its messages, in their order, and what the transcript proves of them.
+#[derive(Debug, Default)]
+pub struct Talk {
+    /// The messages.
+    pub rows: Vec<MessageId>,
+    /// The chain up to the last of them.
+    chain: Option<Chain>,
+    /// How many messages do not carry the hash over all before them.
+    pub unproven: usize,
+}
+
+impl Talk {
+    /// Takes what is new of a page. Whether there was anything.
+    pub fn take(&mut self, conversation: ConversationId, instance: &Instance, page: &Value) -> bool {
+        let newest = self.rows.last().copied();
+        let before = self.rows.len();
+        for row in page.get("messages").and_then(Value::as_array).into_iter().flatten() {
+            let text = |field: &str| row.get(field).and_then(Value::as_str);
+            let Some(id) = text("ID").and_then(MessageId::parse) else { continue };
+            if self.rows.len() == before && Some(id) == newest {
+                continue;
+            }
+            let (seq, data) = (row.get("Seq").and_then(Value::as_i64), text("Data"));
+            let last = self.chain.unwrap_or_else(|| Chain::beginning(conversation, instance));
+            let linked = seq.zip(data).map(|(seq, data)| last.link(seq, id, DataHash::of(data)));
+            self.chain = text("Chain").and_then(Chain::parse);
+            self.unproven += usize::from(linked.is_none() || linked != self.chain);
+            self.rows.push(id);
+        }
+        self.rows.len() > before
+    }
+}
+
+/// What follows the newest message held, with its proof.
+pub fn next_page(caller: Caller, conversation: ConversationId, instance: &Instance, held: Option<&Talk>) -> Asked {
+    let newest = held.and_then(|held| held.rows.last().copied());
+    let mut asked = requests::download(caller, conversation, instance, newest);
+    if let Some(fields) = asked.fields.as_object_mut() {
+        fields.insert("clientversioncode".into(), 4.into());
+    }
+    asked
+}
 
 /// Someone who reads.
 pub struct Reader {
@@ -60,13 +105,13 @@ impl Reader {
     }
 
     /// How many messages of its conversations it does not hold.
-    pub fn misses(&self, truth: &Truth) -> usize {
+    pub fn misses(&self, truth: &Held) -> usize {
         let Some(caller) = self.test.scene.caller(self.number, 1) else { return 0 };
         let held = self.held();
         let talks = self.test.scene.talks(caller.user).iter();
         let missing = talks.map(|talk| {
-            let has: HashSet<_> = held.get(talk).into_iter().flatten().collect();
-            truth.get(talk).into_iter().flatten().filter(|id| !has.contains(id)).count()
+            let has: HashSet<_> = held.get(talk).into_iter().flat_map(|held| &held.rows).collect();
+            truth.get(talk).into_iter().flat_map(|truth| &truth.rows).filter(|id| !has.contains(id)).count()
         });
         missing.sum()
     }
@@ -136,15 +181,10 @@ impl Reader {
 
     /// Reads on in a conversation. Whether there may be more; `None`: it has to be tried again.
     async fn read(&self, caller: Caller, talk: ConversationId, client: &mut Option<Client>) -> Option<bool> {
-        let newest = self.held().get(&talk).and_then(|held| held.last().copied());
-        let page = self.ask(requests::download(caller, talk, &self.test.scene.instance, newest), client).await?;
-        let rows: Vec<MessageId> = ids(&page).collect();
-        let fresh = rows.iter().skip_while(|id| Some(**id) == newest);
-        let mut held = self.held();
-        let held = held.entry(talk).or_default();
-        let before = held.len();
-        held.extend(fresh);
-        Some(held.len() > before)
+        let instance = &self.test.scene.instance;
+        let asked = next_page(caller, talk, instance, self.held().get(&talk));
+        let page = self.ask(asked, client).await?;
+        Some(self.held().entry(talk).or_default().take(talk, instance, &page))
     }
 
     async fn ask(&self, asked: Asked, client: &mut Option<Client>) -> Option<Value> {
@@ -162,10 +202,4 @@ impl Reader {
     fn is_cut(&self) -> bool {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).below(100) < CUTS
     }
-}
-
-/// The ids of a page's messages.
-pub fn ids(page: &Value) -> impl Iterator<Item = MessageId> {
-    let rows = page.get("messages").and_then(Value::as_array).into_iter().flatten();
-    rows.filter_map(|row| MessageId::parse(row.get("ID")?.as_str()?))
 }

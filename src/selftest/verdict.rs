@@ -11,18 +11,15 @@ use serde::Serialize;
 
 use super::{
     Test,
-    reader::{Reader, ids},
+    reader::{Held, Reader, next_page},
 };
 use crate::{
-    bench::{client::Client, requests},
+    bench::client::Client,
     model::{
         id::{ConversationId, MessageId},
         time::Timestamp,
     },
 };
-
-/// All messages of each conversation, in their order.
-pub type Truth = HashMap<ConversationId, Vec<MessageId>>;
 
 /// What came of it.
 #[derive(Debug, Serialize)]
@@ -43,6 +40,10 @@ pub struct Verdict {
     pub reordered: usize,
     /// Never told to someone who waited.
     pub under_notified: usize,
+    /// Read, and without the hash over all that came before it (docs/transcript.md).
+    pub unproven: usize,
+    /// Rules of `parlance doctor` that the tables do not keep.
+    pub unsound: usize,
     /// How long was written.
     pub seconds: f64,
     /// What chance was decided by.
@@ -57,7 +58,7 @@ impl Verdict {
 
     /// Whether all promises were kept.
     pub fn is_good(&self) -> bool {
-        self.lost + self.doubled + self.reordered + self.under_notified == 0
+        self.lost + self.doubled + self.reordered + self.under_notified + self.unproven + self.unsound == 0
     }
 }
 
@@ -70,29 +71,28 @@ impl fmt::Display for Verdict {
         writeln!(f, "doubled                {}", self.doubled)?;
         writeln!(f, "reordered              {}", self.reordered)?;
         writeln!(f, "under-notified         {}", self.under_notified)?;
+        writeln!(f, "unproven               {}", self.unproven)?;
+        writeln!(f, "rules not kept         {}", self.unsound)?;
         write!(f, "seed                   {}", self.seed)
     }
 }
 
 /// Reads everything, from the beginning.
-pub async fn truth(test: &Test) -> Result<Truth, String> {
+pub async fn truth(test: &Test) -> Result<Held, String> {
     let mut client = Client::connect(test.place.address).await.map_err(|error| error.to_string())?;
-    let mut truth = Truth::new();
+    let mut truth = Held::new();
     for pair in &test.scene.conversations {
         let [user, _] = pair.users;
         let caller = test.scene.caller_of(user, 0).ok_or("a user has no station")?;
-        let rows = truth.entry(pair.conversation_id).or_default();
+        let held = truth.entry(pair.conversation_id).or_default();
         loop {
-            let newest = rows.last().copied();
-            let asked = requests::download(caller, pair.conversation_id, &test.scene.instance, newest);
+            let asked = next_page(caller, pair.conversation_id, &test.scene.instance, Some(held));
             let request = test.scene.signer.request(asked, Timestamp::now())?;
             if let Some(code) = client.ask(&request).await.map_err(|error| error.to_string())? {
                 return Err(format!("the history could not be read: {code}"));
             }
             let page = serde_json::from_slice(client.body()).map_err(|error| error.to_string())?;
-            let before = rows.len();
-            rows.extend(ids(&page).skip_while(|id| Some(*id) == newest));
-            if rows.len() == before {
+            if !held.take(pair.conversation_id, &test.scene.instance, &page) {
                 break;
             }
         }
@@ -101,10 +101,10 @@ pub async fn truth(test: &Test) -> Result<Truth, String> {
 }
 
 /// Compares.
-pub fn judge(test: &Test, truth: &Truth, readers: &[Arc<Reader>], kills: [usize; 2], took: Duration) -> Verdict {
+pub fn judge(test: &Test, truth: &Held, unsound: usize, readers: &[Arc<Reader>], kills: [usize; 2], took: Duration) -> Verdict {
     let answered = test.answered();
     let places: HashMap<ConversationId, HashMap<MessageId, usize>> =
-        truth.iter().map(|(talk, rows)| (*talk, rows.iter().enumerate().map(|(place, id)| (*id, place)).collect())).collect();
+        truth.iter().map(|(talk, held)| (*talk, held.rows.iter().enumerate().map(|(place, id)| (*id, place)).collect())).collect();
     let place = |talk: &ConversationId, id: &MessageId| places.get(talk).and_then(|places| places.get(id)).copied();
     let doubled = |rows: &[MessageId]| rows.len() - rows.iter().collect::<HashSet<_>>().len();
     let out_of_order = |talk: &ConversationId, rows: &[MessageId]| {
@@ -117,9 +117,11 @@ pub fn judge(test: &Test, truth: &Truth, readers: &[Arc<Reader>], kills: [usize;
         server_kills: kills[0],
         database_kills: kills[1],
         lost: 0,
-        doubled: truth.values().map(|rows| doubled(rows)).sum(),
+        doubled: truth.values().map(|held| doubled(&held.rows)).sum(),
         reordered: 0,
         under_notified: readers.iter().map(|reader| reader.misses(truth)).sum(),
+        unproven: truth.values().map(|held| held.unproven).sum(),
+        unsound,
         seconds: took.as_secs_f64(),
         seed: 0,
     };
@@ -128,10 +130,11 @@ pub fn judge(test: &Test, truth: &Truth, readers: &[Arc<Reader>], kills: [usize;
         verdict.reordered += out_of_order(talk, ids);
     }
     for reader in readers {
-        for (talk, rows) in reader.held().iter() {
-            verdict.lost += rows.iter().filter(|id| place(talk, id).is_none()).count();
-            verdict.doubled += doubled(rows);
-            verdict.reordered += out_of_order(talk, rows);
+        for (talk, held) in reader.held().iter() {
+            verdict.lost += held.rows.iter().filter(|id| place(talk, id).is_none()).count();
+            verdict.doubled += doubled(&held.rows);
+            verdict.reordered += out_of_order(talk, &held.rows);
+            verdict.unproven += held.unproven;
         }
     }
     verdict

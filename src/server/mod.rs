@@ -6,6 +6,7 @@ mod health;
 mod identity;
 mod limits;
 mod live;
+mod purge;
 mod tls;
 
 use std::{
@@ -176,6 +177,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let mut tasks = vec![
         tokio::spawn(hear_of_changed_users(state.clone())),
         tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(purge::run(state.clone())),
         tokio::spawn(keep_company(state.clone())),
     ];
     if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
@@ -285,9 +287,6 @@ async fn keep_house(state: Arc<State>) {
         state.slates.sweep();
         state.db.sweep();
         state.identities.sweep();
-        if let Err(error) = store::purge::cleared(&state.db).await {
-            tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
-        }
     }
 }
 

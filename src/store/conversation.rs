@@ -3,6 +3,7 @@
 
 use super::Db;
 use crate::model::{
+    chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
     rows::ConversationRow,
     text::Instance,
@@ -18,7 +19,7 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>>
             r#"
             select c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
                    c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-                   c.last_access_at as "last_access_at: Timestamp",
+                   c.chain as "chain: Chain", c.last_access_at as "last_access_at: Timestamp",
                    p.user_id as "user_id: UserId", p.secret, p.display_name,
                    p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
                    p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
@@ -47,7 +48,7 @@ pub async fn seen_by(db: &Db, conversation: ConversationId, reader: UserId) -> s
             r#"
             select c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
                    c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-                   c.last_access_at as "last_access_at: Timestamp",
+                   c.chain as "chain: Chain", c.last_access_at as "last_access_at: Timestamp",
                    p.user_id as "user_id: UserId", p.secret, p.display_name,
                    p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
                    p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
@@ -167,7 +168,7 @@ async fn clear_once(db: &Db, conversation: ConversationId, user: UserId, instanc
                     for no key update of c
                 ), cleared as (
                     update conversations c
-                    set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null
+                    set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null, chain = null
                     from locked l
                     where c.conversation_id = l.conversation_id and l.instance = $3
                         and not l.is_member and not l.is_blocked and not l.has_moved
@@ -212,6 +213,7 @@ async fn clear_once(db: &Db, conversation: ConversationId, user: UserId, instanc
             instance: next,
             last_message_id: None,
             last_report_id: None,
+            chain: None,
             last_access_at: row.last_access_at,
             user_id: row.user_id,
             secret: row.secret,

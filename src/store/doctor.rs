@@ -23,13 +23,16 @@ pub enum Rule {
     Two,
     /// A group that has participants has an admin.
     Admin,
+    /// Each message's chain follows from the one before it, and the conversation's is the newest one's.
+    Chain,
     /// Every index is valid.
     Index,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 8] = [Self::Dense, Self::Newest, Self::Instance, Self::Orphan, Self::Report, Self::Two, Self::Admin, Self::Index];
+    pub const ALL: [Self; 9] =
+        [Self::Dense, Self::Newest, Self::Instance, Self::Orphan, Self::Report, Self::Two, Self::Admin, Self::Chain, Self::Index];
 
     /// What it means if it does not hold, for an operator.
     #[must_use]
@@ -44,6 +47,7 @@ impl Rule {
                 "a conversation that one of the two does not see, or that has the wrong id; --repair names the other one where it is clear"
             }
             Self::Admin => "a group that nobody can run; --repair makes its longest member its admin",
+            Self::Chain => "a message was changed, dropped or invented past the server; clients see it too; restore a backup",
             Self::Index => "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex",
         }
     }
@@ -92,8 +96,12 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
         Rule::Dense => look!(
             r#"
             with rows as (
-                select conversation_id, count(*) as found, max(seq) as newest
-                from (select conversation_id, seq from messages union all select conversation_id, seq from reports) r
+                -- Reports go with the message that they are about: how many is written down there.
+                select conversation_id, count(*) + sum(reports_gone) as found, max(seq) as newest, sum(reports_gone) as gone
+                from (
+                    select conversation_id, seq, reports_gone from transcript
+                    union all select conversation_id, seq, 0 from reports
+                ) r
                 join conversations c using (conversation_id)
                 -- What a clear made unreachable is being deleted, in any order.
                 where r.seq > c.cleared_seq
@@ -103,7 +111,8 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
                               coalesce(found, 0), coalesce(newest, 0), c.cleared_seq + 1, c.last_seq) as what
                 from conversations c
                 left join rows using (conversation_id)
-                where coalesce(found, 0) <> c.last_seq - c.cleared_seq or coalesce(newest, c.last_seq) <> c.last_seq
+                where coalesce(found, 0) <> c.last_seq - c.cleared_seq
+                    or newest > c.last_seq or newest < c.last_seq and gone = 0
             )
             select count(*) as "count!", min(what) as example from wrong
             "#
@@ -114,12 +123,17 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
                 select format('conversation %s', c.conversation_id) as what
                 from conversations c
                 where c.last_message_id is distinct from (
-                        select m.message_id from messages m
+                        select m.message_id from transcript m
                         where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1
                     )
                     or c.last_report_id is distinct from (
                         select r.report_id from reports r
                         where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1
+                    )
+                    -- Where reports are gone, the newest may be one of them.
+                    and not exists (
+                        select from expired_messages e
+                        where e.conversation_id = c.conversation_id and e.seq > c.cleared_seq and e.reports > 0
                     )
             )
             select count(*) as "count!", min(what) as example from wrong
@@ -128,7 +142,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
         Rule::Instance => look!(
             r#"
             select count(*) as "count!", min(format('message %s of conversation %s', m.seq, m.conversation_id)) as example
-            from messages m
+            from transcript m
             join conversations c using (conversation_id)
             where (m.seq > c.cleared_seq) <> (m.instance = c.instance)
             "#
@@ -136,7 +150,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
         Rule::Orphan => look!(
             r#"
             with rows as (
-                select conversation_id, format('message %s of conversation %s', seq, conversation_id) as what from messages
+                select conversation_id, format('message %s of conversation %s', seq, conversation_id) as what from transcript
                 union all select conversation_id, format('report %s of conversation %s', seq, conversation_id) from reports
             )
             select count(*) as "count!", min(what) as example
@@ -149,7 +163,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             from reports r
             join conversations c using (conversation_id)
             where r.seq > c.cleared_seq and not exists (
-                select from messages m
+                select from transcript m
                 where m.conversation_id = r.conversation_id and m.seq = r.message_seq and m.message_id = r.message_id
             )
             "#
@@ -182,6 +196,30 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             ) wrong
             "#
         ),
+        Rule::Chain => look!(
+            r#"
+            with links as (
+                select t.conversation_id, t.seq, t.chain, c.chain as head,
+                       lag(t.chain, 1, chain_beginning(c.conversation_id, c.instance)) over same
+                           || int8send(t.seq) || uuid_send(t.message_id) || t.data_hash as linked,
+                       lead(t.seq) over same is null as is_last
+                from transcript t
+                join conversations c using (conversation_id)
+                where t.seq > c.cleared_seq
+                window same as (partition by t.conversation_id order by t.seq)
+            ), wrong as (
+                select format('message %s of conversation %s', seq, conversation_id) as what
+                from links where chain <> sha256(linked) or is_last and chain is distinct from head
+                union all
+                select format('conversation %s', c.conversation_id)
+                from conversations c
+                where c.chain is not null and not exists (
+                    select from transcript t where t.conversation_id = c.conversation_id and t.seq > c.cleared_seq
+                )
+            )
+            select count(*) as "count!", min(what) as example from wrong
+            "#
+        ),
         Rule::Index => look!(
             r#"
             select count(*) as "count!", min(indexrelid::regclass::text) as example
@@ -202,10 +240,15 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
         set last_message_id = n.message_id, last_report_id = n.report_id
         from (
             select c.conversation_id,
-                   (select m.message_id from messages m
+                   (select m.message_id from transcript m
                        where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1) as message_id,
-                   (select r.report_id from reports r
-                       where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1) as report_id
+                   case when exists (
+                       select from expired_messages e
+                       where e.conversation_id = c.conversation_id and e.seq > c.cleared_seq and e.reports > 0
+                   ) then c.last_report_id else
+                       (select r.report_id from reports r
+                           where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1)
+                   end as report_id
             from conversations c
         ) n
         where c.conversation_id = n.conversation_id

@@ -261,7 +261,7 @@ async fn hand_over(c: &mut PgConnection, conversation: ConversationId) -> sqlx::
     let next = Instance::random();
     sqlx::query!(
         "update conversations
-        set instance = $2, cleared_seq = last_seq, last_message_id = null, last_report_id = null
+        set instance = $2, cleared_seq = last_seq, last_message_id = null, last_report_id = null, chain = null
         where conversation_id = $1 and not exists (select from participants where conversation_id = $1)",
         conversation as _,
         next.as_str(),

@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use self::page::{Place, Taking, Way};
 use super::Db;
 use crate::model::{
+    chain::Chain,
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     rows::{HistoryRow, MessageRow, ReportRow},
     text::Instance,
@@ -152,13 +153,17 @@ fn gone(at: Option<Timestamp>, way: Way) -> i64 {
     if at.is_some() { i64::MAX } else { way.beginning() }
 }
 
-/// The numbers of the first message and the first report that are not older than the cursor says. Who reads was
-/// checked before, and is again by the statement that uses them.
+/// The numbers of the cursor's message, if it expired, and else of the first message and the first report that are
+/// not older than the cursor says. Who reads was checked before, and is again by the statement that uses them.
 async fn locate(c: &mut PgConnection, reading: &Reading<'_>, cursor: &Cursor) -> sqlx::Result<(Option<i64>, Option<i64>)> {
     let row = sqlx::query!(
-        "select (select m.seq from messages m
-                    where m.conversation_id = $1 and m.seq > c.cleared_seq and m.created_at >= $2
-                    order by m.seq limit 1) as message_seq,
+        "select coalesce(
+                    (select e.seq from expired_messages e
+                        where e.conversation_id = $1 and e.message_id = $4 and e.instance = c.instance),
+                    (select m.seq from messages m
+                        where m.conversation_id = $1 and m.seq > c.cleared_seq and m.created_at >= $2
+                        order by m.seq limit 1)
+                ) as message_seq,
                 (select r.seq from reports r
                     where r.conversation_id = $1 and r.seq > c.cleared_seq and r.created_at >= $3
                     order by r.seq limit 1) as report_seq
@@ -167,6 +172,7 @@ async fn locate(c: &mut PgConnection, reading: &Reading<'_>, cursor: &Cursor) ->
         reading.conversation_id as _,
         cursor.message_at as _,
         cursor.report_at as _,
+        cursor.message_id as _,
     )
     .fetch_one(c)
     .await?;
@@ -188,12 +194,15 @@ macro_rules! hand_on {
             else {
                 return Err(sqlx::Error::RowNotFound);
             };
-            $taking.take(if let Some(report_id) = row.report_id {
-                HistoryRow::Report(ReportRow { report_id, r#type, created_at, valid_until, user_id, station_id, message_id })
-            } else {
-                (messages, last) = (messages + 1, row.message_seq);
-                let data = row.data.unwrap_or_default();
-                HistoryRow::Message(MessageRow { message_id, r#type, created_at, valid_until, data, user_id, station_id })
+            $taking.take(match (row.report_id, row.message_seq, row.data, row.chain) {
+                (Some(report_id), ..) => {
+                    HistoryRow::Report(ReportRow { report_id, r#type, created_at, valid_until, user_id, station_id, message_id })
+                }
+                (None, Some(seq), Some(data), Some(chain)) => {
+                    (messages, last) = (messages + 1, Some(seq));
+                    HistoryRow::Message(MessageRow { seq, message_id, r#type, created_at, valid_until, data, user_id, station_id, chain })
+                }
+                _ => return Err(sqlx::Error::RowNotFound),
             });
         }
         Ok(told.map(|(present, message_seq, report_seq)| Told { present, message_seq, report_seq, messages, last }))
@@ -228,12 +237,13 @@ async fn read_forth(
                 select s.instance as "instance?: Instance", s.message_seq, s.report_seq, null::uuid as "report_id: ReportId",
                        null::uuid as "message_id: MessageId", null::text as type,
                        null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId"
+                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
+                       null::bytea as "chain: Chain"
                 from seen s
                 union all
                 (
                     select null, m.seq, null, null,
-                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id
+                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain
                     from messages m
                     where m.conversation_id = $1 and m.seq >= (
                         select greatest(message_seq, cleared_seq + 1) from seen where instance = $3 and message_seq is not null)
@@ -242,7 +252,7 @@ async fn read_forth(
                 union all
                 (
                     select null, null, null, r.report_id,
-                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id
+                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null
                     from reports r
                     where r.conversation_id = $1 and r.seq >= (
                         select greatest(report_seq, cleared_seq + 1) from seen where instance = $3 and report_seq is not null)
@@ -293,12 +303,13 @@ async fn read_back(
                 select s.instance as "instance?: Instance", s.message_seq, s.report_seq, null::uuid as "report_id: ReportId",
                        null::uuid as "message_id: MessageId", null::text as type,
                        null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId"
+                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
+                       null::bytea as "chain: Chain"
                 from seen s
                 union all
                 (
                     select null, m.seq, null, null,
-                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id
+                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain
                     from messages m
                     where m.conversation_id = $1 and m.seq < (select message_seq from seen where instance = $3)
                         and m.seq > (select cleared_seq from seen)
@@ -307,7 +318,7 @@ async fn read_back(
                 union all
                 (
                     select null, null, null, r.report_id,
-                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id
+                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null
                     from reports r
                     where r.conversation_id = $1 and r.seq < (select report_seq from seen where instance = $3)
                         and r.seq > (select cleared_seq from seen)

@@ -4,8 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Db, refused_by, writer::Entry};
 use crate::model::{
+    chain::Chain,
     id::{ConversationId, MessageId, UserId},
-    rows::{NewMessage, Stored},
+    rows::{New, NewMessage, Stored},
     text::Instance,
     time::Timestamp,
 };
@@ -79,7 +80,7 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
             sqlx::query!(
                 r#"
                 with input as materialized (
-                    select i.*, p.peer_id
+                    select i.*, sha256(convert_to(i.data, 'UTF8')) as data_hash, p.peer_id
                     from unnest(
                         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
                         $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $11::text[]
@@ -89,18 +90,18 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
                     )
                     join participants p using (conversation_id, user_id)
                 ), locked as materialized (
-                    select conversation_id, is_group, instance, last_seq, last_message_id, roster
+                    select conversation_id, is_group, instance, last_seq, last_message_id, chain as head, roster
                     from conversations
                     where conversation_id in (select conversation_id from input)
                     order by conversation_id
                     for no key update
-                ), numbered as materialized (
+                ), numbered as (
                     select j.*,
                            last_seq + count(*) filter (where outcome = 'new') over (partition by conversation_id order by place) as seq,
                            max(place) filter (where outcome = 'new') over (partition by conversation_id) as last_place,
                            max(created_at) filter (where outcome = 'new') over (partition by conversation_id) as newest
                     from (
-                        select i.*, l.is_group, l.instance as present, l.last_seq, l.last_message_id,
+                        select i.*, l.is_group, l.instance as present, l.last_seq, l.last_message_id, l.head,
                                m.created_at as there_created_at, m.valid_until as there_valid_until,
                                case
                                    -- What was seen of the group is older than the lock.
@@ -109,7 +110,7 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
                                    ) then 'moved'
                                    when l.instance <> i.instance then 'stale'
                                    when m.message_id is not null then
-                                       case when m.user_id = i.user_id and m.type = i.type and m.data = i.data
+                                       case when m.user_id = i.user_id and m.type = i.type and m.data_hash = i.data_hash
                                            and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
                                            and (m.valid_until = i.valid_until or not i.valid_until_given)
                                        then 'there' else 'other' end
@@ -122,23 +123,29 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
                         join locked l using (conversation_id)
                         -- Looked up one by one: a join would be planned by how much there was at that time.
                         left join lateral (
-                            select * from messages m
+                            select * from transcript m
                             where m.conversation_id = i.conversation_id and m.message_id = i.message_id and m.instance = i.instance
                             limit 1
                         ) m on true
                     ) j
+                ), linked as materialized (
+                    select n.*,
+                           chain(coalesce(head, chain_beginning(conversation_id, instance)), seq, message_id, data_hash)
+                               filter (where outcome = 'new') over (partition by conversation_id order by place) as chain
+                    from numbered n
                 ), stored as (
                     insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
-                                          created_at, sent_at, valid_until, data)
+                                          created_at, sent_at, valid_until, data, chain)
                     select conversation_id, seq, message_id, instance, user_id, station_id, type,
-                           created_at, sent_at, valid_until, data
-                    from numbered where outcome = 'new'
+                           created_at, sent_at, valid_until, data, chain
+                    from linked where outcome = 'new'
                 ), counted as (
                     update conversations c
                     set last_seq = n.seq,
                         last_message_id = n.message_id,
+                        chain = n.chain,
                         last_access_at = greatest(c.last_access_at, n.newest)
-                    from numbered n
+                    from linked n
                     where c.conversation_id = n.conversation_id and n.place = n.last_place
                 )
                 select place as "place!", outcome as "outcome!", seq as "seq!",
@@ -149,8 +156,9 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
                        end as "group?: Vec<UserId>",
                        case when outcome = 'stale' then present end as "present?: Instance",
                        there_created_at as "created_at?: Timestamp",
-                       there_valid_until as "valid_until?: Timestamp"
-                from numbered n
+                       there_valid_until as "valid_until?: Timestamp",
+                       case when outcome = 'new' then chain end as "chain?: Chain"
+                from linked n
                 "#,
                 column!(conversation_id) as _,
                 column!(instance, text) as _,
@@ -179,25 +187,25 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
         let (Some(message), Some(slot)) = (batch.get(place), outcomes.get_mut(place)) else { continue };
         let of_group = row.group.map(Arc::from);
         let two = || row.peer_id.map(|peer| Arc::from([message.user_id, peer]));
-        *slot = match (row.outcome.as_str(), row.present) {
-            ("new", _) => {
+        *slot = match (row.outcome.as_str(), row.present, row.chain) {
+            ("new", _, Some(chain)) => {
                 let (after, everyone) = newest.entry(message.conversation_id).or_insert_with(|| (row.last_message_id, of_group));
                 Some(Stored::There {
                     created_at: message.created_at,
                     valid_until: message.valid_until,
-                    new: Some((row.seq, after.replace(message.message_id))),
+                    new: Some(New { seq: row.seq, after: after.replace(message.message_id), chain }),
                     participants: everyone.clone().or_else(two).unwrap_or_default(),
                 })
             }
-            ("there", _) => Some(Stored::There {
+            ("there", ..) => Some(Stored::There {
                 created_at: row.created_at.unwrap_or(message.created_at),
                 valid_until: row.valid_until.unwrap_or(message.valid_until),
                 new: None,
                 participants: of_group.or_else(two).unwrap_or_default(),
             }),
-            ("stale", Some(present)) => Some(Stored::Stale(present)),
-            ("other", _) => Some(Stored::OtherContent),
-            ("blocked", _) => Some(Stored::Blocked),
+            ("stale", Some(present), _) => Some(Stored::Stale(present)),
+            ("other", ..) => Some(Stored::OtherContent),
+            ("blocked", ..) => Some(Stored::Blocked),
             _ => None,
         };
     }

@@ -17,6 +17,7 @@ pub mod purge;
 pub mod report;
 pub mod scenery;
 pub mod station;
+pub mod transcript;
 pub mod user;
 pub mod workspace;
 pub mod writer;

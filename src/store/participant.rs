@@ -2,6 +2,7 @@
 
 use super::Db;
 use crate::model::{
+    chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
     rows::ConversationRow,
     text::{Color, HideId, Instance},
@@ -71,7 +72,7 @@ pub async fn arrange(
             returning
                    c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
                    c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-                   c.last_access_at as "last_access_at: Timestamp",
+                   c.chain as "chain: Chain", c.last_access_at as "last_access_at: Timestamp",
                    p.user_id as "user_id: UserId", p.secret, p.display_name,
                    p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
                    p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,

@@ -1,8 +1,10 @@
-//! Deletes what a `clear` made unreachable. In small batches, each a commit of its own, of rows that
-//! nobody else writes: writers are never blocked.
+//! Deletes what nobody can read any more: what a `clear` made unreachable, and what expired. In small batches,
+//! each a commit of its own, of rows that nobody else writes: writers are never blocked.
+
+use std::time::Instant;
 
 use super::Db;
-use crate::model::id::ConversationId;
+use crate::model::{id::ConversationId, time::Timestamp};
 
 /// Rows of each kind deleted in one commit.
 const BATCH: i64 = 1000;
@@ -22,44 +24,13 @@ pub async fn cleared(db: &Db) -> sqlx::Result<u64> {
         .await?
     {
         loop {
-            let messages = db
-                .run(async |c| {
-                    sqlx::query!(
-                        "delete from messages m using (
-                            select conversation_id, seq from messages
-                            where conversation_id = $1 and seq <= $2
-                            order by seq limit $3 for update
-                        ) due where m.conversation_id = due.conversation_id and m.seq = due.seq",
-                        due.id as _,
-                        due.cleared_seq,
-                        BATCH,
-                    )
-                    .execute(c)
-                    .await
-                })
-                .await?
-                .rows_affected();
-            let reports = db
-                .run(async |c| {
-                    sqlx::query!(
-                        "delete from reports r using (
-                            select conversation_id, seq from reports
-                            where conversation_id = $1 and seq <= $2
-                            order by seq limit $3 for update
-                        ) due where r.conversation_id = due.conversation_id and r.seq = due.seq",
-                        due.id as _,
-                        due.cleared_seq,
-                        BATCH,
-                    )
-                    .execute(c)
-                    .await
-                })
-                .await?
-                .rows_affected();
-            deleted += messages + reports;
-            if messages + reports == 0 {
+            let begun = Instant::now();
+            let rows = delete_cleared(db, due.id, due.cleared_seq).await?;
+            deleted += rows;
+            if rows == 0 {
                 break;
             }
+            rest(begun).await;
         }
         db.run(async |c| {
             sqlx::query!(
@@ -73,4 +44,100 @@ pub async fn cleared(db: &Db) -> sqlx::Result<u64> {
         .await?;
     }
     Ok(deleted)
+}
+
+/// A batch of a conversation's rows up to a number. How many there were.
+async fn delete_cleared(db: &Db, conversation: ConversationId, up_to: i64) -> sqlx::Result<u64> {
+    macro_rules! delete {
+        ($query:literal) => {
+            db.run(async |c| sqlx::query!($query, conversation as _, up_to, BATCH).execute(c).await).await?.rows_affected()
+        };
+    }
+    let messages = delete!(
+        "delete from messages m using (
+            select conversation_id, seq from messages
+            where conversation_id = $1 and seq <= $2
+            order by seq limit $3 for update
+        ) due where m.conversation_id = due.conversation_id and m.seq = due.seq"
+    );
+    let reports = delete!(
+        "delete from reports r using (
+            select conversation_id, seq from reports
+            where conversation_id = $1 and seq <= $2
+            order by seq limit $3 for update
+        ) due where r.conversation_id = due.conversation_id and r.seq = due.seq"
+    );
+    // After the messages: what another node was about to move from there has arrived here by now.
+    let expired = delete!(
+        "delete from expired_messages e using (
+            select conversation_id, seq from expired_messages
+            where conversation_id = $1 and seq <= $2
+            order by seq limit $3 for update
+        ) due where e.conversation_id = due.conversation_id and e.seq = due.seq"
+    );
+    Ok(messages + reports + expired)
+}
+
+/// Deletes the text of messages that ended, and were stored, before this, with the reports about them, until there
+/// are none left; what the chain and a retry need of them remains. How many messages it were.
+///
+/// A report that is stored at the same moment stays: it is about a message that remains.
+pub async fn expired(db: &Db, ended_before: Timestamp) -> sqlx::Result<u64> {
+    let mut moved = 0;
+    let mut from = None;
+    loop {
+        let begun = Instant::now();
+        let row = db
+            .run(async |c| {
+                sqlx::query!(
+                    r#"
+                    with due as materialized (
+                        select ctid, greatest(valid_until, stored_at) as ended_at from messages
+                        where greatest(valid_until, stored_at) < $1
+                            and greatest(valid_until, stored_at) >= coalesce($2::timestamptz, '-infinity')
+                        order by greatest(valid_until, stored_at) limit $3
+                        for update skip locked
+                    ), gone as (
+                        delete from messages where ctid = any(array(select ctid from due)) returning *
+                    ), about as materialized (
+                        -- Looked up one by one: a join would be planned by how much there was at that time.
+                        select r.place, g.conversation_id, g.seq from gone g
+                        cross join lateral (
+                            select ctid as place from reports r
+                            where r.conversation_id = g.conversation_id and r.message_seq = g.seq
+                            offset 0
+                        ) r
+                    ), unreported as (
+                        delete from reports where ctid = any(array(select place from about))
+                    ), kept as (
+                        insert into expired_messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
+                                                      created_at, sent_at, valid_until, data_hash, chain, reports)
+                        select conversation_id, seq, message_id, instance, user_id, station_id, type,
+                               created_at, sent_at, valid_until, sha256(convert_to(data, 'UTF8')), chain,
+                               (select count(*) from about a where a.conversation_id = g.conversation_id and a.seq = g.seq)
+                        from gone g
+                    )
+                    select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due
+                    "#,
+                    ended_before as _,
+                    from as _,
+                    BATCH,
+                )
+                .fetch_one(c)
+                .await
+            })
+            .await?;
+        moved += u64::try_from(row.count).unwrap_or(0);
+        // The next batch does not read past what this one deleted. Rows that others hold come with the next round.
+        from = row.newest.or(from);
+        if row.count < BATCH {
+            return Ok(moved);
+        }
+        rest(begun).await;
+    }
+}
+
+/// As long as the work took: writers have at least as much of the database.
+async fn rest(since: Instant) {
+    tokio::time::sleep(since.elapsed()).await;
 }

@@ -140,17 +140,25 @@ impl Scenery {
 
     async fn messages(&mut self, pairs: &[Pair], from: usize, to: usize, bytes: usize) -> sqlx::Result<()> {
         sqlx::query!(
-            "with c as (
-                update conversations
-                set last_seq = $4, last_message_id = md5(replace(conversation_id::text, '-', '') || $4::bigint)::uuid
+            "with rows as materialized (
+                select conversation_id, instance, head, writer, seq, md5(replace(conversation_id::text, '-', '') || seq)::uuid as message_id,
+                       chain(coalesce(head, chain_beginning(conversation_id, instance)), seq,
+                             md5(replace(conversation_id::text, '-', '') || seq)::uuid, hash)
+                           over (partition by conversation_id order by seq) as chain
                 from unnest($1::uuid[], $2::uuid[]) as i (id, writer)
-                where conversation_id = id
-                returning conversation_id, instance, writer
+                cross join lateral (select conversation_id, instance, chain as head from conversations where conversation_id = id) c
+                cross join (select sha256(convert_to(repeat('x', $5), 'UTF8')) as hash) h
+                cross join generate_series($3::bigint, $4::bigint) seq
+            ), counted as (
+                update conversations c
+                set last_seq = seq, last_message_id = message_id, chain = rows.chain
+                from rows
+                where c.conversation_id = rows.conversation_id and seq = $4
             )
-            insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data)
-            select conversation_id, seq, md5(replace(conversation_id::text, '-', '') || seq)::uuid, instance, writer, writer, 'Message',
-                   date_trunc('second', now()), date_trunc('second', now()) + interval '7 days', repeat('x', $5)
-            from c, generate_series($3::bigint, $4::bigint) seq",
+            insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data, chain)
+            select conversation_id, seq, message_id, instance, writer, writer, 'Message',
+                   date_trunc('second', now()), date_trunc('second', now()) + interval '7 days', repeat('x', $5), chain
+            from rows",
             &pairs.iter().map(|pair| pair.conversation_id).collect::<Vec<_>>() as _,
             &pairs.iter().map(|pair| pair.users[0]).collect::<Vec<_>>() as _,
             number(from),

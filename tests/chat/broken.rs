@@ -92,9 +92,9 @@ async fn each_read_and_each_flag_is_one_round_trip() {
     world
         .sql(&format!(
             "insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
-            select md5(n::text)::uuid, false, 'AAAAAAAAAA', now(), now() from generate_series(1, 100) n;
+            select md5(n::text)::uuid, true, 'AAAAAAAAAA', now(), now() from generate_series(1, 100) n;
             insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-            select md5(n::text)::uuid, u::uuid, '', '', 'member', now() from generate_series(1, 100) n, unnest(array['{}', '{}']) u",
+            select md5(n::text)::uuid, u::uuid, '', '', 'admin', now() from generate_series(1, 100) n, unnest(array['{}', '{}']) u",
             ann.user, ben.user
         ))
         .await;

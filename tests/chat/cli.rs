@@ -181,6 +181,7 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
         ("DATABASE_CONNECTIONS", "0"),
         ("REGISTRATION", "maybe"),
         ("MESSAGE_LIFETIME", "long"),
+        ("EXPIRY_GRACE", "short"),
         ("MAX_MESSAGE_BYTES", "-1"),
         ("MAX_BODY_BYTES", "1k"),
         ("SIGNATURE_WINDOW", "0s"),

@@ -191,12 +191,14 @@ async fn a_cursor_of_an_earlier_instance_is_gone() {
 async fn fill(world: &World, ann: &Person, talk: &Talk, rows: u32, bytes: u32) {
     world
         .sql(&format!(
-            "insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data)
-            select '{id}', n, gen_random_uuid(), '{instance}', '{user}', '{station}', 'Message', now(), now() + interval '7 days', repeat('A', {bytes})
-            from generate_series(1, {rows}) n;
-            update conversations set last_seq = {rows},
-                last_message_id = (select message_id from messages where conversation_id = '{id}' and seq = {rows})
-            where conversation_id = '{id}'",
+            "with m as (select n, gen_random_uuid() as message_id, repeat('A', {bytes}) as data from generate_series(1, {rows}) n)
+            insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data, chain)
+            select '{id}', n, message_id, '{instance}', '{user}', '{station}', 'Message', now(), now() + interval '7 days', data,
+                   chain(chain_beginning('{id}', '{instance}'), n, message_id, sha256(data::bytea)) over (order by n)
+            from m;
+            update conversations c set last_seq = {rows}, last_message_id = m.message_id, chain = m.chain
+            from messages m
+            where c.conversation_id = '{id}' and m.conversation_id = '{id}' and m.seq = {rows}",
             id = talk.id, instance = talk.instance, user = ann.user, station = ann.station,
         ))
         .await;

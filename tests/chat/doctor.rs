@@ -55,11 +55,23 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
         (
             Rule::Orphan,
             format!(
-                "insert into messages select gen_random_uuid(), seq, message_id, instance, user_id, station_id, type, created_at, sent_at, valid_until, data from messages where conversation_id = '{talk}' and seq = {last}"
+                "insert into messages select gen_random_uuid(), seq, message_id, instance, user_id, station_id, type, created_at, sent_at, valid_until, data, chain from messages where conversation_id = '{talk}' and seq = {last}"
             ),
             Some(
                 "delete from messages m where not exists (select from conversations c where c.conversation_id = m.conversation_id)".into(),
             ),
+        ),
+        (
+            Rule::Chain,
+            format!("update messages set data = 'changed' where conversation_id = '{talk}' and seq = {last}"),
+            Some(format!("update messages set data = 'three' where conversation_id = '{talk}' and seq = {last}")),
+        ),
+        (
+            Rule::Chain,
+            format!("update conversations set chain = sha256(chain) where conversation_id = '{group}'"),
+            Some(format!(
+                "update conversations c set chain = m.chain from messages m where c.conversation_id = '{group}' and m.conversation_id = '{group}' and m.seq > c.cleared_seq"
+            )),
         ),
         (
             Rule::Report,

@@ -521,7 +521,7 @@ async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
 async fn many_who_listen_hear_of_a_message_in_a_group() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
-    world.sql("update conversations set is_group = true; update participants set peer_id = null").await;
+    world.sql("update conversations set is_group = true; update participants set peer_id = null, role = 'admin'").await;
     let mut ears = vec![];
     for n in 0..20 {
         let member = world.person(&format!("Member{}", n % 4)).await.elsewhere().await;

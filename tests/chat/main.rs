@@ -30,6 +30,7 @@ mod plans;
 mod proxy;
 mod readme;
 mod report;
+mod transcript;
 mod workspace;
 mod world;
 mod writer;

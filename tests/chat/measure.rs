@@ -14,7 +14,7 @@ fn no_message_is_lost_doubled_reordered_or_under_notified_while_server_and_datab
     let output = parlance(&arguments);
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     assert!(output.status.success(), "{verdict}");
-    for promise in ["lost", "doubled", "reordered", "under_notified"] {
+    for promise in ["lost", "doubled", "reordered", "under_notified", "unproven", "unsound"] {
         assert_eq!(verdict[promise], 0, "{verdict}");
     }
     assert_eq!(verdict["messages"], 6000);

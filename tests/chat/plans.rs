@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 use crate::world::{database, file};
 
 /// The statement whose text holds all of these, from what the build checked.
-fn statement(marks: &[&str]) -> String {
+pub fn statement(marks: &[&str]) -> String {
     let mut found = vec![];
     for entry in std::fs::read_dir(file(".sqlx")).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
@@ -38,14 +38,16 @@ async fn fill(db: &mut PgConnection) {
         insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
         select md5('c' || n)::uuid, md5('u' || (n + d) % 2000)::uuid, md5('u' || (n + 1 - d) % 2000)::uuid, '', '', 'member', now()
         from generate_series(0, 9999) n, generate_series(0, 1) d;
-        insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data)
-        select md5('c' || n % 10000)::uuid, 2 * (n / 10000) + 1, md5('m' || n)::uuid, 'AAAAAAAAAA', md5('u1')::uuid, md5('s')::uuid, 'Message', now(), now(), ''
+        insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data, chain)
+        select md5('c' || n % 10000)::uuid, 2 * (n / 10000) + 1, md5('m' || n)::uuid, 'AAAAAAAAAA', md5('u1')::uuid, md5('s')::uuid, 'Message', now(), now(), '', ''
         from generate_series(0, 49999) n;
         insert into reports (conversation_id, seq, report_id, message_seq, message_id, user_id, station_id, type, created_at, valid_until)
         select conversation_id, seq + 1, message_id, seq, message_id, user_id, station_id, 'viewed', now(), now() from messages;
-        insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data)
-        select md5('c1')::uuid, n, md5('h' || n)::uuid, 'AAAAAAAAAA', md5('u1')::uuid, md5('s')::uuid, 'Message', now(), now(), ''
+        insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data, chain)
+        select md5('c1')::uuid, n, md5('h' || n)::uuid, 'AAAAAAAAAA', md5('u1')::uuid, md5('s')::uuid, 'Message', now(), now(), '', ''
         from generate_series(11, 5000) n;
+        insert into expired_messages select md5('e' || n % 10000)::uuid, n / 10000 + 1, md5('e' || n)::uuid, 'AAAAAAAAAA', md5('u1')::uuid, md5('s')::uuid, 'Message', now(), null, now(), '', '', 0
+        from generate_series(0, 49999) n;
         update conversations set last_seq = 5000 where conversation_id = md5('c1')::uuid;
         insert into stations select user_id, md5('s' || nick)::uuid, now() from users;
         insert into credentials select sha256(nick::bytea), user_id, '', now() from users;
@@ -125,7 +127,8 @@ async fn no_hot_query_reads_a_whole_table() {
         ("add", &ADD, arguments_of_add()),
         ("download", &DOWNLOAD, read.clone()),
         ("downloadpartial", &DOWNLOAD_PARTIAL, read),
-        ("locate", &["r.created_at >= $3"], format!("{TALK}, now(), now()")),
+        ("locate", &["r.created_at >= $3"], format!("{TALK}, now(), now(), gen_random_uuid()")),
+        ("transcript", &["from transcript t\n", "limit $5"], format!("{TALK}, {USER}, 'AAAAAAAAAA', 100, 51")),
         ("nicks", &["nick from users where user_id = any"], format!("array[{USER}]")),
         ("report", &REPORT, arguments_of_report()),
         ("clear", &["cleared_seq = c.last_seq"], format!("{TALK}, {USER}, 'AAAAAAAAAA', 'BBBBBBBBBB'")),
@@ -140,6 +143,8 @@ async fn no_hot_query_reads_a_whole_table() {
         ("availability", &["update users set availability = $2"], format!("{USER}, 'busy'")),
         ("purge: find", &["where purged_seq < cleared_seq order by"], String::new()),
         ("purge: messages", &["delete from messages m using"], format!("{TALK}, 100, 1000")),
+        ("purge: expired", &["insert into expired_messages"], "now() - interval '1 day', null, 1000".into()),
+        ("purge: remains", &["delete from expired_messages e using"], format!("{TALK}, 100, 1000")),
         ("purge: reports", &["delete from reports r using"], format!("{TALK}, 100, 1000")),
     ] {
         let plan = plan(&mut db, marks, &arguments).await;

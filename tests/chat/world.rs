@@ -25,7 +25,7 @@ use parlance::{
     model::{id::UserId, text::Email},
     server::{self, Running},
     settings::{Database, LogFormat, Registration, Settings},
-    store::{self, Db},
+    store::{self, Db, doctor},
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -77,6 +77,7 @@ pub fn settings() -> Settings {
         pg_bin: None,
         registration: Registration::Open,
         message_lifetime: TimeDelta::days(7),
+        expiry_grace: TimeDelta::days(7),
         max_message_bytes: 64 * 1024,
         max_body_bytes: 1024 * 1024,
         signature_window: TimeDelta::minutes(5),
@@ -210,22 +211,7 @@ impl World {
 
     /// Stops the server and checks what must hold of any database that it leaves behind.
     pub async fn end(&self) {
-        let wrong: Vec<String> = sqlx::query_scalar(
-            "with history as (
-                select conversation_id, seq, message_id as id, 'message' as kind, instance from messages
-                union all select conversation_id, seq, report_id, 'report', null from reports
-            )
-            select format('conversation %s: last_seq %s, rows %s, newest %s', c.conversation_id, c.last_seq, count(h.seq), max(h.seq))
-            from conversations c left join history h on h.conversation_id = c.conversation_id and h.seq > c.purged_seq
-            group by c.conversation_id
-            having count(h.seq) <> c.last_seq - c.purged_seq or max(h.seq) <> c.last_seq
-                or c.last_message_id is distinct from (select m.message_id from messages m where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1)
-                or c.last_report_id is distinct from (select r.report_id from reports r where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1)
-                or bool_or(h.kind = 'message' and (h.seq > c.cleared_seq) <> (h.instance = c.instance))",
-        )
-        .fetch_all(&self.db)
-        .await
-        .unwrap();
+        let wrong = doctor::examine(&self.store).await.unwrap();
         assert!(wrong.is_empty(), "{wrong:#?}");
         self.db.close().await;
         self.stop().await;

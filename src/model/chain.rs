@@ -1,0 +1,112 @@
+//! A transcript that proves itself: each message carries a hash over all that came before it (docs/transcript.md).
+
+use std::fmt;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Serialize, Serializer, ser};
+
+use super::{
+    id::{ConversationId, MessageId},
+    text::Instance,
+};
+
+/// SHA-256 of a message's `Data`, as UTF-8. 64 hex digits on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct DataHash([u8; 32]);
+
+/// The hash over a conversation's messages up to one of them. 64 hex digits on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Chain([u8; 32]);
+
+impl DataHash {
+    /// Of this text.
+    #[must_use]
+    pub fn of(data: &str) -> Self {
+        Self(sha256(&[data.as_bytes()]))
+    }
+}
+
+impl Chain {
+    /// Where a conversation's life begins: SHA-256(conversation id ‖ instance).
+    #[must_use]
+    pub fn beginning(conversation: ConversationId, instance: &Instance) -> Self {
+        Self(sha256(&[conversation.as_bytes(), instance.as_str().as_bytes()]))
+    }
+
+    /// With one more message: SHA-256(this ‖ seq, 8 bytes, big-endian ‖ message id, 16 bytes ‖ SHA-256(Data)).
+    #[must_use]
+    pub fn link(self, seq: i64, message: MessageId, data: DataHash) -> Self {
+        Self(sha256(&[&self.0, &seq.to_be_bytes(), message.as_bytes(), &data.0]))
+    }
+
+    /// Reads the wire's form, in lower case. `None`: not a chain.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut chain = [0; 32];
+        hex::decode_to_slice(text, &mut chain).ok()?;
+        Some(Self(chain))
+    }
+}
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
+fn as_hex<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+    let mut text = [0; 64];
+    hex::encode_to_slice(hash, &mut text).map_err(ser::Error::custom)?;
+    to.serialize_str(std::str::from_utf8(&text).map_err(ser::Error::custom)?)
+}
+
+impl Serialize for DataHash {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        as_hex(&self.0, to)
+    }
+}
+
+impl Serialize for Chain {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        as_hex(&self.0, to)
+    }
+}
+
+impl fmt::Debug for DataHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_what_the_documented_vector_says() {
+        let document = include_str!("../../docs/transcript.md");
+        let shown = |chain: Chain| document.contains(&format!("`{chain:?}`"));
+        let conversation = ConversationId::parse("8ca16186c36a4e0a1ef2096e6c60b613").unwrap();
+        let mut chain = Chain::beginning(conversation, &Instance::parse("PqjfKSn7V8").unwrap());
+        assert!(shown(chain));
+        for (seq, id, data) in
+            [(1, "fc2515cb-e483-4f64-936b-98f680565c96", "SGVsbG8="), (3, "e64fa984-9b2c-4d32-a965-a1faca1d5b83", "V29ybGQ=")]
+        {
+            chain = chain.link(seq, MessageId::parse(id).unwrap(), DataHash::of(data));
+            assert!(shown(chain), "{chain:?}");
+            assert_eq!(Chain::parse(&format!("{chain:?}")), Some(chain));
+        }
+    }
+}

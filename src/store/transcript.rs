@@ -1,0 +1,60 @@
+//! The transcript: every message's link of the chain, also where its text has expired.
+
+use super::Db;
+use crate::model::{
+    chain::{Chain, DataHash},
+    id::{ConversationId, MessageId, UserId},
+    rows::LinkRow,
+    text::Instance,
+};
+
+/// The first `limit` links after a number, and the conversation's present instance; without links, if that is
+/// not the reader's. `None`: no such conversation, for this user.
+pub async fn after(
+    db: &Db,
+    conversation: ConversationId,
+    reader: UserId,
+    instance: &Instance,
+    seq: i64,
+    limit: i64,
+) -> sqlx::Result<Option<(Instance, Vec<LinkRow>)>> {
+    let rows = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                select s.instance as "instance: Instance", t.seq as "seq?", t.message_id as "message_id?: MessageId",
+                       t.data_hash as "data_hash?: DataHash", t.chain as "chain?: Chain"
+                from (
+                    select c.instance, c.cleared_seq
+                    from participants p
+                    join conversations c using (conversation_id)
+                    where p.conversation_id = $1 and p.user_id = $2
+                ) s
+                left join lateral (
+                    select t.seq, t.message_id, t.data_hash, t.chain
+                    from transcript t
+                    where t.conversation_id = $1 and t.seq > greatest($4, s.cleared_seq) and s.instance = $3
+                    order by t.seq limit $5
+                ) t on true
+                order by t.seq
+                "#,
+                conversation as _,
+                reader as _,
+                instance.as_str(),
+                seq,
+                limit,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    let mut present = None;
+    let mut links = vec![];
+    for row in rows {
+        present = Some(row.instance);
+        if let (Some(seq), Some(message_id), Some(data_hash), Some(chain)) = (row.seq, row.message_id, row.data_hash, row.chain) {
+            links.push(LinkRow { seq, message_id, data_hash, chain });
+        }
+    }
+    Ok(present.map(|present| (present, links)))
+}
