@@ -80,13 +80,14 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
             sqlx::query!(
                 r#"
                 with input as materialized (
-                    select i.*, sha256(convert_to(i.data, 'UTF8')) as data_hash, p.peer_id
+                    -- What is large stays where it is, until it is stored.
+                    select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
                     from unnest(
                         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
-                        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $11::text[]
+                        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[]
                     ) with ordinality as i (
                         conversation_id, instance, user_id, station_id, message_id, type,
-                        created_at, sent_at, valid_until, valid_until_given, data, place
+                        created_at, sent_at, valid_until, valid_until_given, place
                     )
                     join participants p using (conversation_id, user_id)
                 ), locked as materialized (
@@ -137,7 +138,7 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
                     insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
                                           created_at, sent_at, valid_until, data, chain)
                     select conversation_id, seq, message_id, instance, user_id, station_id, type,
-                           created_at, sent_at, valid_until, data, chain
+                           created_at, sent_at, valid_until, ($11::text[])[place], chain
                     from linked where outcome = 'new'
                 ), counted as (
                     update conversations c
