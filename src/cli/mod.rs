@@ -2,8 +2,11 @@
 //! sentence on stderr, and exit code 1 (2: the command line itself is wrong).
 
 mod account;
+mod archive;
+mod backup;
 mod doctor;
 mod invite;
+mod program;
 mod psql;
 mod serve;
 mod user;
@@ -51,6 +54,13 @@ enum Command {
     ///
     /// Looks at one snapshot of the whole database, beside a running server.
     Doctor(doctor::Doctor),
+    /// Back everything up into one file, while the server runs
+    ///
+    /// The file is a tar archive of a dump (pg_dump's custom format) and a manifest: what each table held at that
+    /// moment. Messages are in it as clients encrypted them; keep it as safe as the database.
+    Backup(backup::Backup),
+    /// Restore a backup into an empty database, and compare each table with what was backed up
+    Restore(backup::File),
     /// Measure how much a server does, and what each operation costs
     ///
     /// Starts a scratch server with a database of its own, and removes both in the end. CPU time (server,
@@ -88,6 +98,8 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Invite(invite) => invite::run(&settings, &invite).await,
         Command::Psql { arguments } => psql::run(&settings, &arguments).await,
         Command::Doctor(doctor) => doctor::run(&settings, &doctor).await,
+        Command::Backup(backup) => backup::run(&settings, backup).await,
+        Command::Restore(file) => backup::restore(&settings, file).await,
         Command::Bench(bench) => bench::run(&bench, &settings, |line| say(format_args!("{line}"))).await,
         Command::Selftest(command) => selftest::run(&settings, &command, |text| say(format_args!("{text}"))).await,
         Command::BenchEndpoint { address } => bench::floor::serve(address, settings.workers).await,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     proxy::Proxy,
-    world::{News, World, database, eventually, message, on, settings, socket_dir},
+    world::{News, World, database, empty_database, eventually, message, on, settings, socket_dir},
 };
 
 async fn behind_a_proxy() -> (Arc<World>, Proxy) {
@@ -149,9 +149,7 @@ async fn a_fault_of_ours_leaks_nothing() {
 
 #[tokio::test]
 async fn several_nodes_may_migrate_an_empty_database_at_once() {
-    let options = database().await;
-    let admin = sqlx::PgPool::connect_lazy_with(options.clone());
-    sqlx::raw_sql("drop schema public cascade; create schema public").execute(&admin).await.unwrap();
+    let options = empty_database().await;
     let nodes = (0..4).map(|_| Db::new(options.clone(), 1));
     let results = futures_util::future::join_all(nodes.map(async |db| store::migrate(&db).await)).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");

@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::world::{World, eventually, now};
 
 /// The program on a test's database.
-fn parlance(options: &PgConnectOptions) -> Command {
+pub fn parlance(options: &PgConnectOptions) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     let socket = options.get_socket().unwrap().display();
     command.env("DATABASE_URL", format!("postgres://parlance@localhost/{}?host={socket}", options.get_database().unwrap()));
@@ -20,7 +20,7 @@ fn parlance(options: &PgConnectOptions) -> Command {
     command
 }
 
-fn run(command: &mut Command, input: &str) -> Output {
+pub fn run(command: &mut Command, input: &str) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // One that refuses its arguments does not wait for its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -28,14 +28,14 @@ fn run(command: &mut Command, input: &str) -> Output {
 }
 
 #[track_caller]
-fn good(output: &Output) -> String {
+pub fn good(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// One sentence on stderr, nothing on stdout, exit code 1.
 #[track_caller]
-fn bad(output: &Output) -> String {
+pub fn bad(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let sentence = String::from_utf8(output.stderr.clone()).unwrap();

@@ -8,6 +8,7 @@
 )]
 
 mod availability;
+mod backup;
 mod blocklist;
 mod broken;
 mod cli;

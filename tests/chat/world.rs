@@ -97,12 +97,21 @@ pub fn settings() -> Settings {
 
 /// A database of a test's own, made from the migrated template.
 pub async fn database() -> PgConnectOptions {
+    copy_of("parlance").await
+}
+
+/// A database for one test, which no server has used yet.
+pub async fn empty_database() -> PgConnectOptions {
+    copy_of("template0").await
+}
+
+async fn copy_of(template: &str) -> PgConnectOptions {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let template = &*CLUSTER;
-    let mut admin = PgConnection::connect_with(&template.clone().database("postgres")).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("create database {name} template parlance"))).execute(&mut admin).await.unwrap();
-    template.clone().database(&name)
+    let cluster = &*CLUSTER;
+    let mut admin = PgConnection::connect_with(&cluster.clone().database("postgres")).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {name} template {template}"))).execute(&mut admin).await.unwrap();
+    cluster.clone().database(&name)
 }
 
 /// The process of the test cluster's PostgreSQL.

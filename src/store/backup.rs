@@ -1,0 +1,85 @@
+//! What a database holds, table by table, as seen in one snapshot: what a backup says of itself, and is compared with.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
+
+use super::Db;
+
+/// What a table holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// How many rows.
+    pub rows: i64,
+    /// A sum over all rows' MD5, whatever their order.
+    pub checksum: String,
+}
+
+/// Everything that a database holds, by the names of its tables.
+pub type Tables = BTreeMap<String, Table>;
+
+/// One moment of a database, for as long as it is held.
+#[derive(Debug)]
+pub struct Snapshot {
+    connection: PgConnection,
+    /// What `pg_dump --snapshot` takes.
+    pub id: String,
+    /// PostgreSQL's version, as 15.18.
+    pub postgres: String,
+    /// The newest migration. `None`: no Parlance has used this database.
+    pub migration: Option<i64>,
+}
+
+impl Snapshot {
+    /// Holds the present moment. Writers go on.
+    pub async fn take(db: &Db) -> sqlx::Result<Self> {
+        let patient = [
+            ("statement_timeout", "0"),
+            ("lock_timeout", "0"),
+            ("enable_seqscan", "on"),
+            // What a row looks like as text does not depend on where it is looked at.
+            ("timezone", "UTC"),
+            ("datestyle", "ISO"),
+            ("bytea_output", "hex"),
+        ];
+        let mut connection =
+            db.options().clone().options(patient).log_slow_statements(log::LevelFilter::Off, Duration::MAX).connect().await?;
+        sqlx::raw_sql("begin isolation level repeatable read read only").execute(&mut connection).await?;
+        let row = sqlx::query!(
+            r#"select pg_export_snapshot() as "id!", split_part(current_setting('server_version'), ' ', 1) as "postgres!",
+                      to_regclass('public._sqlx_migrations') is not null as "is_ours!""#
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        let migration = if row.is_ours {
+            sqlx::query_scalar!("select max(version) from _sqlx_migrations where success").fetch_one(&mut connection).await?
+        } else {
+            None
+        };
+        Ok(Self { connection, id: row.id, postgres: row.postgres, migration })
+    }
+
+    /// What it holds.
+    pub async fn tables(&mut self) -> sqlx::Result<Tables> {
+        let names = sqlx::query_scalar!(
+            r#"select format('%I.%I', schemaname, tablename) as "name!" from pg_tables
+            where schemaname not in ('pg_catalog', 'information_schema') order by 1"#
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        let mut tables = Tables::new();
+        for name in names {
+            // 60 bits of each row, as many as a bigint takes without its sign.
+            let query = format!("select count(*), coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text from {name} t");
+            let row = sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut self.connection).await?;
+            tables.insert(name, Table { rows: row.try_get(0)?, checksum: row.try_get(1)? });
+        }
+        Ok(tables)
+    }
+
+    /// Lets go of it.
+    pub async fn release(self) -> sqlx::Result<()> {
+        self.connection.close().await
+    }
+}

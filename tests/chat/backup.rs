@@ -1,0 +1,158 @@
+//! `parlance backup`, `backup verify` and `restore`: taken while people write, refused where it would harm, and found
+//! out where it is damaged.
+
+use std::path::{Path, PathBuf};
+
+use parlance::store::{Db, doctor};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{bad, good, parlance, run},
+    world::{Person, World, empty_database},
+};
+
+struct Backup {
+    dir: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Backup {
+    /// Of a world in which something was said, and cleared, and expired.
+    async fn of(world: &World) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("of today.parlance");
+        let said = good(&run(parlance(world.store.options()).arg("backup").arg(&file).arg("--json"), ""));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["manifest"]["migration"], 5);
+        Self { dir, file }
+    }
+
+    /// A copy, as something else may have left it.
+    fn changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+        let mut bytes = std::fs::read(&self.file).unwrap();
+        change(&mut bytes);
+        let copy = self.dir.path().join("changed");
+        std::fs::write(&copy, bytes).unwrap();
+        copy
+    }
+}
+
+/// Verifies in a scratch database.
+fn verify(file: &Path) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_parlance"));
+    run(command.current_dir(std::env::temp_dir()).args(["backup", "verify"]).arg(file), "")
+}
+
+fn replace(bytes: &mut [u8], this: &str, by: &str) {
+    assert_eq!(this.len(), by.len());
+    let at = bytes.windows(this.len()).rposition(|window| window == this.as_bytes()).unwrap();
+    bytes[at..at + by.len()].copy_from_slice(by.as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let before = ann.adds(&talk, "before").await;
+    ben.views(&talk, &[before.clone()]).await.is_ok();
+    let writes = tokio::spawn({
+        let (ann, talk) = (ann.clone(), talk.clone());
+        async move {
+            let mut count = 1;
+            loop {
+                ann.adds(&talk, "meanwhile").await;
+                count += 1;
+                if count > 400 {
+                    return;
+                }
+            }
+        }
+    });
+    let backup = Backup::of(&world).await;
+    let taken = world.count("messages").await;
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&backup.file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(good(&verify(&backup.file)).starts_with("Verified: "));
+
+    // Into another database, where a server then goes on.
+    let options = empty_database().await;
+    assert!(good(&run(parlance(&options).arg("restore").arg(&backup.file), "")).starts_with("Restored: "));
+    writes.await.unwrap();
+    world.end().await;
+    let mut settings = crate::world::settings();
+    settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
+    let restored = World::on(settings, options).await;
+    let ben = Person { world: restored.clone(), ..ben };
+    let history = ben.reads(&talk).await;
+    let messages = history["messages"].as_array().unwrap();
+    assert_eq!((&messages[0]["ID"], history["reports"].as_array().unwrap().len()), (&json!(before), 1));
+    assert!(messages.len() <= usize::try_from(taken).unwrap());
+    // Logged in at the same station, with the same conversation.
+    ben.adds(&talk, "after").await;
+    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), messages.len() + 1);
+    restored.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_not_touched() {
+    let world = World::new().await;
+    let (ann, _, talk) = world.talk().await;
+    ann.adds(&talk, "x").await;
+    let backup = Backup::of(&world).await;
+    let bytes = std::fs::read(&backup.file).unwrap();
+    let again = bad(&run(parlance(world.store.options()).arg("backup").arg(&backup.file), ""));
+    assert!(again.contains("is there already"), "{again}");
+    assert_eq!(std::fs::read(&backup.file).unwrap(), bytes);
+    ann.adds(&talk, "y").await;
+    let onto = bad(&run(parlance(world.store.options()).arg("restore").arg(&backup.file), ""));
+    assert!(onto.contains("is not empty"), "{onto}");
+    assert_eq!(world.count("messages").await, 2);
+    // Nothing half-done is left beside it.
+    assert_eq!(std::fs::read_dir(backup.dir.path()).unwrap().count(), 1);
+    let nowhere = bad(&run(parlance(world.store.options()).args(["backup", "/nowhere/at/all"]), ""));
+    assert!(nowhere.contains("/nowhere/at/all"), "{nowhere}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_not_what_it_was_is_found_out() {
+    let world = World::new().await;
+    let (ann, _, talk) = world.talk().await;
+    ann.adds(&talk, "x").await;
+    let backup = Backup::of(&world).await;
+    let middle = 2000;
+    for (change, sentence) in [
+        (Box::new(|bytes: &mut Vec<u8>| bytes[middle] ^= 1) as Box<dyn FnOnce(&mut Vec<u8>)>, "is damaged"),
+        (Box::new(|bytes| bytes.truncate(middle)), "is not a backup, or not a whole one"),
+        (Box::new(Vec::clear), "is not a backup, or not a whole one"),
+        (Box::new(|bytes| bytes.fill(b'x')), "is not a backup, or not a whole one"),
+        (Box::new(|bytes| replace(bytes, r#""format": 1"#, r#""format": 2"#)), "was made by a newer Parlance"),
+        (Box::new(|bytes| replace(bytes, r#""migration": 5"#, r#""migration": 9"#)), "was made by a newer Parlance"),
+        // The dump is whole, but it is not of the database that the manifest describes.
+        (
+            Box::new(|bytes| replace(bytes, "\"public.messages\": {\n      \"rows\": 1", "\"public.messages\": {\n      \"rows\": 2")),
+            "not what was backed up: public.messages",
+        ),
+    ] {
+        let file = backup.changed(change);
+        let refusal = bad(&verify(&file));
+        assert!(refusal.contains(sentence), "{sentence}: {refusal}");
+    }
+    let options = empty_database().await;
+    let damaged = backup.changed(|bytes| bytes[middle] ^= 1);
+    bad(&run(parlance(&options).arg("restore").arg(&damaged), ""));
+    // Nothing got into the database, so it can still be used.
+    good(&run(parlance(&options).arg("restore").arg(&backup.file), ""));
+    assert!(doctor::examine(&Db::new(options, 1)).await.unwrap().is_empty());
+    assert!(bad(&verify(Path::new("/nowhere"))).contains("/nowhere cannot be read"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_no_server_has_used_has_nothing_to_back_up() {
+    let options = empty_database().await;
+    let dir = tempfile::tempdir().unwrap();
+    let sentence = bad(&run(parlance(&options).arg("backup").arg(dir.path().join("b")), ""));
+    assert!(sentence.contains("nothing to back up"), "{sentence}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
