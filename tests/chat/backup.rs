@@ -18,7 +18,7 @@ struct Backup {
 
 impl Backup {
     /// Of a world in which something was said, and cleared, and expired.
-    async fn of(world: &World) -> Self {
+    fn of(world: &World) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("of today.parlance");
         let said = good(&run(parlance(world.store.options()).arg("backup").arg(&file).arg("--json"), ""));
@@ -68,7 +68,7 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
             }
         }
     });
-    let backup = Backup::of(&world).await;
+    let backup = Backup::of(&world);
     let taken = world.count("messages").await;
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&backup.file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
@@ -98,7 +98,7 @@ async fn what_is_there_is_not_touched() {
     let world = World::new().await;
     let (ann, _, talk) = world.talk().await;
     ann.adds(&talk, "x").await;
-    let backup = Backup::of(&world).await;
+    let backup = Backup::of(&world);
     let bytes = std::fs::read(&backup.file).unwrap();
     let again = bad(&run(parlance(world.store.options()).arg("backup").arg(&backup.file), ""));
     assert!(again.contains("is there already"), "{again}");
@@ -119,7 +119,7 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
     let world = World::new().await;
     let (ann, _, talk) = world.talk().await;
     ann.adds(&talk, "x").await;
-    let backup = Backup::of(&world).await;
+    let backup = Backup::of(&world);
     let middle = 2000;
     for (change, sentence) in [
         (Box::new(|bytes: &mut Vec<u8>| bytes[middle] ^= 1) as Box<dyn FnOnce(&mut Vec<u8>)>, "is damaged"),
