@@ -25,6 +25,7 @@ mod live;
 mod login;
 mod measure;
 mod message;
+mod model;
 mod nodes;
 mod notification;
 mod plans;
