@@ -703,9 +703,18 @@ impl Talk {
     }
 }
 
-/// Plays steps in a world of their own; in the end everyone compares everything.
+/// Plays steps in a world of their own, which ends, however that goes: shorter ones are tried in many others.
 async fn play(steps: Vec<Step>) {
     let world = World::new().await;
+    if let Err(failed) = tokio::spawn(play_in(world.clone(), steps)).await {
+        world.db.close().await;
+        world.stop().await;
+        std::panic::resume_unwind(failed.into_panic());
+    }
+}
+
+/// In the end everyone compares everything.
+async fn play_in(world: Arc<World>, steps: Vec<Step>) {
     let mut model = Model::begin(&world).await;
     // Most of what can go wrong needs something that is there.
     model.create(0, 1).await;
