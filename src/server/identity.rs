@@ -101,6 +101,7 @@ pub struct Claim<'a> {
 
 impl<'a> Claim<'a> {
     /// As the headers of a request say it.
+    #[must_use]
     pub fn of_headers(request: &'a HttpRequest) -> Self {
         Self { user: header(request, USER), station: header(request, STATION), signature: header(request, SIGNATURE) }
     }
@@ -111,6 +112,15 @@ impl<'a> Claim<'a> {
     /// `BadRequest`: not an id.
     pub fn user(&self) -> Result<Option<UserId>, Error> {
         self.user.map(|text| UserId::parse(text).ok_or_else(|| wrong(USER))).transpose()
+    }
+
+    /// The signature, as bytes.
+    ///
+    /// # Errors
+    /// `SignatureMissing`; `SignatureInvalid`: not base64.
+    pub fn signed(&self) -> Result<Vec<u8>, Error> {
+        let signature = self.signature.ok_or(Error::SignatureMissing(SIGNATURE))?;
+        STANDARD.decode(signature).map_err(|_| Error::SignatureInvalid)
     }
 
     /// The station that is named.
@@ -183,9 +193,8 @@ async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> 
 
 /// Checks signature, station and time, in this order: only who holds the key learns more.
 async fn look_at(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
-    let signature = asked.claim.signature.ok_or(Error::SignatureMissing(SIGNATURE))?;
+    let signature = asked.claim.signed()?;
     let user = asked.claim.user()?.ok_or(Error::SignatureMissing(USER))?;
-    let signature = STANDARD.decode(signature).map_err(|_| Error::SignatureInvalid)?;
 
     let (identity, is_known) = identity(state, user, station, asked.now).await?.ok_or(Error::SignatureInvalid)?;
     let text = [

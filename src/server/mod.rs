@@ -26,6 +26,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::{sync::Semaphore, task::JoinHandle};
 use uuid::Uuid;
 
+pub use self::identity::Claim;
 use self::{bus::Bus, tls::Certificate};
 use crate::{
     chat::{self, event::Event, name::Names, slate::Slates},

@@ -17,6 +17,7 @@ mod cursor;
 mod doctor;
 mod embedded;
 mod friends;
+mod fuzz;
 mod golden;
 mod group;
 mod house;

@@ -1,0 +1,36 @@
+//! What `script/fuzz` looks for by the million, tried with its seeds: as they are, and with each byte gone, doubled or
+//! another one. What it ever found is a seed.
+
+use crate::world::file;
+
+#[path = "../../fuzz/targets.rs"]
+mod targets;
+
+#[test]
+fn what_strangers_send_is_understood_or_refused_with_a_sentence() {
+    type Target = fn(&[u8]);
+    for (name, target) in
+        [("request", targets::request as Target), ("signature", targets::signature), ("cursor", targets::cursor), ("frame", targets::frame)]
+    {
+        let mut seeds = 0;
+        for seed in std::fs::read_dir(file("fuzz/seeds").join(name)).unwrap() {
+            let seed = std::fs::read(seed.unwrap().path()).unwrap();
+            seeds += 1;
+            target(&seed);
+            for place in 0..seed.len() {
+                target(&seed[..place]);
+                let mut other = seed.clone();
+                other.remove(place);
+                target(&other);
+                other.splice(place..place, [seed[place], seed[place]]);
+                target(&other);
+                for byte in [0, b'"', b'9', 0xff, !seed[place]] {
+                    other.clone_from(&seed);
+                    other[place] = byte;
+                    target(&other);
+                }
+            }
+        }
+        assert!(seeds > 1, "{name}");
+    }
+}
