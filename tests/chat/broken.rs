@@ -128,6 +128,39 @@ async fn each_read_and_each_flag_is_one_round_trip() {
 }
 
 #[tokio::test]
+async fn while_the_disk_is_full_one_is_told_so_and_what_is_there_can_be_read() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let before = ann.adds(&talk, "before").await;
+    ben.hears().await;
+    // What PostgreSQL answers when it cannot extend a file.
+    world
+        .sql(
+            "create function is_full() returns trigger language plpgsql as
+            $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$;
+            create trigger is_full before insert on messages execute function is_full();
+            create trigger is_full before insert on reports execute function is_full()",
+        )
+        .await;
+    let sent = message("meanwhile");
+    let viewed = json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [before] });
+    for _ in 0..2 {
+        let answer = ann.does("add", &talk, json!({ "message": sent })).await;
+        answer.is_refused(503, "unavailable");
+        assert!(answer.headers.contains_key("Retry-After") && !answer.text.contains("extend"), "{answer:?}");
+        ben.asks("chatreports", viewed.clone()).await.is_refused(503, "unavailable");
+    }
+    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), 1);
+    assert_eq!(ben.hears().await, News::default());
+    world.sql("drop function is_full cascade").await;
+    ann.does("add", &talk, json!({ "message": sent })).await.is_ok();
+    ben.asks("chatreports", viewed).await.is_ok();
+    let history = ben.reads(&talk).await;
+    assert_eq!((history["messages"].as_array().unwrap().len(), history["reports"].as_array().unwrap().len()), (2, 1));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_fault_of_ours_leaks_nothing() {
     let world = World::new().await;
     let (ann, _ben, talk) = world.talk().await;

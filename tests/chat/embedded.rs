@@ -19,10 +19,10 @@ use crate::world::eventually;
 
 /// A directory for a test's data, removed with it. Others may pass through: PostgreSQL does not run as
 /// root.
-struct Dir(PathBuf);
+pub struct Dir(PathBuf);
 
 impl Dir {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("parlance-try-{}-{number}", std::process::id()));
@@ -31,7 +31,7 @@ impl Dir {
         Self(dir)
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 
@@ -59,7 +59,7 @@ fn lives(process: i32) -> bool {
     kill(Pid::from_raw(process), None).is_ok()
 }
 
-fn parlance(data: &Path) -> Command {
+pub fn parlance(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     command.current_dir(data.parent().unwrap()).env_remove("DATABASE_URL").env("DATA_DIR", data).env("LISTEN_ADDR", "127.0.0.1:0");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -67,23 +67,28 @@ fn parlance(data: &Path) -> Command {
 }
 
 /// A server that runs as a child.
-struct Server {
+pub struct Server {
     child: Child,
-    url: String,
-    log: Arc<Mutex<String>>,
+    pub url: String,
+    pub log: Arc<Mutex<String>>,
 }
 
 impl Server {
     /// Starts it and waits until it serves.
-    fn start(data: &Path) -> Self {
-        let mut child = parlance(data).spawn().unwrap();
+    pub fn start(data: &Path) -> Self {
+        Self::start_as(&mut parlance(data))
+    }
+
+    /// As [`Server::start`], with what else it is told.
+    pub fn start_as(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (tell, told) = mpsc::channel();
         let (stderr, written) = (child.stderr.take().unwrap(), log.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some((_, url)) = line.split_once("serves ") {
-                    tell.send(url.trim().to_owned()).unwrap();
+                    tell.send(url.trim().split('"').next().unwrap().to_owned()).unwrap();
                 }
                 written.lock().unwrap().push_str(&(line + "\n"));
             }
@@ -97,7 +102,7 @@ impl Server {
     }
 
     /// Ends it as an operator does; how long that took.
-    fn stop(mut self) -> Duration {
+    pub fn stop(mut self) -> Duration {
         let begun = Instant::now();
         self.signal(Signal::SIGTERM);
         let status = self.child.wait().unwrap();

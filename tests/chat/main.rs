@@ -20,6 +20,7 @@ mod friends;
 mod fuzz;
 mod golden;
 mod group;
+mod hostile;
 mod house;
 mod identity;
 mod live;

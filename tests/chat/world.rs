@@ -152,11 +152,16 @@ impl World {
     /// With a server on settings that are complete; `options` is the test's own way to the database.
     pub async fn on(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
         let running = server::start(settings).await.unwrap();
-        let url = format!("http://{}", running.address);
-        let store = Db::new(options.clone(), 2);
+        let world = Self::at(&format!("http://{}", running.address), options);
+        *world.running.lock().unwrap() = Some(running);
+        world
+    }
+
+    /// What a server that runs elsewhere serves, from its database.
+    pub fn at(url: &str, options: PgConnectOptions) -> Arc<Self> {
+        let (store, url) = (Db::new(options.clone(), 2), url.to_owned());
         let db = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
-        let running = Mutex::new(Some(running));
-        Arc::new(Self { running, db, store, url, http: reqwest::Client::new() })
+        Arc::new(Self { running: Mutex::new(None), db, store, url, http: reqwest::Client::new() })
     }
 
     /// A person who has registered and logged in, from one station.
