@@ -24,6 +24,17 @@ async fn everything(world: &World) -> Tables {
     tables
 }
 
+/// The next frame that says something of this. Friends come and go meanwhile.
+async fn hears(ear: &mut Ear, field: &str) -> Value {
+    loop {
+        match ear.hears().await[field].take() {
+            Value::Null => {}
+            Value::Array(nothing) if nothing.is_empty() => {}
+            said => return said,
+        }
+    }
+}
+
 /// Every action that names a conversation: its API, and its fields.
 fn actions(talk: &Talk, victim: &Person, own: &Person) -> Vec<(&'static str, Value)> {
     let plain = ["favorite", "unfavorite", "mute", "unmute", "hide", "unhide", "clear", "download", "downloadpartial", "transcript"];
@@ -74,7 +85,7 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
                 }
             }
             socket.says(&json!({ "action": "typing", "conversationid": talk.id }).to_string()).await;
-            assert_eq!(socket.hears().await["errorcode"], "conversation_not_found");
+            assert_eq!(hears(socket, "errorcode").await, "conversation_not_found");
         }
         assert!(
             stranger.asks("chatconversation", json!({ "action": "list" })).await.is_ok()["conversations"].as_array().unwrap().is_empty()
@@ -84,7 +95,7 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
     assert_eq!(everything(&world).await, before);
     // Nobody heard of any of it: the next thing that Ann hears is this.
     let id = ben.adds(&talk, "next").await;
-    assert_eq!(ear.hears().await["events"][0]["message"]["ID"], id.as_str());
+    assert_eq!(hears(&mut ear, "events").await[0]["message"]["ID"], id.as_str());
     world.end().await;
 }
 
