@@ -100,7 +100,7 @@ pub async fn run(bench: &Bench, settings: &Settings, mut tell: impl FnMut(&str) 
     let place = Place::open(bench, settings).await?;
     let result = tokio::select! {
         result = measure(bench, settings, &place, &mut tell) => result,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        () = place::interrupted() => Err("interrupted".into()),
     };
     place.leave().await?;
     let rows = result?;

@@ -16,6 +16,7 @@ use nix::{
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     process::{Child, Command},
+    signal::unix::{SignalKind, signal},
     sync::Mutex,
 };
 use url::Url;
@@ -55,6 +56,15 @@ struct Scratch {
     given: Option<String>,
     address: SocketAddr,
     child: Child,
+}
+
+/// Waits until someone wants it to end: what was started for it has to go as well.
+pub async fn interrupted() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
 }
 
 impl Place {

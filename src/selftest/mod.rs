@@ -31,7 +31,7 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    bench::place::Place,
+    bench::place::{Place, interrupted},
     model::id::{ConversationId, MessageId},
     settings::Settings,
     store,
@@ -122,7 +122,7 @@ pub async fn run(settings: &Settings, command: &Command, say: impl Fn(&str) -> R
     });
     let result = tokio::select! {
         result = deliver(&test, delivery, &mut dice) => result,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        () = interrupted() => Err("interrupted".into()),
     };
     test.is_over.store(true, Ordering::Relaxed);
     test.place.leave().await?;

@@ -52,6 +52,9 @@ const COMMAND: Duration = Duration::from_secs(3);
 /// How long a shutdown may take before it is left to the pipe.
 const STOPPING: Duration = Duration::from_secs(8);
 const POLL: Duration = Duration::from_millis(20);
+/// A PostgreSQL that ran for so long is started again at once; else after a pause of at most so long.
+const STEADY: Duration = Duration::from_secs(10);
+const MOST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Starts PostgreSQL, and shuts it down when standard input closes. A background command's standard
 /// input is /dev/null in a shell, hence the copy.
@@ -286,7 +289,9 @@ impl Inner {
 
     /// Starts it again if it ends by itself; ends it when asked to.
     async fn watch(self: Arc<Self>, mut child: Supervised) {
+        let mut pause = Duration::ZERO;
         loop {
+            let started = Instant::now();
             tokio::select! {
                 () = self.stop.notified() => {
                     drop(child.pipe);
@@ -294,6 +299,12 @@ impl Inner {
                     return;
                 }
                 status = child.shell.wait() => tracing::error!(?status, "PostgreSQL ended by itself; starting it again"),
+            }
+            // One that ends again and again, as on a full disk, is tried more and more seldom.
+            pause = if started.elapsed() > STEADY { Duration::ZERO } else { (pause * 2).clamp(POLL, MOST_PAUSE) };
+            tokio::select! {
+                () = self.stop.notified() => return,
+                () = sleep(pause) => {}
             }
             child = loop {
                 if self.is_stopping.load(Ordering::Acquire) {
