@@ -41,9 +41,9 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 /// untouched.
 pub async fn migrate(db: &Db) -> Result<(), String> {
     let away = |error: sqlx::Error| format!("the database cannot be reached: {error}");
-    // A connection of its own: building an index on a large table may well take longer than a
-    // request's statement.
-    let mut connection = db.options().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]).connect().await.map_err(away)?;
+    // A connection of its own: what is done to a large table takes longer than a request's statement, and reads all of it.
+    let patient = [("statement_timeout", "0"), ("lock_timeout", "0"), ("enable_seqscan", "on"), ("plan_cache_mode", "auto")];
+    let mut connection = db.options().clone().options(patient).connect().await.map_err(away)?;
     let result = MIGRATIONS.run(&mut connection).await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(

@@ -2,13 +2,17 @@
 
 use aws_lc_rs::digest;
 use chrono::TimeDelta;
-use parlance::{model::time::Timestamp, store};
+use parlance::{
+    model::time::Timestamp,
+    store::{self, Db},
+};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, migrate::Migrator};
 
 use crate::{
+    live::Ear,
     plans::statement,
-    world::{Person, Talk, World, at, message, on},
+    world::{Person, Talk, World, at, empty_database, message, on},
 };
 
 fn sha256(parts: &[&[u8]]) -> Vec<u8> {
@@ -77,6 +81,13 @@ async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest
     assert_eq!(page["messages"].as_array().unwrap().len(), 40);
     assert_eq!(head(&ann, &talk).await, hex::encode(&end));
     assert_eq!(head(&ben, &talk).await, hex::encode(&end));
+    // What a socket is told carries the same.
+    let mut ear = Ear::of(&ben, 4).await;
+    ann.adds(&talk, "heard").await;
+    let heard = ear.hears().await["events"][0]["message"].clone();
+    let end = follow(end, &json!([heard]));
+    assert_eq!(head(&ann, &talk).await, hex::encode(&end));
+    let page = asks(&ben, "download", &talk, json!({})).await;
     // A retry adds no link.
     let sent = message("again");
     for _ in 0..2 {
@@ -183,6 +194,38 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
     assert_eq!(store::purge::cleared(&world.store).await.unwrap(), 4);
     assert_eq!(world.count("expired_messages").await, 0);
     world.end().await;
+}
+
+#[tokio::test]
+async fn what_was_said_before_there_was_a_chain_gets_one() {
+    let options = empty_database().await;
+    let mut db = PgConnection::connect_with(&options).await.unwrap();
+    let before: Vec<_> = store::MIGRATIONS.iter().filter(|migration| migration.version < 5).cloned().collect();
+    Migrator::with_migrations(before).run(&mut db).await.unwrap();
+    // Two groups: in one a life has ended, and in the next one something was said and seen; in the other nothing was.
+    sqlx::raw_sql(
+        "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
+        values (md5('u')::uuid, 'u', 'u', 'u', '', '', now());
+        insert into conversations (conversation_id, is_group, instance, last_seq, cleared_seq, last_message_id, last_report_id, last_access_at, created_at)
+        values (md5('c')::uuid, true, 'BBBBBBBBBB', 5, 2, md5('5')::uuid, md5('4')::uuid, now(), now()),
+               (md5('d')::uuid, true, 'CCCCCCCCCC', 0, 0, null, null, now(), now());
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+        select conversation_id, md5('u')::uuid, '', '', 'admin', now() from conversations;
+        insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data)
+        select md5('c')::uuid, n, md5(n::text)::uuid, case when n < 3 then 'AAAAAAAAAA' else 'BBBBBBBBBB' end, md5('u')::uuid, md5('s')::uuid,
+               'Message', now(), now(), 'said ' || n
+        from unnest(array[1, 2, 3, 5]) n;
+        insert into reports (conversation_id, seq, report_id, message_seq, message_id, user_id, station_id, type, created_at, valid_until)
+        values (md5('c')::uuid, 4, md5('4')::uuid, 3, md5('3')::uuid, md5('u')::uuid, md5('s')::uuid, 'viewed', now(), now())",
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
+    let db = Db::new(options, 1);
+    store::migrate(&db).await.unwrap();
+    assert!(store::doctor::examine(&db).await.unwrap().is_empty());
+    // Nobody's clock has shown a week since it was stored: nothing of it goes now.
+    assert_eq!(store::purge::expired(&db, Timestamp::now().plus(-TimeDelta::days(7))).await.unwrap(), 0);
 }
 
 #[tokio::test]
