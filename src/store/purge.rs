@@ -137,7 +137,7 @@ pub async fn expired(db: &Db, ended_before: Timestamp) -> sqlx::Result<u64> {
     }
 }
 
-/// Four times as long as the work took: nothing of this is urgent, and writers keep their pace.
+/// Eight times as long as the work took: nothing of this is urgent, and writers keep their pace.
 async fn rest(since: Instant) {
-    tokio::time::sleep(since.elapsed() * 4).await;
+    tokio::time::sleep(since.elapsed() * 8).await;
 }
