@@ -121,13 +121,17 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
                                    else 'new'
                                end as outcome
                         from input i
-                        join locked l using (conversation_id)
+                        -- Both have the same conversations. PostgreSQL takes them for few, and would compare each with
+                        -- each: a full join it cannot but hash.
+                        full join locked l using (conversation_id)
                         -- Looked up one by one: a join would be planned by how much there was at that time.
                         left join lateral (
                             select * from transcript m
                             where m.conversation_id = i.conversation_id and m.message_id = i.message_id and m.instance = i.instance
                             limit 1
                         ) m on true
+                        -- Else the outcome is found out once for each column that asks for it.
+                        offset 0
                     ) j
                 ), linked as materialized (
                     select n.*,

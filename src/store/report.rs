@@ -124,7 +124,8 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Option<Vec<Repor
                            l.is_group and l.roster <> (select c.roster from conversations c where c.conversation_id = i.conversation_id)
                                as has_moved
                     from input i
-                    join locked l using (conversation_id)
+                    -- Full, here and below, though nothing is without its other half: as in `message::add`.
+                    full join locked l using (conversation_id)
                 ), fresh as (
                     -- Of two that report the same, the first.
                     select distinct on (j.conversation_id, m.seq, j.user_id, j.type)
@@ -171,7 +172,7 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Option<Vec<Repor
                        n.seq as "seq?", n.after as "after?: ReportId", n.report_id as "report_id?: ReportId",
                        n.message_id as "message_id?: MessageId", n.valid_until as "valid_until?: Timestamp"
                 from judged j
-                left join numbered n using (place)
+                full join numbered n using (place)
                 "#,
                 column!(conversation_id) as _,
                 column!(instance.as_str()) as _,
