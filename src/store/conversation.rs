@@ -1,6 +1,8 @@
 //! Conversations, as one of their participants sees them. There is no read that does not say who
 //! reads; what one may not see and what is not there look alike.
 
+use std::cmp::Reverse;
+
 use super::Db;
 use crate::model::{
     chain::Chain,
@@ -13,7 +15,7 @@ use crate::model::{
 /// All conversations of a user, hidden ones too, the newest first. One statement, however many
 /// they are.
 pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>> {
-    db.run(async |c| {
+    let rows = db.run(async |c| {
         sqlx::query_as!(
             ConversationRow,
             r#"
@@ -30,14 +32,16 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>>
             from participants p
             join conversations c using (conversation_id)
             where p.user_id = $1
-            order by c.last_access_at desc, c.conversation_id
             "#,
             reader as _,
         )
         .fetch_all(c)
         .await
-    })
-    .await
+    });
+    // PostgreSQL would carry whole rows around for it.
+    let mut rows = rows.await?;
+    rows.sort_unstable_by_key(|row| (Reverse(row.last_access_at), row.conversation_id));
+    Ok(rows)
 }
 
 /// One conversation, as `reader` sees it. `None`: no such conversation, for this user.

@@ -121,7 +121,7 @@ async fn no_hot_query_reads_a_whole_table() {
     let mut db = filled().await;
     let read = format!("{TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, md5('m5')::uuid, null, 50, 50");
     for (name, marks, arguments) in [
-        ("list", &["where p.user_id = $1", "order by c.last_access_at desc"][..], USER.to_owned()),
+        ("list", &["c.last_access_at as", "where p.user_id = $1\n"][..], USER.to_owned()),
         ("seen_by", &["c.last_message_id as", "and p.user_id = $2\n"], format!("{TALK}, {USER}")),
         ("arrange", &["update participants p", "c.last_message_id as"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
         ("add", &ADD, arguments_of_add()),
