@@ -129,8 +129,10 @@ impl Settings {
                 "open" => Some(Registration::Open),
                 _ => None,
             })?,
-            message_lifetime: read("MESSAGE_LIFETIME", "7days", "a span, as 7days or 12h", span)?,
-            expiry_grace: read("EXPIRY_GRACE", "7days", "a span, as 7days or 12h", span)?,
+            message_lifetime: read("MESSAGE_LIFETIME", "7days", "a span up to 1000years, as 7days or 12h", lifetime)?,
+            expiry_grace: read("EXPIRY_GRACE", "7days", "a span from 1min to 1000years, as 7days or 12h", |t| {
+                lifetime(t).filter(|span| *span >= TimeDelta::minutes(1))
+            })?,
             max_message_bytes: read("MAX_MESSAGE_BYTES", "65536", "bytes, from 1 to 4194304", |t| {
                 parsed(t).filter(|n| (1..=4 << 20).contains(n))
             })?,
@@ -200,6 +202,11 @@ fn tls() -> Result<Option<Tls>, String> {
         (None, None) => Ok(None),
         _ => Err("TLS_CERT and TLS_KEY take a PEM file each, both or neither".into()),
     }
+}
+
+/// A span that leads from any year to one that can be written.
+fn lifetime(text: &str) -> Option<TimeDelta> {
+    span(text).filter(|span| *span <= TimeDelta::days(365_250))
 }
 
 fn span(text: &str) -> Option<TimeDelta> {

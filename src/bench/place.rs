@@ -3,6 +3,7 @@
 use std::{
     env, fs, io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Stdio,
     str::FromStr,
@@ -20,6 +21,7 @@ use tokio::{
     sync::Mutex,
 };
 use url::Url;
+use uuid::Uuid;
 
 use super::{Bench, client::Client};
 use crate::{
@@ -56,6 +58,19 @@ struct Scratch {
     given: Option<String>,
     address: SocketAddr,
     child: Child,
+}
+
+/// A directory of our own among the temporary ones. Its name cannot be guessed, and what is there already is not taken:
+/// there, anyone may have made it.
+///
+/// # Errors
+/// One sentence.
+pub fn scratch_directory(name: &str) -> Result<PathBuf, String> {
+    let dir = env::temp_dir().join(format!("{name}-{}", Uuid::new_v4().simple()));
+    // PostgreSQL, which may have to run as another user, passes through.
+    let made = fs::DirBuilder::new().mode(0o711).create(&dir);
+    made.map_err(|error| format!("{} cannot be made: {error}", dir.display()))?;
+    Ok(dir)
 }
 
 /// Waits until someone wants it to end: what was started for it has to go as well.
@@ -99,8 +114,7 @@ impl Place {
     /// # Errors
     /// One sentence.
     pub async fn scratch(database: Option<&str>, settings: &Settings) -> Result<Self, String> {
-        // Two that measure at once, or one again after it was killed, do not meet.
-        let dir = env::temp_dir().join(format!("parlance-bench-{}", std::process::id()));
+        let dir = scratch_directory("parlance-bench")?;
         let address = free_address().map_err(|error| error.to_string())?;
         let mut settings = settings.clone();
         settings.data_dir = dir.join("data");
@@ -113,7 +127,6 @@ impl Place {
     }
 
     async fn start(database: Option<&str>, settings: &Settings, dir: &Path, address: SocketAddr) -> Result<Self, String> {
-        fs::create_dir_all(dir).map_err(|error| not_started(&error))?;
         let data_dir = settings.data_dir.clone();
         let given = database.map(str::to_owned);
         let child = spawn(dir, &data_dir, given.as_deref(), address)?;

@@ -5,7 +5,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -48,15 +48,18 @@ impl Manifest {
     }
 }
 
-/// A file that is being written. Nobody else may read it: it holds everything.
-pub struct Writing(File);
+/// A file that is being written. Nobody else may read it: it holds everything. It goes, unless it is ended.
+pub struct Writing {
+    file: File,
+    path: Option<PathBuf>,
+}
 
 impl Writing {
     /// Begins, with room for the dump's header.
     pub fn begin(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         file.seek(SeekFrom::Start(BLOCK))?;
-        Ok(Self(file))
+        Ok(Self { file, path: Some(path.to_owned()) })
     }
 
     /// Takes the dump to its end. Its size and its SHA-256.
@@ -70,7 +73,7 @@ impl Writing {
                 count => buffer.get(..count).unwrap_or_default(),
             };
             hash.update(part);
-            self.0.write_all(part)?;
+            self.file.write_all(part)?;
             bytes += u64::try_from(part.len()).unwrap_or(0);
         }
         Ok((bytes, hex::encode(hash.finish())))
@@ -79,18 +82,45 @@ impl Writing {
     /// Ends, and waits until it is on the disk.
     pub fn end(mut self, manifest: &Manifest) -> io::Result<()> {
         let padding = usize::try_from(manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes).unwrap_or(0);
-        self.0.write_all(&vec![0; padding])?;
-        self.0.seek(SeekFrom::Start(0))?;
-        self.0.write_all(header(DUMP, manifest.bytes)?.as_bytes())?;
-        self.0.seek(SeekFrom::End(0))?;
+        self.file.write_all(&vec![0; padding])?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(header(DUMP, manifest.bytes)?.as_bytes())?;
+        self.file.seek(SeekFrom::End(0))?;
         let mut text = serde_json::to_vec_pretty(manifest)?;
         text.push(b'\n');
-        let mut rest = tar::Builder::new(&mut self.0);
+        let mut rest = tar::Builder::new(&mut self.file);
         rest.append(&header(MANIFEST, u64::try_from(text.len()).unwrap_or(0))?, &*text)?;
         rest.finish()?;
         drop(rest);
-        self.0.sync_all()
+        self.file.sync_all()?;
+        self.path = None;
+        Ok(())
     }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // What cannot be removed is named by the next backup.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Gives a file that was written its name, unless there is one of that name already.
+pub fn publish(part: &Path, file: &Path) -> io::Result<()> {
+    match std::fs::hard_link(part, file) {
+        Ok(()) => std::fs::remove_file(part)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(part)?;
+            return Err(error);
+        }
+        // Not every file system knows links.
+        Err(_) => std::fs::rename(part, file)?,
+    }
+    // The name is on the disk, too.
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(dir)?.sync_all()
 }
 
 fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {

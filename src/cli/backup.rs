@@ -4,17 +4,22 @@
 use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use clap::{Args, Subcommand};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::json;
 
 use super::{
-    archive::{Archive, Manifest, Writing},
+    archive::{self, Archive, Manifest, Writing},
     print_json, program, say,
 };
 use crate::{
+    bench::place::{interrupted, scratch_directory},
     model::time::Timestamp,
     settings::{Database, Settings},
     store::{self, Db, backup::Snapshot},
@@ -29,18 +34,21 @@ pub struct Backup {
     #[arg(required = true)]
     file: Option<PathBuf>,
     /// For scripts: one JSON object
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Restore a backup into a scratch database, and compare each table with what was backed up
-    Verify(File),
+    Verify {
+        /// The backup
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
-pub struct File {
+pub struct Restore {
     /// The backup
     file: PathBuf,
     /// For scripts: one JSON object
@@ -51,9 +59,9 @@ pub struct File {
 /// Makes a backup, or verifies one.
 pub async fn run(settings: &Settings, backup: Backup) -> Result<(), String> {
     match (backup.command, backup.file) {
-        (Some(Verb::Verify(File { file, json })), _) => {
+        (Some(Verb::Verify { file }), _) => {
             let manifest = verify(settings, &file).await?;
-            tell("Verified", &file, &manifest, json)
+            tell("Verified", &file, &manifest, backup.json)
         }
         (None, Some(file)) => {
             let manifest = take(settings, &file).await?;
@@ -64,7 +72,7 @@ pub async fn run(settings: &Settings, backup: Backup) -> Result<(), String> {
 }
 
 /// Restores a backup into an empty database, and compares.
-pub async fn restore(settings: &Settings, File { file, json }: File) -> Result<(), String> {
+pub async fn restore(settings: &Settings, Restore { file, json }: Restore) -> Result<(), String> {
     let archive = open(&file).await?;
     let manifest = fill(settings, archive).await?;
     tell("Restored", &file, &manifest, json)
@@ -90,16 +98,26 @@ async fn take(settings: &Settings, file: &Path) -> Result<Manifest, String> {
     part.push(".part");
     let part = PathBuf::from(part);
     let joined = store::embedded::join(settings).await?;
-    let result = async {
+    let work = async {
         let mut snapshot = Snapshot::take(&joined.db).await.map_err(failed)?;
         let migration = snapshot.migration.ok_or("there is nothing to back up: no Parlance has used this database")?;
         let taken_at = Timestamp::now().to_string();
         let (mut pg_dump, url) = program::on_database(settings, "pg_dump")?;
         pg_dump.args(["--format=custom", "--compress=1", "--no-owner", "--no-privileges", "--snapshot", &snapshot.id, &url]);
+        let writing = Writing::begin(&part).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                format!("{} is there: another backup is being taken, or was cut short; if none is, remove it", part.display())
+            }
+            _ => format!("{} cannot be written: {error}", part.display()),
+        })?;
+        let started = pg_dump.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = started.map_err(|error| program::not_run(&pg_dump, &error))?;
+        let mut running = Running::of(&child);
         let path = part.clone();
-        let dumped = tokio::task::spawn_blocking(move || dump(pg_dump, &path));
-        let tables = snapshot.tables().await.map_err(failed);
+        let dumped = tokio::task::spawn_blocking(move || dump(child, writing, &path));
+        let tables = snapshot.tables().await.map_err(failed)?;
         let (writing, bytes, sha256) = dumped.await.map_err(|error| error.to_string())??;
+        running.has_ended();
         let manifest = Manifest {
             format: 1,
             parlance: env!("CARGO_PKG_VERSION").into(),
@@ -108,34 +126,54 @@ async fn take(settings: &Settings, file: &Path) -> Result<Manifest, String> {
             taken_at,
             bytes,
             sha256,
-            tables: tables?,
+            tables,
         };
         snapshot.release().await.map_err(failed)?;
-        let written = writing.end(&manifest).and_then(|()| std::fs::rename(&part, file));
+        let written = writing.end(&manifest).and_then(|()| archive::publish(&part, file));
         written.map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
         Ok(manifest)
-    }
-    .await;
+    };
+    let result = tokio::select! {
+        result = work => result,
+        () = interrupted() => Err("interrupted".into()),
+    };
     joined.leave().await;
-    if result.is_err() {
-        // It may not have come so far.
-        let _ = std::fs::remove_file(&part);
-    }
     result
 }
 
-fn dump(mut pg_dump: Command, path: &Path) -> Result<(Writing, u64, String), String> {
+/// A program that is not to outlive what it works for.
+struct Running(Option<Pid>);
+
+impl Running {
+    fn of(child: &Child) -> Self {
+        Self(i32::try_from(child.id()).ok().map(Pid::from_raw))
+    }
+
+    fn has_ended(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(process) = self.0 {
+            // One that has just ended does not mind.
+            let _ = kill(process, Signal::SIGTERM);
+        }
+    }
+}
+
+fn dump(mut child: Child, mut writing: Writing, path: &Path) -> Result<(Writing, u64, String), String> {
     let failed = |error: io::Error| format!("{} cannot be written: {error}", path.display());
-    let mut writing = Writing::begin(path).map_err(failed)?;
-    let started = pg_dump.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = started.map_err(|error| program::not_run(&pg_dump, &error))?;
     let (Some(mut output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else { return Err("pg_dump has no output".into()) };
     let complaints = std::thread::spawn(move || read_some(errors));
     let written = writing.dump(&mut output);
     // One whose output is not read would wait for ever.
     drop(output);
-    end(child, complaints, "pg_dump")?;
+    let ended = end(child, complaints, "pg_dump");
+    // A full disk ends pg_dump as well: the disk is the cause.
     let (bytes, sha256) = written.map_err(failed)?;
+    ended?;
     Ok((writing, bytes, sha256))
 }
 
@@ -149,7 +187,7 @@ fn read_some(from: impl Read) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn end(mut child: std::process::Child, complaints: std::thread::JoinHandle<String>, name: &str) -> Result<(), String> {
+fn end(mut child: Child, complaints: std::thread::JoinHandle<String>, name: &str) -> Result<(), String> {
     let status = child.wait().map_err(|error| error.to_string())?;
     let complaints = complaints.join().unwrap_or_default();
     if status.success() {
@@ -171,7 +209,7 @@ async fn open(file: &Path) -> Result<Archive, String> {
 /// Restores a backup into a database of its own, which goes again.
 async fn verify(settings: &Settings, file: &Path) -> Result<Manifest, String> {
     let archive = open(file).await?;
-    let dir = std::env::temp_dir().join(format!("parlance-verify-{}", std::process::id()));
+    let dir = scratch_directory("parlance-verify")?;
     let scratch = Settings { data_dir: dir.join("data"), database: Database::Embedded, ..settings.clone() };
     let result = fill(&scratch, archive).await;
     // It is in a directory for temporary files: what cannot be removed now goes with those.
@@ -182,7 +220,10 @@ async fn verify(settings: &Settings, file: &Path) -> Result<Manifest, String> {
 /// Fills an empty database with a backup, compares, brings it up to date, and has the doctor look.
 async fn fill(settings: &Settings, archive: Archive) -> Result<Manifest, String> {
     let joined = store::embedded::join(settings).await?;
-    let result = fill_joined(settings, &joined.db, archive).await;
+    let result = tokio::select! {
+        result = fill_joined(settings, &joined.db, archive) => result,
+        () = interrupted() => Err("interrupted".into()),
+    };
     joined.leave().await;
     result
 }
@@ -198,9 +239,10 @@ async fn fill_joined(settings: &Settings, db: &Db, mut archive: Archive) -> Resu
     before.release().await.map_err(failed)?;
     let (mut pg_restore, url) = program::on_database(settings, "pg_restore")?;
     pg_restore.args(["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--dbname", &url]);
+    let started = pg_restore.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = started.map_err(|error| program::not_run(&pg_restore, &error))?;
+    let mut running = Running::of(&child);
     let restored = tokio::task::spawn_blocking(move || {
-        let started = pg_restore.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = started.map_err(|error| program::not_run(&pg_restore, &error))?;
         let (Some(mut input), Some(errors)) = (child.stdin.take(), child.stderr.take()) else {
             return Err("pg_restore has no input".to_owned());
         };
@@ -213,6 +255,7 @@ async fn fill_joined(settings: &Settings, db: &Db, mut archive: Archive) -> Resu
         Ok(archive.manifest)
     });
     let manifest = restored.await.map_err(|error| error.to_string())??;
+    running.has_ended();
     let mut after = Snapshot::take(db).await.map_err(failed)?;
     let tables = after.tables().await.map_err(failed)?;
     after.release().await.map_err(failed)?;

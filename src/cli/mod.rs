@@ -60,7 +60,7 @@ enum Command {
     /// moment. Messages are in it as clients encrypted them; keep it as safe as the database.
     Backup(backup::Backup),
     /// Restore a backup into an empty database, and compare each table with what was backed up
-    Restore(backup::File),
+    Restore(backup::Restore),
     /// Measure how much a server does, and what each operation costs
     ///
     /// Starts a scratch server with a database of its own, and removes both in the end. CPU time (server,

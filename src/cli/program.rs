@@ -27,6 +27,11 @@ pub fn on_database(settings: &Settings, name: &str) -> Result<(Command, String),
         // Only an address without a host refuses, and that one has no password.
         let _ = url.set_password(None);
     }
+    let (secret, others): (Vec<_>, Vec<_>) = url.query_pairs().into_owned().partition(|(name, _)| name == "password");
+    if let Some((_, password)) = secret.first() {
+        command.env("PGPASSWORD", password);
+        url.query_pairs_mut().clear().extend_pairs(others);
+    }
     Ok((command, url.into()))
 }
 

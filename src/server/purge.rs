@@ -1,4 +1,4 @@
-//! When to delete what nobody can read any more: every minute, while the clock can be trusted.
+//! When to delete what nobody can read any more: every minute, once the clock has shown for an hour that it can be trusted.
 
 use std::{
     sync::Arc,
@@ -13,18 +13,19 @@ use crate::{model::time::Timestamp, store};
 const ROUND: Duration = Duration::from_mins(1);
 /// The clock may be corrected by so much within a round.
 const CORRECTION: TimeDelta = TimeDelta::minutes(1);
-/// A clock that jumped is watched for so long: a wrong one would have everything deleted at once.
+/// A clock that jumped, or was not watched yet, is watched for so long: a wrong one would have everything deleted at once.
 const PROBATION: Duration = Duration::from_hours(1);
 
 /// Whether the clock on the wall goes as the one that only ever counts.
 struct Watch {
     seen: (Instant, Timestamp),
-    jumped: Option<Instant>,
+    /// Since when it has not jumped.
+    steady: Instant,
 }
 
 impl Watch {
     fn new(instant: Instant, now: Timestamp) -> Self {
-        Self { seen: (instant, now), jumped: None }
+        Self { seen: (instant, now), steady: instant }
     }
 
     /// Looks at both. Whether the time can be believed.
@@ -33,9 +34,9 @@ impl Watch {
         let expected = was.plus(TimeDelta::from_std(instant.duration_since(then)).unwrap_or_default());
         if now.distance(expected) > CORRECTION {
             tracing::warn!("the clock jumped from {expected} to {now}; expired messages are kept for an hour");
-            self.jumped = Some(instant);
+            self.steady = instant;
         }
-        self.jumped.is_none_or(|jumped| instant.duration_since(jumped) > PROBATION)
+        instant.duration_since(self.steady) > PROBATION
     }
 }
 
@@ -63,19 +64,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_jumped_is_not_believed_for_an_hour() {
+    fn a_clock_is_believed_once_it_has_not_jumped_for_an_hour() {
         let (start, noon) = (Instant::now(), Timestamp::now());
         let minutes = |n: u64| (start + Duration::from_mins(n), noon.plus(TimeDelta::minutes(i64::try_from(n).unwrap())));
         let mut watch = Watch::new(start, noon);
         let mut looks = |(instant, now): (Instant, Timestamp), off: TimeDelta| watch.trusts(instant, now.plus(off));
-        assert!(looks(minutes(1), TimeDelta::zero()));
-        assert!(looks(minutes(2), TimeDelta::seconds(59)));
-        for days in [400, -400] {
-            let jump = if days > 0 { minutes(3) } else { minutes(70) };
-            assert!(!looks(jump, TimeDelta::days(days)));
+        // Nobody knows yet whether it is right.
+        assert!(!looks(minutes(0), TimeDelta::zero()) && !looks(minutes(60), TimeDelta::seconds(59)));
+        assert!(looks(minutes(61), TimeDelta::zero()));
+        for (jump, days) in [(70, 400), (140, -400)] {
+            let off = TimeDelta::days(days);
+            assert!(!looks(minutes(jump), off) && !looks(minutes(jump + 60), off));
+            assert!(looks(minutes(jump + 61), off));
         }
-        let off = TimeDelta::days(-400);
-        assert!(!looks(minutes(71), off) && !looks(minutes(130), off));
-        assert!(looks(minutes(131), off));
     }
 }

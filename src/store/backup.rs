@@ -64,7 +64,7 @@ impl Snapshot {
     pub async fn tables(&mut self) -> sqlx::Result<Tables> {
         let names = sqlx::query_scalar!(
             r#"select format('%I.%I', schemaname, tablename) as "name!" from pg_tables
-            where schemaname not in ('pg_catalog', 'information_schema') order by 1"#
+            where schemaname !~ '^pg_' and schemaname <> 'information_schema' order by 1"#
         )
         .fetch_all(&mut self.connection)
         .await?;

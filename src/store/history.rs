@@ -128,7 +128,12 @@ async fn read(
         let mut next = Place { message_seq: go_on, ..Place::default() };
         if told.message_seq.is_none() || told.report_seq.is_none() {
             // Whoever names a row that is gone, or a time only, begins at the first one that is not older.
-            let (message_seq, report_seq) = locate(c, reading, cursor).await?;
+            let wanted = Cursor {
+                message_at: cursor.message_at.filter(|_| told.message_seq.is_none()),
+                report_at: cursor.report_at.filter(|_| told.report_seq.is_none()),
+                ..*cursor
+            };
+            let (message_seq, report_seq) = locate(c, reading, &wanted).await?;
             if told.message_seq.is_none() {
                 next.message_seq = Some(message_seq.unwrap_or(gone(cursor.message_at, way)));
             }
@@ -161,11 +166,11 @@ async fn locate(c: &mut PgConnection, reading: &Reading<'_>, cursor: &Cursor) ->
                     (select e.seq from expired_messages e
                         where e.conversation_id = $1 and e.message_id = $4 and e.instance = c.instance),
                     (select m.seq from messages m
-                        where m.conversation_id = $1 and m.seq > c.cleared_seq and m.created_at >= $2
+                        where $2::timestamptz is not null and m.conversation_id = $1 and m.seq > c.cleared_seq and m.created_at >= $2
                         order by m.seq limit 1)
                 ) as message_seq,
                 (select r.seq from reports r
-                    where r.conversation_id = $1 and r.seq > c.cleared_seq and r.created_at >= $3
+                    where $3::timestamptz is not null and r.conversation_id = $1 and r.seq > c.cleared_seq and r.created_at >= $3
                     order by r.seq limit 1) as report_seq
         from conversations c
         where c.conversation_id = $1",

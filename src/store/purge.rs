@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Db;
 use crate::model::{id::ConversationId, time::Timestamp};
 
-/// Rows of each kind deleted in one commit.
+/// Rows of each kind deleted in one commit, at most.
 const BATCH: i64 = 500;
 
 /// Deletes the rows of earlier instances, until there are none left. How many it deleted.
@@ -81,16 +81,35 @@ async fn delete_cleared(db: &Db, conversation: ConversationId, up_to: i64) -> sq
 /// Deletes the text of messages that ended, and were stored, before this, with the reports about them, until there
 /// are none left; what the chain and a retry need of them remains. How many messages it were.
 ///
-/// A report that is stored at the same moment stays: it is about a message that remains.
+/// A report that is stored at the same moment stays: it is about a message that remains. A batch that cannot be
+/// deleted, as one with very many reports in the time that a statement has, is tried again with half as many.
 pub async fn expired(db: &Db, ended_before: Timestamp) -> sqlx::Result<u64> {
-    let mut moved = 0;
-    let mut from = None;
+    let (mut moved, mut from, mut batch) = (0, None, BATCH);
     loop {
         let begun = Instant::now();
-        let row = db
-            .run(async |c| {
-                sqlx::query!(
-                    r#"
+        match move_expired(db, ended_before, from, batch).await {
+            Err(_) if batch > 1 => batch /= 2,
+            Err(error) => return Err(error),
+            Ok((count, newest)) => {
+                moved += u64::try_from(count).unwrap_or(0);
+                // The next batch does not read past what this one deleted. Rows that others hold come with the next round.
+                from = newest.or(from);
+                if count < batch {
+                    return Ok(moved);
+                }
+                batch = (batch * 2).min(BATCH);
+            }
+        }
+        rest(begun).await;
+    }
+}
+
+/// A batch of messages that ended from one moment on and before another. How many there were, and when the last ended.
+async fn move_expired(db: &Db, ended_before: Timestamp, from: Option<Timestamp>, batch: i64) -> sqlx::Result<(i64, Option<Timestamp>)> {
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
                     with due as materialized (
                         select ctid, greatest(valid_until, stored_at) as ended_at from messages
                         where greatest(valid_until, stored_at) < $1
@@ -107,34 +126,29 @@ pub async fn expired(db: &Db, ended_before: Timestamp) -> sqlx::Result<u64> {
                             where r.conversation_id = g.conversation_id and r.message_seq = g.seq
                             offset 0
                         ) r
+                    ), counted as materialized (
+                        select conversation_id, seq, count(*) as reports from about group by conversation_id, seq
                     ), unreported as (
                         delete from reports where ctid = any(array(select place from about))
                     ), kept as (
                         insert into expired_messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
                                                       created_at, sent_at, valid_until, data_hash, chain, reports)
                         select conversation_id, seq, message_id, instance, user_id, station_id, type,
-                               created_at, sent_at, valid_until, sha256(convert_to(data, 'UTF8')), chain,
-                               (select count(*) from about a where a.conversation_id = g.conversation_id and a.seq = g.seq)
+                               created_at, sent_at, valid_until, sha256(convert_to(data, 'UTF8')), chain, coalesce(n.reports, 0)
                         from gone g
+                        left join counted n using (conversation_id, seq)
                     )
                     select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due
                     "#,
-                    ended_before as _,
-                    from as _,
-                    BATCH,
-                )
-                .fetch_one(c)
-                .await
-            })
-            .await?;
-        moved += u64::try_from(row.count).unwrap_or(0);
-        // The next batch does not read past what this one deleted. Rows that others hold come with the next round.
-        from = row.newest.or(from);
-        if row.count < BATCH {
-            return Ok(moved);
-        }
-        rest(begun).await;
-    }
+                ended_before as _,
+                from as _,
+                batch,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?;
+    Ok((row.count, row.newest))
 }
 
 /// Eight times as long as the work took: nothing of this is urgent, and writers keep their pace.

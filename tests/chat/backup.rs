@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use parlance::store::{Db, doctor};
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 use crate::{
     cli::{bad, good, parlance, run},
@@ -109,6 +110,18 @@ async fn what_is_there_is_not_touched() {
     assert_eq!(world.count("messages").await, 2);
     // Nothing half-done is left beside it.
     assert_eq!(std::fs::read_dir(backup.dir.path()).unwrap().count(), 1);
+    // Nor is another backup's, which is being taken, or which was cut short.
+    let (other, part) = (backup.dir.path().join("other"), backup.dir.path().join("other.part"));
+    std::fs::write(&part, "half of it").unwrap();
+    let again = bad(&run(parlance(world.store.options()).arg("backup").arg(&other), ""));
+    assert!(again.contains("another backup is being taken"), "{again}");
+    assert_eq!(std::fs::read(&part).unwrap(), b"half of it");
+    std::fs::remove_file(&part).unwrap();
+    // What disturbs no backup: a table that another session made for itself.
+    let mut session = sqlx::postgres::PgConnection::connect_with(world.store.options()).await.unwrap();
+    sqlx::raw_sql("create temporary table mine as select 1").execute(&mut session).await.unwrap();
+    good(&run(parlance(world.store.options()).arg("backup").arg(&other), ""));
+    std::fs::remove_file(&other).unwrap();
     let nowhere = bad(&run(parlance(world.store.options()).args(["backup", "/nowhere/at/all"]), ""));
     assert!(nowhere.contains("/nowhere/at/all"), "{nowhere}");
     world.end().await;
@@ -145,6 +158,26 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
     good(&run(parlance(&options).arg("restore").arg(&backup.file), ""));
     assert!(doctor::examine(&Db::new(options, 1)).await.unwrap().is_empty());
     assert!(bad(&verify(Path::new("/nowhere"))).contains("/nowhere cannot be read"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_finds_no_room_says_so_and_leaves_nothing() {
+    let world = World::new().await;
+    let (ann, _, talk) = world.talk().await;
+    ann.adds(&talk, &"x".repeat(60_000)).await;
+    let dir = tempfile::tempdir().unwrap();
+    // At most eight blocks of 512 bytes: a disk that is full for this process alone.
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_parlance"), "backup"])
+        .arg(dir.path().join("b"));
+    for (name, value) in parlance(world.store.options()).get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let sentence = bad(&run(&mut command, ""));
+    assert!(sentence.contains("cannot be written"), "{sentence}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     world.end().await;
 }
 

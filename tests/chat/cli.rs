@@ -182,6 +182,8 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
         ("REGISTRATION", "maybe"),
         ("MESSAGE_LIFETIME", "long"),
         ("EXPIRY_GRACE", "short"),
+        ("EXPIRY_GRACE", "59s"),
+        ("EXPIRY_GRACE", "1000000years"),
         ("MAX_MESSAGE_BYTES", "-1"),
         ("MAX_BODY_BYTES", "1k"),
         ("SIGNATURE_WINDOW", "0s"),

@@ -197,6 +197,27 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
 }
 
 #[tokio::test]
+async fn a_batch_that_takes_too_long_is_deleted_in_parts() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    for n in 0..8 {
+        ann.adds(&talk, &n.to_string()).await;
+    }
+    age(&world, 8).await;
+    // Stands for reports by the million: more than two at once take longer than a statement may.
+    world
+        .sql(
+            "create function is_slow() returns trigger language plpgsql as
+            $$ begin if (select count(*) from gone) > 2 then raise exception 'too slow' using errcode = 'query_canceled'; end if; return null; end $$;
+            create trigger is_slow after delete on messages referencing old table as gone for each statement execute function is_slow()",
+        )
+        .await;
+    assert_eq!(purge(&world).await, 8);
+    assert_eq!((world.count("messages").await, world.count("expired_messages").await), (0, 8));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_was_said_before_there_was_a_chain_gets_one() {
     let options = empty_database().await;
     let mut db = PgConnection::connect_with(&options).await.unwrap();
