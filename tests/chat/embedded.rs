@@ -73,6 +73,13 @@ pub struct Server {
     pub log: Arc<Mutex<String>>,
 }
 
+/// A test that fails leaves no server behind.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
 impl Server {
     /// Starts it and waits until it serves.
     pub fn start(data: &Path) -> Self {
