@@ -116,8 +116,9 @@ async fn take(settings: &Settings, file: &Path) -> Result<Manifest, String> {
         let path = part.clone();
         let dumped = tokio::task::spawn_blocking(move || dump(child, writing, &path));
         let tables = snapshot.tables().await.map_err(failed)?;
-        let (writing, bytes, sha256) = dumped.await.map_err(|error| error.to_string())??;
+        let dumped = dumped.await;
         running.has_ended();
+        let (writing, bytes, sha256) = dumped.map_err(|error| error.to_string())??;
         let manifest = Manifest {
             format: 1,
             parlance: env!("CARGO_PKG_VERSION").into(),
@@ -254,8 +255,9 @@ async fn fill_joined(settings: &Settings, db: &Db, mut archive: Archive) -> Resu
         handed_on.map_err(|error| format!("the backup cannot be read: {error}"))?;
         Ok(archive.manifest)
     });
-    let manifest = restored.await.map_err(|error| error.to_string())??;
+    let restored = restored.await;
     running.has_ended();
+    let manifest = restored.map_err(|error| error.to_string())??;
     let mut after = Snapshot::take(db).await.map_err(failed)?;
     let tables = after.tables().await.map_err(failed)?;
     after.release().await.map_err(failed)?;
