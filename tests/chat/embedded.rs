@@ -280,6 +280,8 @@ async fn commands_at_the_same_moment_do_not_end_each_others_database() {
     }
     // A server that starts meanwhile waits for a command, too.
     let command = parlance(&dir.data()).args(["user", "list"]).spawn().unwrap();
+    // Not before the command has begun: it would be a guest, whom a server that ends does not wait for.
+    eventually("the command's database", async || dir.postmaster().is_some_and(lives)).await;
     Server::start(&dir.data()).stop();
     assert!(command.wait_with_output().unwrap().status.success());
 }
