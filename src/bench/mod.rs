@@ -125,25 +125,30 @@ async fn measure(
         tell(&Row::head())?;
     }
     let mut rows = vec![];
-    let mut add = |row: Row| {
+    let mut add = |row: Row, floor: Option<&str>| {
+        let row = match rows.iter().find(|other: &&Row| Some(other.name.as_str()) == floor) {
+            Some(floor) => row.beside(floor),
+            None => row,
+        };
         let line = row.line();
         rows.push(row);
         if bench.json { Ok(()) } else { tell(&line) }
     };
-    add(Row::median("at rest (PSS)".into(), 0, &[at_rest]))?;
+    add(Row::median("at rest (PSS)".into(), 0, &[at_rest]), None)?;
     if bench.floor {
         for pgbench in Pgbench::all(place, bench.conversations) {
-            add(pgbench.run(bench, settings, &meter).await?)?;
+            add(pgbench.run(bench, settings, &meter).await?, None)?;
         }
         let requests = Arc::new(Workload::Poll.requests(&stage, bench, &signer, 1000, 0)?);
-        add(floor::endpoint(bench, 64, requests).await?)?;
+        add(floor::endpoint(bench, 64, requests).await?, None)?;
     }
     let measuring = Measuring { bench, place, signer: &signer, stage: &stage, meter: &meter };
     for workload in workloads {
-        add(match workload {
+        let row = match workload {
             Workload::SocketsIdle => measuring.idle_sockets().await?,
             _ => measuring.workload(workload).await?,
-        })?;
+        };
+        add(row, workload.floor())?;
     }
     Ok(rows)
 }

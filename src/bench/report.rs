@@ -72,6 +72,20 @@ pub struct Row {
     pub figures: Figures,
     /// The lowest and the highest rate.
     pub per_second_range: (f64, f64),
+    /// What it is beside its floor, if that was measured in the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Ratio>,
+}
+
+/// A workload beside its floor.
+#[derive(Debug, Serialize)]
+pub struct Ratio {
+    /// The floor.
+    pub floor: String,
+    /// So many times its rate.
+    pub rate: f64,
+    /// So many times its CPU, of server and PostgreSQL.
+    pub cpu: f64,
 }
 
 impl Row {
@@ -102,7 +116,17 @@ impl Row {
                 errors,
             },
             per_second_range: (rates.clone().fold(f64::INFINITY, f64::min), rates.fold(0.0, f64::max)),
+            beside: None,
         }
+    }
+
+    /// Beside this floor.
+    #[must_use]
+    pub fn beside(mut self, floor: &Self) -> Self {
+        let cpu = |of: &Figures| of.server_us.unwrap_or(0.0) + of.postgres_us.unwrap_or(0.0);
+        let rate = self.figures.per_second / floor.figures.per_second;
+        self.beside = Some(Ratio { floor: floor.name.clone(), rate, cpu: cpu(&self.figures) / cpu(&floor.figures) });
+        self
     }
 
     /// The table's head.
@@ -136,6 +160,10 @@ impl Row {
             mb(f.server_peak_kb),
             mb(f.postgres_kb),
         );
+        if let Some(Ratio { floor, rate, cpu }) = &self.beside {
+            let beside = format!("  {rate:.2} x {floor}, {cpu:.2} x its CPU");
+            line.push_str(&beside);
+        }
         for (code, count) in &f.errors {
             line.push_str("  ");
             line.push_str(&count.to_string());
@@ -149,4 +177,21 @@ impl Row {
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_is_told_beside_its_floor() {
+        let row = |name: &str, per_second, server_us, postgres_us| {
+            let figures = Figures { per_second, server_us, postgres_us, ..Figures::default() };
+            Row::median(name.into(), 64, &[figures])
+        };
+        let floor = row("pgbench, spread", 10_000.0, None, Some(150.0));
+        let line = row("add", 15_000.0, Some(40.0), Some(50.0)).beside(&floor).line();
+        assert!(line.ends_with("1.50 x pgbench, spread, 0.60 x its CPU"), "{line}");
+        assert!(!floor.line().contains(" x "));
+    }
 }

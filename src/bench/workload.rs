@@ -90,6 +90,18 @@ impl Workload {
         }
     }
 
+    /// What it is told beside: the row of a floor that does as much.
+    #[must_use]
+    pub fn floor(self) -> Option<&'static str> {
+        match self {
+            Self::Add => Some("pgbench, spread"),
+            Self::AddHot => Some("pgbench, one row"),
+            Self::AddAlone => Some("pgbench, alone"),
+            Self::Poll => Some("a bare actix endpoint"),
+            _ => None,
+        }
+    }
+
     /// The requests of one run. `from`: how many were made for earlier runs.
     pub fn requests(self, stage: &Stage, bench: &Bench, signer: &Signer, count: usize, from: usize) -> Result<Vec<Vec<u8>>, String> {
         let is_new = matches!(self, Self::Add | Self::AddHot | Self::AddAlone | Self::Reports | Self::Mix | Self::SocketsPush);
