@@ -11,7 +11,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{Answer, Person, World, at, message, now, on};
+use crate::{
+    transcript::{beginning, follow},
+    world::{Answer, Person, World, at, message, now, on},
+};
 
 const NAMES: [&str; 3] = ["Ann", "Ben", "Cleo"];
 /// One of [`NAMES`], and one of the conversations that there are.
@@ -33,6 +36,7 @@ enum Step {
     Read { who: Who, talk: Which, messages: From, reports: From, is_stale: bool },
     ReadBack { who: Who, talk: Which, messages: From, reports: From, limit: Option<usize>, is_stale: bool },
     Report { who: Who, talk: Which, r#type: &'static str, which: Vec<usize>, is_stale: bool },
+    Transcript { who: Who, talk: Which, is_stale: bool },
     Clear { who: Who, talk: Which, is_stale: bool },
     Arrange { who: Who, talk: Which, how: How },
     List { who: Who },
@@ -96,6 +100,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(who, talk, messages, reports, limit, is_stale)| Step::ReadBack { who, talk, messages, reports, limit, is_stale }),
         4 => (who(), talk(), prop_oneof![Just("delivered"), Just("viewed")], ids(), is_stale())
             .prop_map(|(who, talk, r#type, which, is_stale)| Step::Report { who, talk, r#type, which, is_stale }),
+        1 => (who(), talk(), is_stale()).prop_map(|(who, talk, is_stale)| Step::Transcript { who, talk, is_stale }),
         1 => (who(), talk(), is_stale()).prop_map(|(who, talk, is_stale)| Step::Clear { who, talk, is_stale }),
         3 => (who(), talk(), how).prop_map(|(who, talk, how)| Step::Arrange { who, talk, how }),
         2 => who().prop_map(|who| Step::List { who }),
@@ -351,6 +356,7 @@ impl Model {
                 | Step::Read { talk, .. }
                 | Step::ReadBack { talk, .. }
                 | Step::Report { talk, .. }
+                | Step::Transcript { talk, .. }
                 | Step::Clear { talk, .. }
                 | Step::Arrange { talk, .. }) = &other
                 else {
@@ -390,6 +396,7 @@ impl Model {
                 self.read_back(who, talk, &messages, &reports, limit, is_stale).await;
             }
             Step::Report { who, r#type, which, is_stale, .. } => self.report(who, talk, r#type, &which, is_stale).await,
+            Step::Transcript { who, is_stale, .. } => self.transcript(who, talk, is_stale).await,
             Step::Clear { who, is_stale, .. } => self.clear(who, talk, is_stale).await,
             Step::Arrange { who, how, .. } => self.arrange(who, talk, how).await,
             _ => unreachable!(),
@@ -627,6 +634,17 @@ impl Model {
         if reports.len() > before {
             self.content_changed(talk);
         }
+    }
+
+    async fn transcript(&mut self, who: Who, talk: usize, is_stale: bool) {
+        let answer = self.does(who, talk, "transcript", is_stale, json!({ "limit": 500 })).await;
+        if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
+            return;
+        }
+        let links = answer.json()["transcript"].clone();
+        let ids: Vec<&str> = links.as_array().unwrap().iter().map(|link| link["ID"].as_str().unwrap()).collect();
+        assert_eq!(ids, self.talks[talk].messages.iter().map(Message::id).collect::<Vec<_>>());
+        follow(beginning(&self.talks[talk].named(false)), &links);
     }
 
     async fn clear(&mut self, who: Who, talk: usize, is_stale: bool) {

@@ -24,7 +24,7 @@ fn bytes(id: &Value) -> Vec<u8> {
 }
 
 /// Follows a chain through rows, as docs/transcript.md says; where it leads.
-fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
+pub fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
     rows.as_array().unwrap().iter().fold(chain, |chain, row| {
         let hash = match row["Data"].as_str() {
             Some(data) => sha256(&[data.as_bytes()]),
@@ -36,7 +36,7 @@ fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
     })
 }
 
-fn beginning(talk: &Talk) -> Vec<u8> {
+pub fn beginning(talk: &Talk) -> Vec<u8> {
     sha256(&[&hex::decode(&talk.id).unwrap(), talk.instance.as_bytes()])
 }
 
