@@ -66,15 +66,16 @@ pub async fn standing(call: &Call<'_>, other: UserId) -> Result<Standing, Error>
     store::friend::standing(call.db, call.user, other).await?.ok_or(Error::UserNotFound)
 }
 
-/// A friend sees the caller go offline, or come back; anyone else must not learn of it.
+/// The caller's stations see a request go; a friend sees the caller go offline, or come back. Anyone else must not learn
+/// of it.
 fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing) {
+    call.outbox.push(Event::FriendChanged { friend: other, seen_by: vec![call.user] });
     if standing.asked && standing.is_asked {
-        announce(call, other);
+        call.outbox.push(Event::FriendChanged { friend: call.user, seen_by: vec![other] });
     }
 }
 
 fn announce(call: &mut Call<'_>, other: UserId) {
-    let (user, outbox) = (call.user, &mut call.outbox);
-    outbox.push(Event::FriendChanged { friend: user, seen_by: vec![other] });
-    outbox.push(Event::FriendChanged { friend: other, seen_by: vec![user] });
+    call.outbox.push(Event::FriendChanged { friend: call.user, seen_by: vec![other] });
+    call.outbox.push(Event::FriendChanged { friend: other, seen_by: vec![call.user] });
 }

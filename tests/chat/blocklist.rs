@@ -46,8 +46,11 @@ async fn a_blocked_users_request_goes_nowhere_silently() {
     let befriends = json!({ "action": "add", "friendid": ann.user });
     ben.asks("chatfriends", befriends.clone()).await.is_ok();
     ben.listens().await;
+    let elsewhere = ann.elsewhere().await;
+    elsewhere.listens().await;
     asks(&ann, "block", &ben).await;
     assert_eq!(ben.hears().await.friends, Vec::<String>::new(), "a stranger learns nothing of a block");
+    assert_eq!(elsewhere.hears().await.friends, [ben.user.clone()], "the request is gone from one's other stations, too");
     ann.listens().await;
     ben.asks("chatfriends", befriends.clone()).await.is_ok();
     let waiting = ann.asks_as(4, "chatfriends", json!({ "action": "list" })).await.is_ok();

@@ -1,0 +1,201 @@
+//! The server against a model: whatever several people do, in whatever order, it answers what docs/api.md says. The
+//! model knows that page and nothing of the server: lists of rows, and who may do what.
+
+mod content;
+mod people;
+mod step;
+mod talk;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use self::{
+    step::{Start, Step, steps},
+    talk::{Message, Talk},
+};
+use crate::world::{Answer, Person, World, at, message, on};
+
+const NAMES: [&str; 3] = ["Ann", "Ben", "Cleo"];
+/// One of [`NAMES`], and one of the conversations that there are.
+type Who = usize;
+type Which = usize;
+
+struct Model {
+    people: Vec<Person>,
+    availabilities: [&'static str; NAMES.len()],
+    /// Who says whose friend they are, and when they said so.
+    said: BTreeMap<(Who, Who), usize>,
+    blocks: BTreeSet<(Who, Who)>,
+    workspaces: BTreeMap<&'static str, Who>,
+    talks: Vec<Talk>,
+    due: [Due; NAMES.len()],
+    clock: usize,
+}
+
+/// What someone has yet to hear of.
+#[derive(Debug, Default)]
+struct Due {
+    conversations: BTreeSet<String>,
+    friends: BTreeSet<String>,
+    /// The list itself is another one.
+    list: bool,
+}
+
+/// Whether it was refused, as it had to be, or was not, as it had not to be.
+fn is_refused(answer: &Answer, refusals: &[&str]) -> bool {
+    if refusals.is_empty() {
+        answer.is_ok();
+        return false;
+    }
+    let code = answer.json()["errorcode"].clone();
+    assert!(refusals.iter().any(|refusal| code == *refusal), "{refusals:?}: {answer:?}");
+    true
+}
+
+impl Model {
+    async fn begin(world: &Arc<World>) -> Self {
+        let mut people = vec![];
+        for name in NAMES {
+            people.push(world.person(name).await);
+        }
+        let mut model = Self {
+            people,
+            availabilities: ["offline"; NAMES.len()],
+            said: BTreeMap::new(),
+            blocks: BTreeSet::new(),
+            workspaces: BTreeMap::new(),
+            talks: vec![],
+            due: Default::default(),
+            clock: 0,
+        };
+        // Most of what can go wrong needs something that is there.
+        for (one, other) in [(0, 1), (0, 2)] {
+            model.befriend(one, "add", other).await;
+            model.befriend(other, "accept", one).await;
+        }
+        model.create(0, 1).await;
+        model.group(0, &[1, 2]).await;
+        model
+    }
+
+    /// One of the talks that there are.
+    fn which(&self, talk: Which) -> usize {
+        talk % self.talks.len()
+    }
+
+    async fn asks(&self, who: Who, api: &str, fields: Value) -> Answer {
+        self.people[who].asks_as(3, api, fields).await
+    }
+
+    async fn does(&self, who: Who, talk: usize, action: &str, is_stale: bool, fields: Value) -> Answer {
+        self.asks(who, "chatconversation", on(action, &self.talks[talk].named(is_stale), fields)).await
+    }
+
+    async fn takes(&mut self, step: Step) {
+        self.clock += 1;
+        match step {
+            Step::Login { who, how } => self.login(who, how).await,
+            Step::Register { who } => self.register(who).await,
+            Step::Say { who, availability } => self.say(who, availability).await,
+            Step::Befriend { who, whom } => self.befriend(who, "add", whom).await,
+            Step::Accept { who, whom } => self.befriend(who, "accept", whom).await,
+            Step::Unfriend { who, whom } => self.unfriend(who, whom).await,
+            Step::Friends { who } => self.friends(who).await,
+            Step::Block { who, whom, is } => self.block(who, whom, is).await,
+            Step::Blocklist { who } => self.blocklist(who).await,
+            Step::Workspace { who, name } => self.workspace(who, name).await,
+            Step::Poll { who } => self.poll(who).await,
+            Step::List { who } => self.list(who).await,
+            Step::Create { who, with } => self.create(who, with).await,
+            Step::Group { who, others } => self.group(who, &others).await,
+            Step::Invite { who, talk, whom } => self.invite(who, self.which(talk), whom).await,
+            Step::Remove { who, talk, whom } => self.remove(who, self.which(talk), whom).await,
+            Step::Leave { who, talk } => self.leave(who, self.which(talk)).await,
+            Step::Role { who, talk, whom, is_admin } => self.role(who, self.which(talk), whom, is_admin).await,
+            Step::Rename { who, talk, name } => self.rename(who, self.which(talk), &format!("name {name}")).await,
+            Step::Arrange { who, talk, how } => self.arrange(who, self.which(talk), how).await,
+            Step::Clear { who, talk, is_stale } => self.clear(who, self.which(talk), is_stale).await,
+            Step::Add { who, talk, hours, is_stale } => {
+                let mut sent = message(&format!("{} of {who}", self.clock));
+                sent["Created"] = at(TimeDelta::hours(hours)).into();
+                self.add(who, self.which(talk), sent, is_stale).await;
+            }
+            Step::Again { who, talk, nth, is_other } => {
+                let talk = self.which(talk);
+                let all: Vec<&Message> = self.talks[talk].gone.iter().chain(&self.talks[talk].messages).collect();
+                let Some(of) = all.get(nth % all.len().max(1)) else { return };
+                let mut sent = of.sent.clone();
+                if is_other {
+                    sent["Data"] = "something else".into();
+                }
+                self.add(who, talk, sent, false).await;
+            }
+            Step::Read { who, talk, messages, reports, is_stale } => {
+                self.read(who, self.which(talk), &messages, &reports, is_stale).await;
+            }
+            Step::ReadBack { who, talk, messages, reports, limit, is_stale } => {
+                self.read_back(who, self.which(talk), &messages, &reports, limit, is_stale).await;
+            }
+            Step::Report { who, talk, r#type, which, is_stale } => {
+                self.report(who, self.which(talk), r#type, &which, is_stale).await;
+            }
+            Step::Transcript { who, talk, is_stale } => self.transcript(who, self.which(talk), is_stale).await,
+        }
+    }
+
+    /// Too often is allowed; too seldom, never.
+    async fn poll(&mut self, who: Who) {
+        let news = self.people[who].hears().await;
+        let due = std::mem::take(&mut self.due[who]);
+        if news.lists.is_empty() {
+            assert!(!due.list, "{} was not told that the list is another one", NAMES[who]);
+            for (heard, due) in [(news.conversations, due.conversations), (news.friends, due.friends)] {
+                let unheard: Vec<_> = due.iter().filter(|id| !heard.contains(id)).collect();
+                assert!(unheard.is_empty(), "{} was not told of {unheard:?}", NAMES[who]);
+            }
+        }
+    }
+}
+
+/// Plays steps in a world of their own, which ends, however that goes: shorter ones are tried in many others.
+async fn play(steps: Vec<Step>) {
+    let world = World::with(|settings| settings.login_tries = 1000).await;
+    if let Err(failed) = tokio::spawn(play_in(world.clone(), steps)).await {
+        world.db.close().await;
+        world.stop().await;
+        std::panic::resume_unwind(failed.into_panic());
+    }
+}
+
+/// In the end everyone compares everything.
+async fn play_in(world: Arc<World>, steps: Vec<Step>) {
+    let mut model = Model::begin(&world).await;
+    for step in steps {
+        model.takes(step).await;
+    }
+    for who in 0..NAMES.len() {
+        model.poll(who).await;
+        model.friends(who).await;
+        model.blocklist(who).await;
+        model.list(who).await;
+        for talk in 0..model.talks.len() {
+            model.read(who, talk, &Start::Nothing, &Start::Nothing, false).await;
+        }
+    }
+    world.end().await;
+}
+
+#[test]
+fn whatever_people_do_the_server_answers_what_the_model_does() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let config = ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(steps in steps())| {
+        runtime.block_on(play(steps));
+    });
+}

@@ -1,0 +1,146 @@
+//! What may be done next, and how that is drawn.
+
+use proptest::prelude::*;
+
+use super::{NAMES, Which, Who};
+
+#[derive(Debug, Clone)]
+pub enum Step {
+    Create { who: Who, with: Who },
+    Group { who: Who, others: Vec<Who> },
+    Invite { who: Who, talk: Which, whom: Who },
+    Remove { who: Who, talk: Which, whom: Who },
+    Leave { who: Who, talk: Which },
+    Role { who: Who, talk: Which, whom: Who, is_admin: bool },
+    Rename { who: Who, talk: Which, name: u8 },
+    Login { who: Who, how: Login },
+    Register { who: Who },
+    Say { who: Who, availability: &'static str },
+    Befriend { who: Who, whom: Who },
+    Accept { who: Who, whom: Who },
+    Unfriend { who: Who, whom: Who },
+    Friends { who: Who },
+    Block { who: Who, whom: Who, is: bool },
+    Blocklist { who: Who },
+    Workspace { who: Who, name: &'static str },
+    Add { who: Who, talk: Which, hours: i64, is_stale: bool },
+    Again { who: Who, talk: Which, nth: usize, is_other: bool },
+    Read { who: Who, talk: Which, messages: Start, reports: Start, is_stale: bool },
+    ReadBack { who: Who, talk: Which, messages: Start, reports: Start, limit: Option<usize>, is_stale: bool },
+    Report { who: Who, talk: Which, r#type: &'static str, which: Vec<usize>, is_stale: bool },
+    Transcript { who: Who, talk: Which, is_stale: bool },
+    Clear { who: Who, talk: Which, is_stale: bool },
+    Arrange { who: Who, talk: Which, how: How },
+    List { who: Who },
+    Poll { who: Who },
+}
+
+/// How one comes in.
+#[derive(Debug, Clone)]
+pub enum Login {
+    Again,
+    Elsewhere,
+    WithAnotherKey,
+    As(Who),
+}
+
+/// Where one reads from.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// Nowhere in particular.
+    Nothing,
+    /// One of the rows that there ever were.
+    Row(usize),
+    /// A row that nobody has heard of, so many hours from now.
+    Gone(Option<i64>),
+}
+
+#[derive(Debug, Clone)]
+pub enum How {
+    Favorite(bool),
+    Muted(bool),
+    Hide(Option<&'static str>),
+    Unhide,
+    Color(&'static str),
+}
+
+/// Random steps: of all kinds, or, so that these meet more often, among people alone.
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let all = prop_oneof![1 => among_people(), 4 => in_conversations()];
+    prop_oneof![2 => prop::collection::vec(all, 1..80), 1 => prop::collection::vec(among_people(), 1..120)]
+}
+
+fn who() -> std::ops::Range<Who> {
+    0..NAMES.len()
+}
+
+fn among_people() -> BoxedStrategy<Step> {
+    // Seldom with oneself.
+    let two = || (who(), prop_oneof![12 => 1..NAMES.len(), 1 => Just(0)]).prop_map(|(who, on)| (who, (who + on) % NAMES.len()));
+    let login = prop_oneof![
+        2 => Just(Login::Elsewhere),
+        1 => Just(Login::Again),
+        1 => Just(Login::WithAnotherKey),
+        1 => who().prop_map(Login::As),
+    ];
+    prop_oneof![
+        2 => (who(), login).prop_map(|(who, how)| Step::Login { who, how }),
+        1 => who().prop_map(|who| Step::Register { who }),
+        2 => (who(), prop::sample::select(vec!["available", "away", "busy", "offline"])).prop_map(|(who, availability)| Step::Say { who, availability }),
+        4 => two().prop_map(|(who, whom)| Step::Befriend { who, whom }),
+        2 => two().prop_map(|(who, whom)| Step::Accept { who, whom }),
+        2 => two().prop_map(|(who, whom)| Step::Unfriend { who, whom }),
+        4 => who().prop_map(|who| Step::Friends { who }),
+        6 => (two(), any::<bool>()).prop_map(|((who, whom), is)| Step::Block { who, whom, is }),
+        1 => who().prop_map(|who| Step::Blocklist { who }),
+        1 => (who(), prop::sample::select(vec!["one.example", "two.example"])).prop_map(|(who, name)| Step::Workspace { who, name }),
+        2 => two().prop_map(|(who, with)| Step::Create { who, with }),
+        3 => who().prop_map(|who| Step::Poll { who }),
+    ]
+    .boxed()
+}
+
+fn in_conversations() -> BoxedStrategy<Step> {
+    let talk = || 0..4_usize;
+    // Mostly as things are, seldom as they were.
+    let is_stale = || prop::bool::weighted(0.1);
+    let from = || {
+        prop_oneof![
+            2 => Just(Start::Nothing),
+            6 => (0..12_usize).prop_map(Start::Row),
+            1 => prop::option::of(-30..3_i64).prop_map(Start::Gone),
+        ]
+    };
+    let hours = prop_oneof![3 => Just(0_i64), 2 => -100..0_i64, 1 => 1..100_i64];
+    let how = prop_oneof![
+        any::<bool>().prop_map(How::Favorite),
+        any::<bool>().prop_map(How::Muted),
+        prop::option::of(Just("AAAAAAAAAA;")).prop_map(How::Hide),
+        Just(How::Unhide),
+        Just(How::Color("#00ff7f")),
+    ];
+    let ids = || prop::collection::vec(0..12_usize, 0..4);
+    prop_oneof![
+        2 => (who(), who()).prop_map(|(who, with)| Step::Create { who, with }),
+        1 => (who(), prop::collection::vec(who(), 0..3)).prop_map(|(who, others)| Step::Group { who, others }),
+        1 => (who(), talk(), who()).prop_map(|(who, talk, whom)| Step::Invite { who, talk, whom }),
+        1 => (who(), talk(), who()).prop_map(|(who, talk, whom)| Step::Remove { who, talk, whom }),
+        1 => (who(), talk()).prop_map(|(who, talk)| Step::Leave { who, talk }),
+        1 => (who(), talk(), who(), any::<bool>()).prop_map(|(who, talk, whom, is_admin)| Step::Role { who, talk, whom, is_admin }),
+        1 => (who(), talk(), any::<u8>()).prop_map(|(who, talk, name)| Step::Rename { who, talk, name }),
+        10 => (who(), talk(), hours, is_stale()).prop_map(|(who, talk, hours, is_stale)| Step::Add { who, talk, hours, is_stale }),
+        4 => (who(), talk(), 0..12_usize, prop::bool::weighted(0.3)).prop_map(|(who, talk, nth, is_other)| Step::Again { who, talk, nth, is_other }),
+        6 => (who(), talk(), from(), from(), is_stale())
+            .prop_map(|(who, talk, messages, reports, is_stale)| Step::Read { who, talk, messages, reports, is_stale }),
+        4 => (who(), talk(), from(), from(), prop::option::of(1..4_usize), is_stale())
+            .prop_map(|(who, talk, messages, reports, limit, is_stale)| Step::ReadBack { who, talk, messages, reports, limit, is_stale }),
+        4 => (who(), talk(), prop_oneof![Just("delivered"), Just("viewed")], ids(), is_stale())
+            .prop_map(|(who, talk, r#type, which, is_stale)| Step::Report { who, talk, r#type, which, is_stale }),
+        1 => (who(), talk(), is_stale()).prop_map(|(who, talk, is_stale)| Step::Transcript { who, talk, is_stale }),
+        1 => (who(), talk(), is_stale()).prop_map(|(who, talk, is_stale)| Step::Clear { who, talk, is_stale }),
+        3 => (who(), talk(), how).prop_map(|(who, talk, how)| Step::Arrange { who, talk, how }),
+        2 => who().prop_map(|who| Step::List { who }),
+        4 => who().prop_map(|who| Step::Poll { who }),
+    ]
+    .boxed()
+}

@@ -1,0 +1,380 @@
+//! The model's conversations: who is in them, who may change them, and how each sees them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    Model, NAMES, Who, is_refused,
+    step::{How, Start},
+};
+use crate::world::at;
+
+/// A message, as sent and as it has to be answered.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub sent: Value,
+    pub created: String,
+    pub user: Who,
+}
+
+impl Message {
+    pub fn id(&self) -> &str {
+        self.sent["ID"].as_str().unwrap()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The server's choice: known once it was seen.
+    pub id: Option<String>,
+    pub r#type: &'static str,
+    pub user: Who,
+    pub station: String,
+    pub of: Message,
+}
+
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub secret: String,
+    pub name: String,
+    pub is_admin: bool,
+    pub joined: usize,
+    pub is_favorite: bool,
+    pub is_muted: bool,
+    pub is_hidden: bool,
+    pub hide_id: String,
+    pub color: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Talk {
+    pub id: String,
+    pub is_group: bool,
+    pub instance: String,
+    pub members: BTreeMap<Who, Member>,
+    pub messages: Vec<Message>,
+    pub reports: Vec<Report>,
+    /// Of earlier lives.
+    pub gone: Vec<Message>,
+    pub last_access: i64,
+}
+
+impl Talk {
+    /// Where a cursor stands among the messages; `None`: nowhere.
+    pub fn place(&self, from: &Start) -> (Value, Value, Option<usize>) {
+        let not_before = |time: &str| self.messages.iter().position(|m| m.created.as_str() >= time).unwrap_or(self.messages.len());
+        match from {
+            Start::Nothing => (json!(null), json!(null), None),
+            Start::Gone(None) => (json!(Uuid::new_v4()), json!(null), None),
+            Start::Gone(Some(hours)) => {
+                let time = at(TimeDelta::hours(*hours));
+                (json!(Uuid::new_v4()), json!(time), Some(not_before(&time)))
+            }
+            Start::Row(nth) => {
+                let all: Vec<&Message> = self.gone.iter().chain(&self.messages).collect();
+                let Some(row) = all.get(nth % all.len().max(1)) else { return (json!(null), json!(null), None) };
+                let place = self.messages.iter().position(|m| m.id() == row.id()).unwrap_or_else(|| not_before(&row.created));
+                (json!(row.id()), json!(row.created), Some(place))
+            }
+        }
+    }
+
+    /// As [`Talk::place`], among the reports. Their times are the server's.
+    pub fn report_place(&self, from: &Start) -> (Value, Option<usize>) {
+        match from {
+            Start::Row(nth) if !self.reports.is_empty() => {
+                let place = nth % self.reports.len();
+                self.reports[place].id.as_ref().map_or((json!(null), None), |id| (json!(id), Some(place)))
+            }
+            Start::Gone(_) => (json!(Uuid::new_v4()), None),
+            _ => (json!(null), None),
+        }
+    }
+
+    /// The talk as an action names it, in its present life or in one that nobody knows.
+    pub fn named(&self, is_stale: bool) -> crate::world::Talk {
+        crate::world::Talk { id: self.id.clone(), instance: if is_stale { "0000000000".into() } else { self.instance.clone() } }
+    }
+
+    fn new(view: &Value, is_group: bool, members: BTreeMap<Who, Member>) -> Self {
+        let text = |field: &str| view[field].as_str().unwrap().to_owned();
+        let (id, instance, last_access) = (text("id"), text("instance"), view["lastaccess"].as_i64().unwrap());
+        Self { id, is_group, instance, members, messages: vec![], reports: vec![], gone: vec![], last_access }
+    }
+}
+
+impl Model {
+    pub fn secrets(&self, whose: &[Who]) -> Value {
+        whose.iter().map(|who| (self.people[*who].user.clone(), json!(format!("secret {who}")))).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    pub fn member(&self, who: Who, name: &str, is_admin: bool) -> Member {
+        Member {
+            secret: format!("secret {who}"),
+            name: name.to_owned(),
+            is_admin,
+            joined: self.clock,
+            is_favorite: false,
+            is_muted: false,
+            is_hidden: false,
+            hide_id: String::new(),
+            color: "#ffffff".into(),
+        }
+    }
+
+    pub fn list_changed(&mut self, of: impl IntoIterator<Item = Who>) {
+        for who in of {
+            self.due[who].list = true;
+        }
+    }
+
+    pub fn content_changed(&mut self, talk: usize) {
+        for who in self.talks[talk].members.keys() {
+            self.due[*who].conversations.insert(self.talks[talk].id.clone());
+        }
+    }
+
+    /// Compares what someone is shown of a conversation with what there is.
+    pub fn shows(&mut self, talk: usize, who: Who, view: &Value) {
+        let Talk { id, is_group, instance, members, messages, reports, last_access, .. } = &mut self.talks[talk];
+        let newest = reports.last_mut().map(|report| {
+            report.id.get_or_insert_with(|| view["lastreportid"].as_str().filter(|id| !id.is_empty()).unwrap().to_owned()).clone()
+        });
+        let mut everyone: Vec<(&str, &str)> = members.keys().map(|who| (self.people[*who].user.as_str(), NAMES[*who])).collect();
+        everyone.sort_unstable();
+        let own = &members[&who];
+        let user = &self.people[who].user;
+        let named_if = |is: bool| if is { json!([user]) } else { json!([]) };
+        let expected = json!({
+            "id": id, "isgroup": is_group, "instance": instance, "displayname": own.name, "secret": own.secret, "lastaccess": last_access,
+            "participantids": everyone.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+            "participants": everyone.iter().map(|(id, name)| json!({ "userid": id, "username": name })).collect::<Vec<_>>(),
+            "lastmessageid": messages.last().map_or("", Message::id), "lastreportid": newest.unwrap_or_default(),
+            "mutedby": named_if(own.is_muted), "favoriteby": named_if(own.is_favorite), "hiddenby": named_if(own.is_hidden),
+            "properties": [{
+                "userid": user, "ismuted": own.is_muted, "isfavorite": own.is_favorite, "hideid": own.hide_id,
+                "listitembackgroundcolor": own.color,
+            }],
+        });
+        assert_eq!(*view, expected);
+    }
+
+    /// What is answered if someone may not do this; empty: they may. Where several apply, docs/api.md leaves open which
+    /// is told.
+    pub fn refusals(&self, who: Who, talk: usize, is_stale: bool, is_for_admins: bool, is_for_unblocked: bool) -> Vec<&'static str> {
+        let talk = &self.talks[talk];
+        let Some(own) = talk.members.get(&who) else { return vec!["conversation_not_found"] };
+        let is_blocked = !talk.is_group && talk.members.keys().any(|other| self.blocks.contains(&(*other, who)));
+        let mut refusals = vec![];
+        if is_stale {
+            refusals.push("stale_instance");
+        }
+        if (is_for_admins && talk.is_group && !own.is_admin) || (is_for_unblocked && is_blocked) {
+            refusals.push("not_allowed");
+        }
+        refusals
+    }
+
+    /// As [`Model::refusals`], of a change to a group.
+    fn refusals_of_group(&self, who: Who, talk: usize) -> Vec<&'static str> {
+        let talk = &self.talks[talk];
+        match talk.members.get(&who) {
+            None => vec!["conversation_not_found"],
+            Some(own) if !talk.is_group || !own.is_admin => vec!["not_allowed"],
+            Some(_) => vec![],
+        }
+    }
+
+    pub async fn create(&mut self, who: Who, with: Who) {
+        let request = self.people[who].creation(&self.people[with]);
+        let answer = self.asks(who, "chatconversation", request).await;
+        let there =
+            self.talks.iter().position(|talk| !talk.is_group && talk.members.contains_key(&who) && talk.members.contains_key(&with));
+        let is_allowed = there.is_some() || (self.are_friends(who, with) && !self.blocks.contains(&(with, who)));
+        let refusals: &[_] = if who == with {
+            &["bad_request"]
+        } else if is_allowed {
+            &[]
+        } else {
+            &["not_allowed"]
+        };
+        if is_refused(&answer, refusals) {
+            return;
+        }
+        let view = answer.json()["conversation"].clone();
+        let talk = there.unwrap_or_else(|| {
+            let member = |who: Who| Member {
+                secret: format!("secret for {}", NAMES[who]),
+                ..self.member(who, &format!("name for {}", NAMES[who]), false)
+            };
+            let members = [who, with].map(|who| (who, member(who))).into();
+            self.talks.push(Talk::new(&view, false, members));
+            self.list_changed([who, with]);
+            self.talks.len() - 1
+        });
+        self.shows(talk, who, &view);
+    }
+
+    pub async fn group(&mut self, who: Who, others: &[Who]) {
+        let others: BTreeSet<Who> = others.iter().copied().filter(|other| *other != who).collect();
+        let everyone: Vec<Who> = others.iter().copied().chain([who]).collect();
+        let ids: Vec<&str> = others.iter().map(|who| self.people[*who].user.as_str()).collect();
+        let request = json!({ "action": "create", "displayname": "the group", "participantids": ids, "secrets": self.secrets(&everyone) });
+        let answer = self.asks(who, "chatconversationgroup", request).await;
+        let is_blocked = others.iter().any(|other| self.blocks.contains(&(*other, who)));
+        if is_refused(&answer, if is_blocked { &["not_allowed"] } else { &[] }) {
+            return;
+        }
+        let view = answer.json()["conversation"].clone();
+        let members = everyone.iter().map(|one| (*one, self.member(*one, "the group", *one == who))).collect();
+        self.talks.push(Talk::new(&view, true, members));
+        self.list_changed(everyone);
+        self.shows(self.talks.len() - 1, who, &view);
+    }
+
+    /// Asks for a change to a group. Whether it was made.
+    async fn changes(&mut self, who: Who, talk: usize, action: &str, mut fields: Value, refusals: &[&str]) -> Option<Value> {
+        fields["action"] = action.into();
+        fields["conversationid"] = self.talks[talk].id.clone().into();
+        let answer = self.asks(who, "chatconversationgroup", fields).await;
+        (!is_refused(&answer, refusals)).then(|| answer.json()["conversation"].clone())
+    }
+
+    pub async fn invite(&mut self, who: Who, talk: usize, whom: Who) {
+        let mut refusals = self.refusals_of_group(who, talk);
+        if self.blocks.contains(&(whom, who)) {
+            refusals.push("not_allowed");
+        }
+        let request = json!({
+            "participantids": [self.people[whom].user], "secrets": self.secrets(&[whom]),
+            "displaynames": { self.people[whom].user.clone(): "invited" },
+        });
+        let Some(view) = self.changes(who, talk, "addparticipants", request, &refusals).await else { return };
+        let member = self.member(whom, "invited", false);
+        self.talks[talk].members.entry(whom).or_insert(member);
+        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
+        self.shows(talk, who, &view);
+    }
+
+    pub async fn remove(&mut self, who: Who, talk: usize, whom: Who) {
+        if who == whom {
+            return;
+        }
+        let refusals = self.refusals_of_group(who, talk);
+        let request = json!({ "participantids": [self.people[whom].user] });
+        let Some(view) = self.changes(who, talk, "removeparticipants", request, &refusals).await else { return };
+        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
+        self.talks[talk].members.remove(&whom);
+        self.due[whom].conversations.remove(&self.talks[talk].id);
+        self.shows(talk, who, &view);
+    }
+
+    pub async fn leave(&mut self, who: Who, talk: usize) {
+        let refusals = match self.talks[talk].members.get(&who) {
+            None => vec!["conversation_not_found"],
+            Some(_) if !self.talks[talk].is_group => vec!["not_allowed"],
+            Some(_) => vec![],
+        };
+        if self.changes(who, talk, "leave", json!({}), &refusals).await.is_none() {
+            return;
+        }
+        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
+        let id = self.talks[talk].id.clone();
+        self.due[who].conversations.remove(&id);
+        let (people, members) = (&self.people, &mut self.talks[talk].members);
+        members.remove(&who);
+        if !members.values().any(|member| member.is_admin) {
+            let longest = members.iter_mut().min_by_key(|(who, member)| (member.joined, people[**who].user.clone()));
+            if let Some((_, longest)) = longest {
+                longest.is_admin = true;
+            }
+        }
+    }
+
+    pub async fn role(&mut self, who: Who, talk: usize, whom: Who, is_admin: bool) {
+        let mut refusals = self.refusals_of_group(who, talk);
+        let members = &self.talks[talk].members;
+        if refusals.is_empty() && !members.contains_key(&whom) {
+            refusals.push("user_not_found");
+        }
+        if refusals.is_empty() && !is_admin && !members.iter().any(|(other, member)| member.is_admin && *other != whom) {
+            refusals.push("not_allowed");
+        }
+        let request = json!({ "participantid": self.people[whom].user, "role": if is_admin { "admin" } else { "member" } });
+        let Some(view) = self.changes(who, talk, "setrole", request, &refusals).await else { return };
+        if let Some(member) = self.talks[talk].members.get_mut(&whom) {
+            member.is_admin = is_admin;
+        }
+        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
+        self.shows(talk, who, &view);
+    }
+
+    pub async fn rename(&mut self, who: Who, talk: usize, name: &str) {
+        let refusals = self.refusals_of_group(who, talk);
+        let names: serde_json::Map<_, _> =
+            self.talks[talk].members.keys().map(|who| (self.people[*who].user.clone(), name.into())).collect();
+        let Some(view) = self.changes(who, talk, "rename", json!({ "displaynames": names }), &refusals).await else { return };
+        for member in self.talks[talk].members.values_mut() {
+            name.clone_into(&mut member.name);
+        }
+        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
+        self.shows(talk, who, &view);
+    }
+
+    pub async fn clear(&mut self, who: Who, talk: usize, is_stale: bool) {
+        let answer = self.does(who, talk, "clear", is_stale, json!({})).await;
+        if is_refused(&answer, &self.refusals(who, talk, is_stale, true, true)) {
+            return;
+        }
+        let view = answer.json()["conversation"].clone();
+        let cleared = &mut self.talks[talk];
+        assert_ne!(view["instance"], cleared.instance.as_str());
+        view["instance"].as_str().unwrap().clone_into(&mut cleared.instance);
+        cleared.gone.append(&mut cleared.messages);
+        cleared.reports.clear();
+        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
+        self.shows(talk, who, &view);
+    }
+
+    pub async fn arrange(&mut self, who: Who, talk: usize, how: How) {
+        let (action, fields) = match how {
+            How::Favorite(is) => (if is { "favorite" } else { "unfavorite" }, json!({})),
+            How::Muted(is) => (if is { "mute" } else { "unmute" }, json!({})),
+            How::Hide(id) => ("hide", json!({ "hideid": id })),
+            How::Unhide => ("unhide", json!({})),
+            How::Color(color) => ("setlistitembackgroundcolor", json!({ "color": color })),
+        };
+        let answer = self.does(who, talk, action, false, fields).await;
+        if is_refused(&answer, &self.refusals(who, talk, false, false, false)) {
+            return;
+        }
+        if let Some(own) = self.talks[talk].members.get_mut(&who) {
+            match how {
+                How::Favorite(is) => own.is_favorite = is,
+                How::Muted(is) => own.is_muted = is,
+                How::Hide(None) => own.is_hidden = true,
+                How::Hide(Some(id)) => id.clone_into(&mut own.hide_id),
+                How::Unhide => (own.is_hidden, own.hide_id) = (false, String::new()),
+                How::Color(color) => color.clone_into(&mut own.color),
+            }
+        }
+        self.list_changed([who]);
+        self.shows(talk, who, &answer.json()["conversation"]);
+    }
+
+    pub async fn list(&mut self, who: Who) {
+        let answer = self.asks(who, "chatconversation", json!({ "action": "list" })).await.is_ok();
+        let views = answer["conversations"].as_array().unwrap();
+        let own: Vec<usize> = (0..self.talks.len()).filter(|talk| self.talks[*talk].members.contains_key(&who)).collect();
+        assert_eq!(views.len(), own.len(), "{answer}");
+        let times: Vec<i64> = views.iter().map(|view| view["lastaccess"].as_i64().unwrap()).collect();
+        assert!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
+        for talk in own {
+            let view = views.iter().find(|view| view["id"] == self.talks[talk].id.as_str()).unwrap();
+            self.shows(talk, who, view);
+        }
+    }
+}
