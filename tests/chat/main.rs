@@ -32,6 +32,7 @@ mod nodes;
 mod notification;
 mod plans;
 mod proxy;
+mod purge;
 mod readme;
 mod report;
 mod transcript;

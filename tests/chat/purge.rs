@@ -1,0 +1,273 @@
+//! What expired and what was cleared goes, and nobody waits for it.
+
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use chrono::TimeDelta;
+use parlance::{model::time::Timestamp, store};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use uuid::Uuid;
+
+use crate::{
+    plans::statement,
+    transcript::{asks, beginning, follow, head},
+    world::{Person, Talk, World, at, message},
+};
+
+/// Has everything that was said so far be stored, and end, at least so many days ago.
+async fn age(world: &World, days: u32) {
+    world
+        .sql(&format!("update messages set stored_at = now() - interval '{days} days', valid_until = least(valid_until, now() - interval '{days} days')"))
+        .await;
+}
+
+/// Purges what ended more than so many days ago.
+async fn purge(world: &World, days: u32) -> u64 {
+    store::purge::expired(&world.store, Timestamp::now().plus(-TimeDelta::days(days.into()))).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let sent = ["one", "two", "three"].map(|data| {
+        let mut message = message(data);
+        message["ValidUntil"] = at(-TimeDelta::days(30)).into();
+        message
+    });
+    let mut ids = vec![];
+    for message in &sent {
+        asks(&ann, "add", &talk, json!({ "message": message.to_string() })).await;
+        ids.push(message["ID"].as_str().unwrap().to_owned());
+    }
+    ben.views(&talk, &ids).await.is_ok();
+    let before = head(&ben, &talk).await;
+    age(&world, 6).await;
+    assert_eq!(purge(&world, 7).await, 0);
+    age(&world, 8).await;
+    assert_eq!(purge(&world, 7).await, 3);
+    let history = ben.reads(&talk).await;
+    assert_eq!((&history["messages"], &history["reports"]), (&json!([]), &json!([])));
+    assert_eq!((world.count("messages").await, world.count("reports").await), (0, 0));
+    // The chain is the same, and leads on.
+    assert_eq!(head(&ben, &talk).await, before);
+    let newest = ann.adds(&talk, "four").await;
+    let links = asks(&ben, "transcript", &talk, json!({})).await["transcript"].clone();
+    assert_eq!(links.as_array().unwrap().len(), 4);
+    assert_eq!(head(&ben, &talk).await, hex::encode(follow(beginning(&talk), &links)));
+    // A cursor still finds its place, though the clocks of those who wrote later are behind.
+    world.sql("update messages set created_at = now() - interval '30 days'").await;
+    for (cursor, found) in [(&sent[2], 1), (&sent[0], 1)] {
+        let cursor = json!({ "firstmessageid": cursor["ID"], "firstmessagedate": cursor["Created"] });
+        let page = ben.does("download", &talk, cursor).await.is_ok();
+        assert_eq!(page["messages"].as_array().unwrap().len(), found);
+        assert_eq!(page["messages"][0]["ID"], newest.as_str());
+    }
+    let cursor = json!({ "lastmessageid": sent[2]["ID"], "lastmessagedate": sent[2]["Created"] });
+    assert_eq!(ben.does("downloadpartial", &talk, cursor).await.is_ok()["messages"], json!([]));
+    // A retry is still known, and so is another message that has its id.
+    ann.does("add", &talk, json!({ "message": sent[1].to_string() })).await.is_ok();
+    let mut other = sent[1].clone();
+    other["Data"] = "other".into();
+    ann.does("add", &talk, json!({ "message": other.to_string() })).await.is_refused(409, "message_id_conflict");
+    // Nothing can be reported of it.
+    ben.views(&talk, &ids).await.is_ok();
+    assert_eq!((world.count("messages").await, world.count("reports").await), (1, 0));
+    assert!(store::doctor::examine(&world.store).await.unwrap().is_empty());
+    // `clear` takes what remained, too.
+    ann.does("clear", &talk, json!({})).await.is_ok();
+    assert_eq!(store::purge::cleared(&world.store).await.unwrap(), 4);
+    assert_eq!(world.count("expired_messages").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_takes_too_long_is_deleted_in_parts() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    for n in 0..8 {
+        ann.adds(&talk, &n.to_string()).await;
+    }
+    age(&world, 8).await;
+    // Stands for reports by the million: more than two at once take longer than a statement may.
+    world
+        .sql(
+            "create function is_slow() returns trigger language plpgsql as
+            $$ begin if (select count(*) from gone) > 2 then raise exception 'too slow' using errcode = 'query_canceled'; end if; return null; end $$;
+            create trigger is_slow after delete on messages referencing old table as gone for each statement execute function is_slow()",
+        )
+        .await;
+    assert_eq!(purge(&world, 7).await, 8);
+    assert_eq!((world.count("messages").await, world.count("expired_messages").await), (0, 8));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_that_comes_late_is_kept_for_the_grace_all_the_same() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    // Its sender's clock is a year behind, or its station lay in a drawer.
+    let mut late = message("late");
+    late["Created"] = "2024-03-08 11:50:45".into();
+    late["ValidUntil"] = "2024-03-15 11:50:45".into();
+    ann.does("add", &talk, json!({ "message": late.to_string() })).await.is_ok();
+    assert_eq!(purge(&world, 7).await, 0);
+    assert_eq!(ben.reads(&talk).await["messages"][0]["ID"], late["ID"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn writers_and_readers_go_on_while_a_batch_is_being_deleted() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let old = Talk::of(&ann.does("clear", &talk, json!({})).await.is_ok()["conversation"]);
+    let sent = [0, 1, 2, 3, 4].map(|n| {
+        let mut message = message(&n.to_string());
+        message["ValidUntil"] = at(-TimeDelta::days(30)).into();
+        message
+    });
+    for message in &sent {
+        ann.does("add", &old, json!({ "message": message.to_string() })).await.is_ok();
+    }
+    let ids = sent.each_ref().map(|message| message["ID"].as_str().unwrap().to_owned());
+    ben.views(&old, &ids[..3]).await.is_ok();
+    age(&world, 8).await;
+    // Each statement of the purge is begun and not committed, while everyone goes on.
+    for (marks, arguments) in [
+        ("insert into expired_messages", "now() - interval '7 days', null, 3".to_owned()),
+        ("delete from messages m using", format!("'{}', 2, 1000", old.id)),
+        ("delete from reports r using", format!("'{}', 2, 1000", old.id)),
+        ("delete from expired_messages e using", format!("'{}', 2, 1000", old.id)),
+    ] {
+        let mut purger = world.store.options().connect().await.unwrap();
+        let query = statement(&[marks]);
+        let begun = format!("prepare purge as {query}; begin; execute purge({arguments})");
+        sqlx::raw_sql(AssertSqlSafe(begun)).execute(&mut purger).await.unwrap();
+        let id = ann.adds(&old, "meanwhile").await;
+        ben.views(&old, &[id.clone(), ids[4].clone()]).await.is_ok();
+        let page = ben.reads(&old).await;
+        assert_eq!(page["messages"].as_array().unwrap().last().unwrap()["ID"], id.as_str());
+        // A retry of what is being deleted.
+        ann.does("add", &old, json!({ "message": sent[0].to_string() })).await.is_ok();
+        sqlx::raw_sql("rollback").execute(&mut purger).await.unwrap();
+        purger.close().await.unwrap();
+    }
+    world.end().await;
+}
+
+/// Has a thousand messages be stored in each of these conversations, which ended so many days ago.
+async fn was_said(world: &World, days: u32, talks: &[Uuid]) {
+    sqlx::query(
+        "with made as (
+            select conversation_id, instance, last_seq + n as seq, gen_random_uuid() as message_id, repeat('A', 500) as data, chain as head
+            from conversations, generate_series(1, 1000) n where conversation_id = any($1)
+        ), stored as (
+            insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type, created_at, valid_until, data, chain, stored_at)
+            select conversation_id, seq, message_id, instance, conversation_id, conversation_id, 'Message', now(), now() - make_interval(days => $2), data,
+                   chain(coalesce(head, chain_beginning(conversation_id, instance)), seq, message_id, sha256(data::bytea))
+                       over (partition by conversation_id order by seq),
+                   now() - make_interval(days => $2)
+            from made
+            returning conversation_id, seq, message_id, chain
+        )
+        update conversations c set last_seq = m.seq, last_message_id = m.message_id, chain = m.chain
+        from stored m where c.conversation_id = m.conversation_id and m.seq = c.last_seq + 1000",
+    )
+    .bind(talks)
+    .bind(i32::try_from(days).unwrap())
+    .execute(&world.db)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_purged_makes_room_for_what_is_written() {
+    let world = World::new().await;
+    let (.., talk) = world.talk().await;
+    let size = async || -> i64 { sqlx::query_scalar("select pg_relation_size('messages')").fetch_one(&world.db).await.unwrap() };
+    let mut sizes = vec![];
+    for round in 1..5 {
+        for _ in 0..3 {
+            was_said(&world, 8, &[talk.id.parse().unwrap()]).await;
+        }
+        sizes.push(size().await);
+        assert_eq!(purge(&world, 7).await, 3000, "round {round}");
+        // What PostgreSQL does by itself after a while.
+        world.sql("vacuum messages").await;
+        assert_eq!(world.count("expired_messages").await, 3000 * round);
+    }
+    assert!(sizes.iter().all(|size| *size <= sizes[0] + 8192 * 4), "{sizes:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn writers_keep_their_pace_while_a_million_messages_go() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    world
+        .sql(
+            "insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            select md5(n::text)::uuid, true, 'AAAAAAAAAA', now(), now() from generate_series(1, 1000) n;
+            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+            select conversation_id, user_id, '', '', 'admin', now() from conversations, users where instance = 'AAAAAAAAAA' and nick = 'Ben'",
+        )
+        .await;
+    let groups: Vec<Uuid> =
+        sqlx::query_scalar("select conversation_id from conversations where is_group order by 1").fetch_all(&world.db).await.unwrap();
+    let parts: Vec<(u32, &[Uuid])> = (10..30).rev().zip(groups.chunks(50)).collect();
+    for (days, groups) in &parts {
+        was_said(&world, *days, groups).await;
+    }
+    world.sql("vacuum analyze messages").await;
+
+    let written = AtomicU64::new(0);
+    let writes = async |who: &Person| -> Infallible {
+        loop {
+            who.adds(&talk, "meanwhile").await;
+            written.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    // A part of the million, and a while without, in turns: whatever else this machine does slows both alike.
+    let purges = async {
+        let (mut gone, mut quiet, mut busy) = (0, Pace::default(), Pace::default());
+        for (days, _) in &parts {
+            quiet.of(&written, tokio::time::sleep(Duration::from_secs(1))).await;
+            gone += busy.of(&written, purge(&world, days - 1)).await;
+        }
+        (gone, quiet, busy)
+    };
+    let (gone, quiet, busy) = tokio::select! {
+        done = purges => done,
+        never = writes(&ann) => match never {},
+        never = writes(&ben) => match never {},
+    };
+    assert_eq!((gone, world.count("expired_messages").await), (1_000_000, 1_000_000));
+    assert!(busy.per_second() > quiet.per_second() / 2.0, "{busy:?} while purging, {quiet:?} else");
+    world.end().await;
+}
+
+/// How much was written in how long.
+#[derive(Debug, Default)]
+struct Pace {
+    written: u64,
+    time: Duration,
+}
+
+impl Pace {
+    /// Adds what is written while this lasts.
+    async fn of<T>(&mut self, written: &AtomicU64, what: impl Future<Output = T>) -> T {
+        let (before, begun) = (written.load(Ordering::Relaxed), Instant::now());
+        let done = what.await;
+        self.written += written.load(Ordering::Relaxed) - before;
+        self.time += begun.elapsed();
+        done
+    }
+
+    fn per_second(&self) -> f64 {
+        f64::from(u32::try_from(self.written).unwrap()) / self.time.as_secs_f64()
+    }
+}
