@@ -8,8 +8,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
-    answer,
-    history::{self, History},
+    answer, history,
     request::{document, given},
 };
 use crate::{
@@ -316,18 +315,12 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::Download { conversationid, instance, firstmessagedate, firstmessageid, firstreportdate, firstreportid } => {
             let cursor =
                 Cursor { message_id: firstmessageid, message_at: firstmessagedate, report_id: firstreportid, report_at: firstreportdate };
-            let mut history = History::begin("{", call.is_v4);
-            let has_more = Box::pin(chat::message::download(call, conversationid, &instance, &cursor, |row| history.push(&row))).await?;
-            return history.end(r#","status":"OK","errormessage":"""#, has_more);
+            return history::download(call, conversationid, instance, &cursor).await;
         }
         Action::DownloadPartial { conversationid, instance, lastmessagedate, lastmessageid, lastreportdate, lastreportid, limit } => {
             let cursor =
                 Cursor { message_id: lastmessageid, message_at: lastmessagedate, report_id: lastreportid, report_at: lastreportdate };
-            let mut history = History::begin(r#"{"status":"OK","errormessage":"","#, call.is_v4);
-            let has_more =
-                Box::pin(chat::message::download_partial(call, conversationid, &instance, &cursor, limit.0, |row| history.push(&row)))
-                    .await?;
-            return history.end("", has_more);
+            return history::download_partial(call, conversationid, &instance, &cursor, limit.0).await;
         }
         Action::Transcript { conversationid, instance, afterseq, limit } => {
             let (links, hasmore) = Box::pin(chat::message::transcript(call, conversationid, &instance, afterseq, limit.0)).await?;

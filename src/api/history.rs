@@ -4,19 +4,33 @@ use serde::Serialize;
 
 use super::answer;
 use crate::{
-    chat::error::Error,
+    chat::{
+        self, Call,
+        error::Error,
+        recent::{self, Rows, Tail},
+    },
     model::{
         chain::{Chain, DataHash},
-        id::{MessageId, ReportId, StationId, UserId},
+        id::{ConversationId, MessageId, ReportId, StationId, UserId},
         rows::{HistoryRow, LinkRow, MessageRow, ReportRow},
+        text::Instance,
         time::Timestamp,
     },
+    store::history::Cursor,
 };
 
 /// A page of history, written row by row as the rows arrive, so that a page is in memory once.
 pub struct History {
+    /// The answer up to here: what it opens with, and the messages.
     messages: Vec<u8>,
     reports: Vec<u8>,
+    /// Where its rows begin.
+    rows_at: usize,
+    /// Where in the rows each begins.
+    message_places: Vec<(MessageId, usize)>,
+    report_places: Vec<(ReportId, usize)>,
+    /// When the first of the rows expires.
+    ends_at: Option<Timestamp>,
     is_v4: bool,
     failed: Option<Error>,
 }
@@ -121,33 +135,105 @@ impl<'a> ReportView<'a> {
     }
 }
 
+/// An answer with the rows from the cursor on: as they were shown before, where nothing was added since, and else as the
+/// database has them.
+pub async fn download(call: &Call<'_>, conversation: ConversationId, instance: Instance, cursor: &Cursor) -> Result<Vec<u8>, Error> {
+    let mut history = History::begin("{", call.is_v4);
+    let closing = r#","status":"OK","errormessage":"""#;
+    if let Some(tail) = call.recent.tail(conversation, call.is_v4, &instance, cursor)
+        && tail.ends_at.plus(call.settings.expiry_grace) > call.now
+        && chat::message::newest(call, conversation, &instance).await? == tail.last_seq
+        && let Some((messages, reports)) = tail.from(cursor)
+    {
+        history.copy(messages, reports);
+        return history.end(closing, false);
+    }
+    let page = Box::pin(chat::message::download(call, conversation, &instance, cursor, |row| history.push(&row))).await?;
+    if let (false, Some(last_seq)) = (page.has_more, page.last_seq)
+        && let Some(tail) = history.tail(instance, last_seq, cursor)
+    {
+        call.recent.keep(conversation, call.is_v4, tail);
+    }
+    history.end(closing, page.has_more)
+}
+
+/// An answer with the rows before the cursor.
+pub async fn download_partial(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+    cursor: &Cursor,
+    limit: usize,
+) -> Result<Vec<u8>, Error> {
+    let mut history = History::begin(r#"{"status":"OK","errormessage":"","#, call.is_v4);
+    let page = Box::pin(chat::message::download_partial(call, conversation, instance, cursor, limit, |row| history.push(&row))).await?;
+    history.end("", page.has_more)
+}
+
+/// What stands between the messages and the reports.
+const BETWEEN: &[u8] = br#"],"reports":["#;
+/// Most answers have room in so many bytes.
+const USUAL_BYTES: usize = 16 << 10;
+
 impl History {
     /// Begins the answer with what stands before the rows.
-    #[must_use]
-    pub fn begin(opening: &str, is_v4: bool) -> Self {
-        let messages = format!(r#"{opening}"messages":["#).into_bytes();
-        Self { messages, reports: br#"],"reports":["#.to_vec(), is_v4, failed: None }
+    fn begin(opening: &str, is_v4: bool) -> Self {
+        let mut messages = Vec::with_capacity(USUAL_BYTES);
+        messages.extend_from_slice(opening.as_bytes());
+        messages.extend_from_slice(br#""messages":["#);
+        let (rows_at, reports) = (messages.len(), BETWEEN.to_vec());
+        Self { messages, rows_at, reports, message_places: vec![], report_places: vec![], ends_at: None, is_v4, failed: None }
     }
 
     /// Adds a row; messages and reports keep their own order.
-    pub fn push(&mut self, row: &HistoryRow) {
-        let written = match row {
+    fn push(&mut self, row: &HistoryRow) {
+        let (written, valid_until) = match row {
             HistoryRow::Message(row) => {
                 comma(&mut self.messages);
-                answer::append(&mut self.messages, &MessageView::of(row, self.is_v4))
+                self.message_places.push((row.message_id, self.messages.len() - self.rows_at));
+                (answer::append(&mut self.messages, &MessageView::of(row, self.is_v4)), row.valid_until)
             }
             HistoryRow::Report(row) => {
                 comma(&mut self.reports);
-                answer::append(&mut self.reports, &ReportView::of(row))
+                self.report_places.push((row.report_id, self.reports.len() - BETWEEN.len()));
+                (answer::append(&mut self.reports, &ReportView::of(row)), row.valid_until)
             }
         };
+        self.ends_at = Some(self.ends_at.map_or(valid_until, |ends_at| ends_at.min(valid_until)));
         if let Err(error) = written {
             self.failed = Some(error);
         }
     }
 
+    /// Adds rows as they were written before.
+    fn copy(&mut self, messages: &[u8], reports: &[u8]) {
+        self.messages.reserve_exact(messages.len() + self.reports.len() + reports.len() + 64);
+        self.messages.extend_from_slice(messages);
+        self.reports.extend_from_slice(reports);
+    }
+
+    /// What was written, for those who ask next, if it is worth it. It goes on to the conversation's newest row.
+    fn tail(&self, instance: Instance, last_seq: i64, cursor: &Cursor) -> Option<Tail> {
+        let (rows, bytes) = (self.message_places.len() + self.report_places.len(), self.messages.len() + self.reports.len());
+        if self.failed.is_some() || !recent::is_worth(rows, bytes) {
+            return None;
+        }
+        let text = |text: &[u8], from| text.get(from..).unwrap_or_default().to_vec();
+        let messages = Rows {
+            text: text(&self.messages, self.rows_at),
+            places: self.message_places.clone(),
+            is_all: cursor.message_id.is_none() && cursor.message_at.is_none(),
+        };
+        let reports = Rows {
+            text: text(&self.reports, BETWEEN.len()),
+            places: self.report_places.clone(),
+            is_all: cursor.report_id.is_none() && cursor.report_at.is_none(),
+        };
+        Some(Tail { instance, last_seq, ends_at: self.ends_at?, messages, reports })
+    }
+
     /// Ends the answer with what stands after the rows.
-    pub fn end(self, closing: &str, has_more: bool) -> Result<Vec<u8>, Error> {
+    fn end(self, closing: &str, has_more: bool) -> Result<Vec<u8>, Error> {
         if let Some(error) = self.failed {
             return Err(error);
         }

@@ -18,7 +18,7 @@ use crate::{
     },
     store::{
         self,
-        history::{Cursor, Reading},
+        history::{Cursor, Page, Reading},
     },
 };
 
@@ -106,25 +106,33 @@ fn fresh(message: NewMessage, new: &New) -> Fresh {
     Fresh { instance: message.instance, seq: new.seq, after, row: HistoryRow::Message(row) }
 }
 
+/// The number of a conversation's newest row.
+///
+/// # Errors
+/// `ConversationNotFound`, `StaleInstance`.
+pub async fn newest(call: &Call<'_>, conversation: ConversationId, instance: &Instance) -> Result<i64, Error> {
+    let (present, last_seq) = store::conversation::newest(call.db, conversation, call.user).await?.ok_or(Error::ConversationNotFound)?;
+    if present == *instance { Ok(last_seq) } else { Err(Error::StaleInstance(present)) }
+}
+
 /// Reads from the cursor on, its row included. A page that was cut leaves the conversation on the
-/// station's slate, so that a client comes back for the rest by itself. Whether there is more.
+/// station's slate, so that a client comes back for the rest by itself.
 pub async fn download(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &Instance,
     cursor: &Cursor,
     each: impl FnMut(HistoryRow) + Send,
-) -> Result<bool, Error> {
+) -> Result<Page, Error> {
     let reading = reading(call, conversation, instance);
-    let page = store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?;
-    let has_more = checked(page, instance)?;
-    if has_more {
+    let page = checked(store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?, instance)?;
+    if page.has_more {
         call.slates.remind(call.user, call.station, conversation);
     }
-    Ok(has_more)
+    Ok(page)
 }
 
-/// Reads the newest `limit` rows of each kind before the cursor. Whether there are older ones.
+/// Reads the newest `limit` rows of each kind before the cursor.
 pub async fn download_partial(
     call: &Call<'_>,
     conversation: ConversationId,
@@ -132,7 +140,7 @@ pub async fn download_partial(
     cursor: &Cursor,
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
-) -> Result<bool, Error> {
+) -> Result<Page, Error> {
     let reading = reading(call, conversation, instance);
     checked(store::history::before_cursor(call.db, &reading, cursor, limit, each).await?, instance)
 }
@@ -160,7 +168,7 @@ fn reading<'a>(call: &Call<'_>, conversation: ConversationId, instance: &'a Inst
     Reading { conversation_id: conversation, user_id: call.user, instance, max_message_bytes: call.settings.max_message_bytes }
 }
 
-fn checked(page: Option<store::history::Page>, instance: &Instance) -> Result<bool, Error> {
+fn checked(page: Option<Page>, instance: &Instance) -> Result<Page, Error> {
     let page = page.ok_or(Error::ConversationNotFound)?;
-    if page.present == *instance { Ok(page.has_more) } else { Err(Error::StaleInstance(page.present)) }
+    if page.present == *instance { Ok(page) } else { Err(Error::StaleInstance(page.present)) }
 }

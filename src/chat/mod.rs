@@ -10,6 +10,7 @@ pub mod group;
 pub mod message;
 pub mod name;
 pub mod presence;
+pub mod recent;
 pub mod report;
 pub mod slate;
 pub mod user;
@@ -43,6 +44,8 @@ pub struct Call<'a> {
     pub reports: &'a Writer<NewReport>,
     /// What users are called.
     pub names: &'a name::Names,
+    /// What was read lately.
+    pub recent: &'a recent::Recent,
     /// The operator's choices.
     pub settings: &'a Settings,
     /// What stations have yet to hear.

@@ -188,6 +188,7 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen
                 messages: &state.messages,
                 reports: &state.reports,
                 names: &state.names,
+                recent: &state.recent,
                 settings: &state.settings,
                 slates: &state.slates,
                 outbox: Vec::new(),

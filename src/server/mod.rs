@@ -29,7 +29,7 @@ use uuid::Uuid;
 pub use self::identity::Claim;
 use self::{bus::Bus, tls::Certificate};
 use crate::{
-    chat::{self, event::Event, name::Names, slate::Slates},
+    chat::{self, event::Event, name::Names, recent::Recent, slate::Slates},
     model::{id::UserId, rows::NewMessage, time::Timestamp},
     settings::Settings,
     store::{self, Db, embedded::Embedded, report::NewReport, writer::Writer},
@@ -59,6 +59,7 @@ struct State {
     messages: Writer<NewMessage>,
     reports: Writer<NewReport>,
     names: Names,
+    recent: Recent,
     node: Uuid,
     slates: Arc<Slates>,
     bus: Arc<Bus>,
@@ -141,6 +142,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         messages: Writer::new(db.clone()),
         reports: Writer::new(db.clone()),
         names: Names::default(),
+        recent: Recent::default(),
         settings,
         db,
     });
@@ -288,6 +290,7 @@ async fn keep_house(state: Arc<State>) {
         state.slates.sweep();
         state.db.sweep();
         state.identities.sweep();
+        state.recent.sweep();
     }
 }
 

@@ -232,3 +232,22 @@ async fn clear_once(db: &Db, conversation: ConversationId, user: UserId, instanc
         })))
     }))
 }
+
+/// The present instance of a conversation, and the number of its newest row. `None`: no such conversation, for this user.
+pub async fn newest(db: &Db, conversation: ConversationId, user: UserId) -> sqlx::Result<Option<(Instance, i64)>> {
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"select c.instance as "instance: Instance", c.last_seq
+                from participants p
+                join conversations c using (conversation_id)
+                where p.conversation_id = $1 and p.user_id = $2"#,
+                conversation as _,
+                user as _,
+            )
+            .fetch_optional(c)
+            .await
+        })
+        .await?;
+    Ok(row.map(|row| (row.instance, row.last_seq)))
+}

@@ -54,6 +54,8 @@ pub struct Page {
     pub present: Instance,
     /// Whether there is more in the direction of the read.
     pub has_more: bool,
+    /// The number of the conversation's newest row at that moment, if the page is of one moment.
+    pub last_seq: Option<i64>,
 }
 
 /// From the cursor on, oldest first, its row included; at most `limit` rows of each kind.
@@ -66,8 +68,7 @@ pub async fn from_cursor(
     each: impl FnMut(HistoryRow) + Send,
 ) -> sqlx::Result<Option<Page>> {
     let mut taking = Taking::new(each, limit, 2);
-    let page = db.run(async |c| read(c, reading, cursor, Way::Forth, &mut taking).await).await?;
-    Ok(page.map(|present| Page { present, has_more: taking.has_more }))
+    db.run(async |c| read(c, reading, cursor, Way::Forth, &mut taking).await).await
 }
 
 /// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left
@@ -83,14 +84,14 @@ pub async fn before_cursor(
     let take = |row| newest_first.push(row);
     let mut taking = Taking::new(take, limit, 1);
     let page = db.run(async |c| read(c, reading, cursor, Way::Back, &mut taking).await).await?;
-    let has_more = taking.has_more;
     newest_first.into_iter().rev().for_each(each);
-    Ok(page.map(|present| Page { present, has_more }))
+    Ok(page)
 }
 
 /// What a statement told beside the rows it handed on.
 struct Told {
     present: Instance,
+    last_seq: Option<i64>,
     /// Where it began. `None`: the row of the id is gone.
     message_seq: Option<i64>,
     report_seq: Option<i64>,
@@ -99,14 +100,15 @@ struct Told {
     last: Option<i64>,
 }
 
-/// Reads a page, in as few statements as it takes: nearly always one. The conversation's present instance.
+/// Reads a page, in as few statements as it takes: nearly always one.
 async fn read(
     c: &mut PgConnection,
     reading: &Reading<'_>,
     cursor: &Cursor,
     way: Way,
     taking: &mut Taking<impl FnMut(HistoryRow)>,
-) -> sqlx::Result<Option<Instance>> {
+) -> sqlx::Result<Option<Page>> {
+    let mut is_one = true;
     let mut from = Place {
         message_id: cursor.message_id,
         message_seq: cursor.message_at.is_none().then_some(way.beginning()),
@@ -122,7 +124,7 @@ async fn read(
         };
         let Some(told) = told else { return Ok(None) };
         if told.present != *reading.instance {
-            return Ok(Some(told.present));
+            return Ok(Some(Page { present: told.present, has_more: false, last_seq: None }));
         }
         let go_on = told.last.filter(|_| told.messages == messages && !taking.has_more).map(|last| way.after(last));
         let mut next = Place { message_seq: go_on, ..Place::default() };
@@ -135,15 +137,16 @@ async fn read(
             };
             let (message_seq, report_seq) = locate(c, reading, &wanted).await?;
             if told.message_seq.is_none() {
-                next.message_seq = Some(message_seq.unwrap_or(gone(cursor.message_at, way)));
+                next.message_seq = Some(message_seq.unwrap_or(way.gone(cursor.message_at)));
             }
             if told.report_seq.is_none() {
-                next.report_seq = Some(report_seq.unwrap_or(gone(cursor.report_at, way)));
+                next.report_seq = Some(report_seq.unwrap_or(way.gone(cursor.report_at)));
             }
         }
         if next.message_seq.is_none() && next.report_seq.is_none() {
-            return Ok(Some(told.present));
+            return Ok(Some(Page { present: told.present, has_more: taking.has_more, last_seq: told.last_seq.filter(|_| is_one) }));
         }
+        is_one = false;
         reports = if next.report_seq.is_some() { taking.limit + 1 } else { 0 };
         from = Place {
             message_seq: next.message_seq.or(Some(way.end())),
@@ -151,11 +154,6 @@ async fn read(
             ..Place::default()
         };
     }
-}
-
-/// Where one begins whose row is gone, with nothing there that is not older.
-fn gone(at: Option<Timestamp>, way: Way) -> i64 {
-    if at.is_some() { i64::MAX } else { way.beginning() }
 }
 
 /// The numbers of the cursor's message, if it expired, and else of the first message and the first report that are
@@ -191,7 +189,7 @@ macro_rules! hand_on {
         let (mut told, mut messages, mut last) = (None, 0, None);
         while let Some(row) = rows.try_next().await? {
             if let Some(present) = row.instance {
-                told = Some((present, row.message_seq, row.report_seq));
+                told = Some((present, row.last_seq, row.message_seq, row.report_seq));
                 continue;
             }
             let (Some(r#type), Some(created_at), Some(valid_until), Some(message_id), Some(user_id), Some(station_id)) =
@@ -210,7 +208,7 @@ macro_rules! hand_on {
                 _ => return Err(sqlx::Error::RowNotFound),
             });
         }
-        Ok(told.map(|(present, message_seq, report_seq)| Told { present, message_seq, report_seq, messages, last }))
+        Ok(told.map(|(present, last_seq, message_seq, report_seq)| Told { present, last_seq, message_seq, report_seq, messages, last }))
     }};
 }
 
@@ -226,7 +224,7 @@ async fn read_forth(
         sqlx::query!(
             r#"
                 with seen as materialized (
-                    select c.instance, c.cleared_seq,
+                    select c.instance, c.cleared_seq, c.last_seq,
                            case when $4::uuid is null then $5::bigint else
                                (select m.seq from messages m
                                    where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
@@ -243,12 +241,12 @@ async fn read_forth(
                        null::uuid as "message_id: MessageId", null::text as type,
                        null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
                        null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                       null::bytea as "chain: Chain"
+                       null::bytea as "chain: Chain", s.last_seq as "last_seq?"
                 from seen s
                 union all
                 (
                     select null, m.seq, null, null,
-                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain
+                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null
                     from messages m
                     where m.conversation_id = $1 and m.seq >= (
                         select greatest(message_seq, cleared_seq + 1) from seen where instance = $3 and message_seq is not null)
@@ -257,7 +255,7 @@ async fn read_forth(
                 union all
                 (
                     select null, null, null, r.report_id,
-                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null
+                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null
                     from reports r
                     where r.conversation_id = $1 and r.seq >= (
                         select greatest(report_seq, cleared_seq + 1) from seen where instance = $3 and report_seq is not null)
@@ -292,7 +290,7 @@ async fn read_back(
         sqlx::query!(
             r#"
                 with seen as materialized (
-                    select c.instance, c.cleared_seq,
+                    select c.instance, c.cleared_seq, c.last_seq,
                            case when $4::uuid is null then $5::bigint else
                                (select m.seq from messages m
                                    where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
@@ -309,12 +307,12 @@ async fn read_back(
                        null::uuid as "message_id: MessageId", null::text as type,
                        null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
                        null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                       null::bytea as "chain: Chain"
+                       null::bytea as "chain: Chain", s.last_seq as "last_seq?"
                 from seen s
                 union all
                 (
                     select null, m.seq, null, null,
-                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain
+                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null
                     from messages m
                     where m.conversation_id = $1 and m.seq < (select message_seq from seen where instance = $3)
                         and m.seq > (select cleared_seq from seen)
@@ -323,7 +321,7 @@ async fn read_back(
                 union all
                 (
                     select null, null, null, r.report_id,
-                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null
+                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null
                     from reports r
                     where r.conversation_id = $1 and r.seq < (select report_seq from seen where instance = $3)
                         and r.seq > (select cleared_seq from seen)

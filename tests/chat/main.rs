@@ -34,6 +34,7 @@ mod plans;
 mod proxy;
 mod purge;
 mod readme;
+mod recent;
 mod report;
 mod transcript;
 mod workspace;

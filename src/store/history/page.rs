@@ -3,6 +3,7 @@
 use crate::model::{
     id::{MessageId, ReportId},
     rows::HistoryRow,
+    time::Timestamp,
 };
 
 /// A page is cut after this many bytes of `Data`. From a cursor on, two rows always fit: its own, and the
@@ -37,6 +38,11 @@ impl Way {
             Self::Forth => i64::MAX,
             Self::Back => 0,
         }
+    }
+
+    /// Where one begins whose row is gone, with nothing there that is not older.
+    pub fn gone(self, at: Option<Timestamp>) -> i64 {
+        if at.is_some() { i64::MAX } else { self.beginning() }
     }
 
     /// Where one goes on who has read this row.
