@@ -16,7 +16,7 @@ use crate::{
     store::report::{NewReport, Reported},
 };
 
-/// So many reports of one request are announced whole; whoever follows downloads the others.
+/// So many reports of one request are announced whole. More are named only: whoever follows downloads them.
 const MOST_FRESH: usize = 50;
 
 /// Reports that the caller had (`delivered`) or saw (`viewed`) messages. One report per message, user
@@ -47,7 +47,9 @@ pub async fn add(
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
     if !rows.is_empty() {
-        let fresh = rows.into_iter().take(MOST_FRESH).map(|new| {
+        // All of them, or none: who appends what an event brings has everything.
+        let told = if rows.len() > MOST_FRESH { vec![] } else { rows };
+        let fresh = told.into_iter().map(|new| {
             let row = ReportRow {
                 report_id: new.report_id,
                 r#type: r#type.to_owned(),

@@ -45,11 +45,14 @@ pub struct News {
     pub list: bool,
     /// Friends to look at again.
     pub friends: BTreeSet<UserId>,
-    /// What is new, whole, in the order of commits; for v4 sockets.
+    /// What is new, whole, in the order of commits; for v4 sockets. Of a conversation it is all or nothing: whoever
+    /// appends what is here has what is new.
     pub fresh: BTreeMap<(ConversationId, i64), Arc<Fresh>>,
     /// Who is writing something, where; for v4 sockets.
     pub typing: BTreeSet<(ConversationId, UserId)>,
     fresh_bytes: usize,
+    /// Conversations of which something is not at hand, or has no room.
+    left_out: BTreeSet<ConversationId>,
 }
 
 impl News {
@@ -67,11 +70,8 @@ impl News {
         match event {
             Event::ConversationChanged { conversation, fresh, .. } => {
                 self.conversations.insert(*conversation);
-                for fresh in fresh.iter().filter(|_| is_v4) {
-                    if self.fresh_bytes + fresh.bytes() <= MOST_FRESH_BYTES {
-                        self.fresh_bytes += fresh.bytes();
-                        self.fresh.insert((*conversation, fresh.seq), fresh.clone());
-                    }
+                if is_v4 {
+                    self.add_fresh(*conversation, fresh);
                 }
             }
             Event::ListChanged { .. } => self.list = true,
@@ -86,6 +86,32 @@ impl News {
         if self.conversations.len() + self.friends.len() + self.typing.len() > MOST_IDS {
             *self = Self::everything();
         }
+    }
+
+    fn add_fresh(&mut self, conversation: ConversationId, fresh: &[Arc<Fresh>]) {
+        let bytes: usize = fresh.iter().map(|fresh| fresh.bytes()).sum();
+        if fresh.is_empty() || self.fresh_bytes + bytes > MOST_FRESH_BYTES {
+            self.leave_out(conversation);
+        } else if !self.left_out.contains(&conversation) {
+            self.fresh_bytes += bytes;
+            self.fresh.extend(fresh.iter().map(|fresh| ((conversation, fresh.seq), fresh.clone())));
+        }
+    }
+
+    /// A conversation has news that can only be named.
+    fn leave_out(&mut self, conversation: ConversationId) {
+        if self.left_out.insert(conversation) {
+            for (_, fresh) in self.fresh.extract_if((conversation, i64::MIN)..=(conversation, i64::MAX), |_, _| true) {
+                self.fresh_bytes -= fresh.bytes();
+            }
+        }
+    }
+
+    /// All that was there before can only be named.
+    fn leave_all_out(&mut self) {
+        self.left_out.clone_from(&self.conversations);
+        self.fresh.clear();
+        self.fresh_bytes = 0;
     }
 }
 
@@ -164,6 +190,7 @@ impl Slates {
             asked_at: Instant::now(),
             listener: None,
         });
+        slate.news.leave_all_out();
         if let Some(other) = slate.listener.replace(listener.clone()) {
             other.is_replaced.store(true, Ordering::Release);
             other.wake.notify_one();
@@ -197,6 +224,7 @@ impl Slates {
     pub fn remind(&self, user: UserId, station: StationId, conversation: ConversationId) {
         if let Some(slate) = self.locked().slate(user, station) {
             slate.news.conversations.insert(conversation);
+            slate.news.leave_out(conversation);
             if let Some(listener) = &slate.listener {
                 listener.wake.notify_one();
             }
@@ -286,7 +314,10 @@ impl Drop for Lent {
         if !self.has_arrived
             && let Some(slate) = self.slates.locked().slate(self.user, self.station)
         {
-            slate.news.conversations.append(&mut self.news.conversations);
+            for conversation in &self.news.conversations {
+                slate.news.conversations.insert(*conversation);
+                slate.news.leave_out(*conversation);
+            }
             slate.news.friends.append(&mut self.news.friends);
             slate.news.list |= self.news.list;
         }
@@ -332,8 +363,7 @@ impl Drop for Listening {
         if slate.listener.as_ref().is_some_and(|listener| Arc::ptr_eq(listener, &self.listener)) {
             slate.listener = None;
             slate.asked_at = Instant::now();
-            slate.news.fresh.clear();
-            slate.news.fresh_bytes = 0;
+            slate.news.leave_all_out();
             slate.news.typing.clear();
             // What was pushed last may have been lost with the connection.
             slate.news.list |= self.is_doubtful;
@@ -345,6 +375,13 @@ impl Drop for Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{
+        chain::Chain,
+        id::MessageId,
+        rows::{HistoryRow, MessageRow},
+        text::Instance,
+        time::Timestamp,
+    };
 
     const ROOM: Room = Room { for_user: 2, in_all: 3 };
 
@@ -440,6 +477,56 @@ mod tests {
             }
             drop(lent);
             assert_eq!(slates.take(user(1), station(1)).conversations.len(), if arrives { 1 } else { 2 });
+        }
+    }
+
+    fn written(n: usize, seq: i64, bytes: usize) -> Event {
+        let row = MessageRow {
+            seq,
+            message_id: MessageId::random(),
+            r#type: String::new(),
+            created_at: Timestamp::now(),
+            valid_until: Timestamp::now(),
+            data: "x".repeat(bytes),
+            user_id: user(1),
+            station_id: station(1),
+            chain: Chain::beginning(conversation(n), &Instance::random()),
+        };
+        let fresh = Fresh { instance: Instance::random(), seq, after: String::new(), row: HistoryRow::Message(row) };
+        Event::ConversationChanged { conversation: conversation(n), participants: Arc::from([user(1)]), fresh: vec![Arc::new(fresh)] }
+    }
+
+    #[test]
+    fn of_a_conversation_all_that_is_new_is_told_whole_or_nothing() {
+        let slates = Arc::new(Slates::default());
+        let (mut listening, _) = slates.listen(user(1), station(1), true, ROOM).unwrap();
+        let mut whole = |events: &[Event]| {
+            listening.take();
+            slates.announce(events);
+            let news = listening.take();
+            assert_eq!(news.conversations.len(), 2);
+            news.fresh.keys().map(|(_, seq)| *seq).collect::<Vec<_>>()
+        };
+        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, 0)]), [1, 2, 7]);
+        // Something that is not at hand, and something that is too large.
+        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), changed(1), written(1, 2, 0)]), [7]);
+        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, MOST_FRESH_BYTES), written(1, 3, 0)]), [7]);
+        // There is room again for what comes next.
+        assert_eq!(whole(&[written(2, 7, MOST_FRESH_BYTES / 2), written(1, 1, MOST_FRESH_BYTES / 4), written(1, 2, 0)]), [1, 2, 7]);
+    }
+
+    #[test]
+    fn what_was_on_the_slate_before_one_listens_can_only_be_named() {
+        let slates = Arc::new(Slates::default());
+        slates.take(user(1), station(1));
+        slates.announce(&[changed(7)]);
+        for _ in 0..2 {
+            let (mut listening, _) = slates.listen(user(1), station(1), true, ROOM).unwrap();
+            slates.announce(&[written(7, 2, 0)]);
+            let news = listening.take();
+            assert!(news.conversations.contains(&conversation(7)) && news.fresh.is_empty());
+            slates.announce(&[written(7, 3, 0)]);
+            drop(listening);
         }
     }
 

@@ -249,6 +249,24 @@ async fn a_large_row_is_left_out_of_the_events_and_named_all_the_same() {
 }
 
 #[tokio::test]
+async fn many_reports_at_once_are_all_told_whole_or_only_named() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let mut ids = vec![];
+    for n in 0..71 {
+        ids.push(ann.adds(&talk, &n.to_string()).await);
+    }
+    let mut ear = Ear::of(&ann, 4).await;
+    ben.views(&talk, &ids[..20]).await.is_ok();
+    assert_eq!(ear.hears().await["events"].as_array().unwrap().len(), 20);
+    // A client that appended some of these would believe that it has all.
+    ben.views(&talk, &ids[20..]).await.is_ok();
+    let frame = ear.hears().await;
+    assert_eq!((&frame["conversationchangedof"], &frame["events"]), (&json!([talk.id]), &json!([])));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_socket_that_ends_may_have_lost_its_last_push() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
