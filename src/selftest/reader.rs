@@ -1,4 +1,5 @@
-//! A reader: holds its conversations up to the newest row it knows, and looks again only when it is told to.
+//! A reader: holds its conversations up to the newest row it knows, and looks again only when it is told to, and was not told
+//! what is new.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -34,7 +35,7 @@ const CUTS: usize = 3;
 pub enum Way {
     /// It asks again and again.
     Polls,
-    /// Through a WebSocket.
+    /// Through a WebSocket, which brings most messages itself.
     Listens,
 }
 
@@ -58,19 +59,32 @@ impl Talk {
         let newest = self.rows.last().copied();
         let before = self.rows.len();
         for row in page.get("messages").and_then(Value::as_array).into_iter().flatten() {
-            let text = |field: &str| row.get(field).and_then(Value::as_str);
-            let Some(id) = text("ID").and_then(MessageId::parse) else { continue };
-            if self.rows.len() == before && Some(id) == newest {
-                continue;
+            let id = row.get("ID").and_then(Value::as_str).and_then(MessageId::parse);
+            if self.rows.len() > before || id != newest {
+                self.push(conversation, instance, row);
             }
-            let (seq, data) = (row.get("Seq").and_then(Value::as_i64), text("Data"));
-            let last = self.chain.unwrap_or_else(|| Chain::beginning(conversation, instance));
-            let linked = seq.zip(data).map(|(seq, data)| last.link(seq, id, DataHash::of(data)));
-            self.chain = text("Chain").and_then(Chain::parse);
-            self.unproven += usize::from(linked.is_none() || linked != self.chain);
-            self.rows.push(id);
         }
         self.rows.len() > before
+    }
+
+    /// Takes a message that was pushed, if it follows the newest one that is held.
+    fn append(&mut self, conversation: ConversationId, instance: &Instance, message: &Value, after: Option<MessageId>) -> bool {
+        let follows = self.rows.last().copied() == after;
+        if follows {
+            self.push(conversation, instance, message);
+        }
+        follows
+    }
+
+    fn push(&mut self, conversation: ConversationId, instance: &Instance, row: &Value) {
+        let text = |field: &str| row.get(field).and_then(Value::as_str);
+        let Some(id) = text("ID").and_then(MessageId::parse) else { return };
+        let (seq, data) = (row.get("Seq").and_then(Value::as_i64), text("Data"));
+        let last = self.chain.unwrap_or_else(|| Chain::beginning(conversation, instance));
+        let linked = seq.zip(data).map(|(seq, data)| last.link(seq, id, DataHash::of(data)));
+        self.chain = text("Chain").and_then(Chain::parse);
+        self.unproven += usize::from(linked.is_none() || linked != self.chain);
+        self.rows.push(id);
     }
 }
 
@@ -132,7 +146,9 @@ impl Reader {
                 let talks = self.test.scene.talks(caller.user);
                 let named = |field: &str| news.get(field).and_then(Value::as_array).into_iter().flatten();
                 let is_everything = named("conversationlistchangedof").next().is_some();
-                due.extend(named("conversationchangedof").filter_map(|id| ConversationId::parse(id.as_str()?)));
+                let known = self.append(named("events"));
+                let changed = named("conversationchangedof").filter_map(|id| ConversationId::parse(id.as_str()?));
+                due.extend(changed.filter(|talk| known.get(talk) != Some(&true)));
                 due.extend(talks.iter().filter(|_| is_everything));
             }
             while let Some(talk) = due.first().copied() {
@@ -149,6 +165,21 @@ impl Reader {
                 (client, socket) = (None, None);
             }
         }
+    }
+
+    /// Takes the messages that a frame brought. Of which conversations it has everything by that, and of which it has not.
+    fn append<'a>(&self, events: impl Iterator<Item = &'a Value>) -> HashMap<ConversationId, bool> {
+        let mut known = HashMap::new();
+        for event in events {
+            let text = |field: &str| event.get(field).and_then(Value::as_str);
+            let Some(talk) = text("conversationid").and_then(ConversationId::parse) else { continue };
+            let is_known = known.entry(talk).or_insert(true);
+            if let Some(message) = event.get("message").filter(|_| *is_known) {
+                let after = text("after").and_then(MessageId::parse);
+                *is_known = self.held().entry(talk).or_default().append(talk, &self.test.scene.instance, message, after);
+            }
+        }
+        known
     }
 
     /// Asks what is new. An answer that was lost on the way may have said anything.
