@@ -12,12 +12,17 @@ use crate::{
     model::{
         chain::{Chain, DataHash},
         id::{ConversationId, MessageId, ReportId, StationId, UserId},
-        rows::{HistoryRow, LinkRow, MessageRow, ReportRow},
+        rows::{HistoryRow, LinkRow, MessageRow, Newest, ReportRow},
         text::Instance,
         time::Timestamp,
     },
     store::history::Cursor,
 };
+
+/// What stands between the messages and the reports.
+const BETWEEN: &[u8] = br#"],"reports":["#;
+/// Most answers have room in so many bytes.
+const USUAL_BYTES: usize = 16 << 10;
 
 /// A page of history, written row by row as the rows arrive, so that a page is in memory once.
 pub struct History {
@@ -142,15 +147,15 @@ pub async fn download(call: &Call<'_>, conversation: ConversationId, instance: I
     let closing = r#","status":"OK","errormessage":"""#;
     if let Some(tail) = call.recent.tail(conversation, call.is_v4, &instance, cursor)
         && tail.ends_at.plus(call.settings.expiry_grace) > call.now
-        && chat::message::newest(call, conversation, &instance).await? == tail.last_seq
+        && chat::message::newest(call, conversation, &instance).await? == tail.newest
         && let Some((messages, reports)) = tail.from(cursor)
     {
         history.copy(messages, reports);
         return history.end(closing, false);
     }
     let page = Box::pin(chat::message::download(call, conversation, &instance, cursor, |row| history.push(&row))).await?;
-    if let (false, Some(last_seq)) = (page.has_more, page.last_seq)
-        && let Some(tail) = history.tail(instance, last_seq, cursor)
+    if let (false, Some(newest)) = (page.has_more, page.newest)
+        && let Some(tail) = history.tail(instance, newest, cursor)
     {
         call.recent.keep(conversation, call.is_v4, tail);
     }
@@ -169,11 +174,6 @@ pub async fn download_partial(
     let page = Box::pin(chat::message::download_partial(call, conversation, instance, cursor, limit, |row| history.push(&row))).await?;
     history.end("", page.has_more)
 }
-
-/// What stands between the messages and the reports.
-const BETWEEN: &[u8] = br#"],"reports":["#;
-/// Most answers have room in so many bytes.
-const USUAL_BYTES: usize = 16 << 10;
 
 impl History {
     /// Begins the answer with what stands before the rows.
@@ -212,8 +212,8 @@ impl History {
         self.reports.extend_from_slice(reports);
     }
 
-    /// What was written, for those who ask next, if it is worth it. It goes on to the conversation's newest row.
-    fn tail(&self, instance: Instance, last_seq: i64, cursor: &Cursor) -> Option<Tail> {
+    /// What was written, for those who ask next, if it is worth it. The conversation ends with it.
+    fn tail(&self, instance: Instance, newest: Newest, cursor: &Cursor) -> Option<Tail> {
         let (rows, bytes) = (self.message_places.len() + self.report_places.len(), self.messages.len() + self.reports.len());
         if self.failed.is_some() || !recent::is_worth(rows, bytes) {
             return None;
@@ -229,7 +229,7 @@ impl History {
             places: self.report_places.clone(),
             is_all: cursor.report_id.is_none() && cursor.report_at.is_none(),
         };
-        Some(Tail { instance, last_seq, ends_at: self.ends_at?, messages, reports })
+        Some(Tail { instance, newest, ends_at: self.ends_at?, messages, reports })
     }
 
     /// Ends the answer with what stands after the rows.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{
         id::{ConversationId, MessageId},
-        rows::{HistoryRow, LinkRow, MessageRow, New, NewMessage, Stored},
+        rows::{HistoryRow, LinkRow, MessageRow, New, NewMessage, Newest, Stored},
         text::{Data, Instance, MessageType},
         time::Timestamp,
     },
@@ -106,13 +106,13 @@ fn fresh(message: NewMessage, new: &New) -> Fresh {
     Fresh { instance: message.instance, seq: new.seq, after, row: HistoryRow::Message(row) }
 }
 
-/// The number of a conversation's newest row.
+/// What a conversation's history ends with.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
-pub async fn newest(call: &Call<'_>, conversation: ConversationId, instance: &Instance) -> Result<i64, Error> {
-    let (present, last_seq) = store::conversation::newest(call.db, conversation, call.user).await?.ok_or(Error::ConversationNotFound)?;
-    if present == *instance { Ok(last_seq) } else { Err(Error::StaleInstance(present)) }
+pub async fn newest(call: &Call<'_>, conversation: ConversationId, instance: &Instance) -> Result<Newest, Error> {
+    let (present, newest) = store::conversation::newest(call.db, conversation, call.user).await?.ok_or(Error::ConversationNotFound)?;
+    if present == *instance { Ok(newest) } else { Err(Error::StaleInstance(present)) }
 }
 
 /// Reads from the cursor on, its row included. A page that was cut leaves the conversation on the

@@ -2,8 +2,8 @@
 //! shown them without reading them once more.
 //!
 //! Nothing is shown on the strength of this alone: each time the database is asked whether the reader takes part, which
-//! life the conversation lives, and which number its newest row has (`message::newest`). Rows up to a number never
-//! change; but they are purged once they expired, so what has expired is not shown from here.
+//! life the conversation lives, and what its history ends with (`message::newest`). Rows before that never change; but they
+//! are purged once they expired, so what has expired is not shown from here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +12,7 @@ use moka::sync::Cache;
 use crate::{
     model::{
         id::{ConversationId, MessageId, ReportId},
+        rows::Newest,
         text::Instance,
         time::Timestamp,
     },
@@ -36,8 +37,8 @@ pub struct Recent(Cache<(ConversationId, bool), Arc<Tail>>);
 pub struct Tail {
     /// The life of the conversation that they belong to.
     pub instance: Instance,
-    /// The number of the newest one.
-    pub last_seq: i64,
+    /// What the conversation ended with when they were read.
+    pub newest: Newest,
     /// When the first of them expires.
     pub ends_at: Timestamp,
     /// The messages.

@@ -167,6 +167,18 @@ pub struct New {
     pub chain: Chain,
 }
 
+/// What a conversation's history ends with. Where this is the same, so is the history, but for what expired: the chain
+/// stands for all messages, and the id of a report for those before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newest {
+    /// The number of the newest row.
+    pub last_seq: i64,
+    /// The newest report.
+    pub last_report_id: Option<ReportId>,
+    /// The newest message's chain.
+    pub chain: Option<Chain>,
+}
+
 /// One row of a conversation's history.
 #[derive(Debug)]
 pub enum HistoryRow {

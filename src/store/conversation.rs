@@ -7,7 +7,7 @@ use super::Db;
 use crate::model::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
-    rows::ConversationRow,
+    rows::{ConversationRow, Newest},
     text::Instance,
     time::Timestamp,
 };
@@ -233,12 +233,13 @@ async fn clear_once(db: &Db, conversation: ConversationId, user: UserId, instanc
     }))
 }
 
-/// The present instance of a conversation, and the number of its newest row. `None`: no such conversation, for this user.
-pub async fn newest(db: &Db, conversation: ConversationId, user: UserId) -> sqlx::Result<Option<(Instance, i64)>> {
+/// The present instance of a conversation, and what its history ends with. `None`: no such conversation, for this user.
+pub async fn newest(db: &Db, conversation: ConversationId, user: UserId) -> sqlx::Result<Option<(Instance, Newest)>> {
     let row = db
         .run(async |c| {
             sqlx::query!(
-                r#"select c.instance as "instance: Instance", c.last_seq
+                r#"select c.instance as "instance: Instance", c.last_seq, c.last_report_id as "last_report_id: ReportId",
+                       c.chain as "chain: Chain"
                 from participants p
                 join conversations c using (conversation_id)
                 where p.conversation_id = $1 and p.user_id = $2"#,
@@ -249,5 +250,5 @@ pub async fn newest(db: &Db, conversation: ConversationId, user: UserId) -> sqlx
             .await
         })
         .await?;
-    Ok(row.map(|row| (row.instance, row.last_seq)))
+    Ok(row.map(|row| (row.instance, Newest { last_seq: row.last_seq, last_report_id: row.last_report_id, chain: row.chain })))
 }

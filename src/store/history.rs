@@ -15,7 +15,7 @@ use super::Db;
 use crate::model::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
-    rows::{HistoryRow, MessageRow, ReportRow},
+    rows::{HistoryRow, MessageRow, Newest, ReportRow},
     text::Instance,
     time::Timestamp,
 };
@@ -54,8 +54,8 @@ pub struct Page {
     pub present: Instance,
     /// Whether there is more in the direction of the read.
     pub has_more: bool,
-    /// The number of the conversation's newest row at that moment, if the page is of one moment.
-    pub last_seq: Option<i64>,
+    /// What the conversation ended with at that moment, if the page is of one moment.
+    pub newest: Option<Newest>,
 }
 
 /// From the cursor on, oldest first, its row included; at most `limit` rows of each kind.
@@ -91,7 +91,7 @@ pub async fn before_cursor(
 /// What a statement told beside the rows it handed on.
 struct Told {
     present: Instance,
-    last_seq: Option<i64>,
+    newest: Option<Newest>,
     /// Where it began. `None`: the row of the id is gone.
     message_seq: Option<i64>,
     report_seq: Option<i64>,
@@ -124,7 +124,7 @@ async fn read(
         };
         let Some(told) = told else { return Ok(None) };
         if told.present != *reading.instance {
-            return Ok(Some(Page { present: told.present, has_more: false, last_seq: None }));
+            return Ok(Some(Page { present: told.present, has_more: false, newest: None }));
         }
         let go_on = told.last.filter(|_| told.messages == messages && !taking.has_more).map(|last| way.after(last));
         let mut next = Place { message_seq: go_on, ..Place::default() };
@@ -144,7 +144,7 @@ async fn read(
             }
         }
         if next.message_seq.is_none() && next.report_seq.is_none() {
-            return Ok(Some(Page { present: told.present, has_more: taking.has_more, last_seq: told.last_seq.filter(|_| is_one) }));
+            return Ok(Some(Page { present: told.present, has_more: taking.has_more, newest: told.newest.filter(|_| is_one) }));
         }
         is_one = false;
         reports = if next.report_seq.is_some() { taking.limit + 1 } else { 0 };
@@ -189,7 +189,8 @@ macro_rules! hand_on {
         let (mut told, mut messages, mut last) = (None, 0, None);
         while let Some(row) = rows.try_next().await? {
             if let Some(present) = row.instance {
-                told = Some((present, row.last_seq, row.message_seq, row.report_seq));
+                let newest = row.last_seq.map(|last_seq| Newest { last_seq, last_report_id: row.report_id, chain: row.chain });
+                told = Some((present, newest, row.message_seq, row.report_seq));
                 continue;
             }
             let (Some(r#type), Some(created_at), Some(valid_until), Some(message_id), Some(user_id), Some(station_id)) =
@@ -208,7 +209,7 @@ macro_rules! hand_on {
                 _ => return Err(sqlx::Error::RowNotFound),
             });
         }
-        Ok(told.map(|(present, last_seq, message_seq, report_seq)| Told { present, last_seq, message_seq, report_seq, messages, last }))
+        Ok(told.map(|(present, newest, message_seq, report_seq)| Told { present, newest, message_seq, report_seq, messages, last }))
     }};
 }
 
@@ -224,7 +225,7 @@ async fn read_forth(
         sqlx::query!(
             r#"
                 with seen as materialized (
-                    select c.instance, c.cleared_seq, c.last_seq,
+                    select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
                            case when $4::uuid is null then $5::bigint else
                                (select m.seq from messages m
                                    where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
@@ -237,11 +238,11 @@ async fn read_forth(
                     join conversations c using (conversation_id)
                     where p.conversation_id = $1 and p.user_id = $2
                 )
-                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, null::uuid as "report_id: ReportId",
+                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, s.last_report_id as "report_id?: ReportId",
                        null::uuid as "message_id: MessageId", null::text as type,
                        null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
                        null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                       null::bytea as "chain: Chain", s.last_seq as "last_seq?"
+                       s.chain as "chain?: Chain", s.last_seq as "last_seq?"
                 from seen s
                 union all
                 (
@@ -290,7 +291,7 @@ async fn read_back(
         sqlx::query!(
             r#"
                 with seen as materialized (
-                    select c.instance, c.cleared_seq, c.last_seq,
+                    select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
                            case when $4::uuid is null then $5::bigint else
                                (select m.seq from messages m
                                    where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
@@ -303,11 +304,11 @@ async fn read_back(
                     join conversations c using (conversation_id)
                     where p.conversation_id = $1 and p.user_id = $2
                 )
-                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, null::uuid as "report_id: ReportId",
+                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, s.last_report_id as "report_id?: ReportId",
                        null::uuid as "message_id: MessageId", null::text as type,
                        null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
                        null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                       null::bytea as "chain: Chain", s.last_seq as "last_seq?"
+                       s.chain as "chain?: Chain", s.last_seq as "last_seq?"
                 from seen s
                 union all
                 (

@@ -127,7 +127,7 @@ async fn no_hot_query_reads_a_whole_table() {
         ("add", &ADD, arguments_of_add()),
         ("download", &DOWNLOAD, read.clone()),
         ("downloadpartial", &DOWNLOAD_PARTIAL, read),
-        ("newest", &["\"instance: Instance\", c.last_seq\n"], format!("{TALK}, {USER}")),
+        ("newest", &["\"instance: Instance\", c.last_seq, c.last_report_id as"], format!("{TALK}, {USER}")),
         ("locate", &["r.created_at >= $3"], format!("{TALK}, now(), now(), gen_random_uuid()")),
         ("transcript", &["from transcript t\n", "limit $5"], format!("{TALK}, {USER}, 'AAAAAAAAAA', 100, 51")),
         ("nicks", &["nick from users where user_id = any"], format!("array[{USER}]")),

@@ -132,6 +132,23 @@ async fn what_another_node_adds_is_read() {
 }
 
 #[tokio::test]
+async fn what_another_database_has_under_the_same_number_is_read() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    ten(&ann, &ben, &talk).await;
+    let cursor = json!({});
+    reads(&ben, 3, &talk, cursor.clone()).await;
+    // As after a failover to a replica that lacked the newest message or report, once another one was added there.
+    for other in ["chain = sha256('another')", "last_report_id = gen_random_uuid()"] {
+        marks(&world).await;
+        world.sql(&format!("update conversations set {other}")).await;
+        assert!(was_read_again(&reads(&ben, 3, &talk, cursor.clone()).await), "{other}");
+        world.sql("update messages set data = 'as before'; update reports set type = 'viewed'").await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn what_may_be_purged_is_not_shown_from_memory() {
     let world = World::with(|settings| settings.expiry_grace = chrono::TimeDelta::zero()).await;
     let (ann, ben, talk) = world.talk().await;
