@@ -13,7 +13,8 @@ use crate::{
     chat::{
         error::Error,
         event::Fresh,
-        slate::{Lent, News, Slates},
+        news::News,
+        slate::{Lent, Slates},
     },
     model::{
         id::{ConversationId, StationId, UserId},

@@ -9,6 +9,7 @@ pub mod friend;
 pub mod group;
 pub mod message;
 pub mod name;
+pub mod news;
 pub mod presence;
 pub mod recent;
 pub mod report;

@@ -6,7 +6,7 @@
 //! whenever it can write: so a slow reader costs a set of ids, not a queue.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,10 +16,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{
-    error::Error,
-    event::{Event, Fresh},
-};
+use super::{error::Error, event::Event, news::News};
 use crate::model::id::{ConversationId, StationId, UserId};
 
 /// A slate that nobody asked for in this time is forgotten.
@@ -27,93 +24,10 @@ const IDLE: Duration = Duration::from_mins(15);
 /// The stations of so many users have slates (a user has at most 100 stations); those of one more
 /// are told each time that everything may have changed.
 const MOST_USERS: usize = 100_000;
-/// A slate with more ids than this is replaced by "everything may have changed".
-const MOST_IDS: usize = 10_000;
-/// A slate keeps so many bytes of rows for a v4 socket that is busy. What is left out is still named.
-const MOST_FRESH_BYTES: usize = 32 * 1024;
 /// Others go on between so many stations.
 const CHUNK: usize = 500;
 /// One who is refused may try again after this.
 const RETRY: Duration = Duration::from_secs(30);
-
-/// What a station hears: ids, each once.
-#[derive(Debug, Clone, Default)]
-pub struct News {
-    /// Conversations with new content.
-    pub conversations: BTreeSet<ConversationId>,
-    /// Whether the user's own list changed, or the station has to compare everything.
-    pub list: bool,
-    /// Friends to look at again.
-    pub friends: BTreeSet<UserId>,
-    /// What is new, whole, in the order of commits; for v4 sockets. Of a conversation it is all or nothing: whoever
-    /// appends what is here has what is new.
-    pub fresh: BTreeMap<(ConversationId, i64), Arc<Fresh>>,
-    /// Who is writing something, where; for v4 sockets.
-    pub typing: BTreeSet<(ConversationId, UserId)>,
-    fresh_bytes: usize,
-    /// Conversations of which something is not at hand, or has no room.
-    left_out: BTreeSet<ConversationId>,
-}
-
-impl News {
-    /// Whether there is nothing to say.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.conversations.is_empty() && !self.list && self.friends.is_empty() && self.typing.is_empty()
-    }
-
-    fn everything() -> Self {
-        Self { list: true, ..Self::default() }
-    }
-
-    fn add(&mut self, event: &Event, is_v4: bool) {
-        match event {
-            Event::ConversationChanged { conversation, fresh, .. } => {
-                self.conversations.insert(*conversation);
-                if is_v4 {
-                    self.add_fresh(*conversation, fresh);
-                }
-            }
-            Event::ListChanged { .. } => self.list = true,
-            Event::FriendChanged { friend, .. } => {
-                self.friends.insert(*friend);
-            }
-            Event::Typing { conversation, user, .. } if is_v4 => {
-                self.typing.insert((*conversation, *user));
-            }
-            Event::Typing { .. } => {}
-        }
-        if self.conversations.len() + self.friends.len() + self.typing.len() > MOST_IDS {
-            *self = Self::everything();
-        }
-    }
-
-    fn add_fresh(&mut self, conversation: ConversationId, fresh: &[Arc<Fresh>]) {
-        let bytes: usize = fresh.iter().map(|fresh| fresh.bytes()).sum();
-        if fresh.is_empty() || self.fresh_bytes + bytes > MOST_FRESH_BYTES {
-            self.leave_out(conversation);
-        } else if !self.left_out.contains(&conversation) {
-            self.fresh_bytes += bytes;
-            self.fresh.extend(fresh.iter().map(|fresh| ((conversation, fresh.seq), fresh.clone())));
-        }
-    }
-
-    /// A conversation has news that can only be named.
-    fn leave_out(&mut self, conversation: ConversationId) {
-        if self.left_out.insert(conversation) {
-            for (_, fresh) in self.fresh.extract_if((conversation, i64::MIN)..=(conversation, i64::MAX), |_, _| true) {
-                self.fresh_bytes -= fresh.bytes();
-            }
-        }
-    }
-
-    /// All that was there before can only be named.
-    fn leave_all_out(&mut self) {
-        self.left_out.clone_from(&self.conversations);
-        self.fresh.clear();
-        self.fresh_bytes = 0;
-    }
-}
 
 #[derive(Debug)]
 struct Slate {
@@ -375,13 +289,7 @@ impl Drop for Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        chain::Chain,
-        id::MessageId,
-        rows::{HistoryRow, MessageRow},
-        text::Instance,
-        time::Timestamp,
-    };
+    use crate::chat::news::tests::written;
 
     const ROOM: Room = Room { for_user: 2, in_all: 3 };
 
@@ -413,7 +321,7 @@ mod tests {
         }
         slates.announce(&[changed(7), changed(7)]);
         for s in [1, 2] {
-            assert_eq!(slates.take(user(1), station(s)).conversations, BTreeSet::from([conversation(7)]));
+            assert_eq!(slates.take(user(1), station(s)).conversations, [conversation(7)].into());
         }
         assert!(slates.take(user(2), station(3)).is_empty());
     }
@@ -422,11 +330,11 @@ mod tests {
     fn a_slate_that_grows_too_long_becomes_compare_everything() {
         let slates = Slates::default();
         slates.take(user(1), station(1));
-        for n in 0..=MOST_IDS {
+        for n in 0..=10_000 {
             slates.announce(&[changed(n)]);
         }
         let news = slates.take(user(1), station(1));
-        assert!(news.list && news.conversations.len() < MOST_IDS);
+        assert!(news.list && news.conversations.len() < 10_000);
     }
 
     #[test]
@@ -478,41 +386,6 @@ mod tests {
             drop(lent);
             assert_eq!(slates.take(user(1), station(1)).conversations.len(), if arrives { 1 } else { 2 });
         }
-    }
-
-    fn written(n: usize, seq: i64, bytes: usize) -> Event {
-        let row = MessageRow {
-            seq,
-            message_id: MessageId::random(),
-            r#type: String::new(),
-            created_at: Timestamp::now(),
-            valid_until: Timestamp::now(),
-            data: "x".repeat(bytes),
-            user_id: user(1),
-            station_id: station(1),
-            chain: Chain::beginning(conversation(n), &Instance::random()),
-        };
-        let fresh = Fresh { instance: Instance::random(), seq, after: String::new(), row: HistoryRow::Message(row) };
-        Event::ConversationChanged { conversation: conversation(n), participants: Arc::from([user(1)]), fresh: vec![Arc::new(fresh)] }
-    }
-
-    #[test]
-    fn of_a_conversation_all_that_is_new_is_told_whole_or_nothing() {
-        let slates = Arc::new(Slates::default());
-        let (mut listening, _) = slates.listen(user(1), station(1), true, ROOM).unwrap();
-        let mut whole = |events: &[Event]| {
-            listening.take();
-            slates.announce(events);
-            let news = listening.take();
-            assert_eq!(news.conversations.len(), 2);
-            news.fresh.keys().map(|(_, seq)| *seq).collect::<Vec<_>>()
-        };
-        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, 0)]), [1, 2, 7]);
-        // Something that is not at hand, and something that is too large.
-        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), changed(1), written(1, 2, 0)]), [7]);
-        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, MOST_FRESH_BYTES), written(1, 3, 0)]), [7]);
-        // There is room again for what comes next.
-        assert_eq!(whole(&[written(2, 7, MOST_FRESH_BYTES / 2), written(1, 1, MOST_FRESH_BYTES / 4), written(1, 2, 0)]), [1, 2, 7]);
     }
 
     #[test]
