@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
-use crate::world::{News, Person, Talk, World, eventually, message, on};
+use crate::world::{Answer, News, Person, Talk, World, eventually, message, on};
 
 /// Holds the lock of a conversation, and tells who waits for it.
 struct Hold {
@@ -41,7 +41,7 @@ impl Hold {
 }
 
 /// Asks all of these while a first message waits for a lock, so that they are stored in one batch.
-async fn together(world: &Arc<World>, first: (&Person, &Talk), requests: Vec<(Person, &'static str, Value)>) -> Vec<crate::world::Answer> {
+async fn together(world: &Arc<World>, first: (&Person, &Talk), requests: Vec<(Person, &'static str, Value)>) -> Vec<Answer> {
     let hold = Hold::of(world, first.1).await;
     let (person, talk) = (first.0.clone(), first.1.clone());
     let opener = tokio::spawn(async move { person.adds(&talk, "opens").await });
@@ -273,6 +273,12 @@ async fn group(ann: &Person, ben: &Person) -> Talk {
     Talk::of(&ann.asks("chatconversationgroup", create).await.is_ok()["conversation"])
 }
 
+/// Asks without waiting for the answer.
+fn asks(person: &Person, api: &'static str, request: Value) -> tokio::task::JoinHandle<Answer> {
+    let person = person.clone();
+    tokio::spawn(async move { person.asks(api, request).await })
+}
+
 #[tokio::test]
 async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
     let world = World::new().await;
@@ -280,13 +286,13 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
     for kind in ["add", "viewed", "clear"] {
         let talk = group(&ann, &ben).await;
         let id = ann.adds(&talk, "before").await;
-        let mut hold = Hold::of(&world, &talk).await;
-        let join = format!(
-            "insert into participants (conversation_id, user_id, secret, display_name, role, joined_at) values ('{0}', '{1}', '', '', 'member', now());
-            update conversations set roster = roster + 1 where conversation_id = '{0}'",
-            talk.id, cyd.user
-        );
-        Hold::run(&mut hold.tx, &join).await;
+        let hold = Hold::of(&world, &talk).await;
+        let join = json!({
+            "action": "addparticipants", "conversationid": talk.id, "participantids": [cyd.user], "secrets": { &cyd.user: "s" },
+            "displaynames": { &cyd.user: "group" },
+        });
+        let joined = asks(&ann, "chatconversationgroup", join);
+        hold.is_waited_for(1).await;
         let (api, request) = match kind {
             "add" => ("chatconversation", add(&talk, &message("x"))),
             "viewed" => {
@@ -294,13 +300,12 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
             }
             _ => ("chatconversation", on("clear", &talk, json!({}))),
         };
-        let asked = tokio::spawn({
-            let ann = ann.clone();
-            async move { ann.asks(api, request).await }
-        });
-        hold.is_waited_for(1).await;
+        let asked = asks(&ann, api, request);
+        // The lock is handed on in the order in which it was asked for.
+        hold.is_waited_for(2).await;
         cyd.hears().await;
         hold.ends().await;
+        joined.await.unwrap().is_ok();
         asked.await.unwrap().is_ok();
         assert!(cyd.hears().await.conversations.contains(&talk.id), "{kind}");
     }
@@ -308,25 +313,32 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
 }
 
 #[tokio::test]
-async fn who_is_removed_while_a_message_waits_for_the_lock_adds_nothing() {
+async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
-    let talk = group(&ann, &ben).await;
-    let mut hold = Hold::of(&world, &talk).await;
-    let leave = format!(
-        "delete from participants where conversation_id = '{0}' and user_id = '{1}';
-        update conversations set roster = roster + 1 where conversation_id = '{0}'",
-        talk.id, ben.user
-    );
-    Hold::run(&mut hold.tx, &leave).await;
-    let asked = tokio::spawn({
-        let (ben, request) = (ben.clone(), add(&talk, &message("too late")));
-        async move { ben.asks("chatconversation", request).await }
-    });
-    hold.is_waited_for(1).await;
-    hold.ends().await;
-    asked.await.unwrap().is_refused(404, "conversation_not_found");
-    assert_eq!(ben.hears().await.conversations, News::default().conversations);
-    ann.adds(&talk, "without Ben").await;
+    for kind in ["add", "viewed"] {
+        for goes in ["removeparticipants", "leave"] {
+            let talk = group(&ann, &ben).await;
+            let id = ann.adds(&talk, "before").await;
+            ben.hears().await;
+            let hold = Hold::of(&world, &talk).await;
+            let request = json!({ "action": goes, "conversationid": talk.id, "participantids": [ben.user] });
+            let gone = asks(if goes == "leave" { &ben } else { &ann }, "chatconversationgroup", request);
+            hold.is_waited_for(1).await;
+            let (api, request) = match kind {
+                "add" => ("chatconversation", add(&talk, &message("too late"))),
+                _ => {
+                    ("chatreports", json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }))
+                }
+            };
+            let asked = asks(&ben, api, request);
+            hold.is_waited_for(2).await;
+            hold.ends().await;
+            gone.await.unwrap().is_ok();
+            asked.await.unwrap().is_refused(404, "conversation_not_found");
+            assert_eq!(ben.hears().await.conversations, News::default().conversations);
+            ann.adds(&talk, "without Ben").await;
+        }
+    }
     world.end().await;
 }
