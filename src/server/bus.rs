@@ -272,5 +272,10 @@ mod tests {
         bus.send(vec![]);
         heard(&other, &mut waiting);
         assert!(!other.misses_any(&[bus.node]));
+        // What it told last may be missed, once.
+        other.peers.lock().unwrap().get_mut(&bus.node).unwrap().heard_at -= SILENCE;
+        assert!(other.misses_any(&[bus.node]));
+        assert!(other.misses_any(&[]));
+        assert!(!other.misses_any(&[]));
     }
 }

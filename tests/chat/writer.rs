@@ -204,7 +204,11 @@ async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
             tokio::spawn(async move { ann.asks("chatconversation", request).await })
         })
         .collect();
-    eventually("the queue is full", async || asked.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    let answered = || asked.iter().filter(|asked| asked.is_finished()).count();
+    // One is on its way to the database, and waits for the lock.
+    eventually("all have come", async || answered() + world.waiting() == 19).await;
+    assert!((1..=16).contains(&world.waiting()) && answered() >= 3, "{} wait, {} are answered", world.waiting(), answered());
+    hold.is_waited_for(1).await;
     hold.ends().await;
     let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
