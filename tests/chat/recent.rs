@@ -15,7 +15,11 @@ async fn ten(ann: &Person, ben: &Person, talk: &Talk) -> Vec<String> {
 }
 
 async fn reads(who: &Person, version: i64, talk: &Talk, cursor: Value) -> Value {
-    who.asks_as(version, "chatconversation", on("download", talk, cursor)).await.is_ok()
+    let page = who.asks_as(version, "chatconversation", on("download", talk, cursor)).await.is_ok();
+    for row in page["messages"].as_array().unwrap() {
+        assert_eq!(["User", "Station", "Seq", "Chain"].map(|field| row.get(field).is_some()), [version == 4; 4], "{row}");
+    }
+    page
 }
 
 /// Changes rows as no server does: only who reads them again sees it.
