@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use parlance::{model::time::Timestamp, store};
+use parlance::{model::time::Timestamp, settings::Database, store};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     plans::statement,
     transcript::{asks, beginning, follow, head},
-    world::{Person, Talk, World, at, message},
+    world::{Person, Talk, World, at, database, eventually, message, settings},
 };
 
 /// Has everything that was said so far be stored, and end, at least so many days ago.
@@ -82,6 +82,27 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
     ann.does("clear", &talk, json!({})).await.is_ok();
     assert_eq!(store::purge::cleared(&world.store).await.unwrap(), 4);
     assert_eq!(world.count("expired_messages").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired() {
+    let options = database().await;
+    let mut settings = settings();
+    settings.database = Database::Given(Box::new(options.clone()));
+    let before = World::on(settings.clone(), options.clone()).await;
+    let (ann, _, talk) = before.talk().await;
+    ann.adds(&talk, "cleared").await;
+    let talk = Talk::of(&ann.does("clear", &talk, json!({})).await.is_ok()["conversation"]);
+    ann.adds(&talk, "expired").await;
+    age(&before, 400).await;
+    before.stop().await;
+    // For all that it knows, its clock is a year ahead.
+    let world = World::on(settings, options).await;
+    eventually("the purge", async || world.count("messages").await == 1).await;
+    // Had it gone on, it would be done by now.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.count("messages").await, 1);
     world.end().await;
 }
 
