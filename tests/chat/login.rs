@@ -118,6 +118,12 @@ async fn an_address_behind_a_trusted_proxy_is_the_one_that_the_proxy_saw() {
     // What the client itself wrote in front does not help.
     assert_eq!(fails("192.0.2.99, 192.0.2.1").await, 429);
     assert_eq!(fails("192.0.2.2").await, 401);
+    // One customer's IPv6 network counts as one address.
+    for n in 1..7 {
+        assert_eq!(fails(&format!("2001:db8::{n}")).await, 401);
+    }
+    assert_eq!(fails("2001:db8::7").await, 429);
+    assert_eq!(fails("2001:db8:0:1::7").await, 401);
     world.end().await;
 }
 
