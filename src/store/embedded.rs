@@ -57,11 +57,12 @@ const STEADY: Duration = Duration::from_secs(10);
 const MOST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Starts PostgreSQL, and shuts it down when standard input closes. A background command's standard
-/// input is /dev/null in a shell, hence the copy.
+/// input is /dev/null in a shell, hence the copy; and it ignores SIGINT until it says otherwise, so PostgreSQL, which does
+/// after a moment, is told again until it is gone.
 const SUPERVISOR: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 postgres=$!
-(read -r _ <&3; kill -INT $postgres) 2>/dev/null &
+(read -r _ <&3; while kill -INT $postgres; do sleep 1; done) 2>/dev/null &
 reader=$!
 exec 3<&-
 wait $postgres

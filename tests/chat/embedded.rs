@@ -321,6 +321,33 @@ async fn a_directory_that_holds_something_else_is_refused_and_not_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_has_only_begun_to_start_ends_with_its_server_too() {
+    let dir = Dir::new();
+    let (programs, marks) = (dir.0.join("programs"), dir.0.join("marks"));
+    for folder in [&programs, &marks] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let mark = marks.join("begun");
+    let real = ::parlance::store::embedded::program(&crate::world::settings(), "postgres").unwrap();
+    let real = real.parent().unwrap();
+    for program in std::fs::read_dir(real).unwrap().flatten() {
+        let name = program.file_name().into_string().unwrap();
+        // A shell has its background commands ignore SIGINT until they say otherwise: PostgreSQL does, after a while.
+        let waits = if name == "postgres" { "case $1 in -D) echo $$ >$mark.new; mv $mark.new $mark; sleep 2;; esac" } else { "" };
+        let script = format!("#!/bin/sh\nmark={}\n{waits}\nexec {}/{name} \"$@\"\n", mark.display(), real.display());
+        std::fs::write(programs.join(&name), script).unwrap();
+        std::fs::set_permissions(programs.join(&name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut server = parlance(&dir.data()).env("PG_BIN", &programs).spawn().unwrap();
+    eventually("a database", async || mark.exists()).await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let postmaster: i32 = std::fs::read_to_string(&mark).unwrap().trim().parse().unwrap();
+    eventually("the database's end", async || !lives(postmaster)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn programs_that_are_not_there_are_one_sentence() {
     let dir = Dir::new();
     let sentence = refuses(parlance(&dir.data()).env("PG_BIN", dir.0.join("nowhere")));
