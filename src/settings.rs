@@ -7,6 +7,8 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
+use crate::timings::Timings;
+
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
@@ -82,6 +84,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
     pub allow_unsigned_notifications: bool,
+    /// `REQUESTS_PER_USER`: how many requests of one user are worked on at the same time.
+    pub requests_per_user: usize,
     /// `SOCKETS_PER_USER`: how many WebSockets of one user are held.
     pub sockets_per_user: usize,
     /// `SOCKETS`: how many WebSockets this node holds.
@@ -94,6 +98,8 @@ pub struct Settings {
     pub workers: usize,
     /// `LOG_FORMAT`.
     pub log_format: LogFormat,
+    /// Not for operators; tests shorten them.
+    pub timings: Timings,
 }
 
 impl Settings {
@@ -155,6 +161,9 @@ impl Settings {
                     .collect()
             })?,
             allow_unsigned_notifications: read("ALLOW_UNSIGNED_NOTIFICATIONS", "false", "true or false", parsed)?,
+            requests_per_user: read("REQUESTS_PER_USER", "32", "a whole number from 1 to 10000", |t| {
+                parsed(t).filter(|n| (1..=10_000).contains(n))
+            })?,
             sockets_per_user: read("SOCKETS_PER_USER", "20", "a whole number from 1 to 100", |t| {
                 parsed(t).filter(|n| (1..=100).contains(n))
             })?,
@@ -172,6 +181,7 @@ impl Settings {
                 "json" => Some(LogFormat::Json),
                 _ => None,
             })?,
+            timings: Timings::default(),
         })
     }
 }

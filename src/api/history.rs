@@ -142,7 +142,7 @@ impl<'a> ReportView<'a> {
 
 /// An answer with the rows from the cursor on: as they were shown before, where nothing was added since, and else as the
 /// database has them.
-pub async fn download(call: &Call<'_>, conversation: ConversationId, instance: Instance, cursor: &Cursor) -> Result<Vec<u8>, Error> {
+pub async fn download(call: &mut Call<'_>, conversation: ConversationId, instance: Instance, cursor: &Cursor) -> Result<Vec<u8>, Error> {
     let mut history = History::begin("{", call.is_v4);
     let closing = r#","status":"OK","errormessage":"""#;
     if let Some(tail) = call.recent.tail(conversation, call.is_v4, &instance, cursor)

@@ -16,7 +16,7 @@ pub mod request;
 pub mod workspace;
 
 use self::request::Head;
-use crate::chat::{Call, error::Error};
+use crate::chat::{Call, error::Error, notifications::Fetched};
 
 /// The APIs that are served, by the names that a URL gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,9 +115,44 @@ impl Action {
     }
 }
 
-/// Does what a user asks for from a station. What is asked for seldom is boxed: a future is as large as the
-/// largest thing that it may do, and each request would carry that around.
+impl Signed {
+    /// Whether it may be answered with many rows.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        use conversation::Action::{Download, DownloadPartial, List, Transcript};
+        matches!(
+            self,
+            Self::Conversation(List | Download { .. } | DownloadPartial { .. } | Transcript { .. })
+                | Self::Friends(friends::Action::List)
+                | Self::Blocklist(_)
+        )
+    }
+
+    /// What the station has once it is answered.
+    fn fetches(&self) -> Option<Fetched> {
+        match self {
+            Self::Conversation(conversation::Action::Download { conversationid, .. }) => Some(Fetched::Conversation(*conversationid)),
+            Self::Conversation(conversation::Action::List) => Some(Fetched::List),
+            Self::Friends(friends::Action::List) => Some(Fetched::Friends),
+            _ => None,
+        }
+    }
+}
+
+/// Does what a user asks for from a station, and takes what it fetched off what the station is told again.
 pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
+    // Asked before anything is read: what is told later may not be in the answer.
+    let fetches = action.fetches().and_then(|what| Some((what, call.notifications.in_flight(call.user, call.station)?)));
+    let text = dispatch(call, action).await?;
+    if let Some((what, told)) = fetches {
+        call.notifications.fetched(call.user, call.station, told, what);
+    }
+    Ok(text)
+}
+
+/// What is asked for seldom is boxed: a future is as large as the
+/// largest thing that it may do, and each request would carry that around.
+async fn dispatch(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     match action {
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,

@@ -1,23 +1,21 @@
-//! `srv=chatserver&api=chatnotification`: what a station has yet to hear; and the same, as a socket
-//! hears it.
-
-use std::sync::Arc;
+//! `srv=chatserver&api=chatnotification`: what a station has yet to be told; and the same, as a socket's frame.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     answer,
     history::{MessageView, ReportView},
+    request::given,
 };
 use crate::{
     chat::{
+        changes::Changes,
         error::Error,
-        event::Fresh,
-        news::News,
-        slate::{Lent, Slates},
+        event::NewRow,
+        notifications::{Notifications, Poll},
     },
     model::{
-        id::{ConversationId, StationId, UserId},
+        id::{ConversationId, Receipt, StationId, UserId},
         rows::HistoryRow,
     },
 };
@@ -26,8 +24,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Page "Notification": takes what is on the station's slate.
-    Download,
+    /// Page "Notification": takes the station's pending notifications.
+    Download {
+        /// The receipt of the newest answer that the station has; of a v4 client.
+        #[serde(default, deserialize_with = "given")]
+        received: Option<Receipt>,
+    },
 }
 
 /// What a v4 client may say through a socket.
@@ -42,7 +44,7 @@ pub enum Said {
 }
 
 #[derive(Serialize)]
-struct NewsView<'a> {
+struct ChangesView<'a> {
     friendavailabilitesof: Vec<UserId>,
     conversationchangedof: Vec<ConversationId>,
     conversationlistchangedof: Vec<UserId>,
@@ -50,6 +52,8 @@ struct NewsView<'a> {
     events: Option<Vec<EventView<'a>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     typing: Vec<TypingView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
 }
 
 #[derive(Serialize)]
@@ -69,37 +73,45 @@ struct TypingView {
     userid: UserId,
 }
 
-/// Does what is asked. What is answered goes back onto the slate, unless it is told that it has arrived.
-pub fn perform(slates: &Arc<Slates>, user: UserId, station: StationId, action: Action) -> Result<(Vec<u8>, Lent), Error> {
-    let Action::Download = action;
-    let lent = slates.lend(user, station);
-    Ok((answer::ok(view(&lent.news, user, false))?, lent))
+/// Does what is asked. `connection` is the one that the request came on, if its other end is the station's own.
+pub fn perform(
+    notifications: &Notifications,
+    user: UserId,
+    station: StationId,
+    connection: Option<u64>,
+    is_v4: bool,
+    action: Action,
+) -> Result<Vec<u8>, Error> {
+    let Action::Download { received } = action;
+    let (changes, receipt) = notifications.poll(user, station, Poll { connection, received });
+    answer::ok(ChangesView { receipt: is_v4.then_some(receipt), ..view(&changes, user, false) })
 }
 
-/// News as a frame of a socket: the same object, without `status`.
-pub fn frame(news: &News, user: UserId, is_v4: bool) -> Result<Vec<u8>, Error> {
-    answer::json(&view(news, user, is_v4))
+/// Changes as a frame of a socket: the same object, without `status`.
+pub fn frame(changes: &Changes, user: UserId, is_v4: bool) -> Result<Vec<u8>, Error> {
+    answer::json(&view(changes, user, is_v4))
 }
 
-fn view(news: &News, user: UserId, is_v4: bool) -> NewsView<'_> {
-    let events = news.fresh.iter().map(|((conversation, _), fresh)| event(*conversation, fresh));
-    NewsView {
-        friendavailabilitesof: news.friends.iter().copied().collect(),
-        conversationchangedof: news.conversations.iter().copied().collect(),
-        conversationlistchangedof: if news.list { vec![user] } else { vec![] },
+fn view(changes: &Changes, user: UserId, is_v4: bool) -> ChangesView<'_> {
+    let events = changes.rows.iter().map(|((conversation, _), row)| event(*conversation, row));
+    ChangesView {
+        friendavailabilitesof: changes.friends.iter().copied().collect(),
+        conversationchangedof: changes.conversations.iter().copied().collect(),
+        conversationlistchangedof: if changes.list { vec![user] } else { vec![] },
         events: is_v4.then(|| events.collect()),
-        typing: news
+        typing: changes
             .typing
             .iter()
             .map(|(conversationid, userid)| TypingView { conversationid: *conversationid, userid: *userid })
             .collect(),
+        receipt: None,
     }
 }
 
-fn event(conversationid: ConversationId, fresh: &Fresh) -> EventView<'_> {
-    let (message, report) = match &fresh.row {
+fn event(conversationid: ConversationId, new: &NewRow) -> EventView<'_> {
+    let (message, report) = match &new.row {
         HistoryRow::Message(row) => (Some(MessageView::of(row, true)), None),
         HistoryRow::Report(row) => (None, Some(ReportView::of(row))),
     };
-    EventView { conversationid, instance: fresh.instance.as_str(), message, report, after: &fresh.after }
+    EventView { conversationid, instance: new.instance.as_str(), message, report, after: &new.after }
 }

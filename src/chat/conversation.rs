@@ -65,7 +65,7 @@ pub async fn clear(call: &mut Call<'_>, id: ConversationId, instance: &Instance)
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
             call.outbox.push(Event::ListChanged { of: participants.to_vec() });
-            call.outbox.push(Event::ConversationChanged { conversation: id, participants, fresh: vec![] });
+            call.outbox.push(Event::ConversationChanged { conversation: id, participants, new: None });
             Ok(*row)
         }
     }

@@ -95,7 +95,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let cause = refusal.to_string();
         match refusal {
-            Refusal::Full => Self::Unavailable { cause, is_uncertain: false },
+            Refusal::Full | Refusal::Contended => Self::Unavailable { cause, is_uncertain: false },
             Refusal::Stopped => Self::Unavailable { cause, is_uncertain: true },
             Refusal::Database(error) => (&*error).into(),
         }

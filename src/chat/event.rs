@@ -1,9 +1,9 @@
-//! What happened, and whom it concerns. The truth is in the tables.
+//! What happened, and who has to hear of it. Events are announced after the commit; what is true stands in the database.
 
 use std::sync::Arc;
 
 use crate::model::{
-    id::{ConversationId, UserId},
+    id::{ConversationId, StationId, UserId},
     rows::HistoryRow,
     text::Instance,
 };
@@ -13,42 +13,52 @@ use crate::model::{
 pub enum Event {
     /// A conversation has new content.
     ConversationChanged {
-        /// Which.
+        /// The conversation.
         conversation: ConversationId,
-        /// Everyone in it, whoever wrote: the writer has other stations.
+        /// Everyone in it, the author included: the author has other stations.
         participants: Arc<[UserId]>,
-        /// What is new, as far as it is at hand. It may be left out: then it is downloaded.
-        fresh: Vec<Arc<Fresh>>,
+        /// The new rows, where they are known.
+        new: Option<NewRows>,
     },
-    /// A user's list of conversations is another one now.
+    /// A page of a download was cut: the station has to come back for the rest.
+    PageCut {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The reader, as the only one who has to hear of it.
+        reader: [UserId; 1],
+        /// The station that was given the page.
+        station: StationId,
+    },
+    /// A user's list of conversations has changed.
     ListChanged {
-        /// Whose lists.
+        /// The users whose lists have changed.
         of: Vec<UserId>,
     },
     /// Friends should look at a user again: their availability, their friendship.
     FriendChanged {
-        /// At whom.
+        /// The user to look at.
         friend: UserId,
-        /// Who should look.
+        /// The users who should look.
         seen_by: Vec<UserId>,
     },
     /// Someone is writing a message.
     Typing {
-        /// Where.
+        /// The conversation that it is written in.
         conversation: ConversationId,
-        /// Who.
+        /// The author.
         user: UserId,
-        /// The others.
+        /// The other participants.
         others: Vec<UserId>,
     },
 }
 
 impl Event {
-    /// Whom it concerns.
+    /// The users whose stations have to hear of it.
     #[must_use]
-    pub fn concerned(&self) -> &[UserId] {
+    pub fn recipients(&self) -> &[UserId] {
         match self {
             Self::ConversationChanged { participants, .. } => participants,
+            Self::PageCut { reader, .. } => reader,
             Self::ListChanged { of } => of,
             Self::FriendChanged { seen_by, .. } => seen_by,
             Self::Typing { others, .. } => others,
@@ -56,20 +66,31 @@ impl Event {
     }
 }
 
+/// Rows that one commit added to a conversation, one after the other.
+#[derive(Debug, Clone)]
+pub struct NewRows {
+    /// The first one's number in the conversation.
+    pub first: i64,
+    /// The last one's.
+    pub last: i64,
+    /// All of them, or none, where they are too many or not at hand: then they are downloaded.
+    pub rows: Vec<Arc<NewRow>>,
+}
+
 /// A row that was just stored, with what a client needs to know whether it holds the one before.
 #[derive(Debug)]
-pub struct Fresh {
-    /// The life of the conversation that it is in.
+pub struct NewRow {
+    /// The instance of the conversation that it belongs to.
     pub instance: Instance,
     /// Its number in the conversation.
     pub seq: i64,
-    /// The row of the same kind before it, as the wire writes its id; empty if it is the first.
+    /// The id of the row of the same kind before it, as the wire writes it; empty if it is the first.
     pub after: String,
     /// The row.
     pub row: HistoryRow,
 }
 
-impl Fresh {
+impl NewRow {
     /// About how many bytes it takes on the wire.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::{
     Call,
     error::Error,
-    event::{Event, Fresh},
+    event::{Event, NewRow, NewRows},
 };
 use crate::{
     model::{
@@ -79,8 +79,8 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
     let (message, stored) = call.messages.add(message).await?;
     match stored {
         Stored::There { created_at, valid_until, new, participants } => {
-            let fresh = new.map(|new| Arc::new(fresh(message, &new))).into_iter().collect();
-            call.outbox.push(Event::ConversationChanged { conversation, participants, fresh });
+            let new = new.map(|new| NewRows { first: new.seq, last: new.seq, rows: vec![Arc::new(new_row(message, &new))] });
+            call.outbox.push(Event::ConversationChanged { conversation, participants, new });
             Ok(Times { created: created_at, valid_until })
         }
         Stored::OtherContent => Err(Error::MessageIdConflict),
@@ -90,7 +90,7 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
     }
 }
 
-fn fresh(message: NewMessage, new: &New) -> Fresh {
+fn new_row(message: NewMessage, new: &New) -> NewRow {
     let row = MessageRow {
         seq: new.seq,
         message_id: message.message_id,
@@ -103,7 +103,7 @@ fn fresh(message: NewMessage, new: &New) -> Fresh {
         chain: new.chain,
     };
     let after = new.after.map(|id| id.to_string()).unwrap_or_default();
-    Fresh { instance: message.instance, seq: new.seq, after, row: HistoryRow::Message(row) }
+    NewRow { instance: message.instance, seq: new.seq, after, row: HistoryRow::Message(row) }
 }
 
 /// What a conversation's history ends with.
@@ -115,10 +115,10 @@ pub async fn newest(call: &Call<'_>, conversation: ConversationId, instance: &In
     if present == *instance { Ok(newest) } else { Err(Error::StaleInstance(present)) }
 }
 
-/// Reads from the cursor on, its row included. A page that was cut leaves the conversation on the
-/// station's slate, so that a client comes back for the rest by itself.
+/// Reads from the cursor on, its row included. A page that was cut leaves the conversation among the station's
+/// pending notifications, on every node, so that a client comes back for the rest by itself.
 pub async fn download(
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     conversation: ConversationId,
     instance: &Instance,
     cursor: &Cursor,
@@ -127,7 +127,7 @@ pub async fn download(
     let reading = reading(call, conversation, instance);
     let page = checked(store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?, instance)?;
     if page.has_more {
-        call.slates.remind(call.user, call.station, conversation);
+        call.outbox.push(Event::PageCut { conversation, reader: [call.user], station: call.station });
     }
     Ok(page)
 }

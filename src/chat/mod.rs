@@ -2,6 +2,7 @@
 //! through the store, and puts what happened into the call's outbox; it is announced only after
 //! the commit.
 
+pub mod changes;
 pub mod conversation;
 pub mod error;
 pub mod event;
@@ -9,11 +10,10 @@ pub mod friend;
 pub mod group;
 pub mod message;
 pub mod name;
-pub mod news;
+pub mod notifications;
 pub mod presence;
 pub mod recent;
 pub mod report;
-pub mod slate;
 pub mod user;
 
 use crate::{
@@ -49,8 +49,8 @@ pub struct Call<'a> {
     pub recent: &'a recent::Recent,
     /// The operator's choices.
     pub settings: &'a Settings,
-    /// What stations have yet to hear.
-    pub slates: &'a slate::Slates,
+    /// What stations have yet to be told.
+    pub notifications: &'a notifications::Notifications,
     /// What happened in this call, to be announced after its commit.
     pub outbox: Vec<event::Event>,
 }

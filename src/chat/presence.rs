@@ -1,14 +1,16 @@
 //! Presence from sockets: whoever has one open is available, unless they said otherwise; whoever has
 //! had none for a while is offline. Friends hear of it.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{error::Error, event::Event};
 use crate::{
-    model::{id::UserId, time::Timestamp},
+    model::id::UserId,
     store::{
         Db,
-        presence::{self, Seen},
+        presence::{self, AvailabilityChange},
     },
 };
 
@@ -22,11 +24,11 @@ pub async fn leave(db: &Db, node: Uuid, user: UserId) -> Result<Vec<Event>, Erro
     Ok(presence::leave(db, node, user).await?.map(changed).into_iter().collect())
 }
 
-/// Ends what nodes that are gone left behind. What there is to announce.
-pub async fn reap(db: &Db, now: Timestamp) -> Result<Vec<Event>, Error> {
-    Ok(presence::reap(db, now).await?.into_iter().map(changed).collect())
+/// Ends what nodes left behind that ended longer ago than this. What there is to announce.
+pub async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
+    Ok(presence::reap(db, grace).await?.into_iter().map(changed).collect())
 }
 
-fn changed(seen: Seen) -> Event {
-    Event::FriendChanged { friend: seen.user_id, seen_by: seen.friends }
+fn changed(change: AvailabilityChange) -> Event {
+    Event::FriendChanged { friend: change.user_id, seen_by: change.friends }
 }

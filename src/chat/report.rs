@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Call,
     error::Error,
-    event::{Event, Fresh},
+    event::{Event, NewRow, NewRows},
 };
 use crate::{
     model::{
@@ -16,8 +16,8 @@ use crate::{
     store::report::{NewReport, Reported},
 };
 
-/// So many reports of one request are announced whole. More are named only: whoever follows downloads them.
-const MOST_FRESH: usize = 50;
+/// Maximum reports of one request that are announced whole. Of more only the conversation is told.
+const MAX_NEW_ROWS: usize = 50;
 
 /// Reports that the caller had (`delivered`) or saw (`viewed`) messages. One report per message, user
 /// and type, however often it is sent; ids that are not there (any more) are passed over.
@@ -46,10 +46,9 @@ pub async fn add(
         Reported::Stale(present) => return Err(Error::StaleInstance(present)),
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
-    if !rows.is_empty() {
-        // All of them, or none: who appends what an event brings has everything.
-        let told = if rows.len() > MOST_FRESH { vec![] } else { rows };
-        let fresh = told.into_iter().map(|new| {
+    if let (Some(first), Some(last)) = (rows.first().map(|row| row.seq), rows.last().map(|row| row.seq)) {
+        let told = if rows.len() > MAX_NEW_ROWS { vec![] } else { rows };
+        let rows = told.into_iter().map(|new| {
             let row = ReportRow {
                 report_id: new.report_id,
                 r#type: r#type.to_owned(),
@@ -60,10 +59,10 @@ pub async fn add(
                 message_id: new.message_id,
             };
             let after = new.after.map(|id| id.to_string()).unwrap_or_default();
-            Arc::new(Fresh { instance: report.instance.clone(), seq: new.seq, after, row: HistoryRow::Report(row) })
+            Arc::new(NewRow { instance: report.instance.clone(), seq: new.seq, after, row: HistoryRow::Report(row) })
         });
-        let event = Event::ConversationChanged { conversation, participants, fresh: fresh.collect() };
-        call.outbox.push(event);
+        let new = Some(NewRows { first, last, rows: rows.collect() });
+        call.outbox.push(Event::ConversationChanged { conversation, participants, new });
     }
     Ok(())
 }

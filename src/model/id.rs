@@ -74,6 +74,10 @@ id!(
     UserId, simple, "32 hexadecimal digits"
 );
 id!(
+    /// The answer to one poll of notifications, which the station's next poll may name. 32 hex digits on the wire.
+    Receipt, simple, "32 hexadecimal digits"
+);
+id!(
     /// A station (device), chosen by its client once per installation. 32 hex digits on the wire.
     StationId, simple, "32 hexadecimal digits"
 );
@@ -110,6 +114,14 @@ impl ConversationId {
 
 impl ConversationId {
     /// A new group's id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl Receipt {
+    /// A new receipt, different from all others on all nodes.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())

@@ -3,7 +3,7 @@
 //!
 //! A hint may be lost: NATS is away, a node is killed between a commit and its hint. So each node numbers
 //! what it tells, and repeats its number every second. Whoever misses a number, or does not hear a node
-//! that lives, throws its slates away, and every client compares everything. Without NATS, nodes on one
+//! that lives, has every client resync. Without NATS, nodes on one
 //! database do so every few seconds: slow, but nobody is notified too seldom.
 
 use std::{
@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::State;
+use super::state::State;
 use crate::{
-    chat::event::Event,
-    model::id::{ConversationId, UserId},
+    chat::event::{Event, NewRows},
+    model::id::{ConversationId, StationId, UserId},
 };
 
 const SUBJECT: &str = "parlance.hints";
@@ -48,10 +48,29 @@ struct Told {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Hint {
-    Conversation { id: ConversationId, of: Vec<UserId> },
-    List { of: Vec<UserId> },
-    Friend { id: UserId, of: Vec<UserId> },
-    Typing { id: ConversationId, user: UserId, of: Vec<UserId> },
+    Conversation {
+        id: ConversationId,
+        of: Vec<UserId>,
+        /// The numbers of the first and the last new row.
+        new: Option<(i64, i64)>,
+    },
+    PageCut {
+        id: ConversationId,
+        user: UserId,
+        station: StationId,
+    },
+    List {
+        of: Vec<UserId>,
+    },
+    Friend {
+        id: UserId,
+        of: Vec<UserId>,
+    },
+    Typing {
+        id: ConversationId,
+        user: UserId,
+        of: Vec<UserId>,
+    },
 }
 
 /// One node's end of the bus.
@@ -100,9 +119,10 @@ impl Bus {
             return;
         }
         let hints = events.iter().map(|event| match event {
-            Event::ConversationChanged { conversation, participants, .. } => {
-                Hint::Conversation { id: *conversation, of: participants.to_vec() }
+            Event::ConversationChanged { conversation, participants, new } => {
+                Hint::Conversation { id: *conversation, of: participants.to_vec(), new: new.as_ref().map(|new| (new.first, new.last)) }
             }
+            Event::PageCut { conversation, reader: [user], station } => Hint::PageCut { id: *conversation, user: *user, station: *station },
             Event::ListChanged { of } => Hint::List { of: of.clone() },
             Event::FriendChanged { friend, seen_by } => Hint::Friend { id: *friend, of: seen_by.clone() },
             Event::Typing { conversation, user, others } => Hint::Typing { id: *conversation, user: *user, of: others.clone() },
@@ -181,9 +201,9 @@ pub async fn run(state: Arc<State>, url: String, mut waiting: Waiting) {
                     && told.node != state.node
                 {
                     if !state.bus.hear(&told) {
-                        state.forget();
+                        state.resync.request();
                     }
-                    state.slates.announce(&told.hints.into_iter().map(Event::from).collect::<Vec<_>>());
+                    state.notifications.announce(&told.hints.into_iter().map(Event::from).collect::<Vec<_>>());
                 }
             }
             _ = clock.tick() => state.bus.send(vec![]),
@@ -197,14 +217,14 @@ fn heed(state: &State, event: &async_nats::Event) {
         async_nats::Event::Connected => {
             tracing::info!("NATS is connected");
             state.bus.is_connected.store(true, Ordering::Release);
-            state.forget();
+            state.resync.request();
         }
         async_nats::Event::Disconnected => {
             tracing::warn!("NATS is away; clients are told to compare everything until it is back");
             state.bus.is_connected.store(false, Ordering::Release);
-            state.forget();
+            state.resync.request();
         }
-        async_nats::Event::SlowConsumer(_) => state.forget(),
+        async_nats::Event::SlowConsumer(_) => state.resync.request(),
         other => tracing::debug!(event = %other, "NATS"),
     }
 }
@@ -212,7 +232,11 @@ fn heed(state: &State, event: &async_nats::Event) {
 impl From<Hint> for Event {
     fn from(hint: Hint) -> Self {
         match hint {
-            Hint::Conversation { id, of } => Self::ConversationChanged { conversation: id, participants: of.into(), fresh: vec![] },
+            Hint::Conversation { id, of, new } => {
+                let new = new.map(|(first, last)| NewRows { first, last, rows: vec![] });
+                Self::ConversationChanged { conversation: id, participants: of.into(), new }
+            }
+            Hint::PageCut { id, user, station } => Self::PageCut { conversation: id, reader: [user], station },
             Hint::List { of } => Self::ListChanged { of },
             Hint::Friend { id, of } => Self::FriendChanged { friend: id, seen_by: of },
             Hint::Typing { id, user, of } => Self::Typing { conversation: id, user, others: of },

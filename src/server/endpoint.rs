@@ -2,9 +2,10 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use actix_web::{
@@ -13,18 +14,19 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web,
 };
-use futures_util::StreamExt;
 use serde::Deserialize;
-use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use super::{
-    State, identity,
+    body, connection, identity,
     identity::{Asked, Claim},
+    limits,
+    load::{AtWork, Share},
+    state::State,
 };
 use crate::{
     api::{self, Action, Api, login::Door, request::Head},
-    chat::{Call, error::Error, slate::Lent},
+    chat::{Call, error::Error},
     model::{
         id::{StationId, UserId},
         time::Timestamp,
@@ -35,10 +37,8 @@ use crate::{
 /// Where the API is served: clients of older installations have the longer paths in their settings.
 pub const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
 
-/// A peer that does not finish its request's body in this time gets no answer to it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
-/// All bodies that are on their way together have so many bytes at most.
-pub const BODIES: usize = 128 << 20;
+/// An answer is copied into the connection's buffer in pieces of so many bytes.
+const PIECE: usize = 32 << 10;
 
 /// The query of a URL. Its order does not matter.
 #[derive(Debug, Default, Deserialize)]
@@ -53,49 +53,55 @@ struct Names {
 pub async fn answer(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let begun = Instant::now();
     let id = Uuid::new_v4().simple();
-    let mut seen = Seen::default();
-    let (result, seen) = match read(&state, payload).await {
+    let mut seen = Seen { address: identity::address(&state, &request), api: "", action: String::new(), user: None };
+    let names = web::Query::<Names>::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
+    let api = Api::named(&names.srv, &names.api).ok();
+    let address = seen.address;
+    let (result, seen) = match body::read(&state, api.map(|(api, ..)| api), &request, payload).await {
         // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
         // committed, and must then be announced.
-        Ok(body) => actix_web::rt::spawn(async move { (work(&state, &request, &body, &mut seen).await, seen) })
-            .await
-            .unwrap_or_else(|error| (Err(Error::Internal(error.to_string())), Seen::default())),
+        Ok(body) => {
+            actix_web::rt::spawn(async move { (work(&state, api, &request, &body, &mut seen).await, seen) }).await.unwrap_or_else(|error| {
+                (Err(Error::Internal(error.to_string())), Seen { address, api: "", action: String::new(), user: None })
+            })
+        }
         Err(error) => (Err(error), seen),
     };
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let Seen { api, action, user } = &seen;
+    let Seen { address, api, action, user } = &seen;
     let user = user.map(tracing::field::display);
     match &result {
-        Ok(_) => tracing::debug!(request = %id, outcome = "ok", api, action, user, micros),
-        Err(Error::Internal(cause)) => tracing::error!(request = %id, outcome = "internal", api, action, user, micros, cause),
-        Err(Error::Unavailable { cause, .. }) => tracing::error!(request = %id, outcome = "unavailable", api, action, user, micros, cause),
-        Err(refusal) => tracing::info!(request = %id, outcome = api::error::row(refusal).1, api, action, user, micros),
+        Ok(_) => tracing::debug!(request = %id, outcome = "ok", %address, api, action, user, micros),
+        Err(Error::Internal(cause)) => tracing::error!(request = %id, outcome = "internal", %address, api, action, user, micros, cause),
+        Err(Error::Unavailable { cause, .. }) => {
+            tracing::error!(request = %id, outcome = "unavailable", %address, api, action, user, micros, cause);
+        }
+        Err(refusal) => tracing::info!(request = %id, outcome = api::error::row(refusal).1, %address, api, action, user, micros),
     }
     respond(result, &id.to_string())
 }
 
 /// What the log says of a request, as far as it was looked at.
-#[derive(Default)]
 struct Seen {
+    address: IpAddr,
     api: &'static str,
     action: String,
     user: Option<UserId>,
 }
 
-/// A good answer.
+/// An answer as it is written: piece by piece, as fast as the peer takes it. Until its end it counts as the user's.
 pub struct Answer {
-    text: Vec<u8>,
-    /// News that go back onto their slate, unless the answer is written.
-    lent: Option<Lent>,
+    text: web::Bytes,
+    _at_work: Option<AtWork>,
+    _share: Option<Share<UserId>>,
 }
 
 impl From<Vec<u8>> for Answer {
     fn from(text: Vec<u8>) -> Self {
-        Self { text, lent: None }
+        Self { text: text.into(), _at_work: None, _share: None }
     }
 }
 
-/// An answer as it is written. One that is dropped before its end has not arrived.
 impl MessageBody for Answer {
     type Error = Infallible;
 
@@ -104,11 +110,8 @@ impl MessageBody for Answer {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Infallible>>> {
-        if let Some(lent) = &mut self.lent {
-            lent.arrives();
-        }
-        let text = std::mem::take(&mut self.text);
-        Poll::Ready((!text.is_empty()).then(|| Ok(text.into())))
+        let length = self.text.len().min(PIECE);
+        Poll::Ready((length > 0).then(|| Ok(self.text.split_to(length))))
     }
 }
 
@@ -139,9 +142,14 @@ pub fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
         .body(result.unwrap_or_else(|error| api::error::body(&error).into()))
 }
 
-async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen) -> Result<Answer, Error> {
-    let names = web::Query::<Names>::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
-    let (api, srv, name) = Api::named(&names.srv, &names.api)?;
+async fn work(
+    state: &State,
+    api: Option<(Api, &'static str, &'static str)>,
+    request: &HttpRequest,
+    body: &[u8],
+    seen: &mut Seen,
+) -> Result<Answer, Error> {
+    let (api, srv, name) = api.ok_or(Error::UnknownApi)?;
     seen.api = name;
     if request.method() != Method::POST {
         return Err(Error::MethodNotAllowed);
@@ -157,7 +165,7 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen
         timestamp: head.timestamp,
         nonce: head.nonce.as_deref().filter(|_| head.is_v4()),
         now: Timestamp::now(),
-        address: identity::address(state, request),
+        address: seen.address,
     };
 
     match action {
@@ -173,12 +181,19 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen
                 None => identity::user_at_station(state, &asked).await?,
             };
             seen.user = Some(user);
-            let (text, lent) = api::notification::perform(&state.slates, user, station, action)?;
-            Ok(Answer { text, lent: Some(lent) })
+            let at_work = state.load.begin(user).await?;
+            let connection = connection::of_poll(request);
+            let text = api::notification::perform(&state.notifications, user, station, connection, head.is_v4(), action)?;
+            count(state, at_work, user, asked.address, text)
         }
         Action::Signed(action) => {
             let (user, station) = identity::user_at_station(state, &asked).await?;
             seen.user = Some(user);
+            if let Some(connection) = connection::polled_before(request) {
+                state.notifications.acknowledge(user, station, connection);
+            }
+            let at_work = state.load.begin(user).await?;
+            let reading = if action.is_read() { Some(at_work.read().await?) } else { None };
             let mut call = Call {
                 user,
                 station,
@@ -190,18 +205,26 @@ async fn work(state: &State, request: &HttpRequest, body: &[u8], seen: &mut Seen
                 names: &state.names,
                 recent: &state.recent,
                 settings: &state.settings,
-                slates: &state.slates,
+                notifications: &state.notifications,
                 outbox: Vec::new(),
             };
             let result = api::perform(&mut call, action).await;
             if let Err(Error::Unavailable { is_uncertain: true, .. }) = result {
-                state.doubt();
+                state.resync.request_everywhere();
             }
             let outbox = call.outbox;
             state.announce(&outbox);
-            result.map(Answer::from)
+            let answer = count(state, at_work, user, asked.address, result?);
+            drop(reading);
+            answer
         }
     }
+}
+
+/// An answer to a user, which counts as theirs until it is written.
+fn count(state: &State, at_work: AtWork, user: UserId, address: IpAddr, text: Vec<u8>) -> Result<Answer, Error> {
+    let share = state.load.answer(user, limits::network(address), text.len())?;
+    Ok(Answer { text: text.into(), _at_work: Some(at_work), _share: share })
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
@@ -233,32 +256,4 @@ async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, St
     identity::check_time(state, asked)?;
     let user = store::station::last_user_of(&state.db, station).await?.ok_or(Error::UnknownStation)?;
     Ok(Some((user, station)))
-}
-
-/// Reads a body, piece by piece: what is on its way counts against a budget that all share.
-async fn read(state: &State, mut payload: web::Payload) -> Result<Vec<u8>, Error> {
-    let most = state.settings.max_body_bytes;
-    let mut body = Vec::new();
-    let mut budget = None::<SemaphorePermit<'_>>;
-    let pieces = async {
-        while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| Error::BadRequest("The body did not arrive whole.".into()))?;
-            if body.len() + piece.len() > most {
-                return Err(Error::TooLarge(format!("A request takes at most {most} bytes.")));
-            }
-            let Ok(more) = state.bodies.try_acquire_many(u32::try_from(piece.len()).unwrap_or(u32::MAX)) else {
-                return Err(Error::Unavailable { cause: "too many bodies are on their way".into(), is_uncertain: false });
-            };
-            match &mut budget {
-                None => budget = Some(more),
-                Some(budget) => budget.merge(more),
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(())
-    };
-    match tokio::time::timeout(BODY_TIMEOUT, pieces).await {
-        Ok(result) => result.map(|()| body),
-        Err(_) => Err(Error::BadRequest("The body did not arrive in time.".into())),
-    }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::State;
+use super::state::State;
 use crate::store;
 
 /// The process lives.

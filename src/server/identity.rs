@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use moka::{policy::EvictionPolicy, sync::Cache};
 
-use super::State;
+use super::state::State;
 use crate::{
     chat::error::Error,
     model::{
@@ -63,6 +63,11 @@ impl Identities {
     /// Gives back the room of those who have not asked for a while.
     pub fn sweep(&self) {
         self.by_user.run_pending_tasks();
+    }
+
+    /// Changes whenever someone's right to come in may have changed.
+    pub fn generation(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
     }
 
     /// Forgets all: someone's right to come in has changed. Rare.
@@ -191,6 +196,20 @@ async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> 
     result
 }
 
+/// Whether there is such a user at such a station, for a request that says so and has not shown it yet. Wrong ones count
+/// as signatures that do not fit.
+///
+/// # Errors
+/// `RateLimited`, where too many came from the address; what the database refuses.
+pub async fn is_known(state: &State, user: UserId, station: StationId, address: IpAddr, now: Timestamp) -> Result<bool, Error> {
+    state.limits.check_signatures(address)?;
+    let is_known = matches!(identity(state, user, Some(station), now).await?, Some((_, true)));
+    if !is_known {
+        state.limits.count_bad_signature(address);
+    }
+    Ok(is_known)
+}
+
 /// Checks signature, station and time, in this order: only who holds the key learns more.
 async fn look_at(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
     let signature = asked.claim.signed()?;
@@ -237,7 +256,7 @@ async fn identity(state: &State, user: UserId, station: Option<StationId>, now: 
     if let Some(identity) = known.filter(|identity| station.is_none_or(|station| identity.stations().contains(&station))) {
         return Ok(Some((identity, true)));
     }
-    let forgotten = state.identities.forgotten.load(Ordering::Acquire);
+    let generation = state.identities.generation();
     let Some(row) = Box::pin(store::user::identity(&state.db, user, station, now)).await? else {
         return Ok(None);
     };
@@ -252,7 +271,7 @@ async fn identity(state: &State, user: UserId, station: Option<StationId>, now: 
     if let Some(station) = station.filter(|_| row.station_known) {
         identity.stations().insert(station);
     }
-    if state.identities.forgotten.load(Ordering::Acquire) == forgotten {
+    if state.identities.generation() == generation {
         state.identities.by_user.insert(user, identity.clone());
     }
     Ok(Some((identity, is_known)))

@@ -47,7 +47,7 @@ impl Limits {
     /// # Errors
     /// `RateLimited`, with the time until the next try.
     pub fn take(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
-        self.addresses.take(neighbourhood(address))?;
+        self.addresses.take(network(address))?;
         if let Some(user) = user {
             self.users.take(user)?;
         }
@@ -59,7 +59,7 @@ impl Limits {
     /// # Errors
     /// `RateLimited`, with the time until the next one.
     pub fn take_registration(&self, address: IpAddr) -> Result<(), Error> {
-        self.registrations.take(neighbourhood(address))
+        self.registrations.take(network(address))
     }
 
     /// Whether signatures from an address are still looked at.
@@ -67,26 +67,26 @@ impl Limits {
     /// # Errors
     /// `RateLimited`, with the time until the next one.
     pub fn check_signatures(&self, address: IpAddr) -> Result<(), Error> {
-        self.signatures.check(&neighbourhood(address))
+        self.signatures.check(&network(address))
     }
 
     /// A signature did not fit.
     pub fn count_bad_signature(&self, address: IpAddr) {
         // An address with nothing left is not looked at any more: nothing is left to take.
-        let _ = self.signatures.take(neighbourhood(address));
+        let _ = self.signatures.take(network(address));
     }
 
     /// Gives a try back that did not fail.
     pub fn give_back(&self, address: IpAddr, user: Option<UserId>) {
-        self.addresses.give_back(neighbourhood(address));
+        self.addresses.give_back(network(address));
         if let Some(user) = user {
             self.users.give_back(user);
         }
     }
 }
 
-/// One customer's IPv6 network counts as one address.
-fn neighbourhood(address: IpAddr) -> IpAddr {
+/// What counts as one address: of IPv6 one customer's network (/64).
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -1,6 +1,5 @@
 //! One WebSocket: a station that listens. It hears the notification objects that it would poll for, as
-//! they come, one after the other; while it is busy, they are gathered on its slate (docs/api.md, The
-//! WebSocket).
+//! they come, one after the other; while it is busy, they are gathered (docs/api.md, The WebSocket).
 
 use std::{
     collections::HashMap,
@@ -15,8 +14,10 @@ use tokio::time::{interval_at, timeout};
 use uuid::Uuid;
 
 use super::{
-    State, endpoint, identity,
+    endpoint, identity,
     identity::{Asked, Claim},
+    presence,
+    state::State,
 };
 use crate::{
     api::{
@@ -24,10 +25,9 @@ use crate::{
         notification::{self, Said},
     },
     chat::{
-        self,
         error::Error,
         event::Event,
-        slate::{Listening, Room},
+        notifications::{SocketLimits, Subscription},
     },
     model::{
         id::{ConversationId, UserId},
@@ -39,10 +39,6 @@ use crate::{
 /// Where sockets are opened: beside the API's paths.
 pub const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
 
-/// A peer hears from us at least so often.
-const PING: Duration = Duration::from_secs(25);
-/// A peer that says nothing for so long is dropped; also one that does not read what it is sent.
-const SILENCE: Duration = Duration::from_mins(1);
 /// What a client says fits into this many bytes.
 const MOST_FRAME: usize = 4096;
 /// A client may say so much at once, and then so much a second.
@@ -52,9 +48,6 @@ const A_SECOND: f64 = 10.0;
 const TYPING: Duration = Duration::from_secs(1);
 /// A socket remembers for so many conversations when that was.
 const MOST_TYPING: usize = 64;
-/// After this time without a socket one is offline.
-const GONE: Duration = Duration::from_secs(30);
-
 /// What stands in the URL: a browser cannot set headers here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -69,10 +62,11 @@ struct Knock {
 /// Answers a handshake: with the socket, or with an ordinary refusal.
 pub async fn knock(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let id = Uuid::new_v4().simple().to_string();
+    let address = identity::address(&state, &request);
     match enter(&request, payload, state).await {
         Ok(response) => response,
         Err(refusal) => {
-            tracing::info!(request = %id, outcome = api::error::row(&refusal).1, "socket refused");
+            tracing::info!(request = %id, %address, outcome = api::error::row(&refusal).1, "socket refused");
             endpoint::respond(Err(refusal), &id)
         }
     }
@@ -99,34 +93,26 @@ async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<St
         now: Timestamp::now(),
         address: identity::address(&state, request),
     };
+    let generation = state.identities.generation();
     let (user, station) = identity::user_at_station(&state, &asked).await?;
     if state.is_stopping() {
         return Err(Error::Unavailable { cause: "the server is stopping".into(), is_uncertain: false });
     }
     let is_v4 = knock.clientversioncode.is_some_and(|version| version >= api::request::V4);
     let (response, session, stream) = actix_ws::handle(request, payload).map_err(|error| Error::BadRequest(format!("{error}.")))?;
-    let room = Room { for_user: state.settings.sockets_per_user, in_all: state.settings.sockets };
-    let (listening, is_first) = state.slates.listen(user, station, is_v4, room)?;
+    let limits = SocketLimits { per_user: state.settings.sockets_per_user, total: state.settings.sockets };
+    let (subscription, is_first) = state.notifications.subscribe(user, station, is_v4, limits)?;
+    if state.identities.generation() != generation {
+        // Someone was barred since it was looked at: whoever was cannot have been disconnected before they subscribed.
+        return Err(Error::Unavailable { cause: "users changed during the handshake".into(), is_uncertain: false });
+    }
     if is_first {
-        state.announce(&chat::presence::arrive(&state.db, state.node, user).await?);
+        presence::socket_opened(&state, user).await?;
     }
     let socket =
         Socket { state: state.into_inner(), user, is_v4, session, typed: HashMap::new(), allowance: BURST, spent_at: Instant::now() };
-    actix_web::rt::spawn(socket.run(listening, stream));
+    actix_web::rt::spawn(socket.run(subscription, stream));
     Ok(response)
-}
-
-/// After a while without a socket, a user is offline.
-async fn be_gone(state: Arc<State>, user: UserId) {
-    tokio::time::sleep(GONE).await;
-    // Whoever came back meanwhile, or goes later, has a task of their own for it.
-    if state.slates.hears(user) || state.is_stopping() {
-        return;
-    }
-    match chat::presence::leave(&state.db, state.node, user).await {
-        Ok(events) => state.announce(&events),
-        Err(error) => tracing::warn!(%user, ?error, "could not write down that a user is gone"),
-    }
 }
 
 /// What we send.
@@ -147,40 +133,41 @@ struct Socket {
 }
 
 impl Socket {
-    async fn run(mut self, mut listening: Listening, stream: actix_ws::MessageStream) {
-        let reason = self.converse(&mut listening, stream).await;
-        drop(listening);
-        let _ = Box::pin(timeout(SILENCE, self.session.close(reason))).await;
-        if !self.state.is_stopping() && !self.state.slates.hears(self.user) {
-            tokio::spawn(be_gone(self.state, self.user));
+    async fn run(mut self, mut subscription: Subscription, stream: actix_ws::MessageStream) {
+        let reason = self.converse(&mut subscription, stream).await;
+        drop(subscription);
+        let _ = Box::pin(timeout(self.state.settings.timings.peer_timeout, self.session.close(reason))).await;
+        if !self.state.is_stopping() && !self.state.notifications.has_socket(self.user) {
+            presence::socket_closed(self.state, self.user);
         }
     }
 
     /// Until either side ends it. Why we do, if we do.
-    async fn converse(&mut self, listening: &mut Listening, stream: actix_ws::MessageStream) -> Option<CloseReason> {
+    async fn converse(&mut self, subscription: &mut Subscription, stream: actix_ws::MessageStream) -> Option<CloseReason> {
         let mut stream = stream.max_frame_size(MOST_FRAME).aggregate_continuations().max_continuation_size(MOST_FRAME);
-        let mut clock = interval_at(tokio::time::Instant::now() + PING, PING);
+        let (ping, peer_timeout) = (self.state.settings.timings.ping, self.state.settings.timings.peer_timeout);
+        let mut clock = interval_at(tokio::time::Instant::now() + ping, ping);
         let mut heard_at = Instant::now();
         // Pings are numbered: the answer to one that was sent after the last push shows that the push has arrived.
         let (mut pings, mut pings_at_push, mut is_first) = (0_u64, 0, true);
         loop {
-            let news = listening.take();
-            if is_first || !news.is_empty() {
+            let changes = subscription.take();
+            if is_first || !changes.is_empty() {
                 (is_first, pings_at_push) = (false, pings);
-                let frame = notification::frame(&news, self.user, self.is_v4).ok()?;
-                // An idle socket should not keep room for the news that it once had.
-                drop(news);
+                let frame = notification::frame(&changes, self.user, self.is_v4).ok()?;
+                // An idle socket should not keep room for the changes that it once had.
+                drop(changes);
                 Box::pin(self.send(Frame::Text(frame))).await?;
             }
             tokio::select! {
-                is_on = listening.wait() => if !is_on {
+                is_on = subscription.changed() => if !is_on {
                     return Some(if self.state.is_stopping() { CloseCode::Away.into() } else { close(CloseCode::Policy, "another socket of this station") });
                 },
                 said = stream.recv() => {
                     heard_at = Instant::now();
                     match said {
                         None | Some(Ok(AggregatedMessage::Close(_)) | Err(ProtocolError::Io(_))) => return None,
-                        Some(Ok(AggregatedMessage::Pong(number))) => if pings > pings_at_push && *number == pings.to_be_bytes() { listening.is_sure(); },
+                        Some(Ok(AggregatedMessage::Pong(number))) => if pings > pings_at_push && *number == pings.to_be_bytes() { subscription.ack(); },
                         Some(Ok(AggregatedMessage::Ping(bytes))) => Box::pin(self.send(Frame::Pong(bytes))).await?,
                         Some(Ok(AggregatedMessage::Text(text))) => if let Some(reason) = Box::pin(self.hear(&text)).await { return Some(reason) },
                         Some(Ok(AggregatedMessage::Binary(_))) => return Some(close(CloseCode::Unsupported, "text frames only")),
@@ -189,7 +176,7 @@ impl Socket {
                     }
                 },
                 _ = clock.tick() => {
-                    if heard_at.elapsed() >= SILENCE {
+                    if heard_at.elapsed() >= peer_timeout {
                         return Some(close(CloseCode::Policy, "no answer to pings"));
                     }
                     pings += 1;
@@ -242,12 +229,13 @@ impl Socket {
     async fn send(&mut self, frame: Frame) -> Option<()> {
         let sent = async {
             match frame {
-                Frame::Text(text) => self.session.text(String::from_utf8(text).unwrap_or_default()).await,
-                Frame::Ping(number) => self.session.ping(&number.to_be_bytes()).await,
-                Frame::Pong(bytes) => self.session.pong(&bytes).await,
+                // JSON is UTF-8; what is not is a fault of ours, and must not count as pushed.
+                Frame::Text(text) => self.session.text(String::from_utf8(text).ok()?).await.ok(),
+                Frame::Ping(number) => self.session.ping(&number.to_be_bytes()).await.ok(),
+                Frame::Pong(bytes) => self.session.pong(&bytes).await.ok(),
             }
         };
-        timeout(SILENCE, sent).await.ok()?.ok()
+        timeout(self.state.settings.timings.peer_timeout, sent).await.ok()?
     }
 }
 

@@ -1,105 +1,54 @@
 //! HTTP: starts the server, and stops it. What production starts is what tests start.
 
+mod body;
 mod bus;
+mod connection;
 mod endpoint;
 mod health;
 mod identity;
 mod limits;
 mod live;
+mod load;
+mod nodes;
+mod presence;
 mod purge;
+mod resync;
+mod state;
 mod tls;
+mod users;
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, web};
-use chrono::TimeDelta;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sqlx::postgres::{PgListener, PgPoolOptions};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use sqlx::{ConnectOptions, Connection};
+use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 pub use self::identity::Claim;
-use self::{bus::Bus, tls::Certificate};
+use self::{bus::Bus, state::State, tls::Certificate};
 use crate::{
-    chat::{self, event::Event, name::Names, recent::Recent, slate::Slates},
-    model::{id::UserId, rows::NewMessage, time::Timestamp},
     settings::Settings,
-    store::{self, Db, embedded::Embedded, report::NewReport, writer::Writer},
+    store::{self, embedded::Embedded},
 };
 
 /// Requests in flight get so long to end once the server stops.
 const GRACE_SECONDS: u64 = 5;
-/// How often idle slates are looked for, and cleared rows deleted.
+/// How often what nobody needs any more is looked for.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
-/// How often a node says that it lives, and looks who else does.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-/// A node that has not said so for this long is gone.
-const ALIVE: TimeDelta = TimeDelta::seconds(15);
-/// Clients of a node that is gone get so long to come back before they are offline.
-const RETURN: Duration = Duration::from_secs(30);
+/// How long the database may take to hear that this node has ended.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// A peer that does not finish its request's head in this time is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Beside its sockets, a worker holds so many connections.
 const SPARE_CONNECTIONS: usize = 5000;
 /// An idle connection is kept for so long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// What every request may use.
-struct State {
-    settings: Settings,
-    db: Arc<Db>,
-    messages: Writer<NewMessage>,
-    reports: Writer<NewReport>,
-    names: Names,
-    recent: Recent,
-    node: Uuid,
-    slates: Arc<Slates>,
-    bus: Arc<Bus>,
-    identities: identity::Identities,
-    nonces: identity::Nonces,
-    limits: limits::Limits,
-    /// Bytes of bodies that may yet be on their way.
-    bodies: Semaphore,
-    is_stopping: AtomicBool,
-}
-
-impl State {
-    /// Tells all whom it concerns, here and on other nodes, what happened. After the commit, never before.
-    fn announce(&self, events: &[Event]) {
-        self.slates.announce(events);
-        self.bus.tell(events);
-    }
-
-    /// Something may have happened that cannot be announced: everyone has to compare everything.
-    fn forget(&self) {
-        self.slates.forget();
-    }
-
-    /// Something may have been committed, or may yet be: everyone, on every node, has to compare everything,
-    /// now, and once more when it is decided.
-    fn doubt(&self) {
-        let (slates, bus) = (self.slates.clone(), self.bus.clone());
-        tokio::spawn(async move {
-            for wait in [Duration::ZERO, store::DECIDED] {
-                tokio::time::sleep(wait).await;
-                slates.forget();
-                bus.skip();
-            }
-        });
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Acquire)
-    }
-}
 
 /// A server that runs.
 pub struct Running {
@@ -126,27 +75,12 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     settings.public_url = settings.public_url.replace(&settings.listen_addr.to_string(), &address.to_string());
     allow_many_sockets();
 
-    let (workers, sockets) = (settings.workers, settings.sockets);
+    let (workers, sockets, write_timeout) = (settings.workers, settings.sockets, settings.timings.write_timeout);
     let node = Uuid::new_v4();
     let db = Arc::new(db);
     let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
-    let state = Arc::new(State {
-        limits: limits::Limits::new(settings.login_tries, settings.registrations, settings.bad_signatures),
-        nonces: identity::Nonces::new(settings.signature_window),
-        identities: identity::Identities::default(),
-        slates: Arc::default(),
-        bodies: Semaphore::new(endpoint::BODIES),
-        is_stopping: AtomicBool::new(false),
-        node,
-        bus: Arc::new(bus),
-        messages: Writer::new(db.clone()),
-        reports: Writer::new(db.clone()),
-        names: Names::default(),
-        recent: Recent::default(),
-        settings,
-        db,
-    });
-    beat(&state).await.map_err(|error| error.to_string())?;
+    let state = Arc::new(State::new(settings, db, node, bus));
+    nodes::beat(&state).await.map_err(|error| error.to_string())?;
     if embedded.is_some() {
         // A predecessor that was killed is not one whose hints are missed.
         store::presence::alone(&state.db, node).await.map_err(|error| error.to_string())?;
@@ -164,6 +98,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         let app = endpoint::PATHS.iter().fold(app, |app, path| app.service(web::resource(*path).route(web::route().to(endpoint::answer))));
         live::PATHS.iter().fold(app, |app, path| app.service(web::resource(*path).route(web::route().to(live::knock))))
     })
+    .on_connect(move |stream, data| connection::set_up(stream, data, write_timeout))
     .workers(workers)
     .max_connections(sockets.div_ceil(workers) + SPARE_CONNECTIONS)
     .client_request_timeout(HEAD_TIMEOUT)
@@ -178,10 +113,11 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let handle = server.handle();
 
     let mut tasks = vec![
-        tokio::spawn(hear_of_changed_users(state.clone())),
-        tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(users::watch_changes(state.clone())),
+        tokio::spawn(evict_idle(state.clone())),
         tokio::spawn(purge::run(state.clone())),
-        tokio::spawn(keep_company(state.clone())),
+        tokio::spawn(nodes::run(state.clone())),
+        tokio::spawn(resync::run(state.clone())),
     ];
     if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
         tasks.push(tokio::spawn(bus::run(state.clone(), url, waiting)));
@@ -221,14 +157,14 @@ impl Running {
     /// database.
     pub async fn stop(self) {
         self.state.is_stopping.store(true, Ordering::Release);
-        // While the workers still run: connections live in the one that opened them.
-        if let Err(error) = store::presence::end(&self.state.db, self.state.node).await {
-            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
-        }
-        self.state.slates.hang_up(None);
+        self.state.notifications.disconnect(None);
         self.handle.stop(true).await;
         if !matches!(self.served.await, Ok(Ok(()))) {
             tracing::warn!("the server ended with an error");
+        }
+        // Once nothing is announced here any more. The connections of the pool lived in the workers.
+        if let Err(error) = say_that_it_ended(&self.state).await {
+            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
         }
         for task in self.tasks {
             task.abort();
@@ -238,6 +174,15 @@ impl Running {
             embedded.stop().await;
         }
     }
+}
+
+async fn say_that_it_ended(state: &State) -> sqlx::Result<()> {
+    let said = async {
+        let mut connection = state.db.options().connect().await?;
+        store::presence::end(&mut connection, state.node).await?;
+        connection.close().await
+    };
+    timeout(FAREWELL, said).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
@@ -256,67 +201,13 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// A user who was barred is barred at once, on every node: whoever changes a user says so on a
-/// channel of the database. Whatever may have been missed while the channel was away is forgotten.
-async fn hear_of_changed_users(state: Arc<State>) {
-    loop {
-        // One connection, which the library keeps and renews.
-        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(state.db.options().clone());
-        let Ok(mut channel) = PgListener::connect_with(&pool).await else {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            continue;
-        };
-        if channel.listen(store::user::CHANGED).await.is_err() {
-            continue;
-        }
-        state.identities.forget();
-        state.names.forget();
-        // `None`: the connection was lost, and is another one now.
-        while let Ok(told) = channel.try_recv().await {
-            state.identities.forget();
-            state.names.forget();
-            if let Some(user) = told.and_then(|told| UserId::parse(told.payload())) {
-                // One who may still come in connects again.
-                state.slates.hang_up(Some(user));
-            }
-        }
-    }
-}
-
-async fn keep_house(state: Arc<State>) {
+async fn evict_idle(state: Arc<State>) {
     let mut clock = tokio::time::interval(HOUSEKEEPING);
     loop {
         clock.tick().await;
-        state.slates.sweep();
+        state.notifications.evict_idle();
         state.db.sweep();
         state.identities.sweep();
         state.recent.sweep();
     }
-}
-
-/// Says that this node lives, and looks after those that do not.
-async fn keep_company(state: Arc<State>) {
-    let (mut clock, began) = (tokio::time::interval(HEARTBEAT), Instant::now());
-    loop {
-        clock.tick().await;
-        if state.is_stopping() {
-            return;
-        }
-        match beat(&state).await {
-            Ok(others) if state.bus.misses_any(&others) => state.forget(),
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "the database is away"),
-        }
-        if began.elapsed() > RETURN {
-            match chat::presence::reap(&state.db, Timestamp::now()).await {
-                Ok(events) => state.announce(&events),
-                Err(error) => tracing::debug!(?error, "the database is away"),
-            }
-        }
-    }
-}
-
-async fn beat(state: &State) -> sqlx::Result<Vec<Uuid>> {
-    let now = Timestamp::now();
-    store::presence::beat(&state.db, state.node, now, now.plus(ALIVE)).await
 }

@@ -1,4 +1,5 @@
-//! When to delete what nobody can read any more: every minute, once the clock has shown for an hour that it can be trusted.
+//! When to delete what nobody can read any more: every minute, once the clock has shown for an hour that it can be
+//! trusted, and what was stored long enough ago by the time that servers have run.
 
 use std::{
     sync::Arc,
@@ -7,7 +8,7 @@ use std::{
 
 use chrono::TimeDelta;
 
-use super::State;
+use super::state::State;
 use crate::{model::time::Timestamp, store};
 
 const ROUND: Duration = Duration::from_mins(1);
@@ -49,9 +50,15 @@ pub async fn run(state: Arc<State>) {
         if let Err(error) = store::purge::cleared(&state.db).await {
             tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
         }
+        let kept_since = store::purge::kept_since(&state.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "nothing that expired is deleted; the next round tries again");
+            None
+        });
         let now = Timestamp::now();
-        if watch.trusts(Instant::now(), now) {
-            let ended_before = now.plus(-state.settings.expiry_grace);
+        if watch.trusts(Instant::now(), now)
+            && let Some(kept_since) = kept_since
+        {
+            let ended_before = now.plus(-state.settings.expiry_grace).min(kept_since);
             if let Err(error) = store::purge::expired(&state.db, ended_before).await {
                 tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
             }

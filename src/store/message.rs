@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Db, refused_by, writer::Entry};
+use super::{
+    Db, impossible, refused_by,
+    writer::{Entry, entry},
+};
 use crate::model::{
     chain::Chain,
     id::{ConversationId, MessageId, UserId},
@@ -29,7 +32,7 @@ impl Entry for NewMessage {
         self.data.as_str().len() + ROW
     }
 
-    async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Stored>> {
+    async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Option<Stored>>> {
         add(db, batch).await
     }
 }
@@ -39,34 +42,20 @@ impl Entry for NewMessage {
 ///
 /// Conversations are locked in the order of their ids, so that two nodes cannot deadlock. The lock
 /// is what makes `seq` dense and its order that of the commits.
-async fn add(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Stored>> {
-    let mut outcomes: Vec<Option<Stored>> = batch.iter().map(|_| None).collect();
+async fn add(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stored>>> {
     let mut tries = 0;
     loop {
-        let open: Vec<usize> = (0..batch.len()).filter(|place| outcomes.get(*place).is_some_and(Option::is_none)).collect();
-        let rest: Vec<&NewMessage> = open.iter().filter_map(|place| batch.get(*place)).collect();
-        match add_once(db, &rest).await {
-            Ok(judged) => {
-                for (place, outcome) in open.into_iter().zip(judged) {
-                    if let Some(slot) = outcomes.get_mut(place) {
-                        *slot = outcome;
-                    }
-                }
-            }
+        match add_once(db, batch).await {
             // While this statement waited for the lock, another one stored the same message: what
             // this one saw was older than the lock. Nothing is stored; the next try sees it.
             Err(error) if tries < TRIES && refused_by(&error, "messages_one_per_id") => tries += 1,
-            Err(error) => return Err(error),
-        }
-        // Those whose group changed meanwhile come again.
-        if outcomes.iter().all(Option::is_some) {
-            return Ok(outcomes.into_iter().flatten().collect());
+            result => return result,
         }
     }
 }
 
 /// `None`: who is in the group changed while the statement waited for the lock; nothing is stored of this one.
-async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Stored>>> {
+async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stored>>> {
     macro_rules! column {
         ($field:ident) => {
             &batch.iter().map(|m| m.$field).collect::<Vec<_>>()
@@ -187,31 +176,29 @@ async fn add_once(db: &Db, batch: &[&NewMessage]) -> sqlx::Result<Vec<Option<Sto
     // Of each conversation: the newest message so far, and of a group who is in it.
     let mut newest = HashMap::<ConversationId, (_, Option<Arc<_>>)>::new();
     for row in rows {
-        // `with ordinality` counts from one.
-        let Ok(place) = usize::try_from(row.place - 1) else { continue };
-        let (Some(message), Some(slot)) = (batch.get(place), outcomes.get_mut(place)) else { continue };
+        let message = entry(batch, row.place)?;
+        let slot = usize::try_from(row.place - 1).ok().and_then(|place| outcomes.get_mut(place)).ok_or_else(|| impossible("place"))?;
         let of_group = row.group.map(Arc::from);
         let two = || row.peer_id.map(|peer| Arc::from([message.user_id, peer]));
-        *slot = match (row.outcome.as_str(), row.present, row.chain) {
-            ("new", _, Some(chain)) => {
+        let recipients = |everyone: Option<Arc<[UserId]>>| everyone.or_else(two).ok_or_else(|| impossible("nobody in it"));
+        *slot = match (row.outcome.as_str(), row.present, row.chain, row.created_at.zip(row.valid_until)) {
+            ("new", _, Some(chain), _) => {
                 let (after, everyone) = newest.entry(message.conversation_id).or_insert_with(|| (row.last_message_id, of_group));
                 Some(Stored::There {
                     created_at: message.created_at,
                     valid_until: message.valid_until,
                     new: Some(New { seq: row.seq, after: after.replace(message.message_id), chain }),
-                    participants: everyone.clone().or_else(two).unwrap_or_default(),
+                    participants: recipients(everyone.clone())?,
                 })
             }
-            ("there", ..) => Some(Stored::There {
-                created_at: row.created_at.unwrap_or(message.created_at),
-                valid_until: row.valid_until.unwrap_or(message.valid_until),
-                new: None,
-                participants: of_group.or_else(two).unwrap_or_default(),
-            }),
-            ("stale", Some(present), _) => Some(Stored::Stale(present)),
+            ("there", _, _, Some((created_at, valid_until))) => {
+                Some(Stored::There { created_at, valid_until, new: None, participants: recipients(of_group)? })
+            }
+            ("stale", Some(present), ..) => Some(Stored::Stale(present)),
             ("other", ..) => Some(Stored::OtherContent),
             ("blocked", ..) => Some(Stored::Blocked),
-            _ => None,
+            ("moved", ..) => None,
+            (outcome, ..) => return Err(impossible(outcome)),
         };
     }
     Ok(outcomes)

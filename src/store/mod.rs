@@ -64,6 +64,11 @@ pub async fn is_current(db: &Db) -> sqlx::Result<bool> {
     Ok(applied >= newest)
 }
 
+/// A statement answered what it cannot answer. What it did may be committed, so everyone has to compare everything.
+pub(crate) fn impossible(what: &str) -> sqlx::Error {
+    sqlx::Error::Protocol(format!("a statement answered what it cannot answer: {what}"))
+}
+
 /// Whether an error is the refusal of this constraint.
 #[must_use]
 pub fn refused_by(error: &sqlx::Error, constraint: &str) -> bool {

@@ -1,13 +1,16 @@
 //! Who is there: which nodes run, and whose sockets they hold.
 
+use std::{collections::HashSet, time::Duration};
+
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Db;
-use crate::model::{id::UserId, time::Timestamp};
+use crate::model::id::UserId;
 
 /// Someone whose availability changed, and who may see that.
 #[derive(Debug)]
-pub struct Seen {
+pub struct AvailabilityChange {
     /// Who.
     pub user_id: UserId,
     /// Their friends, but for those whom they blocked.
@@ -16,10 +19,10 @@ pub struct Seen {
 
 /// Writes down that a node holds a socket of a user's, who is available from now on, unless they said
 /// otherwise. `Some`: that is a change.
-pub async fn arrive(db: &Db, node: Uuid, user: UserId) -> sqlx::Result<Option<Seen>> {
+pub async fn arrive(db: &Db, node: Uuid, user: UserId) -> sqlx::Result<Option<AvailabilityChange>> {
     db.run(async |c| {
         sqlx::query_as!(
-            Seen,
+            AvailabilityChange,
             r#"
             with here as (
                 insert into listeners (user_id, node_id) values ($1, $2)
@@ -40,31 +43,64 @@ pub async fn arrive(db: &Db, node: Uuid, user: UserId) -> sqlx::Result<Option<Se
 
 /// Writes down that a node holds no socket of a user's any more. If no node does, the user is offline.
 /// `Some`: that is a change.
-pub async fn leave(db: &Db, node: Uuid, user: UserId) -> sqlx::Result<Option<Seen>> {
+pub async fn leave(db: &Db, node: Uuid, user: UserId) -> sqlx::Result<Option<AvailabilityChange>> {
     db.run(async |c| sqlx::query!("delete from listeners where user_id = $1 and node_id = $2", user as _, node).execute(c).await).await?;
     // A statement of its own: of two nodes that end at once, the second one sees that both are gone.
     Ok(offline(db, &[user]).await?.pop())
 }
 
-/// Says that a node lives until a time; answers the other ones that do.
-pub async fn beat(db: &Db, node: Uuid, now: Timestamp, until: Timestamp) -> sqlx::Result<Vec<Uuid>> {
-    db.run(async |c| {
-        sqlx::query_scalar!(
-            r#"
-            with here as (
-                insert into nodes (node_id, alive_until) values ($1, $3)
-                on conflict on constraint nodes_key do update set alive_until = excluded.alive_until
+/// The users of whom the database says that this node holds a socket.
+pub async fn online_on(db: &Db, node: Uuid) -> sqlx::Result<HashSet<UserId>> {
+    let users: Vec<UserId> = db
+        .run(async |c| {
+            sqlx::query_scalar!(r#"select user_id as "user_id: UserId" from listeners where node_id = $1"#, node).fetch_all(c).await
+        })
+        .await?;
+    Ok(users.into_iter().collect())
+}
+
+/// What a node hears when it says that it lives.
+#[derive(Debug)]
+pub struct Beat {
+    /// Whether it was taken for alive until now. Also `false` for the first beat.
+    pub was_alive: bool,
+    /// All others that live, or ended so lately that not all may have seen it.
+    pub others: Vec<OtherNode>,
+}
+
+/// Another node.
+#[derive(Debug)]
+pub struct OtherNode {
+    /// Its id.
+    pub node_id: Uuid,
+    /// Whether it lives.
+    pub is_alive: bool,
+}
+
+/// Says that a node lives, for so long from now. It is the database's clock that counts, for all nodes.
+pub async fn beat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<Beat> {
+    let rows = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                with here as (
+                    insert into nodes (node_id, alive_until, seen_at)
+                    values ($1, clock_timestamp() + make_interval(secs => $2), clock_timestamp())
+                    on conflict on constraint nodes_key do update set alive_until = excluded.alive_until, seen_at = excluded.seen_at
+                )
+                select node_id, alive_until >= clock_timestamp() and ended_at is null as "is_alive!" from nodes
+                "#,
+                node,
+                timeout.as_secs_f64(),
             )
-            select node_id from nodes where node_id <> $1 and alive_until >= $2
-            "#,
-            node,
-            now as _,
-            until as _,
-        )
-        .fetch_all(c)
-        .await
-    })
-    .await
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    // The statement sees its own row as it was before.
+    let was_alive = rows.iter().any(|row| row.node_id == node && row.is_alive);
+    let others = rows.into_iter().filter(|row| row.node_id != node);
+    Ok(Beat { was_alive, others: others.map(|row| OtherNode { node_id: row.node_id, is_alive: row.is_alive }).collect() })
 }
 
 /// Says that no other node lives: the database is this one's alone.
@@ -73,37 +109,56 @@ pub async fn alone(db: &Db, node: Uuid) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Says that a node ends.
-pub async fn end(db: &Db, node: Uuid) -> sqlx::Result<()> {
-    db.run(async |c| sqlx::query!("delete from nodes where node_id = $1", node).execute(c).await).await?;
+/// Says that a node has ended, on a connection of its own.
+pub async fn end(c: &mut PgConnection, node: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("update nodes set ended_at = clock_timestamp() where node_id = $1", node).execute(c).await?;
     Ok(())
 }
 
-/// Ends what nodes that are gone left behind: those whose sockets they held are offline.
-pub async fn reap(db: &Db, now: Timestamp) -> sqlx::Result<Vec<Seen>> {
+/// Ends what nodes left behind that ended longer ago than this: those whose sockets they held are offline. What is
+/// left of a node itself goes once every other one that lives has said so after its end, and thereby seen it.
+pub async fn reap(db: &Db, grace: Duration) -> sqlx::Result<Vec<AvailabilityChange>> {
     let left: Vec<UserId> = db
         .run(async |c| {
             sqlx::query_scalar!(
                 r#"
                 delete from listeners l
-                where not exists (select from nodes n where n.node_id = l.node_id and n.alive_until >= $1)
+                where not exists (
+                    select from nodes n
+                    where n.node_id = l.node_id
+                        and least(n.alive_until, n.ended_at) >= clock_timestamp() - make_interval(secs => $1)
+                )
                 returning user_id as "user_id: UserId"
                 "#,
-                now as _,
+                grace.as_secs_f64(),
             )
             .fetch_all(c)
             .await
         })
         .await?;
-    db.run(async |c| sqlx::query!("delete from nodes where alive_until < $1", now as _).execute(c).await).await?;
+    db.run(async |c| {
+        sqlx::query!(
+            "delete from nodes n
+            where least(n.alive_until, n.ended_at) < clock_timestamp() - make_interval(secs => $1)
+                and not exists (
+                    select from nodes o
+                    where o.alive_until >= clock_timestamp() and o.ended_at is null
+                        and o.seen_at <= least(n.alive_until, n.ended_at)
+                )",
+            grace.as_secs_f64(),
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
     if left.is_empty() { Ok(vec![]) } else { offline(db, &left).await }
 }
 
 /// Whoever of these has no socket on any node is offline. Answers those for whom that is a change.
-async fn offline(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<Seen>> {
+async fn offline(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
     db.run(async |c| {
         sqlx::query_as!(
-            Seen,
+            AvailabilityChange,
             r#"
             update users u set availability = 'offline'
             where u.user_id = any($1) and u.availability <> 'offline'

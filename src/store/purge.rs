@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use chrono::TimeDelta;
+
 use super::Db;
 use crate::model::{id::ConversationId, time::Timestamp};
 
@@ -149,6 +151,65 @@ async fn move_expired(db: &Db, ended_before: Timestamp, from: Option<Timestamp>,
         })
         .await?;
     Ok((row.count, row.newest))
+}
+
+/// A clock that was not looked at for longer than this may have been set meanwhile, or the server did not run.
+const MAX_GAP: f64 = 300.0;
+
+/// Notes that a server runs at this moment of the database's clock, and answers since when servers have been seen to
+/// run for `grace` in all. What was stored after that has not been kept for so long, whatever its times say: the clock
+/// may have been wrong when it was stored. `None`: servers have not been seen to run for so long yet.
+pub async fn kept_since(db: &Db, grace: TimeDelta) -> sqlx::Result<Option<Timestamp>> {
+    let extended = db
+        .run(async |c| {
+            sqlx::query!(
+                "update clock_runs set seen_at = clock_timestamp()
+                where run_id = (select max(run_id) from clock_runs)
+                    and clock_timestamp() between seen_at and seen_at + make_interval(secs => $1)",
+                MAX_GAP,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
+    if extended.rows_affected() == 0 {
+        db.run(async |c| {
+            sqlx::query!("insert into clock_runs (started_at, seen_at) select t, t from (select clock_timestamp() as t) now")
+                .execute(c)
+                .await
+        })
+        .await?;
+    }
+    let seconds = grace.as_seconds_f64();
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                with run as (
+                    select run_id, started_at, sum(seen_at - started_at) over (order by run_id desc) as total,
+                           seen_at - started_at as length
+                    from clock_runs
+                ), needed as (
+                    -- Those that overlap with the last `grace` of the time in which servers ran.
+                    select * from run where total - length < make_interval(secs => $1)
+                )
+                select min(run_id) as oldest,
+                       -- A clock that was set back: of all, the earliest.
+                       case when max(total) >= make_interval(secs => $1) then
+                           min(started_at + greatest(total - make_interval(secs => $1), interval '0'))
+                       end as "since: Timestamp"
+                from needed
+                "#,
+                seconds,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?;
+    if row.since.is_some() {
+        db.run(async |c| sqlx::query!("delete from clock_runs where run_id < $1", row.oldest).execute(c).await).await?;
+    }
+    Ok(row.since)
 }
 
 /// Eight times as long as the work took: nothing of this is urgent, and writers keep their pace.

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Db, refused_by, writer::Entry};
+use super::{
+    Db, impossible, refused_by,
+    writer::{Entry, entry},
+};
 use crate::model::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::Instance,
@@ -77,23 +80,21 @@ impl Entry for NewReport {
         (self.message_ids.len() + 1) * ROW
     }
 
-    async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Reported>> {
+    async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Option<Reported>>> {
         let mut tries = 0;
         loop {
             match add_once(db, batch).await {
                 // As in `message::add`: what the statement saw was older than its lock.
                 Err(error) if tries < TRIES && refused_by(&error, "reports_one_per_message") => tries += 1,
-                Err(error) => return Err(error),
-                Ok(None) => {}
-                Ok(Some(outcomes)) => return Ok(outcomes),
+                result => return result,
             }
         }
     }
 }
 
 /// Stores what is new of a batch, in one statement and one commit. `None`: who is in one of the groups changed
-/// while the statement waited for the lock; nothing is stored.
-async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Option<Vec<Reported>>> {
+/// while the statement waited for the lock; nothing is stored of any.
+async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Reported>>> {
     macro_rules! column {
         ($field:ident $($as_str:tt)*) => {
             &batch.iter().map(|r| r.$field $($as_str)*).collect::<Vec<_>>()
@@ -189,7 +190,7 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Option<Vec<Repor
         })
         .await?;
     if rows.iter().any(|row| row.has_moved) {
-        return Ok(None);
+        return Ok(batch.iter().map(|_| None).collect());
     }
 
     let mut outcomes: Vec<Reported> = batch.iter().map(|_| Reported::NoConversation).collect();
@@ -197,9 +198,8 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Option<Vec<Repor
     // Of each group: who is in it.
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
     for row in rows {
-        // `with ordinality` counts from one.
-        let Ok(place) = usize::try_from(row.place - 1) else { continue };
-        let (Some(report), Some(outcome)) = (batch.get(place), outcomes.get_mut(place)) else { continue };
+        let report = entry(batch, row.place)?;
+        let outcome = usize::try_from(row.place - 1).ok().and_then(|place| outcomes.get_mut(place)).ok_or_else(|| impossible("place"))?;
         if let Some(present) = row.present {
             *outcome = Reported::Stale(present);
             continue;
@@ -210,17 +210,20 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Option<Vec<Repor
         if let Reported::NoConversation = outcome {
             *outcome = Reported::Done { participants: Arc::default(), rows: vec![] };
         }
-        let Reported::Done { participants, rows } = outcome else { continue };
-        if let (Some(seq), Some(report_id), Some(message_id), Some(valid_until)) = (row.seq, row.report_id, row.message_id, row.valid_until)
-        {
-            if rows.is_empty() {
-                *participants = match row.peer_id {
-                    Some(peer) => Arc::from([report.user_id, peer]),
-                    None => groups.get(&report.conversation_id).cloned().unwrap_or_default(),
-                };
+        let Reported::Done { participants, rows } = outcome else { return Err(impossible("stale and not")) };
+        match (row.seq, row.report_id, row.message_id, row.valid_until) {
+            (Some(seq), Some(report_id), Some(message_id), Some(valid_until)) => {
+                if rows.is_empty() {
+                    let of_group = || groups.get(&report.conversation_id).cloned();
+                    let two = row.peer_id.map(|peer| Arc::from([report.user_id, peer]));
+                    *participants = two.or_else(of_group).ok_or_else(|| impossible("nobody in it"))?;
+                }
+                rows.push(Row { seq, after: row.after, report_id, message_id, valid_until });
             }
-            rows.push(Row { seq, after: row.after, report_id, message_id, valid_until });
+            // Nothing of it was new.
+            (None, None, None, None) => {}
+            _ => return Err(impossible("half a report")),
         }
     }
-    Ok(Some(outcomes))
+    Ok(outcomes.into_iter().map(Some).collect())
 }

@@ -228,6 +228,19 @@ pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>)
     Ok(changed.is_some())
 }
 
+/// Those of these users who are barred.
+pub async fn disabled_among(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<UserId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select user_id as "user_id: UserId" from users where user_id = any($1) and disabled_at is not null"#,
+            users as _,
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
+}
+
 /// Says how available a user is. `Some`: it changed, and these friends may see it, because the user
 /// has not blocked them.
 pub async fn set_availability(db: &Db, user: UserId, availability: &str) -> sqlx::Result<Option<Vec<UserId>>> {

@@ -21,6 +21,9 @@ const MOST_BYTES: usize = 1 << 20;
 const MOST_WAITING: usize = 8192;
 const MOST_WAITING_BYTES: usize = 64 << 20;
 
+/// How often an entry is stored again because who takes part changed meanwhile.
+const MAX_ROUNDS: usize = 20;
+
 /// What is stored in batches.
 pub trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// What became of it.
@@ -34,8 +37,9 @@ pub trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// About how much it adds to a batch.
     fn bytes(&self) -> usize;
 
-    /// Stores a batch in one commit, and says of each what became of it, in the same order.
-    fn store(db: &Db, batch: &[Self]) -> impl Future<Output = sqlx::Result<Vec<Self::Outcome>>> + Send;
+    /// Stores a batch in one commit, and says of each what became of it, in the same order. `None`: nothing yet,
+    /// as who takes part changed meanwhile; it is to be stored again.
+    fn store(db: &Db, batch: &[Self]) -> impl Future<Output = sqlx::Result<Vec<Option<Self::Outcome>>>> + Send;
 }
 
 /// Why the writer did not store an entry.
@@ -47,6 +51,9 @@ pub enum Refusal {
     /// The database's word, which several callers may share.
     #[error("{0}")]
     Database(Arc<sqlx::Error>),
+    /// Who takes part changed again and again. Nothing was done.
+    #[error("who takes part keeps changing")]
+    Contended,
     /// The server stopped meanwhile. It may have been stored all the same.
     #[error("the server stopped")]
     Stopped,
@@ -140,6 +147,21 @@ impl<E: Entry> Inner<E> {
     }
 
     async fn store(&self, batch: Vec<Waiting<E>>) {
+        let mut batch = batch;
+        for _ in 0..MAX_ROUNDS {
+            batch = self.store_once(batch).await;
+            if batch.is_empty() {
+                return;
+            }
+        }
+        for Waiting { tell, .. } in batch {
+            let _ = tell.send(Err(Refusal::Contended));
+        }
+    }
+
+    /// Returns what has to be stored again.
+    async fn store_once(&self, batch: Vec<Waiting<E>>) -> Vec<Waiting<E>> {
+        let mut again = Vec::new();
         let (mut entries, mut tells): (Vec<E>, VecDeque<_>) = batch.into_iter().map(|one| (one.entry, one.tell)).unzip();
         // A batch that is refused as a whole is tried again in halves, down to the one that it is about; then in
         // larger parts again.
@@ -160,10 +182,18 @@ impl<E: Entry> Inner<E> {
             };
             for ((tell, entry), outcome) in tells.drain(..size).zip(entries.drain(..size)).zip(outcomes) {
                 // Who does not wait any more need not be told.
-                let _ = tell.send(outcome.map(|outcome| (entry, outcome)));
+                let _ = match outcome {
+                    Ok(Some(outcome)) => tell.send(Ok((entry, outcome))),
+                    Err(refusal) => tell.send(Err(refusal)),
+                    Ok(None) => {
+                        again.push(Waiting { entry, tell });
+                        continue;
+                    }
+                };
             }
             size *= 2;
         }
+        again
     }
 
     fn locked(&self) -> MutexGuard<'_, Queue<E>> {
@@ -197,6 +227,14 @@ impl<E: Entry> Drop for Turn<E> {
             queue.bytes = 0;
         }
     }
+}
+
+/// The entry of a batch that `with ordinality` counts as this place, from one.
+///
+/// # Errors
+/// There is none.
+pub fn entry<E>(batch: &[E], place: i64) -> sqlx::Result<&E> {
+    usize::try_from(place - 1).ok().and_then(|place| batch.get(place)).ok_or_else(|| super::impossible("place"))
 }
 
 /// Whether the database looked at a statement and refused it: then nothing of it was done, and with fewer

@@ -22,6 +22,8 @@ async fn behind_a_proxy() -> (Arc<World>, Proxy) {
     let mut settings = settings();
     // One connection, so that every statement is prepared after its first use.
     settings.database_connections = 2;
+    // What is counted is what is asked for.
+    settings.timings.heartbeat = std::time::Duration::from_hours(1);
     settings.database = Database::Given(Box::new(proxy.options(&options)));
     (World::on(settings, options).await, proxy)
 }

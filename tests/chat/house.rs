@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::world::file;
 
 /// The floors, from the ground. A file uses its own floor and those before it.
-const FLOORS: [&str; 10] = ["settings", "telemetry", "model", "store", "chat", "api", "server", "bench", "selftest", "cli"];
+const FLOORS: [&str; 11] = ["timings", "settings", "telemetry", "model", "store", "chat", "api", "server", "bench", "selftest", "cli"];
 
 fn sources() -> Vec<(String, String)> {
     let mut found = vec![];

@@ -16,29 +16,29 @@ use crate::{
 };
 
 /// A real nats-server, on a port of its own.
-struct Nats {
+pub struct Nats {
     port: u16,
     child: Option<Child>,
 }
 
 impl Nats {
     /// Not started yet.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { port, child: None }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let mut command = Command::new("nats-server");
         command.args(["-a", "127.0.0.1", "-p", &self.port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().expect("nats-server is there"));
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -53,7 +53,7 @@ impl Drop for Nats {
 }
 
 /// Two nodes on one database.
-async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
+pub async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
     let options = database().await;
     let mut nodes = vec![];
     for _ in 0..2 {
@@ -67,16 +67,16 @@ async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
 }
 
 /// The same person at the other node, at a station of their own.
-async fn at(world: &Arc<World>, person: &Person) -> Person {
+pub async fn at(world: &Arc<World>, person: &Person) -> Person {
     Person { world: world.clone(), ..person.clone() }.elsewhere().await
 }
 
-async fn has_bus(world: &World, state: &str) -> bool {
+pub async fn has_bus(world: &World, state: &str) -> bool {
     let answer = world.sends("GET", "/readyz").await;
     answer.status == 200 && answer.text.contains(&format!("bus: {state}"))
 }
 
-async fn end(nodes: [Arc<World>; 2]) {
+pub async fn end(nodes: [Arc<World>; 2]) {
     for node in &nodes {
         node.stop().await;
     }

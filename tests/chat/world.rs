@@ -26,6 +26,7 @@ use parlance::{
     server::{self, Running},
     settings::{Database, LogFormat, Registration, Settings},
     store::{self, Db, doctor},
+    timings::Timings,
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -86,12 +87,14 @@ pub fn settings() -> Settings {
         bad_signatures: 600,
         trusted_proxies: vec![],
         allow_unsigned_notifications: false,
+        requests_per_user: 32,
         sockets_per_user: 20,
         sockets: 1000,
         nats_url: None,
         tls: None,
         workers: 1,
         log_format: LogFormat::Human,
+        timings: Timings::default(),
     }
 }
 
@@ -238,10 +241,21 @@ impl World {
 
     /// Another server on the same database.
     pub async fn another(&self) -> Arc<Self> {
+        self.another_with(|_| ()).await
+    }
+
+    /// As [`World::another`], with other settings than the usual ones.
+    pub async fn another_with(&self, change: impl FnOnce(&mut Settings)) -> Arc<Self> {
         let options = self.store.options().clone();
         let mut settings = settings();
+        change(&mut settings);
         settings.database = Database::Given(Box::new(options.clone()));
         Self::on(settings, options).await
+    }
+
+    /// A connection to the server.
+    pub async fn connection(&self) -> tokio::net::TcpStream {
+        tokio::net::TcpStream::connect(self.url.trim_start_matches("http://")).await.unwrap()
     }
 
     /// Has the server read its certificate again.
@@ -307,6 +321,22 @@ impl Person {
         self.world.posts(srv, api, &headers, body).await
     }
 
+    /// A signed request, byte by byte, for what a well-behaved client does not do.
+    pub fn request(&self, version: i64, api: &str, mut fields: Value) -> Vec<u8> {
+        fields["clientversioncode"] = version.into();
+        fields["timestamp"] = now().into();
+        let body = fields.to_string();
+        let signature = self.signs("chatserver", api, &body);
+        format!(
+            "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: x\r\nOzeki-User: {}\r\nOzeki-Station: {}\r\n\
+             Ozeki-Signature: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.user,
+            self.station,
+            body.len()
+        )
+        .into_bytes()
+    }
+
     pub fn signs(&self, srv: &str, api: &str, body: &str) -> String {
         sign(&self.key, &format!("{srv}\n{api}\n{}\n{}\n{body}", self.user, self.station))
     }
@@ -353,9 +383,13 @@ impl Person {
         self.does("download", talk, json!({})).await.is_ok()
     }
 
-    /// What the station has yet to hear.
+    /// What the station has yet to hear. It shows that it has what it heard before, whatever connection is used.
     pub async fn hears(&self) -> News {
-        let answer = self.asks("chatnotification", json!({ "action": "download" })).await.is_ok();
+        static RECEIPTS: LazyLock<Mutex<HashMap<(String, String), Value>>> = LazyLock::new(Mutex::default);
+        let listener = (self.world.url.clone(), self.station.clone());
+        let received = RECEIPTS.lock().unwrap().get(&listener).cloned();
+        let answer = self.asks_as(4, "chatnotification", json!({ "action": "download", "received": received })).await.is_ok();
+        RECEIPTS.lock().unwrap().insert(listener, answer["receipt"].clone());
         let ids = |field: &str| answer[field].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
         News { conversations: ids("conversationchangedof"), lists: ids("conversationlistchangedof"), friends: ids("friendavailabilitesof") }
     }

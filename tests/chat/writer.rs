@@ -67,7 +67,7 @@ async fn commits(world: &World, table: &str) -> i64 {
 
 #[tokio::test]
 async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
-    let world = World::new().await;
+    let world = World::with(|settings| settings.requests_per_user = 1000).await;
     let (ann, ben, talk) = world.talk().await;
     let cyd = world.person("Cyd").await;
     ann.befriends(&cyd).await;
@@ -121,7 +121,7 @@ async fn in_one_batch_each_has_its_own_outcome() {
 
 #[tokio::test]
 async fn a_row_that_the_database_refuses_fails_alone() {
-    let world = World::new().await;
+    let world = World::with(|settings| settings.requests_per_user = 1000).await;
     let (ann, ben, talk) = world.talk().await;
     world
         .sql(
@@ -198,16 +198,17 @@ async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
     let hold = Hold::of(&world, &talk).await;
     // The queue takes about 64 MiB.
     let large = "A".repeat(4 << 20);
-    let asked: Vec<_> = (0..20)
-        .map(|_| {
-            let (ann, request) = (ann.clone(), add(&talk, &message(&large)));
-            tokio::spawn(async move { ann.asks("chatconversation", request).await })
-        })
-        .collect();
-    let answered = || asked.iter().filter(|asked| asked.is_finished()).count();
-    // One is on its way to the database, and waits for the lock.
-    eventually("all have come", async || answered() + world.waiting() == 19).await;
-    assert!((1..=16).contains(&world.waiting()) && answered() >= 3, "{} wait, {} are answered", world.waiting(), answered());
+    let mut asked = vec![];
+    let answered = |asked: &[tokio::task::JoinHandle<_>]| asked.iter().filter(|asked| asked.is_finished()).count();
+    for n in 0..20 {
+        let (ann, request) = (ann.clone(), add(&talk, &message(&large)));
+        asked.push(tokio::spawn(async move { ann.asks("chatconversation", request).await }));
+        // One after the other, as together they would be more than an address may send at once. The first one is on its
+        // way to the database, and waits for the lock.
+        eventually("it has come", async || answered(&asked) + world.waiting() == n).await;
+    }
+    let answered = answered(&asked);
+    assert!((1..=16).contains(&world.waiting()) && answered >= 3, "{} wait, {answered} are answered", world.waiting());
     hold.is_waited_for(1).await;
     hold.ends().await;
     let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
@@ -248,7 +249,7 @@ async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
 
 #[tokio::test]
 async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_others_way() {
-    let world = World::new().await;
+    let world = World::with(|settings| settings.requests_per_user = 1000).await;
     let (ann, _ben, talk) = world.talk().await;
     let mut talks = vec![talk];
     for name in ["Cyd", "Dan", "Eve", "Fay"] {

@@ -6,7 +6,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A page is cut after this many bytes of `Data`. From a cursor on, two rows always fit: its own, and the
+/// A page is cut after this many bytes of `Data`, as they are written. From a cursor on, two rows always fit: its own, and the
 /// next one, or a reader would never get past two large ones. Before a cursor, one does.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// One statement reads messages of so many bytes at most: what a page does not take is read in vain.
@@ -67,6 +67,14 @@ pub struct Place {
     pub report_seq: Option<i64>,
 }
 
+/// How many bytes `Data` takes in JSON.
+fn written_bytes(data: &str) -> usize {
+    let short = data.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    // As `\u0001`: only in what was stored before it was refused.
+    let long = data.bytes().filter(|byte| *byte < b' ').count();
+    data.len() + short + 5 * long
+}
+
 /// What goes onto a page, and what of it is there already.
 pub struct Taking<F> {
     each: F,
@@ -93,7 +101,7 @@ impl<F: FnMut(HistoryRow)> Taking<F> {
             HistoryRow::Message(row) => {
                 let is_cut = self.messages >= self.at_least && self.bytes >= PAGE_BYTES;
                 self.messages += 1;
-                self.bytes += row.data.len();
+                self.bytes += written_bytes(&row.data);
                 self.messages <= self.limit && !is_cut
             }
             HistoryRow::Report(_) => {

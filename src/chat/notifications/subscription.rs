@@ -1,0 +1,132 @@
+//! A socket's subscription to the pending notifications of its station.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::{Notifications, Pending};
+use crate::{
+    chat::{changes::Changes, error::Error},
+    model::id::{StationId, UserId},
+};
+
+/// Who is refused a socket may try again after this.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// How many sockets a node holds.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketLimits {
+    /// Maximum of one user.
+    pub per_user: usize,
+    /// Maximum of all users together.
+    pub total: usize,
+}
+
+/// The registry's end of a subscription.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) is_v4: bool,
+    wake: Notify,
+    has_ended: AtomicBool,
+}
+
+impl Subscriber {
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+}
+
+/// A subscription, until it is dropped.
+#[derive(Debug)]
+pub struct Subscription {
+    notifications: Arc<Notifications>,
+    user: UserId,
+    station: StationId,
+    subscriber: Arc<Subscriber>,
+    unacked: bool,
+}
+
+impl Notifications {
+    /// Subscribes to a station's pending notifications. Another socket of the same station ends: it is the station
+    /// connected again. Returns the subscription, and whether it is the user's first on this node.
+    ///
+    /// # Errors
+    /// `RateLimited`, where the user, or the node, holds as many sockets as it may.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        user: UserId,
+        station: StationId,
+        is_v4: bool,
+        limits: SocketLimits,
+    ) -> Result<(Subscription, bool), Error> {
+        let mut inner = self.locked();
+        let of_user = inner.sockets_of(user);
+        let is_again = inner.station(user, station).is_some_and(|pending| pending.subscriber.is_some());
+        if !is_again && (of_user >= limits.per_user || inner.subscribers >= limits.total || !inner.has_room_for(user)) {
+            return Err(Error::RateLimited(RETRY));
+        }
+        let subscriber = Arc::new(Subscriber { is_v4, wake: Notify::new(), has_ended: AtomicBool::new(false) });
+        let pending = inner.by_user.entry(user).or_default().entry(station).or_insert_with(Pending::new);
+        pending.tell_again();
+        pending.changes.keep_ids();
+        if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
+            other.end();
+            // Nobody knows which pushes of the other one arrived.
+            pending.changes.list = true;
+        } else {
+            inner.subscribers += 1;
+        }
+        Ok((Subscription { notifications: self.clone(), user, station, subscriber, unacked: false }, of_user == 0))
+    }
+}
+
+impl Subscription {
+    /// Waits until there may be something to take. Returns `false` once the subscription was replaced or revoked.
+    pub async fn changed(&self) -> bool {
+        self.subscriber.wake.notified().await;
+        !self.subscriber.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Takes what there is to tell. Until [`Subscription::ack`], nobody knows whether it arrived.
+    pub fn take(&mut self) -> Changes {
+        let mut inner = self.notifications.locked();
+        let pending = inner.station(self.user, self.station).filter(|pending| is_of(pending, &self.subscriber));
+        let changes = pending.map(|pending| std::mem::take(&mut pending.changes)).unwrap_or_default();
+        self.unacked |= !changes.is_empty();
+        changes
+    }
+
+    /// The peer has shown that all that was taken has arrived.
+    pub fn ack(&mut self) {
+        self.unacked = false;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut inner = self.notifications.locked();
+        let Some(pending) = inner.station(self.user, self.station).filter(|pending| is_of(pending, &self.subscriber)) else { return };
+        pending.subscriber = None;
+        pending.polled_at = Instant::now();
+        pending.changes.keep_ids();
+        // What was pushed last may have been lost with the connection.
+        pending.changes.list |= self.unacked;
+        inner.subscribers -= 1;
+    }
+}
+
+/// Whether this subscriber is still the station's.
+fn is_of(pending: &Pending, subscriber: &Arc<Subscriber>) -> bool {
+    pending.subscriber.as_ref().is_some_and(|other| Arc::ptr_eq(other, subscriber))
+}

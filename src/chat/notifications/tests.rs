@@ -1,0 +1,302 @@
+//! What a station is told, whatever is lost, late or replaced.
+
+use std::task::Poll as Ready;
+
+use futures_util::poll;
+
+use super::*;
+use crate::chat::{
+    changes::tests::{in_instance, written},
+    event::NewRows,
+};
+
+const LIMITS: SocketLimits = SocketLimits { per_user: 2, total: 3 };
+const SILENT: Poll = Poll { connection: None, received: None };
+
+fn user(n: u8) -> UserId {
+    UserId::parse(&format!("{n:032x}")).unwrap()
+}
+fn station(n: u8) -> StationId {
+    StationId::parse(&format!("{n:032x}")).unwrap()
+}
+fn conversation(n: usize) -> ConversationId {
+    ConversationId::parse(&format!("{n:032x}")).unwrap()
+}
+fn changed(n: usize) -> Event {
+    Event::ConversationChanged { conversation: conversation(n), participants: Arc::from([user(1)]), new: None }
+}
+fn on(connection: u64) -> Poll {
+    Poll { connection: Some(connection), received: None }
+}
+
+/// A registry in which user 1 has polled at station 1 and has nothing pending.
+fn polled() -> Arc<Notifications> {
+    let notifications = Arc::new(Notifications::default());
+    take(&notifications, 1, 1);
+    notifications
+}
+
+/// What a station is told that shows to have it.
+fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
+    let (changes, receipt) = notifications.poll(user(u), station(s), SILENT);
+    let (again, _) = notifications.poll(user(u), station(s), Poll { connection: None, received: Some(receipt) });
+    assert!(again.is_empty());
+    changes
+}
+
+/// The conversations and numbers of the rows that a socket takes.
+fn rows(subscription: &mut Subscription) -> Vec<i64> {
+    subscription.take().rows.keys().map(|(_, seq)| *seq).collect()
+}
+
+#[test]
+fn a_station_that_is_not_known_is_told_to_resync_once() {
+    let notifications = Notifications::default();
+    assert!(take(&notifications, 1, 1).list);
+    assert!(take(&notifications, 1, 1).is_empty());
+}
+
+#[test]
+fn what_happens_twice_is_told_once_to_each_station_of_the_recipients() {
+    let notifications = Notifications::default();
+    for (u, s) in [(1, 1), (1, 2), (2, 3)] {
+        take(&notifications, u, s);
+    }
+    notifications.announce(&[changed(7), changed(7)]);
+    for s in [1, 2] {
+        assert_eq!(take(&notifications, 1, s).conversations, [conversation(7)].into());
+    }
+    assert!(take(&notifications, 2, 3).is_empty());
+}
+
+#[test]
+fn too_many_changes_become_a_resync() {
+    let notifications = polled();
+    for n in 0..=10_000 {
+        notifications.announce(&[changed(n)]);
+    }
+    let changes = take(&notifications, 1, 1);
+    assert!(changes.list && changes.conversations.len() < 10_000);
+}
+
+#[test]
+fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
+    let told = |notifications: &Notifications, poll| notifications.poll(user(1), station(1), poll).0.conversations.len();
+    let notifications = polled();
+    notifications.announce(&[changed(7)]);
+    // A lost answer, whatever connection comes next; what is new comes with it.
+    assert_eq!(told(&notifications, on(1)), 1);
+    assert_eq!(told(&notifications, on(2)), 1);
+    notifications.announce(&[changed(8)]);
+    assert_eq!(told(&notifications, SILENT), 2);
+    assert_eq!(told(&notifications, SILENT), 2);
+    assert_eq!(told(&notifications, on(3)), 2);
+    // A poll on the same connection.
+    assert_eq!(told(&notifications, on(3)), 0);
+    // Another request on it.
+    notifications.announce(&[changed(7)]);
+    assert_eq!(told(&notifications, on(3)), 1);
+    notifications.acknowledge(user(1), station(1), 4);
+    assert_eq!(told(&notifications, on(5)), 1);
+    notifications.acknowledge(user(1), station(1), 5);
+    assert_eq!(told(&notifications, on(6)), 0);
+    // A poll that names the answer; one that names an older one does not help.
+    notifications.announce(&[changed(7)]);
+    let (_, lost) = notifications.poll(user(1), station(1), SILENT);
+    let (changes, receipt) = notifications.poll(user(1), station(1), Poll { connection: None, received: Some(Receipt::random()) });
+    assert_eq!(changes.conversations.len(), 1);
+    assert_eq!(told(&notifications, Poll { connection: None, received: Some(lost) }), 1);
+    assert_eq!(told(&notifications, Poll { connection: None, received: Some(receipt) }), 1);
+}
+
+#[test]
+fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
+    let notifications = polled();
+    let all = [changed(7), Event::ListChanged { of: vec![user(1)] }, Event::FriendChanged { friend: user(2), seen_by: vec![user(1)] }];
+    notifications.announce(&all);
+    let (_, receipt) = notifications.poll(user(1), station(1), SILENT);
+    // Fetched before it was told: perhaps without it.
+    notifications.fetched(user(1), station(1), Receipt::random(), Fetched::Conversation(conversation(7)));
+    assert_eq!(notifications.in_flight(user(1), station(1)), Some(receipt));
+    notifications.fetched(user(1), station(1), receipt, Fetched::Conversation(conversation(8)));
+    notifications.fetched(user(1), station(1), receipt, Fetched::Conversation(conversation(7)));
+    let (changes, receipt) = notifications.poll(user(1), station(1), SILENT);
+    assert!(changes.conversations.is_empty() && changes.list && changes.friends.len() == 1);
+    notifications.fetched(user(1), station(1), receipt, Fetched::List);
+    let (changes, receipt) = notifications.poll(user(1), station(1), SILENT);
+    assert!(!changes.list && changes.friends.len() == 1);
+    notifications.fetched(user(1), station(1), receipt, Fetched::Friends);
+    assert_eq!(notifications.in_flight(user(1), station(1)), None);
+    assert!(notifications.poll(user(1), station(1), SILENT).0.is_empty());
+}
+
+#[test]
+fn a_socket_is_told_what_a_poll_may_not_have_heard() {
+    let notifications = polled();
+    notifications.announce(&[changed(7)]);
+    assert_eq!(notifications.poll(user(1), station(1), on(1)).0.conversations.len(), 1);
+    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    assert_eq!(subscription.take().conversations, [conversation(7)].into());
+}
+
+#[test]
+fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
+    // In which order they are announced, and the numbers that each frame brings, if one is taken after each.
+    type Case = (&'static [i64], &'static [i64], &'static [&'static [i64]]);
+    let cases: [Case; 4] = [
+        (&[1, 2, 3], &[1, 2, 3], &[&[1], &[2], &[3]]),
+        (&[1, 3, 2, 4], &[], &[&[1], &[], &[], &[4]]),
+        (&[2, 1, 3], &[], &[&[], &[], &[3]]),
+        (&[1, 4, 2, 3, 5], &[], &[&[1], &[], &[], &[], &[5]]),
+    ];
+    for (order, at_once, one_by_one) in cases {
+        let notifications = Arc::new(Notifications::default());
+        let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+        subscription.take();
+        for seq in order {
+            notifications.announce(&[written(7, *seq, 0)]);
+        }
+        let frame = subscription.take();
+        assert_eq!(frame.conversations, [conversation(7)].into());
+        assert_eq!(frame.rows.keys().map(|(_, seq)| *seq).collect::<Vec<_>>(), at_once, "{order:?}");
+        for (seq, expected) in order.iter().zip(one_by_one) {
+            notifications.announce(&[written(8, *seq, 0)]);
+            assert_eq!(rows(&mut subscription), *expected, "{order:?} at {seq}");
+        }
+    }
+}
+
+#[test]
+fn after_rows_that_are_not_at_hand_the_next_ones_join() {
+    let notifications = Arc::new(Notifications::default());
+    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    notifications.announce(&[written(7, 1, 0)]);
+    assert_eq!(rows(&mut subscription), [1]);
+    // Of another node, or too many: numbers alone.
+    let unseen = Event::ConversationChanged {
+        conversation: conversation(7),
+        participants: Arc::from([user(1)]),
+        new: Some(NewRows { first: 2, last: 60, rows: vec![] }),
+    };
+    notifications.announce(&[unseen]);
+    assert!(rows(&mut subscription).is_empty());
+    notifications.announce(&[written(7, 61, 0)]);
+    assert_eq!(rows(&mut subscription), [61]);
+    // A retry, or a clear, says nothing of numbers.
+    notifications.announce(&[changed(7)]);
+    assert!(rows(&mut subscription).is_empty());
+    notifications.announce(&[written(7, 62, 0)]);
+    assert_eq!(rows(&mut subscription), [62]);
+    // The first row of another instance: whoever holds the one before has to look.
+    notifications.announce(&[in_instance(7, 63, 0, "BBBBBBBBBB")]);
+    assert!(rows(&mut subscription).is_empty());
+    notifications.announce(&[in_instance(7, 64, 0, "BBBBBBBBBB")]);
+    assert_eq!(rows(&mut subscription), [64]);
+}
+
+#[tokio::test]
+async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
+    let notifications = polled();
+    take(&notifications, 1, 2);
+    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    subscription.take();
+    let _ = poll!(Box::pin(subscription.changed()));
+    let cut = Event::PageCut { conversation: conversation(7), reader: [user(1)], station: station(1) };
+    notifications.announce(&[cut]);
+    assert_eq!(poll!(Box::pin(subscription.changed())), Ready::Ready(true));
+    assert_eq!(subscription.take().conversations, [conversation(7)].into());
+    assert!(take(&notifications, 1, 2).is_empty());
+}
+
+#[test]
+fn sockets_are_counted_for_each_user_and_in_all() {
+    let notifications = Arc::new(Notifications::default());
+    let subscribe = |u, s| notifications.subscribe(user(u), station(s), true, LIMITS);
+    let (first, is_first) = subscribe(1, 1).unwrap();
+    let (second, is_first_again) = subscribe(1, 2).unwrap();
+    assert!(is_first && !is_first_again);
+    assert!(subscribe(1, 3).is_err());
+    let _other = subscribe(2, 4).unwrap();
+    assert!(subscribe(3, 5).is_err());
+    // The same station again takes the place of the other one, which ends without a trace.
+    let (_again, _) = subscribe(1, 2).unwrap();
+    drop(second);
+    assert!(notifications.has_socket(user(1)) && subscribe(3, 5).is_err());
+    assert_eq!(notifications.users_with_sockets(), [user(1), user(2)].into());
+    drop(first);
+    assert!(subscribe(3, 5).is_ok());
+}
+
+#[tokio::test]
+async fn a_socket_that_was_replaced_ends_and_takes_nothing_any_more() {
+    let notifications = Arc::new(Notifications::default());
+    let (mut old, _) = notifications.subscribe(user(1), station(1), false, LIMITS).unwrap();
+    let (mut new, _) = notifications.subscribe(user(1), station(1), false, LIMITS).unwrap();
+    notifications.announce(&[changed(7)]);
+    assert!(old.take().is_empty());
+    assert!(!old.changed().await);
+    assert_eq!(new.take().conversations.len(), 1);
+}
+
+#[test]
+fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
+    let notifications = Arc::new(Notifications::default());
+    for (acks, expected) in [(true, false), (false, true)] {
+        let (mut subscription, _) = notifications.subscribe(user(1), station(1), false, LIMITS).unwrap();
+        subscription.take();
+        notifications.announce(&[changed(7)]);
+        assert_eq!(subscription.take().conversations.len(), 1);
+        if acks {
+            subscription.ack();
+        }
+        drop(subscription);
+        assert_eq!(take(&notifications, 1, 1).list, expected);
+    }
+}
+
+#[test]
+fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
+    let notifications = polled();
+    notifications.announce(&[changed(7)]);
+    for seq in [1, 3] {
+        let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+        notifications.announce(&[written(7, seq, 0)]);
+        let changes = subscription.take();
+        assert!(changes.conversations.contains(&conversation(7)) && changes.rows.is_empty());
+        notifications.announce(&[written(7, seq + 1, 0)]);
+        drop(subscription);
+    }
+}
+
+#[tokio::test]
+async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
+    let notifications = polled();
+    let (mut subscription, _) = notifications.subscribe(user(2), station(2), false, LIMITS).unwrap();
+    subscription.take();
+    let _ = poll!(Box::pin(subscription.changed()));
+    notifications.resync_all();
+    assert_eq!(poll!(Box::pin(subscription.changed())), Ready::Ready(true));
+    assert!(subscription.take().list);
+    assert!(notifications.poll(user(1), station(1), SILENT).0.list);
+}
+
+#[test]
+fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
+    let notifications = polled();
+    let (mut subscription, _) = notifications.subscribe(user(1), station(2), false, LIMITS).unwrap();
+    subscription.take();
+    let age = |s| notifications.locked().station(user(1), station(s)).unwrap().polled_at -= IDLE;
+    age(1);
+    age(2);
+    notifications.evict_idle();
+    notifications.announce(&[changed(7)]);
+    assert_eq!(subscription.take().conversations.len(), 1);
+    assert!(notifications.poll(user(1), station(1), SILENT).0.list);
+    // A socket that has ended may come back.
+    drop(subscription);
+    notifications.evict_idle();
+    assert!(
+        !notifications.poll(user(1), station(2), SILENT).0.conversations.is_empty()
+            || notifications.locked().station(user(1), station(2)).is_some()
+    );
+}

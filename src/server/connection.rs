@@ -1,0 +1,70 @@
+//! One connection: what is known of it, whatever is sent on it.
+
+use std::{
+    any::Any,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::{
+    HttpRequest,
+    dev::Extensions,
+    http::header::{FORWARDED, HeaderName, VIA},
+    rt::net::TcpStream,
+};
+
+/// Headers that say that the other end of the connection is a proxy, whose connections many clients share.
+const PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for")];
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Different from that of any other connection of this process.
+    number: u64,
+    /// Whether notifications were polled for on it.
+    has_polled: AtomicBool,
+}
+
+/// Sets up a connection that was just accepted: a peer that takes nothing of what is sent to it is dropped after
+/// this time.
+pub fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    data.insert(Connection { number: NUMBER.fetch_add(1, Ordering::Relaxed), has_polled: AtomicBool::new(false) });
+    let tcp = stream.downcast_ref::<TcpStream>().or_else(|| Some(stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));
+    if let Some(tcp) = tcp {
+        limit_writes(tcp, write_timeout);
+    }
+}
+
+/// RFC 5482, tcp(7): the kernel drops the connection, also if the peer leaves its window closed.
+#[cfg(target_os = "linux")]
+fn limit_writes(tcp: &TcpStream, timeout: Duration) {
+    let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = nix::sys::socket::setsockopt(tcp, nix::sys::socket::sockopt::TcpUserTimeout, &millis) {
+        tracing::warn!(%error, "a peer that reads nothing is not dropped in time");
+    }
+}
+
+/// Elsewhere such a peer keeps its share of the memory until it goes; it takes nobody else's.
+#[cfg(not(target_os = "linux"))]
+fn limit_writes(_: &TcpStream, _: Duration) {}
+
+/// The connection that a request came on, if its other end is the client's own: a proxy has read an answer that its
+/// client may not have.
+fn own(request: &HttpRequest) -> Option<&Connection> {
+    let is_of_proxy = PROXY_HEADERS.iter().any(|name| request.headers().contains_key(name));
+    request.conn_data::<Connection>().filter(|_| !is_of_proxy)
+}
+
+/// As [`own`], for a poll.
+pub fn of_poll(request: &HttpRequest) -> Option<u64> {
+    let connection = own(request)?;
+    connection.has_polled.store(true, Ordering::Relaxed);
+    Some(connection.number)
+}
+
+/// As [`own`], for another request. Returns `None` if nothing was polled for on it.
+pub fn polled_before(request: &HttpRequest) -> Option<u64> {
+    own(request).filter(|connection| connection.has_polled.load(Ordering::Relaxed)).map(|connection| connection.number)
+}

@@ -1,0 +1,72 @@
+//! What every request may use.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use uuid::Uuid;
+
+use super::{bus::Bus, identity, limits::Limits, load::Load, nodes::Nodes, presence::Presence, resync::Resync};
+use crate::{
+    chat::{event::Event, name::Names, notifications::Notifications, recent::Recent},
+    model::rows::NewMessage,
+    settings::Settings,
+    store::{Db, report::NewReport, writer::Writer},
+};
+
+/// What every request may use.
+pub struct State {
+    pub settings: Settings,
+    pub db: Arc<Db>,
+    pub messages: Writer<NewMessage>,
+    pub reports: Writer<NewReport>,
+    pub names: Names,
+    pub recent: Recent,
+    pub node: Uuid,
+    pub notifications: Arc<Notifications>,
+    pub bus: Arc<Bus>,
+    pub resync: Resync,
+    pub nodes: Nodes,
+    pub presence: Presence,
+    pub identities: identity::Identities,
+    pub nonces: identity::Nonces,
+    pub limits: Limits,
+    pub load: Load,
+    pub is_stopping: AtomicBool,
+}
+
+impl State {
+    /// A server that has not begun to serve.
+    pub fn new(settings: Settings, db: Arc<Db>, node: Uuid, bus: Bus) -> Self {
+        Self {
+            limits: Limits::new(settings.login_tries, settings.registrations, settings.bad_signatures),
+            nonces: identity::Nonces::new(settings.signature_window),
+            identities: identity::Identities::default(),
+            notifications: Arc::default(),
+            resync: Resync::default(),
+            nodes: Nodes::default(),
+            presence: Presence::default(),
+            load: Load::new(settings.requests_per_user),
+            is_stopping: AtomicBool::new(false),
+            node,
+            bus: Arc::new(bus),
+            messages: Writer::new(db.clone()),
+            reports: Writer::new(db.clone()),
+            names: Names::default(),
+            recent: Recent::default(),
+            settings,
+            db,
+        }
+    }
+
+    /// Tells everyone what happened, here and on other nodes. After the commit, never before.
+    pub fn announce(&self, events: &[Event]) {
+        self.notifications.announce(events);
+        self.bus.tell(events);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,59 @@
+//! A user who was barred is barred at once, on every node: whoever changes a user says so on a channel of the
+//! database.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+
+use super::state::State;
+use crate::{model::id::UserId, store};
+
+/// After a failure the channel is opened again this much later.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Listens on the channel, until the server ends.
+pub async fn watch_changes(state: Arc<State>) {
+    // One connection, which the library keeps and renews.
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(state.db.options().clone());
+    loop {
+        if let Err(error) = listen(&state, &pool).await {
+            tracing::debug!(%error, "the channel of changed users is away");
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Until the channel fails.
+async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
+    let mut channel = PgListener::connect_with(pool).await?;
+    channel.listen(store::user::CHANGED).await?;
+    catch_up(state).await?;
+    loop {
+        match channel.try_recv().await? {
+            Some(change) => {
+                forget_users(state);
+                if let Some(user) = UserId::parse(change.payload()) {
+                    // Whoever is still allowed in connects again.
+                    state.notifications.disconnect(Some(user));
+                }
+            }
+            // The connection was lost, and is another one now.
+            None => catch_up(state).await?,
+        }
+    }
+}
+
+/// Makes up for what may have been missed while nobody listened.
+async fn catch_up(state: &State) -> sqlx::Result<()> {
+    forget_users(state);
+    let users: Vec<UserId> = state.notifications.users_with_sockets().into_iter().collect();
+    for user in store::user::disabled_among(&state.db, &users).await? {
+        state.notifications.disconnect(Some(user));
+    }
+    Ok(())
+}
+
+fn forget_users(state: &State) {
+    state.identities.forget();
+    state.names.forget();
+}

@@ -1,0 +1,149 @@
+//! Who is online: whoever has a socket, or had one a moment ago, whatever fails meanwhile.
+
+use std::{sync::Arc, time::Duration};
+
+use parlance::{
+    model::{id::UserId, time::Timestamp},
+    settings::{Database, Settings},
+    store::user::set_disabled,
+};
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    live::Ear,
+    nodes::{at, end, two_nodes},
+    proxy::Proxy,
+    world::{Person, World, database, eventually, settings, socket_dir},
+};
+
+/// Settings with which things happen sooner.
+fn soon(settings: &mut Settings) {
+    settings.timings.heartbeat = Duration::from_millis(200);
+    settings.timings.offline_after = Duration::from_secs(3);
+}
+
+/// How available a friend is, as someone sees it.
+async fn availability(seen_by: &Person) -> String {
+    let list = seen_by.asks("chatfriends", json!({ "action": "list" })).await.is_ok();
+    list["availabilities"][0]["availability"].as_str().unwrap().to_owned()
+}
+
+async fn behind_a_proxy() -> (Arc<World>, Proxy) {
+    let options = database().await;
+    let proxy = Proxy::start(&socket_dir());
+    let mut settings = settings();
+    soon(&mut settings);
+    settings.database = Database::Given(Box::new(proxy.options(&options)));
+    (World::on(settings, options).await, proxy)
+}
+
+#[tokio::test]
+async fn whoever_comes_back_and_goes_again_is_offline_the_whole_time_after_they_went_last() {
+    let world = World::with(soon).await;
+    let (ann, ben) = world.friends().await;
+    drop(Ear::of(&ann, 3).await);
+    let begun = Instant::now();
+    sleep_until(begun + Duration::from_millis(2500)).await;
+    drop(Ear::open(&ann, 3).await);
+    // Three seconds after the first going, one and a half after the second.
+    sleep_until(begun + Duration::from_secs(4)).await;
+    assert_eq!(availability(&ben).await, "available");
+    eventually("the end of it", async || availability(&ben).await == "offline").await;
+    assert!(begun.elapsed() >= Duration::from_millis(5500));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_going_that_could_not_be_written_is_made_up_for() {
+    let (world, proxy) = behind_a_proxy().await;
+    let (ann, ben) = world.friends().await;
+    let ear = Ear::of(&ann, 3).await;
+    assert_eq!(availability(&ben).await, "available");
+    proxy.cut();
+    drop(ear);
+    // The database is away when it should be told.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    proxy.mend();
+    eventually("the end of it", async || {
+        ben.asks("chatfriends", json!({ "action": "list" })).await.text.contains(r#""availability":"offline""#)
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_the_database_lost_of_who_is_online_is_written_again() {
+    let world = World::with(soon).await;
+    let (ann, ben) = world.friends().await;
+    let ear = Ear::of(&ann, 3).await;
+    // As another node does that took this one for ended, or a late write of a socket that was closed.
+    world.sql("delete from listeners; update users set availability = 'offline'").await;
+    eventually("the next heartbeat", async || availability(&ben).await == "available").await;
+    // And what it has too much goes.
+    let stranger = world.person("Cleo").await;
+    world.sql(&format!("insert into listeners select '{}', node_id from nodes", stranger.user)).await;
+    eventually("the next heartbeat", async || world.count("listeners").await == 1).await;
+    drop(ear);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn sockets_that_open_while_others_close_are_online() {
+    let world = World::with(|settings| {
+        soon(settings);
+        settings.timings.offline_after = Duration::from_millis(20);
+        // Nothing is made up for here.
+        settings.timings.heartbeat = Duration::from_mins(10);
+        settings.workers = 2;
+    })
+    .await;
+    let (ann, ben) = world.friends().await;
+    for round in 0..40 {
+        let ear = Ear::open(&ann, 3).await;
+        drop(ear);
+        tokio::time::sleep(Duration::from_millis(15 + round % 10)).await;
+        let ear = Ear::open(&ann, 3).await;
+        // What is written about the one that was closed is waited for.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!((world.count("listeners").await, availability(&ben).await.as_str()), (1, "available"), "round {round}");
+        drop(ear);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
+    let nodes = two_nodes(soon).await;
+    let (ann, ben) = nodes[0].friends().await;
+    let seen_by = at(&nodes[1], &ben).await;
+    let ear = Ear::of(&ann, 3).await;
+    eventually("the other node to have run for a while", async || nodes[1].count("nodes").await == 2).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    nodes[0].stop().await;
+    drop(ear);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(availability(&seen_by).await, "available");
+    let ear = Ear::of(&at(&nodes[1], &ann).await, 3).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(availability(&seen_by).await, "available");
+    drop(ear);
+    eventually("the end of it", async || availability(&seen_by).await == "offline").await;
+    eventually("what is left of the node to go", async || nodes[1].count("nodes").await == 1).await;
+    end(nodes).await;
+}
+
+#[tokio::test]
+async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_same() {
+    let (world, proxy) = behind_a_proxy().await;
+    let (ann, ben) = world.friends().await;
+    let mut ear = Ear::of(&ann, 4).await;
+    let mut bens = Ear::of(&ben, 4).await;
+    proxy.cut();
+    set_disabled(&world.store, UserId::parse(&ann.user).unwrap(), Some(Timestamp::now())).await.unwrap();
+    proxy.mend();
+    assert_eq!(ear.ends().await, tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Policy);
+    // Nobody else does.
+    bens.calms_down().await;
+    world.end().await;
+}
