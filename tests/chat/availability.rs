@@ -51,3 +51,33 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
     assert_eq!(sees(&ben).await, "busy");
     world.end().await;
 }
+
+#[tokio::test]
+async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
+    use parlance::{
+        model::{id::UserId, time::Timestamp},
+        store::presence,
+    };
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let [anns, bens] = [&ann, &ben].map(|person| UserId::parse(&person.user).unwrap());
+    let (gone, lives, now) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4(), Timestamp::now());
+    let later = |seconds| now.plus(chrono::TimeDelta::seconds(seconds));
+    presence::beat(&world.store, gone, now, later(5)).await.unwrap();
+    presence::beat(&world.store, lives, now, later(3600)).await.unwrap();
+    // Ann has a socket on the one, Ben on both.
+    for (node, user) in [(gone, anns), (gone, bens), (lives, bens)] {
+        presence::arrive(&world.store, node, user).await.unwrap();
+    }
+    assert!(presence::reap(&world.store, later(4)).await.unwrap().is_empty());
+    let seen = presence::reap(&world.store, later(6)).await.unwrap();
+    assert_eq!(seen.iter().map(|seen| (seen.user_id, &seen.friends[..])).collect::<Vec<_>>(), [(anns, &[bens][..])]);
+    assert_eq!((sees(&ben).await.as_str(), sees(&ann).await.as_str()), ("offline", "available"));
+    assert!(presence::reap(&world.store, later(6)).await.unwrap().is_empty());
+    // Who goes from the one node and is on another one stays; who goes from the last one is offline.
+    presence::arrive(&world.store, gone, bens).await.unwrap();
+    assert!(presence::leave(&world.store, gone, bens).await.unwrap().is_none());
+    assert!(presence::leave(&world.store, lives, bens).await.unwrap().is_some());
+    assert_eq!(sees(&ann).await, "offline");
+    world.end().await;
+}

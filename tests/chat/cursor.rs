@@ -381,6 +381,18 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
             }
         }
     }
+    // Nor do the times of what was said there say where to go on here: all of that is newer than what is here.
+    for table in ["messages", "reports"] {
+        world.sql(&format!(
+            "update {table} set created_at = date_trunc('second', now()) - interval '1 day' + seq * interval '1 hour' where conversation_id = '{}'", here.id
+        )).await;
+    }
+    let own = ann.reads(&here).await;
+    let (date, report_date) = (&own["messages"][3]["Created"], &own["reports"][3]["Created"]);
+    let page = download(&ann, &here, json!({ "firstmessagedate": date, "firstreportdate": report_date })).await;
+    assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written[3..].to_vec(), written[3..].to_vec()));
+    let page = partial(&ann, &here, json!({ "lastmessagedate": date, "lastreportdate": report_date })).await;
+    assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written[..3].to_vec(), written[..3].to_vec()));
     // An id that names a message in each names in each its own place.
     let twin = message("twin");
     ann.does("add", &there, json!({ "message": twin })).await.is_ok();
@@ -426,5 +438,31 @@ async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
     assert_eq!(ann.reads(&cleared).await["messages"], json!([]));
     assert_eq!(ids(&ann.reads(&there).await, "messages"), [id.clone(), foreign.clone()]);
     assert_eq!(ann.reads(&there).await["reports"].as_array().unwrap().len(), 4);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_left_behind_says_nothing_of_this_one() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    five(&ann, &ben, &talk).await;
+    let mut old = message("expires");
+    old["ValidUntil"] = at(-TimeDelta::days(30)).into();
+    ann.does("add", &talk, json!({ "message": old })).await.is_ok();
+    world.sql("update messages set stored_at = now() - interval '30 days' where valid_until < now()").await;
+    assert_eq!(parlance::store::purge::expired(&world.store, parlance::model::time::Timestamp::now()).await.unwrap(), 1);
+    let next = Talk::of(&ann.does("clear", &talk, json!({})).await.is_ok()["conversation"]);
+    // The old rows are not deleted yet, and are newer than what those write whose clocks are behind.
+    let written = five(&ann, &ben, &next).await;
+    for table in ["messages", "reports"] {
+        world.sql(&format!("update {table} t set created_at = now() - interval '10 hours' from conversations c where t.conversation_id = c.conversation_id and t.seq > c.cleared_seq")).await;
+    }
+    let an_hour_ago = at(-TimeDelta::hours(1));
+    for (message, date) in [(Value::Null, json!(an_hour_ago)), (old["ID"].clone(), json!(an_hour_ago)), (old["ID"].clone(), Value::Null)] {
+        let page = partial(&ben, &next, json!({ "lastmessageid": message, "lastmessagedate": date, "lastreportdate": date })).await;
+        assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written.clone(), written.clone()), "{message} {date}");
+    }
+    let links = ben.does("transcript", &next, json!({})).await.is_ok()["transcript"].clone();
+    assert_eq!(links.as_array().unwrap().iter().map(|link| link["ID"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), written);
     world.end().await;
 }

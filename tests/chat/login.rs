@@ -321,3 +321,23 @@ async fn login_says_whether_one_may_register() {
         world.end().await;
     }
 }
+
+#[tokio::test]
+async fn where_registration_is_open_an_invitation_does_not_matter() {
+    let world = World::new().await;
+    let mut request = registration("ann");
+    request["invite"] = "any".into();
+    register(&world, &request).await.is_ok();
+    // The shortest key that is none too short, and the longest; names of as many characters as they may have.
+    let mut short = registration("ben");
+    short["apikey"] = "b".repeat(15).into();
+    register(&world, &short).await.is_refused(400, "bad_request");
+    short["apikey"] = "b".repeat(16).into();
+    short["fullname"] = "é".repeat(128).into();
+    short["nick"] = "é".repeat(64).into();
+    short["rsakey"] = "r".repeat(16384).into();
+    register(&world, &short).await.is_ok();
+    let answer = log_in(&world, &"b".repeat(16), None).await.is_ok();
+    assert_eq!((&answer["nick"], &answer["fullname"], &answer["rsakey"]), (&short["nick"], &short["fullname"], &short["rsakey"]));
+    world.end().await;
+}

@@ -139,3 +139,31 @@ async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_sa
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_come_in() {
+    let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let (ann, ben) = (Person { station: "cd".repeat(16), ..ann }, Person { station: "cd".repeat(16), ..ben });
+    let poll = json!({ "action": "download", "timestamp": crate::world::now() }).to_string();
+    let polls = async || world.posts("chatserver", "chatnotification", &[("Ozeki-Station", &*ann.station)], &poll).await;
+    for person in [&ann, &ben] {
+        person.logs_in().await;
+        assert_eq!(polls().await.is_ok()["conversationlistchangedof"], json!([person.user]));
+    }
+    // Both hear of it, and one of them polls.
+    ann.logs_in().await;
+    ann.asks("chatfriends", json!({ "action": "add", "friendid": ben.user })).await.is_ok();
+    assert_eq!(polls().await.is_ok()["friendavailabilitesof"], json!([ben.user]));
+    assert_eq!(ann.hears().await, News::default());
+    assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
+    let bars = async |person: &Person| {
+        let user = parlance::model::id::UserId::parse(&person.user).unwrap();
+        parlance::store::user::set_disabled(&world.store, user, Some(parlance::model::time::Timestamp::now())).await.unwrap();
+    };
+    bars(&ben).await;
+    polls().await.is_ok();
+    bars(&ann).await;
+    polls().await.is_refused(401, "unknown_station");
+    world.end().await;
+}

@@ -273,3 +273,24 @@ async fn a_purge_and_writers_both_get_on_while_the_other_is_at_work() {
     assert!((written..=written + 2).contains(&usize::try_from(world.count("messages").await).unwrap()));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_still_wanted_keeps_the_reports_about_it() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let mut ids = vec![];
+    for (n, days) in [30, -30, 30, -30].into_iter().enumerate() {
+        let mut message = message(&n.to_string());
+        message["ValidUntil"] = at(TimeDelta::days(days)).into();
+        ann.does("add", &talk, json!({ "message": message })).await.is_ok();
+        ids.push(message["ID"].as_str().unwrap().to_owned());
+    }
+    ben.views(&talk, &ids).await.is_ok();
+    world.sql("update messages set stored_at = now() - interval '20 days'").await;
+    assert_eq!(purge(&world, 7).await, 2);
+    let left = ben.reads(&talk).await;
+    let names = |kind: &str, field: &str| left[kind].as_array().unwrap().iter().map(|row| row[field].clone()).collect::<Vec<_>>();
+    assert_eq!(names("messages", "ID"), [json!(ids[0]), json!(ids[2])]);
+    assert_eq!(names("reports", "MessageID"), [json!(ids[0]), json!(ids[2])]);
+    world.end().await;
+}
