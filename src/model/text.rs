@@ -230,4 +230,22 @@ mod tests {
         assert_eq!(many.len(), 1000);
         assert!(many.iter().all(|text| Instance::parse(text).is_some()));
     }
+
+    #[test]
+    fn each_form_takes_as_much_as_it_says_and_no_more() {
+        let is_taken = |parse: &dyn Fn(&str) -> bool, letter: &str, most: usize| {
+            assert!(parse(&letter.repeat(most)) && !parse(&letter.repeat(most + 1)), "{letter} {most}");
+        };
+        is_taken(&|text| Nick::parse(text).is_some(), "é", 64);
+        is_taken(&|text| FullName::parse(text).is_some(), "é", 128);
+        is_taken(&|text| MessageType::parse(text).is_some(), "a", 32);
+        is_taken(&|text| HideId::parse(text).is_some(), "a", 256);
+        is_taken(&|text| WorkspaceName::parse(text).is_some(), "a", 63);
+        is_taken(&|text| WorkspaceName::parse(&format!("a.{}", text)).is_some(), "a", 63);
+        is_taken(&|text| WorkspaceName::parse(text.trim_end_matches('.')).is_some(), "a.", 127);
+        // Bytes, where it is the database's room that counts.
+        is_taken(&|text| Secret::parse(text.into()).is_some(), "é", 2048);
+        is_taken(&|text| EncryptedKey::parse(text.into()).is_some(), "a", 16384);
+        is_taken(&|text| Email::parse(&format!("{text}@b.c")).is_some(), "é", 125);
+    }
 }

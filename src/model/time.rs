@@ -141,4 +141,22 @@ mod tests {
             assert!(Timestamp::parse(wrong).is_none(), "{wrong}");
         }
     }
+
+    #[test]
+    fn every_time_that_can_be_read_is_written_as_it_was() {
+        for text in ["0001-01-01 00:00:00", "0999-12-31 23:59:59", "1969-12-31 23:59:59", "2024-02-29 09:05:01", "9999-12-31 23:59:59"] {
+            let moment = Timestamp::parse(text).unwrap();
+            assert_eq!((moment.to_string(), serde_json::to_string(&moment).unwrap()), (text.to_owned(), format!("\"{text}\"")));
+        }
+    }
+
+    #[test]
+    fn no_moment_is_beyond_what_can_be_written() {
+        let last = Timestamp::parse("9999-12-31 23:59:59").unwrap();
+        assert_eq!((last.plus(TimeDelta::seconds(1)), last.plus(TimeDelta::MAX)), (last, last));
+        assert_eq!(last.plus(-TimeDelta::seconds(59)).to_string(), "9999-12-31 23:59:00");
+        let (one, other) = (Timestamp::parse("2024-03-08 14:12:48").unwrap(), Timestamp::parse("2024-03-08 14:12:50").unwrap());
+        assert_eq!((one.distance(other), other.distance(one)), (TimeDelta::seconds(2), TimeDelta::seconds(2)));
+        assert_eq!(Timestamp(one.0 + TimeDelta::milliseconds(999)).whole_seconds(), one);
+    }
 }

@@ -304,3 +304,15 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 fn wrong(header: &str) -> Error {
     Error::BadRequest(format!("{header} takes 32 hexadecimal digits."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_remembered_for_as_long_as_its_request_is_good() {
+        // Signed by a clock that is a window ahead, it is good for a window after that.
+        let nonces = Nonces::new(TimeDelta::minutes(5));
+        assert_eq!(nonces.0.policy().time_to_live(), Some(Duration::from_mins(10)));
+    }
+}

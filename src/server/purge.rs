@@ -58,7 +58,7 @@ pub async fn run(state: Arc<State>) {
         if watch.trusts(Instant::now(), now)
             && let Some(kept_since) = kept_since
         {
-            let ended_before = now.plus(-state.settings.expiry_grace).min(kept_since);
+            let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
             if let Err(error) = store::purge::expired(&state.db, ended_before).await {
                 tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
             }
@@ -66,9 +66,21 @@ pub async fn run(state: Arc<State>) {
     }
 }
 
+/// What ended before this has been kept for the grace, and goes.
+fn ended_before(now: Timestamp, grace: TimeDelta) -> Timestamp {
+    now.plus(-grace)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_ended_a_grace_ago() {
+        let now = Timestamp::parse("2024-03-15 11:50:45").unwrap();
+        assert_eq!(ended_before(now, TimeDelta::days(7)).to_string(), "2024-03-08 11:50:45");
+        assert_eq!(ended_before(now, TimeDelta::zero()), now);
+    }
 
     #[test]
     fn a_clock_is_believed_once_it_has_not_jumped_for_an_hour() {

@@ -247,3 +247,115 @@ fn is_refusal(error: &sqlx::Error) -> bool {
         !is_away
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::postgres::PgConnectOptions;
+    use tokio::{sync::Semaphore, task::JoinHandle, time::timeout};
+
+    use super::*;
+
+    /// Stores nothing: its batch waits to be let on, and may panic then.
+    #[derive(Debug, Clone)]
+    struct Probe {
+        number: usize,
+        lets_on: Arc<Semaphore>,
+        panics: bool,
+        /// As a group whose members change each time.
+        keeps_changing: bool,
+    }
+
+    impl Entry for Probe {
+        type Outcome = usize;
+        type Key = usize;
+
+        fn key(&self) -> Option<usize> {
+            Some(self.number)
+        }
+
+        fn bytes(&self) -> usize {
+            1000
+        }
+
+        async fn store(_: &Db, batch: &[Self]) -> sqlx::Result<Vec<Option<usize>>> {
+            batch[0].lets_on.acquire().await.unwrap().forget();
+            assert!(!batch.iter().any(|probe| probe.panics), "as a fault of ours would");
+            Ok(batch.iter().map(|probe| (!probe.keeps_changing).then_some(probe.number)).collect())
+        }
+    }
+
+    fn writer() -> Writer<Probe> {
+        Writer::new(Arc::new(Db::new(PgConnectOptions::new(), 1)))
+    }
+
+    async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+        let holds = async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), holds).await.expect(what);
+    }
+
+    /// Adds a probe, without waiting for what becomes of it.
+    fn add(writer: &Writer<Probe>, probe: Probe) -> JoinHandle<Result<(Probe, usize), Refusal>> {
+        let writer = Writer(writer.0.clone());
+        tokio::spawn(async move { writer.add(probe).await })
+    }
+
+    #[tokio::test]
+    async fn what_has_to_be_stored_again_and_again_is_refused_and_holds_nobody_up() {
+        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
+        let probe = |number, keeps_changing| Probe { number, lets_on: lets_on.clone(), panics: false, keeps_changing };
+        let first = add(&writer, probe(0, false));
+        until("the first batch is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
+        let (changing, other) = (add(&writer, probe(1, true)), add(&writer, probe(2, false)));
+        until("both wait", || writer.waiting() == 2).await;
+        lets_on.add_permits(1 + MAX_ROUNDS);
+        assert_eq!(first.await.unwrap().unwrap().1, 0);
+        assert_eq!(other.await.unwrap().unwrap().1, 2);
+        let refused = timeout(Duration::from_secs(10), changing).await.expect("it ends").unwrap();
+        assert!(matches!(refused, Err(Refusal::Contended)), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_the_next_one_is_served() {
+        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
+        let probe = |number, panics| Probe { number, lets_on: lets_on.clone(), panics, keeps_changing: false };
+        let first = add(&writer, probe(0, true));
+        until("the first batch is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
+        let others: Vec<_> = (1..4).map(|number| add(&writer, probe(number, false))).collect();
+        until("the others wait", || writer.waiting() == 3).await;
+        lets_on.add_permits(1);
+        for asked in std::iter::once(first).chain(others) {
+            let told = timeout(Duration::from_secs(10), asked).await.expect("nobody waits for ever").unwrap();
+            assert!(matches!(told, Err(Refusal::Stopped)), "{told:?}");
+        }
+        {
+            let queue = writer.0.locked();
+            assert!(queue.waiting.is_empty() && queue.bytes == 0 && !queue.is_served, "{queue:?}");
+        }
+        lets_on.add_permits(1);
+        assert_eq!(writer.add(probe(7, false)).await.unwrap().1, 7);
+    }
+
+    #[tokio::test]
+    async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_is_as_large_as_it_may_be() {
+        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
+        let probe = |number| Probe { number, lets_on: lets_on.clone(), panics: false, keeps_changing: false };
+        let first = add(&writer, probe(0));
+        until("the first batch is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
+        first.abort();
+        // One more than a batch takes, and one that must not be with its twin.
+        let others: Vec<_> = [1, 1].into_iter().chain(2..=MOST_ENTRIES).map(|number| add(&writer, probe(number))).collect();
+        until("the others wait", || writer.waiting() == MOST_ENTRIES + 1).await;
+        lets_on.add_permits(1);
+        until("the second batch is on its way", || writer.waiting() == 1).await;
+        lets_on.add_permits(2);
+        for (number, asked) in [1, 1].into_iter().chain(2..=MOST_ENTRIES).zip(others) {
+            assert_eq!(asked.await.unwrap().unwrap().1, number);
+        }
+    }
+}

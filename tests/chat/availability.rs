@@ -51,3 +51,42 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
     assert_eq!(sees(&ben).await, "busy");
     world.end().await;
 }
+
+#[tokio::test]
+async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
+    use std::time::Duration;
+
+    use parlance::{model::id::UserId, store::presence};
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let [anns, bens] = [&ann, &ben].map(|person| UserId::parse(&person.user).unwrap());
+    let (gone, lives, grace) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4(), Duration::from_secs(30));
+    for node in [gone, lives] {
+        presence::beat(&world.store, node, Duration::from_hours(1)).await.unwrap();
+    }
+    // Ann has a socket on the one, Ben on both.
+    for (node, user) in [(gone, anns), (gone, bens), (lives, bens)] {
+        presence::arrive(&world.store, node, user).await.unwrap();
+    }
+    assert!(presence::reap(&world.store, grace).await.unwrap().is_empty());
+    // It said so itself, or was not heard any more; for a while its clients may come back.
+    let ended = async |column: &str, seconds: u32| {
+        world.sql(&format!("update nodes set {column} = now() - interval '{seconds} seconds' where node_id = '{gone}'")).await;
+    };
+    ended("ended_at", 25).await;
+    assert!(presence::reap(&world.store, grace).await.unwrap().is_empty());
+    world.sql("update nodes set ended_at = null").await;
+    ended("alive_until", 25).await;
+    assert!(presence::reap(&world.store, grace).await.unwrap().is_empty());
+    ended("alive_until", 31).await;
+    let seen = presence::reap(&world.store, grace).await.unwrap();
+    assert_eq!(seen.iter().map(|seen| (seen.user_id, &seen.friends[..])).collect::<Vec<_>>(), [(anns, &[bens][..])]);
+    assert_eq!((sees(&ben).await.as_str(), sees(&ann).await.as_str()), ("offline", "available"));
+    assert!(presence::reap(&world.store, grace).await.unwrap().is_empty());
+    // Who goes from the one node and is on another one stays; who goes from the last one is offline.
+    presence::arrive(&world.store, gone, bens).await.unwrap();
+    assert!(presence::leave(&world.store, gone, bens).await.unwrap().is_none());
+    assert!(presence::leave(&world.store, lives, bens).await.unwrap().is_some());
+    assert_eq!(sees(&ann).await, "offline");
+    world.end().await;
+}

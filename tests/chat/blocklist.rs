@@ -97,3 +97,22 @@ async fn nobody_is_blocked_who_is_not_there_or_is_oneself() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_friend_sees_the_one_who_blocks_go_and_come_back() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let elsewhere = ann.elsewhere().await;
+    for person in [&elsewhere, &ben] {
+        person.listens().await;
+    }
+    for action in ["block", "unblock"] {
+        asks(&ann, action, &ben).await;
+        assert_eq!(ben.hears().await.friends, [ann.user.clone()], "{action}");
+        assert_eq!(elsewhere.hears().await.friends, [ben.user.clone()], "{action}");
+        // The same again is no news.
+        asks(&ann, action, &ben).await;
+        assert_eq!((ben.hears().await.friends, elsewhere.hears().await.friends), (vec![], vec![]), "{action}");
+    }
+    world.end().await;
+}

@@ -125,10 +125,13 @@ async fn a_reader_that_pages_from_its_newest_row_misses_nothing_of_many_writers_
     }
     let written: BTreeSet<String> = join_all(writers).await.into_iter().flat_map(Result::unwrap).collect();
     assert_eq!(written.len(), 320);
-    let messages: Vec<_> = held["messages"].iter().map(|(id, _)| id.clone()).collect();
-    assert_eq!(messages.len(), 320, "doubled or lost");
-    assert_eq!(messages.into_iter().collect::<BTreeSet<_>>(), written);
-    assert_eq!(held["reports"].iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len(), 320);
+    let all = ben.reads(&talk).await;
+    for kind in ["messages", "reports"] {
+        let held: Vec<&str> = held[kind].iter().map(|(id, _)| id.as_str()).collect();
+        let stored: Vec<&str> = all[kind].as_array().unwrap().iter().map(|row| row["ID"].as_str().unwrap()).collect();
+        assert_eq!(held, stored, "{kind}: doubled, lost, or in another order");
+        assert_eq!(ids(&all, kind).into_iter().collect::<BTreeSet<_>>(), written, "{kind}");
+    }
     world.end().await;
 }
 
@@ -278,8 +281,8 @@ async fn a_partial_page_has_50_rows_or_what_is_asked_for_up_to_500() {
         cursor = json!({ "limit": 70, "lastmessageid": oldest });
         held.splice(0..0, page);
     }
+    assert_eq!(held, ids(&ben.reads(&talk).await, "messages"));
     assert_eq!(held.len(), 600);
-    assert_eq!(held.iter().collect::<BTreeSet<_>>().len(), 600);
     world.end().await;
 }
 
@@ -299,5 +302,167 @@ async fn a_cursor_of_a_wrong_form_is_refused_by_name() {
             assert!(refusal["errormessage"].as_str().unwrap().starts_with(&field), "{refusal}");
         }
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn reports_beyond_a_page_are_announced_as_messages_are() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    fill(&world, &ann, &talk, 1001, 10).await;
+    let mut written = vec![];
+    while written.len() < 1001 {
+        let page = ids(&download(&ann, &talk, json!({ "firstmessageid": written.last() })).await, "messages");
+        written.extend(page.into_iter().skip(usize::from(!written.is_empty())));
+    }
+    for part in written.chunks(1000) {
+        ben.views(&talk, part).await.is_ok();
+    }
+    ann.hears().await;
+    let asks = async |cursor: Value| ann.asks_as(4, "chatconversation", crate::world::on("download", &talk, cursor)).await.is_ok();
+    let first = asks(json!({ "firstmessageid": written[1000] })).await;
+    assert_eq!((ids(&first, "messages"), ids(&first, "reports")), (written[1000..].to_vec(), written[..1000].to_vec()));
+    assert_eq!(first["hasmore"], true);
+    assert_eq!(ann.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+    let newest = first["reports"][999]["ID"].clone();
+    let rest = asks(json!({ "firstmessageid": written[1000], "firstreportid": newest })).await;
+    assert_eq!((ids(&rest, "reports"), &rest["hasmore"]), (written[999..].to_vec(), &json!(false)));
+    assert_eq!(ann.hears().await, News::default());
+    // Backwards, too, each kind has its own measure.
+    let before = json!({ "limit": 500, "lastmessageid": written[0] });
+    let before = ann.asks_as(4, "chatconversation", crate::world::on("downloadpartial", &talk, before)).await.is_ok();
+    assert_eq!((ids(&before, "messages").len(), ids(&before, "reports")), (0, written[501..].to_vec()));
+    assert_eq!(before["hasmore"], true);
+    world.end().await;
+}
+
+/// Two conversations of Ann's, with Ben and with Cleo, that live under one name: only their ids tell them apart.
+async fn two_of_one_name(world: &std::sync::Arc<World>) -> (Person, Person, Talk, Person, Talk) {
+    let (ann, ben, mut here) = world.talk().await;
+    let cleo = world.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    let mut there = ann.creates(&cleo).await;
+    world.sql("update conversations set instance = 'AAAAAAAAAA'").await;
+    for talk in [&mut here, &mut there] {
+        talk.instance = "AAAAAAAAAA".into();
+    }
+    (ann, ben, here, cleo, there)
+}
+
+#[tokio::test]
+async fn an_id_of_another_conversation_is_one_that_is_not_there() {
+    let world = World::new().await;
+    let (ann, ben, here, cleo, there) = two_of_one_name(&world).await;
+    let written = five(&ann, &ben, &here).await;
+    five(&ann, &cleo, &there).await;
+    // One that expired there, too.
+    let mut old = message("expired");
+    old["ValidUntil"] = at(-TimeDelta::days(30)).into();
+    ann.does("add", &there, json!({ "message": old })).await.is_ok();
+    cleo.views(&there, &[old["ID"].as_str().unwrap().to_owned()]).await.is_ok();
+    let foreign = ann.reads(&there).await;
+    world.sql("update messages set stored_at = now() - interval '30 days' where valid_until < now()").await;
+    assert_eq!(parlance::store::purge::expired(&world.store, parlance::model::time::Timestamp::now()).await.unwrap(), 1);
+
+    for n in 0..6 {
+        let (message, report) = (&foreign["messages"][n]["ID"], &foreign["reports"][n]["ID"]);
+        for (message, report) in [(message, &Value::Null), (&Value::Null, report), (message, report)] {
+            for person in [&ann, &ben] {
+                let page = download(person, &here, json!({ "firstmessageid": message, "firstreportid": report })).await;
+                assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written.clone(), written.clone()), "{n}");
+                let page = partial(person, &here, json!({ "lastmessageid": message, "lastreportid": report })).await;
+                assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written.clone(), written.clone()), "{n}");
+                // With a date, it is the date that says where to go on.
+                let later = at(TimeDelta::hours(1));
+                let dated =
+                    json!({ "firstmessageid": message, "firstmessagedate": later, "firstreportid": report, "firstreportdate": later });
+                let page = download(person, &here, dated).await;
+                assert_eq!((ids(&page, "messages").len(), ids(&page, "reports").len()), (0, 0), "{n}");
+            }
+        }
+    }
+    // Nor do the times of what was said there say where to go on here: all of that is newer than what is here.
+    for table in ["messages", "reports"] {
+        world.sql(&format!(
+            "update {table} set created_at = date_trunc('second', now()) - interval '1 day' + seq * interval '1 hour' where conversation_id = '{}'", here.id
+        )).await;
+    }
+    let own = ann.reads(&here).await;
+    let (date, report_date) = (&own["messages"][3]["Created"], &own["reports"][3]["Created"]);
+    let page = download(&ann, &here, json!({ "firstmessagedate": date, "firstreportdate": report_date })).await;
+    assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written[3..].to_vec(), written[3..].to_vec()));
+    let page = partial(&ann, &here, json!({ "lastmessagedate": date, "lastreportdate": report_date })).await;
+    assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written[..3].to_vec(), written[..3].to_vec()));
+    // An id that names a message in each names in each its own place.
+    let twin = message("twin");
+    ann.does("add", &there, json!({ "message": twin })).await.is_ok();
+    for _ in 0..3 {
+        ann.adds(&here, "between").await;
+    }
+    ann.does("add", &here, json!({ "message": twin })).await.is_ok();
+    for (talk, before) in [(&here, 8), (&there, 5)] {
+        assert_eq!(ids(&download(&ann, talk, json!({ "firstmessageid": twin["ID"] })).await, "messages").len(), 1);
+        assert_eq!(ids(&partial(&ann, talk, json!({ "lastmessageid": twin["ID"] })).await, "messages").len(), before);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
+    let world = World::new().await;
+    let (ann, ben, here, cleo, there) = two_of_one_name(&world).await;
+    // The same message in both, and the same numbers.
+    let twin = message("twin");
+    for talk in [&here, &there] {
+        ann.does("add", talk, json!({ "message": twin })).await.is_ok();
+    }
+    let id = twin["ID"].as_str().unwrap().to_owned();
+    let mut other = twin.clone();
+    other["ID"] = Uuid::new_v4().to_string().into();
+    ann.does("add", &there, json!({ "message": other })).await.is_ok();
+    let foreign = other["ID"].as_str().unwrap().to_owned();
+    // The twin is reported in each, by each; the other one is nowhere to be seen here.
+    for (person, talk) in [(&ann, &there), (&cleo, &there), (&ann, &here), (&ben, &here)] {
+        person.views(talk, &[id.clone(), foreign.clone()]).await.is_ok();
+    }
+    for (talk, reported) in [(&here, vec![&id, &id]), (&there, vec![&id, &foreign, &id, &foreign])] {
+        assert_eq!(ids(&ann.reads(talk).await, "reports").iter().collect::<Vec<_>>(), reported);
+    }
+    // Each transcript has its own links only.
+    let links = |page: &Value| page["transcript"].as_array().unwrap().iter().map(|link| link["ID"].clone()).collect::<Vec<_>>();
+    assert_eq!(links(&ann.does("transcript", &here, json!({})).await.is_ok()), [json!(id)]);
+    assert_eq!(links(&ann.does("transcript", &there, json!({})).await.is_ok()), [json!(id), json!(foreign)]);
+    // `clear` here leaves what is there, also in the background.
+    let cleared = Talk::of(&ben.does("clear", &here, json!({})).await.is_ok()["conversation"]);
+    parlance::store::purge::cleared(&world.store).await.unwrap();
+    assert_eq!(ann.reads(&cleared).await["messages"], json!([]));
+    assert_eq!(ids(&ann.reads(&there).await, "messages"), [id.clone(), foreign.clone()]);
+    assert_eq!(ann.reads(&there).await["reports"].as_array().unwrap().len(), 4);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_left_behind_says_nothing_of_this_one() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    five(&ann, &ben, &talk).await;
+    let mut old = message("expires");
+    old["ValidUntil"] = at(-TimeDelta::days(30)).into();
+    ann.does("add", &talk, json!({ "message": old })).await.is_ok();
+    world.sql("update messages set stored_at = now() - interval '30 days' where valid_until < now()").await;
+    assert_eq!(parlance::store::purge::expired(&world.store, parlance::model::time::Timestamp::now()).await.unwrap(), 1);
+    let next = Talk::of(&ann.does("clear", &talk, json!({})).await.is_ok()["conversation"]);
+    // The old rows are not deleted yet, and are newer than what those write whose clocks are behind.
+    let written = five(&ann, &ben, &next).await;
+    for table in ["messages", "reports"] {
+        world.sql(&format!("update {table} t set created_at = now() - interval '10 hours' from conversations c where t.conversation_id = c.conversation_id and t.seq > c.cleared_seq")).await;
+    }
+    let an_hour_ago = at(-TimeDelta::hours(1));
+    for (message, date) in [(Value::Null, json!(an_hour_ago)), (old["ID"].clone(), json!(an_hour_ago)), (old["ID"].clone(), Value::Null)] {
+        let page = partial(&ben, &next, json!({ "lastmessageid": message, "lastmessagedate": date, "lastreportdate": date })).await;
+        assert_eq!((ids(&page, "messages"), ids(&page, "reports")), (written.clone(), written.clone()), "{message} {date}");
+    }
+    let links = ben.does("transcript", &next, json!({})).await.is_ok()["transcript"].clone();
+    assert_eq!(links.as_array().unwrap().iter().map(|link| link["ID"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), written);
     world.end().await;
 }

@@ -103,3 +103,20 @@ async fn both_hear_of_each_change_and_nobody_else_does() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn who_has_waited_longest_stands_first() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    // Not in the order of their ids, in one of the two cases at least.
+    for names in [["Ben", "Cleo", "Dan"], ["Dan", "Cleo", "Ben"]] {
+        for name in names {
+            asks(&world.person(name).await, "add", &ann).await;
+        }
+        assert_eq!(sees(&ann).await, self::names(&[], &names));
+        for name in names {
+            assert_eq!(asks(&ann, "remove", &world.person(name).await).await, 200);
+        }
+    }
+    world.end().await;
+}

@@ -1,9 +1,13 @@
 //! The documentation as a test: every published call is played against the server as it stands, and
-//! the answer compared key for key, in the published order. `tests/golden` holds the calls; where the
-//! published collection is beside the checkout, that one is compared with it.
+//! the answer compared key for key, in the published order. `tests/golden` holds the calls, `golden.sha256`
+//! what they were when they were published; where the published collection is at hand, it is compared, too.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
+use aws_lc_rs::digest;
 use chrono::TimeDelta;
 use parlance::settings::Registration;
 use serde::{
@@ -359,20 +363,33 @@ async fn notification_answers_as_published() {
     world.stop().await;
 }
 
-/// The published collection, where it is beside the checkout.
+/// SHA-256 of each call's text in hex, by name, as they were published.
+const PUBLISHED: &str = include_str!("golden.sha256");
+
+/// That the calls here are those that were published, byte for byte; and that what was published has not changed since,
+/// where it is at hand: beside the checkout, or in a folder that `GOLDEN_DIR` names.
 #[test]
 fn the_calls_here_are_the_published_ones() {
-    let names = |dir: PathBuf| -> BTreeSet<String> {
-        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let sums = |dir: &Path| -> String {
+        let mut sums: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let sum = digest::digest(&digest::SHA256, &std::fs::read(entry.path()).unwrap());
+                format!("{}  {}\n", hex::encode(sum), entry.file_name().into_string().unwrap())
+            })
+            .collect();
+        sums.sort_unstable_by(|one, other| one[64..].cmp(&other[64..]));
+        sums.concat()
     };
-    let (here, published) = (file("tests/golden"), file("../shared/vectors"));
-    assert_eq!(names(here.clone()).len(), 19);
+    assert_eq!(sums(&file("tests/golden")), PUBLISHED);
+    let published = std::env::var_os("GOLDEN_DIR").map_or_else(|| file("../shared/vectors"), PathBuf::from);
     if published.exists() {
-        assert_eq!(names(here.clone()), names(published.clone()));
-        for name in names(here.clone()) {
-            let [ours, theirs] = [&here, &published].map(|dir| std::fs::read_to_string(dir.join(&name)).unwrap());
-            assert_eq!(ours, theirs, "{name}");
-        }
+        assert_eq!(sums(&published), PUBLISHED, "{}", published.display());
+    } else {
+        // Past the test harness, which shows nothing of a test that is well.
+        let note = "the published calls are not at hand: compared with their sums only\n";
+        std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes()).unwrap();
     }
 }
 

@@ -273,3 +273,77 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
     assert_eq!(bens.hears().await["conversationlistchangedof"], json!([ben.user]));
     world.end().await;
 }
+
+#[tokio::test]
+async fn everyone_in_it_hears_of_a_group_and_of_its_changes_and_nobody_else_does() {
+    let world = World::new().await;
+    let people = [world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await, world.person("Dan").await];
+    let [ann, ben, cleo, dan] = &people;
+    for person in &people {
+        person.listens().await;
+    }
+    let hear = async || {
+        for person in [ann, ben, cleo] {
+            assert_eq!(person.hears().await, News { lists: vec![person.user.clone()], ..News::default() }, "{}", person.name);
+        }
+        assert_eq!(dan.hears().await, News::default());
+    };
+    let create = json!({ "displayname": "the name", "participantids": ids(&[ben, cleo]), "secrets": secrets(&[ann, ben, cleo]) });
+    let talk = Talk::of(&asks(ann, "create", create).await.is_ok()["conversation"]);
+    hear().await;
+    asks(ann, "rename", json!({ "conversationid": talk.id, "displaynames": { &ben.user: "another" } })).await.is_ok();
+    hear().await;
+    asks(ann, "setrole", json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
+    hear().await;
+    // What was refused is no news.
+    asks(cleo, "rename", json!({ "conversationid": talk.id, "displaynames": { &ben.user: "x" } })).await.is_refused(403, "not_allowed");
+    asks(ann, "setrole", json!({ "conversationid": talk.id, "participantid": dan.user, "role": "admin" }))
+        .await
+        .is_refused(404, "user_not_found");
+    assert_eq!(ben.hears().await, News::default());
+    // A retry of a message is told to everyone once more: nobody knows who heard the first time.
+    let sent = crate::world::message("twice");
+    for _ in 0..2 {
+        ben.does("add", &talk, json!({ "message": sent })).await.is_ok();
+        for person in [ann, ben, cleo] {
+            assert_eq!(person.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() }, "{}", person.name);
+        }
+    }
+    assert_eq!(dan.hears().await, News::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_block_keeps_one_out_of_a_group_and_does_not_divide_it() {
+    let world = World::new().await;
+    let ([ann, ben, cleo, dan], talk) = group(&world).await;
+    for blocker in [&ben, &dan] {
+        blocker.asks("chatblocklist", json!({ "action": "block", "userid": ann.user })).await.is_ok();
+    }
+    let add = json!({ "conversationid": talk.id, "participantids": [dan.user], "secrets": secrets(&[&dan]) });
+    asks(&ann, "addparticipants", add).await.is_refused(403, "not_allowed");
+    assert_eq!(members(&ann, &talk).await.len(), 3);
+    // Ben is in it as before, and so is Ann, who writes and clears.
+    let id = ann.adds(&talk, "to all").await;
+    assert_eq!(ben.reads(&talk).await["messages"][0]["ID"], id.as_str());
+    ann.does("clear", &talk, json!({})).await.is_ok();
+    drop(cleo);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
+    let world = World::new().await;
+    let ([ann, ben, cleo, _], talk) = group(&world).await;
+    asks(&ann, "setrole", json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
+    // One who is in already is added: he stays the admin that he is, with his own secret.
+    let again = json!({ "conversationid": talk.id, "participantids": [ben.user], "secrets": { &ben.user: "another secret" }, "displaynames": { &ben.user: "x" } });
+    asks(&ann, "addparticipants", again).await.is_ok();
+    assert_eq!(role(&world, &ben).await, "admin");
+    let seen = ben.sees(&talk).await;
+    assert_eq!((&seen["secret"], &seen["displayname"]), (&json!("secret for Ben"), &json!("the name")));
+    // While there is an admin, whoever leaves hands nothing over.
+    asks(&ann, "leave", json!({ "conversationid": talk.id })).await.is_ok();
+    assert_eq!((role(&world, &ben).await.as_str(), role(&world, &cleo).await.as_str()), ("admin", "member"));
+    world.end().await;
+}

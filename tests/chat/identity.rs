@@ -290,3 +290,72 @@ async fn a_flood_of_bad_signatures_costs_its_own_address_and_nobody_else() {
     ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
     world.end().await;
 }
+
+#[tokio::test]
+async fn only_signatures_that_do_not_fit_are_counted_and_those_of_sockets_too() {
+    let world = World::with(|settings| {
+        settings.bad_signatures = 3;
+        settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let ann = world.person("Ann").await;
+    let unknown = Person { station: "ab".repeat(16), ..ann.clone() };
+    let late = json!({ "action": "list", "timestamp": at(TimeDelta::hours(-1)) }).to_string();
+    for _ in 0..5 {
+        unknown.asks("chatconversation", json!({ "action": "list" })).await.is_refused(401, "unknown_station");
+        ann.sends("chatserver", "chatconversation", &late).await.is_refused(401, "timestamp_out_of_range");
+        ann.does("mute", &crate::world::Talk { id: "0".repeat(32), instance: String::new() }, json!({}))
+            .await
+            .is_refused(404, "conversation_not_found");
+    }
+    let socket = format!("/ws?user={}&station={}&timestamp={}&signature=AAAA", ann.user, ann.station, now().replace(' ', "%20"));
+    for _ in 0..3 {
+        world.sends("GET", &socket).await.is_refused(401, "signature_invalid");
+    }
+    world.sends("GET", &socket).await.is_refused(429, "rate_limited");
+    ann.asks("chatconversation", json!({ "action": "list" })).await.is_refused(429, "rate_limited");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_window_of_clocks_is_the_configured_one() {
+    for (window, good) in [(TimeDelta::minutes(1), false), (TimeDelta::hours(2), true)] {
+        let world = World::with(|settings| settings.signature_window = window).await;
+        let ann = world.person("Ann").await;
+        for minutes in [-3, 3] {
+            let body = json!({ "action": "list", "timestamp": at(TimeDelta::minutes(minutes)) }).to_string();
+            let answer = ann.sends("chatserver", "chatconversation", &body).await;
+            assert_eq!(answer.status, if good { 200 } else { 401 }, "{answer:?}");
+        }
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_may_have_64_characters_of_any_kind() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    for nonce in ["n".repeat(64), "é".repeat(64)] {
+        let body = json!({ "action": "list", "clientversioncode": 4, "timestamp": now(), "nonce": nonce }).to_string();
+        ann.sends("chatserver", "chatconversation", &body).await.is_ok();
+        ann.sends("chatserver", "chatconversation", &body).await.is_refused(409, "replayed");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_station_that_is_used_counts_as_seen() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let seen = async || -> bool {
+        sqlx::query_scalar("select last_seen_at > now() - interval '1 minute' from stations").fetch_one(&world.db).await.unwrap()
+    };
+    world.sql("update stations set last_seen_at = now() - interval '2 hours'").await;
+    assert!(!seen().await);
+    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    assert!(seen().await);
+    world.sql("update stations set last_seen_at = now() - interval '2 hours'").await;
+    ann.logs_in().await;
+    assert!(seen().await);
+    world.end().await;
+}

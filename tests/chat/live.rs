@@ -560,3 +560,21 @@ async fn many_who_listen_hear_of_a_message_in_a_group() {
     drop(ann);
     world.end().await;
 }
+
+#[tokio::test]
+async fn the_answer_to_a_ping_that_was_sent_before_a_push_does_not_confirm_it() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let mut ear = Ear::of(&ben, 3).await;
+    // A ping is read, and not answered yet: the answer goes with what is written or read next.
+    while !matches!(timeout(Duration::from_secs(40), ear.socket.next()).await.expect("a ping"), Some(Ok(Message::Ping(_)))) {}
+    ann.adds(&talk, "pushed after the ping").await;
+    let MaybeTlsStream::Plain(line) = ear.socket.get_ref() else { panic!("a socket without TLS") };
+    timeout(Duration::from_secs(10), line.peek(&mut [0; 1])).await.expect("the push has come").unwrap();
+    ear.socket.flush().await.unwrap();
+    // The server has read the answer, as it answers what came after it.
+    ear.calms_down().await;
+    drop(ear);
+    eventually("the end of the socket", async || ben.hears().await.lists == [ben.user.clone()]).await;
+    world.end().await;
+}

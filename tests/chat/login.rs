@@ -9,7 +9,7 @@ use parlance::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{Answer, World, key, public_key};
+use crate::world::{Answer, World, key as key_of, public_key};
 
 fn station() -> String {
     Uuid::new_v4().simple().to_string()
@@ -25,7 +25,7 @@ async fn log_in(world: &World, apikey: &str, user: Option<&str>) -> Answer {
 fn registration(name: &str) -> Value {
     json!({
         "action": "register", "email": format!("{name}@example.org"), "fullname": name, "nick": name,
-        "apikey": format!("a long key of {name}"), "publickey": public_key(&key(name)), "rsakey": "opaque"
+        "apikey": format!("a long key of {name}"), "publickey": public_key(&key_of(name)), "rsakey": "opaque"
     })
 }
 
@@ -211,7 +211,7 @@ async fn a_known_address_cannot_be_registered_again_nor_a_known_key() {
 async fn registration_refuses_each_field_of_a_wrong_form_by_name_and_stores_nothing() {
     let world = World::new().await;
     let truncated = {
-        let der = STANDARD.decode(public_key(&key("ann"))).unwrap();
+        let der = STANDARD.decode(public_key(&key_of("ann"))).unwrap();
         STANDARD.encode(&der[..der.len() - 5])
     };
     // An RSA key of 1024 bits, and an elliptic one.
@@ -248,5 +248,96 @@ async fn registration_refuses_each_field_of_a_wrong_form_by_name_and_stores_noth
         assert_eq!(refusal["errormessage"], format!("{field} is missing."));
     }
     assert_eq!(world.count("users").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn registrations_of_an_address_are_counted_whether_they_succeed_or_not() {
+    let world = World::with(|settings| {
+        settings.registrations = 2;
+        settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let from = async |address: &str, name: &str| {
+        world.posts("chatserver", "chatlogin", &[("X-Forwarded-For", address)], &registration(name).to_string()).await
+    };
+    from("192.0.2.1", "ann").await.is_ok();
+    from("192.0.2.1", "ann").await.is_refused(409, "already_exists");
+    let refused = from("192.0.2.1", "ben").await;
+    refused.is_refused(429, "rate_limited");
+    // A measure of an hour: the next one is a while away.
+    assert!(refused.headers["Retry-After"].to_str().unwrap().parse::<u64>().unwrap() > 60, "{refused:?}");
+    assert_eq!(world.count("users").await, 1);
+    // Elsewhere one still registers, and here one still logs in.
+    from("192.0.2.2", "ben").await.is_ok();
+    let login = json!({ "action": "login", "apikey": "a long key of ann" }).to_string();
+    let headers = [("X-Forwarded-For", "192.0.2.1"), ("Ozeki-Station", &station())].map(|(name, value)| (name, value.to_owned()));
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    world.posts("chatserver", "chatlogin", &headers, &login).await.is_ok();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn login_names_addresses_that_go_with_the_public_url() {
+    for (public_url, listener, socket, api) in [
+        ("http://127.0.0.1:0", "ws", None, None),
+        ("https://chat.example.org", "wss", Some("wss://chat.example.org/ws"), Some("https://chat.example.org/")),
+        ("http://10.0.0.7:8080/", "ws", Some("ws://10.0.0.7:8080/ws"), Some("http://10.0.0.7:8080/")),
+        (
+            "https://chat.example.org/ozeki/index.php",
+            "wss",
+            Some("wss://chat.example.org/ozeki/ws"),
+            Some("https://chat.example.org/ozeki/index.php"),
+        ),
+    ] {
+        let world = World::with(|settings| settings.public_url = public_url.into()).await;
+        world.person("Ann").await;
+        let answer = log_in(&world, "the apikey of Ann", None).await.is_ok();
+        // Where nothing else was said: where it listens.
+        let socket = socket.map_or_else(|| format!("{}/ws", world.url.replace("http", "ws")), str::to_owned);
+        assert_eq!(answer["listeners"], json!({ listener: socket }));
+        let api = api.map_or_else(|| format!("{}/", world.url), str::to_owned);
+        for (name, api_name) in [("login", "chatlogin"), ("conversationgroup", "chatconversationgroup"), ("reports", "chatreports")] {
+            assert_eq!(answer["urls"][name], format!("{api}?srv=chatserver&api={api_name}"));
+        }
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn login_says_whether_one_may_register() {
+    for (registration, told) in [(Registration::Open, "true"), (Registration::Invite, "true"), (Registration::Closed, "false")] {
+        let world = World::with(|settings| settings.registration = registration).await;
+        let (email, key) = ("ann@example.org", "a long key of ann");
+        world
+            .sql(&format!(
+                "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
+                values (md5('{email}')::uuid, '{email}', 'ann', 'ann', '{}', '', now());
+                insert into credentials (key_hash, user_id, label, created_at) values (sha256('{key}'), md5('{email}')::uuid, '', now())",
+                public_key(&key_of("ann")),
+            ))
+            .await;
+        assert_eq!(log_in(&world, key, None).await.is_ok()["registration"], told);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn where_registration_is_open_an_invitation_does_not_matter() {
+    let world = World::new().await;
+    let mut request = registration("ann");
+    request["invite"] = "any".into();
+    register(&world, &request).await.is_ok();
+    // The shortest key that is none too short, and the longest; names of as many characters as they may have.
+    let mut short = registration("ben");
+    short["apikey"] = "b".repeat(15).into();
+    register(&world, &short).await.is_refused(400, "bad_request");
+    short["apikey"] = "b".repeat(16).into();
+    short["fullname"] = "é".repeat(128).into();
+    short["nick"] = "é".repeat(64).into();
+    short["rsakey"] = "r".repeat(16384).into();
+    register(&world, &short).await.is_ok();
+    let answer = log_in(&world, &"b".repeat(16), None).await.is_ok();
+    assert_eq!((&answer["nick"], &answer["fullname"], &answer["rsakey"]), (&short["nick"], &short["fullname"], &short["rsakey"]));
     world.end().await;
 }

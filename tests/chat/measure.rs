@@ -67,7 +67,8 @@ fn each_workload_is_measured_and_nothing_is_refused() {
     ]);
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let rate = rows[1]["per_second"].as_f64().unwrap();
-    assert!((200.0..=410.0).contains(&rate), "{rate}");
+    // A slow machine falls behind; nothing goes ahead of what was asked for.
+    assert!(rate <= 410.0 && rows[1]["errors"] == serde_json::json!({}), "{rows:#?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Person, Talk, World, at, message, now};
+use crate::world::{Answer, Person, Talk, World, at, eventually, message, now};
 
 async fn add(person: &Person, talk: &Talk, message: &Value) -> Answer {
     person.does("add", talk, json!({ "message": message.to_string() })).await
@@ -130,7 +130,7 @@ async fn a_clock_that_is_ahead_is_set_to_now_and_its_retry_is_known() {
     assert!(*created >= *before && created <= now().as_str(), "{created}");
     assert_eq!(stored["ValidUntil"], sent["ValidUntil"]);
     // A retry, even a moment later, is the same message.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    eventually("a later second", async || now().as_str() > created).await;
     assert_eq!(add(&ann, &talk, &sent).await.is_ok()["message"], stored);
     assert_eq!(world.count("messages").await, 3);
     world.end().await;
@@ -227,5 +227,20 @@ async fn the_list_names_the_newest_message_in_every_answer() {
         assert_eq!(ben.sees(&talk).await["lastmessageid"], id);
         assert_eq!(ben.does("mute", &talk, json!({})).await.is_ok()["conversation"]["lastmessageid"], id);
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_as_large_as_it_may_be_is_taken() {
+    let world = World::with(|settings| settings.max_message_bytes = 100).await;
+    let (ann, ben, talk) = world.talk().await;
+    let sent = with(&message(&"é".repeat(50)), "Type", json!("T".repeat(32)));
+    add(&ann, &talk, &sent).await.is_ok();
+    // The measure is bytes, not characters.
+    add(&ann, &talk, &message(&("é".repeat(50) + "x"))).await.is_refused(413, "too_large");
+    assert_eq!(ben.reads(&talk).await["messages"], json!([sent]));
+    let hide_id = "a".repeat(256);
+    let hidden = ann.does("hide", &talk, json!({ "hideid": hide_id })).await.is_ok();
+    assert_eq!(hidden["conversation"]["properties"][0]["hideid"], hide_id);
     world.end().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{News, World, message};
+use crate::world::{News, Person, World, message};
 
 #[tokio::test]
 async fn a_station_is_first_told_to_compare_everything_and_then_what_changed() {
@@ -109,5 +109,61 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
         !heard && held == there && there > 0
     })
     .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_same() {
+    let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
+    let (ann, ben, talk) = world.talk().await;
+    // A station that both use: whoever came last is the one who may poll there without a name.
+    let anns = Person { station: ben.station.clone(), ..ann.clone() };
+    anns.logs_in().await;
+    anns.listens().await;
+    ben.listens().await;
+    ann.adds(&talk, "x").await;
+    let poll = json!({ "action": "download", "clientversioncode": 3, "timestamp": crate::world::now() }).to_string();
+    let polls = async |person: &Person, signature: Option<&str>| {
+        let mut headers = vec![("Ozeki-User", &*person.user), ("Ozeki-Station", &*person.station)];
+        headers.extend(signature.map(|signature| ("Ozeki-Signature", signature)));
+        world.posts("chatserver", "chatnotification", &headers, &poll).await
+    };
+    let forged = ann.signs("chatserver", "chatnotification", &poll);
+    polls(&ben, None).await.is_refused(401, "signature_missing");
+    polls(&ben, Some("AAAA")).await.is_refused(401, "signature_invalid");
+    polls(&ben, Some(&forged)).await.is_refused(401, "signature_invalid");
+    polls(&anns, None).await.is_refused(401, "signature_missing");
+    // Nothing of it was taken off anyone's slate.
+    for person in [&anns, &ben] {
+        assert_eq!(person.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_come_in() {
+    let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let (ann, ben) = (Person { station: "cd".repeat(16), ..ann }, Person { station: "cd".repeat(16), ..ben });
+    let poll = json!({ "action": "download", "timestamp": crate::world::now() }).to_string();
+    let polls = async || world.posts("chatserver", "chatnotification", &[("Ozeki-Station", &*ann.station)], &poll).await;
+    for person in [&ann, &ben] {
+        person.logs_in().await;
+        assert_eq!(polls().await.is_ok()["conversationlistchangedof"], json!([person.user]));
+    }
+    // Both hear of it, and one of them polls.
+    ann.logs_in().await;
+    ann.asks("chatfriends", json!({ "action": "add", "friendid": ben.user })).await.is_ok();
+    assert_eq!(polls().await.is_ok()["friendavailabilitesof"], json!([ben.user]));
+    assert_eq!(ann.hears().await, News::default());
+    assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
+    let bars = async |person: &Person| {
+        let user = parlance::model::id::UserId::parse(&person.user).unwrap();
+        parlance::store::user::set_disabled(&world.store, user, Some(parlance::model::time::Timestamp::now())).await.unwrap();
+    };
+    bars(&ben).await;
+    polls().await.is_ok();
+    bars(&ann).await;
+    polls().await.is_refused(401, "unknown_station");
     world.end().await;
 }

@@ -165,3 +165,28 @@ async fn what_may_be_purged_is_not_shown_from_memory() {
     assert!(was_read_again(&reads(&ben, 3, &talk, json!({})).await));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn reports_that_begin_in_the_middle_are_not_shown_to_one_who_begins_before_them() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let written = ten(&ann, &ben, &talk).await;
+    let all = ann.reads(&talk).await;
+    // Something is added, so that nothing of it is kept: then the first who reads has the newest reports only.
+    ann.adds(&talk, "an eleventh").await;
+    let (report, message) = (all["reports"][5]["ID"].clone(), all["messages"][5].clone());
+    for cursor in [json!({ "firstreportid": report }), json!({ "firstreportdate": at(chrono::TimeDelta::hours(-1)) })] {
+        reads(&ann, 3, &talk, cursor).await;
+        let page = reads(&ben, 3, &talk, json!({})).await;
+        assert_eq!(["messages", "reports"].map(|kind| page[kind].as_array().unwrap().len()), [11, 10]);
+    }
+    // A time alone, or beside an id that is gone, is looked up.
+    world.sql("update messages set created_at = date_trunc('second', now()) + seq * interval '1 second'").await;
+    ann.adds(&talk, "a twelfth").await;
+    let moved = reads(&ann, 3, &talk, json!({})).await;
+    assert_eq!(moved["messages"].as_array().unwrap().len(), 12);
+    let from = reads(&ben, 3, &talk, json!({ "firstmessagedate": moved["messages"][8]["Created"] })).await;
+    assert_eq!(from["messages"][0]["ID"], written[8].as_str());
+    assert_eq!(message["ID"], written[5].as_str());
+    world.stop().await;
+}

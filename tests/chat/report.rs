@@ -4,7 +4,10 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{Answer, News, Person, Talk, World};
+use crate::{
+    live::Ear,
+    world::{Answer, News, Person, Talk, World},
+};
 
 async fn reports(person: &Person, action: &str, talk: &Talk, ids: &Value) -> Answer {
     person.asks("chatreports", json!({ "action": action, "conversationid": talk.id, "instance": talk.instance, "messageids": ids })).await
@@ -108,5 +111,31 @@ async fn what_is_no_report_is_refused_and_stores_nothing() {
         .is_refused(404, "unknown_action");
     assert_eq!(world.count("reports").await, 0);
     reports(&ben, "viewed", &talk, &json!(many[..1000])).await.is_ok();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn each_report_that_a_socket_is_told_of_names_the_one_before_it() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let mut ids = vec![];
+    for n in 0..5 {
+        ids.push(ann.adds(&talk, &n.to_string()).await);
+    }
+    let mut ear = Ear::of(&ann, 4).await;
+    let mut before = String::new();
+    for (action, ids) in [("viewed", &ids[..3]), ("delivered", &ids[1..]), ("viewed", &ids[..])] {
+        reports(&ben, action, &talk, &json!(ids)).await.is_ok();
+        let frame = ear.hears().await;
+        let events = frame["events"].as_array().unwrap();
+        // Of the last ones, three were there already.
+        assert_eq!(events.len(), if action == "viewed" && ids.len() == 5 { 2 } else { ids.len() });
+        for event in events {
+            assert_eq!(event["after"], before, "{frame}");
+            before = event["report"]["ID"].as_str().unwrap().to_owned();
+        }
+    }
+    let stored = ann.reads(&talk).await;
+    assert_eq!(stored["reports"].as_array().unwrap().last().unwrap()["ID"], before);
     world.end().await;
 }

@@ -117,6 +117,11 @@ async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
     }
     assert_eq!((pages, head(&ann, &talk).await), (3, json!(hex::encode(chain))));
     assert_eq!(asks(&ben, "transcript", &talk, json!({ "afterseq": after })).await["transcript"], json!([]));
+    // Exactly what there is, is all.
+    for (limit, has_more) in [(4, true), (5, false), (6, false)] {
+        assert_eq!(asks(&ben, "transcript", &talk, json!({ "limit": limit })).await["hasmore"], has_more, "{limit}");
+        assert_eq!(asks(&ben, "downloadpartial", &talk, json!({ "limit": limit })).await["hasmore"], has_more, "{limit}");
+    }
     let eve = world.person("Eve").await;
     eve.does("transcript", &talk, json!({})).await.is_refused(404, "conversation_not_found");
     let stale = Talk { instance: "AAAAAAAAAA".into(), ..talk.clone() };

@@ -347,3 +347,33 @@ async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn of_a_batch_the_newest_clock_is_the_conversations_last_access() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    world.sql("update conversations set last_access_at = '2024-01-01Z'").await;
+    let opening = {
+        let mut old = message("opens the batch before");
+        old["Created"] = "2024-01-02 00:00:00".into();
+        old
+    };
+    let clocks = ["2024-03-08 11:50:45", "2024-03-10 11:50:45", "2024-03-09 11:50:45"];
+    let hold = Hold::of(&world, &talk).await;
+    let first = asks(&ann, "chatconversation", add(&talk, &opening));
+    hold.is_waited_for(1).await;
+    let others = clocks.map(|clock| {
+        let mut message = message("x");
+        message["Created"] = clock.into();
+        asks(&ann, "chatconversation", add(&talk, &message))
+    });
+    eventually("all wait", async || world.waiting() == 3).await;
+    hold.ends().await;
+    for asked in std::iter::once(first).chain(others) {
+        asked.await.unwrap().is_ok();
+    }
+    assert_eq!(commits(&world, "messages").await, 2);
+    let newest = chrono::DateTime::parse_from_rfc3339("2024-03-10T11:50:45Z").unwrap().timestamp();
+    assert_eq!(ann.sees(&talk).await["lastaccess"], newest);
+    world.end().await;
+}
