@@ -48,7 +48,8 @@ pub struct Cluster {
     nats: Option<Nats>,
     dir: PathBuf,
     database_url: String,
-    disturbances: Mutex<Vec<Disturbance>>,
+    /// The last one.
+    disturbance: Mutex<Option<Disturbance>>,
     cuts: AtomicU64,
     retries: AtomicUsize,
 }
@@ -65,10 +66,9 @@ struct Nats {
     child: tokio::sync::Mutex<Option<Child>>,
 }
 
-/// From when until when clients may have to wait: `None`, it is not over.
+/// Something that keeps clients waiting.
 #[derive(Debug, Clone, Copy)]
 struct Disturbance {
-    begun: Instant,
     ended: Option<Instant>,
 }
 
@@ -103,7 +103,7 @@ impl Cluster {
             nats,
             dir,
             database_url,
-            disturbances: Mutex::default(),
+            disturbance: Mutex::default(),
             cuts: AtomicU64::new(0),
             retries: AtomicUsize::new(0),
         };
@@ -253,26 +253,21 @@ impl Cluster {
 
     /// From now on clients may have to wait.
     pub fn disturb(&self) {
-        self.disturbances().push(Disturbance { begun: Instant::now(), ended: None });
+        *self.disturbance() = Some(Disturbance { ended: None });
     }
 
     /// Nothing keeps clients waiting any more.
     pub fn disturbed(&self) {
-        for disturbance in self.disturbances().iter_mut() {
-            disturbance.ended.get_or_insert_with(Instant::now);
-        }
+        *self.disturbance() = Some(Disturbance { ended: Some(Instant::now()) });
     }
 
-    /// For how long someone who waits since a moment has had no reason to: `None`, while there is one. And whether there
-    /// never was one.
+    /// For how long someone who waits since a moment has had no reason to: `None`, while there is one. And whether there was
+    /// none shortly before that moment, either.
     pub fn undisturbed(&self, since: Instant) -> (Option<Duration>, bool) {
-        let disturbances = self.disturbances();
-        let last = disturbances.last().copied();
-        let is_calm = last.is_none_or(|last| last.ended.is_some_and(|ended| ended + CALM < since));
-        match last.map(|last| last.ended) {
-            Some(None) => (None, false),
-            Some(Some(ended)) => (Some(since.max(ended).elapsed()), is_calm),
-            None => (Some(since.elapsed()), is_calm),
+        match *self.disturbance() {
+            Some(Disturbance { ended: None }) => (None, false),
+            Some(Disturbance { ended: Some(ended) }) => (Some(since.max(ended).elapsed()), ended + CALM < since),
+            None => (Some(since.elapsed()), true),
         }
     }
 
@@ -284,8 +279,8 @@ impl Cluster {
         }
     }
 
-    fn disturbances(&self) -> MutexGuard<'_, Vec<Disturbance>> {
-        self.disturbances.lock().unwrap_or_else(PoisonError::into_inner)
+    fn disturbance(&self) -> MutexGuard<'_, Option<Disturbance>> {
+        self.disturbance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all of it, and removes it.

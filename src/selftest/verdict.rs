@@ -137,9 +137,8 @@ pub async fn judge(
 ) -> Result<Outcome, String> {
     let findings = &test.findings;
     for Truth { conversation, held: truth, reported } in &truths {
-        let ledger = test.ledger();
-        ledger.compare(truth, findings);
-        ledger.compare_reports(truth, reported, findings);
+        test.ledger().compare(truth, findings);
+        test.ledger().compare_reports(truth, reported, findings);
         for follower in followers {
             if let Some(held) = follower.held().get(conversation).filter(|held| held.instance == truth.instance) {
                 held.compare(truth, findings);
