@@ -37,6 +37,8 @@ const STARTING: Duration = Duration::from_mins(1);
 const STOPPING: Duration = Duration::from_secs(20);
 /// Whether it is ready, it says in this time, or is asked again.
 const ANSWERING: Duration = Duration::from_secs(2);
+/// So many lines of a server's log are shown if it does not start.
+const LAST_LINES: usize = 20;
 /// What of our own environment a scratch server gets; its settings are the defaults, but for those asked for.
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 
@@ -199,8 +201,10 @@ pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path) -> 
         let ended = child.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > deadline {
             let log = fs::read_to_string(log).unwrap_or_default();
+            let log: Vec<_> = log.lines().rev().take(LAST_LINES).collect();
+            let log = log.into_iter().rev().collect::<Vec<_>>().join("\n");
             let what = ended.map_or_else(|| "does not answer".into(), |status| format!("ended ({status})"));
-            return Err(format!("the scratch server {what}; its log:\n{log}"));
+            return Err(format!("the scratch server {what}; the end of its log:\n{log}"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -33,6 +33,10 @@ use crate::{
 
 /// A node that was asked to end gets so long.
 const STOPPING: Duration = Duration::from_secs(20);
+/// A node has to be ready in this time, however often it has to be started.
+const STARTING: Duration = Duration::from_secs(30);
+/// A node that ended by itself is started again after this.
+const RESTART: Duration = Duration::from_millis(200);
 /// It is calm when nothing was done for so long.
 const CALM: Duration = Duration::from_secs(2);
 
@@ -166,14 +170,29 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until a node can serve.
+    /// Waits until a node can serve. One that ends because the database is not there yet is started again, as an operator's
+    /// supervisor would do.
     pub async fn await_ready(&self, number: usize) -> Result<(), String> {
         let node = self.nodes.get(number).ok_or("no such node")?;
-        if let Some(child) = node.child.lock().await.as_mut() {
-            await_ready(node.address, child, &node.log).await?;
-            node.is_running.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + STARTING;
+        loop {
+            let has_ended = {
+                let mut child = node.child.lock().await;
+                let Some(child) = child.as_mut() else { return Ok(()) };
+                match await_ready(node.address, child, &node.log).await {
+                    Ok(()) => {
+                        node.is_running.store(true, Ordering::Relaxed);
+                        return Ok(());
+                    }
+                    Err(sentence) if Instant::now() > deadline => return Err(sentence),
+                    Err(_) => child.try_wait().ok().flatten().is_some(),
+                }
+            };
+            if has_ended {
+                tokio::time::sleep(RESTART).await;
+                self.start_node(number).await?;
+            }
         }
-        Ok(())
     }
 
     /// Waits until all nodes that were not ended can serve.

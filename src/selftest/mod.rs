@@ -15,6 +15,8 @@ mod ledger;
 mod people;
 mod phase;
 mod plan;
+#[cfg(test)]
+mod planted;
 mod postgres;
 mod rows;
 mod verdict;
