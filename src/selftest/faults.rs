@@ -150,12 +150,26 @@ impl Fault {
     }
 }
 
-/// Ends a node right after it answered a few last messages, each in a quiet conversation, so that nothing else tells of them.
+/// Ends a node right after it answered a few last messages, each in a quiet conversation, so that little else tells of them.
 async fn stay_away(test: &Test, node: usize, until: Instant, dice: &mut Dice) -> Result<(), String> {
     writer::last_words(test, node, dice).await;
     test.cluster.disturb();
-    // An end in order tells others less than one by force.
-    test.cluster.end_node(node, if dice.percent(70) { Signal::SIGTERM } else { Signal::SIGKILL }).await?;
+    // An end in order tells others less than one by force, and one by force more than what is frozen meanwhile hears.
+    let (signal, freezes) = match dice.below(4) {
+        0 | 1 => (Signal::SIGTERM, false),
+        2 => (Signal::SIGKILL, false),
+        _ => (Signal::SIGKILL, true),
+    };
+    let other = (node + 1) % test.cluster.size().max(1);
+    if freezes {
+        test.cluster.signal_node(other, Signal::SIGSTOP).await;
+    }
+    test.cluster.end_node(node, signal).await?;
+    if freezes {
+        tokio::time::sleep(test.plan.stays_away).await;
+        test.cluster.signal_node(other, Signal::SIGCONT).await;
+        test.cluster.await_ready(other).await?;
+    }
     test.cluster.disturbed();
     let away = test.plan.stays_away.mul_f64(1.0 + dice.share());
     if Instant::now() + away > until {

@@ -80,6 +80,7 @@ pub struct Follower {
     name: String,
     held: Mutex<BTreeMap<Id, Held>>,
     wants_to_forget: AtomicBool,
+    loses_a_poll: AtomicBool,
 }
 
 /// What a reader does with.
@@ -98,7 +99,7 @@ impl Follower {
     /// One that holds nothing yet.
     pub fn new(test: Arc<Test>, way: Way, who: Station) -> Self {
         let name = format!("{} of {}", way.label(), plain(who.user));
-        Self { test, way, who, name, held: Mutex::default(), wants_to_forget: AtomicBool::new(false) }
+        Self { test, way, who, name, held: Mutex::default(), wants_to_forget: AtomicBool::new(false), loses_a_poll: AtomicBool::new(false) }
     }
 
     /// What it holds.
@@ -109,6 +110,11 @@ impl Follower {
     /// From now on it has to read the large conversation from its beginning again: more than a page.
     pub fn forget_the_large_one(&self) {
         self.wants_to_forget.store(true, Ordering::Relaxed);
+    }
+
+    /// It will hang up on its next poll.
+    pub fn lose_a_poll(&self) {
+        self.loses_a_poll.store(true, Ordering::Relaxed);
     }
 
     /// Reads until it is over.
@@ -151,12 +157,16 @@ impl Follower {
     /// Asks what is new; now and then without reading the answer, after which it only asks again.
     async fn poll(&self, hands: &mut Hands) -> Option<Value> {
         tokio::time::sleep(PAUSE + Duration::from_millis(u64::try_from(hands.dice.below(200)).unwrap_or(0))).await;
-        let node = hands.wire.node(&self.test.cluster, 5);
+        if self.test.are_pollers_waiting.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Both nodes remember what a station has to be told: one that asks both is told by the other what it lost.
+        let node = hands.wire.node(&self.test.cluster, if self.test.is_writing() { 5 } else { 0 });
         let mut asked = Asked { api: "chatnotification", version: self.way.version(), fields: json!({ "action": "download" }) };
         if let Some(receipt) = hands.receipts.get(&node) {
             asked = asked.with("received", receipt.as_str());
         }
-        if self.test.is_writing() && hands.dice.percent(LOST_POLLS) {
+        if self.loses_a_poll.swap(false, Ordering::Relaxed) || self.test.is_writing() && hands.dice.percent(LOST_POLLS) {
             self.test.lost_polls.fetch_add(1, Ordering::Relaxed);
             hands.wire.ask_and_go(&self.test.cluster, node, &asked).await;
             return None;

@@ -64,6 +64,7 @@ struct Test {
     latencies: Mutex<Latencies>,
     is_writing: AtomicBool,
     is_over: AtomicBool,
+    are_pollers_waiting: AtomicBool,
     /// Each message has a number, too.
     numbers: AtomicU64,
     paced: AtomicUsize,
@@ -151,6 +152,7 @@ async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcom
         latencies: Mutex::default(),
         is_writing: AtomicBool::new(true),
         is_over: AtomicBool::new(false),
+        are_pollers_waiting: AtomicBool::new(false),
         numbers: AtomicU64::new(1),
         paced: AtomicUsize::new(0),
         next_slot: Mutex::new(Instant::now()),

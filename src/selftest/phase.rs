@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 
 use super::{
@@ -21,8 +22,8 @@ pub const READERS: [Way; 9] =
     [Way::SocketV3, Way::SocketV3, Way::Letter, Way::Letter, Way::Each, Way::PollV4, Way::PollV3, Way::PollV4, Way::PollV3];
 /// Nothing is broken in the beginning: so long is calm for sure.
 const CALM_AT_FIRST: Duration = Duration::from_secs(3);
-/// So long before its end, writing goes on without one node.
-const LAST_FAULT: Duration = Duration::from_secs(3);
+/// So long before its end, writing goes on undisturbed.
+const LAST_FAULT: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Does what the test's plan says.
@@ -60,9 +61,9 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
         ended.map_err(|error| error.to_string())?;
     }
     let took = begun.elapsed();
-    // Nobody writes any more: whoever is told in time has everything in time. What is more than a page is read once more, too.
-    for follower in followers.iter().filter(|follower| follower.way == Way::SocketV3) {
-        follower.forget_the_large_one();
+    let mut faults = faults;
+    if say_last_words(test, &followers, dice).await? {
+        *faults.entry(Fault::NodeStaysAway).or_default() += 1;
     }
     let deadline = Instant::now() + test.plan.bound;
     tokio::time::sleep(TICK * 3).await;
@@ -76,13 +77,11 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     verdict::judge(test, &followers, truths, faults, took).await
 }
 
-/// One fault after the other, as chance decides. Where there are two nodes and no NATS, one of them ends at last and stays
-/// away.
+/// One fault after the other, as chance decides.
 async fn break_things(test: &Arc<Test>, until: Instant, dice: &mut Dice) -> Result<Counts, String> {
     let mut counts = Counts::new();
     let Some(every) = test.plan.kill_every else { return Ok(counts) };
     tokio::time::sleep(CALM_AT_FIRST.min(test.plan.duration / 4)).await;
-    let ends_alone = test.plan.setting.nodes > 1 && !test.plan.setting.has_nats;
     let last = until - LAST_FAULT.min(test.plan.duration / 4);
     let has_time = test.plan.duration > test.plan.stays_away * 4;
     let mut faults = vec![];
@@ -96,12 +95,36 @@ async fn break_things(test: &Arc<Test>, until: Instant, dice: &mut Dice) -> Resu
         let pause = every.mul_f64(0.5 + dice.share());
         tokio::time::sleep_until((Instant::now() + pause).min(last).into()).await;
     }
-    if ends_alone {
-        test.cluster.await_calm().await;
-        Fault::NodeStaysAway.strike(test, Instant::now(), dice).await?;
-        *counts.entry(Fault::NodeStaysAway).or_default() += 1;
-    }
     Ok(counts)
+}
+
+/// When all is quiet, and nothing tells anyone anything by chance: a message here and there, of which each poller loses the
+/// first answer, and after which, where only beats tell others of it, the node ends that answered them. And what is more
+/// than a page is read once more from its beginning. Whether a node ended.
+async fn say_last_words(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<bool, String> {
+    let is_broken = test.plan.kill_every.is_some();
+    let ends = is_broken && test.plan.setting.nodes > 1 && !test.plan.setting.has_nats;
+    test.cluster.await_calm().await;
+    // What is on its way yet has arrived when the calm has lasted.
+    tokio::time::sleep(test.plan.settles).await;
+    test.are_pollers_waiting.store(true, Ordering::Relaxed);
+    tokio::time::sleep(TICK * 3).await;
+    let node = dice.below(test.cluster.size());
+    writer::last_words(test, node, dice).await;
+    if ends {
+        test.cluster.disturb();
+        test.cluster.end_node(node, Signal::SIGTERM).await?;
+        test.cluster.disturbed();
+    }
+    for follower in followers {
+        match follower.way {
+            Way::PollV3 | Way::PollV4 => follower.lose_a_poll(),
+            Way::SocketV3 => follower.forget_the_large_one(),
+            Way::Letter | Way::Each => {}
+        }
+    }
+    test.are_pollers_waiting.store(false, Ordering::Relaxed);
+    Ok(ends)
 }
 
 /// What the server cannot help: how late we are ourselves.

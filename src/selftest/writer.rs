@@ -22,7 +22,7 @@ use super::{
 const AT_ONCE: usize = 8;
 /// How large a message is that fills pages, and how many there are: together more than 4 MiB.
 const LARGE: usize = 60_000;
-const LARGE_MESSAGES: usize = 76;
+const LARGE_MESSAGES: usize = 96;
 /// Larger than what a frame holds.
 const MIDDLING: usize = 33_000;
 
