@@ -16,6 +16,7 @@ use super::{
     verdict::{self, Outcome},
     walker, writer,
 };
+use crate::store;
 
 /// The readers, in the order of the users that they are of. The first two are in the large conversation.
 pub const READERS: [Way; 9] =
@@ -23,7 +24,9 @@ pub const READERS: [Way; 9] =
 /// Nothing is broken in the beginning: so long is calm for sure.
 const CALM_AT_FIRST: Duration = Duration::from_secs(3);
 /// So long before its end, writing goes on undisturbed.
-const LAST_FAULT: Duration = Duration::from_secs(1);
+const LAST_FAULT: Duration = Duration::from_secs(3);
+/// So long after the last fault, nothing of it tells anyone anything any more.
+const SETTLES: Duration = store::DECIDED.saturating_add(Duration::from_secs(1));
 const TICK: Duration = Duration::from_millis(100);
 
 /// Does what the test's plan says.
@@ -62,7 +65,7 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     }
     let took = begun.elapsed();
     let mut faults = faults;
-    if say_last_words(test, &followers, dice).await? {
+    if say_last_words(test, begun, &followers, dice).await? {
         *faults.entry(Fault::NodeStaysAway).or_default() += 1;
     }
     let deadline = Instant::now() + test.plan.bound;
@@ -101,12 +104,13 @@ async fn break_things(test: &Arc<Test>, until: Instant, dice: &mut Dice) -> Resu
 /// When all is quiet, and nothing tells anyone anything by chance: a message here and there, of which each poller loses the
 /// first answer, and after which, where only beats tell others of it, the node ends that answered them. And what is more
 /// than a page is read once more from its beginning. Whether a node ended.
-async fn say_last_words(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<bool, String> {
+async fn say_last_words(test: &Test, begun: Instant, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<bool, String> {
     let is_broken = test.plan.kill_every.is_some();
     let ends = is_broken && test.plan.setting.nodes > 1 && !test.plan.setting.has_nats;
-    test.cluster.await_calm().await;
-    // What is on its way yet has arrived when the calm has lasted.
-    tokio::time::sleep(test.plan.settles).await;
+    // After a fault of the database, everybody is told to compare everything once more; and that would tell of these, too.
+    while is_broken && test.cluster.undisturbed(begun).0.is_none_or(|calm| calm < SETTLES) {
+        tokio::time::sleep(TICK).await;
+    }
     test.are_pollers_waiting.store(true, Ordering::Relaxed);
     tokio::time::sleep(TICK * 3).await;
     let node = dice.below(test.cluster.size());

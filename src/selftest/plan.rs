@@ -90,8 +90,6 @@ pub struct Plan {
     pub conversations: usize,
     /// Later than so long after the OK, or the end of a fault, nothing may be told.
     pub bound: Duration,
-    /// How long it is left alone before its last words.
-    pub settles: Duration,
     /// How long a node stays away, at least.
     pub stays_away: Duration,
     /// A freeze takes so many milliseconds more than half a second, at most.
@@ -124,7 +122,7 @@ impl Delivery {
         };
         let is_ci = matches!(self.profile, Profile::Ci);
         // Starting, ending, and hearing the last of it take time as well.
-        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(36) } else { Duration::from_secs(3540) });
+        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(39) } else { Duration::from_secs(3540) });
         let duration = whole / u32::try_from(settings.len()).unwrap_or(1);
         let kill_every = self.kill_every.unwrap_or(if is_ci { Duration::from_millis(800) } else { Duration::from_secs(8) });
         let plan = |setting| Plan {
@@ -136,7 +134,6 @@ impl Delivery {
             writers: self.writers.max(1),
             conversations: self.conversations,
             bound: Duration::from_secs(if is_ci { 12 } else { 20 }),
-            settles: Duration::from_secs(if is_ci { 1 } else { 6 }),
             stays_away: Duration::from_secs(20),
             longest_freeze: if is_ci { 1500 } else { 8000 },
             quiet_millis: if is_ci { 12_000 } else { 60_000 },
