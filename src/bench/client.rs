@@ -1,7 +1,7 @@
 //! A client that costs little: requests are bytes that were made before, and of an answer only its status
 //! and its length are looked at.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -49,10 +49,11 @@ impl Client {
         Ok(Some(code.map_or_else(|| status.to_string(), str::to_owned)))
     }
 
-    /// Sends a request, and does not wait for its answer.
-    pub async fn send_and_go(mut self, request: &[u8]) {
+    /// Sends a request, and hangs up after a while without having read its answer.
+    pub async fn send_and_go(mut self, request: &[u8], after: Duration) {
         // Whether it arrives is what nobody is to know.
         let _ = self.stream.write_all(request).await;
+        tokio::time::sleep(after).await;
     }
 
     /// The body of the last answer.

@@ -1,7 +1,9 @@
 //! Where it is measured: a scratch server with a database of its own, or one that runs.
 
 use std::{
-    env, fs, io,
+    env,
+    ffi::OsStr,
+    fs, io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -19,6 +21,7 @@ use tokio::{
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
     sync::Mutex,
+    time::timeout,
 };
 use url::Url;
 use uuid::Uuid;
@@ -32,6 +35,10 @@ use crate::{
 /// A server that was just started gets so long to make its database.
 const STARTING: Duration = Duration::from_mins(1);
 const STOPPING: Duration = Duration::from_secs(20);
+/// Whether it is ready, it says in this time, or is asked again.
+const ANSWERING: Duration = Duration::from_secs(2);
+/// So many lines of a server's log are shown if it does not start.
+const LAST_LINES: usize = 20;
 /// What of our own environment a scratch server gets; its settings are the defaults, but for those asked for.
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 
@@ -53,10 +60,6 @@ pub struct Place {
 /// A server of our own, which goes with its data.
 struct Scratch {
     dir: PathBuf,
-    data_dir: PathBuf,
-    /// A database that was given to it.
-    given: Option<String>,
-    address: SocketAddr,
     child: Child,
 }
 
@@ -127,11 +130,12 @@ impl Place {
     }
 
     async fn start(database: Option<&str>, settings: &Settings, dir: &Path, address: SocketAddr) -> Result<Self, String> {
-        let data_dir = settings.data_dir.clone();
-        let given = database.map(str::to_owned);
-        let child = spawn(dir, &data_dir, given.as_deref(), address)?;
-        let mut scratch = Scratch { dir: dir.to_owned(), data_dir, given, address, child };
-        scratch.await_ready().await?;
+        let mut environment = vec![("DATA_DIR", settings.data_dir.as_os_str())];
+        environment.extend(database.map(|url| ("DATABASE_URL", OsStr::new(url))));
+        let log = dir.join("log");
+        let mut child = serve(dir, &log, address, &environment)?;
+        await_ready(address, &mut child, &log).await?;
+        let scratch = Scratch { dir: dir.to_owned(), child };
         let database_url = database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()))?;
         let options = PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
         let (host, db) = (address.to_string(), Db::new(options, 1));
@@ -146,36 +150,6 @@ impl Place {
         }
     }
 
-    /// The first process of a scratch server's own PostgreSQL.
-    pub async fn postmaster(&self) -> Option<i32> {
-        let scratch = self.scratch.as_ref()?.lock().await;
-        let file = fs::read_to_string(scratch.data_dir.join("postgres/postmaster.pid")).ok()?;
-        file.lines().next()?.parse().ok()
-    }
-
-    /// Kills a scratch server, as a crash would, and starts it again on the same data.
-    ///
-    /// # Errors
-    /// It does not come back.
-    pub async fn kill_and_start_again(&self) -> Result<(), String> {
-        let Some(scratch) = &self.scratch else { return Err("only a scratch server is killed".into()) };
-        let mut scratch = scratch.lock().await;
-        scratch.child.kill().await.map_err(|error| error.to_string())?;
-        scratch.child = spawn(&scratch.dir, &scratch.data_dir, scratch.given.as_deref(), scratch.address)?;
-        scratch.await_ready().await
-    }
-
-    /// Waits until a scratch server can serve.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn await_ready(&self) -> Result<(), String> {
-        match &self.scratch {
-            Some(scratch) => scratch.lock().await.await_ready().await,
-            None => Ok(()),
-        }
-    }
-
     /// Leaves it as it was: a scratch server is stopped and removed, with its data.
     ///
     /// # Errors
@@ -187,7 +161,7 @@ impl Place {
         if let Some(process) = scratch.process() {
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
         }
-        if tokio::time::timeout(STOPPING, scratch.child.wait()).await.is_err() {
+        if timeout(STOPPING, scratch.child.wait()).await.is_err() {
             let _ = scratch.child.kill().await;
         }
         fs::remove_dir_all(&scratch.dir).map_err(|error| format!("{} cannot be removed: {error}", scratch.dir.display()))
@@ -198,40 +172,47 @@ fn not_started(error: &io::Error) -> String {
     format!("a scratch server could not be started: {error}")
 }
 
-fn spawn(dir: &Path, data_dir: &Path, database: Option<&str>, address: SocketAddr) -> Result<Child, String> {
+/// Starts a server of our own in a directory, with this in its environment beside what all have. It ends when it is dropped.
+///
+/// # Errors
+/// One sentence.
+pub fn serve(dir: &Path, log: &Path, address: SocketAddr, environment: &[(&str, &OsStr)]) -> Result<Child, String> {
     let mut command = Command::new(env::current_exe().map_err(|error| not_started(&error))?);
     command.arg("serve").env_clear().current_dir(dir);
     command.envs(PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?))));
-    command.env("LISTEN_ADDR", address.to_string()).env("DATA_DIR", data_dir);
-    if let Some(url) = database {
-        command.env("DATABASE_URL", url);
-    }
-    let log = fs::File::options().create(true).append(true).open(dir.join("log")).map_err(|error| not_started(&error))?;
+    command.env("LISTEN_ADDR", address.to_string()).envs(environment.iter().copied());
+    let log = fs::File::options().create(true).append(true).open(log).map_err(|error| not_started(&error))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn().map_err(|error| not_started(&error))
+}
+
+/// Waits until a server of our own can serve.
+///
+/// # Errors
+/// It ended, or takes longer than a minute; with its log.
+pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path) -> Result<(), String> {
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let deadline = Instant::now() + STARTING;
+    loop {
+        if let Ok(mut client) = Client::connect(address).await
+            && matches!(timeout(ANSWERING, client.ask(request.as_bytes())).await, Ok(Ok(None)))
+        {
+            return Ok(());
+        }
+        let ended = child.try_wait().ok().flatten();
+        if ended.is_some() || Instant::now() > deadline {
+            let log = fs::read_to_string(log).unwrap_or_default();
+            let log: Vec<_> = log.lines().rev().take(LAST_LINES).collect();
+            let log = log.into_iter().rev().collect::<Vec<_>>().join("\n");
+            let what = ended.map_or_else(|| "does not answer".into(), |status| format!("ended ({status})"));
+            return Err(format!("the scratch server {what}; the end of its log:\n{log}"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 impl Scratch {
     fn process(&self) -> Option<i32> {
         self.child.id().and_then(|id| i32::try_from(id).ok())
-    }
-
-    async fn await_ready(&mut self) -> Result<(), String> {
-        let request = format!("GET /readyz HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        let deadline = Instant::now() + STARTING;
-        loop {
-            if let Ok(mut client) = Client::connect(self.address).await
-                && matches!(client.ask(request.as_bytes()).await, Ok(None))
-            {
-                return Ok(());
-            }
-            let ended = self.child.try_wait().ok().flatten();
-            if ended.is_some() || Instant::now() > deadline {
-                let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-                let what = ended.map_or_else(|| "does not answer".into(), |status| format!("ended ({status})"));
-                return Err(format!("the scratch server {what}; its log:\n{log}"));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 }
 

@@ -105,7 +105,11 @@ impl Signer {
         Ok(format!("ws://{}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode=4", self.host))
     }
 
-    fn sign(&self, text: &str) -> Result<String, String> {
+    /// Signs a text as docs/api.md says, in base64.
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub fn sign(&self, text: &str) -> Result<String, String> {
         let mut signature = vec![0; self.key.public_modulus_len()];
         let signed = self.key.sign(&RSA_PKCS1_SHA256, &self.random, text.as_bytes(), &mut signature);
         signed.map_err(|_| "a request could not be signed")?;

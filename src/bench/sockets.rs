@@ -47,12 +47,11 @@ pub async fn open(address: SocketAddr, signer: &Signer, callers: &[Caller]) -> R
     Ok(sockets)
 }
 
-/// Opens a socket for a caller.
-pub async fn open_one(address: SocketAddr, signer: &Signer, caller: Caller) -> Result<Socket, String> {
-    connect(address, signer.socket(caller)?).await
-}
-
-async fn connect(address: SocketAddr, url: String) -> Result<Socket, String> {
+/// Opens the socket that a URL names, at this address.
+///
+/// # Errors
+/// It is refused.
+pub async fn connect(address: SocketAddr, url: String) -> Result<Socket, String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let (socket, _) = client_async(url, stream).await.map_err(|error| format!("a socket was refused: {error}"))?;

@@ -1,103 +1,108 @@
-//! `parlance selftest delivery`: clients write, page and listen over the wire, while server and database are
-//! killed and connections are cut; then everything that was answered OK is looked for. It is the proof of the
-//! promises, for whoever wants to see it on their own machine.
+//! `parlance selftest delivery`: clients write, page and listen over the wire, while nodes, database and NATS are killed,
+//! frozen and cut off; then everything that was answered OK is looked for. It is the proof of the promises, for whoever
+//! wants to see it on their own machine.
 
-mod reader;
-mod scene;
+mod chain;
+mod changes;
+mod cluster;
+mod dice;
+mod faults;
+mod findings;
+mod follower;
+mod history;
+mod latency;
+mod ledger;
+mod people;
+mod phase;
+mod plan;
+#[cfg(test)]
+mod planted;
+mod postgres;
+mod rows;
 mod verdict;
+mod walker;
+mod wire;
 mod writer;
 
 use std::{
-    collections::HashMap,
     io::{IsTerminal, Write},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use clap::{Args, Subcommand};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use tokio::task::JoinSet;
+use clap::Subcommand;
 
 use self::{
-    reader::{Reader, Way},
-    scene::{Dice, Scene},
-    verdict::Verdict,
-    writer::Writer,
+    cluster::Cluster,
+    dice::Dice,
+    findings::Findings,
+    latency::Latencies,
+    ledger::Ledger,
+    people::People,
+    plan::{Delivery, Plan},
+    verdict::{Outcome, Verdict},
 };
-use crate::{
-    bench::place::{Place, interrupted},
-    model::id::{ConversationId, MessageId},
-    settings::Settings,
-    store,
-};
-
-/// A database that was killed is given so long before it may be killed again: it recovers meanwhile.
-const RECOVERY: Duration = Duration::from_secs(2);
-/// How long readers may take in the end to hear of what they do not have yet.
-const LAST_CALL: Duration = Duration::from_mins(2);
+use crate::{bench::place::interrupted, settings::Settings};
 
 /// What is to be tested.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Nothing lost, doubled, reordered or under-notified, while server and database are killed
+    /// Nothing lost, doubled, reordered, altered or told too late, while nodes and database are killed
     Delivery(Delivery),
 }
 
-/// How hard to try.
-#[derive(Debug, Args)]
-pub struct Delivery {
-    /// How many messages are written
-    #[arg(long, default_value_t = 20_000)]
-    messages: usize,
-    /// Write for so long instead, as 1h or 90s
-    #[arg(long, value_parser = humantime::parse_duration)]
-    duration: Option<Duration>,
-    /// At most so many messages a second
-    #[arg(long)]
-    rate: Option<f64>,
-    /// Kill the server, or the database, about this often; 0s: never
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
-    kill_every: Duration,
-    /// How many write at once
-    #[arg(long, default_value_t = 32)]
-    writers: usize,
-    /// How many conversations they write into
-    #[arg(long, default_value_t = 40)]
-    conversations: usize,
-    /// What chance decides on; the same number decides the same
-    #[arg(long)]
-    seed: Option<u64>,
-    /// For scripts: one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-/// What all share.
-pub struct Test {
-    scene: Scene,
-    place: Place,
-    /// Messages that were answered OK, in the order of each writer.
-    answered: Mutex<HashMap<(usize, ConversationId), Vec<MessageId>>>,
-    written: AtomicUsize,
-    /// How many are to be written.
-    target: AtomicUsize,
-    retries: AtomicUsize,
+/// What all clients of one setting share.
+struct Test {
+    plan: Plan,
+    cluster: Cluster,
+    people: People,
+    ledger: Mutex<Ledger>,
+    findings: Findings,
+    latencies: Mutex<Latencies>,
+    is_writing: AtomicBool,
     is_over: AtomicBool,
+    are_pollers_waiting: AtomicBool,
+    /// Each message has a number, too.
+    numbers: AtomicU64,
+    paced: AtomicUsize,
+    next_slot: Mutex<Instant>,
+    clears: AtomicUsize,
+    removals: AtomicUsize,
+    lost_polls: AtomicUsize,
+    own_lag_millis: AtomicU64,
 }
 
 impl Test {
-    fn answered(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, ConversationId), Vec<MessageId>>> {
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn latencies(&self) -> MutexGuard<'_, Latencies> {
+        self.latencies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Relaxed) && self.paced.load(Ordering::Relaxed) < self.plan.messages
     }
 
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many messages may be sent.
+    async fn pace(&self, count: usize) {
+        self.paced.fetch_add(count, Ordering::Relaxed);
+        let share = Duration::from_secs_f64(f64::from(u32::try_from(count).unwrap_or(1)) / self.plan.rate);
+        let slot = {
+            let mut next = self.next_slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = (*next).max(Instant::now());
+            *next = slot + share;
+            slot
+        };
+        tokio::time::sleep_until(slot.into()).await;
     }
 }
 
@@ -109,26 +114,61 @@ pub async fn run(settings: &Settings, command: &Command, say: impl Fn(&str) -> R
     let Command::Delivery(delivery) = command;
     let seed = delivery.seed.unwrap_or_else(any_seed);
     let mut dice = Dice::new(seed);
-    let place = Place::scratch(None, settings).await?;
-    let scene = Scene::set(&place, delivery.conversations, &mut dice).await?;
-    let test = Arc::new(Test {
-        scene,
-        place,
-        answered: Mutex::default(),
-        written: AtomicUsize::new(0),
-        target: AtomicUsize::new(if delivery.duration.is_some() { usize::MAX } else { delivery.messages }),
-        retries: AtomicUsize::new(0),
-        is_over: AtomicBool::new(false),
-    });
-    let result = tokio::select! {
-        result = deliver(&test, delivery, &mut dice) => result,
+    let has_nats_server = std::process::Command::new("nats-server").arg("--version").output().is_ok();
+    let plans = delivery.plans(has_nats_server)?;
+    let bound = plans.first().map_or(Duration::ZERO, |plan| plan.bound);
+    let is_incomplete = !has_nats_server && plans.len() > 1;
+    let skipped = is_incomplete.then(|| "two nodes with NATS: nats-server is not installed".to_owned()).into_iter().collect();
+    let mut outcomes = vec![];
+    for plan in plans {
+        show(delivery, &plan);
+        outcomes.push(test(plan, settings, &mut dice).await?);
+    }
+    let verdict = Verdict::of(seed, bound, skipped, outcomes);
+    say(&if delivery.json { serde_json::to_string(&verdict).map_err(|error| error.to_string())? } else { verdict.to_string() })?;
+    if verdict.is_good { Ok(()) } else { Err(format!("a promise was broken; --seed {seed} repeats the choices")) }
+}
+
+async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcome, String> {
+    let cluster = Cluster::start(plan.setting.nodes, plan.setting.has_nats, settings).await?;
+    let mut ledger = Ledger::default();
+    let people = tokio::select! {
+        people = People::settle(&cluster, plan.conversations, phase::READERS.len(), &mut ledger, dice) => people,
         () = interrupted() => Err("interrupted".into()),
     };
+    let people = match people {
+        Ok(people) => people,
+        Err(sentence) => {
+            cluster.end().await?;
+            return Err(sentence);
+        }
+    };
+    let test = Arc::new(Test {
+        plan,
+        cluster,
+        people,
+        ledger: Mutex::new(ledger),
+        findings: Findings::default(),
+        latencies: Mutex::default(),
+        is_writing: AtomicBool::new(true),
+        is_over: AtomicBool::new(false),
+        are_pollers_waiting: AtomicBool::new(false),
+        numbers: AtomicU64::new(1),
+        paced: AtomicUsize::new(0),
+        next_slot: Mutex::new(Instant::now()),
+        clears: AtomicUsize::new(0),
+        removals: AtomicUsize::new(0),
+        lost_polls: AtomicUsize::new(0),
+        own_lag_millis: AtomicU64::new(0),
+    });
+    let outcome = tokio::select! {
+        outcome = phase::run(&test, dice) => outcome,
+        () = interrupted() => Err("interrupted".into()),
+    };
+    test.is_writing.store(false, Ordering::Relaxed);
     test.is_over.store(true, Ordering::Relaxed);
-    test.place.leave().await?;
-    let verdict = result?.with(seed);
-    say(&if delivery.json { serde_json::to_string(&verdict).map_err(|error| error.to_string())? } else { verdict.to_string() })?;
-    if verdict.is_good() { Ok(()) } else { Err(format!("a promise was broken; --seed {seed} repeats it")) }
+    test.cluster.end().await?;
+    outcome
 }
 
 fn any_seed() -> u64 {
@@ -136,88 +176,10 @@ fn any_seed() -> u64 {
     high ^ low
 }
 
-async fn deliver(test: &Arc<Test>, delivery: &Delivery, dice: &mut Dice) -> Result<Verdict, String> {
-    let begun = Instant::now();
-    let mut writers = JoinSet::new();
-    for number in 0..delivery.writers {
-        let pause = delivery.rate.map(|rate| Duration::from_secs_f64(f64::from(u32::try_from(delivery.writers).unwrap_or(1)) / rate));
-        let writer = Writer::new(test.clone(), number, pause, dice.fork());
-        writers.spawn(writer.run());
-    }
-    let mut readers = vec![];
-    for (number, way) in [Way::Polls, Way::Listens].into_iter().cycle().take(test.scene.readers()).enumerate() {
-        let reader = Arc::new(Reader::new(test.clone(), number, way, dice.fork()));
-        readers.push((reader.clone(), tokio::spawn(async move { reader.run().await })));
-    }
-
-    let mut kills = [0, 0];
-    let mut next_kill = Instant::now() + delivery.kill_every;
-    let mut progress = tokio::time::interval(Duration::from_secs(1));
-    while !writers.is_empty() {
-        tokio::select! {
-            ended = writers.join_next() => {
-                if let Some(ended) = ended {
-                    ended.map_err(|error| error.to_string())??;
-                }
-            }
-            _ = progress.tick() => {
-                show(test, delivery, begun, kills);
-                if delivery.duration.is_some_and(|duration| begun.elapsed() > duration) {
-                    test.target.store(0, Ordering::Relaxed);
-                }
-                if !delivery.kill_every.is_zero() && Instant::now() > next_kill && test.written.load(Ordering::Relaxed) < test.target.load(Ordering::Relaxed) {
-                    let whom = dice.below(2);
-                    match whom {
-                        0 => test.place.kill_and_start_again().await?,
-                        _ => kill_database(test).await?,
-                    }
-                    if let Some(count) = kills.get_mut(whom) {
-                        *count += 1;
-                    }
-                    // Between half as long and half as long again.
-                    next_kill = Instant::now() + delivery.kill_every.mul_f64(0.5 + dice.share()).max(RECOVERY);
-                }
-            }
-        }
-    }
-    let took = begun.elapsed();
-    // Nobody writes any more. Readers hear of what they do not have, or they were told too seldom.
-    let truth = verdict::truth(test).await?;
-    let deadline = Instant::now() + LAST_CALL;
-    while Instant::now() < deadline && readers.iter().any(|(reader, _)| reader.misses(&truth) > 0) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    test.is_over.store(true, Ordering::Relaxed);
-    for (_, task) in &readers {
-        task.abort();
-    }
-    let readers: Vec<_> = readers.into_iter().map(|(reader, _)| reader).collect();
-    let findings = store::doctor::examine(&test.place.db).await.map_err(|error| error.to_string())?;
-    Ok(verdict::judge(test, &truth, findings.len(), &readers, kills, took))
-}
-
-/// Kills all of PostgreSQL, or one of its processes; it starts itself again.
-async fn kill_database(test: &Test) -> Result<(), String> {
-    let process = test.place.postmaster().await.ok_or("the database's process is not known")?;
-    kill(Pid::from_raw(process), Signal::SIGKILL).map_err(|error| format!("the database cannot be killed: {error}"))?;
-    test.place.await_ready().await
-}
-
-fn show(test: &Test, delivery: &Delivery, begun: Instant, kills: [usize; 2]) {
+/// Says on a terminal what comes now.
+fn show(delivery: &Delivery, plan: &Plan) {
     let mut stderr = std::io::stderr();
-    if delivery.json || !stderr.is_terminal() {
-        return;
+    if !delivery.json && stderr.is_terminal() {
+        let _ = writeln!(stderr, "{}: {:.0} s of writing, and a little more ...", plan.setting.label(), plan.duration.as_secs_f64());
     }
-    let written = test.written.load(Ordering::Relaxed);
-    let done = match delivery.duration {
-        Some(duration) => begun.elapsed().as_secs_f64() / duration.as_secs_f64(),
-        #[allow(clippy::cast_precision_loss)]
-        None => written as f64 / delivery.messages.max(1) as f64,
-    };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let bar = "#".repeat((done.min(1.0) * 30.0) as usize);
-    let retries = test.retries.load(Ordering::Relaxed);
-    let [servers, databases] = kills;
-    let _ = write!(stderr, "\r[{bar:<30}] {written} messages, {retries} retries, killed: server {servers}, database {databases} ");
-    let _ = stderr.flush();
 }

@@ -1,100 +1,252 @@
-//! A writer: one message after the other, each again until it is answered OK.
+//! Those who write: several messages at once, the same one twice, again long after, and altered; and now and then one
+//! where it is quiet.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use chrono::TimeDelta;
-use serde_json::json;
+use tokio::task::JoinSet;
 
-use super::{Test, scene::Dice};
-use crate::{
-    bench::{
-        client::Client,
-        requests::{Asked, Caller},
-    },
-    model::{
-        id::{ConversationId, MessageId},
-        time::Timestamp,
-    },
+use super::{
+    Test,
+    dice::Dice,
+    findings::Kind,
+    ledger::Sent,
+    people::{Conversation, Use},
+    wire::{Answer, Asked, Id, Station, V3, Wire, dashed, is_passing, plain},
 };
 
-/// An answer is waited for so long; then the same is asked again.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How long one waits before one asks again.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Of a hundred requests, so many have their connection cut before the answer.
-const CUTS: usize = 2;
-/// A client's clock may be wrong by so many days.
-const DAYS: usize = 3;
+/// So many messages are sent at once, at most.
+const AT_ONCE: usize = 8;
+/// How large a message is that fills pages, and how many there are: together more than 4 MiB.
+const LARGE: usize = 60_000;
+const LARGE_MESSAGES: usize = 96;
+/// Larger than what a frame holds.
+const MIDDLING: usize = 33_000;
 
-/// Someone who writes.
+/// Someone who writes, over several connections.
 pub struct Writer {
     test: Arc<Test>,
-    number: usize,
-    pause: Option<Duration>,
+    who: usize,
+    wires: Vec<Wire>,
     dice: Dice,
-    client: Option<Client>,
 }
 
 impl Writer {
-    /// The one with this number, who pauses for so long between messages.
-    pub fn new(test: Arc<Test>, number: usize, pause: Option<Duration>, dice: Dice) -> Self {
-        Self { test, number, pause, dice, client: None }
+    /// The user with this place.
+    pub fn new(test: Arc<Test>, who: usize, mut dice: Dice) -> Option<Self> {
+        let station = *test.people.writers.get(who)?;
+        let wires = (0..AT_ONCE).map(|_| Wire::new(station, who, dice.fork())).collect();
+        Some(Self { test, who, wires, dice })
     }
 
-    /// Writes until enough is written.
-    pub async fn run(mut self) -> Result<(), String> {
-        let caller = self.test.scene.caller(self.number, 0).ok_or("there are no users")?;
-        let talks = self.test.scene.talks(caller.user).to_vec();
-        while self.test.written.fetch_add(1, Ordering::Relaxed) < self.test.target.load(Ordering::Relaxed) {
-            let Some(talk) = talks.get(self.dice.below(talks.len())) else { return Err("a user has no conversations".into()) };
-            let id = MessageId::random();
-            self.write(caller, *talk, id).await?;
-            self.test.answered().entry((self.number, *talk)).or_default().push(id);
-            if let Some(pause) = self.pause {
-                tokio::time::sleep(pause).await;
-            }
-        }
-        self.test.written.fetch_sub(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    async fn write(&mut self, caller: Caller, talk: ConversationId, id: MessageId) -> Result<(), String> {
-        let wrong = TimeDelta::days(i64::try_from(self.dice.below(2 * DAYS + 1)).unwrap_or(0) - 3);
-        let created = Timestamp::now().plus(wrong);
-        let message = json!({ "ID": id, "Type": "Message", "Created": created, "Data": format!("{id} by {}", self.number) }).to_string();
-        let fields = json!({ "action": "add", "conversationid": talk, "instance": self.test.scene.instance, "message": message });
-        loop {
-            let asked = Asked { caller, api: "chatconversation", fields: fields.clone() };
-            let request = self.test.scene.signer.request(asked, Timestamp::now())?;
-            match self.ask(&request).await {
-                Some(None) => return Ok(()),
-                // A refusal that no retry mends is a broken promise.
-                Some(Some(code)) if !["unavailable", "503"].contains(&code.as_str()) => {
-                    return Err(format!("a message was refused: {code}"));
+    /// Writes for as long as it is time to.
+    pub async fn run(mut self) {
+        let test = self.test.clone();
+        let conversations: Vec<Conversation> = test.people.conversations.iter().filter(|one| self.may_write(one)).cloned().collect();
+        while test.is_writing() {
+            let Some(conversation) = self.dice.pick(&conversations).cloned() else { return };
+            let count = match self.dice.below(100) {
+                0..=29 => 4 + self.dice.below(AT_ONCE - 3),
+                30..=69 => 1,
+                70..=79 => {
+                    self.at_once(&conversation).await;
+                    continue;
+                }
+                80..=89 => {
+                    self.again(&conversation).await;
+                    continue;
                 }
                 _ => {
-                    self.test.retries.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(PAUSE).await;
+                    self.altered(&conversation).await;
+                    continue;
                 }
-            }
+            };
+            test.pace(count).await;
+            let messages = (0..count).filter_map(|_| test.new_message(&conversation, self.who, None, &mut self.dice));
+            let messages: Vec<_> = messages.collect();
+            self.send(messages.into_iter().map(|sent| (sent, 0)).collect()).await;
         }
     }
 
-    /// `None`: nobody knows what became of it.
-    async fn ask(&mut self, request: &[u8]) -> Option<Option<String>> {
-        let mut client = match self.client.take() {
-            Some(client) => client,
-            None => Client::connect(self.test.place.address).await.ok()?,
-        };
-        if self.dice.below(100) < CUTS {
-            client.send_and_go(request).await;
-            return None;
+    fn may_write(&self, conversation: &Conversation) -> bool {
+        match conversation.r#use {
+            Use::Busy | Use::Cleared => conversation.members.contains(&self.who),
+            // Who may be removed only reads.
+            Use::Group => conversation.members.contains(&self.who) && conversation.members.last() != Some(&self.who),
+            Use::Large | Use::Quiet | Use::LastWords => false,
         }
-        let answer = tokio::time::timeout(PATIENCE, client.ask(request)).await.ok()?.ok()?;
-        self.client = Some(client);
-        Some(answer)
     }
+
+    /// Sends messages, each over a connection of its own, with a node's place added to the usual one.
+    async fn send(&mut self, messages: Vec<(Sent, usize)>) {
+        let mut tasks = JoinSet::new();
+        for (sent, elsewhere) in messages {
+            let Some(mut wire) = self.wires.pop() else { return };
+            let test = self.test.clone();
+            tasks.spawn(async move {
+                wire.home += elsewhere;
+                deliver(&test, &mut wire, &sent).await;
+                wire.home -= elsewhere;
+                wire
+            });
+        }
+        while let Some(Ok(wire)) = tasks.join_next().await {
+            self.wires.push(wire);
+        }
+    }
+
+    /// The same message on two connections, to two nodes where there are two, at the same moment.
+    async fn at_once(&mut self, conversation: &Conversation) {
+        self.test.pace(2).await;
+        if let Some(sent) = self.test.new_message(conversation, self.who, None, &mut self.dice) {
+            self.send(vec![(sent.clone(), 0), (sent, 1)]).await;
+        }
+    }
+
+    /// One that was answered OK long ago, or just now.
+    async fn again(&mut self, conversation: &Conversation) {
+        self.test.pace(1).await;
+        if let Some(sent) = self.one_of_mine(conversation) {
+            let elsewhere = self.dice.below(2);
+            self.send(vec![(sent, elsewhere)]).await;
+        }
+    }
+
+    /// One that was answered OK, with other content under its id.
+    async fn altered(&mut self, conversation: &Conversation) {
+        let (Some(sent), Some(mut wire)) = (self.one_of_mine(conversation), self.wires.pop()) else { return };
+        self.test.pace(1).await;
+        let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(true));
+        let result = wire.insist(&self.test.cluster, &asked).await.result;
+        self.wires.push(wire);
+        let code = result.err().map(|(code, _)| code);
+        let is_refused = match code.as_deref() {
+            Some("message_id_conflict") => true,
+            Some("stale_instance") => self.test.is_cleared_often(sent.conversation),
+            _ => false,
+        };
+        if !is_refused {
+            let says = || format!("{} with other content was answered {code:?}", dashed(sent.id));
+            self.test.findings.add(if code.is_none() { Kind::Altered } else { Kind::Refused }, says);
+        }
+    }
+
+    fn one_of_mine(&mut self, conversation: &Conversation) -> Option<Sent> {
+        let ledger = self.test.ledger();
+        let id = *self.dice.pick(ledger.answered.get(&conversation.id)?)?;
+        let sent = ledger.sent.get(&(conversation.id, id))?;
+        let mine = self.wires.first()?.who;
+        (sent.sender == mine).then(|| sent.clone())
+    }
+}
+
+/// Sends a message until it is answered OK, or its instance is gone.
+pub async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
+    let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false));
+    let insisted = wire.insist(&test.cluster, &asked).await;
+    match insisted.result {
+        Ok(answer) => test.is_answered(sent, &answer, insisted.answered),
+        Err((code, _)) if code == "stale_instance" && test.is_cleared_often(sent.conversation) => {}
+        Err((code, body)) => test.findings.add(Kind::Refused, || format!("add of {} was refused: {code}: {body}", dashed(sent.id))),
+    }
+}
+
+impl Test {
+    /// A new message by a member of a conversation, in the book before it is sent.
+    fn new_message(&self, conversation: &Conversation, who: usize, bytes: Option<usize>, dice: &mut Dice) -> Option<Sent> {
+        let sender: Station = *self.people.writers.get(who)?;
+        let number = Id::from(self.numbers.fetch_add(1, Ordering::Relaxed));
+        // Ids that sort low or high, whenever they are sent; and the usual ones.
+        let id = match dice.below(10) {
+            0 | 1 => number,
+            2 | 3 => Id::MAX - number,
+            _ => (Id::from(dice.roll()) << 64) | Id::from(dice.roll()),
+        };
+        let bytes = bytes.unwrap_or_else(|| if dice.percent(2) { MIDDLING + dice.below(20_000) } else { 40 + dice.below(500) });
+        let mut ledger = self.ledger();
+        let instance = ledger.instances.get(&conversation.id)?.clone();
+        let sent = Sent::new(sender, conversation.id, &instance, id, bytes, dice);
+        ledger.sent.insert((conversation.id, id), sent.clone());
+        Some(sent)
+    }
+
+    fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
+        self.ledger().is_answered(sent.conversation, sent.id, answer, at, &self.findings);
+    }
+
+    /// Whether a message to it may be too late for its instance.
+    fn is_cleared_often(&self, conversation: Id) -> bool {
+        self.people.used(Use::Cleared).iter().any(|one| one.id == conversation)
+    }
+}
+
+/// Writes one message now and then into each quiet conversation.
+pub async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
+    let conversations: Vec<Conversation> = test.people.used(Use::Quiet).into_iter().chain(test.people.used(Use::Large)).cloned().collect();
+    let pause = |dice: &mut Dice| Duration::from_millis(u64::try_from(1500 + dice.below(test.plan.quiet_millis)).unwrap_or(0));
+    let mut due: Vec<Instant> = conversations.iter().map(|_| Instant::now() + pause(&mut dice)).collect();
+    let mut tasks = JoinSet::new();
+    while test.is_writing() {
+        for (conversation, due) in conversations.iter().zip(&mut due) {
+            if *due > Instant::now() {
+                continue;
+            }
+            *due = Instant::now() + pause(&mut dice);
+            let Some(who) = dice.pick(&conversation.members).copied() else { continue };
+            let Some(sent) = test.new_message(conversation, who, Some(100), &mut dice) else { continue };
+            let (test, mut wire) = (test.clone(), Wire::new(sent.sender, who, dice.fork()));
+            tasks.spawn(async move { deliver(&test, &mut wire, &sent).await });
+        }
+        while tasks.try_join_next().is_some() {}
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Fills the large conversation, a few messages at once.
+pub async fn fill(test: Arc<Test>, mut dice: Dice) {
+    for conversation in test.people.used(Use::Large) {
+        for who in &conversation.members {
+            let Some(mut writer) = Writer::new(test.clone(), *who, dice.fork()) else { continue };
+            for _ in 0..LARGE_MESSAGES / 8 {
+                let messages = (0..4).filter_map(|_| test.new_message(conversation, *who, Some(LARGE), &mut dice));
+                let messages: Vec<_> = messages.map(|sent| (sent, 0)).collect();
+                test.pace(messages.len()).await;
+                writer.send(messages).await;
+            }
+        }
+    }
+}
+
+/// Has a node answer a message in each of some conversations where nothing else happens. What it does not answer is sent
+/// elsewhere.
+pub async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
+    let mut unanswered = vec![];
+    for conversation in test.people.used(Use::LastWords) {
+        let Some(who) = dice.pick(&conversation.members).copied() else { continue };
+        let Some(sent) = test.new_message(conversation, who, Some(100), dice) else { continue };
+        let mut wire = Wire::new(sent.sender, node, dice.fork());
+        let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false));
+        match wire.ask(&test.cluster, node, &asked).await {
+            Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
+            Answer::Refused(code, _) if !is_passing(&code) => {
+                test.findings.add(Kind::Refused, || format!("last words in {} were refused: {code}", plain(sent.conversation)));
+            }
+            _ => unanswered.push((wire, sent)),
+        }
+    }
+    for (mut wire, sent) in unanswered {
+        deliver(test, &mut wire, &sent).await;
+    }
+}
+
+/// Messages that were answered OK, in all instances.
+pub fn count_answered(test: &Test) -> usize {
+    let ledger = test.ledger();
+    let answered: HashSet<_> =
+        ledger.sent.values().filter(|sent| sent.answered.is_some()).map(|sent| (sent.conversation, sent.id)).collect();
+    answered.len()
 }

@@ -201,6 +201,16 @@ impl Scenery {
         Ok(())
     }
 
+    /// The processes that serve all other connections to the database.
+    pub async fn other_backends(&mut self) -> sqlx::Result<Vec<i32>> {
+        sqlx::query_scalar(
+            "select pid from pg_stat_activity
+            where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid() order by pid",
+        )
+        .fetch_all(&mut self.0)
+        .await
+    }
+
     /// The process that serves this connection, as the database's machine numbers it.
     pub async fn backend(&mut self) -> sqlx::Result<i32> {
         sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#).fetch_one(&mut self.0).await

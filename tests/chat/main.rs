@@ -40,6 +40,7 @@ mod purge;
 mod readme;
 mod recent;
 mod report;
+mod selftest;
 mod transcript;
 mod workspace;
 mod world;

@@ -1,4 +1,4 @@
-//! The tools that operators measure and test with: that they work, not what they measure.
+//! The tool that operators measure with: that it works, not what it measures.
 
 use std::process::Command;
 
@@ -6,19 +6,6 @@ use serde_json::Value;
 
 fn parlance(arguments: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_parlance")).args(arguments).env_remove("DATABASE_URL").output().unwrap()
-}
-
-#[test]
-fn no_message_is_lost_doubled_reordered_or_under_notified_while_server_and_database_are_killed() {
-    let arguments = ["selftest", "delivery", "--messages", "6000", "--rate", "600", "--kill-every", "1500ms", "--seed", "7", "--json"];
-    let output = parlance(&arguments);
-    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-    assert!(output.status.success(), "{verdict}");
-    for promise in ["lost", "doubled", "reordered", "under_notified", "unproven", "unsound"] {
-        assert_eq!(verdict[promise], 0, "{verdict}");
-    }
-    assert_eq!(verdict["messages"], 6000);
-    assert!(verdict["server_kills"].as_u64().unwrap() + verdict["database_kills"].as_u64().unwrap() >= 2, "{verdict}");
 }
 
 #[test]

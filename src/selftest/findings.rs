@@ -1,0 +1,127 @@
+//! What was found to be wrong: how often, and a few examples.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+
+/// So many examples of each kind are kept.
+const EXAMPLES: usize = 5;
+
+/// A promise that was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Answered OK, or shown to someone, and not there.
+    Lost,
+    /// There twice, or given twice.
+    Doubled,
+    /// In another order than it was answered, or than others were given it.
+    Reordered,
+    /// Content, sender or times are not what was sent and first answered; or nobody sent it.
+    Altered,
+    /// Never told to someone who waited.
+    UnderNotified,
+    /// Told later than the bound allows.
+    Late,
+    /// Frames whose events do not follow one another.
+    Gaps,
+    /// Given to someone who had been removed.
+    Leaked,
+    /// Of an instance that had been cleared.
+    OldInstance,
+    /// Flags that are not what their owner set.
+    WrongFlags,
+    /// Links of a chain that do not hold.
+    BrokenLinks,
+    /// Refused, where it must not be.
+    Refused,
+    /// Rules of `parlance doctor` that the tables do not keep.
+    RulesNotKept,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Lost,
+        Self::Doubled,
+        Self::Reordered,
+        Self::Altered,
+        Self::UnderNotified,
+        Self::Late,
+        Self::Gaps,
+        Self::Leaked,
+        Self::OldInstance,
+        Self::WrongFlags,
+        Self::BrokenLinks,
+        Self::Refused,
+        Self::RulesNotKept,
+    ];
+
+    /// For a person.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Doubled => "doubled",
+            Self::Reordered => "reordered",
+            Self::Altered => "altered",
+            Self::UnderNotified => "never told",
+            Self::Late => "told late",
+            Self::Gaps => "gaps in frames",
+            Self::Leaked => "leaked to removed",
+            Self::OldInstance => "old instance served",
+            Self::WrongFlags => "wrong flags",
+            Self::BrokenLinks => "broken links",
+            Self::Refused => "wrongly refused",
+            Self::RulesNotKept => "doctor's findings",
+        }
+    }
+}
+
+/// Of one kind.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Found {
+    /// How often.
+    pub count: usize,
+    /// Some of them.
+    pub examples: Vec<String>,
+}
+
+/// All that was found.
+#[derive(Debug, Default)]
+pub struct Findings(Mutex<BTreeMap<Kind, Found>>);
+
+impl Findings {
+    /// Counts one.
+    pub fn add(&self, kind: Kind, example: impl FnOnce() -> String) {
+        self.add_many(kind, 1, example);
+    }
+
+    /// Counts some.
+    pub fn add_many(&self, kind: Kind, count: usize, example: impl FnOnce() -> String) {
+        let mut all = self.locked();
+        let found = all.entry(kind).or_default();
+        if count > 0 && found.examples.len() < EXAMPLES {
+            found.examples.push(example());
+        }
+        found.count += count;
+    }
+
+    /// How often there was one of this kind.
+    #[cfg(test)]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.locked().get(&kind).map_or(0, |found| found.count)
+    }
+
+    /// Each kind, also those of which there were none.
+    pub fn all(&self) -> BTreeMap<Kind, Found> {
+        let all = self.locked();
+        Kind::ALL.iter().map(|kind| (*kind, all.get(kind).cloned().unwrap_or_default())).collect()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<Kind, Found>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,57 @@
+//! How long a message takes from its OK to whoever reads it, by the kind of reader, and apart for calm stretches.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::follower::Way;
+
+/// Times, by reader and whether it was calm.
+#[derive(Debug, Default)]
+pub struct Latencies(BTreeMap<(Way, bool), Histogram<u64>>);
+
+/// Of one kind of reader, in one kind of stretch.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// How it reads.
+    pub reader: Way,
+    /// Whether nothing was done to the cluster meanwhile, and a little before.
+    pub is_calm: bool,
+    /// How many messages.
+    pub messages: u64,
+    /// Half took no longer, in milliseconds.
+    pub p50_ms: f64,
+    /// Of a hundred, 99 took no longer.
+    pub p99_ms: f64,
+    /// The worst.
+    pub worst_ms: f64,
+}
+
+impl Latencies {
+    /// One message took so long.
+    pub fn add(&mut self, reader: Way, is_calm: bool, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(histogram) = self.0.get_mut(&(reader, is_calm)) {
+            histogram.saturating_record(micros);
+        } else if let Ok(mut histogram) = Histogram::new_with_bounds(1, 3_600_000_000, 3) {
+            histogram.saturating_record(micros);
+            self.0.insert((reader, is_calm), histogram);
+        }
+    }
+
+    /// What is told of them.
+    pub fn lines(&self) -> Vec<Line> {
+        #[allow(clippy::cast_precision_loss)]
+        let millis = |micros: u64| micros as f64 / 1000.0;
+        let line = |((reader, is_calm), histogram): (&(Way, bool), &Histogram<u64>)| Line {
+            reader: *reader,
+            is_calm: *is_calm,
+            messages: histogram.len(),
+            p50_ms: millis(histogram.value_at_quantile(0.5)),
+            p99_ms: millis(histogram.value_at_quantile(0.99)),
+            worst_ms: millis(histogram.max()),
+        };
+        self.0.iter().map(line).collect()
+    }
+}

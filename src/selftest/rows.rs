@@ -1,0 +1,177 @@
+//! Messages and reports as the wire shows them, in pages and in the events of frames.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    chain::{self, Hash, sha256},
+    wire::{Id, Station, read_dashed, read_plain, read_time},
+};
+
+/// A message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its id.
+    pub id: Id,
+    /// Its type.
+    pub kind: String,
+    /// In Unix seconds.
+    pub created: i64,
+    /// In Unix seconds.
+    pub valid_until: i64,
+    /// SHA-256 of its `Data`.
+    pub data: Hash,
+    /// What only v4 clients are shown.
+    pub v4: Option<V4>,
+}
+
+/// What only v4 clients are shown of a message.
+#[derive(Debug, Clone)]
+pub struct V4 {
+    /// Who sent it.
+    pub sender: Station,
+    /// Its number.
+    pub seq: i64,
+    /// The chain up to it.
+    pub chain: Hash,
+}
+
+/// A report.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Its id.
+    pub id: Id,
+    /// Its type.
+    pub kind: String,
+    /// In Unix seconds.
+    pub created: i64,
+    /// In Unix seconds.
+    pub valid_until: i64,
+    /// Who had or saw the message, and where.
+    pub from: Station,
+    /// Which message.
+    pub message: Id,
+}
+
+/// A row of either kind.
+#[derive(Debug, Clone)]
+pub enum Row {
+    /// A message.
+    Message(Message),
+    /// A report.
+    Report(Report),
+}
+
+/// What changed in a conversation, as a frame brings it.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The instance that it belongs to.
+    pub instance: String,
+    /// The row of its kind before it.
+    pub after: Option<Id>,
+    /// The row.
+    pub row: Row,
+}
+
+/// A page of history.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Its messages, oldest first.
+    pub messages: Vec<Message>,
+    /// Its reports, oldest first.
+    pub reports: Vec<Report>,
+    /// Whether there is more; a v3 client is not told.
+    pub has_more: bool,
+}
+
+impl Message {
+    /// Reads one. `None`: it is not of the documented form.
+    pub fn read(row: &Value) -> Option<Self> {
+        let text = |field: &str| row.get(field).and_then(Value::as_str);
+        let v4 = match row.get("Seq") {
+            None => None,
+            Some(seq) => Some(V4 {
+                sender: Station { user: read_plain(text("User")?)?, station: read_plain(text("Station")?)? },
+                seq: seq.as_i64()?,
+                chain: chain::read(text("Chain")?)?,
+            }),
+        };
+        Some(Self {
+            id: read_dashed(text("ID")?)?,
+            kind: text("Type")?.to_owned(),
+            created: read_time(text("Created")?)?,
+            valid_until: read_time(text("ValidUntil")?)?,
+            data: sha256(&[text("Data")?.as_bytes()]),
+            v4,
+        })
+    }
+}
+
+impl Report {
+    /// Reads one. `None`: it is not of the documented form.
+    pub fn read(row: &Value) -> Option<Self> {
+        let text = |field: &str| row.get(field).and_then(Value::as_str);
+        Some(Self {
+            id: read_dashed(text("ID")?)?,
+            kind: text("Type")?.to_owned(),
+            created: read_time(text("Created")?)?,
+            valid_until: read_time(text("ValidUntil")?)?,
+            from: Station { user: read_plain(text("User")?)?, station: read_plain(text("Station")?)? },
+            message: read_dashed(text("MessageID")?)?,
+        })
+    }
+}
+
+impl Page {
+    /// Reads one. `None`: it is not of the documented form.
+    pub fn read(page: &Value) -> Option<Self> {
+        Some(Self {
+            messages: page.get("messages")?.as_array()?.iter().map(Message::read).collect::<Option<_>>()?,
+            reports: page.get("reports")?.as_array()?.iter().map(Report::read).collect::<Option<_>>()?,
+            has_more: page.get("hasmore").and_then(Value::as_bool).unwrap_or_default(),
+        })
+    }
+}
+
+/// The events of a frame by conversation, each in the frame's order. `None`: they are not of the documented form.
+pub fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
+    let mut events = BTreeMap::<Id, Vec<Event>>::new();
+    for event in frame.get("events").and_then(Value::as_array).into_iter().flatten() {
+        let text = |field: &str| event.get(field).and_then(Value::as_str);
+        let row = match (event.get("message"), event.get("report")) {
+            (Some(message), None) => Row::Message(Message::read(message)?),
+            (None, Some(report)) => Row::Report(Report::read(report)?),
+            _ => return None,
+        };
+        let after = match text("after")? {
+            "" => None,
+            id => Some(read_dashed(id)?),
+        };
+        let instance = text("instance")?.to_owned();
+        events.entry(read_plain(text("conversationid")?)?).or_default().push(Event { instance, after, row });
+    }
+    Some(events)
+}
+
+/// How many events of one conversation do not follow the one before them in their frame: by the row of the same kind that
+/// each names, and by the numbers of the messages, between which there is one for each report.
+pub fn gaps(events: &[Event]) -> usize {
+    let (mut message, mut report, mut reports_since, mut gaps) = (None, None, 0_i64, 0);
+    for event in events {
+        match &event.row {
+            Row::Message(row) => {
+                let seq = row.v4.as_ref().map_or(0, |v4| v4.seq);
+                if let Some((id, before)) = message {
+                    gaps += usize::from(event.after != Some(id) || seq != before + 1 + reports_since);
+                }
+                (message, reports_since) = (Some((row.id, seq)), 0);
+            }
+            Row::Report(row) => {
+                gaps += usize::from(report.is_some() && event.after != report);
+                (report, reports_since) = (Some(row.id), reports_since + 1);
+            }
+        }
+    }
+    gaps
+}

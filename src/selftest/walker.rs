@@ -1,0 +1,164 @@
+//! Someone who pages backwards with `downloadpartial`, from the newest rows to the beginning, and someone who reads a
+//! conversation's `transcript`: what they are given has no hole.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    Test, chain,
+    dice::Dice,
+    findings::Kind,
+    history::Held,
+    ledger::View,
+    people::{Conversation, Use},
+    rows::{Page, Row},
+    wire::{Asked, Id, V4, Wire, dashed, plain, read_dashed},
+};
+
+/// How long a page may be, at most.
+const LONGEST_PAGE: usize = 500;
+
+/// Walks through one conversation after the other.
+pub async fn walk(test: Arc<Test>, mut dice: Dice) {
+    while test.is_writing() {
+        tokio::time::sleep(Duration::from_millis(test.plan.walk_millis)).await;
+        let Some(conversation) = dice.pick(&test.people.conversations).cloned() else { return };
+        // The last member of a group may have been removed.
+        let members = conversation.members.len() - usize::from(conversation.r#use == Use::Group);
+        let Some(who) = test.people.member(&conversation, dice.below(members)) else { return };
+        let mut wire = Wire::new(who, dice.below(2), dice.fork());
+        if !test.is_over() {
+            walk_back(&test, &conversation, &mut wire, &mut dice).await;
+        }
+    }
+}
+
+/// Walks to the beginning of a conversation. What was answered OK before is there; and the chain leads through all of it.
+async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, dice: &mut Dice) {
+    let view = View { reader: wire.who.user, asked: Some(Instant::now()) };
+    let (instance, due) = {
+        let ledger = test.ledger();
+        let Some(instance) = ledger.instances.get(&conversation.id).cloned() else { return };
+        (instance, ledger.answered.get(&conversation.id).cloned().unwrap_or_default())
+    };
+    let (mut messages, mut reports) = (vec![], vec![]);
+    loop {
+        let longest = if dice.percent(50) { 20 } else { LONGEST_PAGE };
+        let limit = 1 + dice.below(longest);
+        let mut asked = Asked::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
+        if let Some(oldest) = messages.last() {
+            let oldest: &super::rows::Message = oldest;
+            asked = asked.with("lastmessageid", dashed(oldest.id)).with("lastmessagedate", super::wire::time(oldest.created));
+        }
+        if let Some(oldest) = reports.last() {
+            let oldest: &super::rows::Report = oldest;
+            asked = asked.with("lastreportid", dashed(oldest.id)).with("lastreportdate", super::wire::time(oldest.created));
+        }
+        let page = match wire.insist(&test.cluster, &asked).await.result {
+            Ok(page) => page,
+            Err((code, _)) if code == "stale_instance" && conversation.r#use == Use::Cleared => return,
+            Err((code, body)) => return test.findings.add(Kind::Refused, || format!("downloadpartial was refused: {code}: {body}")),
+        };
+        let Some(page) = Page::read(&page) else {
+            return test.findings.add(Kind::Altered, || format!("a page is not of the documented form: {page}"));
+        };
+        // Without a cursor of a kind, its newest rows come again.
+        let is_end = page.messages.is_empty() && (page.reports.is_empty() || reports.is_empty() && !messages.is_empty());
+        let (no_reports_yet, is_first) = (reports.is_empty(), messages.is_empty());
+        messages.extend(page.messages.into_iter().rev());
+        if is_first || !no_reports_yet {
+            reports.extend(page.reports.into_iter().rev());
+        }
+        if is_end {
+            break;
+        }
+    }
+    let mut held = Held::new(&format!("one who pages backwards, {}", plain(wire.who.user)), conversation.id, &instance);
+    let all = Page { messages: messages.into_iter().rev().collect(), reports: reports.into_iter().rev().collect(), has_more: false };
+    let new = held.take_page(all, &test.findings);
+    let ledger = test.ledger();
+    for row in &new {
+        match row {
+            Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.findings),
+            Row::Report(row) => ledger.check_report(conversation.id, row, &test.findings),
+        }
+    }
+    let given: HashSet<Id> = held.messages.iter().copied().collect();
+    for id in due.iter().filter(|id| !given.contains(id)) {
+        test.findings.add(Kind::Lost, || format!("{} of {}, paging backwards", dashed(*id), plain(conversation.id)));
+    }
+}
+
+/// Reads a conversation's whole history, as a member of it.
+pub async fn read_all(test: &Test, conversation: &Conversation, wire: &mut Wire) -> Result<(Held, HashSet<(Id, Id, String)>), String> {
+    let instance = test.ledger().instances.get(&conversation.id).cloned().unwrap_or_default();
+    let mut held = Held::new("the history", conversation.id, &instance);
+    let mut reported = HashSet::new();
+    loop {
+        let mut asked = Asked::on("download", conversation.id, &instance, V4);
+        for (field, value) in held.cursor() {
+            asked = asked.with(field, value);
+        }
+        let view = View { reader: wire.who.user, asked: Some(Instant::now()) };
+        let page = wire.insist(&test.cluster, &asked).await.result;
+        let page = page.map_err(|(code, body)| format!("a history could not be read: {code}: {body}"))?;
+        let page = Page::read(&page).ok_or("a page is not of the documented form")?;
+        let has_more = page.has_more;
+        let new = held.take_page(page, &test.findings);
+        let ledger = test.ledger();
+        for row in &new {
+            match row {
+                Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.findings),
+                Row::Report(row) => {
+                    ledger.check_report(conversation.id, row, &test.findings);
+                    reported.insert((row.message, row.from.user, row.kind.clone()));
+                }
+            }
+        }
+        if !has_more || new.is_empty() {
+            break;
+        }
+    }
+    check_transcript(test, &held, wire).await?;
+    Ok((held, reported))
+}
+
+/// Follows the chain through `transcript`: the same messages, and the same end.
+async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Result<(), String> {
+    let (mut chain, mut after, mut ids) = (chain::beginning(history.conversation, &history.instance), 0, vec![]);
+    loop {
+        let asked =
+            Asked::on("transcript", history.conversation, &history.instance, V4).with("afterseq", after).with("limit", LONGEST_PAGE);
+        let page = wire.insist(&test.cluster, &asked).await.result;
+        let page = page.map_err(|(code, body)| format!("a transcript could not be read: {code}: {body}"))?;
+        for row in page.get("transcript").and_then(Value::as_array).into_iter().flatten() {
+            let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default();
+            let read = (
+                row.get("Seq").and_then(Value::as_i64),
+                read_dashed(text("ID")),
+                chain::read(text("DataHash")),
+                chain::read(text("Chain")),
+            );
+            let (Some(seq), Some(id), Some(data), Some(named)) = read else {
+                return Err(format!("a link is not of the documented form: {row}"));
+            };
+            if chain::link(&chain, seq, id, &data) != named {
+                test.findings.add(Kind::BrokenLinks, || format!("{} in the transcript of {}", dashed(id), plain(history.conversation)));
+            }
+            (chain, after) = (named, seq);
+            ids.push(id);
+        }
+        if page.get("hasmore").and_then(Value::as_bool) != Some(true) {
+            break;
+        }
+    }
+    if ids != history.messages || (!ids.is_empty() && history.chain != Some(chain)) {
+        test.findings.add(Kind::BrokenLinks, || format!("the transcript of {} is not its history's", plain(history.conversation)));
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! The proof of the promises, in short: what `parlance selftest delivery` finds on one node, and on two with NATS.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Has a setting tested, and answers the verdict, in which nothing is wrong.
+fn tests(setting: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+    command.args(["selftest", "delivery", "--profile", "ci", "--seed", "7", "--json"]).args(setting).env_remove("DATABASE_URL");
+    let output = command.output().unwrap();
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    for promise in [
+        "lost",
+        "doubled",
+        "reordered",
+        "altered",
+        "under_notified",
+        "late",
+        "gaps",
+        "leaked",
+        "old_instance",
+        "wrong_flags",
+        "broken_links",
+        "refused",
+        "rules_not_kept",
+    ] {
+        assert_eq!(verdict[promise], 0, "{promise}: {verdict:#}");
+    }
+    assert!(output.status.success() && verdict["is_good"] == true, "{verdict:#}");
+    verdict["settings"][0].clone()
+}
+
+/// What was tested is not next to nothing.
+fn is_worth_it(outcome: &Value) {
+    let at_least = |field: &str, least: u64| assert!(outcome[field].as_u64().unwrap() >= least, "{field}: {outcome:#}");
+    at_least("messages", 100);
+    at_least("reports", 5);
+    at_least("lost_polls", 5);
+    let faults = outcome["faults"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+    assert!(faults >= 2, "{outcome:#}");
+    // Each kind of reader read.
+    let readers: std::collections::BTreeSet<_> =
+        outcome["latencies"].as_array().unwrap().iter().map(|line| line["reader"].as_str().unwrap()).collect();
+    assert_eq!(readers.len(), 5, "{outcome:#}");
+}
+
+#[test]
+fn one_node_keeps_its_promises_while_it_and_its_database_are_killed_and_frozen() {
+    is_worth_it(&tests(&["--nodes", "1", "--duration", "10s"]));
+}
+
+#[test]
+fn two_nodes_with_nats_keep_their_promises_while_all_of_them_are_killed_and_frozen() {
+    is_worth_it(&tests(&["--nodes", "2", "--nats", "--duration", "10s"]));
+}
