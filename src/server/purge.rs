@@ -50,10 +50,10 @@ pub async fn run(state: Arc<State>) {
             tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
         }
         let now = Timestamp::now();
-        if watch.trusts(Instant::now(), now) {
-            if let Err(error) = store::purge::expired(&state.db, ended_before(now, state.settings.expiry_grace)).await {
-                tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
-            }
+        if watch.trusts(Instant::now(), now)
+            && let Err(error) = store::purge::expired(&state.db, ended_before(now, state.settings.expiry_grace)).await
+        {
+            tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
         }
     }
 }

@@ -50,7 +50,7 @@ fn roots(text: &str) -> Vec<String> {
 
 /// What a file takes from the crate's root, however it is written: `crate::a`, `crate::{a, b::c}`, `super::super::a`.
 fn imports(name: &str, text: &str) -> Vec<String> {
-    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let depth = name.trim_end_matches("/mod.rs").split('/').count();
     let up = "super::".repeat(depth);
     let mut found: Vec<String> = code.split("crate::").skip(1).flat_map(roots).collect();
