@@ -241,7 +241,7 @@ mod tests {
         is_taken(&|text| MessageType::parse(text).is_some(), "a", 32);
         is_taken(&|text| HideId::parse(text).is_some(), "a", 256);
         is_taken(&|text| WorkspaceName::parse(text).is_some(), "a", 63);
-        is_taken(&|text| WorkspaceName::parse(&format!("a.{}", text)).is_some(), "a", 63);
+        is_taken(&|text| WorkspaceName::parse(&format!("a.{text}")).is_some(), "a", 63);
         is_taken(&|text| WorkspaceName::parse(text.trim_end_matches('.')).is_some(), "a.", 127);
         // Bytes, where it is the database's room that counts.
         is_taken(&|text| Secret::parse(text.into()).is_some(), "é", 2048);
