@@ -94,6 +94,10 @@ pub struct Settings {
     pub workers: usize,
     /// `LOG_FORMAT`.
     pub log_format: LogFormat,
+    /// `CONVERSATIONS_PER_USER`: how many conversations a user takes part in at most.
+    pub conversations_per_user: u32,
+    /// `NEW_CONVERSATIONS_PER_DAY`: how many conversations a user creates at most in a day (UTC).
+    pub new_conversations_per_day: u32,
 }
 
 impl Settings {
@@ -171,6 +175,12 @@ impl Settings {
                 "human" => Some(LogFormat::Human),
                 "json" => Some(LogFormat::Json),
                 _ => None,
+            })?,
+            conversations_per_user: read("CONVERSATIONS_PER_USER", "1000", "a whole number from 1 to 1000000", |t| {
+                parsed(t).filter(|n| (1..=1_000_000).contains(n))
+            })?,
+            new_conversations_per_day: read("NEW_CONVERSATIONS_PER_DAY", "100", "a whole number from 1 to 1000000", |t| {
+                parsed(t).filter(|n| (1..=1_000_000).contains(n))
             })?,
         })
     }

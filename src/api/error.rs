@@ -28,6 +28,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
         Error::AlreadyExists(_)      => (409, "already_exists"),
         Error::Replayed              => (409, "replayed"),
         Error::TooLarge(_)           => (413, "too_large"),
+        Error::DailyLimit(..)        => (429, "rate_limited"),
         Error::RateLimited(_)        => (429, "rate_limited"),
         Error::Internal(_)           => (500, "internal"),
         Error::Unavailable { .. }    => (503, "unavailable"),
@@ -38,7 +39,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
 #[must_use]
 pub fn retry_after(error: &Error) -> Option<u64> {
     match error {
-        Error::RateLimited(wait) => Some(wait.as_secs().max(1)),
+        Error::DailyLimit(_, wait) | Error::RateLimited(wait) => Some(wait.as_secs().max(1)),
         Error::Unavailable { .. } => Some(2),
         _ => None,
     }

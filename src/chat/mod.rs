@@ -11,6 +11,7 @@ pub mod message;
 pub mod name;
 pub mod news;
 pub mod presence;
+pub mod quota;
 pub mod recent;
 pub mod report;
 pub mod slate;

@@ -92,6 +92,8 @@ pub fn settings() -> Settings {
         tls: None,
         workers: 1,
         log_format: LogFormat::Human,
+        conversations_per_user: 1000,
+        new_conversations_per_day: 100,
     }
 }
 
