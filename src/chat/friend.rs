@@ -42,7 +42,7 @@ pub async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let standing = standing(call, user).await?;
     let invitations = store::invitation::count(call.db, call.user).await?;
     if store::block::block(call.db, call.user, user, call.now).await? {
-        announce_block(call, user, &standing, invitations).await?;
+        announce_block(call, user, &standing, invitations).await;
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ pub async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let standing = standing(call, user).await?;
     let invitations = store::invitation::count(call.db, call.user).await?;
     if store::block::unblock(call.db, call.user, user).await? {
-        announce_block(call, user, &standing, invitations).await?;
+        announce_block(call, user, &standing, invitations).await;
     }
     Ok(())
 }
@@ -70,15 +70,15 @@ pub async fn standing(call: &Call<'_>, other: UserId) -> Result<Standing, Error>
 
 /// The caller's stations see a request go, and invitations come and go: there were so many before. A friend sees the caller
 /// go offline, or come back. Anyone else must not learn of it.
-async fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing, invitations: i64) -> Result<(), Error> {
-    if store::invitation::count(call.db, call.user).await? != invitations {
+async fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing, invitations: i64) {
+    // The block is committed: if this fails, they are told of a change that there may not have been.
+    if store::invitation::count(call.db, call.user).await.ok() != Some(invitations) {
         call.outbox.push(Event::ListChanged { of: vec![call.user] });
     }
     call.outbox.push(Event::FriendChanged { friend: other, seen_by: vec![call.user] });
     if standing.asked && standing.is_asked {
         call.outbox.push(Event::FriendChanged { friend: call.user, seen_by: vec![other] });
     }
-    Ok(())
 }
 
 fn announce(call: &mut Call<'_>, other: UserId) {

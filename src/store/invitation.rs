@@ -147,12 +147,13 @@ async fn newcomers(
                    join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
                    where f.user_id = $2 and f.friend_id = a.user_id
                ) as "is_friend!",
-               exists (select from blocks b where b.user_id = a.user_id and b.blocked_id = $2) as "has_blocked!",
+               b.user_id is not null as "has_blocked!",
                w.user_id is not null or d.user_id is not null
                    or (select count(*) from (select from participants p where p.user_id = a.user_id limit $4) taken) >= $4
                    as "has_reason!",
                coalesce(d.declined and d.departed_at > now() - interval '1 day', false) as "has_just_declined!"
         from asked a
+        left join blocks b on b.user_id = a.user_id and b.blocked_id = $2
         left join wary w on w.user_id = a.user_id
         left join departures d on d.conversation_id = $1 and d.user_id = a.user_id
         where not exists (select from participants p where p.conversation_id = $1 and p.user_id = a.user_id)
@@ -217,15 +218,12 @@ async fn invite(
         "with ranked as materialized (
             select i.conversation_id, i.user_id, row_number() over (
                 partition by i.user_id
-                order by exists (select from blocks b where b.user_id = i.user_id and b.blocked_id = i.inviter_id),
-                         not exists (
-                             select from friendships f
-                             join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-                             where f.user_id = i.user_id and f.friend_id = i.inviter_id
-                         ),
-                         i.invited_at desc, i.conversation_id
+                order by b.user_id is not null, f.user_id is null or g.user_id is null, i.invited_at desc, i.conversation_id
             ) as place
             from invitations i
+            left join blocks b on b.user_id = i.user_id and b.blocked_id = i.inviter_id
+            left join friendships f on f.user_id = i.user_id and f.friend_id = i.inviter_id
+            left join friendships g on g.user_id = i.inviter_id and g.friend_id = i.user_id
             where i.user_id = any($1)
         ), surplus as materialized (
             select i.conversation_id, i.user_id

@@ -102,7 +102,7 @@ async fn each_read_and_each_flag_is_one_round_trip() {
         .await;
     for request in [
         json!({ "action": "list" }),
-        json!({ "action": "list", "limit": 10, "after": talk.id }),
+        json!({ "action": "list", "limit": 10, "after": "c4ca4238a0b923820dcc509a6f75849b" }),
         on("download", &talk, json!({})),
         on("downloadpartial", &talk, json!({})),
         on("favorite", &talk, json!({})),
