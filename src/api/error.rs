@@ -28,8 +28,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
         Error::AlreadyExists(_)      => (409, "already_exists"),
         Error::Replayed              => (409, "replayed"),
         Error::TooLarge(_)           => (413, "too_large"),
-        Error::DailyLimit(..)        => (429, "rate_limited"),
-        Error::RateLimited(_)        => (429, "rate_limited"),
+        Error::DailyLimit(..) | Error::RateLimited(_) => (429, "rate_limited"),
         Error::Internal(_)           => (500, "internal"),
         Error::Unavailable { .. }    => (503, "unavailable"),
     }

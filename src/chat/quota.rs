@@ -27,7 +27,9 @@ pub fn limits(call: &Call<'_>) -> Limits {
 #[must_use]
 pub fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {
-        Exceeded::Total => Error::TooLarge(format!("A user takes part in at most {} conversations.", limits.conversations)),
+        Exceeded::Total => {
+            Error::TooLarge(format!("Nobody takes part in more than {} conversations. Leaving a group makes room.", limits.conversations))
+        }
         Exceeded::Day(Daily::Conversations, wait) => Error::DailyLimit(
             format!("A user creates at most {} conversations a day. The next day begins at midnight UTC.", limits.conversations_per_day),
             wait,

@@ -172,7 +172,11 @@ async fn decide(
     .fetch_optional(&mut *c)
     .await?;
     match (own, change) {
-        (None, Change::Accept) => {}
+        (None, Change::Accept) => {
+            if !invitation::seen_in(c, conversation).await?.contains(&caller) {
+                return Ok(Changed::NoConversation);
+            }
+        }
         (_, Change::Decline) => return invitation::decline(c, conversation, caller).await,
         (None, _) => return Ok(Changed::NoConversation),
         (Some(own), _) if !own.is_group => return Ok(Changed::NoGroup),

@@ -79,7 +79,7 @@ pub(super) async fn charge(
         Daily::Conversations => (count, 0),
         Daily::Invitations => (0, count),
     };
-    let used = sqlx::query!(
+    let spent = sqlx::query!(
         r#"
         with today as (select now() at time zone 'UTC' as moment, (now() at time zone 'UTC')::date as day)
         update quotas q
@@ -97,10 +97,10 @@ pub(super) async fn charge(
     )
     .fetch_one(c)
     .await?;
-    let left = Duration::from_secs(used.seconds_left.unsigned_abs());
-    let (used, most) = match what {
-        Daily::Conversations => (used.conversations, limits.conversations_per_day),
-        Daily::Invitations => (used.invitations, limits.invitations_per_day),
+    let left = Duration::from_secs(spent.seconds_left.unsigned_abs());
+    let (spent, most) = match what {
+        Daily::Conversations => (spent.conversations, limits.conversations_per_day),
+        Daily::Invitations => (spent.invitations, limits.invitations_per_day),
     };
-    Ok((used > i64::from(most)).then_some(Exceeded::Day(what, left)))
+    Ok((spent > i64::from(most)).then_some(Exceeded::Day(what, left)))
 }

@@ -189,7 +189,7 @@ async fn adding_again_and_again_changes_nothing_and_ends_for_the_day() {
     adds(&ann, &talk, &[&ben]).await;
     ben.hears().await;
     let mut refused = 0;
-    for n in 0..300 {
+    for n in 0..120 {
         let answer = asks_v4(&ann, "addparticipants", addition(&talk, &[&ben])).await;
         if n < 99 {
             assert_eq!(answer.is_ok()["invited"], json!([ben.user]), "{n}");
@@ -200,7 +200,7 @@ async fn adding_again_and_again_changes_nothing_and_ends_for_the_day() {
             refused += 1;
         }
     }
-    assert_eq!(refused, 201);
+    assert_eq!(refused, 21);
     assert_eq!((ben.hears().await, list(&ben).await, invited_to(&ben).await), (News::default(), vec![], vec![talk.id.clone()]));
     // Who is a friend is put in all the same, and tomorrow is another day.
     let cleo = world.person("Cleo").await;
@@ -356,7 +356,7 @@ async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
         let (talk, _) = creates(&ann, &[&cleo]).await;
         // Accepted twice at once: in it once.
         let both = join_all([asks_v4(&cleo, "accept", to(&talk)), asks_v4(&cleo, "accept", to(&talk))]).await;
-        both.iter().for_each(|answer| drop(answer.is_ok()));
+        assert!(both.iter().all(|answer| answer.is_ok()["conversation"]["id"] == talk.id.as_str()));
         assert_eq!(members(&cleo, &talk).await.len(), 2);
         // Accepted and withdrawn at once: either way she is out of it.
         let (talk, _) = creates(&ann, &[&cleo]).await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     group::{ids, secrets},
@@ -157,7 +157,8 @@ async fn the_two_of_a_direct_conversation_are_charged_once_whoever_was_first() {
     let world = with(1000, 1).await;
     let (ann, ben) = world.friends().await;
     let answers = join_all((0..8).map(async |n| if n % 2 == 0 { direct(&ann, &ben).await } else { direct(&ben, &ann).await })).await;
-    answers.iter().for_each(|answer| drop::<Value>(answer.is_ok()));
+    let talk = Talk::of(&answers[0].is_ok()["conversation"]);
+    assert!(answers.iter().all(|answer| Talk::of(&answer.is_ok()["conversation"]) == talk));
     // One of the two created it, and the other one may still create something.
     let groups = [group(&ann, &[]).await, group(&ben, &[]).await];
     assert_eq!(groups.iter().filter(|answer| answer.status == 200).count(), 1, "{groups:?}");
