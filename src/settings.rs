@@ -100,6 +100,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Not for operators; tests shorten them.
     pub timings: Timings,
+    /// `CONVERSATIONS_PER_USER`: how many conversations a user takes part in at most.
+    pub conversations_per_user: u32,
+    /// `NEW_CONVERSATIONS_PER_DAY`: how many conversations a user creates at most in a day (UTC).
+    pub new_conversations_per_day: u32,
 }
 
 impl Settings {
@@ -182,6 +186,12 @@ impl Settings {
                 _ => None,
             })?,
             timings: Timings::default(),
+            conversations_per_user: read("CONVERSATIONS_PER_USER", "1000", "a whole number from 1 to 1000000", |t| {
+                parsed(t).filter(|n| (1..=1_000_000).contains(n))
+            })?,
+            new_conversations_per_day: read("NEW_CONVERSATIONS_PER_DAY", "100", "a whole number from 1 to 1000000", |t| {
+                parsed(t).filter(|n| (1..=1_000_000).contains(n))
+            })?,
         })
     }
 }

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
 use super::{
     answer, history,
-    request::{document, given},
+    request::{PageSize, document, given},
 };
 use crate::{
     chat::{
@@ -32,7 +32,14 @@ use crate::{
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Conversation / List": all of the caller's, hidden ones too, the newest first.
-    List,
+    List {
+        /// Ours: how many, for a v4 client.
+        #[serde(default)]
+        limit: PageSize<1000>,
+        /// Ours: from the conversation after this one on, for a v4 client.
+        #[serde(default, deserialize_with = "given")]
+        after: Option<ConversationId>,
+    },
     /// Page "Conversation / Partial download": the newest rows before the cursor.
     DownloadPartial {
         /// Where.
@@ -53,7 +60,7 @@ pub enum Action {
         lastreportid: Option<ReportId>,
         /// How many rows of each kind.
         #[serde(default)]
-        limit: PageSize,
+        limit: PageSize<500>,
     },
     /// Page "Conversation / Add": stores a message.
     Add {
@@ -142,7 +149,7 @@ pub enum Action {
         afterseq: i64,
         /// How many.
         #[serde(default)]
-        limit: PageSize,
+        limit: PageSize<500>,
     },
     /// Ours: the direct conversation with a friend.
     Create {
@@ -170,30 +177,6 @@ pub struct SentView {
     valid_until: Option<Timestamp>,
     #[serde(rename = "Data")]
     data: Data,
-}
-
-/// How many rows of each kind a page has: 1 to 500, 50 if not said.
-#[derive(Debug, Clone, Copy)]
-pub struct PageSize(usize);
-
-impl Default for PageSize {
-    fn default() -> Self {
-        Self(50)
-    }
-}
-
-impl<'de> Deserialize<'de> for PageSize {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let number = match serde_json::Value::deserialize(from)? {
-            serde_json::Value::Null => return Ok(Self::default()),
-            serde_json::Value::String(text) if text.is_empty() => return Ok(Self::default()),
-            number => number.as_i64(),
-        };
-        match number.and_then(|number| usize::try_from(number).ok()) {
-            Some(limit @ 1..=500) => Ok(Self(limit)),
-            _ => Err(de::Error::custom("expected a whole number from 1 to 500")),
-        }
-    }
 }
 
 /// A conversation as the wire shows it to one of its participants.
@@ -274,11 +257,15 @@ impl<'a> ConversationView<'a> {
 #[derive(Serialize)]
 struct ListView<'a> {
     conversations: Vec<ConversationView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hasmore: Option<bool>,
 }
 
 #[derive(Serialize)]
 struct OneView<'a> {
     conversation: ConversationView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited: Option<Vec<UserId>>,
 }
 
 #[derive(Serialize)]
@@ -301,10 +288,15 @@ struct StoredView {
 /// Does what is asked.
 pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (id, change) = match action {
-        Action::List => {
-            let rows = Box::pin(store::conversation::list(call.db, call.user)).await?;
+        Action::List { limit, after } => {
+            let (rows, has_more) = if call.is_v4 && (limit.0.is_some() || after.is_some()) {
+                Box::pin(chat::conversation::page(call, after, limit.0)).await?
+            } else {
+                (Box::pin(store::conversation::list(call.db, call.user)).await?, false)
+            };
             let names = Box::pin(call.names.of(call.db, rows.iter().flat_map(ConversationRow::participants))).await?;
-            return answer::ok(ListView { conversations: rows.iter().map(|row| ConversationView::of(row, &names, call.is_v4)).collect() });
+            let conversations = rows.iter().map(|row| ConversationView::of(row, &names, call.is_v4)).collect();
+            return answer::ok(ListView { conversations, hasmore: call.is_v4.then_some(has_more) });
         }
         Action::Add { conversationid, instance, message } => {
             let SentView { id, r#type, created, valid_until, data } = message;
@@ -320,10 +312,10 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::DownloadPartial { conversationid, instance, lastmessagedate, lastmessageid, lastreportdate, lastreportid, limit } => {
             let cursor =
                 Cursor { message_id: lastmessageid, message_at: lastmessagedate, report_id: lastreportid, report_at: lastreportdate };
-            return history::download_partial(call, conversationid, &instance, &cursor, limit.0).await;
+            return history::download_partial(call, conversationid, &instance, &cursor, limit.or_usual()).await;
         }
         Action::Transcript { conversationid, instance, afterseq, limit } => {
-            let (links, hasmore) = Box::pin(chat::message::transcript(call, conversationid, &instance, afterseq, limit.0)).await?;
+            let (links, hasmore) = Box::pin(chat::message::transcript(call, conversationid, &instance, afterseq, limit.or_usual())).await?;
             return history::transcript(&links, hasmore);
         }
         Action::Clear { conversationid, instance } => {
@@ -348,6 +340,15 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
 
 /// An answer with one conversation.
 pub async fn one(call: &Call<'_>, row: &ConversationRow) -> Result<Vec<u8>, Error> {
+    view(call, row, None).await
+}
+
+/// An answer with one conversation and, for a v4 client, those who are invited to it instead of put in.
+pub async fn one_with(call: &Call<'_>, row: &ConversationRow, invited: Vec<UserId>) -> Result<Vec<u8>, Error> {
+    view(call, row, Some(invited).filter(|_| call.is_v4)).await
+}
+
+async fn view(call: &Call<'_>, row: &ConversationRow, invited: Option<Vec<UserId>>) -> Result<Vec<u8>, Error> {
     let names = Box::pin(call.names.of(call.db, row.participants())).await?;
-    answer::ok(OneView { conversation: ConversationView::of(row, &names, call.is_v4) })
+    answer::ok(OneView { conversation: ConversationView::of(row, &names, call.is_v4), invited })
 }

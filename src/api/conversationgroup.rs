@@ -2,26 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     answer::{self, Nothing},
     conversation,
 };
 use crate::{
-    chat::{Call, error::Error, group},
+    chat::{Call, error::Error, group, quota::MAX_PARTICIPANTS},
     model::{
         id::{ConversationId, UserId},
+        rows::InvitationRow,
         text::{DisplayName, Secret},
+        time::Timestamp,
     },
-    store::{conversation::NewParticipant, group::Change},
+    store::{self, conversation::NewParticipant, group::Change},
 };
 
 /// What can be asked. All of it is ours.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// A new group. The caller is in it, and its admin.
+    /// A new group. The caller is in it, and its admin; friends are put in, others invited.
     Create {
         /// Its name, for those who have none of their own.
         displayname: DisplayName,
@@ -41,7 +43,7 @@ pub enum Action {
         /// The names, encrypted for each.
         displaynames: BTreeMap<UserId, DisplayName>,
     },
-    /// More participants.
+    /// More participants: friends are put in, others invited.
     AddParticipants {
         /// Where.
         conversationid: ConversationId,
@@ -54,7 +56,7 @@ pub enum Action {
         #[serde(default)]
         displaynames: BTreeMap<UserId, DisplayName>,
     },
-    /// Fewer participants. They see the conversation no more.
+    /// Fewer participants. They see the conversation no more; invitations are withdrawn.
     RemoveParticipants {
         /// Where.
         conversationid: ConversationId,
@@ -64,6 +66,18 @@ pub enum Action {
     },
     /// The caller goes.
     Leave {
+        /// Where.
+        conversationid: ConversationId,
+    },
+    /// The groups that the caller is invited to.
+    Invitations,
+    /// The caller takes part, as they were invited to.
+    Accept {
+        /// Where.
+        conversationid: ConversationId,
+    },
+    /// The caller does not.
+    Decline {
         /// Where.
         conversationid: ConversationId,
     },
@@ -89,26 +103,73 @@ pub enum Role {
     Member,
 }
 
+#[derive(Serialize)]
+struct InvitationsView {
+    invitations: Vec<InvitationView>,
+}
+
+#[derive(Serialize)]
+struct InvitationView {
+    conversationid: ConversationId,
+    inviterid: UserId,
+    invitername: String,
+    secret: String,
+    displayname: String,
+    invited: Timestamp,
+    participantids: Vec<UserId>,
+}
+
+impl From<InvitationRow> for InvitationView {
+    fn from(row: InvitationRow) -> Self {
+        Self {
+            conversationid: row.conversation_id,
+            inviterid: row.inviter_id,
+            invitername: row.inviter_nick,
+            secret: row.secret,
+            displayname: row.display_name,
+            invited: row.invited_at,
+            participantids: row.known,
+        }
+    }
+}
+
 fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
     let ids = BTreeSet::deserialize(from)?;
-    if ids.len() > group::MOST_PARTICIPANTS {
-        return Err(de::Error::custom(format_args!("expected at most {} user ids", group::MOST_PARTICIPANTS)));
+    if ids.len() > MAX_PARTICIPANTS {
+        return Err(de::Error::custom(format_args!("expected at most {MAX_PARTICIPANTS} user ids")));
     }
     Ok(ids)
 }
 
 /// Does what is asked.
 pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
-    let row = match action {
-        Action::Create { displayname, mut participantids, secrets, displaynames } => {
-            participantids.insert(call.user);
-            let participants = participants(&participantids, &secrets, &displaynames, displayname.as_str())?;
-            group::create(call, &participants).await?
+    let (row, _) = match action {
+        Action::Create { displayname, participantids, secrets, displaynames } => {
+            let participant = |id| participant(id, &secrets, &displaynames, displayname.as_str());
+            let creator = participant(call.user)?;
+            let others: Vec<_> = participantids.into_iter().filter(|id| *id != call.user).map(participant).collect::<Result<_, _>>()?;
+            let (row, invited) = group::create(call, &creator, &others).await?;
+            return conversation::one_with(call, &row, invited).await;
         }
         Action::AddParticipants { conversationid, participantids, secrets, displaynames } => {
-            let more = participants(&participantids, &secrets, &displaynames, "")?;
-            group::add(call, conversationid, &more).await?
+            let participant = |id| participant(id, &secrets, &displaynames, "");
+            let more: Vec<_> = participantids.into_iter().map(participant).collect::<Result<_, _>>()?;
+            let (row, invited) = group::change(call, conversationid, &Change::Add(&more)).await?;
+            return conversation::one_with(call, &row, invited).await;
         }
+        Action::Invitations => {
+            let rows = store::invitation::list(call.db, call.user).await?;
+            return answer::ok(InvitationsView { invitations: rows.into_iter().map(InvitationView::from).collect() });
+        }
+        Action::Leave { conversationid } => {
+            group::leave(call, conversationid).await?;
+            return answer::ok(Nothing {});
+        }
+        Action::Decline { conversationid } => {
+            group::decline(call, conversationid).await?;
+            return answer::ok(Nothing {});
+        }
+        Action::Accept { conversationid } => group::change(call, conversationid, &Change::Accept).await?,
         Action::Rename { conversationid, displaynames } => {
             let names: Vec<_> = displaynames.iter().map(|(user, name)| (*user, name.as_str())).collect();
             group::change(call, conversationid, &Change::Rename(&names)).await?
@@ -127,24 +188,17 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             };
             group::change(call, conversationid, &Change::SetRole(participantid, role)).await?
         }
-        Action::Leave { conversationid } => {
-            group::leave(call, conversationid).await?;
-            return answer::ok(Nothing {});
-        }
     };
     conversation::one(call, &row).await
 }
 
-fn participants<'a>(
-    ids: &BTreeSet<UserId>,
+fn participant<'a>(
+    user_id: UserId,
     secrets: &'a BTreeMap<UserId, Secret>,
     names: &'a BTreeMap<UserId, DisplayName>,
     default_name: &'a str,
-) -> Result<Vec<NewParticipant<'a>>, Error> {
-    let participant = |user_id: &UserId| {
-        let secret = secrets.get(user_id).ok_or_else(|| Error::BadRequest("secrets takes an entry for each participant.".into()))?;
-        let display_name = names.get(user_id).map_or(default_name, DisplayName::as_str);
-        Ok(NewParticipant { user_id: *user_id, secret: secret.as_str(), display_name })
-    };
-    ids.iter().map(participant).collect()
+) -> Result<NewParticipant<'a>, Error> {
+    let secret = secrets.get(&user_id).ok_or_else(|| Error::BadRequest("secrets takes an entry for each participant.".into()))?;
+    let display_name = names.get(&user_id).map_or(default_name, DisplayName::as_str);
+    Ok(NewParticipant { user_id, secret: secret.as_str(), display_name })
 }

@@ -28,7 +28,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
         Error::AlreadyExists(_)      => (409, "already_exists"),
         Error::Replayed              => (409, "replayed"),
         Error::TooLarge(_)           => (413, "too_large"),
-        Error::RateLimited(_)        => (429, "rate_limited"),
+        Error::DailyLimit(..) | Error::RateLimited(_) => (429, "rate_limited"),
         Error::Internal(_)           => (500, "internal"),
         Error::Unavailable { .. }    => (503, "unavailable"),
     }
@@ -39,7 +39,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
 pub fn retry_after(error: &Error) -> Option<u64> {
     match error {
         // Rounded up: who comes back a moment too soon is refused again.
-        Error::RateLimited(wait) => Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)),
+        Error::DailyLimit(_, wait) | Error::RateLimited(wait) => Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)),
         Error::Unavailable { .. } => Some(2),
         _ => None,
     }

@@ -122,7 +122,7 @@ impl Signed {
         use conversation::Action::{Download, DownloadPartial, List, Transcript};
         matches!(
             self,
-            Self::Conversation(List | Download { .. } | DownloadPartial { .. } | Transcript { .. })
+            Self::Conversation(List { .. } | Download { .. } | DownloadPartial { .. } | Transcript { .. })
                 | Self::Friends(friends::Action::List)
                 | Self::Blocklist(_)
         )
@@ -132,7 +132,7 @@ impl Signed {
     fn fetches(&self) -> Option<Fetched> {
         match self {
             Self::Conversation(conversation::Action::Download { conversationid, .. }) => Some(Fetched::Conversation(*conversationid)),
-            Self::Conversation(conversation::Action::List) => Some(Fetched::List),
+            Self::Conversation(conversation::Action::List { limit, after: None }) if limit.0.is_none() => Some(Fetched::List),
             Self::Friends(friends::Action::List) => Some(Fetched::Friends),
             _ => None,
         }

@@ -68,6 +68,32 @@ impl<'a> Head<'a> {
     }
 }
 
+/// How many rows a page has: 1 to `MOST`, if it is said.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PageSize<const MOST: usize>(pub Option<usize>);
+
+impl<const MOST: usize> PageSize<MOST> {
+    /// What is asked for, or 50.
+    #[must_use]
+    pub fn or_usual(self) -> usize {
+        self.0.unwrap_or(50)
+    }
+}
+
+impl<'de, const MOST: usize> Deserialize<'de> for PageSize<MOST> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = match serde_json::Value::deserialize(from)? {
+            serde_json::Value::Null => return Ok(Self::default()),
+            serde_json::Value::String(text) if text.is_empty() => return Ok(Self::default()),
+            number => number.as_u64(),
+        };
+        match number.and_then(|number| usize::try_from(number).ok()) {
+            Some(limit) if (1..=MOST).contains(&limit) => Ok(Self(Some(limit))),
+            _ => Err(de::Error::custom(format_args!("expected a whole number from 1 to {MOST}"))),
+        }
+    }
+}
+
 /// Reads a body as the variant of `A` that `name` names.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Call, error::Error, event::Event, friend};
+use super::{Call, error::Error, event::Event, friend, quota};
 use crate::{
     model::{
         id::{ConversationId, UserId},
@@ -11,7 +11,7 @@ use crate::{
     },
     store::{
         self,
-        conversation::{Cleared, NewParticipant},
+        conversation::{Cleared, Made, NewParticipant},
         participant::Arrangement,
     },
 };
@@ -20,7 +20,8 @@ use crate::{
 /// whoever made it: of two who create it at the same moment, both get the same.
 ///
 /// # Errors
-/// `NotAllowed`, if the other one is no friend; `BadRequest`, if a secret or a name is missing.
+/// `NotAllowed`, if the other one is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
+/// takes part in as many conversations as one may; `DailyLimit`.
 pub async fn create(
     call: &mut Call<'_>,
     other: UserId,
@@ -46,10 +47,29 @@ pub async fn create(
         })
     };
     let participants = [participant(call.user)?, participant(other)?];
-    if store::conversation::create_direct(call.db, id, &participants, call.now).await? {
-        call.outbox.push(Event::ListChanged { of: vec![call.user, other] });
+    let limits = quota::limits(call);
+    match store::conversation::create_direct(call.db, id, &participants, &limits, call.now).await? {
+        Made::New => call.outbox.push(Event::ListChanged { of: vec![call.user, other] }),
+        Made::There => {}
+        Made::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
+}
+
+/// A page of the caller's list: at most `limit` conversations, if there is a limit, from the one after `after` on. And whether
+/// there are more.
+///
+/// # Errors
+/// `ConversationNotFound`, if `after` is no conversation of the caller's.
+pub async fn page(call: &Call<'_>, after: Option<ConversationId>, limit: Option<usize>) -> Result<(Vec<ConversationRow>, bool), Error> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let mut rows = store::conversation::page(call.db, call.user, after, limit.saturating_add(1)).await?;
+    if let Some(after) = after.filter(|_| rows.is_empty()) {
+        store::conversation::seen_by(call.db, after, call.user).await?.ok_or(Error::ConversationNotFound)?;
+    }
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    Ok((rows, has_more))
 }
 
 /// Clears a conversation for everyone: a new instance begins.

@@ -61,6 +61,9 @@ pub enum Error {
     /// Over a configured limit, which the sentence gives.
     #[error("{0}")]
     TooLarge(String),
+    /// A day allows no more of this; the sentence says what. How long the day lasts still.
+    #[error("{0}")]
+    DailyLimit(String, Duration),
     /// Too many tries.
     #[error("There were too many tries. Wait a moment.")]
     RateLimited(Duration),

@@ -1,6 +1,6 @@
-//! Groups: made by anyone, run by their admins.
+//! Groups: made by anyone, run by their admins, and joined by who said yes: to a friend who adds them, or to an invitation.
 
-use super::{Call, error::Error, event::Event};
+use super::{Call, error::Error, event::Event, quota};
 use crate::{
     model::{
         id::{ConversationId, UserId},
@@ -10,73 +10,73 @@ use crate::{
         self,
         conversation::NewParticipant,
         group::{Change, Changed},
+        quota::Limits,
     },
 };
 
-/// A group has at most so many participants.
-pub const MOST_PARTICIPANTS: usize = 5000;
-
-/// Makes a group of the caller, who is its admin, and others.
+/// Makes a group of the caller, who is its admin, and others. Answers it, and who is invited instead of put in.
 ///
 /// # Errors
-/// `UserNotFound`; `NotAllowed`, if someone has blocked the caller; `TooLarge`.
-pub async fn create(call: &mut Call<'_>, participants: &[NewParticipant<'_>]) -> Result<ConversationRow, Error> {
-    if participants.len() > MOST_PARTICIPANTS {
-        return Err(full());
-    }
-    check_blocks(call, participants).await?;
-    let id = ConversationId::random();
-    store::group::create(call.db, id, call.user, participants, call.now).await?;
-    call.outbox.push(Event::ListChanged { of: participants.iter().map(|p| p.user_id).collect() });
-    store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
+/// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`.
+pub async fn create(
+    call: &mut Call<'_>,
+    creator: &NewParticipant<'_>,
+    others: &[NewParticipant<'_>],
+) -> Result<(ConversationRow, Vec<UserId>), Error> {
+    let (id, limits) = (ConversationId::random(), quota::limits(call));
+    let changed = store::group::create(call.db, id, creator, others, &limits, call.now).await?;
+    let invited = done(call, changed, &limits)?;
+    Ok((seen(call, id).await?, invited))
 }
 
-/// Adds participants, with the secret that the caller wrapped for each. Who is in already stays as they
-/// are.
-pub async fn add(call: &mut Call<'_>, id: ConversationId, more: &[NewParticipant<'_>]) -> Result<ConversationRow, Error> {
-    check_blocks(call, more).await?;
-    change(call, id, &Change::Add(more)).await
-}
-
-/// Makes another change, and answers the group as the caller sees it then.
+/// Makes a change, and answers the group as the caller sees it then, and who is invited instead of put in.
 ///
 /// # Errors
-/// `ConversationNotFound`; `NotAllowed`, for anyone but an admin, for what is no group, and where nobody
-/// would be admin; `UserNotFound`, if the one it is about is not there.
-pub async fn change(call: &mut Call<'_>, id: ConversationId, change: &Change<'_>) -> Result<ConversationRow, Error> {
-    apply(call, id, change).await?;
-    store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
+/// `ConversationNotFound`; `NotAllowed`, for anyone but an admin, for what is no group, where nobody would be admin, and if a
+/// friend who is added has blocked the caller; `UserNotFound`, if one whom it is about is not there; `TooLarge`; `DailyLimit`.
+pub async fn change(call: &mut Call<'_>, id: ConversationId, change: &Change<'_>) -> Result<(ConversationRow, Vec<UserId>), Error> {
+    let invited = apply(call, id, change).await?;
+    Ok((seen(call, id).await?, invited))
 }
 
 /// The caller goes, and sees the group no more.
 pub async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
-    apply(call, id, &Change::Leave).await
+    apply(call, id, &Change::Leave).await?;
+    Ok(())
 }
 
-async fn apply(call: &mut Call<'_>, id: ConversationId, change: &Change<'_>) -> Result<(), Error> {
-    let most = i64::try_from(MOST_PARTICIPANTS).unwrap_or(i64::MAX);
-    match store::group::change(call.db, id, call.user, change, most, call.now).await? {
-        Changed::Done(concerned) => {
+/// The caller does not take part in the group that they are invited to.
+pub async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
+    apply(call, id, &Change::Decline).await?;
+    Ok(())
+}
+
+async fn seen(call: &Call<'_>, id: ConversationId) -> Result<ConversationRow, Error> {
+    store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
+}
+
+async fn apply(call: &mut Call<'_>, id: ConversationId, change: &Change<'_>) -> Result<Vec<UserId>, Error> {
+    let limits = quota::limits(call);
+    let changed = store::group::change(call.db, id, call.user, change, &limits, call.now).await?;
+    done(call, changed, &limits)
+}
+
+/// Tells those whom a change concerns; answers who is invited.
+fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<UserId>, Error> {
+    match changed {
+        Changed::Done { concerned, invited } => {
             call.outbox.push(Event::ListChanged { of: concerned });
-            Ok(())
+            Ok(invited)
         }
         Changed::NoConversation => Err(Error::ConversationNotFound),
         Changed::NoGroup => Err(Error::NotAllowed("This conversation is no group.")),
         Changed::NotAdmin => Err(Error::NotAllowed("In a group, only an admin may do this.")),
-        Changed::Full => Err(full()),
+        Changed::Full => {
+            Err(Error::TooLarge(format!("A group takes at most {} participants, those who are invited included.", limits.participants)))
+        }
         Changed::LastAdmin => Err(Error::NotAllowed("A group has at least one admin.")),
-        Changed::NoParticipant => Err(Error::UserNotFound),
+        Changed::NoParticipant | Changed::NoUser => Err(Error::UserNotFound),
+        Changed::Blocked => Err(Error::NotAllowed("One of these users has blocked you.")),
+        Changed::Exceeded(exceeded) => Err(quota::refusal(exceeded, limits)),
     }
-}
-
-async fn check_blocks(call: &Call<'_>, participants: &[NewParticipant<'_>]) -> Result<(), Error> {
-    let ids: Vec<UserId> = participants.iter().map(|p| p.user_id).collect();
-    if store::group::is_blocked_by_any(call.db, call.user, &ids).await? {
-        return Err(Error::NotAllowed("One of these users has blocked you."));
-    }
-    Ok(())
-}
-
-fn full() -> Error {
-    Error::TooLarge(format!("A group takes at most {MOST_PARTICIPANTS} participants."))
 }

@@ -12,6 +12,7 @@ pub mod message;
 pub mod name;
 pub mod notifications;
 pub mod presence;
+pub mod quota;
 pub mod recent;
 pub mod report;
 pub mod user;

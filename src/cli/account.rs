@@ -77,5 +77,5 @@ fn encrypt(private: &[u8], password: &str) -> Result<EncryptedKey, String> {
         .encrypt_with_params(parameters, password)
         .map_err(|error| error.to_string())?;
     let pem = document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).map_err(|error| error.to_string())?;
-    EncryptedKey::parse(pem.to_string()).ok_or_else(|| "the private key is too long".into())
+    EncryptedKey::parse(&pem).ok_or_else(|| "the private key is too long".into())
 }

@@ -104,6 +104,25 @@ impl ConversationRow {
     }
 }
 
+/// An invitation to a group, as whom it is for sees it.
+#[derive(Debug)]
+pub struct InvitationRow {
+    /// Which group.
+    pub conversation_id: ConversationId,
+    /// Who invited.
+    pub inviter_id: UserId,
+    /// The inviter's name.
+    pub inviter_nick: String,
+    /// The group's secret, wrapped for the reader.
+    pub secret: String,
+    /// Its name, encrypted for the reader.
+    pub display_name: String,
+    /// Since when it waits.
+    pub invited_at: Timestamp,
+    /// Those in the group who are friends of the reader, or whom the reader blocked, by id.
+    pub known: Vec<UserId>,
+}
+
 /// A message that someone wants stored.
 #[derive(Debug, Clone)]
 pub struct NewMessage {

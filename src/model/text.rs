@@ -99,8 +99,15 @@ text!(
             && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     })
 );
-/// Text that means something to clients only, of at most `MOST` bytes: ciphertext, wrapped secrets,
-/// encrypted keys. U+0000 is refused, because PostgreSQL cannot keep it.
+text!(
+    /// A private key under its owner's password, as PEM: an 8192-bit one is about 6,500 bytes. U+0000 is refused, because
+    /// PostgreSQL cannot keep it.
+    EncryptedKey, "at most 16384 bytes of text without U+0000",
+    |text| text.len() <= 16384 && !text.contains('\0')
+);
+
+/// Text that means something to clients only, of at most `MOST` bytes: ciphertext, wrapped secrets. Base64 fits, and whatever
+/// else is printable ASCII; what takes six bytes of JSON for one does not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Opaque<const MOST: usize>(String);
 
@@ -108,16 +115,14 @@ pub struct Opaque<const MOST: usize>(String);
 pub type Secret = Opaque<4096>;
 /// A conversation's name, encrypted for one participant.
 pub type DisplayName = Opaque<4096>;
-/// A private key under its owner's password: an 8192-bit one is about 6,500.
-pub type EncryptedKey = Opaque<16384>;
 /// A message's ciphertext. How much of it is taken is a setting.
 pub type Data = Opaque<{ usize::MAX }>;
 
 impl<const MOST: usize> Opaque<MOST> {
-    /// Checks size and form. `None`: too long, or with U+0000 in it.
+    /// Checks size and form. `None`: too long, or not printable ASCII.
     #[must_use]
     pub fn parse(text: String) -> Option<Self> {
-        (text.len() <= MOST && !text.contains('\0')).then_some(Self(text))
+        (text.len() <= MOST && text.bytes().all(|b| (b' '..=b'~').contains(&b))).then_some(Self(text))
     }
 
     /// The text, as given.
@@ -136,8 +141,8 @@ impl<const MOST: usize> From<Opaque<MOST>> for String {
 impl<'de, const MOST: usize> Deserialize<'de> for Opaque<MOST> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Self::parse(String::deserialize(from)?).ok_or_else(|| match MOST {
-            usize::MAX => de::Error::custom("expected text without U+0000"),
-            most => de::Error::custom(format_args!("expected at most {most} bytes of text without U+0000")),
+            usize::MAX => de::Error::custom("expected printable ASCII characters"),
+            most => de::Error::custom(format_args!("expected at most {most} printable ASCII characters")),
         })
     }
 }
@@ -211,9 +216,12 @@ mod tests {
         );
         assert!(
             Secret::parse("uwR...A==".into()).is_some()
-                && Secret::parse("a\0b".into()).is_none()
+                && Secret::parse(String::new()).is_some()
                 && Secret::parse("a".repeat(4097)).is_none()
         );
+        assert!(Data::parse((b' '..=b'~').map(char::from).collect()).is_some());
+        assert!(["a\0b", "a\u{1}", "a\n", "a\u{7f}", "é", "\u{202e}"].iter().all(|text| Data::parse((*text).into()).is_none()));
+        assert!(EncryptedKey::parse("-----BEGIN\n").is_some() && EncryptedKey::parse("a\0b").is_none());
     }
 
     #[test]

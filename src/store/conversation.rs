@@ -3,7 +3,12 @@
 
 use std::cmp::Reverse;
 
-use super::Db;
+use sqlx::{Connection, PgConnection};
+
+use super::{
+    Db,
+    quota::{self, Daily, Exceeded, Limits},
+};
 use crate::model::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
@@ -42,6 +47,51 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>>
     let mut rows = rows.await?;
     rows.sort_unstable_by_key(|row| (Reverse(row.last_access_at), row.conversation_id));
     Ok(rows)
+}
+
+/// As [`list`], at most `limit` of them, from the one after `after` on, wherever that stands now.
+pub async fn page(db: &Db, reader: UserId, after: Option<ConversationId>, limit: usize) -> sqlx::Result<Vec<ConversationRow>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            ConversationRow,
+            r#"
+            with page as materialized (
+                select c.conversation_id, c.last_access_at
+                from participants p
+                join conversations c using (conversation_id)
+                where p.user_id = $1 and ($2::uuid is null or exists (
+                    select from participants o
+                    join conversations a using (conversation_id)
+                    where o.user_id = $1 and o.conversation_id = $2
+                        and (c.last_access_at < a.last_access_at
+                            or c.last_access_at = a.last_access_at and c.conversation_id > a.conversation_id)
+                ))
+                order by c.last_access_at desc, c.conversation_id
+                limit $3
+            )
+            select c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
+                   c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
+                   c.chain as "chain: Chain", c.last_access_at as "last_access_at: Timestamp",
+                   p.user_id as "user_id: UserId", p.secret, p.display_name,
+                   p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
+                   p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
+                   p.peer_id as "peer_id: UserId",
+                   case when p.peer_id is null then
+                       (select array_agg(o.user_id) from participants o where o.conversation_id = c.conversation_id)
+                   end as "group: Vec<UserId>"
+            from page
+            join participants p on p.conversation_id = page.conversation_id and p.user_id = $1
+            join conversations c on c.conversation_id = page.conversation_id
+            order by page.last_access_at desc, page.conversation_id
+            "#,
+            reader as _,
+            after as _,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
 }
 
 /// One conversation, as `reader` sees it. `None`: no such conversation, for this user.
@@ -84,41 +134,74 @@ pub struct NewParticipant<'a> {
     pub display_name: &'a str,
 }
 
-/// Makes a direct conversation with its two participants, unless it is there already. Whether it
-/// is new: of any number of callers at the same moment, one is told so.
+/// What became of a direct conversation that was to be made.
+#[derive(Debug)]
+pub enum Made {
+    /// It is new: of any number of callers at the same moment, one is told so.
+    New,
+    /// It was there already.
+    There,
+    /// A quota allows no more.
+    Exceeded(Exceeded),
+}
+
+/// Makes a direct conversation with its two participants, of whom the first one creates it, unless it is there already.
 pub async fn create_direct(
     db: &Db,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
+    limits: &Limits,
     now: Timestamp,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Made> {
+    db.run(async |c| {
+        let mut tx = c.begin().await?;
+        let made = make_direct(&mut tx, conversation, participants, limits, now).await;
+        match made {
+            Ok(Made::New) => tx.commit().await?,
+            _ => tx.rollback().await?,
+        }
+        made
+    })
+    .await
+}
+
+async fn make_direct(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    participants: &[NewParticipant<'_>; 2],
+    limits: &Limits,
+    now: Timestamp,
+) -> sqlx::Result<Made> {
     let next = Instance::random();
-    let [one, two] = participants;
-    let made = db
-        .run(async |c| {
-            sqlx::query!(
-                "with made as (
-                    insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
-                    values ($1, false, $2, $3, $3)
-                    on conflict on constraint conversations_key do nothing
-                    returning conversation_id
-                )
-                insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
-                select made.conversation_id, p.user_id, p.peer_id, p.secret, p.display_name, 'member', $3
-                from made, unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[]) as p (user_id, peer_id, secret, display_name)",
-                conversation as _,
-                next.as_str(),
-                now as _,
-                &participants.each_ref().map(|p| p.user_id) as _,
-                &[two.user_id, one.user_id] as _,
-                &participants.each_ref().map(|p| p.secret) as _,
-                &participants.each_ref().map(|p| p.display_name) as _,
-            )
-            .execute(c)
-            .await
-        })
-        .await?;
-    Ok(made.rows_affected() > 0)
+    let [creator, other] = participants.each_ref().map(|p| p.user_id);
+    quota::lock(c, [creator, other]).await?;
+    let made = sqlx::query!(
+        "with made as (
+            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            values ($1, false, $2, $3, $3)
+            on conflict on constraint conversations_key do nothing
+            returning conversation_id
+        )
+        insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
+        select made.conversation_id, p.user_id, p.peer_id, p.secret, p.display_name, 'member', $3
+        from made, unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[]) as p (user_id, peer_id, secret, display_name)",
+        conversation as _,
+        next.as_str(),
+        now as _,
+        &[creator, other] as _,
+        &[other, creator] as _,
+        &participants.each_ref().map(|p| p.secret) as _,
+        &participants.each_ref().map(|p| p.display_name) as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    if made.rows_affected() == 0 {
+        return Ok(Made::There);
+    }
+    if quota::is_over(c, creator, limits).await? || quota::is_over(c, other, limits).await? {
+        return Ok(Made::Exceeded(Exceeded::Total));
+    }
+    Ok(quota::charge(c, creator, Daily::Conversations, 1, limits).await?.map_or(Made::New, Made::Exceeded))
 }
 
 /// What became of a `clear`.

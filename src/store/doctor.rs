@@ -23,6 +23,8 @@ pub enum Rule {
     Two,
     /// A group that has participants has an admin.
     Admin,
+    /// An invitation is to a group that someone is in, and not for one who is in it.
+    Invitation,
     /// Each message's chain follows from the one before it, and the conversation's is the newest one's.
     Chain,
     /// Every index is valid.
@@ -31,8 +33,18 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Dense, Self::Newest, Self::Instance, Self::Orphan, Self::Report, Self::Two, Self::Admin, Self::Chain, Self::Index];
+    pub const ALL: [Self; 10] = [
+        Self::Dense,
+        Self::Newest,
+        Self::Instance,
+        Self::Orphan,
+        Self::Report,
+        Self::Two,
+        Self::Admin,
+        Self::Invitation,
+        Self::Chain,
+        Self::Index,
+    ];
 
     /// What it means if it does not hold, for an operator.
     #[must_use]
@@ -47,6 +59,7 @@ impl Rule {
                 "a conversation that one of the two does not see, or that has the wrong id; --repair names the other one where it is clear"
             }
             Self::Admin => "a group that nobody can run; --repair makes its longest member its admin",
+            Self::Invitation => "an invitation that leads nowhere; --repair deletes it",
             Self::Chain => "a message was changed, dropped or invented past the server; clients see it too; restore a backup",
             Self::Index => "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex",
         }
@@ -196,6 +209,16 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             ) wrong
             "#
         ),
+        Rule::Invitation => look!(
+            r#"
+            select count(*) as "count!", min(format('invitation of user %s to conversation %s', i.user_id, i.conversation_id)) as example
+            from invitations i
+            join conversations c using (conversation_id)
+            where not c.is_group
+                or not exists (select from participants p where p.conversation_id = i.conversation_id)
+                or exists (select from participants p where p.conversation_id = i.conversation_id and p.user_id = i.user_id)
+            "#
+        ),
         Rule::Chain => look!(
             r#"
             with links as (
@@ -234,7 +257,7 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     let mut connection = connect(db).await?;
     let mut tx = connection.begin().await?;
     // Readers go on; writers wait. The truth is in the rows: what names the newest follows from them.
-    sqlx::raw_sql("lock table conversations, participants in share row exclusive mode").execute(&mut *tx).await?;
+    sqlx::raw_sql("lock table conversations, participants, invitations in share row exclusive mode").execute(&mut *tx).await?;
     let newest = sqlx::query!(
         "update conversations c
         set last_message_id = n.message_id, last_report_id = n.report_id
@@ -282,6 +305,17 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
+    let invitations = sqlx::query!(
+        "delete from invitations i
+        using conversations c
+        where c.conversation_id = i.conversation_id and (
+            not c.is_group
+            or not exists (select from participants p where p.conversation_id = i.conversation_id)
+            or exists (select from participants p where p.conversation_id = i.conversation_id and p.user_id = i.user_id)
+        )"
+    )
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
-    Ok(newest.rows_affected() + peers.rows_affected() + admins.rows_affected())
+    Ok([newest, peers, admins, invitations].iter().map(sqlx::postgres::PgQueryResult::rows_affected).sum())
 }

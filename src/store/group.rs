@@ -3,7 +3,12 @@
 
 use sqlx::{Connection, PgConnection};
 
-use super::{Db, conversation::NewParticipant};
+use super::{
+    Db,
+    conversation::NewParticipant,
+    invitation,
+    quota::{self, Daily, Exceeded, Limits},
+};
 use crate::model::{
     id::{ConversationId, UserId},
     text::Instance,
@@ -15,12 +20,16 @@ use crate::model::{
 pub enum Change<'a> {
     /// Another name for some of the participants.
     Rename(&'a [(UserId, &'a str)]),
-    /// More participants. Who is in already stays as they are.
+    /// More participants, or people invited. Who is in already stays as they are.
     Add(&'a [NewParticipant<'a>]),
-    /// Fewer participants.
+    /// Fewer participants, or people invited.
     Remove(&'a [UserId]),
     /// The caller goes. The last admin hands over to the longest member.
     Leave,
+    /// The caller takes part, as they were invited to.
+    Accept,
+    /// The caller does not.
+    Decline,
     /// Another role for a participant.
     SetRole(UserId, &'a str),
 }
@@ -28,10 +37,21 @@ pub enum Change<'a> {
 /// What became of a change.
 #[derive(Debug)]
 pub enum Changed {
-    /// It is done; these have to hear of it, the removed ones too.
-    Done(Vec<UserId>),
-    /// No such conversation, for this user.
+    /// It is done.
+    Done {
+        /// Who has to hear of it, the removed ones too.
+        concerned: Vec<UserId>,
+        /// Who was to be put in, and is invited instead, by id.
+        invited: Vec<UserId>,
+    },
+    /// No such conversation, or no such invitation, for this user.
     NoConversation,
+    /// One who is added is not there.
+    NoUser,
+    /// A friend who is added has blocked the caller.
+    Blocked,
+    /// A quota allows no more.
+    Exceeded(Exceeded),
     /// It is no group.
     NoGroup,
     /// Only an admin may.
@@ -44,80 +64,89 @@ pub enum Changed {
     NoParticipant,
 }
 
-/// Makes a group of its creator, who is its admin, and others.
-///
-/// # Errors
-/// The constraint `participants_of_user`, if one of them is not there.
+/// Makes a group of its creator, who is its admin, and others, who are put in or invited.
 pub async fn create(
     db: &Db,
     conversation: ConversationId,
-    creator: UserId,
-    participants: &[NewParticipant<'_>],
+    creator: &NewParticipant<'_>,
+    others: &[NewParticipant<'_>],
+    limits: &Limits,
     now: Timestamp,
-) -> sqlx::Result<()> {
-    let instance = Instance::random();
+) -> sqlx::Result<Changed> {
     db.run(async |c| {
-        sqlx::query!(
-            "with made as (
-                insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
-                values ($1, true, $2, $3, $3)
-                returning conversation_id
-            )
-            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-            select made.conversation_id, p.user_id, p.secret, p.display_name,
-                   case when p.user_id = $4 then 'admin' else 'member' end, $3
-            from made, unnest($5::uuid[], $6::text[], $7::text[]) as p (user_id, secret, display_name)",
-            conversation as _,
-            instance.as_str(),
-            now as _,
-            creator as _,
-            &participants.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
-            &participants.iter().map(|p| p.secret).collect::<Vec<_>>() as _,
-            &participants.iter().map(|p| p.display_name).collect::<Vec<_>>() as _,
-        )
-        .execute(c)
-        .await
-    })
-    .await?;
-    Ok(())
-}
-
-/// Whether one of these has blocked a user.
-pub async fn is_blocked_by_any(db: &Db, user: UserId, others: &[UserId]) -> sqlx::Result<bool> {
-    db.run(async |c| {
-        sqlx::query_scalar!(
-            r#"select exists (select from blocks where blocked_id = $1 and user_id = any($2)) as "blocked!""#,
-            user as _,
-            others as _,
-        )
-        .fetch_one(c)
-        .await
+        let mut tx = c.begin().await?;
+        let result = make(&mut tx, conversation, creator, others, limits, now).await;
+        end(tx, result).await
     })
     .await
 }
 
-/// Makes a change to a group, if the caller may, in a fixed number of statements. At most `most` are in
-/// it afterwards.
-///
-/// # Errors
-/// The constraint `participants_of_user`, if one who is added is not there.
+async fn make(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    creator: &NewParticipant<'_>,
+    others: &[NewParticipant<'_>],
+    limits: &Limits,
+    now: Timestamp,
+) -> sqlx::Result<Changed> {
+    if !quota::lock(c, others.iter().chain([creator]).map(|p| p.user_id)).await? {
+        return Ok(Changed::NoUser);
+    }
+    if let Some(exceeded) = quota::charge(c, creator.user_id, Daily::Conversations, 1, limits).await? {
+        return Ok(Changed::Exceeded(exceeded));
+    }
+    let instance = Instance::random();
+    sqlx::query!(
+        "with made as (
+            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            values ($1, true, $2, $3, $3)
+            returning conversation_id
+        )
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+        select conversation_id, $4, $5, $6, 'admin', $3 from made",
+        conversation as _,
+        instance.as_str(),
+        now as _,
+        creator.user_id as _,
+        creator.secret,
+        creator.display_name,
+    )
+    .execute(&mut *c)
+    .await?;
+    if quota::is_over(c, creator.user_id, limits).await? {
+        return Ok(Changed::Exceeded(Exceeded::Total));
+    }
+    let invited = match invitation::admit(c, conversation, creator.user_id, others, limits, now).await? {
+        Ok(invited) => invited,
+        Err(refused) => return Ok(refused),
+    };
+    let mut concerned = participants(c, conversation).await?;
+    concerned.extend(invitation::seen_in(c, conversation).await?);
+    Ok(Changed::Done { concerned, invited })
+}
+
+/// Keeps what was done, and nothing else. It is waited for: a lock that is not given back would hold everyone up.
+async fn end(tx: sqlx::Transaction<'_, sqlx::Postgres>, result: sqlx::Result<Changed>) -> sqlx::Result<Changed> {
+    match result {
+        Ok(Changed::Done { .. }) => tx.commit().await?,
+        _ => tx.rollback().await?,
+    }
+    result
+}
+
+/// Makes a change to a group, if the caller may, in a fixed number of statements.
 pub async fn change(
     db: &Db,
     conversation: ConversationId,
     caller: UserId,
     change: &Change<'_>,
-    most: i64,
+    limits: &Limits,
     now: Timestamp,
 ) -> sqlx::Result<Changed> {
     db.run(async |c| {
         let mut tx = c.begin().await?;
-        let result = decide(&mut tx, conversation, caller, change, most, now).await;
-        // Waited for: a lock that is not given back would hold everyone up.
-        match result {
-            Ok(Changed::Done(_)) => tx.commit().await?,
-            _ => tx.rollback().await?,
-        }
-        result
+        let result = decide(&mut tx, conversation, caller, change, limits, now).await;
+        end(tx, result).await
     })
     .await
 }
@@ -127,7 +156,7 @@ async fn decide(
     conversation: ConversationId,
     caller: UserId,
     change: &Change<'_>,
-    most: i64,
+    limits: &Limits,
     now: Timestamp,
 ) -> sqlx::Result<Changed> {
     sqlx::query!("select from conversations where conversation_id = $1 for no key update", conversation as _)
@@ -142,22 +171,34 @@ async fn decide(
     )
     .fetch_optional(&mut *c)
     .await?;
-    match own {
-        None => return Ok(Changed::NoConversation),
-        Some(own) if !own.is_group => return Ok(Changed::NoGroup),
-        Some(own) if own.role != "admin" && !matches!(change, Change::Leave) => return Ok(Changed::NotAdmin),
-        Some(_) => {}
+    match (own, change) {
+        (None, Change::Accept) => {
+            if !invitation::seen_in(c, conversation).await?.contains(&caller) {
+                return Ok(Changed::NoConversation);
+            }
+        }
+        (_, Change::Decline) => return invitation::decline(c, conversation, caller).await,
+        (None, _) => return Ok(Changed::NoConversation),
+        (Some(own), _) if !own.is_group => return Ok(Changed::NoGroup),
+        // Whoever is in it has accepted: the answer may have been lost.
+        (Some(_), Change::Accept) => {
+            return Ok(Changed::Done { concerned: participants(c, conversation).await?, invited: vec![] });
+        }
+        (Some(own), _) if own.role != "admin" && !matches!(change, Change::Leave) => return Ok(Changed::NotAdmin),
+        (Some(_), _) => {}
     }
     let before = participants(c, conversation).await?;
-    if let Some(refused) = apply(c, conversation, caller, change, now).await? {
-        return Ok(refused);
-    }
+    let invited_before = invitation::seen_in(c, conversation).await?;
+    let invited = match apply(c, conversation, caller, change, limits, now).await? {
+        Ok(invited) => invited,
+        Err(refused) => return Ok(refused),
+    };
     let after = participants(c, conversation).await?;
-    if matches!(change, Change::Add(_)) && i64::try_from(after.len()).is_ok_and(|count| count > most) {
-        return Ok(Changed::Full);
-    }
-    // Those who were removed hear of it, too.
-    Ok(Changed::Done(if after.len() < before.len() { before } else { after }))
+    let invited_after = invitation::seen_in(c, conversation).await?;
+    // Those who were removed hear of it, and those who see an invitation now, or see it no more.
+    let mut concerned = if after.len() < before.len() { before } else { after };
+    concerned.extend(invited_before.symmetric_difference(&invited_after));
+    Ok(Changed::Done { concerned, invited })
 }
 
 async fn participants(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<Vec<UserId>> {
@@ -166,13 +207,15 @@ async fn participants(c: &mut PgConnection, conversation: ConversationId) -> sql
         .await
 }
 
+/// Answers who is invited instead of put in.
 async fn apply(
     c: &mut PgConnection,
     conversation: ConversationId,
     caller: UserId,
     change: &Change<'_>,
+    limits: &Limits,
     now: Timestamp,
-) -> sqlx::Result<Option<Changed>> {
+) -> sqlx::Result<Result<Vec<UserId>, Changed>> {
     match change {
         Change::Rename(names) => {
             sqlx::query!(
@@ -187,26 +230,28 @@ async fn apply(
             .await?;
         }
         Change::Add(more) => {
+            if !quota::lock(c, more.iter().map(|p| p.user_id).chain([caller])).await? {
+                return Ok(Err(Changed::NoUser));
+            }
             count_change(c, conversation).await?;
-            sqlx::query!(
-                "insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-                select $1, p.user_id, p.secret, p.display_name, 'member', $2
-                from unnest($3::uuid[], $4::text[], $5::text[]) as p (user_id, secret, display_name)
-                on conflict on constraint participants_key do nothing",
-                conversation as _,
-                now as _,
-                &more.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
-                &more.iter().map(|p| p.secret).collect::<Vec<_>>() as _,
-                &more.iter().map(|p| p.display_name).collect::<Vec<_>>() as _,
-            )
-            .execute(c)
-            .await?;
+            return invitation::admit(c, conversation, caller, more, limits, now).await;
         }
-        Change::Remove(users) => remove(c, conversation, users).await?,
+        Change::Remove(users) => {
+            remove(c, conversation, users).await?;
+            invitation::withdraw(c, conversation, Some(users)).await?;
+        }
         Change::Leave => {
             remove(c, conversation, &[caller]).await?;
+            invitation::depart(c, conversation, caller, false).await?;
             hand_over(c, conversation).await?;
         }
+        Change::Accept => {
+            count_change(c, conversation).await?;
+            if let Some(refused) = invitation::accept(c, conversation, caller, limits, now).await? {
+                return Ok(Err(refused));
+            }
+        }
+        Change::Decline => {}
         Change::SetRole(user, role) => {
             let changed = sqlx::query!(
                 "update participants set role = $3 where conversation_id = $1 and user_id = $2",
@@ -217,7 +262,7 @@ async fn apply(
             .execute(&mut *c)
             .await?;
             if changed.rows_affected() == 0 {
-                return Ok(Some(Changed::NoParticipant));
+                return Ok(Err(Changed::NoParticipant));
             }
             let has_admin = sqlx::query_scalar!(
                 r#"select exists (select from participants where conversation_id = $1 and role = 'admin') as "has!""#,
@@ -226,11 +271,11 @@ async fn apply(
             .fetch_one(c)
             .await?;
             if !has_admin {
-                return Ok(Some(Changed::LastAdmin));
+                return Ok(Err(Changed::LastAdmin));
             }
         }
     }
-    Ok(None)
+    Ok(Ok(vec![]))
 }
 
 /// Statements that wait for the lock learn by this that what they saw of the group is old.
@@ -259,14 +304,18 @@ async fn hand_over(c: &mut PgConnection, conversation: ConversationId) -> sqlx::
     .execute(&mut *c)
     .await?;
     let next = Instance::random();
-    sqlx::query!(
+    let emptied = sqlx::query!(
         "update conversations
         set instance = $2, cleared_seq = last_seq, last_message_id = null, last_report_id = null, chain = null
         where conversation_id = $1 and not exists (select from participants where conversation_id = $1)",
         conversation as _,
         next.as_str(),
     )
-    .execute(c)
+    .execute(&mut *c)
     .await?;
+    if emptied.rows_affected() > 0 {
+        invitation::withdraw(c, conversation, None).await?;
+        sqlx::query!("delete from departures where conversation_id = $1", conversation as _).execute(c).await?;
+    }
     Ok(())
 }

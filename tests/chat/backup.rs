@@ -145,7 +145,10 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
         (Box::new(|bytes| bytes.fill(b'x')), "is not a backup, or not a whole one"),
         (Box::new(|bytes| replace(bytes, r#""format": 1"#, r#""format": 2"#)), "was made by a newer Parlance"),
         (
-            Box::new(|bytes| replace(bytes, &format!(r#""migration": {}"#, newest_migration()), r#""migration": 9"#)),
+            Box::new(|bytes| {
+                let newest = newest_migration();
+                replace(bytes, &format!(r#""migration": {newest}"#), &format!(r#""migration":{newest}9"#));
+            }),
             "was made by a newer Parlance",
         ),
         // The dump is whole, but it is not of the database that the manifest describes.

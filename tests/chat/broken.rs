@@ -104,6 +104,7 @@ async fn each_read_and_each_flag_is_one_round_trip() {
         .await;
     for request in [
         json!({ "action": "list" }),
+        json!({ "action": "list", "limit": 10, "after": "c4ca4238a0b923820dcc509a6f75849b" }),
         on("download", &talk, json!({})),
         on("downloadpartial", &talk, json!({})),
         on("favorite", &talk, json!({})),
@@ -120,7 +121,8 @@ async fn each_read_and_each_flag_is_one_round_trip() {
         let mut trips = vec![];
         for _ in 0..6 {
             let before = proxy.round_trips();
-            ann.asks("chatconversation", request.clone()).await.is_ok();
+            let version = if request.get("after").is_some() { 4 } else { 3 };
+            ann.asks_as(version, "chatconversation", request.clone()).await.is_ok();
             trips.push(proxy.round_trips() - before);
         }
         assert_eq!(trips[3..], [1, 1, 1], "{request}: {trips:?}");

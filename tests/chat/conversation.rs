@@ -323,6 +323,100 @@ async fn the_list_is_newest_first_and_lastaccess_never_goes_back() {
 }
 
 #[tokio::test]
+async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    // Some share a moment.
+    world
+        .sql(&format!(
+            "insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            select md5(n::text)::uuid, true, 'AAAAAAAAAA', '2024-01-01Z'::timestamptz + n / 3 * interval '1 second', now() from generate_series(1, 24) n;
+            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+            select md5(n::text)::uuid, '{}', '', '', 'admin', now() from generate_series(1, 24) n",
+            ann.user
+        ))
+        .await;
+    let page = async |fields: Value| {
+        let mut request = fields;
+        request["action"] = "list".into();
+        let answer = ann.asks_as(4, "chatconversation", request).await.is_ok();
+        let ids: Vec<String> = answer["conversations"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap().to_owned()).collect();
+        (ids, answer["hasmore"].as_bool().unwrap())
+    };
+    let (whole, hasmore) = page(json!({})).await;
+    assert_eq!((whole.len(), hasmore, &whole[0]), (25, false, &talk.id));
+    for limit in [1, 7, 25, 1000] {
+        let (mut all, mut after, mut pages) = (vec![], Value::Null, 0);
+        loop {
+            let (ids, hasmore) = page(json!({ "limit": limit, "after": after })).await;
+            assert!(ids.len() <= limit && (ids.len() == limit || !hasmore), "{limit}: {ids:?}");
+            after = ids.last().unwrap().clone().into();
+            all.extend(ids);
+            pages += 1;
+            if !hasmore {
+                break;
+            }
+        }
+        assert_eq!((&all, pages), (&whole, 25_usize.div_ceil(limit)), "{limit}");
+    }
+    assert_eq!(page(json!({ "after": whole[9] })).await, (whole[10..].to_vec(), false));
+    assert_eq!(page(json!({ "after": whole[24], "limit": 5 })).await, (vec![], false));
+    for (field, wrong) in [("limit", json!(0)), ("limit", json!(1001)), ("limit", json!("x")), ("after", json!("x")), ("after", json!(5))] {
+        let refusal = ann.asks_as(4, "chatconversation", json!({ "action": "list", field: wrong })).await.is_refused(400, "bad_request");
+        assert!(refusal["errormessage"].as_str().unwrap().starts_with(field), "{refusal}");
+    }
+    // A conversation that is not the caller's, any more or ever, is no place in the list.
+    let cleo = world.person("Cleo").await;
+    for after in [&talk.id, &"0".repeat(32)] {
+        cleo.asks_as(4, "chatconversation", json!({ "action": "list", "after": after })).await.is_refused(404, "conversation_not_found");
+    }
+    // A published client asks for all of it.
+    let published = ann.asks("chatconversation", json!({ "action": "list", "limit": 3, "after": whole[9] })).await.is_ok();
+    assert_eq!((published["conversations"].as_array().unwrap().len(), published.get("hasmore")), (25, None));
+    world.sql("delete from participants where secret = ''").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_clients_alone_understand_is_printable_ascii() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let printable: String = (b' '..=b'~').map(char::from).collect();
+    let cleo = world.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    for (wrong, is_refused) in
+        [("\u{1}", true), ("\n", true), ("\u{7f}", true), ("é", true), ("\u{202e}", true), (&*printable, false), ("uwR...A==", false)]
+    {
+        let mut direct = ann.creation(&cleo);
+        let mut names = ann.creation(&cleo);
+        direct["secrets"][&cleo.user] = wrong.into();
+        names["displaynames"][&cleo.user] = wrong.into();
+        let group = |name: &str, secret: &str| json!({ "action": "create", "displayname": name, "participantids": [], "secrets": { &ann.user: secret } });
+        let sent = message(wrong);
+        for (api, field, request) in [
+            ("chatconversation", "secrets", direct),
+            ("chatconversation", "displaynames", names),
+            ("chatconversationgroup", "displayname", group(wrong, "s")),
+            ("chatconversationgroup", "secrets", group("n", wrong)),
+            ("chatconversation", "message.Data", on("add", &talk, json!({ "message": sent.to_string() }))),
+            ("chatconversation", "message.Data", on("add", &talk, json!({ "message": sent }))),
+        ] {
+            let answer = ann.asks(api, request).await;
+            if is_refused {
+                let refusal = answer.is_refused(400, "bad_request");
+                let sentence = refusal["errormessage"].as_str().unwrap();
+                assert!(sentence.starts_with(field) && sentence.contains("printable ASCII"), "{wrong:?} {sentence}");
+            } else {
+                answer.is_ok();
+            }
+        }
+    }
+    let page = ben.reads(&talk).await;
+    assert_eq!((&page["messages"][0]["Data"], page["messages"].as_array().unwrap().len()), (&json!(printable), 2));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn both_hear_of_a_new_conversation_and_of_a_clear_and_only_oneself_of_ones_arrangement() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;

@@ -34,12 +34,21 @@ async fn a_database_that_was_only_written_by_the_server_is_well() {
 async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
     let (world, ann, talk, group) = lived_in().await;
     let (talk, group) = (talk.id, group.id);
+    let outsider = world.person("Cleo").await.user;
     let last = format!("(select max(seq) from messages where conversation_id = '{talk}')");
     for (rule, harm, undo) in [
         (Rule::Newest, format!("update conversations set last_message_id = gen_random_uuid() where conversation_id = '{talk}'"), None),
         (Rule::Newest, format!("update conversations set last_report_id = null where conversation_id = '{group}'"), None),
         (Rule::Two, format!("update participants set peer_id = null where conversation_id = '{talk}' and user_id = '{}'", ann.user), None),
         (Rule::Admin, format!("update participants set role = 'member' where conversation_id = '{group}'"), None),
+        (
+            Rule::Invitation,
+            format!(
+                "insert into invitations select conversation_id, user_id, user_id, '', '', now() from participants where conversation_id = '{group}'"
+            ),
+            None,
+        ),
+        (Rule::Invitation, format!("insert into invitations values ('{talk}', '{outsider}', '{}', '', '', now())", ann.user), None),
         (
             Rule::Dense,
             format!("update conversations set last_seq = last_seq + 1 where conversation_id = '{talk}'"),

@@ -8,12 +8,12 @@ use crate::{
     world::{Answer, News, Person, Talk, World},
 };
 
-async fn asks(person: &Person, action: &str, mut fields: Value) -> Answer {
+pub async fn asks(person: &Person, action: &str, mut fields: Value) -> Answer {
     fields["action"] = action.into();
     person.asks("chatconversationgroup", fields).await
 }
 
-fn secrets(people: &[&Person]) -> Value {
+pub fn secrets(people: &[&Person]) -> Value {
     people
         .iter()
         .map(|person| (person.user.clone(), json!(format!("secret for {}", person.name))))
@@ -21,21 +21,24 @@ fn secrets(people: &[&Person]) -> Value {
         .into()
 }
 
-fn ids(people: &[&Person]) -> Vec<String> {
+pub fn ids(people: &[&Person]) -> Vec<String> {
     people.iter().map(|person| person.user.clone()).collect()
 }
 
 /// A group of Ann (who made it), Ben and Cleo; Dan is not in it.
 async fn group(world: &std::sync::Arc<World>) -> ([Person; 4], Talk) {
     let people = [world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await, world.person("Dan").await];
-    let [ann, ben, cleo, _] = &people;
+    let [ann, ben, cleo, dan] = &people;
+    for friend in [ben, cleo, dan] {
+        ann.befriends(friend).await;
+    }
     let request = json!({ "displayname": "the name", "participantids": ids(&[ben, cleo]), "secrets": secrets(&[ann, ben, cleo]) });
     let made = asks(ann, "create", request).await.is_ok();
     let talk = Talk::of(&made["conversation"]);
     (people, talk)
 }
 
-async fn members(person: &Person, talk: &Talk) -> Vec<String> {
+pub async fn members(person: &Person, talk: &Talk) -> Vec<String> {
     let seen = person.sees(talk).await;
     seen["participants"].as_array().unwrap().iter().map(|p| p["username"].as_str().unwrap().to_owned()).collect()
 }
@@ -84,7 +87,6 @@ async fn only_an_admin_runs_a_group_and_strangers_do_not_see_it() {
     asks(&dan, "leave", json!({ "conversationid": id })).await.is_refused(404, "conversation_not_found");
     assert_eq!(members(&ann, &talk).await.len(), 3);
     // A conversation of two is no group.
-    ann.befriends(&ben).await;
     let direct = ann.creates(&ben).await;
     for (action, mut fields) in requests.into_iter().chain([("leave", json!({}))]) {
         fields["conversationid"] = direct.id.clone().into();
@@ -220,6 +222,7 @@ async fn what_is_no_group_is_refused_by_field() {
     asks(&ann, "create", json!({ "displayname": "x", "participantids": [nobody], "secrets": { &ann.user: "a", &nobody: "b" } }))
         .await
         .is_refused(404, "user_not_found");
+    ann.befriends(&ben).await;
     ben.asks("chatblocklist", json!({ "action": "block", "userid": ann.user })).await.is_ok();
     asks(&ann, "create", whole()).await.is_refused(403, "not_allowed");
     asks(&ann, "dance", json!({})).await.is_refused(404, "unknown_action");
@@ -241,6 +244,13 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
             select md5('many' || n)::uuid, 'many' || n, n, n, '', '', now() from generate_series(1, 5000) n",
         )
         .await;
+    world
+        .sql(&format!(
+            "insert into friendships select u.user_id, '{ann}', now() from users u where email like 'many%'
+            union all select '{ann}', u.user_id, now() from users u where email like 'many%'",
+            ann = ann.user
+        ))
+        .await;
     let many: Vec<String> = sqlx::query_scalar("select replace(user_id::text, '-', '') from users where email like 'many%'")
         .fetch_all(&world.db)
         .await
@@ -251,7 +261,7 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
     request["displayname"] = "x".into();
     request["secrets"][&ann.user] = "for Ann".into();
     let talk = Talk::of(&asks(&ann, "create", request).await.is_ok()["conversation"]);
-    // 2,001 so far; Ben, and 2,998 more.
+    // 2,001 so far; Ben, who is no friend and counts from his invitation on, and 2,998 more.
     for ids in [&[ben.user.clone()][..], &many[2000..4998]] {
         let mut request = batch(ids);
         request["conversationid"] = talk.id.clone().into();
@@ -260,6 +270,8 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
     let mut one_more = batch(&many[4999..]);
     one_more["conversationid"] = talk.id.clone().into();
     asks(&ann, "addparticipants", one_more).await.is_refused(413, "too_large");
+    assert_eq!(world.count("participants").await, 4999);
+    asks(&ben, "accept", json!({ "conversationid": talk.id })).await.is_ok();
     assert_eq!(world.count("participants").await, 5000);
     // Everyone hears, everyone reads, and the list has it once.
     let mut bens = Ear::of(&ben, 4).await;

@@ -25,7 +25,7 @@ async fn everything(world: &World) -> Tables {
 }
 
 /// The next frame that says something of this. Friends come and go meanwhile.
-async fn hears(ear: &mut Ear, field: &str) -> Value {
+pub async fn hears(ear: &mut Ear, field: &str) -> Value {
     loop {
         match ear.hears().await[field].take() {
             Value::Null => {}
@@ -51,6 +51,8 @@ fn actions(talk: &Talk, victim: &Person, own: &Person) -> Vec<(&'static str, Val
         ("removeparticipants", json!({ "participantids": [victim.user] })),
         ("setrole", json!({ "participantid": own.user, "role": "admin" })),
         ("leave", json!({})),
+        ("accept", json!({})),
+        ("decline", json!({})),
     ] {
         all.push(("chatconversationgroup", on(action, talk, fields)));
     }
@@ -64,8 +66,9 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
     let (eve, cleo) = (world.person("Eve").await, world.person("Cleo").await);
     // Eve is a friend, and was in the group once.
     eve.befriends(&ann).await;
-    let secrets = json!({ &ann.user: "s", &ben.user: "s", &eve.user: "s" });
-    let create = json!({ "action": "create", "displayname": "g", "participantids": [ben.user, eve.user], "secrets": secrets });
+    let dan = world.person("Dan").await;
+    let secrets = json!({ &ann.user: "s", &ben.user: "s", &eve.user: "s", &dan.user: "s" });
+    let create = json!({ "action": "create", "displayname": "g", "participantids": [ben.user, eve.user, dan.user], "secrets": secrets });
     let group = Talk::of(&ann.asks("chatconversationgroup", create).await.is_ok()["conversation"]);
     for talk in [&talk, &group] {
         ann.adds(talk, "private").await;
@@ -90,8 +93,11 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
         assert!(
             stranger.asks("chatconversation", json!({ "action": "list" })).await.is_ok()["conversations"].as_array().unwrap().is_empty()
         );
+        // Dan's invitation is nobody else's business.
+        let invitations = stranger.asks_as(4, "chatconversationgroup", json!({ "action": "invitations" })).await.is_ok();
+        assert_eq!(invitations["invitations"], json!([]));
     }
-    assert_eq!(tried.len(), 19);
+    assert_eq!(tried.len(), 21);
     assert_eq!(everything(&world).await, before);
     // Nobody heard of any of it: the next thing that Ann hears is this.
     let id = ben.adds(&talk, "next").await;

@@ -20,7 +20,7 @@ fn with(message: &Value, field: &str, value: Value) -> Value {
 async fn a_message_is_read_back_byte_for_byte_by_both() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
-    let data = ["uwR...A==".to_owned(), String::new(), "\"\\/\u{7}\n\u{1f600}\u{2028}é".to_owned(), "A".repeat(64 * 1024)];
+    let data = ["uwR...A==".to_owned(), String::new(), (b' '..=b'~').map(char::from).collect(), "A".repeat(64 * 1024)];
     let mut sent = vec![];
     for data in &data {
         let message = message(data);

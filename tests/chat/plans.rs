@@ -23,6 +23,7 @@ pub fn statement(marks: &[&str]) -> String {
 
 const USER: &str = "md5('u1')::uuid";
 const TALK: &str = "md5('c1')::uuid";
+const GROUP: &str = "md5('g1')::uuid";
 
 /// A connection as the server has them.
 async fn connection() -> PgConnection {
@@ -53,6 +54,15 @@ async fn fill(db: &mut PgConnection) {
         insert into credentials select sha256(nick::bytea), user_id, '', now() from users;
         insert into friendships select md5('u' || n)::uuid, md5('u' || (n + d) % 2000)::uuid, now() from generate_series(0, 1999) n, unnest(array[1, 1999]) d;
         insert into listeners select user_id, md5('n')::uuid from users;
+        insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+        select md5('g' || n)::uuid, true, 'AAAAAAAAAA', now(), now() from generate_series(0, 1999) n;
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+        select md5('g' || n)::uuid, md5('u' || (n + d) % 2000)::uuid, '', '', 'member', now()
+        from generate_series(0, 1999) n, generate_series(0, 4) d;
+        insert into invitations select md5('g' || n)::uuid, md5('u' || (n + 10 + d) % 2000)::uuid, md5('u' || n)::uuid, '', '', now()
+        from generate_series(0, 1999) n, generate_series(0, 4) d;
+        insert into departures select md5('g' || n)::uuid, md5('u' || (n + 20) % 2000)::uuid, now(), false from generate_series(0, 1999) n;
+        insert into quotas (user_id) select user_id from users;
         insert into blocks select md5('u' || n)::uuid, md5('u' || n - 1)::uuid, now() from generate_series(1, 1999) n;
         analyze",
     )
@@ -122,6 +132,19 @@ async fn no_hot_query_reads_a_whole_table() {
     let read = format!("{TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, md5('m5')::uuid, null, 50, 50");
     for (name, marks, arguments) in [
         ("list", &["c.last_access_at as", "where p.user_id = $1\n"][..], USER.to_owned()),
+        ("list, a page", &["order by page.last_access_at desc"], format!("{USER}, {TALK}, 51")),
+        ("invitations", &["u.nick as inviter_nick"], USER.to_owned()),
+        ("invited", &["from visible_invitations where conversation_id = $1"], GROUP.into()),
+        ("newcomers", &["as \"has_just_declined!\""], format!("{GROUP}, {USER}, array[{USER}, md5('u9')::uuid], 1000")),
+        ("put in", &["with answered as"], format!("{GROUP}, now(), array[{USER}], array[''], array['']")),
+        ("invite", &["insert into invitations"], format!("{GROUP}, {USER}, array[md5('u9')::uuid], array[''], array['']")),
+        ("surplus", &["with ranked as materialized"], format!("array[{USER}], 100")),
+        ("withdraw", &["with gone as materialized", "delete from invitations"], format!("{GROUP}, array[{USER}]")),
+        ("accept", &["with accepted as"], format!("{GROUP}, md5('u12')::uuid, now()")),
+        ("decline", &["using visible_invitations v\n        where"], format!("{GROUP}, md5('u12')::uuid")),
+        ("quota: lock", &["from quotas where user_id = any($1)"], format!("array[{USER}]")),
+        ("quota: total", &["as \"over!\""], format!("{USER}, 1000")),
+        ("quota: day", &["update quotas q"], format!("{USER}, 1, 0")),
         ("seen_by", &["c.last_message_id as", "and p.user_id = $2\n"], format!("{TALK}, {USER}")),
         ("arrange", &["update participants p", "c.last_message_id as"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
         ("add", &ADD, arguments_of_add()),

@@ -58,7 +58,7 @@ async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest
     futures_util::future::join_all((0..40).map(|n| {
         let (ann, ben, talk) = (&ann, &ben, &talk);
         async move {
-            let id = [ann, ben][n % 2].adds(talk, &format!("ünïcode {n}")).await;
+            let id = [ann, ben][n % 2].adds(talk, &format!("text {n}")).await;
             ben.views(talk, &[id]).await.is_ok();
         }
     }))

@@ -95,6 +95,8 @@ pub fn settings() -> Settings {
         workers: 1,
         log_format: LogFormat::Human,
         timings: Timings::default(),
+        conversations_per_user: 1000,
+        new_conversations_per_day: 100,
     }
 }
 

@@ -287,7 +287,9 @@ fn asks(person: &Person, api: &'static str, request: Value) -> tokio::task::Join
 #[tokio::test]
 async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
     let world = World::new().await;
-    let (ann, ben, cyd) = (world.person("Ann").await, world.person("Ben").await, world.person("Cyd").await);
+    let (ann, ben) = world.friends().await;
+    let cyd = world.person("Cyd").await;
+    ann.befriends(&cyd).await;
     for kind in ["add", "viewed", "clear"] {
         let talk = group(&ann, &ben).await;
         let id = ann.adds(&talk, "before").await;
@@ -320,7 +322,7 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
 #[tokio::test]
 async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
     let world = World::new().await;
-    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let (ann, ben) = world.friends().await;
     for kind in ["add", "viewed"] {
         for goes in ["removeparticipants", "leave"] {
             let talk = group(&ann, &ben).await;

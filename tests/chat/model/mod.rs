@@ -2,6 +2,7 @@
 //! model knows that page and nothing of the server: lists of rows, and who may do what.
 
 mod content;
+mod group;
 mod people;
 mod step;
 mod talk;
@@ -117,6 +118,10 @@ impl Model {
             Step::Invite { who, talk, whom } => self.invite(who, self.which(talk), whom).await,
             Step::Remove { who, talk, whom } => self.remove(who, self.which(talk), whom).await,
             Step::Leave { who, talk } => self.leave(who, self.which(talk)).await,
+            Step::Answer { who, talk, is_yes: true } => self.accept(who, self.which(talk)).await,
+            Step::Answer { who, talk, is_yes: false } => self.decline(who, self.which(talk)).await,
+            Step::Invitations { who } => self.invitations(who).await,
+            Step::Day => self.day().await,
             Step::Role { who, talk, whom, is_admin } => self.role(who, self.which(talk), whom, is_admin).await,
             Step::Rename { who, talk, name } => self.rename(who, self.which(talk), &format!("name {name}")).await,
             Step::Arrange { who, talk, how } => self.arrange(who, self.which(talk), how).await,
@@ -184,6 +189,7 @@ async fn play_in(world: Arc<World>, steps: Vec<Step>) {
         model.friends(who).await;
         model.blocklist(who).await;
         model.list(who).await;
+        model.invitations(who).await;
         for talk in 0..model.talks.len() {
             model.read(who, talk, &Start::Nothing, &Start::Nothing, false).await;
         }

@@ -134,6 +134,7 @@ impl Model {
             return;
         }
         let before = self.sights();
+        let invited = self.all_invited();
         if is {
             self.blocks.insert((who, whom));
             if !self.are_friends(who, whom) {
@@ -143,6 +144,7 @@ impl Model {
             self.blocks.remove(&(who, whom));
         }
         self.seen_anew(&before);
+        self.invited_anew(&invited);
     }
 
     pub async fn blocklist(&self, who: Who) {

@@ -6,33 +6,142 @@ use super::{NAMES, Which, Who};
 
 #[derive(Debug, Clone)]
 pub enum Step {
-    Create { who: Who, with: Who },
-    Group { who: Who, others: Vec<Who> },
-    Invite { who: Who, talk: Which, whom: Who },
-    Remove { who: Who, talk: Which, whom: Who },
-    Leave { who: Who, talk: Which },
-    Role { who: Who, talk: Which, whom: Who, is_admin: bool },
-    Rename { who: Who, talk: Which, name: u8 },
-    Login { who: Who, how: Login },
-    Register { who: Who },
-    Say { who: Who, availability: &'static str },
-    Befriend { who: Who, whom: Who },
-    Accept { who: Who, whom: Who },
-    Unfriend { who: Who, whom: Who },
-    Friends { who: Who },
-    Block { who: Who, whom: Who, is: bool },
-    Blocklist { who: Who },
-    Workspace { who: Who, name: &'static str },
-    Add { who: Who, talk: Which, hours: i64, is_stale: bool },
-    Again { who: Who, talk: Which, nth: usize, is_other: bool },
-    Read { who: Who, talk: Which, messages: Start, reports: Start, is_stale: bool },
-    ReadBack { who: Who, talk: Which, messages: Start, reports: Start, limit: Option<usize>, is_stale: bool },
-    Report { who: Who, talk: Which, r#type: &'static str, which: Vec<usize>, is_stale: bool },
-    Transcript { who: Who, talk: Which, is_stale: bool },
-    Clear { who: Who, talk: Which, is_stale: bool },
-    Arrange { who: Who, talk: Which, how: How },
-    List { who: Who },
-    Poll { who: Who },
+    Create {
+        who: Who,
+        with: Who,
+    },
+    Group {
+        who: Who,
+        others: Vec<Who>,
+    },
+    Invite {
+        who: Who,
+        talk: Which,
+        whom: Who,
+    },
+    Remove {
+        who: Who,
+        talk: Which,
+        whom: Who,
+    },
+    Leave {
+        who: Who,
+        talk: Which,
+    },
+    Answer {
+        who: Who,
+        talk: Which,
+        is_yes: bool,
+    },
+    Invitations {
+        who: Who,
+    },
+    /// A day goes by, for those who declined.
+    Day,
+    Role {
+        who: Who,
+        talk: Which,
+        whom: Who,
+        is_admin: bool,
+    },
+    Rename {
+        who: Who,
+        talk: Which,
+        name: u8,
+    },
+    Login {
+        who: Who,
+        how: Login,
+    },
+    Register {
+        who: Who,
+    },
+    Say {
+        who: Who,
+        availability: &'static str,
+    },
+    Befriend {
+        who: Who,
+        whom: Who,
+    },
+    Accept {
+        who: Who,
+        whom: Who,
+    },
+    Unfriend {
+        who: Who,
+        whom: Who,
+    },
+    Friends {
+        who: Who,
+    },
+    Block {
+        who: Who,
+        whom: Who,
+        is: bool,
+    },
+    Blocklist {
+        who: Who,
+    },
+    Workspace {
+        who: Who,
+        name: &'static str,
+    },
+    Add {
+        who: Who,
+        talk: Which,
+        hours: i64,
+        is_stale: bool,
+    },
+    Again {
+        who: Who,
+        talk: Which,
+        nth: usize,
+        is_other: bool,
+    },
+    Read {
+        who: Who,
+        talk: Which,
+        messages: Start,
+        reports: Start,
+        is_stale: bool,
+    },
+    ReadBack {
+        who: Who,
+        talk: Which,
+        messages: Start,
+        reports: Start,
+        limit: Option<usize>,
+        is_stale: bool,
+    },
+    Report {
+        who: Who,
+        talk: Which,
+        r#type: &'static str,
+        which: Vec<usize>,
+        is_stale: bool,
+    },
+    Transcript {
+        who: Who,
+        talk: Which,
+        is_stale: bool,
+    },
+    Clear {
+        who: Who,
+        talk: Which,
+        is_stale: bool,
+    },
+    Arrange {
+        who: Who,
+        talk: Which,
+        how: How,
+    },
+    List {
+        who: Who,
+    },
+    Poll {
+        who: Who,
+    },
 }
 
 /// How one comes in.
@@ -64,10 +173,14 @@ pub enum How {
     Color(&'static str),
 }
 
-/// Random steps: of all kinds, or, so that these meet more often, among people alone.
+/// Random steps: of all kinds, or, so that these meet more often, among people alone, or about who is in which group.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let all = prop_oneof![1 => among_people(), 4 => in_conversations()];
-    prop_oneof![2 => prop::collection::vec(all, 1..80), 1 => prop::collection::vec(among_people(), 1..120)]
+    let all = prop_oneof![1 => among_people(), 4 => in_conversations(), 1 => in_groups()];
+    prop_oneof![
+        2 => prop::collection::vec(all, 1..80),
+        1 => prop::collection::vec(among_people(), 1..120),
+        1 => prop::collection::vec(in_groups(), 1..80),
+    ]
 }
 
 fn who() -> std::ops::Range<Who> {
@@ -95,6 +208,27 @@ fn among_people() -> BoxedStrategy<Step> {
         1 => who().prop_map(|who| Step::Blocklist { who }),
         1 => (who(), prop::sample::select(vec!["one.example", "two.example"])).prop_map(|(who, name)| Step::Workspace { who, name }),
         2 => two().prop_map(|(who, with)| Step::Create { who, with }),
+        3 => who().prop_map(|who| Step::Poll { who }),
+    ]
+    .boxed()
+}
+
+fn in_groups() -> BoxedStrategy<Step> {
+    let talk = || 0..4_usize;
+    let two = || (who(), 1..NAMES.len()).prop_map(|(who, on)| (who, (who + on) % NAMES.len()));
+    prop_oneof![
+        2 => (who(), prop::collection::vec(who(), 0..3)).prop_map(|(who, others)| Step::Group { who, others }),
+        8 => (two(), talk()).prop_map(|((who, whom), talk)| Step::Invite { who, talk, whom }),
+        3 => (two(), talk()).prop_map(|((who, whom), talk)| Step::Remove { who, talk, whom }),
+        5 => (who(), talk()).prop_map(|(who, talk)| Step::Leave { who, talk }),
+        8 => (who(), talk(), prop::bool::weighted(0.7)).prop_map(|(who, talk, is_yes)| Step::Answer { who, talk, is_yes }),
+        3 => (two(), talk(), any::<bool>()).prop_map(|((who, whom), talk, is_admin)| Step::Role { who, talk, whom, is_admin }),
+        2 => two().prop_map(|(who, whom)| Step::Befriend { who, whom }),
+        1 => two().prop_map(|(who, whom)| Step::Unfriend { who, whom }),
+        3 => (two(), any::<bool>()).prop_map(|((who, whom), is)| Step::Block { who, whom, is }),
+        1 => Just(Step::Day),
+        4 => who().prop_map(|who| Step::Invitations { who }),
+        1 => who().prop_map(|who| Step::List { who }),
         3 => who().prop_map(|who| Step::Poll { who }),
     ]
     .boxed()

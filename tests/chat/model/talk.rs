@@ -1,6 +1,6 @@
 //! The model's conversations: who is in them, who may change them, and how each sees them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -50,11 +50,22 @@ pub struct Member {
 }
 
 #[derive(Debug, Clone)]
+pub struct Invitation {
+    pub by: Who,
+    pub secret: String,
+    pub name: String,
+    pub since: usize,
+}
+
+#[derive(Debug, Clone)]
 pub struct Talk {
     pub id: String,
     pub is_group: bool,
     pub instance: String,
     pub members: BTreeMap<Who, Member>,
+    pub invited: BTreeMap<Who, Invitation>,
+    /// Who left or declined; whether they declined a moment ago.
+    pub departed: BTreeMap<Who, bool>,
     pub messages: Vec<Message>,
     pub reports: Vec<Report>,
     /// Of earlier lives.
@@ -99,10 +110,21 @@ impl Talk {
         crate::world::Talk { id: self.id.clone(), instance: if is_stale { "0000000000".into() } else { self.instance.clone() } }
     }
 
-    fn new(view: &Value, is_group: bool, members: BTreeMap<Who, Member>) -> Self {
+    pub fn new(view: &Value, is_group: bool, members: BTreeMap<Who, Member>) -> Self {
         let text = |field: &str| view[field].as_str().unwrap().to_owned();
         let (id, instance, last_access) = (text("id"), text("instance"), view["lastaccess"].as_i64().unwrap());
-        Self { id, is_group, instance, members, messages: vec![], reports: vec![], gone: vec![], last_access }
+        Self {
+            id,
+            is_group,
+            instance,
+            members,
+            invited: BTreeMap::new(),
+            departed: BTreeMap::new(),
+            messages: vec![],
+            reports: vec![],
+            gone: vec![],
+            last_access,
+        }
     }
 }
 
@@ -178,16 +200,6 @@ impl Model {
         refusals
     }
 
-    /// As [`Model::refusals`], of a change to a group.
-    fn refusals_of_group(&self, who: Who, talk: usize) -> Vec<&'static str> {
-        let talk = &self.talks[talk];
-        match talk.members.get(&who) {
-            None => vec!["conversation_not_found"],
-            Some(own) if !talk.is_group || !own.is_admin => vec!["not_allowed"],
-            Some(_) => vec![],
-        }
-    }
-
     pub async fn create(&mut self, who: Who, with: Who) {
         let request = self.people[who].creation(&self.people[with]);
         let answer = self.asks(who, "chatconversation", request).await;
@@ -215,112 +227,6 @@ impl Model {
             self.list_changed([who, with]);
             self.talks.len() - 1
         });
-        self.shows(talk, who, &view);
-    }
-
-    pub async fn group(&mut self, who: Who, others: &[Who]) {
-        let others: BTreeSet<Who> = others.iter().copied().filter(|other| *other != who).collect();
-        let everyone: Vec<Who> = others.iter().copied().chain([who]).collect();
-        let ids: Vec<&str> = others.iter().map(|who| self.people[*who].user.as_str()).collect();
-        let request = json!({ "action": "create", "displayname": "the group", "participantids": ids, "secrets": self.secrets(&everyone) });
-        let answer = self.asks(who, "chatconversationgroup", request).await;
-        let is_blocked = others.iter().any(|other| self.blocks.contains(&(*other, who)));
-        if is_refused(&answer, if is_blocked { &["not_allowed"] } else { &[] }) {
-            return;
-        }
-        let view = answer.json()["conversation"].clone();
-        let members = everyone.iter().map(|one| (*one, self.member(*one, "the group", *one == who))).collect();
-        self.talks.push(Talk::new(&view, true, members));
-        self.list_changed(everyone);
-        self.shows(self.talks.len() - 1, who, &view);
-    }
-
-    /// Asks for a change to a group. Whether it was made.
-    async fn changes(&mut self, who: Who, talk: usize, action: &str, mut fields: Value, refusals: &[&str]) -> Option<Value> {
-        fields["action"] = action.into();
-        fields["conversationid"] = self.talks[talk].id.clone().into();
-        let answer = self.asks(who, "chatconversationgroup", fields).await;
-        (!is_refused(&answer, refusals)).then(|| answer.json()["conversation"].clone())
-    }
-
-    pub async fn invite(&mut self, who: Who, talk: usize, whom: Who) {
-        let mut refusals = self.refusals_of_group(who, talk);
-        if self.blocks.contains(&(whom, who)) {
-            refusals.push("not_allowed");
-        }
-        let request = json!({
-            "participantids": [self.people[whom].user], "secrets": self.secrets(&[whom]),
-            "displaynames": { self.people[whom].user.clone(): "invited" },
-        });
-        let Some(view) = self.changes(who, talk, "addparticipants", request, &refusals).await else { return };
-        let member = self.member(whom, "invited", false);
-        self.talks[talk].members.entry(whom).or_insert(member);
-        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
-        self.shows(talk, who, &view);
-    }
-
-    pub async fn remove(&mut self, who: Who, talk: usize, whom: Who) {
-        if who == whom {
-            return;
-        }
-        let refusals = self.refusals_of_group(who, talk);
-        let request = json!({ "participantids": [self.people[whom].user] });
-        let Some(view) = self.changes(who, talk, "removeparticipants", request, &refusals).await else { return };
-        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
-        self.talks[talk].members.remove(&whom);
-        self.due[whom].conversations.remove(&self.talks[talk].id);
-        self.shows(talk, who, &view);
-    }
-
-    pub async fn leave(&mut self, who: Who, talk: usize) {
-        let refusals = match self.talks[talk].members.get(&who) {
-            None => vec!["conversation_not_found"],
-            Some(_) if !self.talks[talk].is_group => vec!["not_allowed"],
-            Some(_) => vec![],
-        };
-        if self.changes(who, talk, "leave", json!({}), &refusals).await.is_none() {
-            return;
-        }
-        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
-        let id = self.talks[talk].id.clone();
-        self.due[who].conversations.remove(&id);
-        let (people, members) = (&self.people, &mut self.talks[talk].members);
-        members.remove(&who);
-        if !members.values().any(|member| member.is_admin) {
-            let longest = members.iter_mut().min_by_key(|(who, member)| (member.joined, people[**who].user.clone()));
-            if let Some((_, longest)) = longest {
-                longest.is_admin = true;
-            }
-        }
-    }
-
-    pub async fn role(&mut self, who: Who, talk: usize, whom: Who, is_admin: bool) {
-        let mut refusals = self.refusals_of_group(who, talk);
-        let members = &self.talks[talk].members;
-        if refusals.is_empty() && !members.contains_key(&whom) {
-            refusals.push("user_not_found");
-        }
-        if refusals.is_empty() && !is_admin && !members.iter().any(|(other, member)| member.is_admin && *other != whom) {
-            refusals.push("not_allowed");
-        }
-        let request = json!({ "participantid": self.people[whom].user, "role": if is_admin { "admin" } else { "member" } });
-        let Some(view) = self.changes(who, talk, "setrole", request, &refusals).await else { return };
-        if let Some(member) = self.talks[talk].members.get_mut(&whom) {
-            member.is_admin = is_admin;
-        }
-        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
-        self.shows(talk, who, &view);
-    }
-
-    pub async fn rename(&mut self, who: Who, talk: usize, name: &str) {
-        let refusals = self.refusals_of_group(who, talk);
-        let names: serde_json::Map<_, _> =
-            self.talks[talk].members.keys().map(|who| (self.people[*who].user.clone(), name.into())).collect();
-        let Some(view) = self.changes(who, talk, "rename", json!({ "displaynames": names }), &refusals).await else { return };
-        for member in self.talks[talk].members.values_mut() {
-            name.clone_into(&mut member.name);
-        }
-        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
         self.shows(talk, who, &view);
     }
 

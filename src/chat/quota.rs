@@ -1,0 +1,42 @@
+//! How much of everything there may be, and the sentence for who wants more.
+
+use super::{Call, error::Error};
+use crate::store::quota::{Daily, Exceeded, Limits};
+
+/// A group has at most so many participants.
+pub const MAX_PARTICIPANTS: usize = 5000;
+/// A user invites at most so many people to groups in a day. Honest clients invite friends who left: they have nobody
+/// else's key.
+const MAX_INVITATIONS_PER_DAY: u32 = 100;
+/// At most so many invitations wait for one user's answer.
+const MAX_WAITING_INVITATIONS: u32 = 100;
+
+/// What holds for this call.
+#[must_use]
+pub fn limits(call: &Call<'_>) -> Limits {
+    Limits {
+        participants: MAX_PARTICIPANTS,
+        conversations: call.settings.conversations_per_user,
+        conversations_per_day: call.settings.new_conversations_per_day,
+        invitations_per_day: MAX_INVITATIONS_PER_DAY,
+        waiting_invitations: MAX_WAITING_INVITATIONS,
+    }
+}
+
+/// The refusal of what exceeds a quota.
+#[must_use]
+pub fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
+    match exceeded {
+        Exceeded::Total => {
+            Error::TooLarge(format!("Nobody takes part in more than {} conversations. Leaving a group makes room.", limits.conversations))
+        }
+        Exceeded::Day(Daily::Conversations, wait) => Error::DailyLimit(
+            format!("A user creates at most {} conversations a day. The next day begins at midnight UTC.", limits.conversations_per_day),
+            wait,
+        ),
+        Exceeded::Day(Daily::Invitations, wait) => Error::DailyLimit(
+            format!("A user invites at most {} people a day. The next day begins at midnight UTC.", limits.invitations_per_day),
+            wait,
+        ),
+    }
+}

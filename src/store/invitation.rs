@@ -1,0 +1,326 @@
+//! Invitations: who may take part in a group by saying yes. Whoever is no friend of the one who adds them is invited, and so
+//! is who left on their own, who would meet someone whom they blocked, and who takes part in as many conversations as one may.
+
+use std::collections::BTreeSet;
+
+use sqlx::PgConnection;
+
+use super::{
+    Db,
+    conversation::NewParticipant,
+    group::Changed,
+    quota::{self, Daily, Exceeded, Limits},
+};
+use crate::model::{
+    id::{ConversationId, UserId},
+    rows::InvitationRow,
+    time::Timestamp,
+};
+
+/// The invitations that wait for a user's answer, the newest first.
+pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<InvitationRow>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            InvitationRow,
+            r#"
+            with known as materialized (
+                select f.friend_id as user_id from friendships f
+                join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+                where f.user_id = $1
+                union
+                select blocked_id from blocks where user_id = $1
+            )
+            select i.conversation_id as "conversation_id!: ConversationId", i.inviter_id as "inviter_id!: UserId",
+                   u.nick as inviter_nick, i.secret as "secret!", i.display_name as "display_name!",
+                   i.invited_at as "invited_at!: Timestamp",
+                   array(
+                       select k.user_id from known k
+                       join participants p on p.conversation_id = i.conversation_id and p.user_id = k.user_id
+                       order by k.user_id
+                   ) as "known!: Vec<UserId>"
+            from visible_invitations i
+            join users u on u.user_id = i.inviter_id
+            where i.user_id = $1
+            order by i.invited_at desc, i.conversation_id
+            "#,
+            reader as _,
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
+}
+
+/// How many invitations wait for a user's answer.
+pub async fn count(db: &Db, reader: UserId) -> sqlx::Result<i64> {
+    db.run(async |c| {
+        sqlx::query_scalar!(r#"select count(*) as "count!" from visible_invitations where user_id = $1"#, reader as _).fetch_one(c).await
+    })
+    .await
+}
+
+/// Who sees that they are invited to a group.
+pub(super) async fn seen_in(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<BTreeSet<UserId>> {
+    let users = sqlx::query_scalar!(
+        r#"select user_id as "user_id!: UserId" from visible_invitations where conversation_id = $1"#,
+        conversation as _,
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(users.into_iter().collect())
+}
+
+/// Puts people into a group, or invites them. All their quotas are locked, and the caller's. Answers who is invited, by id:
+/// whether an invitation reaches them is theirs to know.
+pub(super) async fn admit(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    caller: UserId,
+    people: &[NewParticipant<'_>],
+    limits: &Limits,
+    now: Timestamp,
+) -> sqlx::Result<Result<Vec<UserId>, Changed>> {
+    let newcomers = newcomers(c, conversation, caller, people, limits).await?;
+    if newcomers.iter().any(|one| one.is_friend && one.has_blocked) {
+        return Ok(Err(Changed::Blocked));
+    }
+    let (welcome, asked): (Vec<_>, Vec<_>) = newcomers.iter().partition(|one| one.is_friend && !one.has_reason);
+    put_in(c, conversation, &those(people, welcome), now).await?;
+    let invited: Vec<UserId> = asked.iter().map(|one| one.user_id).collect();
+    if !invited.is_empty() {
+        if let Some(exceeded) = quota::charge(c, caller, Daily::Invitations, invited.len(), limits).await? {
+            return Ok(Err(Changed::Exceeded(exceeded)));
+        }
+        let reached = those(people, asked.into_iter().filter(|one| !one.has_just_declined));
+        invite(c, conversation, caller, &reached, limits).await?;
+    }
+    let is_full = sqlx::query_scalar!(
+        r#"select (select count(*) from participants where conversation_id = $1)
+                + (select count(*) from invitations where conversation_id = $1) > $2 as "full!""#,
+        conversation as _,
+        i64::try_from(limits.participants).unwrap_or(i64::MAX),
+    )
+    .fetch_one(c)
+    .await?;
+    Ok(if is_full { Err(Changed::Full) } else { Ok(invited) })
+}
+
+/// One who is to be put in and is not in yet.
+struct Newcomer {
+    user_id: UserId,
+    is_friend: bool,
+    /// They blocked the one who adds them.
+    has_blocked: bool,
+    /// A friend's word is not enough: they left or declined, would meet someone whom they blocked, or have no room.
+    has_reason: bool,
+    has_just_declined: bool,
+}
+
+/// What is known of these newcomers.
+fn those<'a, 'n>(people: &'a [NewParticipant<'a>], newcomers: impl IntoIterator<Item = &'n Newcomer>) -> Vec<&'a NewParticipant<'a>> {
+    let ids: BTreeSet<UserId> = newcomers.into_iter().map(|one| one.user_id).collect();
+    people.iter().filter(|one| ids.contains(&one.user_id)).collect()
+}
+
+async fn newcomers(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    caller: UserId,
+    people: &[NewParticipant<'_>],
+    limits: &Limits,
+) -> sqlx::Result<Vec<Newcomer>> {
+    sqlx::query_as!(
+        Newcomer,
+        r#"
+        with asked as materialized (
+            select user_id from unnest($3::uuid[]) as a (user_id)
+        ), wary as materialized (
+            select distinct b.user_id
+            from asked a
+            join blocks b on b.user_id = a.user_id
+            where b.blocked_id in (select user_id from asked)
+                or exists (select from participants p where p.conversation_id = $1 and p.user_id = b.blocked_id)
+        )
+        select a.user_id as "user_id!: UserId",
+               exists (
+                   select from friendships f
+                   join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+                   where f.user_id = $2 and f.friend_id = a.user_id
+               ) as "is_friend!",
+               b.user_id is not null as "has_blocked!",
+               w.user_id is not null or d.user_id is not null
+                   or (select count(*) from (select from participants p where p.user_id = a.user_id limit $4) taken) >= $4
+                   as "has_reason!",
+               coalesce(d.declined and d.departed_at > now() - interval '1 day', false) as "has_just_declined!"
+        from asked a
+        left join blocks b on b.user_id = a.user_id and b.blocked_id = $2
+        left join wary w on w.user_id = a.user_id
+        left join departures d on d.conversation_id = $1 and d.user_id = a.user_id
+        where not exists (select from participants p where p.conversation_id = $1 and p.user_id = a.user_id)
+        order by a.user_id
+        "#,
+        conversation as _,
+        caller as _,
+        &people.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
+        i64::from(limits.conversations),
+    )
+    .fetch_all(c)
+    .await
+}
+
+async fn put_in(c: &mut PgConnection, conversation: ConversationId, people: &[&NewParticipant<'_>], now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with answered as (
+            delete from invitations where conversation_id = $1 and user_id = any($3)
+        )
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+        select $1, p.user_id, p.secret, p.display_name, 'member', $2
+        from unnest($3::uuid[], $4::text[], $5::text[]) as p (user_id, secret, display_name)",
+        conversation as _,
+        now as _,
+        &people.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
+        &people.iter().map(|p| p.secret).collect::<Vec<_>>() as _,
+        &people.iter().map(|p| p.display_name).collect::<Vec<_>>() as _,
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Who is invited already stays so, unless by someone whom they blocked. Of more than may wait for one user's answer, those
+/// of strangers go first, the oldest of them before the others; but those of people whom the user blocked before all.
+async fn invite(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    inviter: UserId,
+    people: &[&NewParticipant<'_>],
+    limits: &Limits,
+) -> sqlx::Result<()> {
+    let ids: Vec<UserId> = people.iter().map(|p| p.user_id).collect();
+    sqlx::query!(
+        "insert into invitations (conversation_id, user_id, inviter_id, secret, display_name, invited_at)
+        select $1, p.user_id, $2, p.secret, p.display_name, clock_timestamp()
+        from unnest($3::uuid[], $4::text[], $5::text[]) as p (user_id, secret, display_name)
+        on conflict on constraint invitations_key do update
+        set inviter_id = excluded.inviter_id, secret = excluded.secret, display_name = excluded.display_name,
+            invited_at = excluded.invited_at
+        where exists (select from blocks b where b.user_id = invitations.user_id and b.blocked_id = invitations.inviter_id)",
+        conversation as _,
+        inviter as _,
+        &ids as _,
+        &people.iter().map(|p| p.secret).collect::<Vec<_>>() as _,
+        &people.iter().map(|p| p.display_name).collect::<Vec<_>>() as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    // Rows are locked in one order, here and in `withdraw`.
+    sqlx::query!(
+        "with ranked as materialized (
+            select i.conversation_id, i.user_id, row_number() over (
+                partition by i.user_id
+                order by b.user_id is not null, f.user_id is null or g.user_id is null, i.invited_at desc, i.conversation_id
+            ) as place
+            from invitations i
+            left join blocks b on b.user_id = i.user_id and b.blocked_id = i.inviter_id
+            left join friendships f on f.user_id = i.user_id and f.friend_id = i.inviter_id
+            left join friendships g on g.user_id = i.inviter_id and g.friend_id = i.user_id
+            where i.user_id = any($1)
+        ), surplus as materialized (
+            select i.conversation_id, i.user_id
+            from ranked r
+            join invitations i on i.conversation_id = r.conversation_id and i.user_id = r.user_id
+            where r.place > $2
+            order by i.user_id, i.conversation_id
+            for update of i
+        )
+        delete from invitations i using surplus s
+        where i.conversation_id = s.conversation_id and i.user_id = s.user_id",
+        &ids as _,
+        i64::from(limits.waiting_invitations),
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Takes back the invitations of these users to a group, and those by them; of all users, where none are named.
+pub(super) async fn withdraw(c: &mut PgConnection, conversation: ConversationId, users: Option<&[UserId]>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with gone as materialized (
+            select conversation_id, user_id from invitations
+            where conversation_id = $1 and ($2::uuid[] is null or user_id = any($2) or inviter_id = any($2))
+            order by user_id
+            for update
+        )
+        delete from invitations i using gone g
+        where i.conversation_id = g.conversation_id and i.user_id = g.user_id",
+        conversation as _,
+        users as _,
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Puts a user into the group that they are invited to. `Some`: why not.
+pub(super) async fn accept(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    user: UserId,
+    limits: &Limits,
+    now: Timestamp,
+) -> sqlx::Result<Option<Changed>> {
+    quota::lock(c, [user]).await?;
+    let joined = sqlx::query!(
+        "with accepted as (
+            delete from invitations i using visible_invitations v
+            where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2
+            returning i.conversation_id, i.user_id, i.secret, i.display_name
+        ), returned as (
+            delete from departures d using accepted a
+            where d.conversation_id = a.conversation_id and d.user_id = a.user_id
+        )
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+        select conversation_id, user_id, secret, display_name, 'member', $3 from accepted",
+        conversation as _,
+        user as _,
+        now as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    if joined.rows_affected() == 0 {
+        return Ok(Some(Changed::NoConversation));
+    }
+    Ok(quota::is_over(c, user, limits).await?.then_some(Changed::Exceeded(Exceeded::Total)))
+}
+
+/// Ends an invitation. The user alone hears of it.
+pub(super) async fn decline(c: &mut PgConnection, conversation: ConversationId, user: UserId) -> sqlx::Result<Changed> {
+    let declined = sqlx::query!(
+        "delete from invitations i using visible_invitations v
+        where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2",
+        conversation as _,
+        user as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    if declined.rows_affected() == 0 {
+        return Ok(Changed::NoConversation);
+    }
+    depart(c, conversation, user, true).await?;
+    Ok(Changed::Done { concerned: vec![user], invited: vec![] })
+}
+
+/// Writes down that a user left a group, or declined to take part.
+pub(super) async fn depart(c: &mut PgConnection, conversation: ConversationId, user: UserId, declined: bool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into departures (conversation_id, user_id, departed_at, declined) values ($1, $2, now(), $3)
+        on conflict on constraint departures_key do update set departed_at = excluded.departed_at, declined = excluded.declined",
+        conversation as _,
+        user as _,
+        declined,
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
