@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::world::{News, Talk, World, at, message, on};
+use crate::world::{News, Talk, World, at, eventually, message, on};
 
 const FLAGS: [&str; 7] = ["favorite", "unfavorite", "mute", "unmute", "hide", "unhide", "setlistitembackgroundcolor"];
 
@@ -486,5 +486,24 @@ async fn each_action_names_the_field_that_is_missing_or_wrong() {
         }
     }
     assert_eq!(world.count("messages").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_someone_is_called_is_read_again_once_they_have_changed() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let called = async || {
+        let seen = ann.sees(&talk).await;
+        let ben = seen["participants"].as_array().unwrap().iter().find(|person| person["userid"] == ben.user.as_str());
+        ben.unwrap()["username"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(called().await, "Ben");
+    world.sql(&format!("update users set nick = 'Benjamin' where user_id = '{}'", ben.user)).await;
+    assert_eq!(called().await, "Ben");
+    // Whoever changes a user says so.
+    let user = parlance::model::id::UserId::parse(&ben.user).unwrap();
+    parlance::store::user::set_disabled(&world.store, user, None).await.unwrap();
+    eventually("the other name", async || called().await == "Benjamin").await;
     world.end().await;
 }

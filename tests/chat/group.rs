@@ -217,7 +217,13 @@ async fn what_is_no_group_is_refused_by_field() {
         asks(&ann, "create", request).await.is_refused(400, "bad_request");
     }
     let many: Vec<String> = (0..5001).map(|n| format!("{n:032x}")).collect();
-    asks(&ann, "create", with("participantids", json!(many))).await.is_refused(400, "bad_request");
+    for (action, fields) in [
+        ("create", with("participantids", json!(many))),
+        ("removeparticipants", json!({ "conversationid": many[0], "participantids": many })),
+    ] {
+        let refusal = asks(&ann, action, fields).await.is_refused(400, "bad_request");
+        assert_eq!(refusal["errormessage"], "participantids takes at most 5000 user ids.", "{action}");
+    }
     let nobody = "0".repeat(32);
     asks(&ann, "create", json!({ "displayname": "x", "participantids": [nobody], "secrets": { &ann.user: "a", &nobody: "b" } }))
         .await
@@ -346,7 +352,7 @@ async fn a_block_keeps_one_out_of_a_group_and_does_not_divide_it() {
 #[tokio::test]
 async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
     let world = World::new().await;
-    let ([ann, ben, cleo, _], talk) = group(&world).await;
+    let ([ann, ben, cleo, dan], talk) = group(&world).await;
     asks(&ann, "setrole", json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
     // One who is in already is added: he stays the admin that he is, with his own secret.
     let again = json!({ "conversationid": talk.id, "participantids": [ben.user], "secrets": { &ben.user: "another secret" }, "displaynames": { &ben.user: "x" } });
@@ -354,7 +360,12 @@ async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
     assert_eq!(role(&world, &ben).await, "admin");
     let seen = ben.sees(&talk).await;
     assert_eq!((&seen["secret"], &seen["displayname"]), (&json!("secret for Ben"), &json!("the name")));
-    // While there is an admin, whoever leaves hands nothing over.
+    // One who is added without a name has none yet: the group's is encrypted for others.
+    let add = json!({ "conversationid": talk.id, "participantids": [dan.user], "secrets": secrets(&[&dan]) });
+    asks(&ann, "addparticipants", add).await.is_ok();
+    assert_eq!((dan.sees(&talk).await["displayname"].clone(), role(&world, &dan).await.as_str()), (json!(""), "member"));
+    // While there is an admin, whoever leaves hands nothing over, not even to the longest member.
+    world.sql(&format!("update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'", cleo.user)).await;
     asks(&ann, "leave", json!({ "conversationid": talk.id })).await.is_ok();
     assert_eq!((role(&world, &ben).await.as_str(), role(&world, &cleo).await.as_str()), ("admin", "member"));
     world.end().await;

@@ -578,3 +578,24 @@ async fn the_answer_to_a_ping_that_was_sent_before_a_push_does_not_confirm_it() 
     eventually("the end of the socket", async || ben.hears().await.lists == [ben.user.clone()]).await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_clear_is_told_as_a_change_of_the_list_and_of_the_conversation() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let elsewhere = ben.elsewhere().await;
+    let mut ears = [Ear::of(&ben, 3).await, Ear::of(&elsewhere, 4).await];
+    for ear in &mut ears {
+        ear.calms_down().await;
+    }
+    ann.does("clear", &talk, json!({})).await.is_ok();
+    for ear in &mut ears {
+        let frame = ear.hears().await;
+        assert_eq!(
+            (&frame["conversationlistchangedof"], &frame["conversationchangedof"]),
+            (&json!([ben.user]), &json!([talk.id])),
+            "{frame}"
+        );
+    }
+    world.end().await;
+}
