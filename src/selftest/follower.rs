@@ -81,6 +81,7 @@ pub struct Follower {
     held: Mutex<BTreeMap<Id, Held>>,
     wants_to_forget: AtomicBool,
     loses_a_poll: AtomicBool,
+    has_listed: AtomicBool,
 }
 
 /// What a reader does with.
@@ -99,7 +100,16 @@ impl Follower {
     /// One that holds nothing yet.
     pub fn new(test: Arc<Test>, way: Way, who: Station) -> Self {
         let name = format!("{} of {}", way.label(), plain(who.user));
-        Self { test, way, who, name, held: Mutex::default(), wants_to_forget: AtomicBool::new(false), loses_a_poll: AtomicBool::new(false) }
+        Self {
+            test,
+            way,
+            who,
+            name,
+            held: Mutex::default(),
+            wants_to_forget: AtomicBool::new(false),
+            loses_a_poll: AtomicBool::new(false),
+            has_listed: AtomicBool::new(false),
+        }
     }
 
     /// What it holds.
@@ -115,6 +125,11 @@ impl Follower {
     /// It will hang up on its next poll.
     pub fn lose_a_poll(&self) {
         self.loses_a_poll.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it knows its conversations: what is new is told to it from then on.
+    pub fn has_listed(&self) -> bool {
+        self.has_listed.load(Ordering::Relaxed)
     }
 
     /// Reads until it is over.
@@ -281,6 +296,7 @@ impl Follower {
         let asked = Asked { api: "chatconversation", version: self.way.version(), fields: json!({ "action": "list" }) };
         let Answer::Done(answer) = hands.wire.ask(&self.test.cluster, node, &asked).await else { return None };
         hands.is_list_due = false;
+        self.has_listed.store(true, Ordering::Relaxed);
         let (mut all, ledger) = (self.held(), self.test.ledger());
         let mut listed = BTreeSet::new();
         for row in answer.get("conversations").and_then(Value::as_array).into_iter().flatten() {

@@ -150,7 +150,7 @@ async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcom
         ledger: Mutex::new(ledger),
         findings: Findings::default(),
         latencies: Mutex::default(),
-        is_writing: AtomicBool::new(true),
+        is_writing: AtomicBool::new(false),
         is_over: AtomicBool::new(false),
         are_pollers_waiting: AtomicBool::new(false),
         numbers: AtomicU64::new(1),

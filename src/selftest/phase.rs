@@ -13,7 +13,7 @@ use super::{
     dice::Dice,
     faults::{Counts, Fault, deck},
     follower::{Follower, Way},
-    verdict::{self, Outcome},
+    verdict::{self, Outcome, Truth},
     walker, writer,
 };
 use crate::store;
@@ -24,7 +24,9 @@ pub const READERS: [Way; 9] =
 /// Nothing is broken in the beginning: so long is calm for sure.
 const CALM_AT_FIRST: Duration = Duration::from_secs(3);
 /// So long before its end, writing goes on undisturbed.
-const LAST_FAULT: Duration = Duration::from_secs(3);
+const LAST_FAULT: Duration = Duration::from_secs(2);
+/// So long after they started, two nodes know each other, and have no reason to make anybody compare everything.
+const INTRODUCTION: Duration = Duration::from_secs(7);
 /// So long after the last fault, nothing of it tells anyone anything any more.
 const SETTLES: Duration = store::DECIDED.saturating_add(Duration::from_secs(1));
 const TICK: Duration = Duration::from_millis(100);
@@ -32,7 +34,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// Does what the test's plan says.
 pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     let begun = Instant::now();
-    let until = begun + test.plan.duration;
     let mut readers = JoinSet::new();
     let mut followers = vec![];
     for (number, (way, who)) in READERS.iter().zip(&test.people.readers).enumerate() {
@@ -42,6 +43,17 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
         readers.spawn(async move { follower.run(number, dice).await });
     }
     readers.spawn(watch_own_lag(test.clone()));
+    let mut faults = Counts::new();
+    if let Some(node) = begin_quietly(test, begun, &followers, dice).await? {
+        faults.insert(Fault::NodeStaysAway, 1);
+        test.cluster.disturb();
+        test.cluster.start_node(node).await?;
+        test.cluster.await_ready(node).await?;
+        test.cluster.disturbed();
+    }
+    test.is_writing.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    let until = begun + test.plan.duration;
     let mut doers = JoinSet::new();
     for number in 0..test.plan.writers {
         if let Some(writer) = writer::Writer::new(test.clone(), number % test.people.writers.len().max(1), dice.fork()) {
@@ -49,13 +61,12 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
         }
     }
     doers.spawn(writer::write_quietly(test.clone(), dice.fork()));
-    doers.spawn(writer::fill(test.clone(), dice.fork()));
     doers.spawn(changes::report(test.clone(), dice.fork()));
     doers.spawn(changes::clear(test.clone(), dice.fork()));
     doers.spawn(changes::remove(test.clone(), dice.fork()));
     doers.spawn(changes::flag(test.clone(), dice.fork()));
     doers.spawn(walker::walk(test.clone(), dice.fork()));
-    let faults = break_things(test, until, dice).await?;
+    break_things(test, until, &mut faults, dice).await?;
     while Instant::now() < until && test.paced.load(Ordering::Relaxed) < test.plan.messages {
         tokio::time::sleep(TICK).await;
     }
@@ -64,26 +75,22 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
         ended.map_err(|error| error.to_string())?;
     }
     let took = begun.elapsed();
-    let mut faults = faults;
-    if say_last_words(test, begun, &followers, dice).await? {
-        *faults.entry(Fault::NodeStaysAway).or_default() += 1;
+    if test.plan.ends_quietly {
+        // After a fault of the database, everybody is told to compare everything once more; and that would tell of these, too.
+        while test.cluster.undisturbed(begun).0.is_none_or(|calm| calm < SETTLES) {
+            tokio::time::sleep(TICK).await;
+        }
+        say_last_words(test, &followers, dice).await?;
     }
-    let deadline = Instant::now() + test.plan.bound;
-    tokio::time::sleep(TICK * 3).await;
-    let truths = verdict::truths(test, dice).await?;
-    let misses = |follower: &Arc<Follower>| truths.iter().any(|truth| verdict::misses(test, follower, &truth.held).0 > 0);
-    while Instant::now() < deadline && followers.iter().any(misses) {
-        tokio::time::sleep(TICK).await;
-    }
+    let truths = await_told(test, &followers, dice).await?;
     test.is_over.store(true, Ordering::Relaxed);
     readers.shutdown().await;
     verdict::judge(test, &followers, truths, faults, took).await
 }
 
 /// One fault after the other, as chance decides.
-async fn break_things(test: &Arc<Test>, until: Instant, dice: &mut Dice) -> Result<Counts, String> {
-    let mut counts = Counts::new();
-    let Some(every) = test.plan.kill_every else { return Ok(counts) };
+async fn break_things(test: &Arc<Test>, until: Instant, counts: &mut Counts, dice: &mut Dice) -> Result<(), String> {
+    let Some(every) = test.plan.kill_every else { return Ok(()) };
     tokio::time::sleep(CALM_AT_FIRST.min(test.plan.duration / 4)).await;
     let last = until - LAST_FAULT.min(test.plan.duration / 4);
     let has_time = test.plan.duration > test.plan.stays_away * 4;
@@ -98,23 +105,33 @@ async fn break_things(test: &Arc<Test>, until: Instant, dice: &mut Dice) -> Resu
         let pause = every.mul_f64(0.5 + dice.share());
         tokio::time::sleep_until((Instant::now() + pause).min(last).into()).await;
     }
-    Ok(counts)
+    Ok(())
 }
 
-/// When all is quiet, and nothing tells anyone anything by chance: a message here and there, of which each poller loses the
-/// first answer, and after which, where only beats tell others of it, the node ends that answered them. And what is more
-/// than a page is read once more from its beginning. Whether a node ended.
-async fn say_last_words(test: &Test, begun: Instant, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<bool, String> {
-    let is_broken = test.plan.kill_every.is_some();
-    let ends = is_broken && test.plan.setting.nodes > 1 && !test.plan.setting.has_nats;
-    // After a fault of the database, everybody is told to compare everything once more; and that would tell of these, too.
-    while is_broken && test.cluster.undisturbed(begun).0.is_none_or(|calm| calm < SETTLES) {
+/// Begins before anyone writes, when nothing tells anyone anything by chance: says last words, and sees that all are told.
+/// The node that has ended, if one has.
+async fn begin_quietly(test: &Arc<Test>, begun: Instant, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Option<usize>, String> {
+    writer::fill(test.clone(), dice.fork()).await;
+    let nodes_know_each_other = begun + if test.plan.setting.nodes > 1 { INTRODUCTION } else { TICK };
+    while followers.iter().any(|follower| !follower.has_listed()) {
         tokio::time::sleep(TICK).await;
     }
+    tokio::time::sleep_until(nodes_know_each_other.into()).await;
+    await_told(test, followers, dice).await?;
+    let away = say_last_words(test, followers, dice).await?;
+    let truths = await_told(test, followers, dice).await?;
+    verdict::count_misses(test, followers, &truths);
+    Ok(away)
+}
+
+/// A message here and there, of which each poller loses the first answer, and after which, where only beats tell others of
+/// it, the node ends that answered them. And what is more than a page is read once more from its beginning. Which node ended.
+async fn say_last_words(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Option<usize>, String> {
     test.are_pollers_waiting.store(true, Ordering::Relaxed);
     tokio::time::sleep(TICK * 3).await;
     let node = dice.below(test.cluster.size());
     writer::last_words(test, node, dice).await;
+    let ends = test.plan.kill_every.is_some() && test.plan.setting.nodes > 1 && !test.plan.setting.has_nats;
     if ends {
         test.cluster.disturb();
         test.cluster.end_node(node, Signal::SIGTERM).await?;
@@ -128,7 +145,20 @@ async fn say_last_words(test: &Test, begun: Instant, followers: &[Arc<Follower>]
         }
     }
     test.are_pollers_waiting.store(false, Ordering::Relaxed);
-    Ok(ends)
+    // What they are to forget is forgotten when they next look.
+    tokio::time::sleep(TICK * 3).await;
+    Ok(ends.then_some(node))
+}
+
+/// Waits until every reader holds the whole history, or was not told in time.
+async fn await_told(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Vec<Truth>, String> {
+    let deadline = Instant::now() + test.plan.bound;
+    let truths = verdict::truths(test, dice).await?;
+    let misses = |follower: &Arc<Follower>| truths.iter().any(|truth| verdict::misses(test, follower, &truth.held).0 > 0);
+    while Instant::now() < deadline && followers.iter().any(misses) {
+        tokio::time::sleep(TICK).await;
+    }
+    Ok(truths)
 }
 
 /// What the server cannot help: how late we are ourselves.

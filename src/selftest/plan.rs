@@ -90,6 +90,8 @@ pub struct Plan {
     pub conversations: usize,
     /// Later than so long after the OK, or the end of a fault, nothing may be told.
     pub bound: Duration,
+    /// Whether it ends as it begins: with messages that nothing else tells of.
+    pub ends_quietly: bool,
     /// How long a node stays away, at least.
     pub stays_away: Duration,
     /// A freeze takes so many milliseconds more than half a second, at most.
@@ -134,6 +136,7 @@ impl Delivery {
             writers: self.writers.max(1),
             conversations: self.conversations,
             bound: Duration::from_secs(if is_ci { 12 } else { 20 }),
+            ends_quietly: !is_ci,
             stays_away: Duration::from_secs(20),
             longest_freeze: if is_ci { 1500 } else { 8000 },
             quiet_millis: if is_ci { 12_000 } else { 60_000 },

@@ -143,10 +143,9 @@ pub async fn judge(
             if let Some(held) = follower.held().get(conversation).filter(|held| held.instance == truth.instance) {
                 held.compare(truth, findings);
             }
-            let missing = misses(test, follower, truth);
-            findings.add_many(Kind::UnderNotified, missing.0, || missing.1);
         }
     }
+    count_misses(test, followers, &truths);
     for rule in store::doctor::examine(&test.cluster.db).await.map_err(|error| error.to_string())? {
         findings.add(Kind::RulesNotKept, || format!("{:?}: {}", rule.rule, rule.example));
     }
@@ -166,6 +165,16 @@ pub async fn judge(
         findings: findings.all(),
         seconds: took.as_secs_f64(),
     })
+}
+
+/// Counts what was never told to someone who waited for it.
+pub fn count_misses(test: &Test, followers: &[std::sync::Arc<Follower>], truths: &[Truth]) {
+    for truth in truths {
+        for follower in followers {
+            let (missing, example) = misses(test, follower, &truth.held);
+            test.findings.add_many(Kind::UnderNotified, missing, || example);
+        }
+    }
 }
 
 /// A conversation's whole history.
