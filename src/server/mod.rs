@@ -68,6 +68,7 @@ struct State {
     limits: limits::Limits,
     /// Bytes of bodies that may yet be on their way.
     bodies: Semaphore,
+    writes: health::Writes,
     is_stopping: AtomicBool,
 }
 
@@ -136,6 +137,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         identities: identity::Identities::default(),
         slates: Arc::default(),
         bodies: Semaphore::new(endpoint::BODIES),
+        writes: health::Writes::default(),
         is_stopping: AtomicBool::new(false),
         node,
         bus: Arc::new(bus),
@@ -209,12 +211,12 @@ impl Running {
         &self.state.settings.public_url
     }
 
-    /// Reads the certificate again, if there is one.
+    /// Reads the certificate again. Returns whether there is one.
     ///
     /// # Errors
     /// One sentence; the old certificate stays.
-    pub fn read_certificate_again(&self) -> Result<(), String> {
-        self.certificate.as_ref().map_or(Ok(()), |certificate| certificate.read_again())
+    pub fn read_certificate_again(&self) -> Result<bool, String> {
+        self.certificate.as_ref().map_or(Ok(false), |certificate| certificate.read_again().map(|()| true))
     }
 
     /// Takes no more requests, closes sockets, lets requests in flight end, and stops an embedded
