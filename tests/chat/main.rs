@@ -40,6 +40,7 @@ mod ready;
 mod recent;
 mod report;
 mod serve;
+mod settings;
 mod transcript;
 mod upgrade;
 mod workspace;
