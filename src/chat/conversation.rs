@@ -79,6 +79,7 @@ pub async fn page(call: &Call<'_>, after: Option<ConversationId>, limit: Option<
 pub async fn clear(call: &mut Call<'_>, id: ConversationId, instance: &Instance) -> Result<ConversationRow, Error> {
     match store::conversation::clear(call.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
+        Some(Cleared::Contended) => Err(Error::Unavailable { cause: "who is in the group keeps changing".into(), is_uncertain: false }),
         Some(Cleared::NotAdmin) => Err(Error::NotAllowed("In a group, only an admin may clear.")),
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Cleared::Stale(present)) => Err(Error::StaleInstance(present)),

@@ -11,7 +11,7 @@ mod psql;
 mod serve;
 mod user;
 
-use std::{io::Write, net::SocketAddr};
+use std::{io::Write, net::SocketAddr, path::Path};
 
 use clap::{Parser, Subcommand};
 
@@ -82,10 +82,7 @@ enum Command {
 /// # Errors
 /// One sentence for a person.
 pub async fn run(cli: Cli) -> Result<(), String> {
-    match dotenvy::dotenv() {
-        Err(error) if !error.not_found() => return Err(format!("the file .env cannot be read: {error}")),
-        _ => {}
-    }
+    read_env_file(Path::new(".env"))?;
     let settings = Settings::from_env()?;
     telemetry::start(settings.log_format);
     match cli.command.unwrap_or(Command::Serve) {
@@ -103,6 +100,25 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Bench(bench) => bench::run(&bench, &settings, |line| say(format_args!("{line}"))).await,
         Command::Selftest(command) => selftest::run(&settings, &command, |text| say(format_args!("{text}"))).await,
         Command::BenchEndpoint { address } => bench::floor::serve(address, settings.workers).await,
+    }
+}
+
+/// Settings that stand in a file of this directory. One in a directory above is another program's.
+fn read_env_file(file: &Path) -> Result<(), String> {
+    match dotenvy::from_path(file) {
+        Ok(()) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        // What is wrong may be a password: the sentence has the line's number, and the name of the setting.
+        Err(dotenvy::Error::LineParse(wrong, _)) => {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let found = text.lines().zip(1..).find(|(line, _)| line.contains(wrong.trim()));
+            let place = found.map_or_else(String::new, |(line, number)| {
+                let name = line.split('=').next().filter(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'));
+                format!(" at line {number}{}", name.map_or_else(String::new, |name| format!(" ({name})")))
+            });
+            Err(format!("the file .env cannot be read{place}; a value with spaces stands in quotes"))
+        }
+        Err(error) => Err(format!("the file .env cannot be read: {error}")),
     }
 }
 

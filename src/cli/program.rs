@@ -22,6 +22,9 @@ pub fn on_database(settings: &Settings, name: &str) -> Result<(Command, String),
     };
     let mut url = Url::parse(&url).map_err(|error| format!("the database's address cannot be read: {error}"))?;
     let mut command = Command::new(program);
+    // What the operator says stands last, and counts.
+    let own = std::env::var("PGOPTIONS").unwrap_or_default();
+    command.env("PGOPTIONS", format!("{} {own}", store::session_options()));
     if let Some(password) = url.password() {
         command.env("PGPASSWORD", percent_decode_str(password).decode_utf8_lossy().as_ref());
         // Only an address without a host refuses, and that one has no password.

@@ -35,7 +35,8 @@ pub async fn run(settings: Settings) -> Result<(), String> {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hangup.recv() => match running.read_certificate_again() {
-                Ok(()) => tracing::info!("SIGHUP: the certificate was read again"),
+                Ok(true) => tracing::info!("SIGHUP: the certificate was read again"),
+                Ok(false) => tracing::info!("SIGHUP: nothing to do, as TLS_CERT is not set"),
                 Err(sentence) => tracing::error!("{sentence}; the old certificate stays"),
             },
         }

@@ -145,12 +145,12 @@ impl Running {
         &self.state.settings.public_url
     }
 
-    /// Reads the certificate again, if there is one.
+    /// Reads the certificate again. Returns whether there is one.
     ///
     /// # Errors
     /// One sentence; the old certificate stays.
-    pub fn read_certificate_again(&self) -> Result<(), String> {
-        self.certificate.as_ref().map_or(Ok(()), |certificate| certificate.read_again())
+    pub fn read_certificate_again(&self) -> Result<bool, String> {
+        self.certificate.as_ref().map_or(Ok(false), |certificate| certificate.read_again().map(|()| true))
     }
 
     /// Takes no more requests, closes sockets, lets requests in flight end, and stops an embedded

@@ -7,7 +7,7 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{bus::Bus, identity, limits::Limits, load::Load, nodes::Nodes, presence::Presence, resync::Resync};
+use super::{bus::Bus, health, identity, limits::Limits, load::Load, nodes::Nodes, presence::Presence, resync::Resync};
 use crate::{
     chat::{event::Event, name::Names, notifications::Notifications, recent::Recent},
     model::rows::NewMessage,
@@ -33,6 +33,7 @@ pub struct State {
     pub nonces: identity::Nonces,
     pub limits: Limits,
     pub load: Load,
+    pub writes: health::Writes,
     pub is_stopping: AtomicBool,
 }
 
@@ -48,6 +49,7 @@ impl State {
             nodes: Nodes::default(),
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
+            writes: health::Writes::default(),
             is_stopping: AtomicBool::new(false),
             node,
             bus: Arc::new(bus),

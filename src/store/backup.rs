@@ -1,6 +1,6 @@
 //! What a database holds, table by table, as seen in one snapshot: what a backup says of itself, and is compared with.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
@@ -34,17 +34,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Holds the present moment. Writers go on.
     pub async fn take(db: &Db) -> sqlx::Result<Self> {
-        let patient = [
-            ("statement_timeout", "0"),
-            ("lock_timeout", "0"),
-            ("enable_seqscan", "on"),
-            // What a row looks like as text does not depend on where it is looked at.
-            ("timezone", "UTC"),
-            ("datestyle", "ISO"),
-            ("bytea_output", "hex"),
-        ];
-        let mut connection =
-            db.options().clone().options(patient).log_slow_statements(log::LevelFilter::Off, Duration::MAX).connect().await?;
+        let mut connection = db.patient_options().connect().await?;
         sqlx::raw_sql("begin isolation level repeatable read read only").execute(&mut connection).await?;
         let row = sqlx::query!(
             r#"select pg_export_snapshot() as "id!", split_part(current_setting('server_version'), ' ', 1) as "postgres!",

@@ -204,6 +204,9 @@ async fn make_direct(
     Ok(quota::charge(c, creator, Daily::Conversations, 1, limits).await?.map_or(Made::New, Made::Exceeded))
 }
 
+/// How often a `clear` is tried because who is in the group changed meanwhile.
+const MAX_TRIES: usize = 20;
+
 /// What became of a `clear`.
 #[derive(Debug)]
 pub enum Cleared {
@@ -212,6 +215,8 @@ pub enum Cleared {
     Done(Box<ConversationRow>),
     /// The conversation lives another life by now: this one.
     Stale(Instance),
+    /// Who is in the group changed at every try.
+    Contended,
     /// In a group, only an admin may.
     NotAdmin,
     /// The other one blocked the caller.
@@ -221,13 +226,14 @@ pub enum Cleared {
 /// Begins the next life of a conversation's content: what was there is unreachable from this
 /// commit on, and is deleted in the background. `None`: no such conversation, for this user.
 pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance: &Instance) -> sqlx::Result<Option<Cleared>> {
-    loop {
+    for _ in 0..MAX_TRIES {
         match clear_once(db, conversation, user, instance).await? {
             Some(None) => {}
             Some(cleared) => return Ok(cleared),
             None => return Ok(None),
         }
     }
+    Ok(Some(Cleared::Contended))
 }
 
 /// `Some(None)`: who is in the group changed while the statement waited for the lock; nothing was done.

@@ -3,15 +3,15 @@
 //! lay idle.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::ThreadId,
     time::{Duration, Instant},
 };
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
-    sync::{Semaphore, TryAcquireError},
-    time::timeout,
+    sync::{Notify, Semaphore, SemaphorePermit, TryAcquireError},
+    time::{sleep, timeout, timeout_at},
 };
 
 /// How long a request waits for a connection before it is told that the database is away.
@@ -22,24 +22,91 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(10);
 const MOST_IDLE: Duration = Duration::from_mins(5);
 /// A connection older than this is closed: what a backend remembers only grows.
 const MOST_AGE: Duration = Duration::from_mins(30);
+/// After the database refused to open one more connection, idle ones of any thread are used for so long first.
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// How often one more is asked for while none is idle: another node may have closed one.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long a moment is looked for in which nothing is on its way, and how often.
+const QUIET: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(20);
+/// SQLSTATE of a database, or a role, that has as many connections as it may.
+const TOO_MANY: &str = "53300";
 /// A statement slower than this is logged (its text, never its values).
 const SLOW: Duration = Duration::from_secs(1);
-/// No request needs longer; a statement that takes it is stopped rather than left to pile up.
-const STATEMENT_TIMEOUT: &str = "10s";
-/// Nor does any hold a lock for long: who waits longer, waits for someone at a psql prompt.
-const LOCK_TIMEOUT: &str = "3s";
 /// After this time the database is silent: it would have stopped the statement itself.
 const SILENCE: Duration = Duration::from_secs(12);
 /// After this time what became of a statement is decided, even if its answer was lost.
 pub const DECIDED: Duration = Duration::from_secs(15);
 
+/// What statements rely on, said by each session itself: a role or a database may have preset anything else. The
+/// library says time zone, date style, encoding, and how exact numbers are.
+const SESSION: [(&str, &str); 15] = [
+    ("search_path", "public"),
+    // A statement that waited for a lock sees the row as it is by then: elsewhere it would be refused.
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_read_only", "off"),
+    ("default_transaction_deferrable", "off"),
+    // What was answered OK is on the disk.
+    ("synchronous_commit", "on"),
+    ("idle_session_timeout", "0"),
+    ("exit_on_error", "off"),
+    ("row_security", "on"),
+    // How literals are read, and values written.
+    ("standard_conforming_strings", "on"),
+    ("backslash_quote", "safe_encoding"),
+    ("transform_null_equals", "off"),
+    ("array_nulls", "on"),
+    ("intervalstyle", "postgres"),
+    ("bytea_output", "hex"),
+    ("quote_all_identifiers", "off"),
+];
+
+/// Of a session that answers requests.
+const HASTY: [(&str, &str); 6] = [
+    // No request needs longer; a statement that takes it is stopped rather than left to pile up.
+    ("statement_timeout", "10s"),
+    // Nor does any hold a lock for long: who waits longer, waits for someone at a psql prompt.
+    ("lock_timeout", "3s"),
+    // A node that froze in the middle of a transaction does not keep its locks.
+    ("idle_in_transaction_session_timeout", "15s"),
+    // Each statement is planned once a connection. PostgreSQL would plan the larger ones anew for
+    // each call, which cost it more than all else (BENCHMARKS.md).
+    ("plan_cache_mode", "force_generic_plan"),
+    // A plan that was made while a table was small must be good when it is not: by index, always.
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
+];
+
+/// Of a session that looks at whole tables, and may take its time.
+const PATIENT: [(&str, &str); 5] = [
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("enable_seqscan", "on"),
+    ("plan_cache_mode", "auto"),
+];
+
 /// The database: at most so many connections, opened when they are needed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Db {
     options: PgConnectOptions,
-    most: usize,
+    pool: Arc<Pool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    most: u32,
     permits: Semaphore,
-    idle: Mutex<Vec<Idle>>,
+    open: Mutex<Open>,
+    /// Somebody put a connection back, or closed one.
+    given_back: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    idle: Vec<Idle>,
+    /// When the database last refused to open one more.
+    refused_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -57,27 +124,24 @@ impl Db {
     pub fn new(options: PgConnectOptions, connections: u32) -> Self {
         let options = options
             .application_name("parlance")
-            .options([
-                ("statement_timeout", STATEMENT_TIMEOUT),
-                ("lock_timeout", LOCK_TIMEOUT),
-                ("timezone", "UTC"),
-                // Each statement is planned once a connection. PostgreSQL would plan the larger ones anew for
-                // each call, which cost it more than all else (BENCHMARKS.md).
-                ("plan_cache_mode", "force_generic_plan"),
-                // A plan that was made while a table was small must be good when it is not: by index, always.
-                ("enable_seqscan", "off"),
-                ("jit", "off"),
-            ])
+            .options(SESSION)
+            .options(HASTY)
             .log_statements(log::LevelFilter::Off)
             .log_slow_statements(log::LevelFilter::Warn, SLOW);
-        let most = usize::try_from(connections).unwrap_or(1);
-        Self { options, most, permits: Semaphore::new(most), idle: Mutex::default() }
+        let permits = Semaphore::new(usize::try_from(connections).unwrap_or(1));
+        Self { options, pool: Arc::new(Pool { most: connections, permits, open: Mutex::default(), given_back: Notify::new() }) }
     }
 
     /// How to reach it.
     #[must_use]
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
+    }
+
+    /// How to reach it for what may take its time: a migration, a backup, the doctor.
+    #[must_use]
+    pub fn patient_options(&self) -> PgConnectOptions {
+        self.options.clone().options(PATIENT).log_slow_statements(log::LevelFilter::Off, Duration::MAX)
     }
 
     /// Works on a connection. One that turns out to be broken is closed, with those that lie idle: they
@@ -87,77 +151,149 @@ impl Db {
     /// `PoolTimedOut`, if none is free; `Configuration`, if none can be opened; `PoolClosed` after
     /// [`Db::close`]: in these cases nothing was begun. `Io`, if the database fell silent.
     pub async fn run<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>) -> sqlx::Result<T> {
-        let _permit = match self.permits.try_acquire() {
-            Err(TryAcquireError::NoPermits) => match timeout(PATIENCE, self.permits.acquire()).await {
+        let pool = &*self.pool;
+        let _permit = match pool.permits.try_acquire() {
+            Err(TryAcquireError::NoPermits) => match timeout(PATIENCE, pool.permits.acquire()).await {
                 Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed)?,
                 Err(_) => return Err(sqlx::Error::PoolTimedOut),
             },
             permit => permit.map_err(|_| sqlx::Error::PoolClosed)?,
         };
-        let home = std::thread::current().id();
-        let Idle { mut connection, born, home, .. } = match self.take(home) {
-            Some(idle) if idle.since.elapsed() < TRUSTED_IDLE => idle,
-            idle => match timeout(PATIENCE, self.connect(idle, home)).await {
-                Ok(opened) => opened.map_err(|error| sqlx::Error::Configuration(Box::new(error)))?,
-                Err(_) => return Err(sqlx::Error::PoolTimedOut),
-            },
-        };
+        let Idle { mut connection, born, home, .. } = self.acquire().await?;
         let result = match timeout(SILENCE, work(&mut connection)).await {
             Ok(result) => result,
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         };
         match &result {
-            Err(error) if is_broken(error) => self.locked().clear(),
-            _ if born.elapsed() < MOST_AGE && !self.permits.is_closed() => {
-                self.locked().push(Idle { connection, born, home, since: Instant::now() });
+            Err(error) if is_broken(error) => pool.locked().idle.clear(),
+            _ if born.elapsed() < MOST_AGE && !pool.permits.is_closed() => {
+                pool.locked().idle.push(Idle { connection, born, home, since: Instant::now() });
             }
             _ => drop(connection.close().await),
         }
+        pool.given_back.notify_one();
         result
     }
 
     /// Closes the connections that nobody needs.
     pub fn sweep(&self) {
-        self.locked().retain(|idle| idle.since.elapsed() < MOST_IDLE);
+        self.pool.locked().idle.retain(|idle| idle.since.elapsed() < MOST_IDLE);
+    }
+
+    /// Waits until nothing is on its way, and holds back what comes until the answer is dropped. Returns `None` after
+    /// [`Db::close`].
+    pub async fn pause(&self) -> Option<SemaphorePermit<'_>> {
+        let permits = &self.pool.permits;
+        let deadline = Instant::now() + QUIET;
+        let all = loop {
+            match permits.try_acquire_many(self.pool.most) {
+                Ok(all) => break all,
+                // Where it is never quiet by itself, who comes next waits for the last one to end.
+                Err(TryAcquireError::NoPermits) if Instant::now() > deadline => break permits.acquire_many(self.pool.most).await.ok()?,
+                Err(TryAcquireError::NoPermits) => sleep(POLL).await,
+                Err(TryAcquireError::Closed) => return None,
+            }
+        };
+        self.pool.locked().idle.clear();
+        Some(all)
     }
 
     /// Hands out no more connections, and closes those that lie idle.
     pub async fn close(&self) {
-        self.permits.close();
-        let idle = std::mem::take(&mut *self.locked());
+        self.pool.permits.close();
+        let idle = std::mem::take(&mut self.pool.locked().idle);
         for Idle { connection, .. } in idle {
             // A connection that cannot say goodbye is gone all the same.
             let _ = timeout(PATIENCE, connection.close()).await;
         }
     }
 
+    /// A connection that lives: one that lies idle, a new one, or, where the database opens no more, one that
+    /// somebody gives back.
+    async fn acquire(&self) -> sqlx::Result<Idle> {
+        let home = std::thread::current().id();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let work = async {
+            loop {
+                // What is given back from here on is not missed.
+                let given_back = self.pool.given_back.notified();
+                while let Some(mut idle) = self.pool.take(home) {
+                    if idle.since.elapsed() < TRUSTED_IDLE || idle.connection.ping().await.is_ok() {
+                        return Ok(idle);
+                    }
+                }
+                match self.options.connect().await {
+                    Ok(connection) => return Ok(Idle { connection, born: Instant::now(), since: Instant::now(), home }),
+                    Err(error) if is_full(&error) => {
+                        let is_idle = {
+                            let mut open = self.pool.locked();
+                            open.refused_at = Some(Instant::now());
+                            !open.idle.is_empty()
+                        };
+                        if !is_idle {
+                            // Whether something came or not, it is looked at again.
+                            let _ = timeout(ASK_AGAIN, given_back).await;
+                        }
+                    }
+                    Err(error) => return Err(sqlx::Error::Configuration(Box::new(error))),
+                }
+            }
+        };
+        timeout_at(deadline, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+}
+
+impl Pool {
     /// One that lies idle: of this thread; of another one only if no more may be opened. What there is to read
     /// on a connection is heard by the thread that opened it, which then has to wake the one that waits.
     fn take(&self, home: ThreadId) -> Option<Idle> {
-        let mut idle = self.locked();
-        let in_use = self.most - self.permits.available_permits();
-        let place = idle.iter().rposition(|idle| idle.home == home);
-        let may_open = idle.len() + in_use <= self.most;
-        let place = place.or_else(|| idle.len().checked_sub(1).filter(|_| !may_open))?;
-        Some(idle.remove(place))
+        let mut open = self.locked();
+        let most = usize::try_from(self.most).unwrap_or(1);
+        let in_use = most - self.permits.available_permits();
+        let may_open = open.idle.len() + in_use <= most && open.refused_at.is_none_or(|at| at.elapsed() > REFUSED_FOR);
+        let place = open.idle.iter().rposition(|idle| idle.home == home);
+        let place = place.or_else(|| open.idle.len().checked_sub(1).filter(|_| !may_open))?;
+        Some(open.idle.remove(place))
     }
 
-    /// One that lay idle for long and still lives, or a new one.
-    async fn connect(&self, mut idle: Option<Idle>, home: ThreadId) -> sqlx::Result<Idle> {
-        while let Some(mut old) = idle {
-            if old.connection.ping().await.is_ok() {
-                return Ok(old);
-            }
-            idle = self.take(home);
-        }
-        let connection = self.options.connect().await?;
-        Ok(Idle { connection, born: Instant::now(), since: Instant::now(), home })
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Vec<Idle>> {
+    fn locked(&self) -> MutexGuard<'_, Open> {
         // Nothing panics while it holds the lock; if it did, connections are still connections.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What PostgreSQL's own programs are told of it, as `PGOPTIONS` takes it.
+#[must_use]
+pub fn session_options() -> String {
+    let said = SESSION.iter().chain(&PATIENT).map(|(name, value)| format!("-c {name}={}", value.replace(' ', r"\ ")));
+    said.collect::<Vec<_>>().join(" ")
+}
+
+/// How many connections the database allows in all, for this role.
+///
+/// # Errors
+/// It cannot be asked.
+pub async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
+    let mut connection = db.options().connect().await?;
+    let limit = sqlx::query_scalar!(
+        r#"select least(
+            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+            -- Less than nothing: no limit.
+            case when not r.rolsuper and r.rolconnlimit >= 0 then r.rolconnlimit end,
+            case when not r.rolsuper and d.datconnlimit >= 0 then d.datconnlimit end
+        ) as "limit!"
+        from pg_roles r, pg_database d
+        where r.rolname = session_user and d.datname = current_database()"#
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(limit)
+}
+
+/// Whether the database opens no more connections.
+fn is_full(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == TOO_MANY)
 }
 
 /// Whether an error says that its connection is of no more use.

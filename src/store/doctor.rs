@@ -1,7 +1,5 @@
 //! What must hold of the tables, whatever happened to them: looked at as a whole, beside a running server.
 
-use std::time::Duration;
-
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::Db;
@@ -77,15 +75,9 @@ pub struct Finding {
     pub example: String,
 }
 
-/// A connection that may take its time, and read whole tables.
-async fn connect(db: &Db) -> sqlx::Result<PgConnection> {
-    let patient = [("statement_timeout", "0"), ("lock_timeout", "0"), ("enable_seqscan", "on"), ("plan_cache_mode", "auto")];
-    db.options().clone().options(patient).log_slow_statements(log::LevelFilter::Off, Duration::MAX).connect().await
-}
-
 /// Looks at all tables, in one snapshot, so that a server may run meanwhile.
 pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
-    let mut connection = connect(db).await?;
+    let mut connection = db.patient_options().connect().await?;
     let mut tx = connection.begin().await?;
     sqlx::raw_sql("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
     let mut findings = vec![];
@@ -254,7 +246,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
 
 /// Puts right what can be put right without losing anything, in one transaction. How many rows it changed.
 pub async fn repair(db: &Db) -> sqlx::Result<u64> {
-    let mut connection = connect(db).await?;
+    let mut connection = db.patient_options().connect().await?;
     let mut tx = connection.begin().await?;
     // Readers go on; writers wait. The truth is in the rows: what names the newest follows from them.
     sqlx::raw_sql("lock table conversations, participants, invitations in share row exclusive mode").execute(&mut *tx).await?;

@@ -15,6 +15,7 @@ pub mod invite;
 pub mod message;
 pub mod participant;
 pub mod presence;
+pub mod probe;
 pub mod purge;
 pub mod quota;
 pub mod report;
@@ -30,7 +31,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-pub use self::db::{DECIDED, Db};
+pub use self::db::{DECIDED, Db, session_options};
 
 /// What the database must look like. Applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -44,8 +45,21 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 pub async fn migrate(db: &Db) -> Result<(), String> {
     let away = |error: sqlx::Error| format!("the database cannot be reached: {error}");
     // A connection of its own: what is done to a large table takes longer than a request's statement, and reads all of it.
-    let patient = [("statement_timeout", "0"), ("lock_timeout", "0"), ("enable_seqscan", "on"), ("plan_cache_mode", "auto")];
-    let mut connection = db.options().clone().options(patient).connect().await.map_err(away)?;
+    let mut connection = db.patient_options().connect().await.map_err(away)?;
+    // Where a role's search path led elsewhere once, nobody is to find an empty database.
+    let elsewhere = sqlx::query_scalar!(
+        r#"select schemaname as "schema!" from pg_tables
+        where tablename in ('_sqlx_migrations', 'conversations', 'participants') and to_regclass('public._sqlx_migrations') is null
+        group by schemaname having count(*) = 3"#
+    )
+    .fetch_optional(&mut connection)
+    .await
+    .map_err(away)?;
+    if let Some(schema) = elsewhere {
+        return Err(format!(
+            "Parlance's tables are in the schema {schema}, and belong into public; nothing was changed. Move them with: drop schema public; alter schema {schema} rename to public"
+        ));
+    }
     let result = MIGRATIONS.run(&mut connection).await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(

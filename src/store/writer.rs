@@ -8,11 +8,12 @@ use std::{
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
 
-use super::Db;
+use super::{Db, probe};
 
 /// A batch has so many entries at most, and about so many bytes.
 const MOST_ENTRIES: usize = 128;
@@ -23,6 +24,8 @@ const MOST_WAITING_BYTES: usize = 64 << 20;
 
 /// How often an entry is stored again because who takes part changed meanwhile.
 const MAX_ROUNDS: usize = 20;
+/// How long a batch that failed counts, unless another one is stored: somebody has to try again to find out.
+const FAILED_FOR: Duration = Duration::from_secs(10);
 
 /// What is stored in batches.
 pub trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
@@ -67,6 +70,8 @@ pub struct Writer<E: Entry>(Arc<Inner<E>>);
 struct Inner<E: Entry> {
     db: Arc<Db>,
     queue: Mutex<Queue<E>>,
+    /// When a batch could last not be stored, and why, if none was stored since.
+    failed: Mutex<Option<(Instant, String)>>,
 }
 
 #[derive(Debug)]
@@ -87,7 +92,8 @@ impl<E: Entry> Writer<E> {
     /// Onto this database.
     #[must_use]
     pub fn new(db: Arc<Db>) -> Self {
-        Self(Arc::new(Inner { db, queue: Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, is_served: false }) }))
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, is_served: false });
+        Self(Arc::new(Inner { db, queue, failed: Mutex::default() }))
     }
 
     /// Stores an entry, with those of others, and hands it back with what became of it. It is stored even if the
@@ -101,6 +107,13 @@ impl<E: Entry> Writer<E> {
             tokio::spawn(Turn { inner: self.0.clone(), is_over: false }.serve());
         }
         told.await.unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// Why the last batch could not be stored, for a person. Returns `None` when it was, or when that is a while ago.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().filter(|(at, _)| at.elapsed() < FAILED_FOR).map(|(_, cause)| cause.clone())
     }
 
     /// How many entries wait for their batch to begin.
@@ -169,7 +182,9 @@ impl<E: Entry> Inner<E> {
         while !entries.is_empty() {
             size = size.min(entries.len());
             let part = entries.get(..size).unwrap_or(&entries);
-            let outcomes = match E::store(&self.db, part).await {
+            let stored = E::store(&self.db, part).await;
+            self.note(&stored);
+            let outcomes = match stored {
                 Err(error) if size > 1 && is_refusal(&error) => {
                     size /= 2;
                     continue;
@@ -194,6 +209,20 @@ impl<E: Entry> Inner<E> {
             size *= 2;
         }
         again
+    }
+
+    /// Remembers whether the database takes what it is given.
+    fn note<T>(&self, stored: &sqlx::Result<T>) {
+        let failed = match stored {
+            Ok(_) => None,
+            Err(error @ sqlx::Error::Database(_)) => match probe::cause(error) {
+                Some(cause) => Some((Instant::now(), cause)),
+                None => return,
+            },
+            // One that is away shows in other ways.
+            Err(_) => return,
+        };
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 
     fn locked(&self) -> MutexGuard<'_, Queue<E>> {

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use parlance::store::{Db, doctor};
+use parlance::store::{Db, MIGRATIONS, doctor};
 use serde_json::{Value, json};
 use sqlx::Connection;
 
 use crate::{
     cli::{bad, good, parlance, run},
-    world::{Person, World, empty_database},
+    world::{Person, World, empty_database, eventually},
 };
 
 struct Backup {
@@ -39,7 +39,7 @@ impl Backup {
 }
 
 fn newest_migration() -> i64 {
-    parlance::store::MIGRATIONS.iter().map(|migration| migration.version).max().unwrap()
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap()
 }
 
 /// Verifies in a scratch database.
@@ -60,21 +60,19 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
     let (ann, ben, talk) = world.talk().await;
     let before = ann.adds(&talk, "before").await;
     ben.views(&talk, &[before.clone()]).await.is_ok();
+    let (stop, mut is_over) = tokio::sync::oneshot::channel::<()>();
     let writes = tokio::spawn({
         let (ann, talk) = (ann.clone(), talk.clone());
         async move {
-            let mut count = 1;
-            loop {
+            while is_over.try_recv().is_err() {
                 ann.adds(&talk, "meanwhile").await;
-                count += 1;
-                if count > 400 {
-                    return;
-                }
             }
         }
     });
+    eventually("some messages", async || world.count("messages").await > 20).await;
+    let said = world.count("messages").await;
     let backup = Backup::of(&world);
-    let taken = world.count("messages").await;
+    let at_the_end = world.count("messages").await;
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&backup.file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     assert!(good(&verify(&backup.file)).starts_with("Verified: "));
@@ -82,7 +80,9 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
     // Into another database, where a server then goes on.
     let options = empty_database().await;
     assert!(good(&run(parlance(&options).arg("restore").arg(&backup.file), "")).starts_with("Restored: "));
+    stop.send(()).unwrap();
     writes.await.unwrap();
+    let all = ben.reads(&talk).await;
     world.end().await;
     let mut settings = crate::world::settings();
     settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
@@ -91,7 +91,11 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
     let history = ben.reads(&talk).await;
     let messages = history["messages"].as_array().unwrap();
     assert_eq!((&messages[0]["ID"], history["reports"].as_array().unwrap().len()), (&json!(before), 1));
-    assert!(messages.len() <= usize::try_from(taken).unwrap());
+    // All that was said before, nothing that was said after it, and none left out in between.
+    let count = restored.count("messages").await;
+    assert!((said..=at_the_end).contains(&count), "{said} <= {count} <= {at_the_end}");
+    assert!(at_the_end > said, "people wrote while it was taken");
+    assert_eq!(messages[..], all["messages"].as_array().unwrap()[..messages.len()]);
     // Logged in at the same station, with the same conversation.
     ben.adds(&talk, "after").await;
     assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), messages.len() + 1);
@@ -168,6 +172,19 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
     good(&run(parlance(&options).arg("restore").arg(&backup.file), ""));
     assert!(doctor::examine(&Db::new(options, 1)).await.unwrap().is_empty());
     assert!(bad(&verify(Path::new("/nowhere"))).contains("/nowhere cannot be read"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_tables_that_do_not_hold_what_they_must_is_not_verified() {
+    let world = World::new().await;
+    let (ann, _, talk) = world.talk().await;
+    ann.adds(&talk, "x").await;
+    world.sql("update conversations set last_message_id = gen_random_uuid()").await;
+    let backup = Backup::of(&world);
+    let sentence = bad(&verify(&backup.file));
+    assert!(sentence.contains("the doctor finds Newest"), "{sentence}");
+    assert_eq!(doctor::repair(&world.store).await.unwrap(), 1);
     world.end().await;
 }
 

@@ -220,6 +220,53 @@ async fn psql_and_migrate_work_on_the_database_that_the_settings_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_doctor_finds_is_exit_code_1_until_it_is_repaired() {
+    let world = World::new().await;
+    let options = world.store.options().clone();
+    let (ann, _ben, talk) = world.talk().await;
+    ann.adds(&talk, "hi").await;
+    let doctor = |arguments: &[&str]| {
+        let output = run(parlance(&options).arg("doctor").args(arguments), "");
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    for json in [true, false] {
+        let with = |arguments: &[&'static str]| [arguments, if json { &["--json"] } else { &[] }].concat();
+        assert_eq!(doctor(&with(&[])).0, Some(0));
+        world.sql("update conversations set last_message_id = gen_random_uuid()").await;
+        let (code, said) = doctor(&with(&[]));
+        assert_eq!(code, Some(1), "{said}");
+        if json {
+            let said: Value = serde_json::from_str(&said).unwrap();
+            assert_eq!((&said["findings"][0]["rule"], &said["findings"][0]["count"]), (&json!("newest"), &json!(1)));
+        } else {
+            assert!(said.starts_with("Newest: 1, as conversation "), "{said}");
+        }
+        let (code, said) = doctor(&with(&["--repair"]));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(if json { r#""repaired":1"# } else { "Repaired: 1 rows." }), "{said}");
+        assert_eq!(doctor(&with(&[])).0, Some(0));
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_env_is_read_in_the_directory_of_the_start_only() {
+    let (world, options) = with_database().await;
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(dir.path().join(".env"), "LOGIN_TRIES=abc\n").unwrap();
+    good(&run(parlance(&options).current_dir(&below).args(["user", "list"]), ""));
+    let sentence = bad(&run(parlance(&options).current_dir(dir.path()).args(["user", "list"]), ""));
+    assert!(sentence.contains("LOGIN_TRIES"), "{sentence}");
+    // One that cannot be read is not shown: it may hold a password.
+    std::fs::write(below.join(".env"), "# mine\n\nDATABASE_URL=postgres://chat:my secret@db/x\n").unwrap();
+    let sentence = bad(&run(parlance(&options).current_dir(&below).args(["user", "list"]), ""));
+    assert!(sentence.contains("line 3") && sentence.contains("DATABASE_URL") && !sentence.contains("secret"), "{sentence}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_one_sentence() {
     let (world, options) = with_database().await;
     let taken = world.url.trim_start_matches("http://").to_owned();

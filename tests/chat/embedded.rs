@@ -3,7 +3,10 @@
 
 use std::{
     io::{BufRead, BufReader},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, atomic::AtomicU32, mpsc},
@@ -40,7 +43,7 @@ impl Dir {
     }
 
     /// The process that `postmaster.pid` names.
-    fn postmaster(&self) -> Option<i32> {
+    pub fn postmaster(&self) -> Option<i32> {
         std::fs::read_to_string(self.postgres().join("postmaster.pid")).ok()?.lines().next()?.parse().ok()
     }
 }
@@ -104,8 +107,13 @@ impl Server {
         Self { child, url, log }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Whether its log says so.
+    pub fn logged(&self, words: &str) -> bool {
+        self.log.lock().unwrap().contains(words)
     }
 
     /// Ends it as an operator does; how long that took.
@@ -298,6 +306,82 @@ async fn what_a_crash_or_another_process_left_behind_is_no_obstacle() {
         Server::start(&dir.data()).stop();
     }
     assert!(lives(crate::world::postmaster()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_another_program_of_the_same_user_has_since_a_power_cut_is_no_obstacle() {
+    let dir = Dir::new();
+    run(parlance(&dir.data()).arg("migrate"));
+    let data = std::fs::metadata(dir.postgres()).unwrap();
+    // It even works in the data's own directory.
+    let mut sleep = Command::new("sleep");
+    let mut other = sleep.arg("600").uid(data.uid()).gid(data.gid()).current_dir(dir.postgres()).spawn().unwrap();
+    let (run, number) = (dir.data().join("run"), other.id());
+    for with_pid_file in [true, false] {
+        let text = format!("{number}\n{}\n1700000000\n5432\n{}\n", dir.postgres().display(), run.display());
+        std::fs::write(run.join(".s.PGSQL.5432.lock"), &text).unwrap();
+        if with_pid_file {
+            std::fs::write(dir.postgres().join("postmaster.pid"), text + "\n").unwrap();
+        }
+        let begun = Instant::now();
+        Server::start(&dir.data()).stop();
+        assert!(begun.elapsed() < Duration::from_secs(30), "it was waited for");
+    }
+    assert_eq!(other.try_wait().unwrap(), None, "what it named was left alone");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+/// Who owns what is there.
+fn owners(dir: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let meta = entry.metadata().unwrap();
+        found.push((entry.path(), meta.uid()));
+        if meta.is_dir() {
+            found.extend(owners(&entry.path()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roots_command_on_the_data_of_an_ordinary_user_works_as_that_user_and_changes_nothing() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can try what root's command does");
+        return;
+    }
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let (uid, gid) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+    let as_nobody = |data: &Path| {
+        let mut command = parlance(data);
+        command.uid(uid).gid(gid);
+        command
+    };
+    let dir = Dir::new();
+    std::fs::create_dir(dir.data()).unwrap();
+    std::os::unix::fs::chown(dir.data(), Some(uid), Some(gid)).unwrap();
+    Server::start_as(&mut as_nobody(&dir.data())).stop();
+    let all_are_theirs = || owners(&dir.data()).iter().all(|(_, owner)| *owner == uid);
+    assert!(all_are_theirs());
+    // One that fails, and one that works.
+    let failed = refuses(parlance(&dir.data()).args(["user", "list"]).env("PG_BIN", "/nowhere"));
+    assert!(failed.contains("PG_BIN"), "{failed}");
+    assert!(all_are_theirs());
+    let list = run(parlance(&dir.data()).args(["user", "list"]));
+    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+    assert!(all_are_theirs());
+    let server = Server::start_as(&mut as_nobody(&dir.data()));
+    assert!(run(parlance(&dir.data()).args(["user", "list"])).status.success());
+    server.stop();
+
+    // Where root comes first, what it makes is the owner's.
+    let dir = Dir::new();
+    std::fs::create_dir(dir.data()).unwrap();
+    std::os::unix::fs::chown(dir.data(), Some(uid), Some(gid)).unwrap();
+    assert!(run(parlance(&dir.data()).args(["user", "list"])).status.success());
+    Server::start_as(&mut as_nobody(&dir.data())).stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -297,6 +297,8 @@ async fn everyone_in_it_hears_of_a_group_and_of_its_changes_and_nobody_else_does
     let world = World::new().await;
     let people = [world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await, world.person("Dan").await];
     let [ann, ben, cleo, dan] = &people;
+    ann.befriends(ben).await;
+    ann.befriends(cleo).await;
     for person in &people {
         person.listens().await;
     }

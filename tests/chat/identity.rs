@@ -359,26 +359,3 @@ async fn a_station_that_is_used_counts_as_seen() {
     assert!(seen().await);
     world.end().await;
 }
-
-#[tokio::test]
-async fn a_server_that_stops_is_not_ready_and_opens_no_socket() {
-    let world = World::new().await;
-    let ann = world.person("Ann").await;
-    let time = now();
-    let signature = ann.signs("chatserver", "websocket", &time).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    let socket = format!("/ws?user={}&station={}&timestamp={}&signature={signature}", ann.user, ann.station, time.replace(' ', "%20"));
-    // The end takes as long as it is to write it down.
-    let mut hold = world.db.begin().await.unwrap();
-    sqlx::raw_sql("lock table nodes").execute(&mut *hold).await.unwrap();
-    let looks = async {
-        eventually("the end", async || {
-            let answer = world.sends("GET", "/readyz").await;
-            answer.status == 503 && answer.text == "stopping\n"
-        })
-        .await;
-        world.sends("GET", &socket).await.is_refused(503, "unavailable");
-        assert_eq!(world.sends("GET", "/healthz").await.status, 200);
-        hold.commit().await.unwrap();
-    };
-    tokio::join!(world.stop(), looks);
-}

@@ -261,7 +261,7 @@ impl World {
     }
 
     /// Has the server read its certificate again.
-    pub fn reads_certificate_again(&self) -> Result<(), String> {
+    pub fn reads_certificate_again(&self) -> Result<bool, String> {
         self.running.lock().unwrap().as_ref().unwrap().read_certificate_again()
     }
 

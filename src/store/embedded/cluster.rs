@@ -10,7 +10,7 @@ use std::{
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep};
 
-use super::{NAME, POLL, Place, programs::Programs};
+use super::{NAME, POLL, place::Place, programs::Programs};
 
 /// The major version that made the data. `None`: there is none yet.
 pub fn version(data: &Path) -> Result<Option<String>, String> {
@@ -83,32 +83,35 @@ pub async fn ensure_database(options: &PgConnectOptions) -> Result<(), String> {
 }
 
 /// Waits for a server that still holds the data to end: one whose parent was killed is shutting down.
-/// What a `kill -9` left behind is no obstacle.
+/// What a `kill -9` or a power cut left behind is no obstacle: the data is locked for us, and its socket's directory is
+/// private, so a number there that is not of a PostgreSQL on this data is one that another process has by now.
+/// PostgreSQL itself would take that for a server.
 ///
 /// # Errors
 /// A sentence, if it does not end: someone else started it.
-pub async fn await_predecessor(data: &Path, patience: Duration) -> Result<(), String> {
-    let pid_file = data.join("postmaster.pid");
+pub async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), String> {
     let deadline = Instant::now() + patience;
-    loop {
-        let Some(pid) = std::fs::read_to_string(&pid_file).ok().and_then(|text| text.lines().next()?.trim().parse().ok()) else {
-            return Ok(());
-        };
-        if !is_on(pid, data) {
-            // Another process got the number since. PostgreSQL itself would take it for its own.
-            return match std::fs::remove_file(&pid_file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{} cannot be removed: {error}", pid_file.display())),
-                _ => Ok(()),
+    for file in [place.data.join("postmaster.pid"), place.socket_lock()] {
+        while let Ok(text) = std::fs::read_to_string(&file) {
+            let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+            let Some(pid) = pid.filter(|pid| is_on(*pid, &place.data)) else {
+                match std::fs::remove_file(&file) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(format!("{} cannot be removed: {error}", file.display()));
+                    }
+                    _ => break,
+                }
             };
+            if Instant::now() > deadline {
+                return Err(format!("another PostgreSQL (process {pid}) runs on {}; nothing was touched", place.data.display()));
+            }
+            sleep(POLL).await;
         }
-        if Instant::now() > deadline {
-            return Err(format!("another PostgreSQL (process {pid}) runs on {}; nothing was touched", data.display()));
-        }
-        sleep(POLL).await;
     }
+    Ok(())
 }
 
-/// Whether a process lives and is a PostgreSQL on this data: one works in its data directory.
+/// Whether a process lives and is a PostgreSQL on this data: it is called so, and works in its data directory.
 fn is_on(pid: i32, data: &Path) -> bool {
     if nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH) {
         return false;
@@ -117,11 +120,16 @@ fn is_on(pid: i32, data: &Path) -> bool {
         // Where processes cannot be looked at, one that lives is believed to be.
         return true;
     }
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = line.split(|byte| *byte == 0);
+    let name = words.next().and_then(|word| word.rsplit(|byte| *byte == b'/').next()).unwrap_or_default();
+    if !name.starts_with(b"postgres") && !name.starts_with(b"postmaster") {
+        return false;
+    }
     let Ok(data) = std::fs::canonicalize(data) else { return false };
     match std::fs::read_link(format!("/proc/{pid}/cwd")) {
         Ok(place) => place == data,
         // Where one may not look, its command line says where it works.
-        Err(_) => std::fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data.as_os_str().as_encoded_bytes())),
+        Err(_) => words.any(|word| word == data.as_os_str().as_encoded_bytes()),
     }
 }

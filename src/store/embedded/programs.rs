@@ -1,6 +1,7 @@
 //! PostgreSQL's programs: where they are, and of which major version.
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -9,11 +10,22 @@ use std::{
 const INSTALL: &str = "PostgreSQL's programs were not found. Install them (Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql), or set PG_BIN to their directory, or set DATABASE_URL to use a server that runs";
 
 /// A directory with `initdb` and `postgres` of one version.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Programs {
     dir: PathBuf,
     /// As `15`.
     pub major: String,
+    /// As `15.18`.
+    pub version: String,
+}
+
+/// Which file a program is: whoever upgrades it puts another one in its place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
 }
 
 impl Programs {
@@ -38,6 +50,13 @@ impl Programs {
         self.dir.join(name)
     }
 
+    /// Which file `postgres` is now. Returns `None` when it is not there.
+    pub fn identity(&self) -> Option<Identity> {
+        let found = std::fs::metadata(self.path("postgres")).ok()?;
+        let modified = (found.mtime(), found.mtime_nsec());
+        Some(Identity { device: found.dev(), inode: found.ino(), size: found.size(), modified })
+    }
+
     fn at(dir: &Path) -> Option<Self> {
         // A directory may hold links to some of them only: the others are where those lead to.
         let dir = dir.join("initdb").canonicalize().ok()?.parent()?.to_owned();
@@ -46,7 +65,7 @@ impl Programs {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let version = text.split_whitespace().nth(2)?;
         let major = version.split(|c: char| !c.is_ascii_digit()).next().filter(|major| !major.is_empty())?;
-        Some(Self { dir, major: major.to_owned() })
+        Some(Self { dir, major: major.to_owned(), version: version.to_owned() })
     }
 
     fn number(&self) -> u32 {

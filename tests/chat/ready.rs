@@ -1,0 +1,122 @@
+//! `GET /readyz`: says so, and why, when the database can be read but not written.
+
+use serde_json::json;
+
+use crate::world::{World, eventually, message};
+
+/// Waits for an answer; returns its text.
+async fn readiness(world: &World, status: u16) -> String {
+    let mut text = String::new();
+    eventually("readiness", async || {
+        let answer = world.sends("GET", "/readyz").await;
+        text = answer.text;
+        answer.status == status
+    })
+    .await;
+    text
+}
+
+const FULL: &str = "create function is_full() returns trigger language plpgsql as
+    $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$;";
+
+#[tokio::test]
+async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    readiness(&world, 200).await;
+    for (harm, heal, why) in [
+        (
+            "drop function chain_link cascade".to_owned(),
+            "create function chain_link(previous bytea, head bytea, seq bigint, message_id uuid, data_hash bytea) returns bytea
+                language sql immutable parallel safe
+                return sha256(coalesce(previous, head) || int8send(seq) || uuid_send(message_id) || data_hash);
+            create aggregate chain(head bytea, seq bigint, message_id uuid, data_hash bytea)
+                (sfunc = chain_link, stype = bytea, parallel = safe)",
+            "42883",
+        ),
+        (
+            format!("{FULL} create trigger is_full before insert on messages execute function is_full()"),
+            "drop function is_full cascade",
+            "no room",
+        ),
+        ("alter table messages rename to elsewhere".to_owned(), "alter table elsewhere rename to messages", "42P01"),
+    ] {
+        world.sql(&harm).await;
+        let said = readiness(&world, 503).await;
+        assert!(said.starts_with("writes fail: ") && said.contains(why), "{said}");
+        assert!(!said.contains("chain") && !said.contains("messages") && !said.contains("extend"), "{said}");
+        assert_eq!(world.sends("GET", "/healthz").await.status, 200);
+        world.sql(heal).await;
+        readiness(&world, 200).await;
+    }
+    ann.adds(&talk, "well again").await;
+    // What it tried left nothing behind.
+    assert_eq!(world.count("messages").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    // Large messages do not fit any more; what is small does.
+    world
+        .sql(&format!(
+            "{FULL} create trigger is_full before insert on messages for each row when (length(new.data) > 1000)
+                execute function is_full()"
+        ))
+        .await;
+    let large = message(&"x".repeat(2000));
+    ann.does("add", &talk, json!({ "message": large })).await.is_refused(503, "unavailable");
+    assert!(readiness(&world, 503).await.starts_with("writes fail: "));
+    world.sql("drop function is_full cascade").await;
+    ann.does("add", &talk, json!({ "message": large })).await.is_ok();
+    readiness(&world, 200).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unready() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    world
+        .sql(
+            "create function refuse() returns trigger language plpgsql as
+            $$ begin raise exception 'never' using errcode = 'check_violation'; end $$;
+            create trigger refuse before insert on messages for each row when (new.data = 'bad') execute function refuse()",
+        )
+        .await;
+    ann.does("add", &talk, json!({ "message": message("bad") })).await.is_refused(500, "internal");
+    assert_eq!(world.sends("GET", "/readyz").await.status, 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn nothing_that_a_statement_calls_is_loaded_late() {
+    let world = World::new().await;
+    let late: Vec<String> = sqlx::query_scalar(
+        "select proname::text from pg_proc join pg_language l on l.oid = prolang
+        where pronamespace = 'public'::regnamespace and lanname not in ('sql', 'internal')",
+    )
+    .fetch_all(&world.db)
+    .await
+    .unwrap();
+    assert_eq!(late, Vec::<String>::new());
+    // The chain is what it was: docs/transcript.md, test vector.
+    let chain: String = sqlx::query_scalar(
+        "select string_agg(encode(chain, 'hex'), ' ' order by seq) from (
+            select seq, chain(chain_beginning('8ca16186c36a4e0a1ef2096e6c60b613', 'PqjfKSn7V8'), seq, id, sha256(convert_to(data, 'UTF8')))
+                over (order by seq) as chain
+            from (values (1::bigint, 'fc2515cb-e483-4f64-936b-98f680565c96'::uuid, 'SGVsbG8='),
+                         (3::bigint, 'e64fa984-9b2c-4d32-a965-a1faca1d5b83'::uuid, 'V29ybGQ=')) v (seq, id, data)
+        ) linked",
+    )
+    .fetch_one(&world.db)
+    .await
+    .unwrap();
+    assert_eq!(
+        chain,
+        "9101205197b29d1ff5534fe32fd4d243acc03793e17580e2a88a9cdbce0bbb65 edee98d33061954eea41c29600c614d98873d246463d741f435163f1594c8bd2"
+    );
+    world.end().await;
+}
