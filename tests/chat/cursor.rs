@@ -191,7 +191,7 @@ async fn a_cursor_of_an_earlier_instance_is_gone() {
 }
 
 /// Fills a conversation behind the server's back.
-async fn fill(world: &World, ann: &Person, talk: &Talk, rows: u32, bytes: u32) {
+pub async fn fill(world: &World, ann: &Person, talk: &Talk, rows: u32, bytes: u32) {
     world
         .sql(&format!(
             "with m as (select n, gen_random_uuid() as message_id, repeat('A', {bytes}) as data from generate_series(1, {rows}) n)

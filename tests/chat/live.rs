@@ -599,3 +599,25 @@ async fn a_clear_is_told_as_a_change_of_the_list_and_of_the_conversation() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_page_that_was_cut_wakes_the_socket_of_its_own_station() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    crate::cursor::fill(&world, &ann, &talk, 1500, 10).await;
+    let elsewhere = ben.elsewhere().await;
+    let [mut ear, mut other] = [Ear::of(&ben, 4).await, Ear::of(&elsewhere, 4).await];
+    for ear in [&mut ear, &mut other] {
+        ear.calms_down().await;
+    }
+    let page = ben.reads(&talk).await;
+    assert_eq!(page["messages"].as_array().unwrap().len(), 1000);
+    // Named, and not told whole: there is nothing new to append.
+    let frame = ear.hears().await;
+    assert_eq!((&frame["conversationchangedof"], &frame["events"]), (&json!([talk.id]), &json!([])));
+    let rest = ben.does("download", &talk, json!({ "firstmessageid": page["messages"][999]["ID"] })).await.is_ok();
+    assert_eq!(rest["messages"].as_array().unwrap().len(), 501);
+    ear.hears_nothing().await;
+    other.hears_nothing().await;
+    world.end().await;
+}
