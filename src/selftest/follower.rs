@@ -210,13 +210,12 @@ impl Follower {
         }
         let (.., socket) = hands.socket.as_mut()?;
         match tokio::time::timeout(Duration::from_millis(100), socket.next()).await {
-            Err(_) => None,
+            Err(_) | Ok(Some(Ok(Message::Pong(_)))) => None,
             Ok(Some(Ok(Message::Text(text)))) => serde_json::from_str(&text).ok(),
             Ok(Some(Ok(Message::Ping(payload)))) => {
                 let _ = socket.send(Message::Pong(payload)).await;
                 None
             }
-            Ok(Some(Ok(Message::Pong(_)))) => None,
             Ok(_) => {
                 hands.socket = None;
                 None
