@@ -12,9 +12,11 @@ use super::{
     Test, changes,
     dice::Dice,
     faults::{Counts, Fault, deck},
-    follower::{Follower, Way},
+    follower::Follower,
     verdict::{self, Outcome, Truth},
-    walker, writer,
+    walker,
+    way::Way,
+    writer,
 };
 use crate::store;
 
