@@ -48,6 +48,8 @@ pub struct Cluster {
     pub postgres: tokio::sync::Mutex<Postgres>,
     /// A connection of our own to it.
     pub db: Db,
+    /// Since when its nodes run, about.
+    pub started: Instant,
     nodes: Vec<Node>,
     nats: Option<Nats>,
     dir: PathBuf,
@@ -99,10 +101,11 @@ impl Cluster {
         let postgres = Postgres::start(&dir, settings).await?;
         let database_url = postgres.url.clone();
         let db = Db::new(PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?, 1);
-        let cluster = Self {
+        let mut cluster = Self {
             signer,
             postgres: tokio::sync::Mutex::new(postgres),
             db,
+            started: Instant::now(),
             nodes,
             nats,
             dir,
@@ -112,7 +115,10 @@ impl Cluster {
             retries: AtomicUsize::new(0),
         };
         match cluster.start_all().await {
-            Ok(()) => Ok(cluster),
+            Ok(()) => {
+                cluster.started = Instant::now();
+                Ok(cluster)
+            }
             Err(sentence) => {
                 cluster.end().await?;
                 Err(sentence)

@@ -11,7 +11,6 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -23,6 +22,7 @@ use super::{
     ledger::View,
     people::Use,
     rows::{self, Event, Page, Row},
+    way::Way,
     wire::{Answer, Asked, Id, Station, V3, V4, Wire, dashed, plain, read_dashed, read_plain},
 };
 use crate::bench::sockets::Socket;
@@ -32,43 +32,6 @@ const PAUSE: Duration = Duration::from_millis(60);
 const LOST_POLLS: usize = 10;
 /// Of a thousand frames, so many are followed by a cut of the socket.
 const CUTS: usize = 8;
-
-/// How a reader hears of what is new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Way {
-    /// A v4 socket; of a frame's events it looks only whether the first of each kind comes after what it holds.
-    Letter,
-    /// A v4 socket; it looks at each event.
-    Each,
-    /// A v4 client that polls.
-    PollV4,
-    /// A v3 client that polls.
-    PollV3,
-    /// A v3 socket.
-    SocketV3,
-}
-
-impl Way {
-    /// For a person.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Letter => "v4 socket, by the letter",
-            Self::Each => "v4 socket, each event",
-            Self::PollV4 => "v4 polls",
-            Self::PollV3 => "v3 polls",
-            Self::SocketV3 => "v3 socket",
-        }
-    }
-
-    fn version(self) -> i64 {
-        if matches!(self, Self::PollV3 | Self::SocketV3) { V3 } else { V4 }
-    }
-
-    fn polls(self) -> bool {
-        matches!(self, Self::PollV3 | Self::PollV4)
-    }
-}
 
 /// Someone who reads.
 pub struct Follower {
@@ -210,13 +173,12 @@ impl Follower {
         }
         let (.., socket) = hands.socket.as_mut()?;
         match tokio::time::timeout(Duration::from_millis(100), socket.next()).await {
-            Err(_) => None,
+            Err(_) | Ok(Some(Ok(Message::Pong(_)))) => None,
             Ok(Some(Ok(Message::Text(text)))) => serde_json::from_str(&text).ok(),
             Ok(Some(Ok(Message::Ping(payload)))) => {
                 let _ = socket.send(Message::Pong(payload)).await;
                 None
             }
-            Ok(Some(Ok(Message::Pong(_)))) => None,
             Ok(_) => {
                 hands.socket = None;
                 None

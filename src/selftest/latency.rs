@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::follower::Way;
+use super::way::Way;
 
 /// Times, by reader and whether it was calm.
 #[derive(Debug, Default)]

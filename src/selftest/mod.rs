@@ -21,6 +21,7 @@ mod postgres;
 mod rows;
 mod verdict;
 mod walker;
+mod way;
 mod wire;
 mod writer;
 

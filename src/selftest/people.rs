@@ -12,6 +12,8 @@ use crate::bench::client::Client;
 
 /// How many groups there are.
 const GROUPS: usize = 3;
+/// However many conversations there are to be, there are no more users.
+const MOST_USERS: usize = 100;
 /// Into so many quiet conversations a node's last words go.
 const LAST_WORDS: usize = 8;
 
@@ -66,7 +68,7 @@ impl People {
         ledger: &mut Ledger,
         dice: &mut Dice,
     ) -> Result<Self, String> {
-        let users = (3..).find(|users| users * (users - 1) / 2 >= conversations).unwrap_or(3);
+        let users = (3..MOST_USERS).find(|users| users * (users - 1) / 2 >= conversations).unwrap_or(MOST_USERS);
         let public_key = cluster.signer.public_key()?;
         let mut people = Self { writers: vec![], readers: vec![], conversations: vec![] };
         for number in 0..users {

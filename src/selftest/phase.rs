@@ -12,9 +12,11 @@ use super::{
     Test, changes,
     dice::Dice,
     faults::{Counts, Fault, deck},
-    follower::{Follower, Way},
+    follower::Follower,
     verdict::{self, Outcome, Truth},
-    walker, writer,
+    walker,
+    way::Way,
+    writer,
 };
 use crate::store;
 
@@ -33,7 +35,6 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Does what the test's plan says.
 pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
-    let begun = Instant::now();
     let mut readers = JoinSet::new();
     let mut followers = vec![];
     for (number, (way, who)) in READERS.iter().zip(&test.people.readers).enumerate() {
@@ -44,7 +45,7 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     }
     readers.spawn(watch_own_lag(test.clone()));
     let mut faults = Counts::new();
-    if let Some(node) = begin_quietly(test, begun, &followers, dice).await? {
+    if let Some(node) = begin_quietly(test, &followers, dice).await? {
         faults.insert(Fault::NodeStaysAway, 1);
         test.cluster.disturb();
         test.cluster.start_node(node).await?;
@@ -66,7 +67,8 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     doers.spawn(changes::remove(test.clone(), dice.fork()));
     doers.spawn(changes::flag(test.clone(), dice.fork()));
     doers.spawn(walker::walk(test.clone(), dice.fork()));
-    break_things(test, until, &mut faults, dice).await?;
+    let last = begun + test.plan.duration.saturating_sub(LAST_FAULT.min(test.plan.duration / 4));
+    break_things(test, last, &mut faults, dice).await?;
     while Instant::now() < until && test.paced.load(Ordering::Relaxed) < test.plan.messages {
         tokio::time::sleep(TICK).await;
     }
@@ -88,11 +90,10 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     verdict::judge(test, &followers, truths, faults, took).await
 }
 
-/// One fault after the other, as chance decides.
-async fn break_things(test: &Arc<Test>, until: Instant, counts: &mut Counts, dice: &mut Dice) -> Result<(), String> {
+/// One fault after the other, as chance decides, up to a moment.
+async fn break_things(test: &Arc<Test>, last: Instant, counts: &mut Counts, dice: &mut Dice) -> Result<(), String> {
     let Some(every) = test.plan.kill_every else { return Ok(()) };
     tokio::time::sleep(CALM_AT_FIRST.min(test.plan.duration / 4)).await;
-    let last = until - LAST_FAULT.min(test.plan.duration / 4);
     let has_time = test.plan.duration > test.plan.stays_away * 4;
     let mut faults = vec![];
     while Instant::now() < last && test.paced.load(Ordering::Relaxed) < test.plan.messages {
@@ -110,9 +111,9 @@ async fn break_things(test: &Arc<Test>, until: Instant, counts: &mut Counts, dic
 
 /// Begins before anyone writes, when nothing tells anyone anything by chance: says last words, and sees that all are told.
 /// The node that has ended, if one has.
-async fn begin_quietly(test: &Arc<Test>, begun: Instant, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Option<usize>, String> {
+async fn begin_quietly(test: &Arc<Test>, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Option<usize>, String> {
     writer::fill(test.clone(), dice.fork()).await;
-    let nodes_know_each_other = begun + if test.plan.setting.nodes > 1 { INTRODUCTION } else { TICK };
+    let nodes_know_each_other = test.cluster.started + if test.plan.setting.nodes > 1 { INTRODUCTION } else { TICK };
     while followers.iter().any(|follower| !follower.has_listed()) {
         tokio::time::sleep(TICK).await;
     }

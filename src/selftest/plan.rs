@@ -124,7 +124,7 @@ impl Delivery {
         };
         let is_ci = matches!(self.profile, Profile::Ci);
         // Starting, ending, and hearing the last of it take time as well.
-        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(39) } else { Duration::from_secs(3540) });
+        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(33) } else { Duration::from_mins(57) });
         let duration = whole / u32::try_from(settings.len()).unwrap_or(1);
         let kill_every = self.kill_every.unwrap_or(if is_ci { Duration::from_millis(800) } else { Duration::from_secs(8) });
         let plan = |setting| Plan {
@@ -135,7 +135,7 @@ impl Delivery {
             kill_every: Some(kill_every).filter(|every| !every.is_zero()),
             writers: self.writers.max(1),
             conversations: self.conversations,
-            bound: Duration::from_secs(if is_ci { 12 } else { 20 }),
+            bound: Duration::from_secs(if is_ci { 10 } else { 20 }),
             ends_quietly: !is_ci,
             stays_away: Duration::from_secs(20),
             longest_freeze: if is_ci { 1500 } else { 8000 },

@@ -137,12 +137,12 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
         let page = wire.insist(&test.cluster, &asked).await.result;
         let page = page.map_err(|(code, body)| format!("a transcript could not be read: {code}: {body}"))?;
         for row in page.get("transcript").and_then(Value::as_array).into_iter().flatten() {
-            let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default();
+            let field = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
             let read = (
                 row.get("Seq").and_then(Value::as_i64),
-                read_dashed(text("ID")),
-                chain::read(text("DataHash")),
-                chain::read(text("Chain")),
+                read_dashed(field("ID")),
+                chain::read(field("DataHash")),
+                chain::read(field("Chain")),
             );
             let (Some(seq), Some(id), Some(data), Some(named)) = read else {
                 return Err(format!("a link is not of the documented form: {row}"));

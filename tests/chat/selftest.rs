@@ -47,10 +47,10 @@ fn is_worth_it(outcome: &Value) {
 
 #[test]
 fn one_node_keeps_its_promises_while_it_and_its_database_are_killed_and_frozen() {
-    is_worth_it(&tests(&["--nodes", "1", "--duration", "10s"]));
+    is_worth_it(&tests(&["--nodes", "1", "--duration", "8s"]));
 }
 
 #[test]
 fn two_nodes_with_nats_keep_their_promises_while_all_of_them_are_killed_and_frozen() {
-    is_worth_it(&tests(&["--nodes", "2", "--nats", "--duration", "10s"]));
+    is_worth_it(&tests(&["--nodes", "2", "--nats", "--duration", "8s"]));
 }

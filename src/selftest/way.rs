@@ -1,0 +1,44 @@
+//! The ways in which readers hear of what is new.
+
+use serde::Serialize;
+
+use super::wire::{V3, V4};
+
+/// How a reader hears of what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// A v4 socket; of a frame's events it looks only whether the first of each kind comes after what it holds.
+    Letter,
+    /// A v4 socket; it looks at each event.
+    Each,
+    /// A v4 client that polls.
+    PollV4,
+    /// A v3 client that polls.
+    PollV3,
+    /// A v3 socket.
+    SocketV3,
+}
+
+impl Way {
+    /// For a person.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Letter => "v4 socket, by the letter",
+            Self::Each => "v4 socket, each event",
+            Self::PollV4 => "v4 polls",
+            Self::PollV3 => "v3 polls",
+            Self::SocketV3 => "v3 socket",
+        }
+    }
+
+    /// The client version that it says it is.
+    pub fn version(self) -> i64 {
+        if matches!(self, Self::PollV3 | Self::SocketV3) { V3 } else { V4 }
+    }
+
+    /// Whether it asks again and again.
+    pub fn polls(self) -> bool {
+        matches!(self, Self::PollV3 | Self::PollV4)
+    }
+}
