@@ -253,7 +253,7 @@ mod tests {
         is_taken(&|text| WorkspaceName::parse(text.trim_end_matches('.')).is_some(), "a.", 127);
         // Bytes, where it is the database's room that counts.
         is_taken(&|text| Secret::parse(text.into()).is_some(), "a", 4096);
-        is_taken(&|text| EncryptedKey::parse(text.into()).is_some(), "a", 16384);
+        is_taken(&|text| EncryptedKey::parse(text).is_some(), "a", 16384);
         is_taken(&|text| Email::parse(&format!("{text}@b.c")).is_some(), "é", 125);
     }
 }

@@ -103,16 +103,12 @@ fn sql_stands_only_in_the_store() {
 
 #[test]
 fn a_file_has_at_most_three_hundred_lines_of_code() {
-    // What is longer says why here.
-    let excused = [
-        "store/embedded.rs", // one process's life, from its lock to its end
-    ];
     for (name, text) in sources() {
         let code = text
             .lines()
             .take_while(|line| *line != "#[cfg(test)]")
             .filter(|line| !line.trim().is_empty() && !line.trim().starts_with("//"))
             .count();
-        assert!(code <= 300 || excused.contains(&name.as_str()), "{name} has {code} lines of code");
+        assert!(code <= 300, "{name} has {code} lines of code");
     }
 }
