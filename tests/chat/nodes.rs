@@ -238,7 +238,11 @@ async fn without_nats_two_nodes_are_slow_but_nobody_is_notified_too_seldom() {
 async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
     let mut nats = Nats::new();
     nats.start();
-    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    let nodes = two_nodes(|settings| {
+        settings.nats_url = Some(nats.url());
+        settings.timings.offline_after = Duration::from_secs(2);
+    })
+    .await;
     let (ann, ben) = nodes[0].friends().await;
     let here = Ear::of(&ann, 3).await;
     let there = Ear::of(&at(&nodes[1], &ann).await, 3).await;
@@ -247,10 +251,10 @@ async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
     };
     assert_eq!(sees().await, "available");
     drop(here);
-    tokio::time::sleep(Duration::from_secs(33)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(sees().await, "available");
     drop(there);
-    tokio::time::sleep(Duration::from_secs(33)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(sees().await, "offline");
     end(nodes).await;
 }

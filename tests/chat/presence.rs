@@ -8,13 +8,16 @@ use parlance::{
     store::user::set_disabled,
 };
 use serde_json::json;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep_until},
+};
 
 use crate::{
-    live::Ear,
+    live::{Ear, address},
     nodes::{at, end, two_nodes},
     proxy::Proxy,
-    world::{Person, World, database, eventually, settings, socket_dir},
+    world::{Person, World, database, eventually, now, settings, socket_dir},
 };
 
 /// Settings with which things happen sooner.
@@ -145,5 +148,30 @@ async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_sa
     assert_eq!(ear.ends().await, tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Policy);
     // Nobody else does.
     bens.calms_down().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_no_ping_is_dropped() {
+    let world = World::with(|settings| {
+        soon(settings);
+        settings.timings.ping = Duration::from_millis(200);
+        settings.timings.peer_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let (ann, ben) = world.friends().await;
+    let mut silent = world.connection().await;
+    let url = address(&ann, 4, &now());
+    let path = url.split_once("/ws").unwrap().1;
+    let handshake = format!(
+        "GET /ws{path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    silent.write_all(handshake.as_bytes()).await.unwrap();
+    // It reads all that comes, and says nothing: the connection ends.
+    let mut heard = vec![];
+    tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut heard)).await.expect("an end").unwrap();
+    assert!(heard.starts_with(b"HTTP/1.1 101"));
+    eventually("its user to be offline", async || availability(&ben).await == "offline").await;
     world.end().await;
 }
