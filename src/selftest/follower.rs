@@ -23,7 +23,7 @@ use super::{
     people::Use,
     rows::{self, Event, Page, Row},
     way::Way,
-    wire::{Answer, Asked, Id, Station, V3, V4, Wire, dashed, plain, read_dashed, read_plain},
+    wire::{Answer, Asked, Id, Station, V4, Wire, dashed, plain, read_dashed, read_plain},
 };
 use crate::bench::sockets::Socket;
 
