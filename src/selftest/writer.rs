@@ -30,16 +30,16 @@ const MIDDLING: usize = 33_000;
 pub struct Writer {
     test: Arc<Test>,
     who: usize,
+    station: Station,
     wires: Vec<Wire>,
     dice: Dice,
 }
 
 impl Writer {
     /// The user with this place.
-    pub fn new(test: Arc<Test>, who: usize, mut dice: Dice) -> Option<Self> {
+    pub fn new(test: Arc<Test>, who: usize, dice: Dice) -> Option<Self> {
         let station = *test.people.writers.get(who)?;
-        let wires = (0..AT_ONCE).map(|_| Wire::new(station, who, dice.fork())).collect();
-        Some(Self { test, who, wires, dice })
+        Some(Self { test, who, station, wires: vec![], dice })
     }
 
     /// Writes for as long as it is time to.
@@ -84,7 +84,7 @@ impl Writer {
     async fn send(&mut self, messages: Vec<(Sent, usize)>) {
         let mut tasks = JoinSet::new();
         for (sent, elsewhere) in messages {
-            let Some(mut wire) = self.wires.pop() else { return };
+            let mut wire = self.wire();
             let test = self.test.clone();
             tasks.spawn(async move {
                 wire.home += elsewhere;
@@ -117,7 +117,8 @@ impl Writer {
 
     /// One that was answered OK, with other content under its id.
     async fn altered(&mut self, conversation: &Conversation) {
-        let (Some(sent), Some(mut wire)) = (self.one_of_mine(conversation), self.wires.pop()) else { return };
+        let Some(sent) = self.one_of_mine(conversation) else { return };
+        let mut wire = self.wire();
         self.test.pace(1).await;
         let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(true));
         let result = wire.insist(&self.test.cluster, &asked).await.result;
@@ -138,8 +139,12 @@ impl Writer {
         let ledger = self.test.ledger();
         let id = *self.dice.pick(ledger.answered.get(&conversation.id)?)?;
         let sent = ledger.sent.get(&(conversation.id, id))?;
-        let mine = self.wires.first()?.who;
-        (sent.sender == mine).then(|| sent.clone())
+        (sent.sender == self.station).then(|| sent.clone())
+    }
+
+    /// A connection that is not in use.
+    fn wire(&mut self) -> Wire {
+        self.wires.pop().unwrap_or_else(|| Wire::new(self.station, self.who, self.dice.fork()))
     }
 }
 
