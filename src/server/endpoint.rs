@@ -37,8 +37,8 @@ use crate::{
 /// Where the API is served: clients of older installations have the longer paths in their settings.
 pub const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
 
-/// An answer is copied into the connection's buffer in pieces of so many bytes.
-const PIECE: usize = 32 << 10;
+/// An answer is copied into the connection's buffer in pieces of so many bytes: a usual page is one, and one system call.
+const PIECE: usize = 64 << 10;
 
 /// The query of a URL. Its order does not matter.
 #[derive(Debug, Default, Deserialize)]
