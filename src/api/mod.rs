@@ -128,8 +128,9 @@ impl Signed {
         )
     }
 
-    /// What the station has once it is answered.
-    fn fetches(&self) -> Option<Fetched> {
+    /// What the station has once it was given the answer.
+    #[must_use]
+    pub fn fetches(&self) -> Option<Fetched> {
         match self {
             Self::Conversation(conversation::Action::Download { conversationid, .. }) => Some(Fetched::Conversation(*conversationid)),
             Self::Conversation(conversation::Action::List { limit, after: None }) if limit.0.is_none() => Some(Fetched::List),
@@ -139,20 +140,9 @@ impl Signed {
     }
 }
 
-/// Does what a user asks for from a station, and takes what it fetched off what the station is told again.
-pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
-    // Asked before anything is read: what is told later may not be in the answer.
-    let fetches = action.fetches().and_then(|what| Some((what, call.notifications.in_flight(call.user, call.station)?)));
-    let text = dispatch(call, action).await?;
-    if let Some((what, told)) = fetches {
-        call.notifications.fetched(call.user, call.station, told, what);
-    }
-    Ok(text)
-}
-
-/// What is asked for seldom is boxed: a future is as large as the
+/// Does what a user asks for from a station. What is asked for seldom is boxed: a future is as large as the
 /// largest thing that it may do, and each request would carry that around.
-async fn dispatch(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
+pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     match action {
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,

@@ -97,7 +97,7 @@ fn view(changes: &Changes, user: UserId, is_v4: bool) -> ChangesView<'_> {
     ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
-        conversationlistchangedof: if changes.list { vec![user] } else { vec![] },
+        conversationlistchangedof: if changes.list || changes.resync { vec![user] } else { vec![] },
         events: is_v4.then(|| events.collect()),
         typing: changes
             .typing

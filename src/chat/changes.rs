@@ -18,8 +18,10 @@ const MAX_ROW_BYTES: usize = 32 * 1024;
 pub struct Changes {
     /// Conversations with new content.
     pub conversations: BTreeSet<ConversationId>,
-    /// Whether the user's list changed, or the station has to compare everything (resync): the wire says both alike.
+    /// Whether the user's list changed.
     pub list: bool,
+    /// Whether the station has to compare everything, as something may have been missed. The wire says it as `list`.
+    pub resync: bool,
     /// Friends to look at again.
     pub friends: BTreeSet<UserId>,
     /// New rows, whole, in the order of commits; for v4 sockets. Of a conversation they are all that was added since
@@ -36,13 +38,13 @@ impl Changes {
     /// Whether there is nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.conversations.is_empty() && !self.list && self.friends.is_empty() && self.typing.is_empty()
+        self.conversations.is_empty() && !self.list && !self.resync && self.friends.is_empty() && self.typing.is_empty()
     }
 
     /// Everything may have changed.
     #[must_use]
     pub fn resync() -> Self {
-        Self { list: true, ..Self::default() }
+        Self { resync: true, ..Self::default() }
     }
 
     /// Adds what happened. `rows` are the new rows of a conversation, if they join what was announced of it before;
@@ -75,14 +77,15 @@ impl Changes {
         }
         self.friends.extend(told.friends);
         self.list |= told.list;
+        self.resync |= told.resync;
         self.bound();
     }
 
     /// The ids alone, as a poll is told them.
     #[must_use]
     pub fn ids(&self) -> Self {
-        let Self { conversations, list, friends, .. } = self;
-        Self { conversations: conversations.clone(), list: *list, friends: friends.clone(), ..Self::default() }
+        let Self { conversations, list, resync, friends, .. } = self;
+        Self { conversations: conversations.clone(), list: *list, resync: *resync, friends: friends.clone(), ..Self::default() }
     }
 
     /// From now on, of what changed so far only the ids are told, and who was writing is not told any more.
@@ -93,6 +96,12 @@ impl Changes {
         self.typing.clear();
     }
 
+    /// Everything may have changed: what was known of conversations is part of that.
+    pub fn become_resync(&mut self) {
+        let friends = std::mem::take(&mut self.friends);
+        *self = Self { friends, ..Self::resync() };
+    }
+
     fn bound(&mut self) {
         if self.conversations.len() + self.friends.len() + self.typing.len() > MAX_IDS {
             *self = Self::resync();
@@ -101,7 +110,8 @@ impl Changes {
 
     fn add_rows(&mut self, conversation: ConversationId, rows: &[Arc<NewRow>]) {
         let bytes: usize = rows.iter().map(|row| row.bytes()).sum();
-        if rows.is_empty() || self.row_bytes + bytes > MAX_ROW_BYTES {
+        // Beside a resync they may follow on what was dropped with it.
+        if rows.is_empty() || self.resync || self.row_bytes + bytes > MAX_ROW_BYTES {
             self.drop_rows(conversation);
         } else if !self.ids_only.contains(&conversation) {
             self.row_bytes += bytes;

@@ -24,8 +24,8 @@ pub enum Event {
     PageCut {
         /// The conversation.
         conversation: ConversationId,
-        /// The reader, as the only one who has to hear of it.
-        reader: [UserId; 1],
+        /// The reader, who alone has to hear of it.
+        reader: UserId,
         /// The station that was given the page.
         station: StationId,
     },
@@ -58,7 +58,7 @@ impl Event {
     pub fn recipients(&self) -> &[UserId] {
         match self {
             Self::ConversationChanged { participants, .. } => participants,
-            Self::PageCut { reader, .. } => reader,
+            Self::PageCut { reader, .. } => std::slice::from_ref(reader),
             Self::ListChanged { of } => of,
             Self::FriendChanged { seen_by, .. } => seen_by,
             Self::Typing { others, .. } => others,

@@ -127,7 +127,7 @@ pub async fn download(
     let reading = reading(call, conversation, instance);
     let page = checked(store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?, instance)?;
     if page.has_more {
-        call.outbox.push(Event::PageCut { conversation, reader: [call.user], station: call.station });
+        call.outbox.push(Event::PageCut { conversation, reader: call.user, station: call.station });
     }
     Ok(page)
 }

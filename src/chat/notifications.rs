@@ -78,7 +78,7 @@ pub enum Fetched {
 
 impl Notifications {
     /// Takes what a station has to be told, with what it was told before and has not shown to have. A station that is
-    /// not known is told to resync.
+    /// not known is told to resync. Beside a socket a poll takes nothing: it is the socket that is told.
     pub fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
         let receipt = Receipt::random();
         let mut inner = self.locked();
@@ -93,6 +93,9 @@ impl Notifications {
             pending.in_flight = None;
         }
         pending.acknowledge(poll.connection);
+        if pending.subscriber.is_some() {
+            return (pending.changes.ids(), receipt);
+        }
         pending.tell_again();
         pending.polled_at = Instant::now();
         let changes = std::mem::take(&mut pending.changes);
@@ -124,7 +127,7 @@ impl Notifications {
             Fetched::Conversation(conversation) => {
                 told.changes.conversations.remove(&conversation);
             }
-            Fetched::List => told.changes.list = false,
+            Fetched::List => (told.changes.list, told.changes.resync) = (false, false),
             Fetched::Friends => told.changes.friends.clear(),
         }
         if told.changes.is_empty() {
@@ -159,7 +162,7 @@ impl Notifications {
             stations.retain(|_, pending| match &pending.subscriber {
                 None => false,
                 Some(subscriber) => {
-                    pending.changes = Changes::resync();
+                    pending.changes.become_resync();
                     subscriber.wake();
                     true
                 }

@@ -14,21 +14,25 @@ use crate::{
     },
 };
 
-/// This node holds a socket of a user's. What there is to announce.
-pub async fn arrive(db: &Db, node: Uuid, user: UserId) -> Result<Vec<Event>, Error> {
-    Ok(presence::arrive(db, node, user).await?.map(changed).into_iter().collect())
+/// Maximum users whose state is written at once.
+pub const MAX_BATCH: usize = 500;
+
+/// This node holds sockets of these users. What there is to announce.
+pub async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
+    Ok(changed(presence::arrive(db, node, users).await?))
 }
 
-/// This node has held no socket of a user's for a while. What there is to announce.
-pub async fn leave(db: &Db, node: Uuid, user: UserId) -> Result<Vec<Event>, Error> {
-    Ok(presence::leave(db, node, user).await?.map(changed).into_iter().collect())
+/// This node has held no socket of these users for a while. What there is to announce.
+pub async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
+    Ok(changed(presence::leave(db, node, users).await?))
 }
 
 /// Ends what nodes left behind that ended longer ago than this. What there is to announce.
 pub async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
-    Ok(presence::reap(db, grace).await?.into_iter().map(changed).collect())
+    let most = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(changed(presence::reap(db, grace, most).await?))
 }
 
-fn changed(change: AvailabilityChange) -> Event {
-    Event::FriendChanged { friend: change.user_id, seen_by: change.friends }
+fn changed(changes: Vec<AvailabilityChange>) -> Vec<Event> {
+    changes.into_iter().map(|change| Event::FriendChanged { friend: change.user_id, seen_by: change.friends }).collect()
 }

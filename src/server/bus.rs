@@ -122,7 +122,7 @@ impl Bus {
             Event::ConversationChanged { conversation, participants, new } => {
                 Hint::Conversation { id: *conversation, of: participants.to_vec(), new: new.as_ref().map(|new| (new.first, new.last)) }
             }
-            Event::PageCut { conversation, reader: [user], station } => Hint::PageCut { id: *conversation, user: *user, station: *station },
+            Event::PageCut { conversation, reader, station } => Hint::PageCut { id: *conversation, user: *reader, station: *station },
             Event::ListChanged { of } => Hint::List { of: of.clone() },
             Event::FriendChanged { friend, seen_by } => Hint::Friend { id: *friend, of: seen_by.clone() },
             Event::Typing { conversation, user, others } => Hint::Typing { id: *conversation, user: *user, of: others.clone() },
@@ -236,7 +236,7 @@ impl From<Hint> for Event {
                 let new = new.map(|(first, last)| NewRows { first, last, rows: vec![] });
                 Self::ConversationChanged { conversation: id, participants: of.into(), new }
             }
-            Hint::PageCut { id, user, station } => Self::PageCut { conversation: id, reader: [user], station },
+            Hint::PageCut { id, user, station } => Self::PageCut { conversation: id, reader: user, station },
             Hint::List { of } => Self::ListChanged { of },
             Hint::Friend { id, of } => Self::FriendChanged { friend: id, seen_by: of },
             Hint::Typing { id, user, of } => Self::Typing { conversation: id, user, others: of },

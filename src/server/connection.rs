@@ -14,6 +14,8 @@ use actix_web::{
     rt::net::TcpStream,
 };
 
+use super::{identity, state::State};
+
 /// Headers that say that the other end of the connection is a proxy, whose connections many clients share.
 const PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for")];
 
@@ -34,6 +36,8 @@ pub fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) 
     let tcp = stream.downcast_ref::<TcpStream>().or_else(|| Some(stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));
     if let Some(tcp) = tcp {
         limit_writes(tcp, write_timeout);
+    } else {
+        tracing::warn!("a connection of a kind that is not known: its writes are not limited");
     }
 }
 
@@ -46,25 +50,25 @@ fn limit_writes(tcp: &TcpStream, timeout: Duration) {
     }
 }
 
-/// Elsewhere such a peer keeps its share of the memory until it goes; it takes nobody else's.
+/// Elsewhere such a peer keeps its part of the memory until it goes.
 #[cfg(not(target_os = "linux"))]
 fn limit_writes(_: &TcpStream, _: Duration) {}
 
 /// The connection that a request came on, if its other end is the client's own: a proxy has read an answer that its
 /// client may not have.
-fn own(request: &HttpRequest) -> Option<&Connection> {
-    let is_of_proxy = PROXY_HEADERS.iter().any(|name| request.headers().contains_key(name));
+fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
+    let is_of_proxy = PROXY_HEADERS.iter().any(|name| request.headers().contains_key(name)) || identity::is_proxy(state, request);
     request.conn_data::<Connection>().filter(|_| !is_of_proxy)
 }
 
 /// As [`own`], for a poll.
-pub fn of_poll(request: &HttpRequest) -> Option<u64> {
-    let connection = own(request)?;
+pub fn of_poll(state: &State, request: &HttpRequest) -> Option<u64> {
+    let connection = own(state, request)?;
     connection.has_polled.store(true, Ordering::Relaxed);
     Some(connection.number)
 }
 
 /// As [`own`], for another request. Returns `None` if nothing was polled for on it.
-pub fn polled_before(request: &HttpRequest) -> Option<u64> {
-    own(request).filter(|connection| connection.has_polled.load(Ordering::Relaxed)).map(|connection| connection.number)
+pub fn polled_before(state: &State, request: &HttpRequest) -> Option<u64> {
+    own(state, request).filter(|connection| connection.has_polled.load(Ordering::Relaxed)).map(|connection| connection.number)
 }

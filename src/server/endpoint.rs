@@ -1,11 +1,11 @@
 //! One request, from its first byte to its answer: parse, check who asks, work, commit, announce.
 
 use std::{
-    convert::Infallible,
+    io,
     net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
@@ -18,14 +18,16 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    body, connection, identity,
+    body::{self, Body},
+    budget::Share,
+    connection, identity,
     identity::{Asked, Claim},
     limits,
-    load::{AtWork, Share},
+    load::AtWork,
     state::State,
 };
 use crate::{
-    api::{self, Action, Api, login::Door, request::Head},
+    api::{self, Action, Api, Signed, login::Door, request::Head},
     chat::{Call, error::Error},
     model::{
         id::{StationId, UserId},
@@ -37,8 +39,14 @@ use crate::{
 /// Where the API is served: clients of older installations have the longer paths in their settings.
 pub const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
 
-/// An answer is copied into the connection's buffer in pieces of so many bytes: a usual page is one, and one system call.
-const PIECE: usize = 64 << 10;
+/// An answer of at most this many bytes is copied into the connection's buffer at once: a usual page costs one system call.
+const USUAL_PAGE: usize = 64 << 10;
+/// A longer one in pieces.
+const PIECE: usize = 32 << 10;
+/// A peer has to take a long answer at this rate, in bytes a second, once the first moment is over: what it does not take
+/// is kept for it.
+const LEAST_RATE: usize = 2 << 10;
+const FIRST_MOMENT: Duration = Duration::from_secs(30);
 
 /// The query of a URL. Its order does not matter.
 #[derive(Debug, Default, Deserialize)]
@@ -57,11 +65,11 @@ pub async fn answer(request: HttpRequest, payload: web::Payload, state: web::Dat
     let names = web::Query::<Names>::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
     let api = Api::named(&names.srv, &names.api).ok();
     let address = seen.address;
-    let (result, seen) = match body::read(&state, api.map(|(api, ..)| api), &request, payload).await {
+    let (result, seen) = match body::read(&state, api.map(|(api, ..)| api), address, &request, payload).await {
         // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
         // committed, and must then be announced.
         Ok(body) => {
-            actix_web::rt::spawn(async move { (work(&state, api, &request, &body, &mut seen).await, seen) }).await.unwrap_or_else(|error| {
+            actix_web::rt::spawn(async move { (work(&state, api, &request, body, &mut seen).await, seen) }).await.unwrap_or_else(|error| {
                 (Err(Error::Internal(error.to_string())), Seen { address, api: "", action: String::new(), user: None })
             })
         }
@@ -92,26 +100,47 @@ struct Seen {
 /// An answer as it is written: piece by piece, as fast as the peer takes it. Until its end it counts as the user's.
 pub struct Answer {
     text: web::Bytes,
-    _at_work: Option<AtWork>,
-    _share: Option<Share<UserId>>,
+    /// Held until then, of an answer to a user.
+    _load: Option<(AtWork, Share<UserId>)>,
+    begun: Instant,
+    taken: usize,
+}
+
+impl Answer {
+    fn of(text: Vec<u8>, load: Option<(AtWork, Share<UserId>)>) -> Self {
+        Self { text: text.into(), _load: load, begun: Instant::now(), taken: 0 }
+    }
+
+    /// The next piece. `None`: the peer takes them too slowly.
+    fn piece(&mut self) -> Option<web::Bytes> {
+        let seconds = u32::try_from(self.taken / LEAST_RATE).unwrap_or(u32::MAX);
+        if self.begun.elapsed() > FIRST_MOMENT + Duration::from_secs(1) * seconds {
+            return None;
+        }
+        let length = if self.taken == 0 && self.text.len() <= USUAL_PAGE { self.text.len() } else { self.text.len().min(PIECE) };
+        self.taken += length;
+        Some(self.text.split_to(length))
+    }
 }
 
 impl From<Vec<u8>> for Answer {
     fn from(text: Vec<u8>) -> Self {
-        Self { text: text.into(), _at_work: None, _share: None }
+        Self::of(text, None)
     }
 }
 
 impl MessageBody for Answer {
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn size(&self) -> BodySize {
         BodySize::Sized(self.text.len() as u64)
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Infallible>>> {
-        let length = self.text.len().min(PIECE);
-        Poll::Ready((length > 0).then(|| Ok(self.text.split_to(length))))
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, io::Error>>> {
+        if self.text.is_empty() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(self.piece().ok_or_else(|| io::ErrorKind::TimedOut.into())))
     }
 }
 
@@ -146,7 +175,7 @@ async fn work(
     state: &State,
     api: Option<(Api, &'static str, &'static str)>,
     request: &HttpRequest,
-    body: &[u8],
+    body: Body,
     seen: &mut Seen,
 ) -> Result<Answer, Error> {
     let (api, srv, name) = api.ok_or(Error::UnknownApi)?;
@@ -154,14 +183,15 @@ async fn work(
     if request.method() != Method::POST {
         return Err(Error::MethodNotAllowed);
     }
-    let head = Head::parse(body)?;
-    let action = Action::parse(api, &head, body)?;
+    let Body { bytes, share } = body;
+    let head = Head::parse(&bytes)?;
+    let action = Action::parse(api, &head, &bytes)?;
     seen.action.push_str(&head.action);
     let asked = Asked {
         claim: Claim::of_headers(request),
         srv,
         api: name,
-        body,
+        body: &bytes,
         timestamp: head.timestamp,
         nonce: head.nonce.as_deref().filter(|_| head.is_v4()),
         now: Timestamp::now(),
@@ -182,49 +212,74 @@ async fn work(
             };
             seen.user = Some(user);
             let at_work = state.load.begin(user).await?;
-            let connection = connection::of_poll(request);
+            let connection = connection::of_poll(state, request);
             let text = api::notification::perform(&state.notifications, user, station, connection, head.is_v4(), action)?;
-            count(state, at_work, user, asked.address, text)
+            let share = state.load.answer(user, limits::network(asked.address), text.len());
+            Ok(Answer::of(text, Some((at_work, share))))
         }
         Action::Signed(action) => {
             let (user, station) = identity::user_at_station(state, &asked).await?;
             seen.user = Some(user);
-            if let Some(connection) = connection::polled_before(request) {
+            if let Some(connection) = connection::polled_before(state, request) {
                 state.notifications.acknowledge(user, station, connection);
             }
             let at_work = state.load.begin(user).await?;
-            let reading = if action.is_read() { Some(at_work.read().await?) } else { None };
-            let mut call = Call {
-                user,
-                station,
-                is_v4: head.is_v4(),
-                now: asked.now,
-                db: &state.db,
-                messages: &state.messages,
-                reports: &state.reports,
-                names: &state.names,
-                recent: &state.recent,
-                settings: &state.settings,
-                notifications: &state.notifications,
-                outbox: Vec::new(),
-            };
-            let result = api::perform(&mut call, action).await;
-            if let Err(Error::Unavailable { is_uncertain: true, .. }) = result {
-                state.resync.request_everywhere();
-            }
-            let outbox = call.outbox;
-            state.announce(&outbox);
-            let answer = count(state, at_work, user, asked.address, result?);
-            drop(reading);
-            answer
+            // Those at work are few; only what waits for them has to count.
+            drop(share);
+            perform(state, &asked, (user, station, head.is_v4()), at_work, action).await
         }
     }
 }
 
-/// An answer to a user, which counts as theirs until it is written.
-fn count(state: &State, at_work: AtWork, user: UserId, address: IpAddr, text: Vec<u8>) -> Result<Answer, Error> {
-    let share = state.load.answer(user, limits::network(address), text.len())?;
-    Ok(Answer { text: text.into(), _at_work: Some(at_work), _share: share })
+/// Does what a user asks for from a station, and announces what came of it.
+async fn perform(
+    state: &State,
+    asked: &Asked<'_>,
+    (user, station, is_v4): (UserId, StationId, bool),
+    at_work: AtWork,
+    action: Signed,
+) -> Result<Answer, Error> {
+    // Asked before anything is read: what is told later may not be in the answer.
+    let told = action.fetches().and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
+    let acknowledge = || {
+        if let Some((what, told)) = told {
+            state.notifications.fetched(user, station, told, what);
+        }
+    };
+    let reading = if action.is_read() { Some(at_work.read().await?) } else { None };
+    let mut call = Call {
+        user,
+        station,
+        is_v4,
+        now: asked.now,
+        db: &state.db,
+        messages: &state.messages,
+        reports: &state.reports,
+        names: &state.names,
+        recent: &state.recent,
+        settings: &state.settings,
+        notifications: &state.notifications,
+        outbox: Vec::new(),
+    };
+    let result = api::perform(&mut call, action).await;
+    if let Err(Error::Unavailable { is_uncertain: true, .. }) = result {
+        state.resync.request_everywhere();
+    }
+    state.announce(&call.outbox);
+    // What is not there, or not any more, cannot be fetched: to tell of it again helps nobody.
+    let text = result.inspect_err(|error| {
+        if matches!(error, Error::ConversationNotFound) {
+            acknowledge();
+        }
+    })?;
+    let address = limits::network(asked.address);
+    let share = match reading {
+        Some(_) => state.load.try_answer(user, address, text.len())?,
+        // What was done was done: that is answered, however much waits to be read.
+        None => state.load.answer(user, address, text.len()),
+    };
+    acknowledge();
+    Ok(Answer::of(text, Some((at_work, share))))
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
@@ -256,4 +311,26 @@ async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, St
     identity::check_time(state, asked)?;
     let user = store::station::last_user_of(&state.db, station).await?.ok_or(Error::UnknownStation)?;
     Ok(Some((user, station)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_takes_a_long_answer_too_slowly_is_given_up_and_one_that_takes_its_time_is_not() {
+        let mut answer = Answer::from(vec![b'x'; 4 * PIECE]);
+        assert_eq!(answer.piece().unwrap().len(), PIECE);
+        // 16 seconds for a piece, once the first moment is over.
+        answer.begun -= FIRST_MOMENT + Duration::from_secs(15);
+        assert_eq!(answer.piece().unwrap().len(), PIECE);
+        answer.begun -= Duration::from_secs(18);
+        assert!(answer.piece().is_none());
+    }
+
+    #[test]
+    fn a_usual_page_is_one_piece() {
+        let mut answer = Answer::from(vec![b'x'; USUAL_PAGE]);
+        assert_eq!(answer.piece().unwrap().len(), USUAL_PAGE);
+    }
 }

@@ -286,14 +286,26 @@ impl Identity {
 /// The address that a request comes from: of the first hop, from the server's side, that is no
 /// trusted proxy.
 pub fn address(state: &State, request: &HttpRequest) -> IpAddr {
-    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
-    let is_trusted = |address: &IpAddr| state.settings.trusted_proxies.iter().any(|net| net.contains(address));
+    let (peer, is_trusted) = (peer(request), |address: &IpAddr| is_trusted(state, address));
     if !is_trusted(&peer) {
         return peer;
     }
     let hops = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
     let mut hops = hops.rsplit(',').map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());
     hops.find(|hop| !is_trusted(hop)).unwrap_or(peer)
+}
+
+/// Whether a request comes from a trusted proxy.
+pub fn is_proxy(state: &State, request: &HttpRequest) -> bool {
+    is_trusted(state, &peer(request))
+}
+
+fn peer(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical())
+}
+
+fn is_trusted(state: &State, address: &IpAddr) -> bool {
+    state.settings.trusted_proxies.iter().any(|net| net.contains(address))
 }
 
 /// A header's text; an empty one counts as absent.

@@ -48,6 +48,7 @@ const A_SECOND: f64 = 10.0;
 const TYPING: Duration = Duration::from_secs(1);
 /// A socket remembers for so many conversations when that was.
 const MOST_TYPING: usize = 64;
+
 /// What stands in the URL: a browser cannot set headers here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -107,7 +108,7 @@ async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<St
         return Err(Error::Unavailable { cause: "users changed during the handshake".into(), is_uncertain: false });
     }
     if is_first {
-        presence::socket_opened(&state, user).await?;
+        state.presence.look_at(user);
     }
     let socket =
         Socket { state: state.into_inner(), user, is_v4, session, typed: HashMap::new(), allowance: BURST, spent_at: Instant::now() };
@@ -135,11 +136,9 @@ struct Socket {
 impl Socket {
     async fn run(mut self, mut subscription: Subscription, stream: actix_ws::MessageStream) {
         let reason = self.converse(&mut subscription, stream).await;
-        drop(subscription);
-        let _ = Box::pin(timeout(self.state.settings.timings.peer_timeout, self.session.close(reason))).await;
-        if !self.state.is_stopping() && !self.state.notifications.has_socket(self.user) {
-            presence::socket_closed(self.state, self.user);
-        }
+        let patience = self.state.settings.timings.peer_timeout;
+        presence::socket_closed(self.state, self.user, subscription);
+        let _ = Box::pin(timeout(patience, self.session.close(reason))).await;
     }
 
     /// Until either side ends it. Why we do, if we do.

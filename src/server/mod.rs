@@ -1,6 +1,7 @@
 //! HTTP: starts the server, and stops it. What production starts is what tests start.
 
 mod body;
+mod budget;
 mod bus;
 mod connection;
 mod endpoint;
@@ -114,9 +115,10 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
 
     let mut tasks = vec![
         tokio::spawn(users::watch_changes(state.clone())),
-        tokio::spawn(evict_idle(state.clone())),
+        tokio::spawn(keep_house(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(nodes::run(state.clone())),
+        tokio::spawn(presence::run(state.clone())),
         tokio::spawn(resync::run(state.clone())),
     ];
     if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
@@ -201,7 +203,8 @@ pub fn allow_many_sockets() {
     }
 }
 
-async fn evict_idle(state: Arc<State>) {
+/// Looks now and then for what nobody needs any more, and for whom nobody should hold any more.
+async fn keep_house(state: Arc<State>) {
     let mut clock = tokio::time::interval(HOUSEKEEPING);
     loop {
         clock.tick().await;
@@ -209,5 +212,9 @@ async fn evict_idle(state: Arc<State>) {
         state.db.sweep();
         state.identities.sweep();
         state.recent.sweep();
+        // The channel may be gone without a word, as where a firewall forgot the connection.
+        if let Err(error) = users::disconnect_disabled(&state).await {
+            tracing::debug!(%error, "the database is away");
+        }
     }
 }

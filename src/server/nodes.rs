@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{presence, state::State};
 use crate::{
-    chat,
+    chat::{self, error::Error},
     store::{self, presence::Beat},
 };
 
@@ -78,14 +78,19 @@ pub async fn run(state: Arc<State>) {
             continue;
         }
         if let Err(error) = presence::reconcile(&state).await {
-            tracing::debug!(?error, "who is online is compared with the next heartbeat");
+            tracing::debug!(%error, "who is online is compared with the next heartbeat");
         }
         // Clients of a node that ended, as of this one's predecessor, get a while to come back.
         let grace = state.settings.timings.offline_after;
         if began.elapsed() > grace {
             match chat::presence::reap(&state.db, grace).await {
                 Ok(events) => state.announce(&events),
-                Err(error) => tracing::debug!(?error, "the database is away"),
+                Err(error) => {
+                    tracing::debug!(?error, "the database is away");
+                    if let Error::Unavailable { is_uncertain: true, .. } = error {
+                        state.resync.request_everywhere();
+                    }
+                }
             }
         }
     }

@@ -1,95 +1,113 @@
 //! Who is online: whoever has a socket open on any node, or had one a moment ago. The database has a row for each
-//! user and node; what it says is compared with the sockets that are open at each heartbeat, so a write that failed
-//! is made up for.
+//! user and node. One task writes the rows of this node, so nothing that it found out is written after something newer;
+//! it tries again what failed, and each heartbeat compares the rows with the sockets that are open.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+use tokio::sync::Notify;
 
 use super::state::State;
 use crate::{
-    chat::{self, error::Error},
+    chat::{
+        error::Error,
+        notifications::Subscription,
+        presence::{MAX_BATCH, arrive, leave},
+    },
     model::id::UserId,
     store,
 };
 
-/// Users are spread over so many locks.
-const STRIPES: u128 = 64;
+/// What could not be written is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// What this node does about who is online, one thing at a time for each user.
-#[derive(Debug)]
+/// The users whose row has to be looked at.
+#[derive(Debug, Default)]
 pub struct Presence {
-    turns: Vec<tokio::sync::Mutex<()>>,
-    /// When the last socket of a user was closed, of those who are still online.
+    due: Mutex<HashSet<UserId>>,
+    wake: Notify,
+    /// When a socket of a user was closed last, of those who may be online for that.
     closed_at: Mutex<HashMap<UserId, Instant>>,
 }
 
-impl Default for Presence {
-    fn default() -> Self {
-        Self { turns: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(), closed_at: Mutex::default() }
-    }
-}
-
 impl Presence {
-    fn turn(&self, user: UserId) -> Result<&tokio::sync::Mutex<()>, Error> {
-        let stripe = usize::try_from(u128::from_be_bytes(*user.as_bytes()) % STRIPES).unwrap_or_default();
-        self.turns.get(stripe).ok_or_else(|| Error::Internal("there is no such stripe".into()))
+    /// Has the row of a user be made to say what is so.
+    pub fn look_at(&self, user: UserId) {
+        self.due().insert(user);
+        self.wake.notify_one();
+    }
+
+    fn due(&self) -> MutexGuard<'_, HashSet<UserId>> {
+        // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn closed_at(&self) -> MutexGuard<'_, HashMap<UserId, Instant>> {
-        // Nothing panics while it holds the lock; if it did, times are still times.
         self.closed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The first socket of a user was opened here: they are online. What is being written about an earlier socket that
-/// was closed is waited for, so that it cannot overwrite this.
-pub async fn socket_opened(state: &State, user: UserId) -> Result<(), Error> {
-    let _turn = state.presence.turn(user)?.lock().await;
-    state.announce(&chat::presence::arrive(&state.db, state.node, user).await?);
-    Ok(())
-}
-
-/// The last socket of a user was closed here: a while later they are offline, unless they came back.
-pub fn socket_closed(state: Arc<State>, user: UserId) {
+/// A socket of a user ends here. If it was their last one, they are offline a while later, unless they come back.
+pub fn socket_closed(state: Arc<State>, user: UserId, subscription: Subscription) {
+    // Before the subscription ends: a look in between would take them for gone.
     state.presence.closed_at().insert(user, Instant::now());
+    drop(subscription);
+    if state.notifications.has_socket(user) || state.is_stopping() {
+        return;
+    }
     tokio::spawn(async move {
         tokio::time::sleep(state.settings.timings.offline_after).await;
-        // Whoever went once more meanwhile has a task of their own for it.
-        if is_online(&state, user) || state.is_stopping() {
-            return;
-        }
-        if let Err(error) = set_offline(&state, user).await {
-            tracing::warn!(%user, ?error, "could not set a user offline; the next heartbeat tries again");
-        }
+        state.presence.look_at(user);
     });
 }
 
-/// Makes the database say what the sockets here say.
-pub async fn reconcile(state: &State) -> Result<(), Error> {
-    let stored = store::presence::online_on(&state.db, state.node).await?;
-    for user in stored.iter().filter(|user| !is_online(state, **user)) {
-        set_offline(state, *user).await?;
-    }
-    let missing = state.notifications.users_with_sockets().into_iter().filter(|user| !stored.contains(user));
-    for user in missing {
-        if state.notifications.has_socket(user) {
-            socket_opened(state, user).await?;
+/// Writes down who is online, as soon as that changes, until the server ends.
+pub async fn run(state: Arc<State>) {
+    loop {
+        let users: Vec<UserId> = {
+            let mut due = state.presence.due();
+            let some: Vec<UserId> = due.iter().copied().take(MAX_BATCH).collect();
+            some.into_iter().filter(|user| due.remove(user)).collect()
+        };
+        if users.is_empty() {
+            state.presence.wake.notified().await;
+            continue;
+        }
+        if let Err(error) = write(&state, &users).await {
+            tracing::warn!(?error, "could not write down who is online; it is tried again");
+            if let Error::Unavailable { is_uncertain: true, .. } = error {
+                // It may be written, and friends were not told.
+                state.resync.request_everywhere();
+            }
+            state.presence.due().extend(users);
+            tokio::time::sleep(RETRY).await;
         }
     }
-    state.presence.closed_at().retain(|_, closed_at| closed_at.elapsed() < state.settings.timings.offline_after);
+}
+
+async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
+    let (online, gone): (Vec<UserId>, Vec<UserId>) = users.iter().partition(|user| is_online(state, **user));
+    if !online.is_empty() {
+        state.announce(&arrive(&state.db, state.node, &online).await?);
+    }
+    if !gone.is_empty() {
+        state.announce(&leave(&state.db, state.node, &gone).await?);
+    }
     Ok(())
 }
 
-async fn set_offline(state: &State, user: UserId) -> Result<(), Error> {
-    let _turn = state.presence.turn(user)?.lock().await;
-    // Asked once it is this user's turn: who opens a socket from now on waits, and is written after it.
-    if is_online(state, user) {
-        return Ok(());
+/// Looks for rows that do not say what the sockets here say.
+pub async fn reconcile(state: &State) -> sqlx::Result<()> {
+    let stored = store::presence::online_on(&state.db, state.node).await?;
+    let open = state.notifications.users_with_sockets();
+    let wrong = stored.iter().filter(|user| !is_online(state, **user)).chain(open.difference(&stored));
+    for user in wrong {
+        state.presence.look_at(*user);
     }
-    state.announce(&chat::presence::leave(&state.db, state.node, user).await?);
+    state.presence.closed_at().retain(|_, closed_at| closed_at.elapsed() < state.settings.timings.offline_after);
     Ok(())
 }
 

@@ -46,6 +46,11 @@ async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
 /// Makes up for what may have been missed while nobody listened.
 async fn catch_up(state: &State) -> sqlx::Result<()> {
     forget_users(state);
+    disconnect_disabled(state).await
+}
+
+/// Ends the sockets of those who are barred.
+pub async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
     let users: Vec<UserId> = state.notifications.users_with_sockets().into_iter().collect();
     for user in store::user::disabled_among(&state.db, &users).await? {
         state.notifications.disconnect(Some(user));

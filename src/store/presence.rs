@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::Db;
@@ -17,36 +17,69 @@ pub struct AvailabilityChange {
     pub friends: Vec<UserId>,
 }
 
-/// Writes down that a node holds a socket of a user's, who is available from now on, unless they said
-/// otherwise. `Some`: that is a change.
-pub async fn arrive(db: &Db, node: Uuid, user: UserId) -> sqlx::Result<Option<AvailabilityChange>> {
+/// Writes down that a node holds sockets of these users, who are available from now on, unless they said otherwise.
+/// Returns those for whom that is a change.
+pub async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
     db.run(async |c| {
-        sqlx::query_as!(
-            AvailabilityChange,
-            r#"
-            with here as (
-                insert into listeners (user_id, node_id) values ($1, $2)
-                on conflict on constraint listeners_key do nothing
+        let mut tx = c.begin().await?;
+        let changes = async {
+            lock(&mut tx, users).await?;
+            sqlx::query!(
+                "insert into listeners (user_id, node_id) select user_id, $1 from users where user_id = any($2)
+                on conflict on constraint listeners_key do nothing",
+                node,
+                users as _,
             )
-            update users set availability = 'available'
-            where user_id = $1 and availability = 'offline'
-            returning user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>"
-            "#,
-            user as _,
-            node,
-        )
-        .fetch_optional(c)
-        .await
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query_as!(
+                AvailabilityChange,
+                r#"
+                update users set availability = 'available'
+                where user_id = any($1) and availability = 'offline'
+                returning user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>"
+                "#,
+                users as _,
+            )
+            .fetch_all(&mut *tx)
+            .await
+        }
+        .await;
+        finish(tx, changes).await
     })
     .await
 }
 
-/// Writes down that a node holds no socket of a user's any more. If no node does, the user is offline.
-/// `Some`: that is a change.
-pub async fn leave(db: &Db, node: Uuid, user: UserId) -> sqlx::Result<Option<AvailabilityChange>> {
-    db.run(async |c| sqlx::query!("delete from listeners where user_id = $1 and node_id = $2", user as _, node).execute(c).await).await?;
-    // A statement of its own: of two nodes that end at once, the second one sees that both are gone.
-    Ok(offline(db, &[user]).await?.pop())
+/// Writes down that a node holds no sockets of these users any more. Whom no node holds one of is offline. Returns
+/// those for whom that is a change.
+pub async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
+    db.run(async |c| {
+        let mut tx = c.begin().await?;
+        let changes = async {
+            lock(&mut tx, users).await?;
+            sqlx::query!("delete from listeners where node_id = $1 and user_id = any($2)", node, users as _).execute(&mut *tx).await?;
+            offline(&mut tx, users).await
+        }
+        .await;
+        finish(tx, changes).await
+    })
+    .await
+}
+
+/// Whoever changes who is online locks the users first. What comes after the lock sees what other nodes wrote before,
+/// so of two that end at once the second one knows that both are gone, and one that begins is not overlooked.
+async fn lock(c: &mut PgConnection, users: &[UserId]) -> sqlx::Result<()> {
+    sqlx::query!("select from users where user_id = any($1) order by user_id for no key update", users as _).execute(c).await?;
+    Ok(())
+}
+
+/// Commits what went well. A failure is rolled back here: a lock that is not given back would hold everyone up.
+async fn finish<T>(tx: Transaction<'_, Postgres>, result: sqlx::Result<T>) -> sqlx::Result<T> {
+    match result {
+        Ok(_) => tx.commit().await?,
+        Err(_) => tx.rollback().await?,
+    }
+    result
 }
 
 /// The users of whom the database says that this node holds a socket.
@@ -115,27 +148,11 @@ pub async fn end(c: &mut PgConnection, node: Uuid) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Ends what nodes left behind that ended longer ago than this: those whose sockets they held are offline. What is
-/// left of a node itself goes once every other one that lives has said so after its end, and thereby seen it.
-pub async fn reap(db: &Db, grace: Duration) -> sqlx::Result<Vec<AvailabilityChange>> {
-    let left: Vec<UserId> = db
-        .run(async |c| {
-            sqlx::query_scalar!(
-                r#"
-                delete from listeners l
-                where not exists (
-                    select from nodes n
-                    where n.node_id = l.node_id
-                        and least(n.alive_until, n.ended_at) >= clock_timestamp() - make_interval(secs => $1)
-                )
-                returning user_id as "user_id: UserId"
-                "#,
-                grace.as_secs_f64(),
-            )
-            .fetch_all(c)
-            .await
-        })
-        .await?;
+/// Ends what nodes left behind that ended longer ago than this: those whose sockets they held, of at most a number of
+/// users, are offline. What is left of a node itself goes once every other one that lives has said so after its end, and
+/// thereby seen it.
+pub async fn reap(db: &Db, grace: Duration, most: i64) -> sqlx::Result<Vec<AvailabilityChange>> {
+    // First: whose row is gone has ended, too.
     db.run(async |c| {
         sqlx::query!(
             "delete from nodes n
@@ -151,24 +168,64 @@ pub async fn reap(db: &Db, grace: Duration) -> sqlx::Result<Vec<AvailabilityChan
         .await
     })
     .await?;
-    if left.is_empty() { Ok(vec![]) } else { offline(db, &left).await }
+    let left: Vec<UserId> = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"
+                select distinct l.user_id as "user_id: UserId" from listeners l
+                where not exists (
+                    select from nodes n
+                    where n.node_id = l.node_id
+                        and least(n.alive_until, n.ended_at) >= clock_timestamp() - make_interval(secs => $1)
+                )
+                limit $2
+                "#,
+                grace.as_secs_f64(),
+                most,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    if left.is_empty() {
+        return Ok(vec![]);
+    }
+    db.run(async |c| {
+        let mut tx = c.begin().await?;
+        let changes = async {
+            lock(&mut tx, &left).await?;
+            sqlx::query!(
+                "delete from listeners l
+                where l.user_id = any($2) and not exists (
+                    select from nodes n
+                    where n.node_id = l.node_id
+                        and least(n.alive_until, n.ended_at) >= clock_timestamp() - make_interval(secs => $1)
+                )",
+                grace.as_secs_f64(),
+                &left as _,
+            )
+            .execute(&mut *tx)
+            .await?;
+            offline(&mut tx, &left).await
+        }
+        .await;
+        finish(tx, changes).await
+    })
+    .await
 }
 
-/// Whoever of these has no socket on any node is offline. Answers those for whom that is a change.
-async fn offline(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
-    db.run(async |c| {
-        sqlx::query_as!(
-            AvailabilityChange,
-            r#"
-            update users u set availability = 'offline'
-            where u.user_id = any($1) and u.availability <> 'offline'
-                and not exists (select from listeners l where l.user_id = u.user_id)
-            returning u.user_id as "user_id: UserId", friends_who_see(u.user_id) as "friends!: Vec<UserId>"
-            "#,
-            users as _,
-        )
-        .fetch_all(c)
-        .await
-    })
+/// Whoever of these has no socket on any node is offline. Returns those for whom that is a change.
+async fn offline(c: &mut PgConnection, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
+    sqlx::query_as!(
+        AvailabilityChange,
+        r#"
+        update users u set availability = 'offline'
+        where u.user_id = any($1) and u.availability <> 'offline'
+            and not exists (select from listeners l where l.user_id = u.user_id)
+        returning u.user_id as "user_id: UserId", friends_who_see(u.user_id) as "friends!: Vec<UserId>"
+        "#,
+        users as _,
+    )
+    .fetch_all(c)
     .await
 }

@@ -1,11 +1,11 @@
 //! Broken on purpose: the database away, its answers lost, its tables gone. The answer is still a
 //! documented refusal, and nothing is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parlance::{
-    settings::Database,
+    settings::Settings,
     store::{self, Db},
 };
 use serde_json::json;
@@ -13,25 +13,20 @@ use tokio::time::timeout;
 
 use crate::{
     embedded::{Dir, Server, parlance},
-    proxy::Proxy,
-    world::{News, World, database, empty_database, eventually, message, on, settings, socket_dir},
+    proxy::behind_a_proxy,
+    world::{News, World, database, empty_database, eventually, message, on},
 };
 
-async fn behind_a_proxy() -> (Arc<World>, Proxy) {
-    let options = database().await;
-    let proxy = Proxy::start(&socket_dir());
-    let mut settings = settings();
-    // One connection, so that every statement is prepared after its first use.
+fn still(settings: &mut Settings) {
+    // Few connections, so that every statement is soon prepared on each.
     settings.database_connections = 2;
     // What is counted is what is asked for.
     settings.timings.heartbeat = Duration::from_hours(1);
-    settings.database = Database::Given(Box::new(proxy.options(&options)));
-    (World::on(settings, options).await, proxy)
 }
 
 #[tokio::test]
 async fn while_the_database_is_away_one_is_told_so_and_afterwards_all_is_well() {
-    let (world, proxy) = behind_a_proxy().await;
+    let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, talk) = world.talk().await;
     let kept = ann.adds(&talk, "before").await;
     proxy.cut();
@@ -54,7 +49,7 @@ async fn while_the_database_is_away_one_is_told_so_and_afterwards_all_is_well() 
 
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it() {
-    let (world, proxy) = behind_a_proxy().await;
+    let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, talk) = world.talk().await;
     ann.adds(&talk, "prepared").await;
     ben.hears().await;
@@ -73,7 +68,7 @@ async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it()
 
 #[tokio::test]
 async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
-    let (world, proxy) = behind_a_proxy().await;
+    let (world, proxy) = behind_a_proxy(still).await;
     let (ann, _ben, talk) = world.talk().await;
     ann.adds(&talk, "before").await;
     proxy.fall_silent();
@@ -86,7 +81,7 @@ async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
 
 #[tokio::test]
 async fn each_read_and_each_flag_is_one_round_trip() {
-    let (world, proxy) = behind_a_proxy().await;
+    let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, talk) = world.talk().await;
     for n in 0..30 {
         let id = ann.adds(&talk, &n.to_string()).await;
@@ -257,7 +252,7 @@ async fn ten_thousand_connections_that_say_nothing_are_closed_and_hold_nobody_up
 
 #[tokio::test]
 async fn what_may_yet_be_committed_is_announced_once_more_when_it_is_decided() {
-    let (world, proxy) = behind_a_proxy().await;
+    let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, talk) = world.talk().await;
     ann.adds(&talk, "prepared").await;
     ben.listens().await;
@@ -269,22 +264,5 @@ async fn what_may_yet_be_committed_is_announced_once_more_when_it_is_decided() {
         eventually("the doubt", async || ben.hears().await.lists == [ben.user.clone()]).await;
         assert_eq!(ben.hears().await, News::default());
     }
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_body_that_stops_in_the_middle_is_given_up_with_a_sentence() {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpStream,
-    };
-    let world = World::new().await;
-    let mut socket = TcpStream::connect(world.url.trim_start_matches("http://")).await.unwrap();
-    let head = "POST /?srv=chatserver&api=chatlogin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
-    socket.write_all(format!("{head}{}", "x".repeat(500)).as_bytes()).await.unwrap();
-    let mut answer = vec![0; 4096];
-    let read = timeout(Duration::from_secs(20), socket.read(&mut answer)).await.expect("an answer").unwrap();
-    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("did not arrive in time"), "{answer}");
     world.end().await;
 }

@@ -208,7 +208,7 @@ pub async fn fill(world: &World, ann: &Person, talk: &Talk, rows: u32, bytes: u3
 }
 
 #[tokio::test]
-async fn a_page_that_is_cut_leaves_the_conversation_on_the_slate_until_the_client_has_all() {
+async fn a_page_that_is_cut_leaves_the_conversation_pending_until_the_client_has_all() {
     for (rows, bytes, first_page) in [(2500, 100, 1000..=1000), (150, 60_000, 60..=75)] {
         let world = World::new().await;
         let (ann, ben, talk) = world.talk().await;

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     live::Ear,
@@ -19,12 +22,14 @@ struct Follower {
     ear: Ear,
     held: HashMap<&'static str, Vec<String>>,
     newest_seq: i64,
+    /// Rows that frames brought.
+    appended: usize,
 }
 
 impl Follower {
     async fn of(reader: &Person) -> Self {
         let held = HashMap::from([("message", vec![]), ("report", vec![])]);
-        Self { reader: reader.clone(), ear: Ear::of(reader, 4).await, held, newest_seq: 0 }
+        Self { reader: reader.clone(), ear: Ear::of(reader, 4).await, held, newest_seq: 0, appended: 0 }
     }
 
     /// Follows until it holds so many messages and reports.
@@ -41,6 +46,9 @@ impl Follower {
             if !events.is_empty() && joins("message") && joins("report") {
                 for kind in ["message", "report"] {
                     for event in of(kind) {
+                        // Within a frame each follows the one before.
+                        assert_eq!(event["after"], self.held[kind].last().cloned().unwrap_or_default().as_str());
+                        self.appended += 1;
                         self.held.get_mut(kind).unwrap().push(event[kind]["ID"].as_str().unwrap().to_owned());
                         // What was added is dense: nothing that came before is missing.
                         if let Some(seq) = event[kind]["Seq"].as_i64() {
@@ -92,6 +100,7 @@ async fn a_client_that_appends_what_joins_holds_everything_however_many_write_at
         }
     };
     tokio::join!(writes, follower.follows(&talk, 320, 320));
+    assert!(follower.appended > 0, "frames bring rows");
     assert_eq!(follower.held["message"], ids_of(&ann, &talk).await);
     world.end().await;
 }
@@ -118,6 +127,7 @@ async fn on_two_nodes_too_a_client_that_appends_what_joins_holds_everything() {
         }
     };
     tokio::join!(writes, here.follows(&talk, 240, 0), there.follows(&talk, 240, 0));
+    assert!(here.appended > 0, "frames bring rows");
     let all = ids_of(&ann, &talk).await;
     assert_eq!(here.held["message"], all);
     assert_eq!(there.held["message"], all);
@@ -151,6 +161,43 @@ async fn what_a_lost_answer_to_a_poll_told_is_told_again() {
     world.end().await;
 }
 
+/// Asks on a connection; the answer's body.
+async fn asks_on(connection: &mut TcpStream, request: &[u8]) -> Value {
+    connection.write_all(request).await.unwrap();
+    let mut answer = vec![];
+    let mut piece = [0; 4096];
+    loop {
+        let n = connection.read(&mut piece).await.unwrap();
+        assert!(n > 0, "an answer");
+        answer.extend_from_slice(&piece[..n]);
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        if let Some((_, body)) = text.split_once("\r\n\r\n")
+            && let Ok(json) = serde_json::from_str::<Value>(body)
+        {
+            return json;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_next_request_on_a_connection_shows_that_the_answer_before_arrived() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    ben.listens().await;
+    ben.hears().await;
+    let poll = ben.request(3, "chatnotification", json!({ "action": "download" }));
+    let (mut own, mut other) = (world.connection().await, world.connection().await);
+    for (round, next) in [poll.clone(), ben.request(3, "chatfriends", json!({ "action": "list" }))].iter().enumerate() {
+        ann.adds(&talk, &round.to_string()).await;
+        // Asked elsewhere it is told again, as it may have been lost.
+        assert_eq!(asks_on(&mut own, &poll).await["conversationchangedof"], json!([talk.id]));
+        assert_eq!(asks_on(&mut other, &poll).await["conversationchangedof"], json!([talk.id]));
+        asks_on(&mut other, next).await;
+        assert_eq!(asks_on(&mut own, &poll).await["conversationchangedof"], json!([]));
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
     let world = World::new().await;
@@ -158,22 +205,7 @@ async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
     ben.listens().await;
     let poll = |fields: Value| ben.request(4, "chatnotification", fields);
     // Each on a connection of its own, as behind a proxy.
-    let asks = async |request: Vec<u8>| {
-        let mut connection = world.connection().await;
-        connection.write_all(&request).await.unwrap();
-        let mut answer = vec![];
-        let mut piece = [0; 4096];
-        loop {
-            let n = connection.read(&mut piece).await.unwrap();
-            answer.extend_from_slice(&piece[..n]);
-            let text = String::from_utf8_lossy(&answer).into_owned();
-            if let Some((_, body)) = text.split_once("\r\n\r\n")
-                && let Ok(json) = serde_json::from_str::<Value>(body)
-            {
-                return json;
-            }
-        }
-    };
+    let asks = async |request: Vec<u8>| asks_on(&mut world.connection().await, &request).await;
     ben.hears().await;
     ann.adds(&talk, "x").await;
     let first = asks(poll(json!({ "action": "download" }))).await;
@@ -219,14 +251,15 @@ async fn behind_a_proxy_the_next_request_on_a_connection_shows_nothing() {
 
 #[tokio::test]
 async fn a_node_that_ends_and_stays_away_takes_nothing_along() {
-    let short = |settings: &mut parlance::settings::Settings| settings.timings.heartbeat = Duration::from_millis(200);
-    let nodes = two_nodes(short).await;
+    // The other one looks seldom, so that all of what follows is between two looks.
+    let nodes = two_nodes(|settings| settings.timings.heartbeat = Duration::from_secs(2)).await;
     let (ann, ben, talk) = nodes[0].talk().await;
     let there = at(&nodes[1], &ben).await;
     there.listens().await;
     // As long as both live, everyone is told all the time.
     eventually("both to know each other", async || there.hears().await.lists == [ben.user.clone()]).await;
     ann.adds(&talk, "the last word").await;
+    there.hears().await;
     nodes[0].stop().await;
     let told = async || {
         let heard = there.hears().await;
@@ -257,24 +290,6 @@ async fn a_node_that_starts_and_ends_between_two_looks_of_another_is_missed_too(
 }
 
 #[tokio::test]
-async fn clocks_of_nodes_are_not_compared() {
-    // What a node whose clock is a minute behind would have written is what the database's clock says.
-    let world = World::new().await;
-    let ahead = i64::from(
-        sqlx::query_scalar::<_, i32>(
-            "select extract(epoch from alive_until - now())::int from nodes where alive_until > now() order by alive_until desc limit 1",
-        )
-        .fetch_one(&world.db)
-        .await
-        .unwrap(),
-    );
-    assert!((5..=15).contains(&ahead), "{ahead}");
-    let source = std::fs::read_to_string(crate::world::file("src/store/presence.rs")).unwrap();
-    assert!(!source.contains("Timestamp"), "a node's own time does not go into the table of nodes");
-    world.end().await;
-}
-
-#[tokio::test]
 async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
     let mut nats = Nats::new();
     nats.start();
@@ -297,17 +312,6 @@ async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
     assert_eq!(rest["messages"].as_array().unwrap().len(), 201);
     ear.hears_nothing().await;
     end(nodes).await;
-}
-
-#[tokio::test]
-async fn what_is_left_of_a_cut_page_wakes_the_stations_socket() {
-    let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
-    fill(&world, &ann, &talk, 1200).await;
-    let mut ear = Ear::of(&ben, 4).await;
-    ben.reads(&talk).await;
-    assert_eq!(ear.hears().await["conversationchangedof"], json!([talk.id]));
-    world.end().await;
 }
 
 /// Has so many messages be in a conversation.

@@ -59,6 +59,11 @@ impl Ear {
         }
     }
 
+    /// Reads up to the server's next ping.
+    async fn is_pinged(&mut self) {
+        while !matches!(timeout(Duration::from_secs(40), self.socket.next()).await.expect("a ping"), Some(Ok(Message::Ping(_)))) {}
+    }
+
     /// Nothing was sent up to now: the answer to a ping comes first.
     pub async fn hears_nothing(&mut self) {
         self.socket.send(Message::Ping(vec![7].into())).await.unwrap();
@@ -114,8 +119,10 @@ async fn login_names_the_socket_and_it_is_there() {
 async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
+    for person in [&ann, &ben] {
+        person.is_available().await;
+    }
     let (mut anns, mut bens) = (Ear::of(&ann, 3).await, Ear::of(&ben, 4).await);
-    anns.calms_down().await;
     let message = message("hi");
     let answer = ann.does("add", &talk, json!({ "message": message })).await.is_ok();
     assert_eq!(answer["message"]["ID"], message["ID"]);
@@ -146,7 +153,7 @@ async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
 }
 
 #[tokio::test]
-async fn the_first_frame_is_what_the_slate_holds_and_a_push_clears_it() {
+async fn the_first_frame_is_what_is_pending_and_a_push_clears_it() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
     ben.listens().await;
@@ -279,13 +286,13 @@ async fn a_socket_that_ends_may_have_lost_its_last_push() {
 
 #[tokio::test]
 async fn a_push_that_the_answer_to_a_ping_confirmed_is_not_told_again() {
-    let world = World::new().await;
+    let world = World::with(|settings| settings.timings.ping = Duration::from_secs(1)).await;
     let (ann, ben, talk) = world.talk().await;
     let mut ear = Ear::of(&ben, 3).await;
     ann.adds(&talk, "pushed and read").await;
     ear.hears().await;
-    // The server's ping comes after 25 seconds; what reads it answers it.
-    while !matches!(timeout(Duration::from_secs(40), ear.socket.next()).await.expect("a ping"), Some(Ok(Message::Ping(_)))) {}
+    // What reads the server's ping answers it.
+    ear.is_pinged().await;
     ear.calms_down().await;
     ear.socket.close(None).await.unwrap();
     while ear.socket.next().await.is_some() {}
@@ -359,8 +366,10 @@ async fn typing_is_told_to_the_others_v4_sockets_once_a_second_and_never_stored(
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
     let ben_elsewhere = ben.elsewhere().await;
+    for person in [&ann, &ben] {
+        person.is_available().await;
+    }
     let (mut anns, mut bens, mut bens_old) = (Ear::of(&ann, 4).await, Ear::of(&ben, 4).await, Ear::of(&ben_elsewhere, 3).await);
-    anns.calms_down().await;
     for _ in 0..3 {
         anns.says(&typing(&talk)).await;
     }
@@ -378,6 +387,9 @@ async fn nonsense_in_a_frame_is_refused_and_the_socket_goes_on() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
     let cleo = world.person("Cleo").await;
+    for person in [&ann, &ben] {
+        person.is_available().await;
+    }
     let mut cleos = Ear::of(&cleo, 4).await;
     let mut bens = Ear::of(&ben, 4).await;
     for (text, code) in [
@@ -445,11 +457,6 @@ async fn one_who_is_barred_is_hung_up_on() {
     world.end().await;
 }
 
-async fn availability(person: &Person) -> String {
-    let list = person.asks("chatfriends", json!({ "action": "list" })).await.is_ok();
-    list["availabilities"][0]["availability"].as_str().unwrap().to_owned()
-}
-
 #[tokio::test]
 async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() {
     let world = World::with(|settings| settings.timings.offline_after = Duration::from_secs(2)).await;
@@ -457,11 +464,11 @@ async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() 
     let mut bens = Ear::of(&ben, 3).await;
     let anns = Ear::of(&ann, 3).await;
     assert_eq!(bens.hears().await["friendavailabilitesof"], json!([ann.user]));
-    assert_eq!(availability(&ben).await, "available");
+    assert_eq!(ben.friend_is().await, "available");
     // Killed, without a word.
     drop(anns);
     assert_eq!(bens.hears().await["friendavailabilitesof"], json!([ann.user]));
-    assert_eq!(availability(&ben).await, "offline");
+    assert_eq!(ben.friend_is().await, "offline");
     world.end().await;
 }
 
@@ -471,7 +478,8 @@ async fn what_one_says_of_oneself_outlasts_a_socket() {
     let (ann, ben) = world.friends().await;
     ann.asks("chatavailability", json!({ "action": "userbusy" })).await.is_ok();
     let _ear = Ear::of(&ann, 3).await;
-    assert_eq!(availability(&ben).await, "busy");
+    eventually("the socket to be written down", async || world.count("listeners").await == 1).await;
+    assert_eq!(ben.friend_is().await, "busy");
     world.end().await;
 }
 
@@ -482,8 +490,9 @@ async fn a_blocked_friend_does_not_see_one_come() {
     ann.asks("chatblocklist", json!({ "action": "block", "userid": ben.user })).await.is_ok();
     let mut bens = Ear::of(&ben, 3).await;
     let _anns = Ear::of(&ann, 3).await;
+    eventually("both sockets to be written down", async || world.count("listeners").await == 2).await;
     bens.hears_nothing().await;
-    assert_eq!(availability(&ben).await, "offline");
+    assert_eq!(ben.friend_is().await, "offline");
     world.end().await;
 }
 
@@ -551,11 +560,11 @@ async fn many_who_listen_hear_of_a_message_in_a_group() {
 
 #[tokio::test]
 async fn the_answer_to_a_ping_that_was_sent_before_a_push_does_not_confirm_it() {
-    let world = World::new().await;
+    let world = World::with(|settings| settings.timings.ping = Duration::from_secs(5)).await;
     let (ann, ben, talk) = world.talk().await;
     let mut ear = Ear::of(&ben, 3).await;
     // A ping is read, and not answered yet: the answer goes with what is written or read next.
-    while !matches!(timeout(Duration::from_secs(40), ear.socket.next()).await.expect("a ping"), Some(Ok(Message::Ping(_)))) {}
+    ear.is_pinged().await;
     ann.adds(&talk, "pushed after the ping").await;
     let MaybeTlsStream::Plain(line) = ear.socket.get_ref() else { panic!("a socket without TLS") };
     timeout(Duration::from_secs(10), line.peek(&mut [0; 1])).await.expect("the push has come").unwrap();

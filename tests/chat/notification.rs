@@ -133,7 +133,7 @@ async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_sa
     polls(&ben, Some("AAAA")).await.is_refused(401, "signature_invalid");
     polls(&ben, Some(&forged)).await.is_refused(401, "signature_invalid");
     polls(&anns, None).await.is_refused(401, "signature_missing");
-    // Nothing of it was taken off anyone's slate.
+    // Nothing of it was taken off what is pending for anyone.
     for person in [&anns, &ben] {
         assert_eq!(person.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
     }

@@ -1,13 +1,12 @@
 //! Who is online: whoever has a socket, or had one a moment ago, whatever fails meanwhile.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use parlance::{
     model::{id::UserId, time::Timestamp},
-    settings::{Database, Settings},
+    settings::Settings,
     store::user::set_disabled,
 };
-use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep_until},
@@ -16,29 +15,14 @@ use tokio::{
 use crate::{
     live::{Ear, address},
     nodes::{at, end, two_nodes},
-    proxy::Proxy,
-    world::{Person, World, database, eventually, now, settings, socket_dir},
+    proxy::behind_a_proxy,
+    world::{World, eventually, now},
 };
 
 /// Settings with which things happen sooner.
 fn soon(settings: &mut Settings) {
     settings.timings.heartbeat = Duration::from_millis(200);
     settings.timings.offline_after = Duration::from_secs(3);
-}
-
-/// How available a friend is, as someone sees it.
-async fn availability(seen_by: &Person) -> String {
-    let list = seen_by.asks("chatfriends", json!({ "action": "list" })).await.is_ok();
-    list["availabilities"][0]["availability"].as_str().unwrap().to_owned()
-}
-
-async fn behind_a_proxy() -> (Arc<World>, Proxy) {
-    let options = database().await;
-    let proxy = Proxy::start(&socket_dir());
-    let mut settings = settings();
-    soon(&mut settings);
-    settings.database = Database::Given(Box::new(proxy.options(&options)));
-    (World::on(settings, options).await, proxy)
 }
 
 #[tokio::test]
@@ -51,27 +35,24 @@ async fn whoever_comes_back_and_goes_again_is_offline_the_whole_time_after_they_
     drop(Ear::open(&ann, 3).await);
     // Three seconds after the first going, one and a half after the second.
     sleep_until(begun + Duration::from_secs(4)).await;
-    assert_eq!(availability(&ben).await, "available");
-    eventually("the end of it", async || availability(&ben).await == "offline").await;
+    assert_eq!(ben.friend_is().await, "available");
+    ben.sees_friend("offline").await;
     assert!(begun.elapsed() >= Duration::from_millis(5500));
     world.end().await;
 }
 
 #[tokio::test]
 async fn a_going_that_could_not_be_written_is_made_up_for() {
-    let (world, proxy) = behind_a_proxy().await;
+    let (world, proxy) = behind_a_proxy(soon).await;
     let (ann, ben) = world.friends().await;
     let ear = Ear::of(&ann, 3).await;
-    assert_eq!(availability(&ben).await, "available");
+    ben.sees_friend("available").await;
     proxy.cut();
     drop(ear);
     // The database is away when it should be told.
     tokio::time::sleep(Duration::from_secs(4)).await;
     proxy.mend();
-    eventually("the end of it", async || {
-        ben.asks("chatfriends", json!({ "action": "list" })).await.text.contains(r#""availability":"offline""#)
-    })
-    .await;
+    ben.sees_friend("offline").await;
     world.end().await;
 }
 
@@ -80,9 +61,10 @@ async fn what_the_database_lost_of_who_is_online_is_written_again() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
     let ear = Ear::of(&ann, 3).await;
+    ben.sees_friend("available").await;
     // As another node does that took this one for ended, or a late write of a socket that was closed.
     world.sql("delete from listeners; update users set availability = 'offline'").await;
-    eventually("the next heartbeat", async || availability(&ben).await == "available").await;
+    ben.sees_friend("available").await;
     // And what it has too much goes.
     let stranger = world.person("Cleo").await;
     world.sql(&format!("insert into listeners select '{}', node_id from nodes", stranger.user)).await;
@@ -109,7 +91,8 @@ async fn sockets_that_open_while_others_close_are_online() {
         let ear = Ear::open(&ann, 3).await;
         // What is written about the one that was closed is waited for.
         tokio::time::sleep(Duration::from_millis(30)).await;
-        assert_eq!((world.count("listeners").await, availability(&ben).await.as_str()), (1, "available"), "round {round}");
+        ben.sees_friend("available").await;
+        assert_eq!(world.count("listeners").await, 1, "round {round}");
         drop(ear);
     }
     world.end().await;
@@ -126,19 +109,19 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
     nodes[0].stop().await;
     drop(ear);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(availability(&seen_by).await, "available");
+    assert_eq!(seen_by.friend_is().await, "available");
     let ear = Ear::of(&at(&nodes[1], &ann).await, 3).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(availability(&seen_by).await, "available");
+    assert_eq!(seen_by.friend_is().await, "available");
     drop(ear);
-    eventually("the end of it", async || availability(&seen_by).await == "offline").await;
+    seen_by.sees_friend("offline").await;
     eventually("what is left of the node to go", async || nodes[1].count("nodes").await == 1).await;
     end(nodes).await;
 }
 
 #[tokio::test]
 async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_same() {
-    let (world, proxy) = behind_a_proxy().await;
+    let (world, proxy) = behind_a_proxy(soon).await;
     let (ann, ben) = world.friends().await;
     let mut ear = Ear::of(&ann, 4).await;
     let mut bens = Ear::of(&ben, 4).await;
@@ -172,6 +155,6 @@ async fn a_peer_that_answers_no_ping_is_dropped() {
     let mut heard = vec![];
     tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut heard)).await.expect("an end").unwrap();
     assert!(heard.starts_with(b"HTTP/1.1 101"));
-    eventually("its user to be offline", async || availability(&ben).await == "offline").await;
+    ben.sees_friend("offline").await;
     world.end().await;
 }

@@ -9,12 +9,15 @@ use std::{
     },
 };
 
+use parlance::settings::{Database, Settings};
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
     sync::broadcast,
 };
+
+use crate::world::{World, database, settings, socket_dir};
 
 const SOCKET: &str = ".s.PGSQL.5432";
 const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
@@ -137,4 +140,14 @@ impl State {
             let _ = from_server.read(&mut sink).await;
         }
     }
+}
+
+/// A world whose server reaches its database through a proxy.
+pub async fn behind_a_proxy(change: impl FnOnce(&mut Settings)) -> (Arc<World>, Proxy) {
+    let options = database().await;
+    let proxy = Proxy::start(&socket_dir());
+    let mut settings = settings();
+    change(&mut settings);
+    settings.database = Database::Given(Box::new(proxy.options(&options)));
+    (World::on(settings, options).await, proxy)
 }

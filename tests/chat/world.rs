@@ -403,6 +403,22 @@ impl Person {
         found.unwrap_or_else(|| panic!("{} does not see {talk:?}", self.name))
     }
 
+    /// Says so before any socket is opened, so that one that is opened is no news.
+    pub async fn is_available(&self) {
+        self.asks("chatavailability", json!({ "action": "useravailable" })).await.is_ok();
+    }
+
+    /// How available their only friend is, as their list shows it.
+    pub async fn friend_is(&self) -> String {
+        let list = self.asks("chatfriends", json!({ "action": "list" })).await.is_ok();
+        list["availabilities"][0]["availability"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until their only friend is as available as this.
+    pub async fn sees_friend(&self, availability: &str) {
+        eventually(availability, async || self.friend_is().await == availability).await;
+    }
+
     /// Listens from now on: a station's first answer always names the caller.
     pub async fn listens(&self) {
         assert_eq!(self.hears().await.lists, [self.user.clone()]);

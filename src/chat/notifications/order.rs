@@ -65,7 +65,7 @@ fn advance(heads: &mut HashMap<ConversationId, Head>, conversation: Conversation
         Some(head) => new.first == head.seq + 1 && (head.instance.is_none() || instance.is_none() || head.instance == instance),
     };
     if head.is_none_or(|head| head.seq < new.last) {
-        if heads.len() >= MAX_CONVERSATIONS {
+        if heads.len() >= MAX_CONVERSATIONS && !heads.contains_key(&conversation) {
             heads.clear();
         }
         heads.insert(conversation, Head { seq: new.last, instance });

@@ -83,7 +83,7 @@ impl Notifications {
         if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
             other.end();
             // Nobody knows which pushes of the other one arrived.
-            pending.changes.list = true;
+            pending.changes.resync = true;
         } else {
             inner.subscribers += 1;
         }
@@ -98,8 +98,12 @@ impl Subscription {
         !self.subscriber.has_ended.load(Ordering::Acquire)
     }
 
-    /// Takes what there is to tell. Until [`Subscription::ack`], nobody knows whether it arrived.
+    /// Takes what there is to tell; nothing, once the subscription was replaced or revoked. Until [`Subscription::ack`],
+    /// nobody knows whether it arrived.
     pub fn take(&mut self) -> Changes {
+        if self.subscriber.has_ended.load(Ordering::Acquire) {
+            return Changes::default();
+        }
         let mut inner = self.notifications.locked();
         let pending = inner.station(self.user, self.station).filter(|pending| is_of(pending, &self.subscriber));
         let changes = pending.map(|pending| std::mem::take(&mut pending.changes)).unwrap_or_default();
@@ -121,7 +125,7 @@ impl Drop for Subscription {
         pending.polled_at = Instant::now();
         pending.changes.keep_ids();
         // What was pushed last may have been lost with the connection.
-        pending.changes.list |= self.unacked;
+        pending.changes.resync |= self.unacked;
         inner.subscribers -= 1;
     }
 }

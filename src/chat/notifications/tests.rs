@@ -52,7 +52,7 @@ fn rows(subscription: &mut Subscription) -> Vec<i64> {
 #[test]
 fn a_station_that_is_not_known_is_told_to_resync_once() {
     let notifications = Notifications::default();
-    assert!(take(&notifications, 1, 1).list);
+    assert!(take(&notifications, 1, 1).resync);
     assert!(take(&notifications, 1, 1).is_empty());
 }
 
@@ -76,7 +76,7 @@ fn too_many_changes_become_a_resync() {
         notifications.announce(&[changed(n)]);
     }
     let changes = take(&notifications, 1, 1);
-    assert!(changes.list && changes.conversations.len() < 10_000);
+    assert!(changes.resync && changes.conversations.len() < 10_000);
 }
 
 #[test]
@@ -170,6 +170,7 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
 fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     let notifications = Arc::new(Notifications::default());
     let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    subscription.take();
     notifications.announce(&[written(7, 1, 0)]);
     assert_eq!(rows(&mut subscription), [1]);
     // Of another node, or too many: numbers alone.
@@ -201,7 +202,7 @@ async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
     let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
     subscription.take();
     let _ = poll!(Box::pin(subscription.changed()));
-    let cut = Event::PageCut { conversation: conversation(7), reader: [user(1)], station: station(1) };
+    let cut = Event::PageCut { conversation: conversation(7), reader: user(1), station: station(1) };
     notifications.announce(&[cut]);
     assert_eq!(poll!(Box::pin(subscription.changed())), Ready::Ready(true));
     assert_eq!(subscription.take().conversations, [conversation(7)].into());
@@ -250,7 +251,7 @@ fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
             subscription.ack();
         }
         drop(subscription);
-        assert_eq!(take(&notifications, 1, 1).list, expected);
+        assert_eq!(take(&notifications, 1, 1).resync, expected);
     }
 }
 
@@ -276,8 +277,8 @@ async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
     let _ = poll!(Box::pin(subscription.changed()));
     notifications.resync_all();
     assert_eq!(poll!(Box::pin(subscription.changed())), Ready::Ready(true));
-    assert!(subscription.take().list);
-    assert!(notifications.poll(user(1), station(1), SILENT).0.list);
+    assert!(subscription.take().resync);
+    assert!(notifications.poll(user(1), station(1), SILENT).0.resync);
 }
 
 #[test]
@@ -291,12 +292,51 @@ fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
     notifications.evict_idle();
     notifications.announce(&[changed(7)]);
     assert_eq!(subscription.take().conversations.len(), 1);
-    assert!(notifications.poll(user(1), station(1), SILENT).0.list);
+    assert!(notifications.poll(user(1), station(1), SILENT).0.resync);
     // A socket that has ended may come back.
+    subscription.ack();
     drop(subscription);
     notifications.evict_idle();
-    assert!(
-        !notifications.poll(user(1), station(2), SILENT).0.conversations.is_empty()
-            || notifications.locked().station(user(1), station(2)).is_some()
-    );
+    assert!(notifications.poll(user(1), station(2), SILENT).0.is_empty());
+}
+
+#[test]
+fn beside_a_socket_a_poll_takes_nothing() {
+    let notifications = polled();
+    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    subscription.take();
+    notifications.announce(&[changed(7)]);
+    // As one that was asked before the socket was opened, and whose answer goes nowhere.
+    assert_eq!(notifications.poll(user(1), station(1), on(1)).0.conversations.len(), 1);
+    assert_eq!(notifications.poll(user(1), station(1), on(1)).0.conversations.len(), 1);
+    assert_eq!(subscription.take().conversations, [conversation(7)].into());
+}
+
+#[test]
+fn one_who_was_disconnected_is_told_nothing_any_more() {
+    let notifications = Arc::new(Notifications::default());
+    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    let (mut other, _) = notifications.subscribe(user(2), station(2), true, LIMITS).unwrap();
+    for socket in [&mut subscription, &mut other] {
+        socket.take();
+    }
+    notifications.disconnect(Some(user(1)));
+    notifications.announce(&[changed(7), Event::ListChanged { of: vec![user(2)] }]);
+    assert!(subscription.take().is_empty() && !other.take().is_empty());
+}
+
+#[test]
+fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
+    let notifications = Arc::new(Notifications::default());
+    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    subscription.take();
+    notifications.announce(&[written(7, 1, 0), Event::FriendChanged { friend: user(2), seen_by: vec![user(1)] }]);
+    notifications.resync_all();
+    // It follows on what was dropped.
+    notifications.announce(&[written(7, 2, 0)]);
+    let changes = subscription.take();
+    assert!(changes.resync && changes.rows.is_empty() && changes.conversations == [conversation(7)].into());
+    assert_eq!(changes.friends, [user(2)].into());
+    notifications.announce(&[written(7, 3, 0)]);
+    assert_eq!(rows(&mut subscription), [3]);
 }

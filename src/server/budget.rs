@@ -1,0 +1,196 @@
+//! A budget of bytes that all share, with a part for each address and each key, so that none can use up what the
+//! others need; only many addresses together can.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::chat::error::Error;
+
+/// Who is refused may try again after this.
+pub const RETRY: Duration = Duration::from_secs(2);
+
+/// Maximum bytes.
+#[derive(Debug)]
+pub struct Limits {
+    /// Of all together.
+    pub total: usize,
+    /// Of one address.
+    pub per_address: usize,
+    /// Of one key.
+    pub per_key: usize,
+}
+
+/// The bytes that are held, and how many may be.
+#[derive(Debug)]
+pub struct Budget<K> {
+    limits: Limits,
+    held: Mutex<Held<K>>,
+}
+
+#[derive(Debug)]
+struct Held<K> {
+    total: usize,
+    by_key: HashMap<K, usize>,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl<K: Hash + Eq + Copy> Budget<K> {
+    /// Nothing is held yet.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        let held = Held { total: 0, by_key: HashMap::new(), by_address: HashMap::new() };
+        Arc::new(Self { limits, held: Mutex::new(held) })
+    }
+
+    /// A share of nothing yet.
+    pub fn share(self: &Arc<Self>, key: K, address: IpAddr) -> Share<K> {
+        Share { budget: self.clone(), key, address, bytes: 0 }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held<K>> {
+        // Nothing panics while it holds the lock; if it did, sums are still sums.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing is held.
+    #[cfg(test)]
+    pub fn is_unused(&self) -> bool {
+        let held = self.held();
+        held.total == 0 && held.by_key.is_empty() && held.by_address.is_empty()
+    }
+}
+
+/// A part of a budget, until it is dropped.
+#[derive(Debug)]
+pub struct Share<K: Hash + Eq + Copy> {
+    budget: Arc<Budget<K>>,
+    key: K,
+    address: IpAddr,
+    bytes: usize,
+}
+
+impl<K: Hash + Eq + Copy> Share<K> {
+    /// Takes bytes. Who holds nothing else may take more than their part.
+    ///
+    /// # Errors
+    /// `RateLimited`, where the key or the address holds too much; `Unavailable`, where all together do.
+    pub fn take(&mut self, bytes: usize) -> Result<(), Error> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let Limits { total, per_address, per_key } = self.budget.limits;
+        let is_over = |used: usize, most: usize| used > self.bytes && used + bytes > most;
+        let mut held = self.budget.held();
+        let by_key = held.by_key.get(&self.key).copied().unwrap_or(0);
+        let by_address = held.by_address.get(&self.address).copied().unwrap_or(0);
+        if is_over(by_key, per_key) || is_over(by_address, per_address) {
+            return Err(Error::RateLimited(RETRY));
+        }
+        if is_over(held.total, total) {
+            return Err(Error::Unavailable { cause: "the memory for bodies and answers is used up".into(), is_uncertain: false });
+        }
+        hold(&mut held, self.key, self.address, bytes);
+        drop(held);
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Takes bytes, whatever is held: what cannot be refused any more.
+    pub fn force(&mut self, bytes: usize) {
+        hold(&mut self.budget.held(), self.key, self.address, bytes);
+        self.bytes += bytes;
+    }
+}
+
+fn hold<K: Hash + Eq>(held: &mut Held<K>, key: K, address: IpAddr, bytes: usize) {
+    held.total += bytes;
+    *held.by_key.entry(key).or_default() += bytes;
+    *held.by_address.entry(address).or_default() += bytes;
+}
+
+impl<K: Hash + Eq + Copy> Drop for Share<K> {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        let mut held = self.budget.held();
+        held.total -= self.bytes;
+        give_back(&mut held.by_key, &self.key, self.bytes);
+        give_back(&mut held.by_address, &self.address, self.bytes);
+    }
+}
+
+/// Takes bytes off a key; one that holds nothing is not remembered.
+fn give_back<K: Hash + Eq>(held: &mut HashMap<K, usize>, key: &K, bytes: usize) {
+    if let Some(used) = held.get_mut(key) {
+        *used -= bytes;
+        if *used == 0 {
+            held.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, n])
+    }
+
+    fn budget() -> Arc<Budget<u8>> {
+        Budget::new(Limits { total: 100, per_address: 50, per_key: 20 })
+    }
+
+    fn take(budget: &Arc<Budget<u8>>, key: u8, at: u8, bytes: usize) -> Result<Share<u8>, Error> {
+        let mut share = budget.share(key, address(at));
+        share.take(bytes).map(|()| share)
+    }
+
+    #[test]
+    fn each_key_and_each_address_has_a_part_and_it_is_given_back() {
+        let budget = budget();
+        let first = [take(&budget, 1, 1, 10).unwrap(), take(&budget, 1, 1, 10).unwrap()];
+        // The key is full, wherever it asks; another one is not, until the address is.
+        assert!(matches!(take(&budget, 1, 2, 1), Err(Error::RateLimited(_))));
+        let others = [take(&budget, 2, 1, 20).unwrap(), take(&budget, 3, 1, 10).unwrap()];
+        assert!(matches!(take(&budget, 4, 1, 1), Err(Error::RateLimited(_))));
+        // All together.
+        let elsewhere = [take(&budget, 5, 2, 20).unwrap(), take(&budget, 6, 2, 20).unwrap(), take(&budget, 7, 3, 10).unwrap()];
+        assert!(matches!(take(&budget, 8, 4, 1), Err(Error::Unavailable { is_uncertain: false, .. })));
+        drop(first);
+        assert!(take(&budget, 8, 4, 1).is_ok() && take(&budget, 4, 1, 20).is_ok());
+        drop((others, elsewhere));
+        assert!(budget.is_unused());
+    }
+
+    #[test]
+    fn who_holds_nothing_else_may_take_more_than_a_part() {
+        let budget = budget();
+        let large = take(&budget, 1, 1, 21).unwrap();
+        assert!(take(&budget, 1, 1, 1).is_err());
+        drop(large);
+        // Also piece by piece.
+        let mut pieces = budget.share(1, address(1));
+        pieces.take(40).unwrap();
+        pieces.take(40).unwrap();
+        assert!(take(&budget, 1, 1, 1).is_err());
+        drop(pieces);
+        assert!(budget.is_unused());
+    }
+
+    #[test]
+    fn what_cannot_be_refused_counts_all_the_same() {
+        let budget = budget();
+        let mut forced = budget.share(1, address(1));
+        forced.take(20).unwrap();
+        forced.force(100);
+        assert!(take(&budget, 1, 2, 1).is_err() && take(&budget, 2, 1, 1).is_err() && take(&budget, 3, 3, 1).is_err());
+        drop(forced);
+        assert!(budget.is_unused());
+    }
+}
