@@ -385,6 +385,21 @@ impl Person {
         self.does("download", talk, json!({})).await.is_ok()
     }
 
+    /// The ids of all messages, page by page.
+    pub async fn reads_all(&self, talk: &Talk) -> Vec<String> {
+        let mut ids: Vec<String> = vec![];
+        loop {
+            let page = self.does("download", talk, json!({ "firstmessageid": ids.last() })).await.is_ok();
+            let page = page["messages"].as_array().unwrap().iter().map(|row| row["ID"].as_str().unwrap().to_owned());
+            // The row of the cursor comes again.
+            let new: Vec<_> = page.skip(usize::from(!ids.is_empty())).collect();
+            if new.is_empty() {
+                return ids;
+            }
+            ids.extend(new);
+        }
+    }
+
     /// What the station has yet to hear. It shows that it has what it heard before, whatever connection is used.
     pub async fn hears(&self) -> News {
         static RECEIPTS: LazyLock<Mutex<HashMap<(String, String), Value>>> = LazyLock::new(Mutex::default);
