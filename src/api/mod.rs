@@ -128,12 +128,13 @@ impl Signed {
         )
     }
 
-    /// What the station has once it was given the answer.
+    /// What the station has once it was given the answer. A v4 client that is told of its list also looks at its
+    /// invitations, so for it `list` alone shows nothing.
     #[must_use]
-    pub fn fetches(&self) -> Option<Fetched> {
+    pub fn fetches(&self, is_v4: bool) -> Option<Fetched> {
         match self {
             Self::Conversation(conversation::Action::Download { conversationid, .. }) => Some(Fetched::Conversation(*conversationid)),
-            Self::Conversation(conversation::Action::List { limit, after: None }) if limit.0.is_none() => Some(Fetched::List),
+            Self::Conversation(conversation::Action::List { limit, after: None }) if limit.0.is_none() && !is_v4 => Some(Fetched::List),
             Self::Friends(friends::Action::List) => Some(Fetched::Friends),
             _ => None,
         }

@@ -240,7 +240,7 @@ async fn perform(
     action: Signed,
 ) -> Result<Answer, Error> {
     // Asked before anything is read: what is told later may not be in the answer.
-    let told = action.fetches().and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
+    let told = action.fetches(is_v4).and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
         if let Some((what, told)) = told {
             state.notifications.fetched(user, station, told, what);

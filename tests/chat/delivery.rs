@@ -220,6 +220,14 @@ async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
     assert_eq!(asks(poll(json!({ "action": "download" }))).await["conversationchangedof"], json!([talk.id]));
     asks(ben.request(4, "chatconversation", crate::world::on("download", &talk, json!({})))).await;
     assert_eq!(asks(poll(json!({ "action": "download" }))).await["conversationchangedof"], json!([]));
+    // The list, to a client that has no invitations to look at beside it.
+    ann.does("clear", &talk, json!({})).await.is_ok();
+    for (version, is_told_again) in [(4, true), (3, false)] {
+        assert_eq!(asks(poll(json!({ "action": "download" }))).await["conversationlistchangedof"], json!([ben.user]));
+        asks(ben.request(version, "chatconversation", json!({ "action": "list" }))).await;
+        let again = asks(poll(json!({ "action": "download" }))).await;
+        assert_eq!(again["conversationlistchangedof"] == json!([ben.user]), is_told_again, "{version}");
+    }
     let wrong = asks(poll(json!({ "action": "download", "received": "x" }))).await;
     assert_eq!(wrong["errorcode"], "bad_request");
     world.end().await;
