@@ -211,8 +211,10 @@ mod tests {
         let full = load.try_answer(user(1), here, ANSWERS.per_key).unwrap();
         assert!(load.try_answer(user(1), here, USUAL_ANSWER + 1).is_err());
         load.try_answer(user(1), here, USUAL_ANSWER).unwrap();
-        drop(load.answer(user(1), here, ANSWERS.per_key));
+        let done = load.answer(user(1), here, ANSWERS.per_key);
         drop(full);
+        assert!(load.try_answer(user(1), here, USUAL_ANSWER + 1).is_err());
+        drop(done);
         assert!(load.answers.is_unused());
     }
 }

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     live::Ear,
-    nodes::{Nats, at, end, has_bus, two_nodes},
+    nodes::{at, end, two_nodes, two_nodes_with_nats},
     world::{News, Person, Talk, World, eventually, message},
 };
 
@@ -103,12 +103,7 @@ async fn a_client_that_appends_what_joins_holds_everything_however_many_write_at
 
 #[tokio::test]
 async fn on_two_nodes_too_a_client_that_appends_what_joins_holds_everything() {
-    let mut nats = Nats::new();
-    nats.start();
-    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
-    for node in &nodes {
-        eventually("the bus", async || has_bus(node, "connected").await).await;
-    }
+    let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, talk) = nodes[0].talk().await;
     let (anns_other, bens_other) = (at(&nodes[1], &ann).await, at(&nodes[1], &ben).await);
     let (mut here, mut there) = (Follower::of(&ben).await, Follower::of(&bens_other).await);
@@ -295,12 +290,7 @@ async fn a_node_that_starts_and_ends_between_two_looks_of_another_is_missed_too(
 
 #[tokio::test]
 async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
-    let mut nats = Nats::new();
-    nats.start();
-    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
-    for node in &nodes {
-        eventually("the bus", async || has_bus(node, "connected").await).await;
-    }
+    let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, talk) = nodes[0].talk().await;
     fill(&nodes[0], &ann, &talk, 1200).await;
     let mut ear = Ear::of(&ben, 3).await;

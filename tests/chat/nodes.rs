@@ -69,6 +69,17 @@ pub async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
     [nodes.pop().unwrap(), other]
 }
 
+/// Two nodes that tell each other through NATS what happens.
+pub async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
+    let mut nats = Nats::new();
+    nats.start();
+    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    for node in &nodes {
+        eventually("the bus", async || has_bus(node, "connected").await).await;
+    }
+    (nats, nodes)
+}
+
 /// The same person at the other node, at a station of their own.
 pub async fn at(world: &Arc<World>, person: &Person) -> Person {
     Person { world: world.clone(), ..person.clone() }.elsewhere().await
@@ -98,12 +109,7 @@ async fn hears_of(ear: &mut Ear, talk: &Talk) {
 
 #[tokio::test]
 async fn what_happens_on_one_node_is_pushed_by_the_other() {
-    let mut nats = Nats::new();
-    nats.start();
-    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
-    for node in &nodes {
-        eventually("the bus", async || has_bus(node, "connected").await).await;
-    }
+    let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, talk) = nodes[0].talk().await;
     let there = at(&nodes[1], &ben).await;
     let mut ear = Ear::of(&there, 4).await;
@@ -157,12 +163,7 @@ async fn a_node_starts_without_nats_says_so_and_recovers_by_itself() {
 
 #[tokio::test]
 async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
-    let mut nats = Nats::new();
-    nats.start();
-    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
-    for node in &nodes {
-        eventually("the bus", async || has_bus(node, "connected").await).await;
-    }
+    let (mut nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, talk) = nodes[0].talk().await;
     let there = at(&nodes[1], &ben).await;
     let mut ear = Ear::of(&there, 4).await;
