@@ -131,6 +131,18 @@ fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
 }
 
 #[test]
+fn what_was_fetched_before_a_poll_was_answered_says_nothing_of_what_it_told() {
+    let notifications = polled();
+    notifications.announce(&[changed(7)]);
+    let (_, before) = notifications.poll(user(1), station(1), SILENT);
+    // A download begins here, and ends after the next poll, which tells of what is newer than it.
+    notifications.announce(&[changed(7)]);
+    notifications.poll(user(1), station(1), SILENT);
+    notifications.fetched(user(1), station(1), before, Fetched::Conversation(conversation(7)));
+    assert_eq!(notifications.poll(user(1), station(1), SILENT).0.conversations, [conversation(7)].into());
+}
+
+#[test]
 fn a_socket_is_told_what_a_poll_may_not_have_heard() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
