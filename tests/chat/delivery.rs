@@ -260,6 +260,8 @@ async fn a_node_that_ends_and_stays_away_takes_nothing_along() {
     ann.adds(&talk, "the last word").await;
     there.hears().await;
     nodes[0].stop().await;
+    // It says so itself: nobody has to wait until it is missed.
+    assert_eq!(nodes[1].count("nodes where ended_at is not null").await, 1);
     let told = async || {
         let heard = there.hears().await;
         heard.lists == [ben.user.clone()] || heard.conversations == [talk.id.clone()]
