@@ -385,6 +385,22 @@ impl Person {
         self.does("download", talk, json!({})).await.is_ok()
     }
 
+    /// All messages, however many there are: page by page.
+    pub async fn reads_all(&self, talk: &Talk) -> Vec<Value> {
+        let mut all: Vec<Value> = vec![];
+        loop {
+            let cursor = json!({ "firstmessageid": all.last().map(|message| message["ID"].clone()) });
+            let page = self.does("download", talk, cursor).await.is_ok();
+            // The first row is the cursor's own.
+            let new = page["messages"].as_array().unwrap().iter().skip(usize::from(!all.is_empty())).cloned();
+            let before = all.len();
+            all.extend(new);
+            if all.len() == before {
+                return all;
+            }
+        }
+    }
+
     /// What the station has yet to hear. It shows that it has what it heard before, whatever connection is used.
     pub async fn hears(&self) -> News {
         static RECEIPTS: LazyLock<Mutex<HashMap<(String, String), Value>>> = LazyLock::new(Mutex::default);
