@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{model::text::Instance, store::writer::Refusal};
+use crate::{
+    model::text::Instance,
+    store::{sqlstate, writer::Refusal},
+};
 
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
@@ -88,12 +91,6 @@ const REFUSALS: [(&str, &str); 3] = [
     ("credentials_key", "This key exists already."),
 ];
 
-/// SQLSTATE classes that mean: not now. Connection, resources, operator, I/O, a lock that
-/// is not given back. A refusal is an answer, so
-/// nothing was done; but for a connection that was ended, of which this may be the last word.
-const AWAY: [&str; 5] = ["08", "53", "57", "58", "55P03"];
-const ENDED: &str = "57P";
-
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let cause = refusal.to_string();
@@ -120,9 +117,10 @@ impl From<&sqlx::Error> for Error {
             if refusal.constraint() == Some("participants_of_user") {
                 return Self::UserNotFound;
             }
-            if refusal.code().is_some_and(|code| AWAY.iter().any(|class| code.starts_with(class))) {
-                let is_uncertain = refusal.code().is_some_and(|code| code.starts_with(ENDED));
-                return Self::Unavailable { cause: error.to_string(), is_uncertain };
+            if sqlstate::is_away(error) {
+                // A refusal is an answer, so nothing was done; but for a session that was ended, of which this may be the
+                // last word.
+                return Self::Unavailable { cause: error.to_string(), is_uncertain: sqlstate::is_ended(error) };
             }
             return Self::Internal(error.to_string());
         }

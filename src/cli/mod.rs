@@ -111,15 +111,30 @@ fn read_env_file(file: &Path) -> Result<(), String> {
         // What is wrong may be a password: the sentence has the line's number, and the name of the setting.
         Err(dotenvy::Error::LineParse(wrong, _)) => {
             let text = std::fs::read_to_string(file).unwrap_or_default();
-            let found = text.lines().zip(1..).find(|(line, _)| line.contains(wrong.trim()));
-            let place = found.map_or_else(String::new, |(line, number)| {
-                let name = line.split('=').next().filter(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'));
+            let place = place_in_env_file(&text, &wrong).map_or_else(String::new, |(number, name)| {
                 format!(" at line {number}{}", name.map_or_else(String::new, |name| format!(" ({name})")))
             });
             Err(format!("the file .env cannot be read{place}; a value with spaces stands in quotes"))
         }
         Err(error) => Err(format!("the file .env cannot be read: {error}")),
     }
+}
+
+/// Where what could not be read begins, a line or its value: the line's number, and the name of the setting, if it is one.
+fn place_in_env_file<'a>(text: &'a str, wrong: &str) -> Option<(usize, Option<&'a str>)> {
+    // A quote that is not closed takes all the lines that follow.
+    let wrong = wrong.trim().lines().next()?.trim_end();
+    let is_it = |part: &str| {
+        let rest = part.trim().strip_prefix(wrong).map(str::trim_start);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    };
+    let (line, number) = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim_start().starts_with('#'))
+        .find(|(line, _)| is_it(line) || line.split_once('=').is_some_and(|(_, value)| is_it(value)))?;
+    let name = line.split_once('=').map(|(name, _)| name.trim()).map(|name| name.strip_prefix("export ").unwrap_or(name).trim());
+    Some((number, name.filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))))
 }
 
 /// Works on the database, brought up to date: the operator's, a running server's, or ours, started

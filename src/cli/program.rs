@@ -23,7 +23,10 @@ pub fn on_database(settings: &Settings, name: &str) -> Result<(Command, String),
     let mut url = Url::parse(&url).map_err(|error| format!("the database's address cannot be read: {error}"))?;
     let mut command = Command::new(program);
     // What the operator says stands last, and counts.
-    let own = std::env::var("PGOPTIONS").unwrap_or_default();
+    let own = match std::env::var("PGOPTIONS") {
+        Err(std::env::VarError::NotUnicode(_)) => return Err("PGOPTIONS takes text in UTF-8".into()),
+        own => own.unwrap_or_default(),
+    };
     command.env("PGOPTIONS", format!("{} {own}", store::session_options()));
     if let Some(password) = url.password() {
         command.env("PGPASSWORD", percent_decode_str(password).decode_utf8_lossy().as_ref());

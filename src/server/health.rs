@@ -1,39 +1,66 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{HttpResponse, web};
 use tokio::sync::Mutex;
 
 use super::state::State;
-use crate::store::{self, probe};
+use crate::store::{self, probe, sqlstate};
 
 /// Whoever asks more often is told what was found out last.
 const PROBE_EVERY: Duration = Duration::from_secs(3);
 
-/// What was last found out about writes, and when: why they fail, if they do.
+/// What was last found out, and when: why the node cannot serve, if so.
 #[derive(Debug, Default)]
-pub struct Writes(Mutex<Option<(Instant, Option<String>)>>);
+pub struct Checks(Arc<Mutex<Option<Check>>>);
 
-impl Writes {
-    /// Why writes fail. Returns `None` when they do not.
-    async fn problem(&self, state: &State) -> Option<String> {
-        if let Some(cause) = state.messages.failure().or_else(|| state.reports.failure()) {
-            return Some(cause);
-        }
+#[derive(Debug)]
+struct Check {
+    at: Instant,
+    problem: Option<String>,
+}
+
+impl Checks {
+    /// Why the node cannot serve. Returns `None` when it can.
+    async fn problem(&self, state: &Arc<State>) -> Option<String> {
         // Held while it is found out: those who ask meanwhile wait for the same answer.
-        let mut last = self.0.lock().await;
-        if let Some((at, problem)) = &*last
-            && at.elapsed() < PROBE_EVERY
-        {
-            return problem.clone();
+        let mut last = self.0.clone().lock_owned().await;
+        if let Some(last) = last.as_ref().filter(|last| last.at.elapsed() < PROBE_EVERY) {
+            return last.problem.clone();
         }
-        let problem = probe::write(&state.db, state.node).await.err().map(|error| {
-            tracing::warn!(%error, "writes fail");
-            probe::cause(&error).unwrap_or_else(|| "the database takes too long, or refuses them".into())
+        let state = state.clone();
+        // In a task of its own: who asks, and goes away, would abandon the connection.
+        let checked = tokio::spawn(async move {
+            let problem = check(&state).await;
+            *last = Some(Check { at: Instant::now(), problem: problem.clone() });
+            problem
         });
-        *last = Some((Instant::now(), problem.clone()));
-        problem
+        checked.await.unwrap_or_else(|error| Some(format!("the check failed: {error}")))
+    }
+}
+
+/// Asks the database whether it can be used.
+async fn check(state: &State) -> Option<String> {
+    match store::is_current(&state.db).await {
+        Ok(true) => {}
+        Ok(false) => return Some("the database has to be migrated".into()),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            return Some("the database is away".into());
+        }
+    }
+    match probe::write(&state.db, state.node).await {
+        Ok(true) => None,
+        Ok(false) => Some("the database does not know this node; its next heartbeat says so again".into()),
+        Err(error) => {
+            tracing::warn!(%error, "writes fail");
+            let cause = sqlstate::cause(&error).unwrap_or_else(|| "the database takes too long, or refuses them".into());
+            Some(format!("writes fail: {cause}"))
+        }
     }
 }
 
@@ -45,17 +72,12 @@ pub async fn healthz() -> HttpResponse {
 /// It can serve: not stopping, the database answers and takes writes, and its migrations are current. Else 503. A bus
 /// that is away does not end the service: clients are told to compare everything, more often.
 pub async fn readyz(state: web::Data<State>) -> HttpResponse {
+    let state = state.into_inner();
     let problem = if state.is_stopping() {
         Some("stopping".to_owned())
     } else {
-        match store::is_current(&state.db).await {
-            Ok(true) => state.writes.problem(&state).await.map(|cause| format!("writes fail: {cause}")),
-            Ok(false) => Some("the database has to be migrated".into()),
-            Err(error) => {
-                tracing::warn!(%error, "not ready");
-                Some("the database is away".into())
-            }
-        }
+        let failure = || state.messages.failure().or_else(|| state.reports.failure());
+        state.checks.problem(&state).await.or_else(|| failure().map(|cause| format!("writes fail: {cause}")))
     };
     match problem {
         None => HttpResponse::Ok().content_type("text/plain").body(format!("ready\nbus: {}\n", state.bus.state())),

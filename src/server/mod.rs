@@ -116,6 +116,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let mut tasks = vec![
         tokio::spawn(users::watch_changes(state.clone())),
         tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(nodes::run(state.clone())),
         tokio::spawn(presence::run(state.clone())),

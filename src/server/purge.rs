@@ -41,6 +41,17 @@ impl Watch {
     }
 }
 
+/// Notes round by round that a server runs, however long a purge takes.
+pub async fn note(state: Arc<State>) {
+    let mut clock = tokio::time::interval(ROUND);
+    loop {
+        clock.tick().await;
+        if let Err(error) = store::purge::note_run(&state.db).await {
+            tracing::debug!(%error, "that this server runs was not noted; the next round tries again");
+        }
+    }
+}
+
 /// Deletes, round by round.
 pub async fn run(state: Arc<State>) {
     let mut clock = tokio::time::interval(ROUND);
@@ -66,7 +77,8 @@ pub async fn run(state: Arc<State>) {
     }
 }
 
-/// What ended before this has been kept for the grace, and goes.
+/// What ended before this goes, by the clock on the wall: it has been kept for the grace. [`run`] keeps what was stored
+/// too short a time ago besides, whenever it ended.
 fn ended_before(now: Timestamp, grace: TimeDelta) -> Timestamp {
     now.plus(-grace)
 }
@@ -79,7 +91,9 @@ mod tests {
     fn what_goes_ended_a_grace_ago() {
         let now = Timestamp::parse("2024-03-15 11:50:45").unwrap();
         assert_eq!(ended_before(now, TimeDelta::days(7)).to_string(), "2024-03-08 11:50:45");
-        assert_eq!(ended_before(now, TimeDelta::zero()), now);
+        assert_eq!(ended_before(now, TimeDelta::minutes(1)).to_string(), "2024-03-15 11:49:45");
+        // The longest grace leads to no year that cannot be written, and to nothing that goes.
+        assert!(ended_before(now, TimeDelta::days(365_250)) < Timestamp::parse("1100-01-01 00:00:00").unwrap());
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct State {
     pub nonces: identity::Nonces,
     pub limits: Limits,
     pub load: Load,
-    pub writes: health::Writes,
+    pub checks: health::Checks,
     pub is_stopping: AtomicBool,
 }
 
@@ -49,7 +49,7 @@ impl State {
             nodes: Nodes::default(),
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
-            writes: health::Writes::default(),
+            checks: health::Checks::default(),
             is_stopping: AtomicBool::new(false),
             node,
             bus: Arc::new(bus),

@@ -10,9 +10,11 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit, TryAcquireError},
+    sync::{Mutex as Turns, Notify, Semaphore, SemaphorePermit, TryAcquireError},
     time::{sleep, timeout, timeout_at},
 };
+
+use super::sqlstate;
 
 /// How long a request waits for a connection before it is told that the database is away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,13 +26,11 @@ const MOST_IDLE: Duration = Duration::from_mins(5);
 const MOST_AGE: Duration = Duration::from_mins(30);
 /// After the database refused to open one more connection, idle ones of any thread are used for so long first.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
-/// How often one more is asked for while none is idle: another node may have closed one.
+/// How often one more is asked for meanwhile, by one of all who wait: another node may have closed one.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// How long a moment is looked for in which nothing is on its way, and how often.
 const QUIET: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
-/// SQLSTATE of a database, or a role, that has as many connections as it may.
-const TOO_MANY: &str = "53300";
 /// A statement slower than this is logged (its text, never its values).
 const SLOW: Duration = Duration::from_secs(1);
 /// After this time the database is silent: it would have stopped the statement itself.
@@ -98,6 +98,8 @@ struct Pool {
     most: u32,
     permits: Semaphore,
     open: Mutex<Open>,
+    /// Where no more can be opened, who wants one waits here: first come, first served.
+    turns: Turns<()>,
     /// Somebody put a connection back, or closed one.
     given_back: Notify,
 }
@@ -129,7 +131,10 @@ impl Db {
             .log_statements(log::LevelFilter::Off)
             .log_slow_statements(log::LevelFilter::Warn, SLOW);
         let permits = Semaphore::new(usize::try_from(connections).unwrap_or(1));
-        Self { options, pool: Arc::new(Pool { most: connections, permits, open: Mutex::default(), given_back: Notify::new() }) }
+        Self {
+            options,
+            pool: Arc::new(Pool { most: connections, permits, open: Mutex::default(), turns: Turns::default(), given_back: Notify::new() }),
+        }
     }
 
     /// How to reach it.
@@ -211,46 +216,72 @@ impl Db {
     /// A connection that lives: one that lies idle, a new one, or, where the database opens no more, one that
     /// somebody gives back.
     async fn acquire(&self) -> sqlx::Result<Idle> {
-        let home = std::thread::current().id();
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        let work = async {
-            loop {
-                // What is given back from here on is not missed.
-                let given_back = self.pool.given_back.notified();
-                while let Some(mut idle) = self.pool.take(home) {
-                    if idle.since.elapsed() < TRUSTED_IDLE || idle.connection.ping().await.is_ok() {
-                        return Ok(idle);
-                    }
-                }
-                match self.options.connect().await {
-                    Ok(connection) => return Ok(Idle { connection, born: Instant::now(), since: Instant::now(), home }),
-                    Err(error) if is_full(&error) => {
-                        let is_idle = {
-                            let mut open = self.pool.locked();
-                            open.refused_at = Some(Instant::now());
-                            !open.idle.is_empty()
-                        };
-                        if !is_idle {
-                            // Whether something came or not, it is looked at again.
-                            let _ = timeout(ASK_AGAIN, given_back).await;
-                        }
-                    }
-                    Err(error) => return Err(sqlx::Error::Configuration(Box::new(error))),
-                }
+        timeout_at(deadline, self.acquire_patiently()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    async fn acquire_patiently(&self) -> sqlx::Result<Idle> {
+        let home = std::thread::current().id();
+        if !self.pool.was_refused(REFUSED_FOR) {
+            if let Some(idle) = self.take_living(home).await {
+                return Ok(idle);
             }
-        };
-        timeout_at(deadline, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            if let Some(new) = self.connect(home).await? {
+                return Ok(new);
+            }
+        }
+        let _turn = self.pool.turns.lock().await;
+        loop {
+            // What is given back from here on is not missed.
+            let given_back = self.pool.given_back.notified();
+            if let Some(idle) = self.take_living(home).await {
+                return Ok(idle);
+            }
+            if !self.pool.was_refused(ASK_AGAIN)
+                && let Some(new) = self.connect(home).await?
+            {
+                return Ok(new);
+            }
+            // Whether something came or not, it is looked at again.
+            let _ = timeout(ASK_AGAIN, given_back).await;
+        }
+    }
+
+    async fn take_living(&self, home: ThreadId) -> Option<Idle> {
+        while let Some(mut idle) = self.pool.take(home) {
+            if idle.since.elapsed() < TRUSTED_IDLE || idle.connection.ping().await.is_ok() {
+                return Some(idle);
+            }
+        }
+        None
+    }
+
+    /// Opens one more. Returns `None` when the database opens no more.
+    async fn connect(&self, home: ThreadId) -> sqlx::Result<Option<Idle>> {
+        match self.options.connect().await {
+            Ok(connection) => Ok(Some(Idle { connection, born: Instant::now(), since: Instant::now(), home })),
+            Err(error) if sqlstate::is_full(&error) => {
+                self.pool.locked().refused_at = Some(Instant::now());
+                Ok(None)
+            }
+            Err(error) => Err(sqlx::Error::Configuration(Box::new(error))),
+        }
     }
 }
 
 impl Pool {
+    /// Whether the database refused to open one more within this time.
+    fn was_refused(&self, within: Duration) -> bool {
+        self.locked().refused_at.is_some_and(|at| at.elapsed() < within)
+    }
+
     /// One that lies idle: of this thread; of another one only if no more may be opened. What there is to read
     /// on a connection is heard by the thread that opened it, which then has to wake the one that waits.
     fn take(&self, home: ThreadId) -> Option<Idle> {
         let mut open = self.locked();
         let most = usize::try_from(self.most).unwrap_or(1);
         let in_use = most - self.permits.available_permits();
-        let may_open = open.idle.len() + in_use <= most && open.refused_at.is_none_or(|at| at.elapsed() > REFUSED_FOR);
+        let may_open = open.idle.len() + in_use <= most && open.refused_at.is_none_or(|at| at.elapsed() >= REFUSED_FOR);
         let place = open.idle.iter().rposition(|idle| idle.home == home);
         let place = place.or_else(|| open.idle.len().checked_sub(1).filter(|_| !may_open))?;
         Some(open.idle.remove(place))
@@ -291,16 +322,10 @@ pub async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
     Ok(limit)
 }
 
-/// Whether the database opens no more connections.
-fn is_full(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == TOO_MANY)
-}
-
 /// Whether an error says that its connection is of no more use.
 fn is_broken(error: &sqlx::Error) -> bool {
     match error {
-        // The operator, or a crash, ended it.
-        sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| code.starts_with("57P")),
+        sqlx::Error::Database(_) => sqlstate::is_ended(error),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }

@@ -45,6 +45,8 @@ const POLL: Duration = Duration::from_millis(20);
 const CHECK_EVERY: Duration = Duration::from_mins(1);
 /// A command makes do with so many connections.
 const OF_A_COMMAND: u32 = 2;
+/// What a server leaves of a database's connections to a command beside it: a backup takes so many.
+const OF_COMMANDS: u32 = 3;
 
 /// A PostgreSQL that runs as long as this is held.
 pub struct Embedded {
@@ -62,7 +64,7 @@ pub struct Embedded {
 pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), String> {
     match &settings.database {
         Database::Given(options) => {
-            let connections = allowed(options, settings.database_connections).await;
+            let connections = allowed(options, settings.database_connections).await?;
             Ok((Db::new((**options).clone(), connections), None))
         }
         Database::Embedded => {
@@ -72,22 +74,32 @@ pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), String>
     }
 }
 
-/// How many connections of those that are wished a database leaves us, beside the one that hears of changed users.
-async fn allowed(options: &PgConnectOptions, wished: u32) -> u32 {
+/// How many connections of those that are wished a database leaves us, beside the one that hears of changed users, and
+/// those of commands.
+///
+/// # Errors
+/// One sentence: the database cannot be asked, or leaves too few.
+async fn allowed(options: &PgConnectOptions, wished: u32) -> Result<u32, String> {
     let needed = wished + 1;
-    // A database that cannot be asked says so soon enough.
-    let Ok(limit) = db::connection_limit(&Db::new(options.clone(), 1)).await else { return wished };
-    let limit = u32::try_from(limit).unwrap_or(0);
-    if limit >= needed {
-        tracing::debug!("this node opens up to {needed} connections to the database (DATABASE_CONNECTIONS and one)");
-        return wished;
+    let limit = db::connection_limit(&Db::new(options.clone(), 1)).await;
+    let limit = limit.map_err(|error| format!("the database cannot be reached: {error}"))?;
+    let limit = u32::try_from(limit).map_err(|error| format!("the database allows {limit} connections: {error}"))?;
+    if limit < 2 {
+        return Err(format!(
+            "the database allows {limit} connection{} to this role, and a server needs at least 2: raise the limit of the role (alter role ... connection limit), of the database or of the server",
+            if limit == 1 { "" } else { "s" }
+        ));
     }
-    let allowed = limit.saturating_sub(1).max(1);
+    if limit >= needed + OF_COMMANDS {
+        tracing::debug!("this node opens up to {needed} connections to the database (DATABASE_CONNECTIONS and one)");
+        return Ok(wished);
+    }
+    let allowed = limit.saturating_sub(1 + OF_COMMANDS).max(1);
     tracing::warn!(
-        "the database allows {limit} connections, and this node wants {needed} (DATABASE_CONNECTIONS and one): it makes do with {}. Raise the role's, the database's or the server's limit, or lower DATABASE_CONNECTIONS",
+        "the database allows {limit} connections, and this node wants {needed} (DATABASE_CONNECTIONS and one) beside {OF_COMMANDS} for commands: it makes do with {}. Raise the role's, the database's or the server's limit, or lower DATABASE_CONNECTIONS",
         allowed + 1
     );
-    allowed
+    Ok(allowed)
 }
 
 /// The database, for as long as the command line needs it.

@@ -20,6 +20,7 @@ pub mod purge;
 pub mod quota;
 pub mod report;
 pub mod scenery;
+pub mod sqlstate;
 pub mod station;
 pub mod transcript;
 pub mod user;
@@ -27,7 +28,7 @@ pub mod workspace;
 pub mod writer;
 
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, Connection,
     migrate::{MigrateError, Migrator},
 };
 
@@ -61,6 +62,8 @@ pub async fn migrate(db: &Db) -> Result<(), String> {
         ));
     }
     let result = MIGRATIONS.run(&mut connection).await;
+    // One that cannot say goodbye is gone all the same.
+    let _ = connection.close().await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(
             "the database is newer than this Parlance: it has migration {version}, which this binary does not know; start a newer Parlance"

@@ -156,10 +156,8 @@ async fn move_expired(db: &Db, ended_before: Timestamp, from: Option<Timestamp>,
 /// A clock that was not looked at for longer than this may have been set meanwhile, or the server did not run.
 const MAX_GAP: f64 = 300.0;
 
-/// Notes that a server runs at this moment of the database's clock, and answers since when servers have been seen to
-/// run for `grace` in all. What was stored after that has not been kept for so long, whatever its times say: the clock
-/// may have been wrong when it was stored. `None`: servers have not been seen to run for so long yet.
-pub async fn kept_since(db: &Db, grace: TimeDelta) -> sqlx::Result<Option<Timestamp>> {
+/// Notes that a server runs at this moment of the database's clock.
+pub async fn note_run(db: &Db) -> sqlx::Result<()> {
     let extended = db
         .run(async |c| {
             sqlx::query!(
@@ -180,6 +178,13 @@ pub async fn kept_since(db: &Db, grace: TimeDelta) -> sqlx::Result<Option<Timest
         })
         .await?;
     }
+    Ok(())
+}
+
+/// Since when servers have been seen to run for `grace` in all, by what [`note_run`] noted. What was stored after that has
+/// not been kept for so long, whatever its times say: the clock may have been wrong when it was stored. `None`: servers
+/// have not been seen to run for so long yet.
+pub async fn kept_since(db: &Db, grace: TimeDelta) -> sqlx::Result<Option<Timestamp>> {
     let seconds = grace.as_seconds_f64();
     let row = db
         .run(async |c| {

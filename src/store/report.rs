@@ -92,8 +92,8 @@ impl Entry for NewReport {
     }
 }
 
-/// Stores what is new of a batch, in one statement and one commit. `None`: who is in one of the groups changed
-/// while the statement waited for the lock; nothing is stored of any.
+/// Stores what is new of a batch, in one statement and one commit. `None`: who is in the group changed
+/// while the statement waited for the lock; nothing is stored of what is reported there.
 async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Reported>>> {
     macro_rules! column {
         ($field:ident $($as_str:tt)*) => {
@@ -140,7 +140,7 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
                         limit 1
                     ) m
                     where j.present = j.instance
-                        and not exists (select from judged where has_moved)
+                        and not j.has_moved
                         and (
                             select r.seq from reports r
                             where r.conversation_id = j.conversation_id and r.message_seq = m.seq
@@ -189,28 +189,29 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
             .await
         })
         .await?;
-    if rows.iter().any(|row| row.has_moved) {
-        return Ok(batch.iter().map(|_| None).collect());
-    }
 
-    let mut outcomes: Vec<Reported> = batch.iter().map(|_| Reported::NoConversation).collect();
+    let mut outcomes: Vec<Option<Reported>> = batch.iter().map(|_| Some(Reported::NoConversation)).collect();
     rows.sort_unstable_by_key(|row| (row.place, row.seq));
     // Of each group: who is in it.
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
     for row in rows {
         let report = entry(batch, row.place)?;
         let outcome = usize::try_from(row.place - 1).ok().and_then(|place| outcomes.get_mut(place)).ok_or_else(|| impossible("place"))?;
+        if row.has_moved {
+            *outcome = None;
+            continue;
+        }
         if let Some(present) = row.present {
-            *outcome = Reported::Stale(present);
+            *outcome = Some(Reported::Stale(present));
             continue;
         }
         if let Some(group) = row.group {
             groups.insert(report.conversation_id, group.into());
         }
-        if let Reported::NoConversation = outcome {
-            *outcome = Reported::Done { participants: Arc::default(), rows: vec![] };
+        if let Some(Reported::NoConversation) = outcome {
+            *outcome = Some(Reported::Done { participants: Arc::default(), rows: vec![] });
         }
-        let Reported::Done { participants, rows } = outcome else { return Err(impossible("stale and not")) };
+        let Some(Reported::Done { participants, rows }) = outcome else { return Err(impossible("stale and not")) };
         match (row.seq, row.report_id, row.message_id, row.valid_until) {
             (Some(seq), Some(report_id), Some(message_id), Some(valid_until)) => {
                 if rows.is_empty() {
@@ -225,5 +226,5 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
             _ => return Err(impossible("half a report")),
         }
     }
-    Ok(outcomes.into_iter().map(Some).collect())
+    Ok(outcomes)
 }

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Db, probe};
+use super::{Db, sqlstate};
 
 /// A batch has so many entries at most, and about so many bytes.
 const MOST_ENTRIES: usize = 128;
@@ -85,6 +85,8 @@ struct Queue<E: Entry> {
 #[derive(Debug)]
 struct Waiting<E: Entry> {
     entry: E,
+    /// How often it was to be stored again.
+    rounds: usize,
     tell: oneshot::Sender<Result<(E, E::Outcome), Refusal>>,
 }
 
@@ -103,7 +105,7 @@ impl<E: Entry> Writer<E> {
     /// Those of its own: that a neighbour cannot be stored is not among them.
     pub async fn add(&self, entry: E) -> Result<(E, E::Outcome), Refusal> {
         let (tell, told) = oneshot::channel();
-        if self.0.queue(Waiting { entry, tell })? {
+        if self.0.queue(Waiting { entry, rounds: 0, tell })? {
             tokio::spawn(Turn { inner: self.0.clone(), is_over: false }.serve());
         }
         told.await.unwrap_or(Err(Refusal::Stopped))
@@ -159,23 +161,25 @@ impl<E: Entry> Inner<E> {
         Some(batch)
     }
 
+    /// Stores a batch. What has to be stored again goes to the front of the queue: others who come meanwhile are stored
+    /// with it.
     async fn store(&self, batch: Vec<Waiting<E>>) {
-        let mut batch = batch;
-        for _ in 0..MAX_ROUNDS {
-            batch = self.store_once(batch).await;
-            if batch.is_empty() {
-                return;
-            }
-        }
-        for Waiting { tell, .. } in batch {
+        let again = self.store_once(batch).await;
+        let (again, contended): (Vec<_>, Vec<_>) = again.into_iter().partition(|one| one.rounds < MAX_ROUNDS);
+        for Waiting { tell, .. } in contended {
             let _ = tell.send(Err(Refusal::Contended));
+        }
+        let mut queue = self.locked();
+        for one in again.into_iter().rev() {
+            queue.bytes += one.entry.bytes();
+            queue.waiting.push_front(one);
         }
     }
 
     /// Returns what has to be stored again.
     async fn store_once(&self, batch: Vec<Waiting<E>>) -> Vec<Waiting<E>> {
         let mut again = Vec::new();
-        let (mut entries, mut tells): (Vec<E>, VecDeque<_>) = batch.into_iter().map(|one| (one.entry, one.tell)).unzip();
+        let (mut entries, mut tells): (Vec<E>, VecDeque<_>) = batch.into_iter().map(|one| (one.entry, (one.tell, one.rounds))).unzip();
         // A batch that is refused as a whole is tried again in halves, down to the one that it is about; then in
         // larger parts again.
         let mut size = entries.len();
@@ -185,7 +189,7 @@ impl<E: Entry> Inner<E> {
             let stored = E::store(&self.db, part).await;
             self.note(&stored);
             let outcomes = match stored {
-                Err(error) if size > 1 && is_refusal(&error) => {
+                Err(error) if size > 1 && sqlstate::is_refusal(&error) => {
                     size /= 2;
                     continue;
                 }
@@ -195,13 +199,13 @@ impl<E: Entry> Inner<E> {
                     (0..size).map(|_| Err(Refusal::Database(error.clone()))).collect::<Vec<_>>()
                 }
             };
-            for ((tell, entry), outcome) in tells.drain(..size).zip(entries.drain(..size)).zip(outcomes) {
+            for (((tell, rounds), entry), outcome) in tells.drain(..size).zip(entries.drain(..size)).zip(outcomes) {
                 // Who does not wait any more need not be told.
                 let _ = match outcome {
                     Ok(Some(outcome)) => tell.send(Ok((entry, outcome))),
                     Err(refusal) => tell.send(Err(refusal)),
                     Ok(None) => {
-                        again.push(Waiting { entry, tell });
+                        again.push(Waiting { entry, rounds: rounds + 1, tell });
                         continue;
                     }
                 };
@@ -215,7 +219,8 @@ impl<E: Entry> Inner<E> {
     fn note<T>(&self, stored: &sqlx::Result<T>) {
         let failed = match stored {
             Ok(_) => None,
-            Err(error @ sqlx::Error::Database(_)) => match probe::cause(error) {
+            // A session that was ended says nothing of the next one.
+            Err(error @ sqlx::Error::Database(_)) if !sqlstate::is_ended(error) => match sqlstate::cause(error) {
                 Some(cause) => Some((Instant::now(), cause)),
                 None => return,
             },
@@ -264,17 +269,6 @@ impl<E: Entry> Drop for Turn<E> {
 /// There is none.
 pub fn entry<E>(batch: &[E], place: i64) -> sqlx::Result<&E> {
     usize::try_from(place - 1).ok().and_then(|place| batch.get(place)).ok_or_else(|| super::impossible("place"))
-}
-
-/// Whether the database looked at a statement and refused it: then nothing of it was done, and with fewer
-/// entries it may not be refused. One that is away, or has no room left, is not asked again.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    const AWAY: [&str; 3] = ["08", "53", "58"];
-    const ENDED: &str = "57P";
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| {
-        let is_away = AWAY.iter().any(|class| code.starts_with(class)) || code.starts_with(ENDED);
-        !is_away
-    })
 }
 
 #[cfg(test)]
@@ -347,6 +341,24 @@ mod tests {
         assert_eq!(other.await.unwrap().unwrap().1, 2);
         let refused = timeout(Duration::from_secs(10), changing).await.expect("it ends").unwrap();
         assert!(matches!(refused, Err(Refusal::Contended)), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
+        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
+        let probe = |number, keeps_changing| Probe { number, lets_on: lets_on.clone(), panics: false, keeps_changing };
+        let changing = add(&writer, probe(0, true));
+        until("it is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
+        let newcomer = add(&writer, probe(1, false));
+        until("the other one waits", || writer.waiting() == 1).await;
+        // One for the first round, and one for the second, with both.
+        lets_on.add_permits(2);
+        let stored = timeout(Duration::from_secs(10), newcomer).await.expect("it does not wait").unwrap();
+        assert_eq!(stored.unwrap().1, 1);
+        assert!(!changing.is_finished());
+        lets_on.add_permits(MAX_ROUNDS - 2);
+        assert!(matches!(changing.await.unwrap(), Err(Refusal::Contended)));
+        assert_eq!(writer.0.locked().bytes, 0);
     }
 
     #[tokio::test]

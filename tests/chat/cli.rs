@@ -260,9 +260,18 @@ async fn a_file_env_is_read_in_the_directory_of_the_start_only() {
     let sentence = bad(&run(parlance(&options).current_dir(dir.path()).args(["user", "list"]), ""));
     assert!(sentence.contains("LOGIN_TRIES"), "{sentence}");
     // One that cannot be read is not shown: it may hold a password.
-    std::fs::write(below.join(".env"), "# mine\n\nDATABASE_URL=postgres://chat:my secret@db/x\n").unwrap();
-    let sentence = bad(&run(parlance(&options).current_dir(&below).args(["user", "list"]), ""));
-    assert!(sentence.contains("line 3") && sentence.contains("DATABASE_URL") && !sentence.contains("secret"), "{sentence}");
+    let value = "postgres://chat:my secret@db/x";
+    for (text, number, name) in [
+        (format!("# mine\n\nDATABASE_URL={value}\n"), 3, "DATABASE_URL"),
+        // The same stands in a comment, or within another value.
+        (format!("# {value}\n#DATABASE_URL={value}\nPUBLIC_URL='{value} '\nexport NATS_URL = {value}\n"), 4, "NATS_URL"),
+        (format!("WORKERS=2\nmy secret: {value}\n"), 2, ""),
+    ] {
+        std::fs::write(below.join(".env"), text).unwrap();
+        let sentence = bad(&run(parlance(&options).current_dir(&below).args(["user", "list"]), ""));
+        assert!(sentence.contains(&format!("line {number}")) && sentence.contains(name) && !sentence.contains("secret"), "{sentence}");
+        assert!(!name.is_empty() || !sentence.contains('('), "{sentence}");
+    }
     world.end().await;
 }
 

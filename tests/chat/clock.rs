@@ -1,15 +1,18 @@
 //! A wrong clock deletes nothing: what was answered OK is kept until servers have been seen to run for the grace.
 
 use chrono::TimeDelta;
-use parlance::{model::time::Timestamp, store::purge};
+use parlance::{model::time::Timestamp, settings::Database, store::purge};
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use crate::world::World;
+use crate::world::{World, database, eventually, settings};
 
 const GRACE: TimeDelta = TimeDelta::days(7);
 
 /// Has servers have run, and the clock have said, what these intervals say, oldest first.
 async fn ran(world: &World, runs: &[(&str, &str)]) {
+    // The server of this test notes itself at its start, which is not to come later.
+    eventually("the server's note", async || world.count("clock_runs").await > 0).await;
     world.sql("delete from clock_runs").await;
     for (from, to) in runs {
         world.sql(&format!("insert into clock_runs (started_at, seen_at) values ({from}, {to})")).await;
@@ -58,9 +61,35 @@ async fn a_message_that_was_stored_in_1999_is_kept_for_the_grace_from_the_jump_o
 }
 
 #[tokio::test]
+async fn a_purge_that_takes_long_does_not_break_the_run_that_it_counts() {
+    let options = database().await;
+    let mut settings = settings();
+    settings.database = Database::Given(Box::new(options.clone()));
+    let before = World::on(settings.clone(), options.clone()).await;
+    let (ann, _ben, talk) = before.talk().await;
+    ann.adds(&talk, "cleared").await;
+    ann.does("clear", &talk, json!({})).await.is_ok();
+    before
+        .sql(
+            "delete from clock_runs;
+            create function is_slow() returns trigger language plpgsql as $$ begin perform pg_sleep(9); return old; end $$;
+            create trigger is_slow before delete on messages for each row execute function is_slow()",
+        )
+        .await;
+    before.stop().await;
+    let world = World::on(settings, options).await;
+    eventually("the server's note that it runs", async || world.count("clock_runs").await == 1).await;
+    assert_eq!(world.count("messages").await, 1, "the purge is not done yet");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn only_the_time_counts_in_which_servers_ran() {
     let world = World::new().await;
-    let since = async || purge::kept_since(&world.store, GRACE).await.unwrap();
+    let since = async || {
+        purge::note_run(&world.store).await.unwrap();
+        purge::kept_since(&world.store, GRACE).await.unwrap()
+    };
     ran(&world, &[]).await;
     assert_eq!(since().await, None);
     assert_eq!(world.count("clock_runs").await, 1);

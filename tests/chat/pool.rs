@@ -2,23 +2,25 @@
 //! becomes of the work.
 
 use std::{
+    pin::pin,
     process::Stdio,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
+use futures_util::{future::join_all, poll};
 use parlance::{settings::Database, store::Db};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
-    cli::parlance,
+    cli::{bad, good, parlance, run},
     embedded::Server,
-    world::{Person, World, database, settings},
+    proxy::Proxy,
+    world::{Person, World, database, settings, socket_dir},
 };
 
 /// A role that may use everything in a database, but have so many connections only.
@@ -29,7 +31,7 @@ async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptio
     sqlx::raw_sql(AssertSqlSafe(format!(
         "create role {name} login connection limit {connections};
         grant all on schema public to {name};
-        grant all on all tables in schema public to {name}"
+        grant all on all tables in schema public to {name}; grant all on all sequences in schema public to {name}"
     )))
     .execute(&mut admin)
     .await
@@ -37,13 +39,17 @@ async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptio
     options.clone().username(&name)
 }
 
+/// Its address, with the role.
+fn url(options: &PgConnectOptions) -> String {
+    let socket = options.get_socket().unwrap().display();
+    format!("postgres://{}@localhost/{}?host={socket}", options.get_username(), options.get_database().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn at_the_start_a_node_says_that_its_role_may_have_fewer_connections_than_it_wants() {
     let options = limited(&database().await, 6).await;
-    let socket = options.get_socket().unwrap().display();
-    let url = format!("postgres://{}@localhost/{}?host={socket}", options.get_username(), options.get_database().unwrap());
     let mut command = parlance(&options);
-    command.env("DATABASE_URL", url).env("LISTEN_ADDR", "127.0.0.1:0").stderr(Stdio::piped());
+    command.env("DATABASE_URL", url(&options)).env("LISTEN_ADDR", "127.0.0.1:0").stderr(Stdio::piped());
     let server = Server::start_as(&mut command);
     assert!(server.logged("allows 6 connections, and this node wants 9"), "{}", server.log.lock().unwrap());
     server.stop();
@@ -98,8 +104,11 @@ async fn who_finds_all_in_use_waits_for_one_and_is_told_when_none_comes_back() {
     let db = Db::new(database().await, 1);
     let (slow, next) = tokio::join!(db.run(async |c| sleep(c, 0.5).await), db.run(backend));
     assert!(slow.is_ok() && next.is_ok());
-    let (slow, next) = tokio::join!(db.run(async |c| sleep(c, 7.0).await), db.run(backend));
-    assert!(slow.is_ok() && matches!(next, Err(sqlx::Error::PoolTimedOut)), "{next:?}");
+    tokio::select! {
+        biased;
+        _ = db.run(async |c| sleep(c, 9.0).await) => unreachable!("who waits for it has given up by then"),
+        next = db.run(backend) => assert!(matches!(next, Err(sqlx::Error::PoolTimedOut)), "{next:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,4 +134,94 @@ async fn a_connection_that_was_ended_is_not_handed_out_twice() {
     sqlx::query("select pg_terminate_backend($1, 5000)").bind(first).execute(&mut admin).await.unwrap();
     assert!(db.run(backend).await.is_err());
     assert_ne!(db.run(backend).await.unwrap(), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_whose_session_took_too_long_is_not_handed_out_again() {
+    let db = Db::new(database().await, 1);
+    for code in ["25P03", "25P04", "57P01", "08006"] {
+        let first = db.run(backend).await.unwrap();
+        let ends = format!("do $$ begin raise exception 'it ends' using errcode = '{code}'; end $$");
+        assert!(db.run(async |c| sqlx::raw_sql(AssertSqlSafe(ends)).execute(c).await).await.is_err());
+        assert_ne!(db.run(backend).await.unwrap(), first, "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() {
+    let proxy = Proxy::start(&socket_dir());
+    let db = Db::new(proxy.options(&limited(&database().await, 1).await), 4);
+    db.run(backend).await.unwrap();
+    let (begun, before) = (Instant::now(), proxy.connections());
+    join_all((0..4).map(async |_| {
+        for _ in 0..25 {
+            db.run(async |c| sleep(c, 0.01).await).await.unwrap();
+        }
+    }))
+    .await;
+    // Four find out at first. Later it is tried every half a second, by one.
+    let most = 4 + begun.elapsed().as_millis().div_ceil(500);
+    let opened = proxy.connections() - before;
+    assert!(u128::try_from(opened).unwrap() <= most, "{opened} were opened, {most} at most are all right");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
+    let db = Db::new(limited(&database().await, 1).await, 3);
+    let order = Mutex::new(vec![]);
+    let ((begin, begun), (end, ended)) = (oneshot::channel(), oneshot::channel());
+    let work = async |_: &mut PgConnection| {
+        begin.send(()).unwrap();
+        ended.await.unwrap();
+        Ok(())
+    };
+    let works = async |name: &'static str| {
+        db.run(async |c| sleep(c, 0.0).await).await.unwrap();
+        order.lock().unwrap().push(name);
+    };
+    let mut comes_again = pin!(async {
+        db.run(work).await.unwrap();
+        works("first again").await;
+    });
+    tokio::select! {
+        () = &mut comes_again => unreachable!("it is not to end yet"),
+        begun = begun => begun.unwrap(),
+    }
+    // Now it is known that no more can be opened.
+    let in_vain = tokio::time::timeout(Duration::from_secs(2), db.run(backend));
+    assert!(in_vain.await.is_err());
+    let (mut second, mut third) = (pin!(works("second")), pin!(works("third")));
+    assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
+    end.send(()).unwrap();
+    tokio::join!(comes_again, second, third);
+    assert_eq!(*order.lock().unwrap(), ["second", "third", "first again"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_find_a_connection_beside_a_server_that_may_not_have_all_that_it_wants() {
+    let world = World::new().await;
+    let (ann, ..) = world.talk().await;
+    let options = world.store.options();
+    let mut command = parlance(options);
+    let url = url(&limited(options, 6).await);
+    let server = Server::start_as(command.env("DATABASE_URL", &url).env("LISTEN_ADDR", "127.0.0.1:0").stderr(Stdio::piped()));
+    // As many as it takes: all of its connections are open.
+    let stranger = || Person { world: World::at(&server.url, options.clone()), ..ann.clone() };
+    join_all((0..40).map(async |_| stranger().logs_in().await)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("backup");
+    for arguments in [&["user", "disable", "ben@example.org"][..], &["doctor"], &["backup", file.to_str().unwrap()]] {
+        good(&run(parlance(options).env("DATABASE_URL", &url).args(arguments), ""));
+    }
+    server.stop();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_have_one_connection_only_is_refused_at_the_start() {
+    let options = database().await;
+    let mut command = parlance(&options);
+    command.env("DATABASE_URL", url(&limited(&options, 1).await)).env("LISTEN_ADDR", "127.0.0.1:0");
+    let sentence = bad(&run(&mut command, ""));
+    assert!(sentence.contains("allows 1 connection"), "{sentence}");
 }

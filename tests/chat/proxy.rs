@@ -30,6 +30,7 @@ pub struct Proxy {
 
 struct State {
     round_trips: AtomicUsize,
+    connections: AtomicUsize,
     is_cut: AtomicBool,
     loses_next_answer: AtomicBool,
     is_silent: AtomicBool,
@@ -41,6 +42,7 @@ impl Proxy {
     pub fn start(upstream: &Path) -> Self {
         let state = Arc::new(State {
             round_trips: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
             is_cut: AtomicBool::new(false),
             loses_next_answer: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
@@ -52,6 +54,7 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if !shared.is_cut.load(Ordering::SeqCst) {
+                    shared.connections.fetch_add(1, Ordering::SeqCst);
                     let server = UnixStream::connect(&upstream).await.unwrap();
                     tokio::spawn(shared.clone().carry(client, server));
                 }
@@ -68,6 +71,11 @@ impl Proxy {
     /// How often someone has waited for an answer so far.
     pub fn round_trips(&self) -> usize {
         self.state.round_trips.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were opened so far.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Cuts all connections, and lets none through.

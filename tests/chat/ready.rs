@@ -1,6 +1,7 @@
 //! `GET /readyz`: says so, and why, when the database can be read but not written.
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 use crate::world::{World, eventually, message};
 
@@ -88,6 +89,66 @@ async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unread
         .await;
     ann.does("add", &talk, json!({ "message": message("bad") })).await.is_refused(500, "internal");
     assert_eq!(world.sends("GET", "/readyz").await.status, 200);
+    world.end().await;
+}
+
+/// The process of a statement that waits for a lock.
+async fn who_waits(world: &World) -> i32 {
+    let waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    let mut found = None;
+    eventually("a statement waits", async || {
+        found = sqlx::query_scalar(waiting).fetch_optional(&world.db).await.unwrap();
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_does_not_make_the_node_unready() {
+    let world = World::new().await;
+    let (ann, _ben, talk) = world.talk().await;
+    let mut hold = world.db.begin().await.unwrap();
+    sqlx::query("select from conversations for update").execute(&mut *hold).await.unwrap();
+    let asked = tokio::spawn(async move { ann.does("add", &talk, json!({ "message": message("x") })).await });
+    let process = who_waits(&world).await;
+    world.sql(&format!("select pg_terminate_backend({process}, 5000)")).await;
+    asked.await.unwrap().is_refused(503, "unavailable");
+    hold.rollback().await.unwrap();
+    let answer = world.sends("GET", "/readyz").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
+    let world = World::new().await;
+    let _people = world.talk().await;
+    let mut hold = world.db.begin().await.unwrap();
+    sqlx::query("lock table messages").execute(&mut *hold).await.unwrap();
+    let mut socket = world.connection().await;
+    socket.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let process = who_waits(&world).await;
+    // A reset, not an end.
+    socket.set_zero_linger().unwrap();
+    drop(socket);
+    // Others ask meanwhile: they wait for the same answer.
+    let others: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn({
+                let world = world.clone();
+                async move { world.sends("GET", "/readyz").await.status }
+            })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    hold.rollback().await.unwrap();
+    for asked in others {
+        assert_eq!(asked.await.unwrap(), 200);
+    }
+    let alive = format!("select count(*) from pg_stat_activity where pid = {process}");
+    let alive: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(alive)).fetch_one(&world.db).await.unwrap();
+    assert_eq!(alive, 1, "its connection was thrown away");
     world.end().await;
 }
 

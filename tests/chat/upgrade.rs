@@ -3,6 +3,7 @@
 use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    process::Stdio,
     str::FromStr,
     sync::{
         Arc,
@@ -11,6 +12,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use parlance::{
     settings::{Database, Settings},
     store::{self, Db, embedded::Embedded},
@@ -83,16 +88,16 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
             let mut stored = vec![];
             while !is_over.load(Ordering::SeqCst) {
                 let message = message("hi");
-                loop {
-                    // A person writes no faster.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                let answer = loop {
                     let answer = ann.does("add", &talk, json!({ "message": message })).await;
+                    // No faster than people write, however fast the machine is.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                     if answer.status != 503 {
-                        answer.is_ok();
-                        break;
+                        break answer;
                     }
-                }
-                stored.push(message["ID"].as_str().unwrap().to_owned());
+                };
+                answer.is_ok();
+                stored.push(message["ID"].clone());
             }
             stored
         }
@@ -117,7 +122,8 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     is_over.store(true, Ordering::SeqCst);
     statements.await.unwrap();
     let stored = writes.await.unwrap();
-    assert_eq!(ben.reads_all(&talk).await, stored);
+    let ids: Vec<_> = ben.reads_all(&talk).await.iter().map(|message| message["ID"].clone()).collect();
+    assert_eq!(ids, stored);
     world.end().await;
     embedded.stop().await;
 }
@@ -137,5 +143,62 @@ async fn a_command_that_uses_the_database_is_not_cut_by_the_restart() {
     let output = psql.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "|done", "{}", String::from_utf8_lossy(&output.stderr));
     eventually("another PostgreSQL", async || dir.postmaster().is_some_and(|other| Some(other) != first)).await;
+    embedded.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started_again_at_once() {
+    let dir = Dir::new();
+    let (programs, real) = programs(&dir);
+    let (_, db, embedded) = start(&dir, &programs).await;
+    let first = dir.postmaster().unwrap();
+    // Somebody at a prompt, who does not notice.
+    let mut psql = parlance(&dir.data()).env("PG_BIN", &programs).arg("psql").stdin(Stdio::piped()).spawn().unwrap();
+    let is_open = "select count(*) from pg_stat_activity where application_name = 'psql'";
+    let is_open = async || db.run(async |c| sqlx::query_scalar::<_, i64>(is_open).fetch_one(c).await).await.unwrap() == 1;
+    eventually("psql", is_open).await;
+    // The new programs tell how often they were looked at. After two looks it is waited for a quiet moment.
+    let (mark, new) = (dir.data().with_file_name("mark"), dir.data().with_file_name("new"));
+    std::fs::write(&new, format!("#!/bin/sh\n[ \"$1\" = -D ] || echo asked >>{}\nexec {} \"$@\"\n", mark.display(), real.display()))
+        .unwrap();
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+    replace(&programs, &new);
+    let looks = || std::fs::read_to_string(&mark).map_or(0, |asked| asked.lines().count());
+    // No more looks: the second one began the wait.
+    let (mut before, mut same) = (0, 0);
+    eventually("the wait for the command", async || {
+        same = if looks() == before { same + 1 } else { 0 };
+        before = looks();
+        before >= 2 && same > 25
+    })
+    .await;
+    assert_eq!(dir.postmaster(), Some(first), "the command is waited for");
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    eventually("another PostgreSQL", async || dir.postmaster().is_some_and(|other| other != first)).await;
+    eventually("its answer", async || db.run(async |c| sqlx::query("select 1").execute(c).await).await.is_ok()).await;
+    psql.kill().unwrap();
+    psql.wait().unwrap();
+    embedded.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_that_dies_after_its_programs_have_moved_is_started_from_where_they_are() {
+    let dir = Dir::new();
+    let (programs, _) = programs(&dir);
+    // As Homebrew does it: a link to the version that is installed.
+    let link = dir.data().with_file_name("link");
+    symlink(&programs, &link).unwrap();
+    let mut settings = settings();
+    (settings.data_dir, settings.pg_bin) = (dir.data(), Some(link.clone()));
+    // It is not looked after in between.
+    let (db, embedded) = store::embedded::start(&settings, Some(Duration::from_hours(1))).await.unwrap();
+    let first = dir.postmaster().unwrap();
+    let elsewhere = programs.with_file_name("elsewhere");
+    std::fs::rename(&programs, &elsewhere).unwrap();
+    std::fs::remove_file(&link).unwrap();
+    symlink(&elsewhere, &link).unwrap();
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    eventually("another PostgreSQL", async || dir.postmaster().is_some_and(|other| other != first)).await;
+    eventually("its answer", async || db.run(async |c| sqlx::query("select 1").execute(c).await).await.is_ok()).await;
     embedded.stop().await;
 }

@@ -385,18 +385,19 @@ impl Person {
         self.does("download", talk, json!({})).await.is_ok()
     }
 
-    /// The ids of all messages, page by page.
-    pub async fn reads_all(&self, talk: &Talk) -> Vec<String> {
-        let mut ids: Vec<String> = vec![];
+    /// All messages, however many there are: page by page.
+    pub async fn reads_all(&self, talk: &Talk) -> Vec<Value> {
+        let mut all: Vec<Value> = vec![];
         loop {
-            let page = self.does("download", talk, json!({ "firstmessageid": ids.last() })).await.is_ok();
-            let page = page["messages"].as_array().unwrap().iter().map(|row| row["ID"].as_str().unwrap().to_owned());
-            // The row of the cursor comes again.
-            let new: Vec<_> = page.skip(usize::from(!ids.is_empty())).collect();
-            if new.is_empty() {
-                return ids;
+            let cursor = json!({ "firstmessageid": all.last().map(|message| message["ID"].clone()) });
+            let page = self.does("download", talk, cursor).await.is_ok();
+            // The first row is the cursor's own.
+            let new = page["messages"].as_array().unwrap().iter().skip(usize::from(!all.is_empty())).cloned();
+            let before = all.len();
+            all.extend(new);
+            if all.len() == before {
+                return all;
             }
-            ids.extend(new);
         }
     }
 

@@ -5,25 +5,22 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
 use crate::world::{Answer, News, Person, Talk, World, eventually, message, on};
 
 /// Holds the lock of a conversation, and tells who waits for it.
 struct Hold {
     world: Arc<World>,
-    tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    connection: PgConnection,
 }
 
 impl Hold {
     async fn of(world: &Arc<World>, talk: &Talk) -> Self {
-        let mut tx = world.db.begin().await.unwrap();
-        Self::run(&mut tx, &format!("select from conversations where conversation_id = '{}' for update", talk.id)).await;
-        Self { world: world.clone(), tx }
-    }
-
-    async fn run(c: &mut PgConnection, statement: &str) {
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(c).await.unwrap();
+        let mut connection = world.db.connect_options().connect().await.unwrap();
+        let lock = format!("begin; select from conversations where conversation_id = '{}' for update", talk.id);
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection).await.unwrap();
+        Self { world: world.clone(), connection }
     }
 
     /// Waits until so many statements wait for a lock.
@@ -35,8 +32,8 @@ impl Hold {
         .await;
     }
 
-    async fn ends(self) {
-        self.tx.commit().await.unwrap();
+    async fn ends(mut self) {
+        sqlx::raw_sql("commit").execute(&mut self.connection).await.unwrap();
     }
 }
 
@@ -316,6 +313,44 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
         asked.await.unwrap().is_ok();
         assert!(cyd.hears().await.conversations.contains(&talk.id), "{kind}");
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let cyd = world.person("Cyd").await;
+    ann.befriends(&cyd).await;
+    let (group, opening) = (group(&ann, &ben).await, ann.creates(&cyd).await);
+    let viewed =
+        |talk: &Talk, id: &String| json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
+    let mut requests = vec![];
+    for talk in [&opening, &group, &talk] {
+        requests.push(viewed(talk, &ann.adds(talk, "x").await));
+    }
+    let (hold, opens) = (Hold::of(&world, &group).await, Hold::of(&world, &opening).await);
+    let first = asks(&ann, "chatreports", requests.remove(0));
+    opens.is_waited_for(1).await;
+    let join = json!({
+        "action": "addparticipants", "conversationid": group.id, "participantids": [cyd.user], "secrets": { &cyd.user: "s" },
+        "displaynames": { &cyd.user: "group" },
+    });
+    let joined = asks(&ann, "chatconversationgroup", join);
+    hold.is_waited_for(2).await;
+    // These two are one batch.
+    let others: Vec<_> = requests.into_iter().map(|request| asks(&ann, "chatreports", request)).collect();
+    eventually("both wait", async || world.waiting() == 2).await;
+    opens.ends().await;
+    first.await.unwrap().is_ok();
+    hold.is_waited_for(2).await;
+    hold.ends().await;
+    joined.await.unwrap().is_ok();
+    for asked in others {
+        asked.await.unwrap().is_ok();
+    }
+    // The one elsewhere did not wait for the one in the group to be stored again.
+    assert_eq!((world.count("reports").await, commits(&world, "reports").await), (3, 3));
     world.end().await;
 }
 

@@ -94,7 +94,11 @@ pub async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), 
     for file in [place.data.join("postmaster.pid"), place.socket_lock()] {
         while let Ok(text) = std::fs::read_to_string(&file) {
             let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
-            let Some(pid) = pid.filter(|pid| is_on(*pid, &place.data)) else {
+            let pid = match pid {
+                Some(pid) if is_on(pid, &place.data)? => Some(pid),
+                _ => None,
+            };
+            let Some(pid) = pid else {
                 match std::fs::remove_file(&file) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(format!("{} cannot be removed: {error}", file.display()));
@@ -112,24 +116,38 @@ pub async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), 
 }
 
 /// Whether a process lives and is a PostgreSQL on this data: it is called so, and works in its data directory.
-fn is_on(pid: i32, data: &Path) -> bool {
-    if nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH) {
-        return false;
+///
+/// # Errors
+/// A sentence: it lives, and cannot be looked at.
+fn is_on(pid: i32, data: &Path) -> Result<bool, String> {
+    let is_gone = || nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH);
+    if is_gone() {
+        return Ok(false);
     }
     if !Path::new("/proc/self/cwd").exists() {
         // Where processes cannot be looked at, one that lives is believed to be.
-        return true;
+        return Ok(true);
     }
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => line,
+        // It ended meanwhile.
+        Err(_) if is_gone() => return Ok(false),
+        Err(error) => {
+            return Err(format!(
+                "whether process {pid} is a PostgreSQL on {} cannot be seen ({error}); nothing was touched. If it is not, remove postmaster.pid there",
+                data.display()
+            ));
+        }
+    };
     let mut words = line.split(|byte| *byte == 0);
     let name = words.next().and_then(|word| word.rsplit(|byte| *byte == b'/').next()).unwrap_or_default();
     if !name.starts_with(b"postgres") && !name.starts_with(b"postmaster") {
-        return false;
+        return Ok(false);
     }
-    let Ok(data) = std::fs::canonicalize(data) else { return false };
-    match std::fs::read_link(format!("/proc/{pid}/cwd")) {
+    let data = std::fs::canonicalize(data).map_err(|error| format!("{} cannot be read: {error}", data.display()))?;
+    Ok(match std::fs::read_link(format!("/proc/{pid}/cwd")) {
         Ok(place) => place == data,
         // Where one may not look, its command line says where it works.
         Err(_) => words.any(|word| word == data.as_os_str().as_encoded_bytes()),
-    }
+    })
 }

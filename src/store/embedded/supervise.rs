@@ -150,7 +150,7 @@ impl Supervisor {
             let replaced = tokio::select! {
                 () = self.stop.notified() => return child.end().await,
                 status = child.shell.wait() => {
-                    tracing::error!(?status, "PostgreSQL ended by itself; starting it again");
+                    say_that_it_ended(&status);
                     None
                 }
                 programs = self.replaced(&child.programs, child.identity.as_ref()) => Some(programs),
@@ -159,6 +159,11 @@ impl Supervisor {
             let programs = if let Some(programs) = replaced {
                 quiet = tokio::select! {
                     () = self.stop.notified() => return child.end().await,
+                    // Nobody has to be waited for any more.
+                    status = child.shell.wait() => {
+                        say_that_it_ended(&status);
+                        None
+                    }
                     quiet = self.quiet() => Some(quiet),
                 };
                 tracing::info!("restarting PostgreSQL: {} ran, {} is installed", child.programs.version, programs.version);
@@ -171,7 +176,7 @@ impl Supervisor {
                     () = self.stop.notified() => return,
                     () = sleep(pause) => {}
                 }
-                child.programs
+                self.present(child.programs).await
             };
             child = loop {
                 if self.is_stopping.load(Ordering::Acquire) {
@@ -189,6 +194,33 @@ impl Supervisor {
                 tracing::warn!("PostgreSQL takes long to start again; requests are refused meanwhile");
             }
         }
+    }
+
+    /// The programs, from where they are now: an upgrade of their package may have moved them. Those of another major
+    /// version are not for this data.
+    async fn present(&self, programs: Programs) -> Programs {
+        if programs.identity().is_some() {
+            return programs;
+        }
+        match self.find(&programs.major).await {
+            Ok(found) if found.major == programs.major => found,
+            Ok(found) => {
+                tracing::error!("PostgreSQL {} is gone, and the data needs it; {} is installed", programs.major, found.version);
+                programs
+            }
+            Err(sentence) => {
+                tracing::error!("{sentence}");
+                programs
+            }
+        }
+    }
+
+    /// Looks for the programs again.
+    async fn find(&self, major: &str) -> Result<Programs, String> {
+        let (pg_bin, major) = (self.pg_bin.clone(), major.to_owned());
+        // It runs programs.
+        let found = tokio::task::spawn_blocking(move || Programs::find(pg_bin.as_deref(), Some(&major))).await;
+        found.map_err(|error| error.to_string())?
     }
 
     /// Waits until other programs than those that run are installed, and whole: a server that still runs after an
@@ -209,10 +241,7 @@ impl Supervisor {
                     running.version
                 );
             }
-            let (pg_bin, major) = (self.pg_bin.clone(), running.major.clone());
-            // It runs programs.
-            let found = tokio::task::spawn_blocking(move || Programs::find(pg_bin.as_deref(), Some(&major))).await;
-            let Ok(Ok(programs)) = found else {
+            let Ok(programs) = self.find(&running.major).await else {
                 seen = None;
                 continue;
             };
@@ -238,6 +267,10 @@ impl Supervisor {
         };
         (book, self.db.pause().await)
     }
+}
+
+fn say_that_it_ended(status: &io::Result<std::process::ExitStatus>) {
+    tracing::error!(?status, "PostgreSQL ended by itself; starting it again");
 }
 
 /// PostgreSQL's own lines, in our log.
