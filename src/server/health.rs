@@ -16,23 +16,27 @@ const PROBE_EVERY: Duration = Duration::from_secs(3);
 
 /// What was last found out, and when: why the node cannot serve, if so.
 #[derive(Debug, Default)]
-pub struct Checks(Arc<Mutex<Option<(Instant, Option<String>)>>>);
+pub struct Checks(Arc<Mutex<Option<Check>>>);
+
+#[derive(Debug)]
+struct Check {
+    at: Instant,
+    problem: Option<String>,
+}
 
 impl Checks {
     /// Why the node cannot serve. Returns `None` when it can.
     async fn problem(&self, state: &Arc<State>) -> Option<String> {
         // Held while it is found out: those who ask meanwhile wait for the same answer.
         let mut last = self.0.clone().lock_owned().await;
-        if let Some((at, problem)) = &*last
-            && at.elapsed() < PROBE_EVERY
-        {
-            return problem.clone();
+        if let Some(last) = last.as_ref().filter(|last| last.at.elapsed() < PROBE_EVERY) {
+            return last.problem.clone();
         }
         let state = state.clone();
         // In a task of its own: who asks, and goes away, would abandon the connection.
         let checked = tokio::spawn(async move {
             let problem = check(&state).await;
-            *last = Some((Instant::now(), problem.clone()));
+            *last = Some(Check { at: Instant::now(), problem: problem.clone() });
             problem
         });
         checked.await.unwrap_or_else(|error| Some(format!("the check failed: {error}")))
