@@ -78,7 +78,6 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
 
     let (workers, sockets, write_timeout) = (settings.workers, settings.sockets, settings.timings.write_timeout);
     let node = Uuid::new_v4();
-    let db = Arc::new(db);
     let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State::new(settings, db, node, bus));
     nodes::beat(&state).await.map_err(|error| error.to_string())?;

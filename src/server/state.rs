@@ -18,7 +18,7 @@ use crate::{
 /// What every request may use.
 pub struct State {
     pub settings: Settings,
-    pub db: Arc<Db>,
+    pub db: Db,
     pub messages: Writer<NewMessage>,
     pub reports: Writer<NewReport>,
     pub names: Names,
@@ -39,7 +39,7 @@ pub struct State {
 
 impl State {
     /// A server that has not begun to serve.
-    pub fn new(settings: Settings, db: Arc<Db>, node: Uuid, bus: Bus) -> Self {
+    pub fn new(settings: Settings, db: Db, node: Uuid, bus: Bus) -> Self {
         Self {
             limits: Limits::new(settings.login_tries, settings.registrations, settings.bad_signatures),
             nonces: identity::Nonces::new(settings.signature_window),

@@ -149,7 +149,7 @@ impl Joined {
         self.db.close().await;
         drop(self.guest);
         if let Some(embedded) = self.embedded {
-            let _closed = embedded.see_guests_off().await;
+            let _closed = lock::see_guests_off(&embedded.supervisor.data_dir, STARTING).await;
             embedded.stop().await;
         }
     }
@@ -200,16 +200,6 @@ impl Embedded {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// Waits until those who joined have gone. While what it answers is held, nobody joins any more.
-    async fn see_guests_off(&self) -> Result<File, String> {
-        let deadline = Instant::now() + STARTING;
-        let book = lock::guest_book(&self.supervisor.data_dir)?;
-        while book.try_lock().is_err() && Instant::now() < deadline {
-            sleep(POLL).await;
-        }
-        Ok(book)
     }
 
     /// Shuts it down cleanly.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Db, impossible, refused_by,
-    writer::{Entry, entry},
+    writer::{Entry, at},
 };
 use crate::model::{
     chain::Chain,
@@ -184,8 +184,7 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
     // Of each conversation: the newest message so far, and of a group who is in it.
     let mut newest = HashMap::<ConversationId, (_, Option<Arc<_>>)>::new();
     for row in rows {
-        let message = entry(batch, row.place)?;
-        let slot = usize::try_from(row.place - 1).ok().and_then(|place| outcomes.get_mut(place)).ok_or_else(|| impossible("place"))?;
+        let (message, slot) = at(batch, &mut outcomes, row.place)?;
         let of_group = row.group.map(Arc::from);
         let two = || row.peer_id.map(|peer| Arc::from([message.user_id, peer]));
         let recipients = |everyone: Option<Arc<[UserId]>>| everyone.or_else(two).ok_or_else(|| impossible("nobody in it"));

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Db, impossible, refused_by,
-    writer::{Entry, entry},
+    writer::{Entry, at},
 };
 use crate::model::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
@@ -195,8 +195,7 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
     // Of each group: who is in it.
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
     for row in rows {
-        let report = entry(batch, row.place)?;
-        let outcome = usize::try_from(row.place - 1).ok().and_then(|place| outcomes.get_mut(place)).ok_or_else(|| impossible("place"))?;
+        let (report, outcome) = at(batch, &mut outcomes, row.place)?;
         if row.has_moved {
             *outcome = None;
             continue;

@@ -68,7 +68,7 @@ pub struct Writer<E: Entry>(Arc<Inner<E>>);
 
 #[derive(Debug)]
 struct Inner<E: Entry> {
-    db: Arc<Db>,
+    db: Db,
     queue: Mutex<Queue<E>>,
     /// When a batch could last not be stored, and why, if none was stored since.
     failed: Mutex<Option<(Instant, String)>>,
@@ -93,7 +93,7 @@ struct Waiting<E: Entry> {
 impl<E: Entry> Writer<E> {
     /// Onto this database.
     #[must_use]
-    pub fn new(db: Arc<Db>) -> Self {
+    pub fn new(db: Db) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, is_served: false });
         Self(Arc::new(Inner { db, queue, failed: Mutex::default() }))
     }
@@ -263,12 +263,13 @@ impl<E: Entry> Drop for Turn<E> {
     }
 }
 
-/// The entry of a batch that `with ordinality` counts as this place, from one.
+/// The entry of a batch that `with ordinality` counts as this place, from one, and where its outcome goes.
 ///
 /// # Errors
-/// There is none.
-pub fn entry<E>(batch: &[E], place: i64) -> sqlx::Result<&E> {
-    usize::try_from(place - 1).ok().and_then(|place| batch.get(place)).ok_or_else(|| super::impossible("place"))
+/// There is no such place.
+pub fn at<'a, E, O>(batch: &'a [E], outcomes: &'a mut [O], place: i64) -> sqlx::Result<(&'a E, &'a mut O)> {
+    let found = usize::try_from(place - 1).ok().and_then(|place| batch.get(place).zip(outcomes.get_mut(place)));
+    found.ok_or_else(|| super::impossible("place"))
 }
 
 #[cfg(test)]
@@ -310,7 +311,7 @@ mod tests {
     }
 
     fn writer() -> Writer<Probe> {
-        Writer::new(Arc::new(Db::new(PgConnectOptions::new(), 1)))
+        Writer::new(Db::new(PgConnectOptions::new(), 1))
     }
 
     async fn until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -169,10 +169,10 @@ async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() 
 async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
     let db = Db::new(limited(&database().await, 1).await, 3);
     let order = Mutex::new(vec![]);
-    let ((begin, begun), (end, ended)) = (oneshot::channel(), oneshot::channel());
+    let ((tell, told), (release, released)) = (oneshot::channel(), oneshot::channel());
     let work = async |_: &mut PgConnection| {
-        begin.send(()).unwrap();
-        ended.await.unwrap();
+        tell.send(()).unwrap();
+        released.await.unwrap();
         Ok(())
     };
     let works = async |name: &'static str| {
@@ -185,14 +185,14 @@ async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
     });
     tokio::select! {
         () = &mut comes_again => unreachable!("it is not to end yet"),
-        begun = begun => begun.unwrap(),
+        told = told => told.unwrap(),
     }
     // Now it is known that no more can be opened.
     let in_vain = tokio::time::timeout(Duration::from_secs(2), db.run(backend));
     assert!(in_vain.await.is_err());
     let (mut second, mut third) = (pin!(works("second")), pin!(works("third")));
     assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
-    end.send(()).unwrap();
+    release.send(()).unwrap();
     tokio::join!(comes_again, second, third);
     assert_eq!(*order.lock().unwrap(), ["second", "third", "first again"]);
 }

@@ -42,6 +42,19 @@ pub fn guest_book(data_dir: &Path) -> Result<File, String> {
     lock_file(data_dir, "guests")
 }
 
+/// Waits until those who have joined have gone, for so long. While what it returns is held, nobody joins any more. Returns
+/// `None` when somebody stayed, or it could not be found out.
+pub async fn see_guests_off(data_dir: &Path, patience: Duration) -> Option<File> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match guest_book(data_dir) {
+            Ok(book) if book.try_lock().is_ok() => return Some(book),
+            _ if Instant::now() > deadline => return None,
+            _ => sleep(POLL).await,
+        }
+    }
+}
+
 fn lock_file(data_dir: &Path, name: &str) -> Result<File, String> {
     let failed = |error: io::Error| format!("{} cannot be written: {error}", data_dir.join(name).display());
     std::fs::create_dir_all(data_dir).map_err(|error| format!("{} cannot be made: {error}", data_dir.display()))?;

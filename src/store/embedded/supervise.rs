@@ -257,14 +257,7 @@ impl Supervisor {
     /// Waits until nobody uses it, and keeps everybody from it until the answer is dropped: commands, which wait for its
     /// return, and this process's own requests.
     async fn quiet(&self) -> (Option<File>, Option<SemaphorePermit<'_>>) {
-        let deadline = Instant::now() + GUESTS;
-        let book = loop {
-            match lock::guest_book(&self.data_dir) {
-                Ok(book) if book.try_lock().is_ok() => break Some(book),
-                _ if Instant::now() > deadline => break None,
-                _ => sleep(POLL).await,
-            }
-        };
+        let book = lock::see_guests_off(&self.data_dir, GUESTS).await;
         (book, self.db.pause().await)
     }
 }
