@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::quiet::Ending;
+
+/// More take more users than are made: 100 users are 4950 pairs.
+const MAX_CONVERSATIONS: i64 = 4950;
+/// The hour profile has a quiet round after so much writing, about.
+const STRETCH: Duration = Duration::from_secs(140);
+
 /// How hard to try.
 #[derive(Debug, Clone, Args)]
 pub struct Delivery {
@@ -20,23 +27,23 @@ pub struct Delivery {
     #[arg(long)]
     pub seed: Option<u64>,
     /// For how long is written, in all, as 1h or 90s
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, value_parser = read_duration)]
     duration: Option<Duration>,
     /// No more than so many messages, in each setting
-    #[arg(long)]
-    messages: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    messages: Option<u32>,
     /// At most so many messages a second
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = 50.0, value_parser = read_rate)]
     rate: f64,
     /// How long it is calm between two faults, about; 0s: no faults
     #[arg(long, value_parser = humantime::parse_duration)]
     kill_every: Option<Duration>,
     /// How many write at once, each up to eight messages
-    #[arg(long, default_value_t = 5)]
-    writers: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    writers: u16,
     /// Into how many conversations of two, beside three groups
-    #[arg(long, default_value_t = 28)]
-    conversations: usize,
+    #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u16).range(1..=MAX_CONVERSATIONS))]
+    conversations: u16,
     /// For scripts: one JSON object
     #[arg(long)]
     pub json: bool,
@@ -90,8 +97,12 @@ pub struct Plan {
     pub conversations: usize,
     /// Later than so long after the OK, or the end of a fault, nothing may be told.
     pub bound: Duration,
-    /// Whether it ends as it begins: with messages that nothing else tells of.
-    pub ends_quietly: bool,
+    /// In how many stretches is written.
+    pub stretches: u32,
+    /// How nodes end in quiet rounds, in turn.
+    pub endings: Vec<Ending>,
+    /// Whether a quiet round comes after each stretch, not only before the first.
+    pub is_long: bool,
     /// How long a node stays away, at least.
     pub stays_away: Duration,
     /// A freeze takes so many milliseconds more than half a second, at most.
@@ -124,19 +135,24 @@ impl Delivery {
         };
         let is_ci = matches!(self.profile, Profile::Ci);
         // Starting, ending, and hearing the last of it take time as well.
-        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(33) } else { Duration::from_mins(57) });
+        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(33) } else { Duration::from_mins(42) });
         let duration = whole / u32::try_from(settings.len()).unwrap_or(1);
         let kill_every = self.kill_every.unwrap_or(if is_ci { Duration::from_millis(800) } else { Duration::from_secs(8) });
-        let plan = |setting| Plan {
+        let kill_every = Some(kill_every).filter(|every| !every.is_zero());
+        let stretches = u32::try_from(duration.as_secs() / STRETCH.as_secs()).unwrap_or(1);
+        let plan = |setting: Setting| Plan {
             setting,
             duration,
-            messages: self.messages.unwrap_or(usize::MAX),
-            rate: self.rate.max(0.1),
-            kill_every: Some(kill_every).filter(|every| !every.is_zero()),
-            writers: self.writers.max(1),
-            conversations: self.conversations,
-            bound: Duration::from_secs(if is_ci { 10 } else { 20 }),
-            ends_quietly: !is_ci,
+            messages: self.messages.map_or(usize::MAX, |messages| usize::try_from(messages).unwrap_or(usize::MAX)),
+            rate: self.rate,
+            kill_every,
+            writers: self.writers.into(),
+            conversations: self.conversations.into(),
+            // A node that was killed is missed by the others' heartbeats within 20 seconds; few such ends are in a short run.
+            bound: Duration::from_secs(if is_ci { 10 } else { 25 }),
+            stretches: if is_ci { 1 } else { stretches.max(Ending::COUNT) },
+            endings: Ending::of(setting, kill_every.is_some()),
+            is_long: !is_ci,
             stays_away: Duration::from_secs(20),
             longest_freeze: if is_ci { 1500 } else { 8000 },
             quiet_millis: if is_ci { 12_000 } else { 60_000 },
@@ -146,4 +162,14 @@ impl Delivery {
         };
         Ok(settings.into_iter().map(plan).collect())
     }
+}
+
+fn read_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration >= Duration::from_secs(1) { Ok(duration) } else { Err("at least 1s".into()) }
+}
+
+fn read_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number")?;
+    if (0.1..=100_000.0).contains(&rate) { Ok(rate) } else { Err("0.1 to 100000".into()) }
 }

@@ -1,17 +1,26 @@
 //! The checker, checked: each fault that is planted is counted, and nothing else is.
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
 use super::{
     chain::{self, Hash, sha256},
     dice::Dice,
+    disturbances::Disturbances,
     findings::{Findings, Kind},
+    form::{Id, dashed, now, plain, read_time, time},
     history::Held,
-    ledger::{Flags, Ledger, Reported, Sent, Settled, View},
+    latency::Latencies,
+    ledger::{Flags, Ledger, Reported, Settled, View},
     rows::{self, Message, Page, Report, Row},
-    wire::{Id, Station, dashed, now, plain, read_time, time},
+    sent::Sent,
+    verdict,
+    way::Way,
+    wire::{Refusal, Station},
 };
 
 const CONVERSATION: Id = 7;
@@ -127,7 +136,7 @@ fn a_server_that_does_what_it_must_is_found_good() {
     let there: HashSet<_> = [1, 7, 200].map(|id| (id, READER, "viewed".to_owned())).into();
     scene.ledger.compare_reports(&truth, &there, &scene.findings);
     truth.compare(&truth, &scene.findings);
-    assert!(truth.misses(&truth).is_empty());
+    assert!(truth.missed_by(Some(&truth)).is_empty());
     scene.found(&[]);
 }
 
@@ -143,7 +152,7 @@ fn a_row_that_is_lost_is_counted_by_its_absence_and_by_the_chain() {
     // Someone who was given it before.
     let held = scene.given(&[gone], &[]);
     held.compare(&truth, &scene.findings);
-    assert_eq!(held.misses(&truth).len(), 5);
+    assert_eq!(truth.missed_by(Some(&held)).len(), 5);
     assert_eq!(scene.findings.count(Kind::Lost), 3);
 }
 
@@ -175,7 +184,7 @@ fn another_order_is_counted() {
     scene.found(&[(Kind::Reordered, 1)]);
     // And against real time: the fourth was answered before the fifth was sent.
     let mut scene = Scene::new(4);
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     scene.write(5);
     let mut truth = scene.truth();
     truth.messages.swap(3, 4);
@@ -239,7 +248,7 @@ fn a_gap_in_a_frame_is_counted_and_loses_the_row_for_one_who_reads_by_the_letter
     let mut letter = Held::new("by the letter", CONVERSATION, INSTANCE);
     assert!(letter.append_by_the_first(&frame, &scene.findings));
     scene.found(&[(Kind::BrokenLinks, 1)]);
-    assert_eq!(letter.misses(&scene.truth()), [3]);
+    assert_eq!(scene.truth().missed_by(Some(&letter)), [3]);
     let mut each = Held::new("each", CONVERSATION, INSTANCE);
     assert_eq!(each.append_each(&frame, &scene.findings), 3);
     // A frame that does not begin where one stands, or is of another instance, is not taken.
@@ -261,7 +270,7 @@ fn a_broken_link_is_counted() {
 fn what_is_given_to_someone_who_was_removed_is_counted() {
     let mut scene = Scene::new(1);
     scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since: Some(Instant::now()) });
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     scene.write(2);
     let pushed = View { reader: READER, asked: None };
     for row in &scene.messages {
@@ -281,7 +290,7 @@ fn what_is_given_to_someone_who_was_removed_is_counted() {
 fn an_instance_that_was_cleared_and_is_served_is_counted() {
     let mut scene = Scene::new(1);
     scene.ledger.cleared.insert((CONVERSATION, INSTANCE.into()), Instant::now());
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     let view = View { reader: READER, asked: Some(Instant::now()) };
     scene.ledger.check_page(CONVERSATION, INSTANCE, view, &scene.findings);
     scene.ledger.check_page(CONVERSATION, "0123456789", view, &scene.findings);
@@ -296,7 +305,7 @@ fn flags_that_their_owner_did_not_set_are_counted() {
     let mut scene = Scene::new(0);
     let flags = Flags { is_muted: true, ..Flags::default() };
     scene.ledger.flags.insert((CONVERSATION, READER), Settled { value: flags, since: Some(Instant::now()) });
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     let view = View { reader: READER, asked: Some(Instant::now()) };
     let listed = |muted: &[String]| json!({ "mutedby": muted, "favoriteby": [], "hiddenby": [], "properties": [{ "listitembackgroundcolor": "#ffffff" }] });
     scene.ledger.check_listed(CONVERSATION, INSTANCE, &listed(&[plain(READER)]), view, &scene.findings);
@@ -313,4 +322,74 @@ fn a_page_that_does_not_begin_with_its_cursor_is_counted() {
     held.take_page(page, &scene.findings);
     scene.found(&[(Kind::Lost, 1)]);
     assert!(Report::read(&scene.messages[0]).is_none());
+}
+
+#[test]
+fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturbed() {
+    let zero = Instant::now() + Duration::from_hours(1);
+    let at = |seconds: u64| zero + Duration::from_secs(seconds);
+    let mut disturbances = Disturbances::default();
+    // Of each ten seconds, seven are undisturbed.
+    for begun in (10..60).step_by(10) {
+        disturbances.begin(at(begun));
+        disturbances.end(at(begun + 3));
+    }
+    let (findings, mut latencies, bound) = (Findings::default(), Latencies::default(), Duration::from_secs(20));
+    let mut told = |answered: u64, held: u64| {
+        latencies.add(Way::Each, disturbances.wait(at(answered), at(held)), bound, &findings, || "a row".into());
+        findings.count(Kind::Late)
+    };
+    // Of 25 seconds 19, and of 27 seconds 21, but never more than seven on end.
+    assert_eq!(told(13, 38), 0);
+    assert_eq!(told(13, 40), 1);
+    assert_eq!(told(60, 79), 1);
+    assert_eq!(told(60, 81), 2);
+}
+
+#[test]
+fn what_someone_was_never_told_is_counted_also_if_they_hold_an_old_instance_or_nothing() {
+    let mut scene = Scene::new(3);
+    scene.report(2);
+    let truth = scene.truth();
+    let count = |held: Option<&Held>| {
+        let findings = Findings::default();
+        verdict::count_missed(&truth, held, &findings, |_| "someone".into());
+        findings.count(Kind::UnderNotified)
+    };
+    assert_eq!(count(Some(&truth)), 0);
+    assert_eq!(count(Some(&scene.given(&scene.messages[..2], &[]))), 2);
+    assert_eq!(count(Some(&Held::new("old", CONVERSATION, "0123456789"))), 4);
+    assert_eq!(count(None), 4);
+}
+
+#[test]
+fn a_refusal_is_counted_unless_it_says_to_try_again() {
+    let findings = Findings::default();
+    let refusal = |code: Option<&str>| Refusal { code: code.map(str::to_owned), body: Value::Null };
+    for code in [None, Some("unavailable"), Some("rate_limited"), Some("503")] {
+        findings.add_refusal("a request", &refusal(code));
+    }
+    assert_eq!(findings.count(Kind::Refused), 0);
+    findings.add_refusal("a request", &refusal(Some("not_allowed")));
+    findings.add_refusal("a request", &refusal(Some("500")));
+    assert_eq!(findings.count(Kind::Refused), 2);
+    assert!(!findings.is_empty() && findings.so_far().contains("not_allowed"));
+}
+
+#[test]
+fn a_conversation_that_is_not_in_a_members_list_or_twice_is_counted() {
+    let mut scene = Scene::new(0);
+    let view = View { reader: READER, asked: Some(Instant::now()) };
+    scene.ledger.check_list(&[CONVERSATION], [CONVERSATION].into_iter(), view, &scene.findings);
+    scene.found(&[]);
+    scene.ledger.check_list(&[8, 8], [CONVERSATION].into_iter(), view, &scene.findings);
+    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
+    // Not of one who was removed, or is just being.
+    for since in [None, Some(Instant::now())] {
+        scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since });
+        std::thread::sleep(Duration::from_millis(2));
+        let view = View { reader: READER, asked: Some(Instant::now()) };
+        scene.ledger.check_list(&[], [CONVERSATION].into_iter(), view, &scene.findings);
+    }
+    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
 }
