@@ -150,14 +150,7 @@ impl Follower {
             hands.wire.ask_and_go(&self.test.cluster, node, &asked).await;
             return None;
         }
-        let answer = match hands.wire.ask(&self.test.cluster, node, &asked).await {
-            Answer::Done(answer) => answer,
-            Answer::Refused(refusal) => {
-                self.test.cluster.findings.add_refusal("a poll", &refusal);
-                return None;
-            }
-            Answer::Unknown => return None,
-        };
+        let answer = hands.wire.ask_for(&self.test.cluster, node, &asked, "a poll").await?;
         let receipt = answer.get("receipt").and_then(Value::as_str).map(str::to_owned);
         if self.way.version() >= V4
             && let Some(receipt) = receipt
@@ -262,14 +255,7 @@ impl Follower {
         let asked_at = Instant::now();
         let node = hands.wire.node(&self.test.cluster, 20);
         let asked = Asked { api: "chatconversation", version: self.way.version(), fields: json!({ "action": "list" }) };
-        let answer = match hands.wire.ask(&self.test.cluster, node, &asked).await {
-            Answer::Done(answer) => answer,
-            Answer::Refused(refusal) => {
-                self.test.cluster.findings.add_refusal("a list", &refusal);
-                return None;
-            }
-            Answer::Unknown => return None,
-        };
+        let answer = hands.wire.ask_for(&self.test.cluster, node, &asked, "a list").await?;
         hands.is_list_due = false;
         self.has_listed.store(true, Ordering::Relaxed);
         let (mut all, ledger, findings) = (self.held(), self.test.ledger(), &self.test.cluster.findings);

@@ -173,3 +173,52 @@ fn read_rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number")?;
     if (0.1..=100_000.0).contains(&rate) { Ok(rate) } else { Err("0.1 to 100000".into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        delivery: Delivery,
+    }
+
+    fn plans(options: &str) -> Result<Vec<Plan>, String> {
+        let cli = Cli::try_parse_from(std::iter::once("delivery").chain(options.split_whitespace()));
+        cli.map_err(|error| error.to_string())?.delivery.plans(true)
+    }
+
+    #[test]
+    fn an_option_out_of_its_range_is_refused() {
+        for wrong in [
+            "--nodes 0",
+            "--nodes 3",
+            "--nats",
+            "--duration 0s",
+            "--messages 0",
+            "--rate 0",
+            "--rate nan",
+            "--rate inf",
+            "--writers 0",
+            "--conversations 0",
+            "--conversations 4951",
+        ] {
+            assert!(plans(wrong).is_err(), "{wrong}");
+        }
+        let most = "--nodes 2 --nats --duration 1s --messages 1 --rate 0.1 --writers 1000 --conversations 4950 --kill-every 0s";
+        assert_eq!(plans(most).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_long_profile_plays_each_ending_however_short_it_is_made() {
+        for plan in plans("--profile hour --duration 12s").unwrap() {
+            assert!(plan.is_long && usize::try_from(plan.stretches).unwrap() >= plan.endings.len(), "{plan:?}");
+        }
+        let plans = plans("--profile ci").unwrap();
+        assert_eq!(plans.iter().map(|plan| plan.stretches).collect::<Vec<_>>(), [1, 1, 1]);
+        assert_eq!(plans.iter().map(|plan| plan.endings.len()).collect::<Vec<_>>(), [1, 4, 3]);
+    }
+}

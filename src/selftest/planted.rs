@@ -1,5 +1,8 @@
 //! The checker, checked: each fault that is planted is counted, and nothing else is.
 
+mod scene;
+mod telling;
+
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
@@ -7,123 +10,14 @@ use std::{
 
 use serde_json::{Value, json};
 
+use self::scene::{CONVERSATION, INSTANCE, READER, Scene};
 use super::{
-    chain::{self, Hash, sha256},
-    dice::Dice,
-    disturbances::Disturbances,
-    findings::{Findings, Kind},
+    findings::Kind,
     form::{Id, dashed, now, plain, read_time, time},
     history::Held,
-    latency::Latencies,
-    ledger::{Flags, Ledger, Reported, Settled, View},
-    rows::{self, Message, Page, Report, Row},
-    sent::Sent,
-    verdict,
-    way::Way,
-    wire::{Refusal, Station},
+    ledger::{Flags, Settled, View},
+    rows::{self, Message, Page, Report},
 };
-
-const CONVERSATION: Id = 7;
-const INSTANCE: &str = "PqjfKSn7V8";
-const SENDER: Station = Station { user: 1, station: 2 };
-const READER: Id = 3;
-
-/// A server that does what it must, for a conversation of some messages; each is in the book.
-struct Scene {
-    ledger: Ledger,
-    findings: Findings,
-    messages: Vec<Value>,
-    reports: Vec<Value>,
-    seq: i64,
-    chain: Hash,
-    dice: Dice,
-}
-
-impl Scene {
-    fn new(messages: u128) -> Self {
-        let mut scene = Self {
-            ledger: Ledger::default(),
-            findings: Findings::default(),
-            messages: vec![],
-            reports: vec![],
-            seq: 0,
-            chain: chain::beginning(CONVERSATION, INSTANCE),
-            dice: Dice::new(5),
-        };
-        scene.ledger.instances.insert(CONVERSATION, INSTANCE.into());
-        for id in 1..=messages {
-            scene.write(id);
-        }
-        scene
-    }
-
-    /// Writes a message, and is answered OK.
-    fn write(&mut self, id: Id) {
-        let sent = Sent::new(SENDER, CONVERSATION, INSTANCE, id, 50, &mut self.dice);
-        self.ledger.sent.insert((CONVERSATION, id), sent.clone());
-        let mut row: Value = serde_json::from_str(&sent.document(false)).unwrap();
-        let created = if sent.created > now() + 300 { now() } else { sent.created };
-        self.seq += 1;
-        let data = sha256(&[row["Data"].as_str().unwrap().as_bytes()]);
-        self.chain = chain::link(&self.chain, self.seq, id, &data);
-        row["Created"] = time(created).into();
-        row["ValidUntil"] = time(sent.valid_until.unwrap_or(created + 7 * 24 * 3600)).into();
-        row["User"] = plain(SENDER.user).into();
-        row["Station"] = plain(SENDER.station).into();
-        row["Seq"] = self.seq.into();
-        row["Chain"] = hex::encode(self.chain).into();
-        self.ledger.is_answered(CONVERSATION, id, &json!({ "message": row }), Instant::now(), &self.findings);
-        self.messages.push(row);
-    }
-
-    /// A reader reports a message, and is answered OK.
-    fn report(&mut self, id: Id) {
-        self.seq += 1;
-        let message = self.messages.iter().find(|row| row["ID"] == dashed(id)).unwrap();
-        let reported = Reported { station: 4, instance: INSTANCE.into(), begun_at: now(), answered: Some(Instant::now()) };
-        self.ledger.reported.insert((CONVERSATION, id, READER, "viewed"), reported);
-        self.reports.push(json!({ "ID": dashed(1000 + id), "Type": "viewed", "Created": time(now()), "ValidUntil": message["ValidUntil"], "User": plain(READER), "Station": plain(4), "MessageID": dashed(id) }));
-    }
-
-    /// What someone holds who is given this.
-    fn given(&self, messages: &[Value], reports: &[Value]) -> Held {
-        let mut held = Held::new("someone", CONVERSATION, INSTANCE);
-        let page = Page::read(&json!({ "messages": messages, "reports": reports })).unwrap();
-        let view = View { reader: READER, asked: Some(Instant::now()) };
-        for row in held.take_page(page, &self.findings) {
-            match row {
-                Row::Message(row) => self.ledger.check_message(CONVERSATION, INSTANCE, &row, view, &self.findings),
-                Row::Report(row) => self.ledger.check_report(CONVERSATION, &row, &self.findings),
-            }
-        }
-        held
-    }
-
-    fn truth(&self) -> Held {
-        self.given(&self.messages, &self.reports)
-    }
-
-    /// Only this was found, so many times.
-    #[track_caller]
-    fn found(&self, expected: &[(Kind, usize)]) {
-        for kind in Kind::ALL {
-            let count = expected.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
-            assert_eq!(self.findings.count(kind), count, "{kind:?}: {:#?}", self.findings);
-        }
-    }
-
-    /// The events of a frame with these messages and reports, in this order: (is it a message, place, after).
-    fn frame(&self, events: &[(bool, usize, &str)]) -> Vec<rows::Event> {
-        let events: Vec<_> = events
-            .iter()
-            .map(|(is_message, place, after)| {
-                let (kind, row) = if *is_message { ("message", &self.messages[*place]) } else { ("report", &self.reports[*place]) };
-                json!({ "conversationid": plain(CONVERSATION), "instance": INSTANCE, kind: row, "after": after })
-            })
-            .collect();
-        rows::events(&json!({ "events": events })).unwrap().remove(&CONVERSATION).unwrap()
-    }
-}
 
 #[test]
 fn a_server_that_does_what_it_must_is_found_good() {
@@ -322,74 +216,4 @@ fn a_page_that_does_not_begin_with_its_cursor_is_counted() {
     held.take_page(page, &scene.findings);
     scene.found(&[(Kind::Lost, 1)]);
     assert!(Report::read(&scene.messages[0]).is_none());
-}
-
-#[test]
-fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturbed() {
-    let zero = Instant::now() + Duration::from_hours(1);
-    let at = |seconds: u64| zero + Duration::from_secs(seconds);
-    let mut disturbances = Disturbances::default();
-    // Of each ten seconds, seven are undisturbed.
-    for begun in (10..60).step_by(10) {
-        disturbances.begin(at(begun));
-        disturbances.end(at(begun + 3));
-    }
-    let (findings, mut latencies, bound) = (Findings::default(), Latencies::default(), Duration::from_secs(20));
-    let mut told = |answered: u64, held: u64| {
-        latencies.add(Way::Each, disturbances.wait(at(answered), at(held)), bound, &findings, || "a row".into());
-        findings.count(Kind::Late)
-    };
-    // Of 25 seconds 19, and of 27 seconds 21, but never more than seven on end.
-    assert_eq!(told(13, 38), 0);
-    assert_eq!(told(13, 40), 1);
-    assert_eq!(told(60, 79), 1);
-    assert_eq!(told(60, 81), 2);
-}
-
-#[test]
-fn what_someone_was_never_told_is_counted_also_if_they_hold_an_old_instance_or_nothing() {
-    let mut scene = Scene::new(3);
-    scene.report(2);
-    let truth = scene.truth();
-    let count = |held: Option<&Held>| {
-        let findings = Findings::default();
-        verdict::count_missed(&truth, held, &findings, |_| "someone".into());
-        findings.count(Kind::UnderNotified)
-    };
-    assert_eq!(count(Some(&truth)), 0);
-    assert_eq!(count(Some(&scene.given(&scene.messages[..2], &[]))), 2);
-    assert_eq!(count(Some(&Held::new("old", CONVERSATION, "0123456789"))), 4);
-    assert_eq!(count(None), 4);
-}
-
-#[test]
-fn a_refusal_is_counted_unless_it_says_to_try_again() {
-    let findings = Findings::default();
-    let refusal = |code: Option<&str>| Refusal { code: code.map(str::to_owned), body: Value::Null };
-    for code in [None, Some("unavailable"), Some("rate_limited"), Some("503")] {
-        findings.add_refusal("a request", &refusal(code));
-    }
-    assert_eq!(findings.count(Kind::Refused), 0);
-    findings.add_refusal("a request", &refusal(Some("not_allowed")));
-    findings.add_refusal("a request", &refusal(Some("500")));
-    assert_eq!(findings.count(Kind::Refused), 2);
-    assert!(!findings.is_empty() && findings.so_far().contains("not_allowed"));
-}
-
-#[test]
-fn a_conversation_that_is_not_in_a_members_list_or_twice_is_counted() {
-    let mut scene = Scene::new(0);
-    let view = View { reader: READER, asked: Some(Instant::now()) };
-    scene.ledger.check_list(&[CONVERSATION], [CONVERSATION].into_iter(), view, &scene.findings);
-    scene.found(&[]);
-    scene.ledger.check_list(&[8, 8], [CONVERSATION].into_iter(), view, &scene.findings);
-    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
-    // Not of one who was removed, or is just being.
-    for since in [None, Some(Instant::now())] {
-        scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since });
-        std::thread::sleep(Duration::from_millis(2));
-        let view = View { reader: READER, asked: Some(Instant::now()) };
-        scene.ledger.check_list(&[], [CONVERSATION].into_iter(), view, &scene.findings);
-    }
-    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
 }

@@ -208,11 +208,24 @@ impl Wire {
         }
     }
 
+    /// Asks once for what nobody may be refused. `None`: there was no answer, or none yet.
+    pub async fn ask_for(&mut self, cluster: &Cluster, node: usize, asked: &Asked, what: &str) -> Option<Value> {
+        match self.ask(cluster, node, asked).await {
+            Answer::Done(answer) => Some(answer),
+            Answer::Refused(refusal) => {
+                cluster.findings.add_refusal(what, &refusal);
+                None
+            }
+            Answer::Unknown => None,
+        }
+    }
+
     /// Asks, and hangs up without having read the answer.
     pub async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Asked) {
         let Some((client, request)) = self.prepare(cluster, node, asked).await else { return };
         let after = Duration::from_millis(u64::try_from(self.dice.below(4)).unwrap_or(0) * 60);
-        client.send_and_go(&request, after).await;
+        // Whether all of it was sent in time is what nobody is to know, either.
+        let _ = timeout(PATIENCE, client.send_and_go(&request, after)).await;
     }
 
     /// Asks until there is an answer that is final.

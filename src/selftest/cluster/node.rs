@@ -111,3 +111,36 @@ impl Node {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tokio::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_ended_by_itself_is_told_of_and_one_that_was_ended_is_not() {
+        let crashes = AtomicUsize::new(0);
+        let end = async |program: &str, was_ready, is_awaited| {
+            let node = Node::new(([127, 0, 0, 1], 1).into(), "no log".into());
+            let mut child = Command::new("sh").args(["-c", program]).spawn().unwrap();
+            if is_awaited {
+                child.wait().await.unwrap();
+            }
+            *node.process.lock().await = Some(Process { child, was_ready });
+            node.end(Signal::SIGKILL, |says| {
+                assert!(says.contains("exit status: 3"), "{says}");
+                crashes.fetch_add(1, Ordering::Relaxed);
+            })
+            .await
+            .unwrap();
+            crashes.load(Ordering::Relaxed)
+        };
+        assert_eq!(end("exec sleep 60", true, false).await, 0);
+        // It was never ready: who waited for that has been told.
+        assert_eq!(end("exit 3", false, true).await, 0);
+        assert_eq!(end("exit 3", true, true).await, 1);
+    }
+}
