@@ -37,7 +37,7 @@ const STARTING: Duration = Duration::from_mins(1);
 const STOPPING: Duration = Duration::from_secs(20);
 /// Whether it is ready, it says in this time, or is asked again.
 const ANSWERING: Duration = Duration::from_secs(2);
-/// So many lines of a server's log are shown if it does not start.
+/// So many lines of a server's log are shown if it does not start, or crashes.
 const LAST_LINES: usize = 20;
 /// What of our own environment a scratch server gets; its settings are the defaults, but for those asked for.
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
@@ -134,7 +134,7 @@ impl Place {
         environment.extend(database.map(|url| ("DATABASE_URL", OsStr::new(url))));
         let log = dir.join("log");
         let mut child = serve(dir, &log, address, &environment)?;
-        await_ready(address, &mut child, &log).await?;
+        await_ready(address, &mut child, &log, Instant::now() + STARTING, None).await?;
         let scratch = Scratch { dir: dir.to_owned(), child };
         let database_url = database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()))?;
         let options = PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
@@ -182,32 +182,44 @@ pub fn serve(dir: &Path, log: &Path, address: SocketAddr, environment: &[(&str, 
     command.envs(PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?))));
     command.env("LISTEN_ADDR", address.to_string()).envs(environment.iter().copied());
     let log = fs::File::options().create(true).append(true).open(log).map_err(|error| not_started(&error))?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn().map_err(|error| not_started(&error))
+    // A Ctrl-C in the terminal is for whoever started it.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true).process_group(0);
+    command.spawn().map_err(|error| not_started(&error))
 }
 
-/// Waits until a server of our own can serve.
+/// Waits until a server of our own can serve, and says this of itself.
 ///
 /// # Errors
-/// It ended, or takes longer than a minute; with its log.
-pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path) -> Result<(), String> {
+/// It ended, or does not serve by the deadline; with the end of its log.
+pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path, deadline: Instant, says: Option<&str>) -> Result<(), String> {
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let deadline = Instant::now() + STARTING;
+    let mut last = "does not answer".to_owned();
     loop {
         if let Ok(mut client) = Client::connect(address).await
-            && matches!(timeout(ANSWERING, client.ask(request.as_bytes())).await, Ok(Ok(None)))
+            && let Ok(Ok(_)) = timeout(ANSWERING, client.ask(request.as_bytes())).await
         {
-            return Ok(());
+            let answer = String::from_utf8_lossy(client.body());
+            let mut lines = answer.lines();
+            if lines.next() == Some("ready") && says.is_none_or(|says| lines.any(|line| line == says)) {
+                return Ok(());
+            }
+            last = format!("says {answer:?}");
         }
         let ended = child.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > deadline {
-            let log = fs::read_to_string(log).unwrap_or_default();
-            let log: Vec<_> = log.lines().rev().take(LAST_LINES).collect();
-            let log = log.into_iter().rev().collect::<Vec<_>>().join("\n");
-            let what = ended.map_or_else(|| "does not answer".into(), |status| format!("ended ({status})"));
-            return Err(format!("the scratch server {what}; the end of its log:\n{log}"));
+            let what = ended.map_or(last, |status| format!("ended ({status})"));
+            return Err(format!("the scratch server {what}; the end of its log:\n{}", log_end(log)));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The last lines of a server's log.
+#[must_use]
+pub fn log_end(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("\n")
 }
 
 impl Scratch {

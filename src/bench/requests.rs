@@ -38,24 +38,48 @@ pub struct Asked {
     pub fields: serde_json::Value,
 }
 
+/// A key pair.
+pub struct Key {
+    pair: KeyPair,
+    random: SystemRandom,
+}
+
+impl Key {
+    /// A new one.
+    pub fn new() -> Result<Self, String> {
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| "a key pair could not be made")?;
+        Ok(Self { pair, random: SystemRandom::new() })
+    }
+
+    /// The public key, as the database keeps it.
+    pub fn public_key(&self) -> Result<String, String> {
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| "the key cannot be written")?;
+        Ok(STANDARD.encode(der.as_ref()))
+    }
+
+    /// Signs a text as docs/api.md says, in base64.
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub fn sign(&self, text: &str) -> Result<String, String> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        let signed = self.pair.sign(&RSA_PKCS1_SHA256, &self.random, text.as_bytes(), &mut signature);
+        signed.map_err(|_| "a request could not be signed")?;
+        Ok(STANDARD.encode(signature))
+    }
+}
+
 /// Signs for everyone: all users have one key.
 pub struct Signer {
-    key: KeyPair,
+    /// Theirs.
+    pub key: Key,
     host: String,
-    random: SystemRandom,
 }
 
 impl Signer {
     /// With a new key, for requests to this host.
     pub fn new(host: &str) -> Result<Self, String> {
-        let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| "a key pair could not be made")?;
-        Ok(Self { key, host: host.to_owned(), random: SystemRandom::new() })
-    }
-
-    /// The public key, as the database keeps it.
-    pub fn public_key(&self) -> Result<String, String> {
-        let der: PublicKeyX509Der<'_> = self.key.public_key().as_der().map_err(|_| "the key cannot be written")?;
-        Ok(STANDARD.encode(der.as_ref()))
+        Ok(Self { key: Key::new()?, host: host.to_owned() })
     }
 
     /// Makes so many requests, on all cores.
@@ -86,7 +110,7 @@ impl Signer {
             fields.insert("timestamp".into(), now.to_string().into());
         }
         let body = fields.to_string();
-        let signature = self.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
+        let signature = self.key.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
         let text = format!(
             "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: {host}\r\nOzeki-User: {user}\r\nOzeki-Station: {station}\r\n\
              Ozeki-Signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
@@ -99,21 +123,10 @@ impl Signer {
     /// The address of a WebSocket for a v4 client.
     pub fn socket(&self, caller: Caller) -> Result<String, String> {
         let (Caller { user, station }, now) = (caller, Timestamp::now());
-        let signature = self.sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}"))?;
+        let signature = self.key.sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}"))?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (now, signature) = (encoded(&now.to_string()), encoded(&signature));
         Ok(format!("ws://{}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode=4", self.host))
-    }
-
-    /// Signs a text as docs/api.md says, in base64.
-    ///
-    /// # Errors
-    /// The key does not sign.
-    pub fn sign(&self, text: &str) -> Result<String, String> {
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        let signed = self.key.sign(&RSA_PKCS1_SHA256, &self.random, text.as_bytes(), &mut signature);
-        signed.map_err(|_| "a request could not be signed")?;
-        Ok(STANDARD.encode(signature))
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::{net::TcpStream, task::JoinSet};
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{self, Message},
+};
 use uuid::Uuid;
 
 use super::{
@@ -24,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// So many sockets are opened at once.
 const AT_ONCE: usize = 32;
 
-/// An open socket that has heard its first frame.
+/// An open socket.
 pub type Socket = WebSocketStream<TcpStream>;
 
 /// Opens a socket for each caller, and takes the first frame, which tells to compare everything.
@@ -35,7 +38,7 @@ pub async fn open(address: SocketAddr, signer: &Signer, callers: &[Caller]) -> R
         for caller in callers {
             let url = signer.socket(*caller)?;
             opening.spawn(async move {
-                let mut socket = connect(address, url).await?;
+                let mut socket = connect(address, url).await.map_err(|error| format!("a socket was refused: {error}"))?;
                 socket.next().await.ok_or("a socket was closed")?.map_err(|error| error.to_string())?;
                 Ok::<_, String>(socket)
             });
@@ -50,11 +53,11 @@ pub async fn open(address: SocketAddr, signer: &Signer, callers: &[Caller]) -> R
 /// Opens the socket that a URL names, at this address.
 ///
 /// # Errors
-/// It is refused.
-pub async fn connect(address: SocketAddr, url: String) -> Result<Socket, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let (socket, _) = client_async(url, stream).await.map_err(|error| format!("a socket was refused: {error}"))?;
+/// Nobody listens there, or it is refused.
+pub async fn connect(address: SocketAddr, url: String) -> Result<Socket, tungstenite::Error> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (socket, _) = client_async(url, stream).await?;
     Ok(socket)
 }
 

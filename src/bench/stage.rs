@@ -68,7 +68,7 @@ impl Stage {
             users,
         };
         let mut scenery = Scenery::begin(db).await.map_err(failed)?;
-        scenery.users(&with_stations, &signer.public_key()?).await.map_err(failed)?;
+        scenery.users(&with_stations, &signer.key.public_key()?).await.map_err(failed)?;
         let bytes = bench.bytes;
         scenery.conversations(&stage.town, &stage.instance, stage.messages, bytes).await.map_err(failed)?;
         // Users of their own, so that no conversation is made twice.
@@ -114,7 +114,7 @@ impl Others<'_> {
         let emails: Vec<Email> = (0..count).filter_map(|n| Email::parse(&format!("{kind}{n}.{}@bench.invalid", self.tag))).collect();
         let users: Vec<UserId> = emails.iter().map(UserId::of).collect();
         let rows: Vec<_> = emails.into_iter().zip(users.iter().filter_map(|user| caller(*user)).map(|caller| caller.station)).collect();
-        self.scenery.users(&rows, &self.signer.public_key()?).await.map_err(|error| error.to_string())?;
+        self.scenery.users(&rows, &self.signer.key.public_key()?).await.map_err(|error| error.to_string())?;
         Ok(users)
     }
 

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::wire::Id;
+use super::form::Id;
 
 /// SHA-256.
 pub type Hash = [u8; 32];
@@ -38,7 +38,7 @@ pub fn read(text: &str) -> Option<Hash> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selftest::wire::{read_dashed, read_plain};
+    use crate::selftest::form::{read_dashed, read_plain};
 
     #[test]
     fn the_documented_vector_comes_out() {

@@ -1,15 +1,18 @@
-//! What is tested: nodes on one scratch PostgreSQL, NATS between them, and what was done to them when.
+//! What is tested: nodes on one scratch PostgreSQL, NATS between them, and when something was done to them.
+
+mod nats;
+mod node;
+mod postgres;
 
 use std::{
     ffi::OsStr,
     fs,
     net::SocketAddr,
     path::PathBuf,
-    process::Stdio,
     str::FromStr,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -19,115 +22,98 @@ use nix::{
     unistd::Pid,
 };
 use sqlx::postgres::PgConnectOptions;
-use tokio::process::{Child, Command};
+use tokio::{process::Child, sync::watch};
 
-use super::postgres::Postgres;
+use self::{
+    nats::Nats,
+    node::{Node, Start},
+    postgres::Postgres,
+};
+use super::{
+    disturbances::{Disturbances, Wait},
+    findings::{Findings, Kind},
+    plan::Setting,
+    watchdog::Watchdog,
+};
 use crate::{
     bench::{
-        place::{await_ready, free_address, scratch_directory, serve},
-        requests::Signer,
+        place::{free_address, scratch_directory},
+        requests::Key,
     },
     settings::Settings,
     store::Db,
 };
 
-/// A node that was asked to end gets so long.
-const STOPPING: Duration = Duration::from_secs(20);
 /// A node has to be ready in this time, however often it has to be started.
 const STARTING: Duration = Duration::from_secs(30);
-/// A node that ended by itself is started again after this.
-const RESTART: Duration = Duration::from_millis(200);
-/// It is calm when nothing was done for so long.
-const CALM: Duration = Duration::from_secs(2);
+/// PostgreSQL makes its cluster, and starts, in this time.
+const DATABASE_STARTS: Duration = Duration::from_mins(3);
+const TICK: Duration = Duration::from_millis(100);
 
 /// Nodes, their database, and NATS.
 pub struct Cluster {
     /// Signs for everyone: all users have one key.
-    pub signer: Signer,
+    pub key: Key,
     /// The database.
     pub postgres: tokio::sync::Mutex<Postgres>,
     /// A connection of our own to it.
     pub db: Db,
-    /// Since when its nodes run, about.
-    pub started: Instant,
+    /// What was found to be wrong.
+    pub findings: Findings,
     nodes: Vec<Node>,
     nats: Option<Nats>,
     dir: PathBuf,
     database_url: String,
-    /// The last one.
-    disturbance: Mutex<Option<Disturbance>>,
-    cuts: AtomicU64,
+    disturbances: Mutex<Disturbances>,
+    is_database_disturbed: AtomicBool,
+    cuts: watch::Sender<u64>,
     retries: AtomicUsize,
-}
-
-struct Node {
-    address: SocketAddr,
-    log: PathBuf,
-    child: tokio::sync::Mutex<Option<Child>>,
-    is_running: AtomicBool,
-}
-
-struct Nats {
-    address: SocketAddr,
-    child: tokio::sync::Mutex<Option<Child>>,
-}
-
-/// Something that keeps clients waiting.
-#[derive(Debug, Clone, Copy)]
-struct Disturbance {
-    ended: Option<Instant>,
+    /// Ends a run that makes no progress.
+    pub watchdog: Watchdog,
 }
 
 impl Cluster {
-    /// Starts all of it.
-    pub async fn start(nodes: usize, has_nats: bool, settings: &Settings) -> Result<Self, String> {
+    /// What is to be started, in a directory of its own; whatever becomes of it, it has to be ended.
+    pub fn new(setting: Setting, settings: &Settings) -> Result<Self, String> {
         let dir = scratch_directory("parlance-selftest")?;
-        let started = Self::start_in(dir.clone(), nodes, has_nats, settings).await;
-        if started.is_err() {
+        let made = Self::in_directory(dir.clone(), setting, settings);
+        if made.is_err() {
             let _ = fs::remove_dir_all(&dir);
         }
-        started
+        made
     }
 
-    async fn start_in(dir: PathBuf, nodes: usize, has_nats: bool, settings: &Settings) -> Result<Self, String> {
+    fn in_directory(dir: PathBuf, setting: Setting, settings: &Settings) -> Result<Self, String> {
         let free = || free_address().map_err(|error| error.to_string());
-        let node = |number: usize| {
-            let (address, log) = (free()?, dir.join(format!("node-{number}.log")));
-            Ok(Node { address, log, child: tokio::sync::Mutex::default(), is_running: AtomicBool::new(false) })
-        };
-        let nodes = (0..nodes).map(node).collect::<Result<Vec<_>, String>>()?;
-        let nats = if has_nats { Some(Nats { address: free()?, child: tokio::sync::Mutex::default() }) } else { None };
-        let signer = Signer::new("selftest")?;
-        let postgres = Postgres::start(&dir, settings).await?;
+        let node = |number: usize| Ok(Node::new(free()?, dir.join(format!("node-{number}.log"))));
+        let nodes = (0..setting.nodes).map(node).collect::<Result<Vec<_>, String>>()?;
+        let nats = if setting.has_nats { Some(Nats::new(free()?)) } else { None };
+        let key = Key::new()?;
+        let postgres = Postgres::begin(&dir, settings)?;
         let database_url = postgres.url.clone();
         let db = Db::new(PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?, 1);
-        let mut cluster = Self {
-            signer,
+        Ok(Self {
+            key,
             postgres: tokio::sync::Mutex::new(postgres),
             db,
-            started: Instant::now(),
+            findings: Findings::default(),
             nodes,
             nats,
             dir,
             database_url,
-            disturbance: Mutex::default(),
-            cuts: AtomicU64::new(0),
+            disturbances: Mutex::default(),
+            is_database_disturbed: AtomicBool::new(false),
+            cuts: watch::Sender::new(0),
             retries: AtomicUsize::new(0),
-        };
-        match cluster.start_all().await {
-            Ok(()) => {
-                cluster.started = Instant::now();
-                Ok(cluster)
-            }
-            Err(sentence) => {
-                cluster.end().await?;
-                Err(sentence)
-            }
-        }
+            watchdog: Watchdog::new("PostgreSQL to start", DATABASE_STARTS),
+        })
     }
 
-    async fn start_all(&self) -> Result<(), String> {
+    /// Starts all of it.
+    pub async fn start(&self) -> Result<(), String> {
+        self.postgres.lock().await.await_started().await?;
         self.start_nats().await?;
+        self.watchdog.expect("the nodes to start", STARTING * 3);
         for node in 0..self.size() {
             self.start_node(node).await?;
             self.await_ready(node).await?;
@@ -150,58 +136,39 @@ impl Cluster {
         self.nodes.get(node).map(|node| node.address)
     }
 
-    /// What a request to a node names as its host.
-    pub fn host(&self, node: usize) -> String {
-        self.address(node).map(|address| address.to_string()).unwrap_or_default()
+    /// Whether a node has become ready, and was not ended since.
+    pub fn is_running(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(Node::is_running)
     }
 
-    /// This node (counted round), or if it was stopped, the next that runs.
+    /// This node (counted round), or if it was ended, the next that runs.
     pub fn one_that_runs(&self, wanted: usize) -> usize {
-        let nodes = (wanted..wanted + self.size()).map(|node| node % self.size().max(1));
-        let runs = |node: &usize| self.nodes.get(*node).is_some_and(|node| node.is_running.load(Ordering::Relaxed));
-        nodes.clone().find(runs).unwrap_or(wanted % self.size().max(1))
+        let mut nodes = (wanted..wanted + self.size()).map(|node| node % self.size().max(1));
+        nodes.find(|node| self.is_running(*node)).unwrap_or(wanted % self.size().max(1))
     }
 
     /// Starts a node, and does not wait for it.
     pub async fn start_node(&self, number: usize) -> Result<(), String> {
-        let node = self.nodes.get(number).ok_or("no such node")?;
-        let nats = self.nats.as_ref().map(|nats| format!("nats://{}", nats.address));
-        let mut environment = vec![
-            ("DATABASE_URL", OsStr::new(&self.database_url)),
-            ("REGISTRATION", OsStr::new("open")),
-            ("REGISTRATIONS", OsStr::new("100000")),
-        ];
-        environment.extend(nats.as_ref().map(|url| ("NATS_URL", OsStr::new(url))));
-        *node.child.lock().await = Some(serve(&self.dir, &node.log, node.address, &environment)?);
-        Ok(())
+        self.with_start(async |start| self.node(number)?.start(start).await).await
     }
 
-    /// Waits until a node can serve. One that ends because the database is not there yet is started again, as an operator's
-    /// supervisor would do.
+    /// Waits until a node can serve, and hears the others, if NATS is there. An end that nobody asked for is a finding.
     pub async fn await_ready(&self, number: usize) -> Result<(), String> {
-        let node = self.nodes.get(number).ok_or("no such node")?;
-        let deadline = Instant::now() + STARTING;
-        loop {
-            let has_ended = {
-                let mut child = node.child.lock().await;
-                let Some(child) = child.as_mut() else { return Ok(()) };
-                match await_ready(node.address, child, &node.log).await {
-                    Ok(()) => {
-                        node.is_running.store(true, Ordering::Relaxed);
-                        return Ok(());
-                    }
-                    Err(sentence) if Instant::now() > deadline => return Err(sentence),
-                    Err(_) => child.try_wait().ok().flatten().is_some(),
-                }
-            };
-            if has_ended {
-                tokio::time::sleep(RESTART).await;
-                self.start_node(number).await?;
-            }
-        }
+        let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
+        self.with_start(async |start| node.await_ready(start, deadline, |says| self.count_crash(number, &says)).await).await
     }
 
-    /// Waits until all nodes that were not ended can serve.
+    /// Waits until a node can serve, whether it hears the others or not.
+    pub async fn await_ready_without_bus(&self, number: usize) -> Result<(), String> {
+        let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
+        let await_ready = async |start: &Start<'_>| {
+            let start = Start { says: None, ..*start };
+            node.await_ready(&start, deadline, |says| self.count_crash(number, &says)).await
+        };
+        self.with_start(await_ready).await
+    }
+
+    /// Waits until all nodes can serve.
     pub async fn await_all_ready(&self) -> Result<(), String> {
         for node in 0..self.size() {
             self.await_ready(node).await?;
@@ -210,60 +177,64 @@ impl Cluster {
     }
 
     /// Sends a node a signal.
-    pub async fn signal_node(&self, number: usize, signal: Signal) {
-        if let Some(node) = self.nodes.get(number) {
-            send(node.child.lock().await.as_ref(), signal);
-        }
+    pub async fn signal_node(&self, number: usize, signal: Signal) -> Result<(), String> {
+        self.node(number)?.signal(signal).await
     }
 
-    /// Ends a node in this way, and waits until it has gone.
+    /// Sends a node a signal that ends it, after which no client asks it any more, and waits until it has gone.
     pub async fn end_node(&self, number: usize, signal: Signal) -> Result<(), String> {
-        let node = self.nodes.get(number).ok_or("no such node")?;
-        node.is_running.store(false, Ordering::Relaxed);
-        if let Some(mut child) = node.child.lock().await.take() {
-            send(Some(&child), signal);
-            if tokio::time::timeout(STOPPING, child.wait()).await.is_err() {
-                let _ = child.kill().await;
-                return Err(format!("a node did not end within {STOPPING:?} of {signal}"));
-            }
-        }
-        Ok(())
+        self.node(number)?.end(signal, |says| self.count_crash(number, &says)).await
+    }
+
+    fn node(&self, number: usize) -> Result<&Node, String> {
+        Ok(self.nodes.get(number).ok_or("no such node")?)
+    }
+
+    async fn with_start<T>(&self, work: impl AsyncFnOnce(&Start<'_>) -> T) -> T {
+        let url = self.nats.as_ref().map(Nats::url);
+        let mut environment = vec![
+            ("DATABASE_URL", OsStr::new(&self.database_url)),
+            ("REGISTRATION", OsStr::new("open")),
+            ("REGISTRATIONS", OsStr::new("100000")),
+        ];
+        environment.extend(url.as_ref().map(|url| ("NATS_URL", OsStr::new(url))));
+        let says = self.nats.as_ref().is_some_and(Nats::is_up).then_some("bus: connected");
+        let may_end = self.is_database_disturbed.load(Ordering::Relaxed);
+        work(&Start { dir: &self.dir, environment: &environment, says, may_end }).await
+    }
+
+    fn count_crash(&self, node: usize, says: &str) {
+        self.findings.add(Kind::Crashed, || format!("node {node}: {says}"));
     }
 
     /// Starts NATS, if it is wanted.
     pub async fn start_nats(&self) -> Result<(), String> {
-        let Some(nats) = &self.nats else { return Ok(()) };
-        let mut command = Command::new("nats-server");
-        command.args(["-a", &nats.address.ip().to_string(), "-p", &nats.address.port().to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        *nats.child.lock().await = Some(command.spawn().map_err(|error| format!("nats-server cannot be started: {error}"))?);
-        Ok(())
+        match &self.nats {
+            Some(nats) => nats.start().await,
+            None => Ok(()),
+        }
     }
 
     /// Sends NATS a signal.
-    pub async fn signal_nats(&self, signal: Signal) {
-        if let Some(nats) = &self.nats {
-            send(nats.child.lock().await.as_ref(), signal);
-        }
+    pub async fn signal_nats(&self, signal: Signal) -> Result<(), String> {
+        self.nats.as_ref().ok_or("there is no NATS")?.signal(signal).await
     }
 
     /// Kills NATS.
     pub async fn kill_nats(&self) {
-        if let Some(nats) = &self.nats
-            && let Some(mut child) = nats.child.lock().await.take()
-        {
-            let _ = child.kill().await;
+        if let Some(nats) = &self.nats {
+            nats.kill().await;
         }
     }
 
     /// Cuts the connections of all clients.
     pub fn cut(&self) {
-        self.cuts.fetch_add(1, Ordering::Relaxed);
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// How often connections were cut.
-    pub fn cuts(&self) -> u64 {
-        self.cuts.load(Ordering::Relaxed)
+    /// How often connections were cut, and when they are again.
+    pub fn cuts(&self) -> watch::Receiver<u64> {
+        self.cuts.subscribe()
     }
 
     /// A request was sent again.
@@ -276,53 +247,59 @@ impl Cluster {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// From now on clients may have to wait.
-    pub fn disturb(&self) {
-        *self.disturbance() = Some(Disturbance { ended: None });
+    /// From now on clients may have to wait. `of_database`: for the database, too, without which no node starts.
+    pub fn disturb(&self, of_database: bool) {
+        self.is_database_disturbed.store(of_database, Ordering::Relaxed);
+        self.disturbances().begin(Instant::now());
     }
 
     /// Nothing keeps clients waiting any more.
     pub fn disturbed(&self) {
-        *self.disturbance() = Some(Disturbance { ended: Some(Instant::now()) });
+        self.is_database_disturbed.store(false, Ordering::Relaxed);
+        self.disturbances().end(Instant::now());
     }
 
-    /// For how long someone who waits since a moment has had no reason to: `None`, while there is one. And whether there was
-    /// none shortly before that moment, either.
-    pub fn undisturbed(&self, since: Instant) -> (Option<Duration>, bool) {
-        match *self.disturbance() {
-            Some(Disturbance { ended: None }) => (None, false),
-            Some(Disturbance { ended: Some(ended) }) => (Some(since.max(ended).elapsed()), ended + CALM < since),
-            None => (Some(since.elapsed()), true),
-        }
+    /// How long somebody has waited since a moment.
+    pub fn wait_since(&self, moment: Instant) -> Wait {
+        self.disturbances().wait(moment, Instant::now())
     }
 
-    /// Waits until it is calm: what was asked before, and not answered, is carried out by then, or never.
-    pub async fn await_calm(&self) {
+    /// For how long nothing has been done to the cluster, since a moment.
+    pub fn calm_since(&self, moment: Instant) -> Duration {
+        self.disturbances().calm_for(moment, Instant::now()).unwrap_or_default()
+    }
+
+    /// Waits until nothing was done to the cluster for so long.
+    pub async fn await_calm(&self, calm: Duration) {
         let begun = Instant::now();
-        while self.undisturbed(begun).0.is_none_or(|calm| calm < CALM) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        while self.calm_since(begun) < calm {
+            tokio::time::sleep(TICK).await;
         }
     }
 
-    fn disturbance(&self) -> MutexGuard<'_, Option<Disturbance>> {
-        self.disturbance.lock().unwrap_or_else(PoisonError::into_inner)
+    fn disturbances(&self) -> MutexGuard<'_, Disturbances> {
+        self.disturbances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends all of it, and removes it.
-    pub async fn end(&self) -> Result<(), String> {
+    /// Ends all of it. `keeps`: its directory, which is returned, stays, with the logs of nodes and database.
+    pub async fn end(&self, keeps: bool) -> Result<Option<PathBuf>, String> {
         self.db.close().await;
-        for node in 0..self.size() {
-            self.signal_node(node, Signal::SIGCONT).await;
-            let _ = self.end_node(node, Signal::SIGTERM).await;
+        self.postgres.lock().await.thaw();
+        for node in &self.nodes {
+            // What one does not do is no reason to leave the others.
+            let _ = node.end(Signal::SIGKILL, |_| {}).await;
         }
         self.kill_nats().await;
         self.postgres.lock().await.stop().await;
-        fs::remove_dir_all(&self.dir).map_err(|error| format!("{} cannot be removed: {error}", self.dir.display()))
+        if keeps {
+            return Ok(Some(self.dir.clone()));
+        }
+        fs::remove_dir_all(&self.dir).map_err(|error| format!("{} cannot be removed: {error}", self.dir.display()))?;
+        Ok(None)
     }
 }
 
-fn send(child: Option<&Child>, signal: Signal) {
-    if let Some(process) = child.and_then(Child::id).and_then(|id| i32::try_from(id).ok()) {
-        let _ = kill(Pid::from_raw(process), signal);
-    }
+fn send(child: Option<&Child>, signal: Signal) -> Result<(), String> {
+    let process = child.and_then(Child::id).and_then(|id| i32::try_from(id).ok()).ok_or("a process that is sent a signal does not run")?;
+    kill(Pid::from_raw(process), signal).map_err(|error| format!("a process cannot be sent {signal}: {error}"))
 }

@@ -11,7 +11,7 @@ use nix::{
 };
 use serde::Serialize;
 
-use super::{Test, cluster::Cluster, dice::Dice, writer};
+use super::{Test, cluster::Cluster, dice::Dice, quiet::Ending, writer};
 use crate::store::scenery::Scenery;
 
 /// So long after it ended nobody takes the database for one that runs.
@@ -31,7 +31,7 @@ pub enum Fault {
     NodeStaysAway,
     /// SIGKILL to PostgreSQL's first process.
     DatabaseKilled,
-    /// SIGSTOP to PostgreSQL's first process, and SIGCONT some seconds later.
+    /// SIGSTOP to PostgreSQL's first process and to all connections' processes, and SIGCONT some seconds later.
     DatabaseFrozen,
     /// SIGKILL to one connection's process: PostgreSQL recovers.
     BackendKilled,
@@ -70,8 +70,25 @@ pub fn deck(cluster: &Cluster, stays_away: bool, dice: &mut Dice) -> Vec<Fault> 
     deck
 }
 
-/// How many there were.
-pub type Counts = BTreeMap<Fault, usize>;
+/// What was done, how often.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Faults.
+    pub struck: BTreeMap<Fault, usize>,
+    /// Faults that could not be struck, and why.
+    pub not_struck: BTreeMap<String, usize>,
+    /// Quiet rounds, by how a node ended in them.
+    pub quiet_rounds: BTreeMap<Ending, usize>,
+}
+
+/// Whether a fault was struck.
+#[derive(Debug)]
+pub enum Struck {
+    /// It was.
+    Done,
+    /// It could not be, because of this.
+    Not(String),
+}
 
 impl Fault {
     /// For a person.
@@ -93,44 +110,65 @@ impl Fault {
     }
 
     /// Does it, and waits until all can serve again. A node that stays away is started again once it was away for so long,
-    /// or when the time for that is over, not at all.
-    pub async fn strike(self, test: &Test, until: Instant, dice: &mut Dice) -> Result<(), String> {
+    /// or when the time for that is over.
+    pub async fn strike(self, test: &Test, until: Instant, dice: &mut Dice) -> Result<Struck, String> {
         let cluster = &test.cluster;
         let node = dice.below(cluster.size());
         let moment = Duration::from_millis(500 + u64::try_from(dice.below(test.plan.longest_freeze)).unwrap_or(0));
         if self == Self::NodeStaysAway {
-            return stay_away(test, node, until, dice).await;
+            stay_away(test, node, until, dice).await?;
+            return Ok(Struck::Done);
         }
-        cluster.disturb();
+        cluster.disturb(matches!(self, Self::DatabaseKilled | Self::DatabaseFrozen | Self::BackendKilled | Self::KilledInRecovery));
+        let struck = self.break_it(cluster, node, moment, dice).await?;
+        cluster.await_all_ready().await?;
+        cluster.disturbed();
+        Ok(struck)
+    }
+
+    async fn break_it(self, cluster: &Cluster, node: usize, moment: Duration, dice: &mut Dice) -> Result<Struck, String> {
         match self {
             Self::NodeKilled | Self::NodeTerminated => {
                 cluster.end_node(node, if self == Self::NodeKilled { Signal::SIGKILL } else { Signal::SIGTERM }).await?;
                 cluster.start_node(node).await?;
             }
             Self::NodeFrozen => {
-                cluster.signal_node(node, Signal::SIGSTOP).await;
+                cluster.signal_node(node, Signal::SIGSTOP).await?;
                 tokio::time::sleep(moment).await;
-                cluster.signal_node(node, Signal::SIGCONT).await;
+                cluster.signal_node(node, Signal::SIGCONT).await?;
             }
-            Self::DatabaseKilled => {
-                cluster.postgres.lock().await.signal(Signal::SIGKILL)?;
-                tokio::time::sleep(NOTICED).await;
+            Self::DatabaseKilled | Self::KilledInRecovery => {
+                let first = cluster.postgres.lock().await.process();
+                let killed = first.and_then(|first| kill(first, Signal::SIGKILL).map_err(|error| error.to_string()));
+                if let Err(reason) = killed {
+                    return Ok(Struck::Not(reason));
+                }
+                if self == Self::KilledInRecovery {
+                    tokio::time::sleep(moment / 4).await;
+                    cluster.end_node(node, Signal::SIGKILL).await?;
+                    cluster.start_node(node).await?;
+                } else {
+                    tokio::time::sleep(NOTICED).await;
+                }
             }
             Self::DatabaseFrozen => {
-                cluster.postgres.lock().await.signal(Signal::SIGSTOP)?;
+                if let Err(reason) = freeze_database(cluster).await {
+                    return Ok(Struck::Not(reason));
+                }
                 tokio::time::sleep(moment).await;
-                cluster.postgres.lock().await.signal(Signal::SIGCONT)?;
+                cluster.postgres.lock().await.thaw();
             }
-            Self::BackendKilled => {
-                end_backend(cluster, Signal::SIGKILL, dice).await?;
+            Self::BackendKilled | Self::BackendTerminated => {
+                let signal = if self == Self::BackendKilled { Signal::SIGKILL } else { Signal::SIGTERM };
+                let backends = match backends(cluster).await {
+                    Ok(backends) => backends,
+                    Err(reason) => return Ok(Struck::Not(reason)),
+                };
+                let Some(backend) = dice.pick(&backends) else { return Ok(Struck::Not("nodes have no connections".into())) };
+                if let Err(error) = kill(*backend, signal) {
+                    return Ok(Struck::Not(format!("the connection has ended: {error}")));
+                }
                 tokio::time::sleep(NOTICED).await;
-            }
-            Self::BackendTerminated => end_backend(cluster, Signal::SIGTERM, dice).await?,
-            Self::KilledInRecovery => {
-                cluster.postgres.lock().await.signal(Signal::SIGKILL)?;
-                tokio::time::sleep(moment / 4).await;
-                cluster.end_node(node, Signal::SIGKILL).await?;
-                cluster.start_node(node).await?;
             }
             Self::NatsKilled => {
                 cluster.kill_nats().await;
@@ -138,58 +176,43 @@ impl Fault {
                 cluster.start_nats().await?;
             }
             Self::NatsFrozen => {
-                cluster.signal_nats(Signal::SIGSTOP).await;
+                cluster.signal_nats(Signal::SIGSTOP).await?;
                 tokio::time::sleep(moment).await;
-                cluster.signal_nats(Signal::SIGCONT).await;
+                cluster.signal_nats(Signal::SIGCONT).await?;
             }
             Self::ConnectionsCut | Self::NodeStaysAway => cluster.cut(),
         }
-        cluster.await_all_ready().await?;
-        cluster.disturbed();
-        Ok(())
+        Ok(Struck::Done)
     }
 }
 
 /// Ends a node right after it answered a few last messages, each in a quiet conversation, so that little else tells of them.
 async fn stay_away(test: &Test, node: usize, until: Instant, dice: &mut Dice) -> Result<(), String> {
     writer::last_words(test, node, dice).await;
-    test.cluster.disturb();
-    // An end in order tells others less than one by force, and one by force more than what is frozen meanwhile hears.
-    let (signal, freezes) = match dice.below(4) {
-        0 | 1 => (Signal::SIGTERM, false),
-        2 => (Signal::SIGKILL, false),
-        _ => (Signal::SIGKILL, true),
-    };
-    let other = (node + 1) % test.cluster.size().max(1);
-    if freezes {
-        test.cluster.signal_node(other, Signal::SIGSTOP).await;
-    }
-    test.cluster.end_node(node, signal).await?;
-    if freezes {
-        tokio::time::sleep(test.plan.stays_away).await;
-        test.cluster.signal_node(other, Signal::SIGCONT).await;
-        test.cluster.await_ready(other).await?;
-    }
+    test.cluster.disturb(false);
+    test.cluster.end_node(node, if dice.percent(50) { Signal::SIGTERM } else { Signal::SIGKILL }).await?;
     test.cluster.disturbed();
     let away = test.plan.stays_away.mul_f64(1.0 + dice.share());
-    if Instant::now() + away > until {
-        return Ok(());
-    }
-    tokio::time::sleep(away).await;
-    test.cluster.disturb();
+    tokio::time::sleep_until((Instant::now() + away).min(until).into()).await;
+    test.cluster.disturb(false);
     test.cluster.start_node(node).await?;
     test.cluster.await_ready(node).await?;
     test.cluster.disturbed();
     Ok(())
 }
 
-/// Ends the process of one of the nodes' connections.
-async fn end_backend(cluster: &Cluster, signal: Signal, dice: &mut Dice) -> Result<(), String> {
+/// Stops PostgreSQL's first process, and those of the nodes' connections, until they are thawed.
+pub async fn freeze_database(cluster: &Cluster) -> Result<(), String> {
+    let backends = backends(cluster).await?;
+    let mut postgres = cluster.postgres.lock().await;
+    let first = postgres.process()?;
+    postgres.freeze(first, &backends);
+    Ok(())
+}
+
+/// The processes of the nodes' connections.
+async fn backends(cluster: &Cluster) -> Result<Vec<Pid>, String> {
     let failed = |error: sqlx::Error| format!("the database's connections are not known: {error}");
     let backends = Scenery::begin(&cluster.db).await.map_err(failed)?.other_backends().await.map_err(failed)?;
-    if let Some(backend) = dice.pick(&backends) {
-        // It may have ended meanwhile.
-        let _ = kill(Pid::from_raw(*backend), signal);
-    }
-    Ok(())
+    Ok(backends.into_iter().map(Pid::from_raw).collect())
 }

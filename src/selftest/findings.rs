@@ -7,6 +7,8 @@ use std::{
 
 use serde::Serialize;
 
+use super::wire::Refusal;
+
 /// So many examples of each kind are kept.
 const EXAMPLES: usize = 5;
 
@@ -38,13 +40,17 @@ pub enum Kind {
     BrokenLinks,
     /// Refused, where it must not be.
     Refused,
+    /// Asked for a long time, while nothing was disturbed, and not answered.
+    Unanswered,
+    /// A node ended, and nobody had asked it to.
+    Crashed,
     /// Rules of `parlance doctor` that the tables do not keep.
     RulesNotKept,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Lost,
         Self::Doubled,
         Self::Reordered,
@@ -57,6 +63,8 @@ impl Kind {
         Self::WrongFlags,
         Self::BrokenLinks,
         Self::Refused,
+        Self::Unanswered,
+        Self::Crashed,
         Self::RulesNotKept,
     ];
 
@@ -75,6 +83,8 @@ impl Kind {
             Self::WrongFlags => "wrong flags",
             Self::BrokenLinks => "broken links",
             Self::Refused => "wrongly refused",
+            Self::Unanswered => "not answered",
+            Self::Crashed => "nodes that crashed",
             Self::RulesNotKept => "doctor's findings",
         }
     }
@@ -107,6 +117,28 @@ impl Findings {
             found.examples.push(example());
         }
         found.count += count;
+    }
+
+    /// Counts a refusal that does not pass by itself. That there was no answer is counted where it was waited for.
+    pub fn add_refusal(&self, what: &str, refusal: &Refusal) {
+        if refusal.code.is_some() && !refusal.passes() {
+            self.add(Kind::Refused, || format!("{what} was refused: {refusal}"));
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.locked().values().all(|found| found.count == 0)
+    }
+
+    /// What there is, for a run that ends before its verdict.
+    pub fn so_far(&self) -> String {
+        let all = self.locked();
+        let line = |(kind, found): (&Kind, &Found)| {
+            let example = found.examples.first().map_or("", String::as_str);
+            format!("\nfound before: {} {}: {example}", kind.label(), found.count)
+        };
+        all.iter().filter(|(_, found)| found.count > 0).map(line).collect()
     }
 
     /// How often there was one of this kind.

@@ -18,12 +18,13 @@ use super::{
     Test,
     dice::Dice,
     findings::Kind,
+    form::{Id, dashed, plain, read_dashed, read_plain},
     history::Held,
     ledger::View,
     people::Use,
     rows::{self, Event, Page, Row},
     way::Way,
-    wire::{Answer, Asked, Id, Station, V4, Wire, dashed, plain, read_dashed, read_plain},
+    wire::{Answer, Asked, Station, V4, Wire},
 };
 use crate::bench::sockets::Socket;
 
@@ -149,7 +150,7 @@ impl Follower {
             hands.wire.ask_and_go(&self.test.cluster, node, &asked).await;
             return None;
         }
-        let Answer::Done(answer) = hands.wire.ask(&self.test.cluster, node, &asked).await else { return None };
+        let answer = hands.wire.ask_for(&self.test.cluster, node, &asked, "a poll").await?;
         let receipt = answer.get("receipt").and_then(Value::as_str).map(str::to_owned);
         if self.way.version() >= V4
             && let Some(receipt) = receipt
@@ -164,10 +165,12 @@ impl Follower {
         let cluster = &self.test.cluster;
         let home = hands.wire.node(cluster, 0);
         let is_cut = hands.dice.below(1000) < CUTS && self.test.is_writing();
-        hands.socket.take_if(|(node, cuts, _)| is_cut || *cuts != cluster.cuts() || cluster.one_that_runs(*node) != *node);
+        let cuts_now = *cluster.cuts().borrow();
+        hands.socket.take_if(|(node, cuts, _)| is_cut || *cuts != cuts_now || !cluster.is_running(*node));
+        hands.wire.leave_ended(cluster);
         if hands.socket.is_none() {
             match hands.wire.listen(cluster, home, self.way.version()).await {
-                Some(socket) => hands.socket = Some((home, cluster.cuts(), socket)),
+                Some(socket) => hands.socket = Some((home, cuts_now, socket)),
                 None => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -190,13 +193,13 @@ impl Follower {
     fn hear(&self, news: &Value, hands: &mut Hands) {
         let named = |field: &str| news.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let Some(events) = rows::events(news) else {
-            self.test.findings.add(Kind::Altered, || format!("a frame is not of the documented form: {news}"));
+            self.test.cluster.findings.add(Kind::Altered, || format!("a frame is not of the documented form: {news}"));
             return;
         };
         let mut complete = BTreeSet::new();
         for (conversation, events) in &events {
             let gaps = rows::gaps(events);
-            self.test.findings.add_many(Kind::Gaps, gaps, || format!("in a frame of {} events to {}", events.len(), self.name));
+            self.test.cluster.findings.add_many(Kind::Gaps, gaps, || format!("in a frame of {} events to {}", events.len(), self.name));
             if self.append(*conversation, events) {
                 complete.insert(*conversation);
             }
@@ -213,9 +216,9 @@ impl Follower {
             return false;
         };
         let taken = match self.way {
-            Way::Letter if held.append_by_the_first(events, &self.test.findings) => events.len(),
+            Way::Letter if held.append_by_the_first(events, &self.test.cluster.findings) => events.len(),
             Way::Letter => 0,
-            _ => held.append_each(events, &self.test.findings),
+            _ => held.append_each(events, &self.test.cluster.findings),
         };
         drop(all);
         let new = events.get(..taken).unwrap_or_default();
@@ -228,26 +231,22 @@ impl Follower {
         let (view, ledger) = (View { reader: self.who.user, asked }, self.test.ledger());
         for (instance, row) in rows {
             match row {
-                Row::Message(row) => ledger.check_message(conversation, instance, row, view, &self.test.findings),
-                Row::Report(row) => ledger.check_report(conversation, row, &self.test.findings),
+                Row::Message(row) => ledger.check_message(conversation, instance, row, view, &self.test.cluster.findings),
+                Row::Report(row) => ledger.check_report(conversation, row, &self.test.cluster.findings),
             }
         }
     }
 
-    /// Counts how long new messages took from their OK until here; not those from before the conversation was followed.
+    /// Counts how long new rows took from their OK until here; not those from before the conversation was followed.
     fn time<'a>(&self, conversation: Id, rows: impl Iterator<Item = &'a Row>) {
         let Some(since) = self.held().get(&conversation).map(|held| held.since) else { return };
-        let ledger = self.test.ledger();
+        let (ledger, mut latencies) = (self.test.ledger(), self.test.latencies());
         for row in rows {
-            let Row::Message(row) = row else { continue };
-            let answered = ledger.sent.get(&(conversation, row.id)).and_then(|sent| sent.answered);
+            let answered = ledger.answered_at(conversation, row);
             let Some(answered) = answered.filter(|answered| *answered > since) else { continue };
-            let (waited, is_calm) = self.test.cluster.undisturbed(answered);
-            self.test.latencies().add(self.way, is_calm, answered.elapsed());
-            if waited.is_some_and(|waited| waited > self.test.plan.bound) {
-                let says = || format!("{} by {:.1} s to {}", dashed(row.id), answered.elapsed().as_secs_f64(), self.name);
-                self.test.findings.add(Kind::Late, says);
-            }
+            let wait = self.test.cluster.wait_since(answered);
+            let says = || format!("{} to {}", dashed(row.id()), self.name);
+            latencies.add(self.way, wait, self.test.plan.bound, &self.test.cluster.findings, says);
         }
     }
 
@@ -256,16 +255,20 @@ impl Follower {
         let asked_at = Instant::now();
         let node = hands.wire.node(&self.test.cluster, 20);
         let asked = Asked { api: "chatconversation", version: self.way.version(), fields: json!({ "action": "list" }) };
-        let Answer::Done(answer) = hands.wire.ask(&self.test.cluster, node, &asked).await else { return None };
+        let answer = hands.wire.ask_for(&self.test.cluster, node, &asked, "a list").await?;
         hands.is_list_due = false;
         self.has_listed.store(true, Ordering::Relaxed);
-        let (mut all, ledger) = (self.held(), self.test.ledger());
-        let mut listed = BTreeSet::new();
+        let (mut all, ledger, findings) = (self.held(), self.test.ledger(), &self.test.cluster.findings);
+        let view = View { reader: self.who.user, asked: Some(asked_at) };
+        let mut listed = vec![];
         for row in answer.get("conversations").and_then(Value::as_array).into_iter().flatten() {
             let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default();
-            let (Some(id), instance) = (read_plain(text("id")), text("instance")) else { continue };
-            ledger.check_listed(id, instance, row, View { reader: self.who.user, asked: Some(asked_at) }, &self.test.findings);
-            listed.insert(id);
+            let (Some(id), instance) = (read_plain(text("id")), text("instance")) else {
+                findings.add(Kind::Altered, || format!("a conversation in a list has no id: {row}"));
+                continue;
+            };
+            ledger.check_listed(id, instance, row, view, findings);
+            listed.push(id);
             let held = all.entry(id).or_insert_with(|| Held::new(&self.name, id, instance));
             if held.instance != instance {
                 *held = Held::new(&self.name, id, instance);
@@ -274,9 +277,11 @@ impl Follower {
             if message != held.messages.last().copied() || report != held.reports.last().copied() {
                 hands.due.insert(id);
             } else if self.way.version() >= V4 && message.is_some() && held.chain.map(hex::encode).as_deref() != Some(text("chain")) {
-                self.test.findings.add(Kind::BrokenLinks, || format!("the list's chain of {} is not that of {}", plain(id), self.name));
+                findings.add(Kind::BrokenLinks, || format!("the list's chain of {} is not that of {}", plain(id), self.name));
             }
         }
+        let theirs = self.test.people.of(self.who.user).map(|conversation| conversation.id);
+        ledger.check_list(&listed, theirs, view, findings);
         all.retain(|id, _| listed.contains(id));
         hands.due.retain(|id| listed.contains(id));
         Some(())
@@ -298,24 +303,23 @@ impl Follower {
         let node = hands.wire.node(&self.test.cluster, if self.way == Way::SocketV3 { 75 } else { 20 });
         let page = match hands.wire.ask(&self.test.cluster, node, &asked).await {
             Answer::Done(page) => page,
-            Answer::Refused(code, _) if code == "stale_instance" => {
+            Answer::Refused(refusal) if refusal.is("stale_instance") => {
                 hands.is_list_due = true;
                 hands.due.remove(&conversation);
                 return Some(());
             }
-            Answer::Refused(code, _) if code == "conversation_not_found" => {
-                hands.due.remove(&conversation);
-                return Some(());
-            }
-            Answer::Refused(code, body) if !super::wire::is_passing(&code) => {
-                self.test.findings.add(Kind::Refused, || format!("download was refused: {code}: {body}"));
+            Answer::Refused(refusal) if !refusal.passes() => {
+                let is_removed = self.test.ledger().was_in(conversation, self.who.user, asked_at) != Some(true);
+                if !(is_removed && refusal.is("conversation_not_found")) {
+                    self.test.cluster.findings.add_refusal("a download", &refusal);
+                }
                 hands.due.remove(&conversation);
                 return Some(());
             }
             _ => return None,
         };
         let Some(page) = Page::read(&page) else {
-            self.test.findings.add(Kind::Altered, || format!("a page is not of the documented form: {page}"));
+            self.test.cluster.findings.add(Kind::Altered, || format!("a page is not of the documented form: {page}"));
             hands.due.remove(&conversation);
             return Some(());
         };
@@ -323,9 +327,9 @@ impl Follower {
             hands.due.remove(&conversation);
         }
         let view = View { reader: self.who.user, asked: Some(asked_at) };
-        self.test.ledger().check_page(conversation, &instance, view, &self.test.findings);
+        self.test.ledger().check_page(conversation, &instance, view, &self.test.cluster.findings);
         let new = match self.held().get_mut(&conversation) {
-            Some(held) => held.take_page(page, &self.test.findings),
+            Some(held) => held.take_page(page, &self.test.cluster.findings),
             None => vec![],
         };
         self.check(conversation, Some(asked_at), new.iter().map(|row| (instance.as_str(), row)));

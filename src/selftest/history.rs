@@ -5,8 +5,8 @@ use std::{collections::HashSet, time::Instant};
 use super::{
     chain::{self, Hash},
     findings::{Findings, Kind},
+    form::{Id, dashed, plain, time},
     rows::{Event, Message, Page, Report, Row},
-    wire::{Id, dashed, plain, time},
 };
 
 /// The rows of one instance of a conversation.
@@ -182,8 +182,10 @@ impl Held {
         }
     }
 
-    /// Rows of the history that are not held.
-    pub fn misses(&self, truth: &Self) -> Vec<Id> {
-        truth.messages.iter().chain(&truth.reports).filter(|id| !self.seen.contains(id)).copied().collect()
+    /// Rows of this history that someone does not hold; all, if they hold another instance, or nothing.
+    pub fn missed_by(&self, held: Option<&Self>) -> Vec<Id> {
+        let held = held.filter(|held| held.instance == self.instance);
+        let all = self.messages.iter().chain(&self.reports).copied();
+        all.filter(|id| held.is_none_or(|held| !held.seen.contains(id))).collect()
     }
 }

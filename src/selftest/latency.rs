@@ -1,11 +1,16 @@
-//! How long a message takes from its OK to whoever reads it, by the kind of reader, and apart for calm stretches.
+//! How long messages and reports take from their OK to whoever reads them, by the kind of reader, and apart for calm
+//! stretches.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::way::Way;
+use super::{
+    disturbances::Wait,
+    findings::{Findings, Kind},
+    way::Way,
+};
 
 /// Times, by reader and whether it was calm.
 #[derive(Debug, Default)]
@@ -18,8 +23,8 @@ pub struct Line {
     pub reader: Way,
     /// Whether nothing was done to the cluster meanwhile, and a little before.
     pub is_calm: bool,
-    /// How many messages.
-    pub messages: u64,
+    /// How many rows.
+    pub rows: u64,
     /// Half took no longer, in milliseconds.
     pub p50_ms: f64,
     /// Of a hundred, 99 took no longer.
@@ -29,14 +34,18 @@ pub struct Line {
 }
 
 impl Latencies {
-    /// One message took so long.
-    pub fn add(&mut self, reader: Way, is_calm: bool, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if let Some(histogram) = self.0.get_mut(&(reader, is_calm)) {
+    /// A row was waited for so long. More than the bound, undisturbed, is a finding.
+    pub fn add(&mut self, reader: Way, wait: Wait, bound: Duration, findings: &Findings, row: impl FnOnce() -> String) {
+        let micros = u64::try_from(wait.whole.as_micros()).unwrap_or(u64::MAX);
+        if let Some(histogram) = self.0.get_mut(&(reader, wait.is_calm)) {
             histogram.saturating_record(micros);
         } else if let Ok(mut histogram) = Histogram::new_with_bounds(1, 3_600_000_000, 3) {
             histogram.saturating_record(micros);
-            self.0.insert((reader, is_calm), histogram);
+            self.0.insert((reader, wait.is_calm), histogram);
+        }
+        if wait.undisturbed > bound {
+            let (whole, undisturbed) = (wait.whole.as_secs_f64(), wait.undisturbed.as_secs_f64());
+            findings.add(Kind::Late, || format!("{}: {whole:.1} s after its OK, {undisturbed:.1} s of them undisturbed", row()));
         }
     }
 
@@ -47,7 +56,7 @@ impl Latencies {
         let line = |((reader, is_calm), histogram): (&(Way, bool), &Histogram<u64>)| Line {
             reader: *reader,
             is_calm: *is_calm,
-            messages: histogram.len(),
+            rows: histogram.len(),
             p50_ms: millis(histogram.value_at_quantile(0.5)),
             p99_ms: millis(histogram.value_at_quantile(0.99)),
             worst_ms: millis(histogram.max()),

@@ -5,113 +5,18 @@ use std::{
     time::Instant,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    chain::{Hash, sha256},
-    dice::Dice,
     findings::{Findings, Kind},
+    form::{Id, dashed, now, plain, read_time},
     history::Held,
     rows,
-    wire::{Id, Station, dashed, now, plain, read_time, time},
+    sent::Sent,
 };
 
-/// A sender's clock may be so far ahead, in seconds.
-const CLOCK_AHEAD: i64 = 300;
-/// What `MESSAGE_LIFETIME` is without a setting, in seconds.
-const LIFETIME: i64 = 7 * 24 * 3600;
 /// Two clocks of this machine, read one after the other, may differ by so many seconds.
-const SLACK: i64 = 2;
-
-/// A message as its sender made it, and what was answered.
-#[derive(Debug, Clone)]
-pub struct Sent {
-    /// Its id.
-    pub id: Id,
-    /// Who sends it, and where.
-    pub sender: Station,
-    /// The conversation.
-    pub conversation: Id,
-    /// The instance that it is written for.
-    pub instance: String,
-    /// Its type.
-    pub kind: &'static str,
-    /// What the sender's clock says, in Unix seconds.
-    pub created: i64,
-    /// Until when it is wanted, if the sender says.
-    pub valid_until: Option<i64>,
-    /// How many bytes of `Data` it has.
-    pub bytes: usize,
-    /// When it was first sent.
-    pub begun: Instant,
-    begun_at: i64,
-    /// When it was first answered OK.
-    pub answered: Option<Instant>,
-    stored: Option<(i64, i64)>,
-    data: Hash,
-}
-
-/// So much base64 as this; other for each id.
-fn data(id: Id, bytes: usize) -> String {
-    plain(id).chars().cycle().take(bytes).collect()
-}
-
-impl Sent {
-    /// A new message, which chance gives a form of its own.
-    pub fn new(sender: Station, conversation: Id, instance: &str, id: Id, bytes: usize, dice: &mut Dice) -> Self {
-        let begun_at = now();
-        let days = i64::try_from(dice.below(7)).unwrap_or(0) - 3;
-        let created = match dice.below(20) {
-            0..=11 => begun_at,
-            // Many in one second, as far as their senders say.
-            12..=15 => begun_at / 1000 * 1000,
-            16..=18 => begun_at + days * 24 * 3600,
-            _ => begun_at + 200,
-        };
-        let valid_until = dice.percent(30).then_some(created + 24 * 3600 * (4 + i64::try_from(dice.below(30)).unwrap_or(0)));
-        let kind = dice.pick(&["Message", "Message", "Message", "Edit.v1", "a_b-c"]).copied().unwrap_or("Message");
-        let (instance, data) = (instance.to_owned(), sha256(&[data(id, bytes).as_bytes()]));
-        Self {
-            id,
-            sender,
-            conversation,
-            instance,
-            kind,
-            created,
-            valid_until,
-            bytes,
-            begun: Instant::now(),
-            begun_at,
-            answered: None,
-            stored: None,
-            data,
-        }
-    }
-
-    /// What `add` takes. `is_altered`: under the same id, but with other content.
-    pub fn document(&self, is_altered: bool) -> String {
-        let text = data(if is_altered { !self.id } else { self.id }, self.bytes);
-        let mut document = json!({ "ID": dashed(self.id), "Type": self.kind, "Created": time(self.created), "Data": text });
-        if let (Some(valid_until), Some(fields)) = (self.valid_until, document.as_object_mut()) {
-            fields.insert("ValidUntil".into(), time(valid_until).into());
-        }
-        document.to_string()
-    }
-
-    /// Why these times cannot be this message's.
-    fn check_times(&self, created: i64, valid_until: i64) -> Option<&'static str> {
-        if let Some(stored) = self.stored {
-            return (stored != (created, valid_until)).then_some("other times than those first answered");
-        }
-        // Judged by the server's clock, which may have moved on a little since this was made.
-        let is_as_sent = created == self.created && self.created <= now() + CLOCK_AHEAD + SLACK;
-        let is_set_to_now = self.created > self.begun_at + CLOCK_AHEAD && (self.begun_at - SLACK..=now() + SLACK).contains(&created);
-        if !is_as_sent && !is_set_to_now {
-            return Some("Created is not what was sent");
-        }
-        (valid_until != self.valid_until.unwrap_or(created + LIFETIME)).then_some("ValidUntil is not what was sent")
-    }
-}
+pub const SLACK: i64 = 2;
 
 /// A report as it was sent.
 #[derive(Debug, Clone)]
@@ -312,12 +217,50 @@ impl Ledger {
         }
     }
 
+    /// Reports of an instance that were answered OK: message, user, type.
+    pub fn answered_reports(&self, conversation: Id, instance: &str) -> Vec<(Id, Id, String)> {
+        let of_this = self.reported.iter().filter(|((of, ..), sent)| *of == conversation && sent.instance == instance);
+        let answered = of_this.filter(|(_, sent)| sent.answered.is_some());
+        answered.map(|((_, message, user, kind), _)| (*message, *user, (*kind).to_owned())).collect()
+    }
+
+    /// When a row was answered OK.
+    pub fn answered_at(&self, conversation: Id, row: &rows::Row) -> Option<Instant> {
+        match row {
+            rows::Row::Message(row) => self.sent.get(&(conversation, row.id))?.answered,
+            rows::Row::Report(row) => {
+                let kind = ["viewed", "delivered"].into_iter().find(|kind| *kind == row.kind)?;
+                self.reported.get(&(conversation, row.message, row.from.user, kind))?.answered
+            }
+        }
+    }
+
+    /// Whether a member had not been removed when something was asked for. `None`: that changed meanwhile.
+    pub fn was_in(&self, conversation: Id, member: Id, asked: Instant) -> Option<bool> {
+        match self.members.get(&(conversation, member)) {
+            None => Some(true),
+            Some(is_in) => is_in.at(asked).copied(),
+        }
+    }
+
+    /// Judges which of their conversations someone's list has.
+    pub fn check_list(&self, listed: &[Id], theirs: impl Iterator<Item = Id>, view: View, findings: &Findings) {
+        let Some(asked) = view.asked else { return };
+        let all: HashSet<_> = listed.iter().copied().collect();
+        findings.add_many(Kind::Doubled, listed.len() - all.len(), || format!("conversations in the list of {}", plain(view.reader)));
+        for conversation in theirs.filter(|conversation| !all.contains(conversation)) {
+            if self.was_in(conversation, view.reader, asked) == Some(true) {
+                findings.add(Kind::Lost, || format!("{} is not in the list of {}", plain(conversation), plain(view.reader)));
+            }
+        }
+    }
+
     /// Counts reports that were answered OK and are not among these (message, user, type) of a conversation.
     pub fn compare_reports(&self, truth: &Held, there: &HashSet<(Id, Id, String)>, findings: &Findings) {
-        for ((conversation, message, user, kind), sent) in &self.reported {
-            let is_due = *conversation == truth.conversation && sent.instance == truth.instance && sent.answered.is_some();
-            if is_due && !there.contains(&(*message, *user, (*kind).to_owned())) {
-                findings.add(Kind::Lost, || format!("report {kind} on {} by {}", dashed(*message), plain(*user)));
+        for report in self.answered_reports(truth.conversation, &truth.instance) {
+            if !there.contains(&report) {
+                let (message, user, kind) = report;
+                findings.add(Kind::Lost, || format!("report {kind} on {} by {}", dashed(message), plain(user)));
             }
         }
     }

@@ -6,9 +6,11 @@ mod chain;
 mod changes;
 mod cluster;
 mod dice;
+mod disturbances;
 mod faults;
 mod findings;
 mod follower;
+mod form;
 mod history;
 mod latency;
 mod ledger;
@@ -17,16 +19,18 @@ mod phase;
 mod plan;
 #[cfg(test)]
 mod planted;
-mod postgres;
+mod quiet;
 mod rows;
+mod sent;
 mod verdict;
 mod walker;
+mod watchdog;
 mod way;
 mod wire;
 mod writer;
 
 use std::{
-    io::{IsTerminal, Write},
+    io::Write,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -39,7 +43,6 @@ use clap::Subcommand;
 use self::{
     cluster::Cluster,
     dice::Dice,
-    findings::Findings,
     latency::Latencies,
     ledger::Ledger,
     people::People,
@@ -47,6 +50,9 @@ use self::{
     verdict::{Outcome, Verdict},
 };
 use crate::{bench::place::interrupted, settings::Settings};
+
+/// Users, friends and conversations are made in this time, however many there are to be.
+const SETTLING: Duration = Duration::from_mins(10);
 
 /// What is to be tested.
 #[derive(Debug, Subcommand)]
@@ -58,10 +64,9 @@ pub enum Command {
 /// What all clients of one setting share.
 struct Test {
     plan: Plan,
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
     people: People,
     ledger: Mutex<Ledger>,
-    findings: Findings,
     latencies: Mutex<Latencies>,
     is_writing: AtomicBool,
     is_over: AtomicBool,
@@ -119,10 +124,14 @@ pub async fn run(settings: &Settings, command: &Command, say: impl Fn(&str) -> R
     let plans = delivery.plans(has_nats_server)?;
     let bound = plans.first().map_or(Duration::ZERO, |plan| plan.bound);
     let is_incomplete = !has_nats_server && plans.len() > 1;
-    let skipped = is_incomplete.then(|| "two nodes with NATS: nats-server is not installed".to_owned()).into_iter().collect();
+    let skipped: Vec<_> = is_incomplete.then(|| "two nodes with NATS: nats-server is not installed".to_owned()).into_iter().collect();
+    for skipped in &skipped {
+        tell(delivery, &format!("skipped: {skipped}"));
+    }
     let mut outcomes = vec![];
     for plan in plans {
-        show(delivery, &plan);
+        let (label, seconds) = (plan.setting.label(), plan.duration.as_secs_f64());
+        tell(delivery, &format!("{label}: {seconds:.0} s of writing, and a little more; seed {seed} ..."));
         outcomes.push(test(plan, settings, &mut dice).await?);
     }
     let verdict = Verdict::of(seed, bound, skipped, outcomes);
@@ -131,25 +140,33 @@ pub async fn run(settings: &Settings, command: &Command, say: impl Fn(&str) -> R
 }
 
 async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcome, String> {
-    let cluster = Cluster::start(plan.setting.nodes, plan.setting.has_nats, settings).await?;
-    let mut ledger = Ledger::default();
-    let people = tokio::select! {
-        people = People::settle(&cluster, plan.conversations, phase::READERS.len(), &mut ledger, dice) => people,
-        () = interrupted() => Err("interrupted".into()),
-    };
-    let people = match people {
-        Ok(people) => people,
-        Err(sentence) => {
-            cluster.end().await?;
-            return Err(sentence);
+    let cluster = Arc::new(Cluster::new(plan.setting, settings)?);
+    let (outcome, is_suspect) = tokio::select! {
+        outcome = begin(plan, cluster.clone(), dice) => {
+            let is_suspect = outcome.is_err();
+            (outcome, is_suspect)
         }
+        sentence = cluster.watchdog.watch() => (Err(sentence), true),
+        () = interrupted() => (Err("interrupted".into()), false),
     };
-    let test = Arc::new(Test {
+    let evidence = cluster.end(is_suspect || !cluster.findings.is_empty()).await?;
+    let kept = evidence.as_ref().map(|dir| format!("\nlogs and database are kept in {}", dir.display())).unwrap_or_default();
+    match outcome {
+        Ok(outcome) => Ok(Outcome { evidence, ..outcome }),
+        Err(sentence) => Err(format!("{sentence}{}{kept}", cluster.findings.so_far())),
+    }
+}
+
+async fn begin(plan: Plan, cluster: Arc<Cluster>, dice: &mut Dice) -> Result<Outcome, String> {
+    cluster.start().await?;
+    let mut ledger = Ledger::default();
+    cluster.watchdog.expect("users, friends and conversations to be made", SETTLING);
+    let people = People::settle(&cluster, plan.conversations, phase::READERS.len(), &mut ledger, dice).await?;
+    let test = Test {
         plan,
         cluster,
         people,
         ledger: Mutex::new(ledger),
-        findings: Findings::default(),
         latencies: Mutex::default(),
         is_writing: AtomicBool::new(false),
         is_over: AtomicBool::new(false),
@@ -161,15 +178,8 @@ async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcom
         removals: AtomicUsize::new(0),
         lost_polls: AtomicUsize::new(0),
         own_lag_millis: AtomicU64::new(0),
-    });
-    let outcome = tokio::select! {
-        outcome = phase::run(&test, dice) => outcome,
-        () = interrupted() => Err("interrupted".into()),
     };
-    test.is_writing.store(false, Ordering::Relaxed);
-    test.is_over.store(true, Ordering::Relaxed);
-    test.cluster.end().await?;
-    outcome
+    phase::run(&Arc::new(test), dice).await
 }
 
 fn any_seed() -> u64 {
@@ -177,10 +187,9 @@ fn any_seed() -> u64 {
     high ^ low
 }
 
-/// Says on a terminal what comes now.
-fn show(delivery: &Delivery, plan: &Plan) {
-    let mut stderr = std::io::stderr();
-    if !delivery.json && stderr.is_terminal() {
-        let _ = writeln!(stderr, "{}: {:.0} s of writing, and a little more ...", plan.setting.label(), plan.duration.as_secs_f64());
+/// Says what comes now, beside the verdict; not to scripts.
+fn tell(delivery: &Delivery, sentence: &str) {
+    if !delivery.json {
+        let _ = writeln!(std::io::stderr(), "{sentence}");
     }
 }

@@ -1,12 +1,16 @@
 //! Users, friends and conversations, made over the wire as clients make them.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{
     cluster::Cluster,
     dice::Dice,
+    form::{Id, plain, read_plain},
     ledger::{Flags, Ledger, Settled},
-    wire::{Asked, Id, Station, V3, V4, Wire, plain, read_plain},
+    wire::{Asked, From, Station, V3, V4, Wire},
 };
 use crate::bench::client::Client;
 
@@ -14,6 +18,8 @@ use crate::bench::client::Client;
 const GROUPS: usize = 3;
 /// However many conversations there are to be, there are no more users.
 const MOST_USERS: usize = 100;
+/// Whoever registers or logs in is answered in this time.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Into so many quiet conversations a node's last words go.
 const LAST_WORDS: usize = 8;
 
@@ -69,7 +75,7 @@ impl People {
         dice: &mut Dice,
     ) -> Result<Self, String> {
         let users = (3..MOST_USERS).find(|users| users * (users - 1) / 2 >= conversations).unwrap_or(MOST_USERS);
-        let public_key = cluster.signer.public_key()?;
+        let public_key = cluster.key.public_key()?;
         let mut people = Self { writers: vec![], readers: vec![], conversations: vec![] };
         for number in 0..users {
             let email = format!("{number}.{:08x}@selftest.invalid", dice.roll() >> 32);
@@ -107,6 +113,7 @@ impl People {
         }
         pairs.truncate(count.max(1));
         let mut wires: Vec<Wire> = self.writers.iter().enumerate().map(|(number, who)| Wire::new(*who, number, dice.fork())).collect();
+        let mut friends = BTreeSet::new();
         for (place, (one, other)) in pairs.into_iter().enumerate() {
             let r#use = match place {
                 0 => Use::Large,
@@ -117,8 +124,8 @@ impl People {
             };
             let (Some(first), Some(second)) = (self.writers.get(one).copied(), self.writers.get(other).copied()) else { continue };
             let [first_id, second_id] = [plain(first.user), plain(second.user)];
-            do_it(cluster, &mut wires, one, friends("add", &second_id)).await?;
-            do_it(cluster, &mut wires, other, friends("accept", &first_id)).await?;
+            self.befriend(cluster, &mut wires, (one, other)).await?;
+            friends.insert((one, other));
             let fields = json!({ "action": "create", "participantid": second_id, "secrets": { &first_id: SECRET, &second_id: SECRET }, "displaynames": { &first_id: "bmFtZQ==", &second_id: "bmFtZQ==" } });
             let made = do_it(cluster, &mut wires, one, Asked { api: "chatconversation", version: V3, fields }).await?;
             self.add_conversation(&made, r#use, vec![one, other], ledger)?;
@@ -135,9 +142,23 @@ impl People {
             let secrets: serde_json::Map<_, _> = ids.iter().map(|id| (id.clone(), SECRET.into())).collect();
             let fields = json!({ "action": "create", "displayname": "bmFtZQ==", "participantids": ids, "secrets": secrets });
             let admin = members.first().copied().unwrap_or(0);
+            // Who is added is in the group at once only if a friend adds them.
+            for member in members.iter().skip(1) {
+                let pair = (admin.min(*member), admin.max(*member));
+                if friends.insert(pair) {
+                    self.befriend(cluster, &mut wires, pair).await?;
+                }
+            }
             let made = do_it(cluster, &mut wires, admin, Asked { api: "chatconversationgroup", version: V3, fields }).await?;
             self.add_conversation(&made, Use::Group, members, ledger)?;
         }
+        Ok(())
+    }
+
+    async fn befriend(&self, cluster: &Cluster, wires: &mut [Wire], (one, other): (usize, usize)) -> Result<(), String> {
+        let id = |who: usize| self.writers.get(who).map(|writer| plain(writer.user)).ok_or("no such user");
+        do_it(cluster, wires, one, friends("add", &id(other)?)).await?;
+        do_it(cluster, wires, other, friends("accept", &id(one)?)).await?;
         Ok(())
     }
 
@@ -158,6 +179,12 @@ impl People {
     /// The conversations that are used so.
     pub fn used(&self, r#use: Use) -> Vec<&Conversation> {
         self.conversations.iter().filter(|conversation| conversation.r#use == r#use).collect()
+    }
+
+    /// The conversations that a user is in, if they were not removed since.
+    pub fn of(&self, user: Id) -> impl Iterator<Item = &Conversation> {
+        let is_user = move |member: &usize| self.writers.get(*member).is_some_and(|writer| writer.user == user);
+        self.conversations.iter().filter(move |conversation| conversation.members.iter().any(is_user))
     }
 
     /// A member of a conversation, where they write from.
@@ -181,18 +208,22 @@ async fn do_it(cluster: &Cluster, wires: &mut [Wire], who: usize, asked: Asked) 
     let wire = wires.get_mut(who).ok_or("no such user")?;
     let insisted = wire.insist(cluster, &asked).await;
     // Friends that were asked for twice are friends.
-    insisted.result.map_err(|(code, body)| format!("{} was refused: {code}: {body}", asked.fields))
+    insisted.result.map_err(|refusal| format!("{} was refused: {refusal}", asked.fields))
 }
 
 /// Registers or logs in: nobody signs yet.
 async fn come_in(cluster: &Cluster, station: Id, fields: Value, dice: &mut Dice) -> Result<Value, String> {
     let asked = Asked { api: "chatlogin", version: V3, fields };
     let address = cluster.address(0).ok_or("there are no nodes")?;
-    let mut client = Client::connect(address).await.map_err(|error| error.to_string())?;
-    let request = asked.request(&cluster.signer, &cluster.host(0), None, dice)?;
-    let request = String::from_utf8_lossy(&request).replacen("\r\n", &format!("\r\nOzeki-Station: {}\r\n", plain(station)), 1);
-    match client.ask(request.as_bytes()).await.map_err(|error| error.to_string())? {
-        None => serde_json::from_slice(client.body()).map_err(|error| error.to_string()),
-        Some(code) => Err(format!("{} was refused: {code}", asked.fields.get("action").unwrap_or_default())),
+    let request = asked.request(&cluster.key, address, From::Unsigned(station), dice)?;
+    let failed = |why: &dyn std::fmt::Display| format!("{} failed: {why}", asked.action());
+    let answer = async {
+        let mut client = Client::connect(address).await?;
+        let refusal = client.ask(&request).await?;
+        Ok::<_, std::io::Error>((refusal, client.body().to_vec()))
+    };
+    match timeout(PATIENCE, answer).await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))? {
+        (None, body) => serde_json::from_slice(&body).map_err(|error| failed(&error)),
+        (Some(code), _) => Err(failed(&code)),
     }
 }

@@ -5,20 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 
 use super::{
     Test, changes,
     dice::Dice,
-    faults::{Counts, Fault, deck},
+    faults::{Counts, Struck, deck},
     follower::Follower,
+    quiet::{self, Ending},
     verdict::{self, Outcome, Truth},
     walker,
     way::Way,
     writer,
 };
-use crate::store;
 
 /// The readers, in the order of the users that they are of. The first two are in the large conversation.
 pub const READERS: [Way; 9] =
@@ -27,10 +26,8 @@ pub const READERS: [Way; 9] =
 const CALM_AT_FIRST: Duration = Duration::from_secs(3);
 /// So long before its end, writing goes on undisturbed.
 const LAST_FAULT: Duration = Duration::from_secs(2);
-/// So long after they started, two nodes know each other, and have no reason to make anybody compare everything.
-const INTRODUCTION: Duration = Duration::from_secs(7);
-/// So long after the last fault, nothing of it tells anyone anything any more.
-const SETTLES: Duration = store::DECIDED.saturating_add(Duration::from_secs(1));
+/// What is to come soon comes in this time, also on a slow machine.
+const SOON: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Does what the test's plan says.
@@ -44,17 +41,46 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
         readers.spawn(async move { follower.run(number, dice).await });
     }
     readers.spawn(watch_own_lag(test.clone()));
-    let mut faults = Counts::new();
-    if let Some(node) = begin_quietly(test, &followers, dice).await? {
-        faults.insert(Fault::NodeStaysAway, 1);
-        test.cluster.disturb();
-        test.cluster.start_node(node).await?;
-        test.cluster.await_ready(node).await?;
-        test.cluster.disturbed();
+    let mut counts = Counts::default();
+    quiet::begin(test, &followers, dice).await?;
+    let mut endings = test.plan.endings.iter().copied().cycle();
+    quiet_round(test, endings.next(), &followers, &mut counts, dice).await?;
+    let mut took = Duration::ZERO;
+    for _ in 0..test.plan.stretches {
+        took += write(test, &mut counts, dice).await?;
+        if test.plan.is_long {
+            quiet::settle(test).await;
+            quiet_round(test, endings.next(), &followers, &mut counts, dice).await?;
+        }
+        if test.paced.load(Ordering::Relaxed) >= test.plan.messages {
+            break;
+        }
     }
+    test.cluster.await_all_ready().await?;
+    let truths = await_told(test, &followers, dice).await?;
+    test.is_over.store(true, Ordering::Relaxed);
+    readers.shutdown().await;
+    verdict::judge(test, &followers, truths, counts, took).await
+}
+
+async fn quiet_round(
+    test: &Test,
+    ending: Option<Ending>,
+    followers: &[Arc<Follower>],
+    counts: &mut Counts,
+    dice: &mut Dice,
+) -> Result<(), String> {
+    let ending = ending.ok_or("there is no way to end a node")?;
+    quiet::round(test, ending, followers, dice).await?;
+    *counts.quiet_rounds.entry(ending).or_default() += 1;
+    Ok(())
+}
+
+/// Everybody writes, and things are broken. For how long it took.
+async fn write(test: &Arc<Test>, counts: &mut Counts, dice: &mut Dice) -> Result<Duration, String> {
+    let duration = test.plan.duration / test.plan.stretches;
     test.is_writing.store(true, Ordering::Relaxed);
     let begun = Instant::now();
-    let until = begun + test.plan.duration;
     let mut doers = JoinSet::new();
     for number in 0..test.plan.writers {
         if let Some(writer) = writer::Writer::new(test.clone(), number % test.people.writers.len().max(1), dice.fork()) {
@@ -67,96 +93,54 @@ pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     doers.spawn(changes::remove(test.clone(), dice.fork()));
     doers.spawn(changes::flag(test.clone(), dice.fork()));
     doers.spawn(walker::walk(test.clone(), dice.fork()));
-    let last = begun + test.plan.duration.saturating_sub(LAST_FAULT.min(test.plan.duration / 4));
-    break_things(test, last, &mut faults, dice).await?;
-    while Instant::now() < until && test.paced.load(Ordering::Relaxed) < test.plan.messages {
+    break_things(test, begun + duration.saturating_sub(LAST_FAULT.min(duration / 4)), counts, dice).await?;
+    let rest = (begun + duration).saturating_duration_since(Instant::now());
+    test.cluster.watchdog.expect("the end of writing", rest + SOON);
+    while begun.elapsed() < duration && test.paced.load(Ordering::Relaxed) < test.plan.messages {
         tokio::time::sleep(TICK).await;
     }
     test.is_writing.store(false, Ordering::Relaxed);
+    test.cluster.watchdog.expect("answers to what was written last", SOON * 4);
     while let Some(ended) = doers.join_next().await {
-        ended.map_err(|error| error.to_string())?;
+        ended.map_err(|error| format!("a client of the test has failed: {error}"))?;
     }
-    let took = begun.elapsed();
-    if test.plan.ends_quietly {
-        // After a fault of the database, everybody is told to compare everything once more; and that would tell of these, too.
-        while test.cluster.undisturbed(begun).0.is_none_or(|calm| calm < SETTLES) {
-            tokio::time::sleep(TICK).await;
-        }
-        say_last_words(test, &followers, dice).await?;
-    }
-    let truths = await_told(test, &followers, dice).await?;
-    test.is_over.store(true, Ordering::Relaxed);
-    readers.shutdown().await;
-    verdict::judge(test, &followers, truths, faults, took).await
+    Ok(begun.elapsed())
 }
 
 /// One fault after the other, as chance decides, up to a moment.
 async fn break_things(test: &Arc<Test>, last: Instant, counts: &mut Counts, dice: &mut Dice) -> Result<(), String> {
     let Some(every) = test.plan.kill_every else { return Ok(()) };
-    tokio::time::sleep(CALM_AT_FIRST.min(test.plan.duration / 4)).await;
-    let has_time = test.plan.duration > test.plan.stays_away * 4;
+    let duration = test.plan.duration / test.plan.stretches;
+    let is_over = || Instant::now() >= last || test.paced.load(Ordering::Relaxed) >= test.plan.messages;
+    let mut next = Instant::now() + CALM_AT_FIRST.min(duration / 4);
     let mut faults = vec![];
-    while Instant::now() < last && test.paced.load(Ordering::Relaxed) < test.plan.messages {
+    loop {
+        test.cluster.watchdog.expect("the next fault", next.saturating_duration_since(Instant::now()) + SOON);
+        while Instant::now() < next && !is_over() {
+            tokio::time::sleep(TICK).await;
+        }
+        if is_over() {
+            return Ok(());
+        }
         if faults.is_empty() {
-            faults = deck(&test.cluster, has_time, dice);
+            faults = deck(&test.cluster, duration > test.plan.stays_away * 4, dice);
         }
-        let Some(fault) = faults.pop() else { break };
-        fault.strike(test, last, dice).await?;
-        *counts.entry(fault).or_default() += 1;
-        let pause = every.mul_f64(0.5 + dice.share());
-        tokio::time::sleep_until((Instant::now() + pause).min(last).into()).await;
-    }
-    Ok(())
-}
-
-/// Begins before anyone writes, when nothing tells anyone anything by chance: says last words, and sees that all are told.
-/// The node that has ended, if one has.
-async fn begin_quietly(test: &Arc<Test>, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Option<usize>, String> {
-    writer::fill(test.clone(), dice.fork()).await;
-    let nodes_know_each_other = test.cluster.started + if test.plan.setting.nodes > 1 { INTRODUCTION } else { TICK };
-    while followers.iter().any(|follower| !follower.has_listed()) {
-        tokio::time::sleep(TICK).await;
-    }
-    tokio::time::sleep_until(nodes_know_each_other.into()).await;
-    await_told(test, followers, dice).await?;
-    let away = say_last_words(test, followers, dice).await?;
-    let truths = await_told(test, followers, dice).await?;
-    verdict::count_misses(test, followers, &truths);
-    Ok(away)
-}
-
-/// A message here and there, of which each poller loses the first answer, and after which, where only beats tell others of
-/// it, the node ends that answered them. And what is more than a page is read once more from its beginning. Which node ended.
-async fn say_last_words(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Option<usize>, String> {
-    test.are_pollers_waiting.store(true, Ordering::Relaxed);
-    tokio::time::sleep(TICK * 3).await;
-    let node = dice.below(test.cluster.size());
-    writer::last_words(test, node, dice).await;
-    let ends = test.plan.kill_every.is_some() && test.plan.setting.nodes > 1 && !test.plan.setting.has_nats;
-    if ends {
-        test.cluster.disturb();
-        test.cluster.end_node(node, Signal::SIGTERM).await?;
-        test.cluster.disturbed();
-    }
-    for follower in followers {
-        match follower.way {
-            Way::PollV3 | Way::PollV4 => follower.lose_a_poll(),
-            Way::SocketV3 => follower.forget_the_large_one(),
-            Way::Letter | Way::Each => {}
+        let Some(fault) = faults.pop() else { return Ok(()) };
+        test.cluster.watchdog.expect(format!("the end of a fault ({})", fault.label()), SOON * 3);
+        match fault.strike(test, last, dice).await? {
+            Struck::Done => *counts.struck.entry(fault).or_default() += 1,
+            Struck::Not(reason) => *counts.not_struck.entry(format!("{}: {reason}", fault.label())).or_default() += 1,
         }
+        next = Instant::now() + every.mul_f64(0.5 + dice.share());
     }
-    test.are_pollers_waiting.store(false, Ordering::Relaxed);
-    // What they are to forget is forgotten when they next look.
-    tokio::time::sleep(TICK * 3).await;
-    Ok(ends.then_some(node))
 }
 
 /// Waits until every reader holds the whole history, or was not told in time.
-async fn await_told(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Vec<Truth>, String> {
+pub async fn await_told(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Vec<Truth>, String> {
+    test.cluster.watchdog.expect("everybody to be told everything", SOON + test.plan.bound);
     let deadline = Instant::now() + test.plan.bound;
     let truths = verdict::truths(test, dice).await?;
-    let misses = |follower: &Arc<Follower>| truths.iter().any(|truth| verdict::misses(test, follower, &truth.held).0 > 0);
-    while Instant::now() < deadline && followers.iter().any(misses) {
+    while Instant::now() < deadline && !verdict::is_all_told(test, followers, &truths) {
         tokio::time::sleep(TICK).await;
     }
     Ok(truths)

@@ -4,10 +4,19 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::quiet::Ending;
+
+/// More take more users than are made: 100 users are 4950 pairs.
+const MAX_CONVERSATIONS: i64 = 4950;
+/// A node that was killed is missed by the others' heartbeats within 20 seconds; what it did not tell them is told then.
+const BOUND: Duration = Duration::from_secs(25);
+/// The hour profile has a quiet round after so much writing, about.
+const STRETCH: Duration = Duration::from_secs(140);
+
 /// How hard to try.
 #[derive(Debug, Clone, Args)]
 pub struct Delivery {
-    /// ci ends within two minutes, hour takes one
+    /// ci is meant to end within two minutes; hour takes an hour, and has nodes end and stay away in quiet rounds
     #[arg(long, value_enum, default_value = "ci")]
     profile: Profile,
     /// Only one node, or only two; else one, two with NATS, and two without, one after the other
@@ -19,24 +28,24 @@ pub struct Delivery {
     /// What chance decides on; the same number decides the same
     #[arg(long)]
     pub seed: Option<u64>,
-    /// For how long is written, in all, as 1h or 90s
-    #[arg(long, value_parser = humantime::parse_duration)]
+    /// For how long is written, in all, as 1h or 90s; starting and quiet rounds come on top
+    #[arg(long, value_parser = read_duration)]
     duration: Option<Duration>,
     /// No more than so many messages, in each setting
-    #[arg(long)]
-    messages: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    messages: Option<u32>,
     /// At most so many messages a second
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = 50.0, value_parser = read_rate)]
     rate: f64,
     /// How long it is calm between two faults, about; 0s: no faults
     #[arg(long, value_parser = humantime::parse_duration)]
     kill_every: Option<Duration>,
     /// How many write at once, each up to eight messages
-    #[arg(long, default_value_t = 5)]
-    writers: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    writers: u16,
     /// Into how many conversations of two, beside three groups
-    #[arg(long, default_value_t = 28)]
-    conversations: usize,
+    #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u16).range(1..=MAX_CONVERSATIONS))]
+    conversations: u16,
     /// For scripts: one JSON object
     #[arg(long)]
     pub json: bool,
@@ -90,8 +99,12 @@ pub struct Plan {
     pub conversations: usize,
     /// Later than so long after the OK, or the end of a fault, nothing may be told.
     pub bound: Duration,
-    /// Whether it ends as it begins: with messages that nothing else tells of.
-    pub ends_quietly: bool,
+    /// In how many stretches is written.
+    pub stretches: u32,
+    /// How nodes end in quiet rounds, in turn.
+    pub endings: Vec<Ending>,
+    /// Whether a quiet round comes after each stretch, not only before the first.
+    pub is_long: bool,
     /// How long a node stays away, at least.
     pub stays_away: Duration,
     /// A freeze takes so many milliseconds more than half a second, at most.
@@ -124,19 +137,23 @@ impl Delivery {
         };
         let is_ci = matches!(self.profile, Profile::Ci);
         // Starting, ending, and hearing the last of it take time as well.
-        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(33) } else { Duration::from_mins(57) });
+        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(33) } else { Duration::from_mins(42) });
         let duration = whole / u32::try_from(settings.len()).unwrap_or(1);
         let kill_every = self.kill_every.unwrap_or(if is_ci { Duration::from_millis(800) } else { Duration::from_secs(8) });
-        let plan = |setting| Plan {
+        let kill_every = Some(kill_every).filter(|every| !every.is_zero());
+        let stretches = u32::try_from(duration.as_secs() / STRETCH.as_secs()).unwrap_or(1);
+        let plan = |setting: Setting| Plan {
             setting,
             duration,
-            messages: self.messages.unwrap_or(usize::MAX),
-            rate: self.rate.max(0.1),
-            kill_every: Some(kill_every).filter(|every| !every.is_zero()),
-            writers: self.writers.max(1),
-            conversations: self.conversations,
-            bound: Duration::from_secs(if is_ci { 10 } else { 20 }),
-            ends_quietly: !is_ci,
+            messages: self.messages.map_or(usize::MAX, |messages| usize::try_from(messages).unwrap_or(usize::MAX)),
+            rate: self.rate,
+            kill_every,
+            writers: self.writers.into(),
+            conversations: self.conversations.into(),
+            bound: BOUND,
+            stretches: if is_ci { 1 } else { stretches.max(Ending::COUNT) },
+            endings: Ending::of(setting, kill_every.is_some()),
+            is_long: !is_ci,
             stays_away: Duration::from_secs(20),
             longest_freeze: if is_ci { 1500 } else { 8000 },
             quiet_millis: if is_ci { 12_000 } else { 60_000 },
@@ -145,5 +162,64 @@ impl Delivery {
             walk_millis: if is_ci { 500 } else { 3000 },
         };
         Ok(settings.into_iter().map(plan).collect())
+    }
+}
+
+fn read_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration >= Duration::from_secs(1) { Ok(duration) } else { Err("at least 1s".into()) }
+}
+
+fn read_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number")?;
+    if (0.1..=100_000.0).contains(&rate) { Ok(rate) } else { Err("0.1 to 100000".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        delivery: Delivery,
+    }
+
+    fn plans(options: &str) -> Result<Vec<Plan>, String> {
+        let cli = Cli::try_parse_from(std::iter::once("delivery").chain(options.split_whitespace()));
+        cli.map_err(|error| error.to_string())?.delivery.plans(true)
+    }
+
+    #[test]
+    fn an_option_out_of_its_range_is_refused() {
+        for wrong in [
+            "--nodes 0",
+            "--nodes 3",
+            "--nats",
+            "--duration 0s",
+            "--messages 0",
+            "--rate 0",
+            "--rate nan",
+            "--rate inf",
+            "--writers 0",
+            "--conversations 0",
+            "--conversations 4951",
+        ] {
+            assert!(plans(wrong).is_err(), "{wrong}");
+        }
+        let most = "--nodes 2 --nats --duration 1s --messages 1 --rate 0.1 --writers 1000 --conversations 4950 --kill-every 0s";
+        assert_eq!(plans(most).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_long_profile_plays_each_ending_however_short_it_is_made() {
+        for plan in plans("--profile hour --duration 12s").unwrap() {
+            assert!(plan.is_long && usize::try_from(plan.stretches).unwrap() >= plan.endings.len(), "{plan:?}");
+        }
+        let plans = plans("--profile ci").unwrap();
+        assert_eq!(plans.iter().map(|plan| plan.stretches).collect::<Vec<_>>(), [1, 1, 1]);
+        assert_eq!(plans.iter().map(|plan| plan.endings.len()).collect::<Vec<_>>(), [1, 4, 3]);
     }
 }

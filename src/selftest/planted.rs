@@ -1,120 +1,23 @@
 //! The checker, checked: each fault that is planted is counted, and nothing else is.
 
-use std::{collections::HashSet, time::Instant};
+mod scene;
+mod telling;
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
+use self::scene::{CONVERSATION, INSTANCE, READER, Scene};
 use super::{
-    chain::{self, Hash, sha256},
-    dice::Dice,
-    findings::{Findings, Kind},
+    findings::Kind,
+    form::{Id, dashed, now, plain, read_time, time},
     history::Held,
-    ledger::{Flags, Ledger, Reported, Sent, Settled, View},
-    rows::{self, Message, Page, Report, Row},
-    wire::{Id, Station, dashed, now, plain, read_time, time},
+    ledger::{Flags, Settled, View},
+    rows::{self, Message, Page, Report},
 };
-
-const CONVERSATION: Id = 7;
-const INSTANCE: &str = "PqjfKSn7V8";
-const SENDER: Station = Station { user: 1, station: 2 };
-const READER: Id = 3;
-
-/// A server that does what it must, for a conversation of some messages; each is in the book.
-struct Scene {
-    ledger: Ledger,
-    findings: Findings,
-    messages: Vec<Value>,
-    reports: Vec<Value>,
-    seq: i64,
-    chain: Hash,
-    dice: Dice,
-}
-
-impl Scene {
-    fn new(messages: u128) -> Self {
-        let mut scene = Self {
-            ledger: Ledger::default(),
-            findings: Findings::default(),
-            messages: vec![],
-            reports: vec![],
-            seq: 0,
-            chain: chain::beginning(CONVERSATION, INSTANCE),
-            dice: Dice::new(5),
-        };
-        scene.ledger.instances.insert(CONVERSATION, INSTANCE.into());
-        for id in 1..=messages {
-            scene.write(id);
-        }
-        scene
-    }
-
-    /// Writes a message, and is answered OK.
-    fn write(&mut self, id: Id) {
-        let sent = Sent::new(SENDER, CONVERSATION, INSTANCE, id, 50, &mut self.dice);
-        self.ledger.sent.insert((CONVERSATION, id), sent.clone());
-        let mut row: Value = serde_json::from_str(&sent.document(false)).unwrap();
-        let created = if sent.created > now() + 300 { now() } else { sent.created };
-        self.seq += 1;
-        let data = sha256(&[row["Data"].as_str().unwrap().as_bytes()]);
-        self.chain = chain::link(&self.chain, self.seq, id, &data);
-        row["Created"] = time(created).into();
-        row["ValidUntil"] = time(sent.valid_until.unwrap_or(created + 7 * 24 * 3600)).into();
-        row["User"] = plain(SENDER.user).into();
-        row["Station"] = plain(SENDER.station).into();
-        row["Seq"] = self.seq.into();
-        row["Chain"] = hex::encode(self.chain).into();
-        self.ledger.is_answered(CONVERSATION, id, &json!({ "message": row }), Instant::now(), &self.findings);
-        self.messages.push(row);
-    }
-
-    /// A reader reports a message, and is answered OK.
-    fn report(&mut self, id: Id) {
-        self.seq += 1;
-        let message = self.messages.iter().find(|row| row["ID"] == dashed(id)).unwrap();
-        let reported = Reported { station: 4, instance: INSTANCE.into(), begun_at: now(), answered: Some(Instant::now()) };
-        self.ledger.reported.insert((CONVERSATION, id, READER, "viewed"), reported);
-        self.reports.push(json!({ "ID": dashed(1000 + id), "Type": "viewed", "Created": time(now()), "ValidUntil": message["ValidUntil"], "User": plain(READER), "Station": plain(4), "MessageID": dashed(id) }));
-    }
-
-    /// What someone holds who is given this.
-    fn given(&self, messages: &[Value], reports: &[Value]) -> Held {
-        let mut held = Held::new("someone", CONVERSATION, INSTANCE);
-        let page = Page::read(&json!({ "messages": messages, "reports": reports })).unwrap();
-        let view = View { reader: READER, asked: Some(Instant::now()) };
-        for row in held.take_page(page, &self.findings) {
-            match row {
-                Row::Message(row) => self.ledger.check_message(CONVERSATION, INSTANCE, &row, view, &self.findings),
-                Row::Report(row) => self.ledger.check_report(CONVERSATION, &row, &self.findings),
-            }
-        }
-        held
-    }
-
-    fn truth(&self) -> Held {
-        self.given(&self.messages, &self.reports)
-    }
-
-    /// Only this was found, so many times.
-    #[track_caller]
-    fn found(&self, expected: &[(Kind, usize)]) {
-        for kind in Kind::ALL {
-            let count = expected.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
-            assert_eq!(self.findings.count(kind), count, "{kind:?}: {:#?}", self.findings);
-        }
-    }
-
-    /// The events of a frame with these messages and reports, in this order: (is it a message, place, after).
-    fn frame(&self, events: &[(bool, usize, &str)]) -> Vec<rows::Event> {
-        let events: Vec<_> = events
-            .iter()
-            .map(|(is_message, place, after)| {
-                let (kind, row) = if *is_message { ("message", &self.messages[*place]) } else { ("report", &self.reports[*place]) };
-                json!({ "conversationid": plain(CONVERSATION), "instance": INSTANCE, kind: row, "after": after })
-            })
-            .collect();
-        rows::events(&json!({ "events": events })).unwrap().remove(&CONVERSATION).unwrap()
-    }
-}
 
 #[test]
 fn a_server_that_does_what_it_must_is_found_good() {
@@ -127,7 +30,7 @@ fn a_server_that_does_what_it_must_is_found_good() {
     let there: HashSet<_> = [1, 7, 200].map(|id| (id, READER, "viewed".to_owned())).into();
     scene.ledger.compare_reports(&truth, &there, &scene.findings);
     truth.compare(&truth, &scene.findings);
-    assert!(truth.misses(&truth).is_empty());
+    assert!(truth.missed_by(Some(&truth)).is_empty());
     scene.found(&[]);
 }
 
@@ -143,7 +46,7 @@ fn a_row_that_is_lost_is_counted_by_its_absence_and_by_the_chain() {
     // Someone who was given it before.
     let held = scene.given(&[gone], &[]);
     held.compare(&truth, &scene.findings);
-    assert_eq!(held.misses(&truth).len(), 5);
+    assert_eq!(truth.missed_by(Some(&held)).len(), 5);
     assert_eq!(scene.findings.count(Kind::Lost), 3);
 }
 
@@ -175,7 +78,7 @@ fn another_order_is_counted() {
     scene.found(&[(Kind::Reordered, 1)]);
     // And against real time: the fourth was answered before the fifth was sent.
     let mut scene = Scene::new(4);
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     scene.write(5);
     let mut truth = scene.truth();
     truth.messages.swap(3, 4);
@@ -239,7 +142,7 @@ fn a_gap_in_a_frame_is_counted_and_loses_the_row_for_one_who_reads_by_the_letter
     let mut letter = Held::new("by the letter", CONVERSATION, INSTANCE);
     assert!(letter.append_by_the_first(&frame, &scene.findings));
     scene.found(&[(Kind::BrokenLinks, 1)]);
-    assert_eq!(letter.misses(&scene.truth()), [3]);
+    assert_eq!(scene.truth().missed_by(Some(&letter)), [3]);
     let mut each = Held::new("each", CONVERSATION, INSTANCE);
     assert_eq!(each.append_each(&frame, &scene.findings), 3);
     // A frame that does not begin where one stands, or is of another instance, is not taken.
@@ -261,7 +164,7 @@ fn a_broken_link_is_counted() {
 fn what_is_given_to_someone_who_was_removed_is_counted() {
     let mut scene = Scene::new(1);
     scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since: Some(Instant::now()) });
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     scene.write(2);
     let pushed = View { reader: READER, asked: None };
     for row in &scene.messages {
@@ -281,7 +184,7 @@ fn what_is_given_to_someone_who_was_removed_is_counted() {
 fn an_instance_that_was_cleared_and_is_served_is_counted() {
     let mut scene = Scene::new(1);
     scene.ledger.cleared.insert((CONVERSATION, INSTANCE.into()), Instant::now());
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     let view = View { reader: READER, asked: Some(Instant::now()) };
     scene.ledger.check_page(CONVERSATION, INSTANCE, view, &scene.findings);
     scene.ledger.check_page(CONVERSATION, "0123456789", view, &scene.findings);
@@ -296,7 +199,7 @@ fn flags_that_their_owner_did_not_set_are_counted() {
     let mut scene = Scene::new(0);
     let flags = Flags { is_muted: true, ..Flags::default() };
     scene.ledger.flags.insert((CONVERSATION, READER), Settled { value: flags, since: Some(Instant::now()) });
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     let view = View { reader: READER, asked: Some(Instant::now()) };
     let listed = |muted: &[String]| json!({ "mutedby": muted, "favoriteby": [], "hiddenby": [], "properties": [{ "listitembackgroundcolor": "#ffffff" }] });
     scene.ledger.check_listed(CONVERSATION, INSTANCE, &listed(&[plain(READER)]), view, &scene.findings);

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     chain::{self, Hash, sha256},
-    wire::{Id, Station, read_dashed, read_plain, read_time},
+    form::{Id, read_dashed, read_plain, read_time},
+    wire::Station,
 };
 
 /// A message.
@@ -61,6 +62,16 @@ pub enum Row {
     Message(Message),
     /// A report.
     Report(Report),
+}
+
+impl Row {
+    /// Its id.
+    pub fn id(&self) -> Id {
+        match self {
+            Self::Message(row) => row.id,
+            Self::Report(row) => row.id,
+        }
+    }
 }
 
 /// What changed in a conversation, as a frame brings it.

@@ -1,18 +1,34 @@
 //! The verdict: what was done, what was found, and how long it took to be told.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use serde::Serialize;
 
 use super::{
     Test,
-    faults::Counts,
-    findings::{Found, Kind},
+    dice::Dice,
+    faults::{Counts, Fault},
+    findings::{Findings, Found, Kind},
+    follower::Follower,
+    form::{Id, dashed, plain},
+    history::Held,
     latency::Line,
     people::Use,
-    walker, writer,
+    quiet::Ending,
+    walker,
+    wire::Wire,
+    writer,
 };
-use crate::{selftest::follower::Follower, store};
+use crate::store;
 
 /// What came of one setting.
 #[derive(Debug, Serialize)]
@@ -32,7 +48,11 @@ pub struct Outcome {
     /// Polls that were hung up on before their answer.
     pub lost_polls: usize,
     /// What was done to nodes, database and NATS.
-    pub faults: Counts,
+    pub faults: BTreeMap<Fault, usize>,
+    /// What could not be done to them, and why.
+    pub not_struck: BTreeMap<String, usize>,
+    /// Rounds of last words, by how the node ended that answered them.
+    pub quiet_rounds: BTreeMap<Ending, usize>,
     /// From OK to held.
     pub latencies: Vec<Line>,
     /// The longest that the test itself was not awake when it wanted to be, in milliseconds.
@@ -41,6 +61,8 @@ pub struct Outcome {
     pub findings: BTreeMap<Kind, Found>,
     /// For how long was written.
     pub seconds: f64,
+    /// Where logs and database are kept, if something was found.
+    pub evidence: Option<PathBuf>,
 }
 
 /// What came of all settings.
@@ -94,13 +116,21 @@ impl fmt::Display for Outcome {
         writeln!(f, "  sent again           {retries} requests; {lost_polls} polls hung up on")?;
         let faults: Vec<_> = self.faults.iter().map(|(fault, count)| format!("{} {count}", fault.label())).collect();
         writeln!(f, "  faults               {}", if faults.is_empty() { "none".into() } else { faults.join(", ") })?;
+        for (what, count) in &self.not_struck {
+            writeln!(f, "  could not be done    {what} ({count})")?;
+        }
+        let rounds: Vec<_> = self.quiet_rounds.iter().map(|(ending, count)| format!("{} {count}", ending.label())).collect();
+        writeln!(f, "  quiet rounds         {}", rounds.join(", "))?;
         for is_calm in [true, false] {
             for line in self.latencies.iter().filter(|line| line.is_calm == is_calm) {
                 let stretch = if is_calm { "OK to held, calm" } else { "OK to held, faults" };
-                let Line { messages, p50_ms, p99_ms, worst_ms, .. } = line;
+                let Line { rows, p50_ms, p99_ms, worst_ms, .. } = line;
                 let reader = line.reader.label();
-                writeln!(f, "  {stretch:<20} {reader:<25} p50 {p50_ms:>6.0} ms, p99 {p99_ms:>6.0}, worst {worst_ms:>6.0} ({messages})")?;
+                writeln!(f, "  {stretch:<20} {reader:<25} p50 {p50_ms:>6.0} ms, p99 {p99_ms:>6.0}, worst {worst_ms:>6.0} ({rows})")?;
             }
+        }
+        if let Some(evidence) = &self.evidence {
+            writeln!(f, "  kept                 logs and database, in {}", evidence.display())?;
         }
         writeln!(f, "  own lag, at most     {own_lag_ms} ms")
     }
@@ -130,12 +160,12 @@ impl fmt::Display for Verdict {
 /// Reads the whole history, and compares with it what was answered and what everyone holds.
 pub async fn judge(
     test: &Test,
-    followers: &[std::sync::Arc<Follower>],
+    followers: &[Arc<Follower>],
     truths: Vec<Truth>,
-    faults: Counts,
+    counts: Counts,
     took: Duration,
 ) -> Result<Outcome, String> {
-    let findings = &test.findings;
+    let findings = &test.cluster.findings;
     for Truth { conversation, held: truth, reported } in &truths {
         test.ledger().compare(truth, findings);
         test.ledger().compare_reports(truth, reported, findings);
@@ -149,77 +179,88 @@ pub async fn judge(
     for rule in store::doctor::examine(&test.cluster.db).await.map_err(|error| error.to_string())? {
         findings.add(Kind::RulesNotKept, || format!("{:?}: {}", rule.rule, rule.example));
     }
-    let count = |counter: &std::sync::atomic::AtomicUsize| counter.load(std::sync::atomic::Ordering::Relaxed);
+    let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     let reports = test.ledger().reported.values().filter(|sent| sent.answered.is_some()).count();
     Ok(Outcome {
         setting: test.plan.setting.label(),
         messages: writer::count_answered(test),
         retries: test.cluster.retries(),
         reports,
-        clears: count(&test.clears),
-        removals: count(&test.removals),
-        lost_polls: count(&test.lost_polls),
-        faults,
+        clears: read(&test.clears),
+        removals: read(&test.removals),
+        lost_polls: read(&test.lost_polls),
+        faults: counts.struck,
+        not_struck: counts.not_struck,
+        quiet_rounds: counts.quiet_rounds,
         latencies: test.latencies().lines(),
-        own_lag_ms: test.own_lag_millis.load(std::sync::atomic::Ordering::Relaxed),
+        own_lag_ms: test.own_lag_millis.load(Ordering::Relaxed),
         findings: findings.all(),
         seconds: took.as_secs_f64(),
+        evidence: None,
     })
 }
 
 /// Counts what was never told to someone who waited for it.
-pub fn count_misses(test: &Test, followers: &[std::sync::Arc<Follower>], truths: &[Truth]) {
+pub fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) {
     for truth in truths {
-        for follower in followers {
-            let (missing, example) = misses(test, follower, &truth.held);
-            test.findings.add_many(Kind::UnderNotified, missing, || example);
+        for follower in followers.iter().filter(|follower| is_due(test, follower, truth.conversation)) {
+            let held = follower.held();
+            count_missed(&truth.held, held.get(&truth.conversation), &test.cluster.findings, |example| {
+                let used = test.people.conversations.iter().find(|one| one.id == truth.conversation).map_or("", |one| label(one.r#use));
+                format!(
+                    "rows, as {}, of a {used} conversation to {} of {}",
+                    dashed(example),
+                    follower.way.label(),
+                    plain(follower.who.user)
+                )
+            });
         }
     }
+}
+
+/// Counts what of a history someone does not hold; `says`: a sentence on one of these rows.
+pub fn count_missed(truth: &Held, held: Option<&Held>, findings: &Findings, says: impl FnOnce(Id) -> String) {
+    let missing = truth.missed_by(held);
+    if let Some(example) = missing.first() {
+        findings.add_many(Kind::UnderNotified, missing.len(), || says(*example));
+    }
+}
+
+/// Whether everybody holds everything that they have to.
+pub fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) -> bool {
+    truths.iter().all(|truth| {
+        let mut due = followers.iter().filter(|follower| is_due(test, follower, truth.conversation));
+        due.all(|follower| truth.held.missed_by(follower.held().get(&truth.conversation)).is_empty())
+    })
+}
+
+/// Whether someone is to be told of a conversation: they are in it, and were not removed.
+fn is_due(test: &Test, follower: &Follower, conversation: Id) -> bool {
+    let reader = follower.who.user;
+    let is_removed = test.ledger().members.get(&(conversation, reader)).is_some_and(|member| !member.value);
+    !is_removed && test.people.of(reader).any(|one| one.id == conversation)
 }
 
 /// A conversation's whole history.
 pub struct Truth {
     /// Which.
-    pub conversation: super::wire::Id,
+    pub conversation: Id,
     /// Its rows.
-    pub held: super::history::Held,
+    pub held: Held,
     /// Its reports: message, user, type.
-    pub reported: std::collections::HashSet<(super::wire::Id, super::wire::Id, String)>,
+    pub reported: HashSet<(Id, Id, String)>,
 }
 
 /// Reads the history of all conversations.
-pub async fn truths(test: &Test, dice: &mut super::dice::Dice) -> Result<Vec<Truth>, String> {
+pub async fn truths(test: &Test, dice: &mut Dice) -> Result<Vec<Truth>, String> {
     let mut truths = vec![];
     for conversation in &test.people.conversations {
         let who = test.people.member(conversation, 0).ok_or("a conversation has no members")?;
-        let mut wire = super::wire::Wire::new(who, 0, dice.fork());
+        let mut wire = Wire::new(who, 0, dice.fork());
         let (held, reported) = walker::read_all(test, conversation, &mut wire).await?;
         truths.push(Truth { conversation: conversation.id, held, reported });
     }
     Ok(truths)
-}
-
-/// How many rows of a conversation that it is in a reader does not hold; and a sentence on it.
-pub fn misses(test: &Test, follower: &Follower, truth: &super::history::Held) -> (usize, String) {
-    let reader = follower.who.user;
-    let Some(conversation) = test.people.conversations.iter().find(|one| one.id == truth.conversation) else { return (0, String::new()) };
-    let is_member = conversation.members.iter().any(|member| test.people.writers.get(*member).is_some_and(|writer| writer.user == reader));
-    let is_removed = test.ledger().members.get(&(truth.conversation, reader)).is_some_and(|member| !member.value);
-    if !is_member || is_removed {
-        return (0, String::new());
-    }
-    let all = follower.held();
-    let held = all.get(&truth.conversation).filter(|held| held.instance == truth.instance);
-    let missing = held.map_or_else(|| truth.messages.iter().chain(&truth.reports).copied().collect(), |held| held.misses(truth));
-    let example = missing.first().map(|id| super::wire::dashed(*id)).unwrap_or_default();
-    let says = format!(
-        "{} rows, as {example}, of a {} conversation to {} of {}",
-        missing.len(),
-        label(conversation.r#use),
-        follower.way.label(),
-        super::wire::plain(reader)
-    );
-    (missing.len(), says)
 }
 
 fn label(r#use: Use) -> &'static str {

@@ -13,11 +13,12 @@ use super::{
     Test, chain,
     dice::Dice,
     findings::Kind,
+    form::{Id, dashed, plain, read_dashed},
     history::Held,
     ledger::View,
     people::{Conversation, Use},
     rows::{Page, Row},
-    wire::{Asked, Id, V4, Wire, dashed, plain, read_dashed},
+    wire::{Asked, V4, Wire},
 };
 
 /// How long a page may be, at most.
@@ -41,10 +42,12 @@ pub async fn walk(test: Arc<Test>, mut dice: Dice) {
 /// Walks to the beginning of a conversation. What was answered OK before is there; and the chain leads through all of it.
 async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, dice: &mut Dice) {
     let view = View { reader: wire.who.user, asked: Some(Instant::now()) };
-    let (instance, due) = {
+    let (instance, due, due_reports) = {
         let ledger = test.ledger();
         let Some(instance) = ledger.instances.get(&conversation.id).cloned() else { return };
-        (instance, ledger.answered.get(&conversation.id).cloned().unwrap_or_default())
+        let due = ledger.answered.get(&conversation.id).cloned().unwrap_or_default();
+        let due_reports = ledger.answered_reports(conversation.id, &instance);
+        (instance, due, due_reports)
     };
     let (mut messages, mut reports) = (vec![], vec![]);
     loop {
@@ -53,19 +56,19 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, di
         let mut asked = Asked::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
         if let Some(oldest) = messages.last() {
             let oldest: &super::rows::Message = oldest;
-            asked = asked.with("lastmessageid", dashed(oldest.id)).with("lastmessagedate", super::wire::time(oldest.created));
+            asked = asked.with("lastmessageid", dashed(oldest.id)).with("lastmessagedate", super::form::time(oldest.created));
         }
         if let Some(oldest) = reports.last() {
             let oldest: &super::rows::Report = oldest;
-            asked = asked.with("lastreportid", dashed(oldest.id)).with("lastreportdate", super::wire::time(oldest.created));
+            asked = asked.with("lastreportid", dashed(oldest.id)).with("lastreportdate", super::form::time(oldest.created));
         }
         let page = match wire.insist(&test.cluster, &asked).await.result {
             Ok(page) => page,
-            Err((code, _)) if code == "stale_instance" && conversation.r#use == Use::Cleared => return,
-            Err((code, body)) => return test.findings.add(Kind::Refused, || format!("downloadpartial was refused: {code}: {body}")),
+            Err(refusal) if refusal.is("stale_instance") && conversation.r#use == Use::Cleared => return,
+            Err(refusal) => return test.cluster.findings.add_refusal("downloadpartial", &refusal),
         };
         let Some(page) = Page::read(&page) else {
-            return test.findings.add(Kind::Altered, || format!("a page is not of the documented form: {page}"));
+            return test.cluster.findings.add(Kind::Altered, || format!("a page is not of the documented form: {page}"));
         };
         // Without a cursor of a kind, its newest rows come again.
         let is_end = page.messages.is_empty() && (page.reports.is_empty() || reports.is_empty() && !messages.is_empty());
@@ -80,17 +83,25 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, di
     }
     let mut held = Held::new(&format!("one who pages backwards, {}", plain(wire.who.user)), conversation.id, &instance);
     let all = Page { messages: messages.into_iter().rev().collect(), reports: reports.into_iter().rev().collect(), has_more: false };
-    let new = held.take_page(all, &test.findings);
+    let new = held.take_page(all, &test.cluster.findings);
     let ledger = test.ledger();
+    let mut reported = HashSet::new();
     for row in &new {
         match row {
-            Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.findings),
-            Row::Report(row) => ledger.check_report(conversation.id, row, &test.findings),
+            Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.cluster.findings),
+            Row::Report(row) => {
+                ledger.check_report(conversation.id, row, &test.cluster.findings);
+                reported.insert((row.message, row.from.user, row.kind.clone()));
+            }
         }
+    }
+    for (message, user, kind) in due_reports.iter().filter(|report| !reported.contains(report)) {
+        let says = || format!("report {kind} on {} by {}, paging backwards", dashed(*message), plain(*user));
+        test.cluster.findings.add(Kind::Lost, says);
     }
     let given: HashSet<Id> = held.messages.iter().copied().collect();
     for id in due.iter().filter(|id| !given.contains(id)) {
-        test.findings.add(Kind::Lost, || format!("{} of {}, paging backwards", dashed(*id), plain(conversation.id)));
+        test.cluster.findings.add(Kind::Lost, || format!("{} of {}, paging backwards", dashed(*id), plain(conversation.id)));
     }
 }
 
@@ -106,16 +117,16 @@ pub async fn read_all(test: &Test, conversation: &Conversation, wire: &mut Wire)
         }
         let view = View { reader: wire.who.user, asked: Some(Instant::now()) };
         let page = wire.insist(&test.cluster, &asked).await.result;
-        let page = page.map_err(|(code, body)| format!("a history could not be read: {code}: {body}"))?;
+        let page = page.map_err(|refusal| format!("a history could not be read: {refusal}"))?;
         let page = Page::read(&page).ok_or("a page is not of the documented form")?;
         let has_more = page.has_more;
-        let new = held.take_page(page, &test.findings);
+        let new = held.take_page(page, &test.cluster.findings);
         let ledger = test.ledger();
         for row in &new {
             match row {
-                Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.findings),
+                Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.cluster.findings),
                 Row::Report(row) => {
-                    ledger.check_report(conversation.id, row, &test.findings);
+                    ledger.check_report(conversation.id, row, &test.cluster.findings);
                     reported.insert((row.message, row.from.user, row.kind.clone()));
                 }
             }
@@ -135,7 +146,7 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
         let asked =
             Asked::on("transcript", history.conversation, &history.instance, V4).with("afterseq", after).with("limit", LONGEST_PAGE);
         let page = wire.insist(&test.cluster, &asked).await.result;
-        let page = page.map_err(|(code, body)| format!("a transcript could not be read: {code}: {body}"))?;
+        let page = page.map_err(|refusal| format!("a transcript could not be read: {refusal}"))?;
         for row in page.get("transcript").and_then(Value::as_array).into_iter().flatten() {
             let field = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
             let read = (
@@ -148,7 +159,9 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
                 return Err(format!("a link is not of the documented form: {row}"));
             };
             if chain::link(&chain, seq, id, &data) != named {
-                test.findings.add(Kind::BrokenLinks, || format!("{} in the transcript of {}", dashed(id), plain(history.conversation)));
+                test.cluster
+                    .findings
+                    .add(Kind::BrokenLinks, || format!("{} in the transcript of {}", dashed(id), plain(history.conversation)));
             }
             (chain, after) = (named, seq);
             ids.push(id);
@@ -158,7 +171,7 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
         }
     }
     if ids != history.messages || (!ids.is_empty() && history.chain != Some(chain)) {
-        test.findings.add(Kind::BrokenLinks, || format!("the transcript of {} is not its history's", plain(history.conversation)));
+        test.cluster.findings.add(Kind::BrokenLinks, || format!("the transcript of {} is not its history's", plain(history.conversation)));
     }
     Ok(())
 }

@@ -1,16 +1,24 @@
-//! What docs/api.md says of ids, times and signed requests, written out anew: the server's own code checks nothing here.
+//! Signed requests as docs/api.md describes them, written out anew, and what becomes of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
-use chrono::{DateTime, NaiveDateTime, Utc};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite;
 
-use super::{cluster::Cluster, dice::Dice};
+use super::{
+    cluster::Cluster,
+    dice::Dice,
+    findings::Kind,
+    form::{Id, now, plain, time},
+};
 use crate::bench::{
     client::Client,
-    requests::Signer,
+    requests::Key,
     sockets::{self, Socket},
 };
 
@@ -18,55 +26,14 @@ use crate::bench::{
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How long one waits before one asks again.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Whoever was not answered in so much undisturbed time asks no more.
+const GIVES_UP: Duration = Duration::from_mins(1);
 /// Of a hundred requests that are repeated until they are answered, so many are cut off before their answer.
 const CUTS: usize = 2;
 /// The first client version that knows more than is published.
 pub const V4: i64 = 4;
 /// The published one.
 pub const V3: i64 = 3;
-
-/// The id of anything: 128 bits.
-pub type Id = u128;
-
-/// The form of user, station and conversation ids: 32 digits.
-pub fn plain(id: Id) -> String {
-    format!("{id:032x}")
-}
-
-/// The form of message and report ids: a UUID.
-pub fn dashed(id: Id) -> String {
-    let digits = plain(id);
-    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
-}
-
-/// Reads the form without dashes, in lower case. `None`: it is another one.
-pub fn read_plain(text: &str) -> Option<Id> {
-    let fits = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    fits.then(|| Id::from_str_radix(text, 16).ok())?
-}
-
-/// Reads the form with dashes, in lower case. `None`: it is another one.
-pub fn read_dashed(text: &str) -> Option<Id> {
-    let id = read_plain(&text.replace('-', ""))?;
-    (dashed(id) == text).then_some(id)
-}
-
-/// Now, in Unix seconds.
-pub fn now() -> i64 {
-    DateTime::<Utc>::from(std::time::SystemTime::now()).timestamp()
-}
-
-/// The form of a time, of Unix seconds.
-pub fn time(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0).unwrap_or_default().format("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// Reads a time, as Unix seconds. `None`: it is of another form.
-pub fn read_time(text: &str) -> Option<i64> {
-    let seconds = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok()?.and_utc().timestamp();
-    (time(seconds) == text).then_some(seconds)
-}
 
 /// A user at one of their stations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +55,15 @@ pub struct Asked {
     pub fields: Value,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub enum From {
+    /// A user who has logged in; the request is signed.
+    Signed(Station),
+    /// A station at which nobody has logged in yet.
+    Unsigned(Id),
+}
+
 impl Asked {
     /// An action on a conversation.
     pub fn on(action: &str, conversation: Id, instance: &str, version: i64) -> Self {
@@ -103,8 +79,13 @@ impl Asked {
         self
     }
 
-    /// The request's bytes, signed at this moment. `from`: nobody, for a login or a registration.
-    pub fn request(&self, signer: &Signer, host: &str, from: Option<Station>, dice: &mut Dice) -> Result<Vec<u8>, String> {
+    /// What is to be done, for findings.
+    pub fn action(&self) -> &str {
+        self.fields.get("action").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The request's bytes, made at this moment.
+    pub fn request(&self, key: &Key, host: impl fmt::Display, from: From, dice: &mut Dice) -> Result<Vec<u8>, String> {
         let mut fields = self.fields.clone();
         if let Some(fields) = fields.as_object_mut() {
             fields.insert("clientversioncode".into(), self.version.into());
@@ -115,12 +96,12 @@ impl Asked {
         }
         let (api, body) = (self.api, fields.to_string());
         let head = match from {
-            Some(Station { user, station }) => {
+            From::Signed(Station { user, station }) => {
                 let (user, station) = (plain(user), plain(station));
-                let signature = signer.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
+                let signature = key.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
                 format!("Ozeki-User: {user}\r\nOzeki-Station: {station}\r\nOzeki-Signature: {signature}\r\n")
             }
-            None => String::new(),
+            From::Unsigned(station) => format!("Ozeki-Station: {}\r\n", plain(station)),
         };
         let length = body.len();
         Ok(format!(
@@ -130,13 +111,40 @@ impl Asked {
     }
 }
 
+/// Why something was not done.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The error code, or the HTTP status of an answer without one. `None`: there was no answer in a long time.
+    pub code: Option<String>,
+    /// The answer.
+    pub body: Value,
+}
+
+impl Refusal {
+    /// Whether it has this error code.
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// Whether it says to try again.
+    pub fn passes(&self) -> bool {
+        ["unavailable", "rate_limited", "429", "502", "503", "504"].iter().any(|code| self.is(code))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_deref().unwrap_or("no answer"), self.body)
+    }
+}
+
 /// What came back.
 #[derive(Debug)]
 pub enum Answer {
     /// OK.
     Done(Value),
-    /// No, with an error code.
-    Refused(String, Value),
+    /// No.
+    Refused(Refusal),
     /// Nothing: nobody knows what became of the request.
     Unknown,
 }
@@ -145,7 +153,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Insisted {
     /// OK, or why not.
-    pub result: Result<Value, (String, Value)>,
+    pub result: Result<Value, Refusal>,
     /// When the answer was there.
     pub answered: Instant,
     /// Whether one of the tries was not answered: it may be carried out yet.
@@ -170,7 +178,7 @@ impl Wire {
         Self { who, home, connections: vec![], cuts_seen: 0, dice }
     }
 
-    /// The node to ask: home, or now and then another one.
+    /// The node to ask: home, or in so many of a hundred cases another one.
     pub fn node(&mut self, cluster: &Cluster, elsewhere: usize) -> usize {
         let away = usize::from(self.dice.percent(elsewhere));
         cluster.one_that_runs(self.home + away)
@@ -178,32 +186,51 @@ impl Wire {
 
     /// Asks once.
     pub async fn ask(&mut self, cluster: &Cluster, node: usize, asked: &Asked) -> Answer {
-        let Some(mut client) = self.connection(cluster, node).await else { return Answer::Unknown };
-        let Ok(request) = asked.request(&cluster.signer, &cluster.host(node), Some(self.who), &mut self.dice) else {
-            return Answer::Unknown;
+        let mut cuts = cluster.cuts();
+        let Some((mut client, request)) = self.prepare(cluster, node, asked).await else { return Answer::Unknown };
+        let answer = tokio::select! {
+            answer = timeout(PATIENCE, client.ask(&request)) => answer,
+            _ = cuts.changed() => return Answer::Unknown,
         };
-        let Ok(Ok(refusal)) = timeout(PATIENCE, client.ask(&request)).await else { return Answer::Unknown };
-        let body = serde_json::from_slice(client.body()).unwrap_or_default();
+        let Ok(Ok(refusal)) = answer else { return Answer::Unknown };
+        let body = serde_json::from_slice(client.body());
+        if body.is_err() && refusal.is_none() {
+            let says = || format!("the answer to {} is not JSON: {:?}", asked.action(), String::from_utf8_lossy(client.body()));
+            cluster.findings.add(Kind::Altered, says);
+        }
         if let Some(place) = self.connections.get_mut(node) {
             *place = Some(client);
         }
+        let body = body.unwrap_or_default();
         match refusal {
             None => Answer::Done(body),
-            Some(code) => Answer::Refused(code, body),
+            code => Answer::Refused(Refusal { code, body }),
+        }
+    }
+
+    /// Asks once for what nobody may be refused. `None`: there was no answer, or none yet.
+    pub async fn ask_for(&mut self, cluster: &Cluster, node: usize, asked: &Asked, what: &str) -> Option<Value> {
+        match self.ask(cluster, node, asked).await {
+            Answer::Done(answer) => Some(answer),
+            Answer::Refused(refusal) => {
+                cluster.findings.add_refusal(what, &refusal);
+                None
+            }
+            Answer::Unknown => None,
         }
     }
 
     /// Asks, and hangs up without having read the answer.
     pub async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Asked) {
-        let Some(client) = self.connection(cluster, node).await else { return };
-        let Ok(request) = asked.request(&cluster.signer, &cluster.host(node), Some(self.who), &mut self.dice) else { return };
+        let Some((client, request)) = self.prepare(cluster, node, asked).await else { return };
         let after = Duration::from_millis(u64::try_from(self.dice.below(4)).unwrap_or(0) * 60);
-        client.send_and_go(&request, after).await;
+        // Whether all of it was sent in time is what nobody is to know, either.
+        let _ = timeout(PATIENCE, client.send_and_go(&request, after)).await;
     }
 
     /// Asks until there is an answer that is final.
     pub async fn insist(&mut self, cluster: &Cluster, asked: &Asked) -> Insisted {
-        let mut is_uncertain = false;
+        let (begun, mut is_uncertain) = (Instant::now(), false);
         loop {
             let node = self.node(cluster, 20);
             let answer = if self.dice.percent(CUTS) {
@@ -215,8 +242,11 @@ impl Wire {
             let answered = Instant::now();
             match answer {
                 Answer::Done(value) => return Insisted { result: Ok(value), answered, is_uncertain },
-                Answer::Refused(code, value) if !is_passing(&code) => {
-                    return Insisted { result: Err((code, value)), answered, is_uncertain };
+                Answer::Refused(refusal) if !refusal.passes() => return Insisted { result: Err(refusal), answered, is_uncertain },
+                _ if cluster.wait_since(begun).undisturbed > GIVES_UP => {
+                    let says = || format!("{} in {:.0} s", asked.action(), begun.elapsed().as_secs_f64());
+                    cluster.findings.add(Kind::Unanswered, says);
+                    return Insisted { result: Err(Refusal { code: None, body: Value::Null }), answered, is_uncertain: true };
                 }
                 _ => {
                     is_uncertain = true;
@@ -229,50 +259,45 @@ impl Wire {
 
     /// Opens a socket at a node.
     pub async fn listen(&self, cluster: &Cluster, node: usize, version: i64) -> Option<Socket> {
-        let (Station { user, station }, now) = (self.who, time(now()));
-        let (user, station, host) = (plain(user), plain(station), cluster.host(node));
-        let signature = cluster.signer.sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}")).ok()?;
+        let (Station { user, station }, now, address) = (self.who, time(now()), cluster.address(node)?);
+        let (user, station) = (plain(user), plain(station));
+        let signature = cluster.key.sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}")).ok()?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (now, signature) = (encoded(&now), encoded(&signature));
-        let url = format!("ws://{host}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode={version}");
-        timeout(PATIENCE, sockets::connect(cluster.address(node)?, url)).await.ok()?.ok()
+        let url =
+            format!("ws://{address}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode={version}");
+        match timeout(PATIENCE, sockets::connect(address, url)).await.ok()? {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                if let tungstenite::Error::Http(answer) = error {
+                    let body = answer.body().as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+                    cluster.findings.add_refusal("a socket", &Refusal { code: Some(answer.status().as_str().into()), body });
+                }
+                None
+            }
+        }
     }
 
-    async fn connection(&mut self, cluster: &Cluster, node: usize) -> Option<Client> {
-        if self.cuts_seen != cluster.cuts() {
-            self.cuts_seen = cluster.cuts();
+    /// Closes its connections to nodes that were ended, so that those need not wait for it.
+    pub fn leave_ended(&mut self, cluster: &Cluster) {
+        for (node, place) in self.connections.iter_mut().enumerate() {
+            place.take_if(|_| !cluster.is_running(node));
+        }
+    }
+
+    /// A connection, and the request to send over it.
+    async fn prepare(&mut self, cluster: &Cluster, node: usize, asked: &Asked) -> Option<(Client, Vec<u8>)> {
+        let (address, cuts) = (cluster.address(node)?, *cluster.cuts().borrow());
+        if self.cuts_seen != cuts {
+            self.cuts_seen = cuts;
             self.connections.clear();
         }
         self.connections.resize_with(cluster.size(), || None);
-        match self.connections.get_mut(node).and_then(Option::take) {
-            Some(client) => Some(client),
-            None => timeout(PATIENCE, Client::connect(cluster.address(node)?)).await.ok()?.ok(),
-        }
-    }
-}
-
-/// Whether a refusal says to try again.
-pub fn is_passing(code: &str) -> bool {
-    ["unavailable", "rate_limited", "502", "503", "504"].contains(&code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_and_times_are_read_in_their_documented_form_only() {
-        let id = read_dashed("fc2515cb-e483-4f64-936b-98f680565c96").unwrap();
-        assert_eq!(plain(id), "fc2515cbe4834f64936b98f680565c96");
-        assert_eq!(read_plain(&plain(id)), Some(id));
-        for wrong in
-            ["fc2515cbe4834f64936b98f680565c96", "FC2515CB-e483-4f64-936b-98f680565c96", "fc2515-cbe483-4f64-936b-98f680565c96", ""]
-        {
-            assert_eq!(read_dashed(wrong), None, "{wrong}");
-        }
-        assert_eq!(read_time("2024-03-08 14:12:48"), Some(1_709_907_168));
-        for wrong in ["2024-3-08 14:12:48", "2024-03-08T14:12:48", "2024-03-08 14:12:48Z", "2024-03-08"] {
-            assert_eq!(read_time(wrong), None, "{wrong}");
-        }
+        let client = match self.connections.get_mut(node).and_then(Option::take) {
+            Some(client) => client,
+            None => timeout(PATIENCE, Client::connect(address)).await.ok()?.ok()?,
+        };
+        let request = asked.request(&cluster.key, address, From::Signed(self.who), &mut self.dice).ok()?;
+        Some((client, request))
     }
 }

@@ -13,9 +13,10 @@ use super::{
     Test,
     dice::Dice,
     findings::Kind,
-    ledger::Sent,
+    form::{Id, dashed, plain},
     people::{Conversation, Use},
-    wire::{Answer, Asked, Id, Station, V3, Wire, dashed, is_passing, plain},
+    sent::Sent,
+    wire::{Answer, Asked, Station, V3, Wire},
 };
 
 /// So many messages are sent at once, at most.
@@ -123,15 +124,14 @@ impl Writer {
         let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(true));
         let result = wire.insist(&self.test.cluster, &asked).await.result;
         self.wires.push(wire);
-        let code = result.err().map(|(code, _)| code);
-        let is_refused = match code.as_deref() {
-            Some("message_id_conflict") => true,
-            Some("stale_instance") => self.test.is_cleared_often(sent.conversation),
-            _ => false,
-        };
-        if !is_refused {
-            let says = || format!("{} with other content was answered {code:?}", dashed(sent.id));
-            self.test.findings.add(if code.is_none() { Kind::Altered } else { Kind::Refused }, says);
+        match result {
+            Ok(_) => {
+                let says = || format!("{} with other content was answered OK", dashed(sent.id));
+                self.test.cluster.findings.add(Kind::Altered, says);
+            }
+            Err(refusal) if refusal.is("message_id_conflict") => {}
+            Err(refusal) if refusal.is("stale_instance") && self.test.is_cleared_often(sent.conversation) => {}
+            Err(refusal) => self.test.cluster.findings.add_refusal("add of a known id", &refusal),
         }
     }
 
@@ -150,18 +150,35 @@ impl Writer {
 
 /// Sends a message until it is answered OK, or its instance is gone.
 pub async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
-    let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false));
-    let insisted = wire.insist(&test.cluster, &asked).await;
+    let insisted = wire.insist(&test.cluster, &add(sent)).await;
     match insisted.result {
         Ok(answer) => test.is_answered(sent, &answer, insisted.answered),
-        Err((code, _)) if code == "stale_instance" && test.is_cleared_often(sent.conversation) => {}
-        Err((code, body)) => test.findings.add(Kind::Refused, || format!("add of {} was refused: {code}: {body}", dashed(sent.id))),
+        Err(refusal) if refusal.is("stale_instance") && test.is_cleared_often(sent.conversation) => {}
+        Err(refusal) => test.cluster.findings.add_refusal(&format!("add of {}", dashed(sent.id)), &refusal),
     }
+}
+
+/// How a message is sent.
+pub fn add(sent: &Sent) -> Asked {
+    Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false))
 }
 
 impl Test {
     /// A new message by a member of a conversation, in the book before it is sent.
-    fn new_message(&self, conversation: &Conversation, who: usize, bytes: Option<usize>, dice: &mut Dice) -> Option<Sent> {
+    pub fn new_message(&self, conversation: &Conversation, who: usize, bytes: Option<usize>, dice: &mut Dice) -> Option<Sent> {
+        let instance = self.ledger().instances.get(&conversation.id)?.clone();
+        self.new_message_for(conversation, who, &instance, bytes, dice)
+    }
+
+    /// A new message for this instance.
+    pub fn new_message_for(
+        &self,
+        conversation: &Conversation,
+        who: usize,
+        instance: &str,
+        bytes: Option<usize>,
+        dice: &mut Dice,
+    ) -> Option<Sent> {
         let sender: Station = *self.people.writers.get(who)?;
         let number = Id::from(self.numbers.fetch_add(1, Ordering::Relaxed));
         // Ids that sort low or high, whenever they are sent; and the usual ones.
@@ -171,15 +188,14 @@ impl Test {
             _ => (Id::from(dice.roll()) << 64) | Id::from(dice.roll()),
         };
         let bytes = bytes.unwrap_or_else(|| if dice.percent(2) { MIDDLING + dice.below(20_000) } else { 40 + dice.below(500) });
-        let mut ledger = self.ledger();
-        let instance = ledger.instances.get(&conversation.id)?.clone();
-        let sent = Sent::new(sender, conversation.id, &instance, id, bytes, dice);
-        ledger.sent.insert((conversation.id, id), sent.clone());
+        let sent = Sent::new(sender, conversation.id, instance, id, bytes, dice);
+        self.ledger().sent.insert((conversation.id, id), sent.clone());
         Some(sent)
     }
 
-    fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
-        self.ledger().is_answered(sent.conversation, sent.id, answer, at, &self.findings);
+    /// A message was answered OK.
+    pub fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
+        self.ledger().is_answered(sent.conversation, sent.id, answer, at, &self.cluster.findings);
     }
 
     /// Whether a message to it may be too late for its instance.
@@ -234,11 +250,10 @@ pub async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
         let Some(who) = dice.pick(&conversation.members).copied() else { continue };
         let Some(sent) = test.new_message(conversation, who, Some(100), dice) else { continue };
         let mut wire = Wire::new(sent.sender, node, dice.fork());
-        let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false));
-        match wire.ask(&test.cluster, node, &asked).await {
+        match wire.ask(&test.cluster, node, &add(&sent)).await {
             Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
-            Answer::Refused(code, _) if !is_passing(&code) => {
-                test.findings.add(Kind::Refused, || format!("last words in {} were refused: {code}", plain(sent.conversation)));
+            Answer::Refused(refusal) if !refusal.passes() => {
+                test.cluster.findings.add_refusal(&format!("add of last words in {}", plain(sent.conversation)), &refusal);
             }
             _ => unanswered.push((wire, sent)),
         }

@@ -1,6 +1,11 @@
 //! A scratch PostgreSQL that outlives every node: the embedded one, in a thread of its own, with a log of its own.
 
-use std::{fs, path::Path, sync::Mutex, thread::JoinHandle};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread::JoinHandle,
+};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -20,21 +25,25 @@ const CONNECTIONS: u32 = 24;
 pub struct Postgres {
     /// As clients take it.
     pub url: String,
-    pid_file: std::path::PathBuf,
+    pid_file: PathBuf,
+    started: Option<oneshot::Receiver<Result<(), String>>>,
+    /// Processes that were stopped, and have to go on.
+    frozen: Vec<Pid>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Postgres {
-    /// Makes it, in this directory, and starts it.
-    pub async fn start(dir: &Path, settings: &Settings) -> Result<Self, String> {
+    /// Begins to make it, in this directory, and to start it.
+    pub fn begin(dir: &Path, settings: &Settings) -> Result<Self, String> {
         let mut settings = settings.clone();
         settings.data_dir = dir.join("data");
         settings.database = Database::Embedded;
         settings.database_connections = CONNECTIONS;
+        let url = store::embedded::url(&settings)?;
         let pid_file = settings.data_dir.join("postgres/postmaster.pid");
         let log = fs::File::create(dir.join("postgres.log")).map_err(|error| error.to_string())?;
-        let (tell, told) = oneshot::channel();
+        let (tell, started) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             // That it ends is what we want: it is not for the terminal.
@@ -45,20 +54,47 @@ impl Postgres {
                 Err(error) => drop(tell.send(Err(error.to_string()))),
             }
         });
-        let url = told.await.map_err(|_| "PostgreSQL's thread has ended")??;
-        Ok(Self { url, pid_file, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { url, pid_file, started: Some(started), frozen: vec![], stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Sends a signal to its first process.
-    pub fn signal(&self, signal: Signal) -> Result<(), String> {
+    /// Waits until it has started.
+    pub async fn await_started(&mut self) -> Result<(), String> {
+        match self.started.take() {
+            Some(started) => started.await.map_err(|_| "PostgreSQL's thread has ended")?,
+            None => Ok(()),
+        }
+    }
+
+    /// Its first process, if it runs.
+    pub fn process(&self) -> Result<Pid, String> {
         let file = fs::read_to_string(&self.pid_file).map_err(|error| format!("the database's process is not known: {error}"))?;
-        let process = file.lines().next().and_then(|line| line.parse().ok()).ok_or("the database's process is not known")?;
-        kill(Pid::from_raw(process), signal).map_err(|error| format!("the database cannot be sent a signal: {error}"))
+        let process = file.lines().next().and_then(|line| line.parse().ok()).map(Pid::from_raw);
+        let process = process.ok_or("the database's process is not known")?;
+        kill(process, None).map_err(|error| format!("the database does not run: {error}"))?;
+        Ok(process)
+    }
+
+    /// Stops its first process and these connections' processes, until [`Postgres::thaw`].
+    pub fn freeze(&mut self, first: Pid, backends: &[Pid]) {
+        // The first one first: it starts no others then.
+        for process in std::iter::once(&first).chain(backends) {
+            if kill(*process, Signal::SIGSTOP).is_ok() {
+                self.frozen.push(*process);
+            }
+        }
+    }
+
+    /// Has all that was stopped go on.
+    pub fn thaw(&mut self) {
+        for process in self.frozen.drain(..).rev() {
+            // It may have been killed meanwhile.
+            let _ = kill(process, Signal::SIGCONT);
+        }
     }
 
     /// Shuts it down.
     pub async fn stop(&mut self) {
-        let _ = self.signal(Signal::SIGCONT);
+        self.thaw();
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -68,11 +104,11 @@ impl Postgres {
     }
 }
 
-async fn run(settings: Settings, tell: oneshot::Sender<Result<String, String>>, stopped: oneshot::Receiver<()>) {
+async fn run(settings: Settings, tell: oneshot::Sender<Result<(), String>>, stopped: oneshot::Receiver<()>) {
     match store::embedded::open(&settings).await {
         Ok((db, Some(embedded))) => {
             db.close().await;
-            let _ = tell.send(Ok(embedded.url().to_owned()));
+            let _ = tell.send(Ok(()));
             let _ = stopped.await;
             embedded.stop().await;
         }

@@ -1,0 +1,122 @@
+//! When something kept clients waiting. Of the time that somebody waited, only what was undisturbed is the server's.
+
+use std::time::{Duration, Instant};
+
+/// It is calm again so long after a disturbance.
+const CALM: Duration = Duration::from_secs(2);
+
+/// Spans of time in which something was done to nodes, database or NATS, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Disturbances(Vec<Span>);
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    begun: Instant,
+    /// `None`: it goes on.
+    ended: Option<Instant>,
+}
+
+/// How long somebody waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// In all.
+    pub whole: Duration,
+    /// What of it was undisturbed.
+    pub undisturbed: Duration,
+    /// Whether nothing was done meanwhile, nor a little before.
+    pub is_calm: bool,
+}
+
+impl Disturbances {
+    /// A disturbance begins, if none goes on.
+    pub fn begin(&mut self, at: Instant) {
+        if self.0.last().is_none_or(|last| last.ended.is_some()) {
+            self.0.push(Span { begun: at, ended: None });
+        }
+    }
+
+    /// The disturbance that goes on ends.
+    pub fn end(&mut self, at: Instant) {
+        if let Some(last) = self.0.last_mut() {
+            last.ended.get_or_insert(at);
+        }
+    }
+
+    /// What of the time between two moments was undisturbed, all in all.
+    pub fn undisturbed(&self, from: Instant, to: Instant) -> Duration {
+        let within = |span: &Span| span.ended.map_or(to, |ended| ended.min(to)).saturating_duration_since(span.begun.max(from));
+        let disturbed: Duration = self.since(from).map(within).sum();
+        to.saturating_duration_since(from).saturating_sub(disturbed)
+    }
+
+    /// For how long it has been undisturbed without a break. `None`: a disturbance goes on.
+    pub fn calm_for(&self, since: Instant, now: Instant) -> Option<Duration> {
+        match self.0.last() {
+            None => Some(now.saturating_duration_since(since)),
+            Some(last) => last.ended.map(|ended| now.saturating_duration_since(ended.max(since))),
+        }
+    }
+
+    /// How long somebody waited from one moment to another.
+    pub fn wait(&self, from: Instant, to: Instant) -> Wait {
+        let is_calm = from.checked_sub(CALM).is_none_or(|before| self.since(before).all(|span| span.begun > to));
+        Wait { whole: to.saturating_duration_since(from), undisturbed: self.undisturbed(from, to), is_calm }
+    }
+
+    /// Those that had not ended by then.
+    fn since(&self, moment: Instant) -> impl Iterator<Item = &Span> {
+        self.0.iter().rev().take_while(move |span| span.ended.is_none_or(|ended| ended > moment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_undisturbed_parts_of_a_wait_are_added_up() {
+        let zero = Instant::now() + Duration::from_hours(1);
+        let at = |seconds: u64| zero + Duration::from_secs(seconds);
+        let seconds = Duration::from_secs;
+        let mut disturbances = Disturbances::default();
+        assert_eq!(disturbances.undisturbed(at(0), at(7)), seconds(7));
+        // 10 to 20, 22 to 30, and from 40 on.
+        for (begun, ended) in [(10, 20), (22, 30)] {
+            disturbances.begin(at(begun));
+            disturbances.begin(at(begun + 1));
+            disturbances.end(at(ended));
+            disturbances.end(at(ended + 1));
+        }
+        disturbances.begin(at(40));
+        for ((from, to), undisturbed) in [
+            ((0, 10), 10),
+            ((0, 15), 10),
+            ((12, 18), 0),
+            ((15, 25), 2),
+            ((0, 35), 17),
+            ((20, 22), 2),
+            ((31, 39), 8),
+            ((0, 100), 22),
+            ((50, 60), 0),
+            ((5, 5), 0),
+        ] {
+            assert_eq!(disturbances.undisturbed(at(from), at(to)), seconds(undisturbed), "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn it_is_calm_where_nothing_was_done_meanwhile_nor_a_little_before() {
+        let zero = Instant::now() + Duration::from_hours(1);
+        let at = |seconds: u64| zero + Duration::from_secs(seconds);
+        let mut disturbances = Disturbances::default();
+        assert_eq!(disturbances.calm_for(at(1), at(4)), Some(Duration::from_secs(3)));
+        disturbances.begin(at(10));
+        assert_eq!(disturbances.calm_for(at(0), at(12)), None);
+        disturbances.end(at(20));
+        assert_eq!(disturbances.calm_for(at(0), at(25)), Some(Duration::from_secs(5)));
+        assert_eq!(disturbances.calm_for(at(23), at(25)), Some(Duration::from_secs(2)));
+        for ((from, to), is_calm) in [((0, 9), true), ((0, 11), false), ((15, 16), false), ((21, 23), false), ((23, 24), true)] {
+            assert_eq!(disturbances.wait(at(from), at(to)).is_calm, is_calm, "{from} to {to}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is told too late, or never; what is refused, and what lists leave out.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::scene::{CONVERSATION, READER, Scene};
+use crate::selftest::{
+    disturbances::Disturbances,
+    findings::{Findings, Kind},
+    history::Held,
+    latency::Latencies,
+    ledger::{Settled, View},
+    verdict,
+    way::Way,
+    wire::Refusal,
+};
+
+#[test]
+fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturbed() {
+    let zero = Instant::now() + Duration::from_hours(1);
+    let at = |seconds: u64| zero + Duration::from_secs(seconds);
+    let mut disturbances = Disturbances::default();
+    // Of each ten seconds, seven are undisturbed.
+    for begun in (10..60).step_by(10) {
+        disturbances.begin(at(begun));
+        disturbances.end(at(begun + 3));
+    }
+    let (findings, mut latencies, bound) = (Findings::default(), Latencies::default(), Duration::from_secs(20));
+    let mut told = |answered: u64, held: u64| {
+        latencies.add(Way::Each, disturbances.wait(at(answered), at(held)), bound, &findings, || "a row".into());
+        findings.count(Kind::Late)
+    };
+    // Of 25 seconds 19, and of 27 seconds 21, but never more than seven on end.
+    assert_eq!(told(13, 38), 0);
+    assert_eq!(told(13, 40), 1);
+    assert_eq!(told(60, 79), 1);
+    assert_eq!(told(60, 81), 2);
+}
+
+#[test]
+fn what_someone_was_never_told_is_counted_also_if_they_hold_an_old_instance_or_nothing() {
+    let mut scene = Scene::new(3);
+    scene.report(2);
+    let truth = scene.truth();
+    let count = |held: Option<&Held>| {
+        let findings = Findings::default();
+        verdict::count_missed(&truth, held, &findings, |_| "someone".into());
+        findings.count(Kind::UnderNotified)
+    };
+    assert_eq!(count(Some(&truth)), 0);
+    assert_eq!(count(Some(&scene.given(&scene.messages[..2], &[]))), 2);
+    assert_eq!(count(Some(&Held::new("old", CONVERSATION, "0123456789"))), 4);
+    assert_eq!(count(None), 4);
+}
+
+#[test]
+fn a_refusal_is_counted_unless_it_says_to_try_again() {
+    let findings = Findings::default();
+    let refusal = |code: Option<&str>| Refusal { code: code.map(str::to_owned), body: Value::Null };
+    for code in [None, Some("unavailable"), Some("rate_limited"), Some("503")] {
+        findings.add_refusal("a request", &refusal(code));
+    }
+    assert_eq!(findings.count(Kind::Refused), 0);
+    findings.add_refusal("a request", &refusal(Some("not_allowed")));
+    findings.add_refusal("a request", &refusal(Some("500")));
+    assert_eq!(findings.count(Kind::Refused), 2);
+    assert!(!findings.is_empty() && findings.so_far().contains("not_allowed"));
+}
+
+#[test]
+fn a_conversation_that_is_not_in_a_members_list_or_twice_is_counted() {
+    let mut scene = Scene::new(0);
+    let view = View { reader: READER, asked: Some(Instant::now()) };
+    scene.ledger.check_list(&[CONVERSATION], [CONVERSATION].into_iter(), view, &scene.findings);
+    scene.found(&[]);
+    scene.ledger.check_list(&[8, 8], [CONVERSATION].into_iter(), view, &scene.findings);
+    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
+    // Not of one who was removed, or is just being.
+    for since in [None, Some(Instant::now())] {
+        scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since });
+        std::thread::sleep(Duration::from_millis(2));
+        let view = View { reader: READER, asked: Some(Instant::now()) };
+        scene.ledger.check_list(&[], [CONVERSATION].into_iter(), view, &scene.findings);
+    }
+    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
+}

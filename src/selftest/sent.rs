@@ -1,0 +1,110 @@
+//! A message as its sender made it: the measure for what others are shown of it.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::{
+    chain::{Hash, sha256},
+    dice::Dice,
+    form::{Id, dashed, now, plain, time},
+    ledger::SLACK,
+    wire::Station,
+};
+
+/// A sender's clock may be so far ahead, in seconds.
+const CLOCK_AHEAD: i64 = 300;
+/// What `MESSAGE_LIFETIME` is without a setting, in seconds.
+const LIFETIME: i64 = 7 * 24 * 3600;
+
+/// A message as its sender made it, and what was answered.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// Its id.
+    pub id: Id,
+    /// Who sends it, and where.
+    pub sender: Station,
+    /// The conversation.
+    pub conversation: Id,
+    /// The instance that it is written for.
+    pub instance: String,
+    /// Its type.
+    pub kind: &'static str,
+    /// What the sender's clock says, in Unix seconds.
+    pub created: i64,
+    /// Until when it is wanted, if the sender says.
+    pub valid_until: Option<i64>,
+    /// How many bytes of `Data` it has.
+    pub bytes: usize,
+    /// When it was first sent.
+    pub begun: Instant,
+    begun_at: i64,
+    /// When it was first answered OK.
+    pub answered: Option<Instant>,
+    /// `Created` and `ValidUntil` as first answered.
+    pub stored: Option<(i64, i64)>,
+    /// SHA-256 of its `Data`.
+    pub data: Hash,
+}
+
+/// So much base64 as this; other for each id.
+fn data(id: Id, bytes: usize) -> String {
+    plain(id).chars().cycle().take(bytes).collect()
+}
+
+impl Sent {
+    /// A new message, which chance gives a form of its own.
+    pub fn new(sender: Station, conversation: Id, instance: &str, id: Id, bytes: usize, dice: &mut Dice) -> Self {
+        let begun_at = now();
+        let days = i64::try_from(dice.below(7)).unwrap_or(0) - 3;
+        let created = match dice.below(20) {
+            0..=11 => begun_at,
+            // Many in one second, as far as their senders say.
+            12..=15 => begun_at / 1000 * 1000,
+            16..=18 => begun_at + days * 24 * 3600,
+            _ => begun_at + 200,
+        };
+        let valid_until = dice.percent(30).then_some(created + 24 * 3600 * (4 + i64::try_from(dice.below(30)).unwrap_or(0)));
+        let kind = dice.pick(&["Message", "Message", "Message", "Edit.v1", "a_b-c"]).copied().unwrap_or("Message");
+        let (instance, data) = (instance.to_owned(), sha256(&[data(id, bytes).as_bytes()]));
+        Self {
+            id,
+            sender,
+            conversation,
+            instance,
+            kind,
+            created,
+            valid_until,
+            bytes,
+            begun: Instant::now(),
+            begun_at,
+            answered: None,
+            stored: None,
+            data,
+        }
+    }
+
+    /// What `add` takes. `is_altered`: under the same id, but with other content.
+    pub fn document(&self, is_altered: bool) -> String {
+        let text = data(if is_altered { !self.id } else { self.id }, self.bytes);
+        let mut document = json!({ "ID": dashed(self.id), "Type": self.kind, "Created": time(self.created), "Data": text });
+        if let (Some(valid_until), Some(fields)) = (self.valid_until, document.as_object_mut()) {
+            fields.insert("ValidUntil".into(), time(valid_until).into());
+        }
+        document.to_string()
+    }
+
+    /// Why these times cannot be this message's.
+    pub fn check_times(&self, created: i64, valid_until: i64) -> Option<&'static str> {
+        if let Some(stored) = self.stored {
+            return (stored != (created, valid_until)).then_some("other times than those first answered");
+        }
+        // Judged by the server's clock, which may have moved on a little since this was made.
+        let is_as_sent = created == self.created && self.created <= now() + CLOCK_AHEAD + SLACK;
+        let is_set_to_now = self.created > self.begun_at + CLOCK_AHEAD && (self.begun_at - SLACK..=now() + SLACK).contains(&created);
+        if !is_as_sent && !is_set_to_now {
+            return Some("Created is not what was sent");
+        }
+        (valid_until != self.valid_until.unwrap_or(created + LIFETIME)).then_some("ValidUntil is not what was sent")
+    }
+}

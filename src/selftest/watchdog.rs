@@ -1,0 +1,68 @@
+//! A run that makes no progress ends, and says what it waited for.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How often it looks.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Knows what is expected next, and until when.
+#[derive(Debug)]
+pub struct Watchdog(Mutex<Expected>);
+
+#[derive(Debug)]
+struct Expected {
+    what: String,
+    since: Instant,
+    within: Duration,
+}
+
+impl Watchdog {
+    /// This is expected first.
+    pub fn new(what: &str, within: Duration) -> Self {
+        Self(Mutex::new(Expected { what: what.to_owned(), since: Instant::now(), within }))
+    }
+
+    /// What came before has come; now this is expected within a time.
+    pub fn expect(&self, what: impl Into<String>, within: Duration) {
+        *self.locked() = Expected { what: what.into(), since: Instant::now(), within };
+    }
+
+    /// Returns when what is expected has not come in its time, with a sentence that says so.
+    pub async fn watch(&self) -> String {
+        loop {
+            tokio::time::sleep(TICK).await;
+            if let Some(sentence) = self.overdue(Instant::now()) {
+                return sentence;
+            }
+        }
+    }
+
+    fn overdue(&self, now: Instant) -> Option<String> {
+        let Expected { what, since, within } = &*self.locked();
+        let waited = now.saturating_duration_since(*since);
+        (waited > *within).then(|| format!("no progress: it has waited {:.0} s for {what}", waited.as_secs_f64()))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Expected> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_come_in_its_time_is_named_and_what_has_come_is_not() {
+        let watchdog = Watchdog::new("the first", Duration::from_secs(10));
+        let after = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert_eq!(watchdog.overdue(after(9)), None);
+        assert_eq!(watchdog.overdue(after(12)).as_deref(), Some("no progress: it has waited 12 s for the first"));
+        watchdog.expect("the second", Duration::from_secs(30));
+        assert_eq!(watchdog.overdue(after(12)), None);
+        assert_eq!(watchdog.overdue(after(31)).as_deref(), Some("no progress: it has waited 31 s for the second"));
+    }
+}
