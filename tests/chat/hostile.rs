@@ -1,7 +1,7 @@
 //! The usual classes of attack, each tried: another's object, another's name, SQL in a page's fields, lines in the log,
 //! the time that a login takes, what a browser may be made to do.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use parlance::store::backup::{Snapshot, Tables};
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::{
     embedded::{self, Dir, Server},
     live::Ear,
-    proxy::Proxy,
-    world::{Person, Talk, World, database, message, on, settings, socket_dir},
+    proxy::behind_a_proxy,
+    world::{Person, Talk, World, eventually, message, on},
 };
 
 /// Everything that the database holds, but for who was seen when.
@@ -77,6 +77,7 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
     ann.asks("chatconversationgroup", gone).await.is_ok();
     let mut sockets = [Ear::of(&eve, 4).await, Ear::of(&cleo, 4).await];
     let mut ear = Ear::of(&ann, 4).await;
+    eventually("the sockets to be written down", async || world.count("listeners").await == 3).await;
     let before = everything(&world).await;
     let mut tried = BTreeSet::new();
     for (stranger, socket) in [&eve, &cleo].into_iter().zip(&mut sockets) {
@@ -179,11 +180,8 @@ async fn what_looks_like_sql_is_text_or_refused() {
 
 #[tokio::test]
 async fn a_login_costs_the_database_the_same_whoever_is_named() {
-    let options = database().await;
-    let proxy = Proxy::start(&socket_dir());
-    let mut settings = settings();
-    settings.database = parlance::settings::Database::Given(Box::new(proxy.options(&options)));
-    let world = World::on(settings, options).await;
+    // What is counted is what a login costs.
+    let (world, proxy) = behind_a_proxy(|settings| settings.timings.heartbeat = Duration::from_hours(1)).await;
     let ann = world.person("Ann").await;
     let nobody = "0".repeat(32);
     let mut trips = vec![];

@@ -255,7 +255,7 @@ async fn health_and_readiness_are_told_to_anyone() {
     }
     // A newer Parlance has migrated the database under this one: it stays ready. An older state is not.
     world.sql("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)").await;
-    assert_eq!(world.sends("GET", "/readyz").await.status, 503);
+    eventually("the next look", async || world.sends("GET", "/readyz").await.status == 503).await;
     assert_eq!(world.sends("GET", "/healthz").await.status, 200);
     world.stop().await;
     let refused = reqwest::Client::new().get(format!("{}/healthz", world.url)).timeout(Duration::from_secs(5)).send().await;

@@ -1,18 +1,16 @@
 //! The proof of the promises, in short: what `parlance selftest delivery` finds on one node, and on two with NATS and without.
-//! Each run is decided by a seed of its own, which a failure names: it repeats the run's choices.
+//! The seed decides the choices; other seeds are for whoever runs the command.
 
 use std::process::Command;
 
 use serde_json::Value;
-use uuid::Uuid;
 
 /// Has a setting tested, and answers the verdict, in which nothing is wrong.
 fn tests(setting: &[&str]) -> Value {
-    let seed = Uuid::new_v4().as_u64_pair().0.to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
-    command.args(["selftest", "delivery", "--profile", "ci", "--json", "--seed", &seed]).args(setting).env_remove("DATABASE_URL");
+    command.args(["selftest", "delivery", "--profile", "ci", "--json", "--seed", "7"]).args(setting).env_remove("DATABASE_URL");
     let output = command.output().unwrap();
-    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("seed {seed}: {output:?}"));
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     for promise in [
         "lost",
         "doubled",
@@ -30,9 +28,9 @@ fn tests(setting: &[&str]) -> Value {
         "crashed",
         "rules_not_kept",
     ] {
-        assert_eq!(verdict[promise], 0, "{promise}, seed {seed}: {verdict:#}");
+        assert_eq!(verdict[promise], 0, "{promise}: {verdict:#}");
     }
-    assert!(output.status.success() && verdict["is_good"] == true, "seed {seed}: {verdict:#}");
+    assert!(output.status.success() && verdict["is_good"] == true, "{verdict:#}");
     verdict["settings"][0].clone()
 }
 
