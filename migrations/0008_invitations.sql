@@ -31,6 +31,11 @@ create table quotas (
     invitations   bigint not null default 0
 );
 
+-- Friends are those who both said so.
+create function are_friends(one uuid, other uuid) returns boolean language sql stable parallel safe
+return exists (select from friendships f where f.user_id = one and f.friend_id = other)
+    and exists (select from friendships g where g.user_id = other and g.friend_id = one);
+
 -- The invitations that are shown to whom they are for: none by someone whom they blocked, and none to a group that someone
 -- whom they blocked is an admin of.
 create view visible_invitations as

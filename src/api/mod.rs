@@ -123,6 +123,7 @@ impl Signed {
         matches!(
             self,
             Self::Conversation(List { .. } | Download { .. } | DownloadPartial { .. } | Transcript { .. })
+                | Self::ConversationGroup(conversationgroup::Action::Invitations)
                 | Self::Friends(friends::Action::List)
                 | Self::Blocklist(_)
         )

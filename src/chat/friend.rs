@@ -40,9 +40,8 @@ pub async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
 /// offline; their invitations, and those to groups that they run, are hidden. Twice is as once.
 pub async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let standing = standing(call, user).await?;
-    let invitations = store::invitation::count(call.db, call.user).await?;
     if store::block::block(call.db, call.user, user, call.now).await? {
-        announce_block(call, user, &standing, invitations).await;
+        announce_block(call, user, &standing);
     }
     Ok(())
 }
@@ -50,9 +49,8 @@ pub async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
 /// Undoes a block. Twice is as once.
 pub async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let standing = standing(call, user).await?;
-    let invitations = store::invitation::count(call.db, call.user).await?;
     if store::block::unblock(call.db, call.user, user).await? {
-        announce_block(call, user, &standing, invitations).await;
+        announce_block(call, user, &standing);
     }
     Ok(())
 }
@@ -68,13 +66,10 @@ pub async fn standing(call: &Call<'_>, other: UserId) -> Result<Standing, Error>
     store::friend::standing(call.db, call.user, other).await?.ok_or(Error::UserNotFound)
 }
 
-/// The caller's stations see a request go, and invitations come and go: there were so many before. A friend sees the caller
-/// go offline, or come back. Anyone else must not learn of it.
-async fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing, invitations: i64) {
-    // The block is committed: if this fails, they are told of a change that there may not have been.
-    if store::invitation::count(call.db, call.user).await.ok() != Some(invitations) {
-        call.outbox.push(Event::ListChanged { of: vec![call.user] });
-    }
+/// The caller's stations see a request go, and invitations come and go. A friend sees the caller go offline, or come back.
+/// Anyone else must not learn of it.
+fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing) {
+    call.outbox.push(Event::ListChanged { of: vec![call.user] });
     call.outbox.push(Event::FriendChanged { friend: other, seen_by: vec![call.user] });
     if standing.asked && standing.is_asked {
         call.outbox.push(Event::FriendChanged { friend: call.user, seen_by: vec![other] });

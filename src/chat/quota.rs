@@ -17,6 +17,7 @@ pub fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
         conversations: call.settings.conversations_per_user,
+        conversations_by_others: call.settings.conversations_per_user - call.settings.conversations_per_user / 10,
         conversations_per_day: call.settings.new_conversations_per_day,
         invitations_per_day: MAX_INVITATIONS_PER_DAY,
         waiting_invitations: MAX_WAITING_INVITATIONS,
@@ -27,9 +28,14 @@ pub fn limits(call: &Call<'_>) -> Limits {
 #[must_use]
 pub fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {
-        Exceeded::Total => {
-            Error::TooLarge(format!("Nobody takes part in more than {} conversations. Leaving a group makes room.", limits.conversations))
-        }
+        Exceeded::Total => Error::TooLarge(format!(
+            "You take part in {} conversations, and more are not possible. Leave a group to make room.",
+            limits.conversations
+        )),
+        Exceeded::TotalOfOther => Error::TooLarge(format!(
+            "The other user takes part in {} conversations, and more are not possible. They have to leave a group first.",
+            limits.conversations
+        )),
         Exceeded::Day(Daily::Conversations, wait) => Error::DailyLimit(
             format!("A user creates at most {} conversations a day. The next day begins at midnight UTC.", limits.conversations_per_day),
             wait,

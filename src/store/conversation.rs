@@ -198,8 +198,10 @@ async fn make_direct(
     if made.rows_affected() == 0 {
         return Ok(Made::There);
     }
-    if quota::is_over(c, creator, limits).await? || quota::is_over(c, other, limits).await? {
-        return Ok(Made::Exceeded(Exceeded::Total));
+    for (user, exceeded) in [(creator, Exceeded::Total), (other, Exceeded::TotalOfOther)] {
+        if quota::is_over(c, user, limits).await? {
+            return Ok(Made::Exceeded(exceeded));
+        }
     }
     Ok(quota::charge(c, creator, Daily::Conversations, 1, limits).await?.map_or(Made::New, Made::Exceeded))
 }

@@ -89,6 +89,10 @@ async fn make(
     limits: &Limits,
     now: Timestamp,
 ) -> sqlx::Result<Changed> {
+    let ids: Vec<UserId> = others.iter().map(|one| one.user_id).collect();
+    if let Some(exceeded) = quota::precheck(c, creator.user_id, true, None, &ids, limits).await? {
+        return Ok(Changed::Exceeded(exceeded));
+    }
     if !quota::lock(c, others.iter().chain([creator]).map(|p| p.user_id)).await? {
         return Ok(Changed::NoUser);
     }
@@ -121,7 +125,7 @@ async fn make(
         Err(refused) => return Ok(refused),
     };
     let mut concerned = participants(c, conversation).await?;
-    concerned.extend(invitation::seen_in(c, conversation).await?);
+    concerned.extend(invitation::visible_in(c, conversation).await?.into_iter().map(|(user, _)| user));
     Ok(Changed::Done { concerned, invited })
 }
 
@@ -159,9 +163,21 @@ async fn decide(
     limits: &Limits,
     now: Timestamp,
 ) -> sqlx::Result<Changed> {
-    sqlx::query!("select from conversations where conversation_id = $1 for no key update", conversation as _)
-        .fetch_optional(&mut *c)
-        .await?;
+    // Strangers do not wait for the lock, and nobody waits for them.
+    let locked = sqlx::query!(
+        "select from conversations where conversation_id = $1
+            and (exists (select from participants where conversation_id = $1 and user_id = $2)
+                or exists (select from invitations where conversation_id = $1 and user_id = $2)
+                or exists (select from departures where conversation_id = $1 and user_id = $2))
+        for no key update",
+        conversation as _,
+        caller as _,
+    )
+    .fetch_optional(&mut *c)
+    .await?;
+    if locked.is_none() {
+        return Ok(Changed::NoConversation);
+    }
     // What comes after the lock sees what was there when it was taken.
     let own = sqlx::query!(
         "select c.is_group, p.role from participants p join conversations c using (conversation_id)
@@ -172,32 +188,28 @@ async fn decide(
     .fetch_optional(&mut *c)
     .await?;
     match (own, change) {
-        (None, Change::Accept) => {
-            if !invitation::seen_in(c, conversation).await?.contains(&caller) {
-                return Ok(Changed::NoConversation);
-            }
-        }
         (_, Change::Decline) => return invitation::decline(c, conversation, caller).await,
+        (None, Change::Accept) => {}
         (None, _) => return Ok(Changed::NoConversation),
         (Some(own), _) if !own.is_group => return Ok(Changed::NoGroup),
         // Whoever is in it has accepted: the answer may have been lost.
         (Some(_), Change::Accept) => {
-            return Ok(Changed::Done { concerned: participants(c, conversation).await?, invited: vec![] });
+            return Ok(Changed::Done { concerned: vec![caller], invited: vec![] });
         }
         (Some(own), _) if own.role != "admin" && !matches!(change, Change::Leave) => return Ok(Changed::NotAdmin),
         (Some(_), _) => {}
     }
     let before = participants(c, conversation).await?;
-    let invited_before = invitation::seen_in(c, conversation).await?;
+    let invited_before = invitation::visible_in(c, conversation).await?;
     let invited = match apply(c, conversation, caller, change, limits, now).await? {
         Ok(invited) => invited,
         Err(refused) => return Ok(refused),
     };
     let after = participants(c, conversation).await?;
-    let invited_after = invitation::seen_in(c, conversation).await?;
-    // Those who were removed hear of it, and those who see an invitation now, or see it no more.
+    let invited_after = invitation::visible_in(c, conversation).await?;
+    // Those who were removed hear of it, and those who see an invitation now, or another one, or see it no more.
     let mut concerned = if after.len() < before.len() { before } else { after };
-    concerned.extend(invited_before.symmetric_difference(&invited_after));
+    concerned.extend(invited_before.symmetric_difference(&invited_after).map(|(user, _)| *user));
     Ok(Changed::Done { concerned, invited })
 }
 
@@ -207,7 +219,7 @@ async fn participants(c: &mut PgConnection, conversation: ConversationId) -> sql
         .await
 }
 
-/// Answers who is invited instead of put in.
+/// Answers who is invited instead of put in, or what became of the change otherwise.
 async fn apply(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -218,10 +230,16 @@ async fn apply(
 ) -> sqlx::Result<Result<Vec<UserId>, Changed>> {
     match change {
         Change::Rename(names) => {
+            // One who is invited is not woken for it.
             sqlx::query!(
-                "update participants p set display_name = n.display_name
-                from unnest($2::uuid[], $3::text[]) as n (user_id, display_name)
-                where p.conversation_id = $1 and p.user_id = n.user_id",
+                "with named as materialized (
+                    select user_id, display_name from unnest($2::uuid[], $3::text[]) as n (user_id, display_name)
+                ), invited as (
+                    update invitations i set display_name = n.display_name
+                    from named n where i.conversation_id = $1 and i.user_id = n.user_id
+                )
+                update participants p set display_name = n.display_name
+                from named n where p.conversation_id = $1 and p.user_id = n.user_id",
                 conversation as _,
                 &names.iter().map(|(user, _)| *user).collect::<Vec<_>>() as _,
                 &names.iter().map(|(_, name)| *name).collect::<Vec<_>>() as _,
@@ -230,6 +248,10 @@ async fn apply(
             .await?;
         }
         Change::Add(more) => {
+            let ids: Vec<UserId> = more.iter().map(|one| one.user_id).collect();
+            if let Some(exceeded) = quota::precheck(c, caller, false, Some(conversation), &ids, limits).await? {
+                return Ok(Err(Changed::Exceeded(exceeded)));
+            }
             if !quota::lock(c, more.iter().map(|p| p.user_id).chain([caller])).await? {
                 return Ok(Err(Changed::NoUser));
             }
@@ -251,27 +273,39 @@ async fn apply(
                 return Ok(Err(refused));
             }
         }
-        Change::Decline => {}
+        // Answered before.
+        Change::Decline => return Ok(Err(Changed::NoConversation)),
         Change::SetRole(user, role) => {
-            let changed = sqlx::query!(
-                "update participants set role = $3 where conversation_id = $1 and user_id = $2",
+            let before = sqlx::query_scalar!(
+                r#"
+                with before as materialized (select role from participants where conversation_id = $1 and user_id = $2), changed as (
+                    update participants set role = $3 where conversation_id = $1 and user_id = $2 and role <> $3
+                )
+                select role from before
+                "#,
                 conversation as _,
                 *user as _,
                 *role,
             )
-            .execute(&mut *c)
+            .fetch_optional(&mut *c)
             .await?;
-            if changed.rows_affected() == 0 {
-                return Ok(Err(Changed::NoParticipant));
+            match before {
+                None => return Ok(Err(Changed::NoParticipant)),
+                // Nobody has to hear of what was so before.
+                Some(before) if before == *role => return Ok(Err(Changed::Done { concerned: vec![], invited: vec![] })),
+                Some(_) => {}
             }
             let has_admin = sqlx::query_scalar!(
                 r#"select exists (select from participants where conversation_id = $1 and role = 'admin') as "has!""#,
                 conversation as _,
             )
-            .fetch_one(c)
+            .fetch_one(&mut *c)
             .await?;
             if !has_admin {
                 return Ok(Err(Changed::LastAdmin));
+            }
+            if *role == "admin" {
+                invitation::withdraw_hidden(c, conversation).await?;
             }
         }
     }
@@ -294,7 +328,7 @@ async fn remove(c: &mut PgConnection, conversation: ConversationId, users: &[Use
 
 /// A group without an admin has its longest member as one; a group without members is cleared for good.
 async fn hand_over(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<()> {
-    sqlx::query!(
+    let handed_over = sqlx::query!(
         "update participants set role = 'admin'
         where conversation_id = $1
             and user_id = (select user_id from participants where conversation_id = $1 order by joined_at, user_id limit 1)
@@ -303,6 +337,9 @@ async fn hand_over(c: &mut PgConnection, conversation: ConversationId) -> sqlx::
     )
     .execute(&mut *c)
     .await?;
+    if handed_over.rows_affected() > 0 {
+        return invitation::withdraw_hidden(c, conversation).await;
+    }
     let next = Instance::random();
     let emptied = sqlx::query!(
         "update conversations

@@ -51,23 +51,15 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<InvitationRow>> {
     .await
 }
 
-/// How many invitations wait for a user's answer.
-pub async fn count(db: &Db, reader: UserId) -> sqlx::Result<i64> {
-    db.run(async |c| {
-        sqlx::query_scalar!(r#"select count(*) as "count!" from visible_invitations where user_id = $1"#, reader as _).fetch_one(c).await
-    })
-    .await
-}
-
-/// Who sees that they are invited to a group.
-pub(super) async fn seen_in(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<BTreeSet<UserId>> {
-    let users = sqlx::query_scalar!(
-        r#"select user_id as "user_id!: UserId" from visible_invitations where conversation_id = $1"#,
+/// Who sees that they are invited to a group, and by whom.
+pub(super) async fn visible_in(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<BTreeSet<(UserId, UserId)>> {
+    let invitations = sqlx::query!(
+        r#"select user_id as "user_id!: UserId", inviter_id as "inviter_id!: UserId" from visible_invitations where conversation_id = $1"#,
         conversation as _,
     )
     .fetch_all(c)
     .await?;
-    Ok(users.into_iter().collect())
+    Ok(invitations.into_iter().map(|row| (row.user_id, row.inviter_id)).collect())
 }
 
 /// Puts people into a group, or invites them. All their quotas are locked, and the caller's. Answers who is invited, by id:
@@ -84,14 +76,14 @@ pub(super) async fn admit(
     if newcomers.iter().any(|one| one.is_friend && one.has_blocked) {
         return Ok(Err(Changed::Blocked));
     }
-    let (welcome, asked): (Vec<_>, Vec<_>) = newcomers.iter().partition(|one| one.is_friend && !one.has_reason);
-    put_in(c, conversation, &those(people, welcome), now).await?;
+    let (welcome, asked): (Vec<_>, Vec<_>) = newcomers.iter().partition(|one| one.is_friend && !one.must_agree);
+    put_in(c, conversation, &only(people, welcome), now).await?;
     let invited: Vec<UserId> = asked.iter().map(|one| one.user_id).collect();
     if !invited.is_empty() {
         if let Some(exceeded) = quota::charge(c, caller, Daily::Invitations, invited.len(), limits).await? {
             return Ok(Err(Changed::Exceeded(exceeded)));
         }
-        let reached = those(people, asked.into_iter().filter(|one| !one.has_just_declined));
+        let reached = only(people, asked.into_iter().filter(|one| !one.has_just_declined));
         invite(c, conversation, caller, &reached, limits).await?;
     }
     let is_full = sqlx::query_scalar!(
@@ -111,13 +103,14 @@ struct Newcomer {
     is_friend: bool,
     /// They blocked the one who adds them.
     has_blocked: bool,
-    /// A friend's word is not enough: they left or declined, would meet someone whom they blocked, or have no room.
-    has_reason: bool,
+    /// A friend's word is not enough: they left or declined, would meet someone whom they blocked, or have no room for what
+    /// others put them into.
+    must_agree: bool,
     has_just_declined: bool,
 }
 
 /// What is known of these newcomers.
-fn those<'a, 'n>(people: &'a [NewParticipant<'a>], newcomers: impl IntoIterator<Item = &'n Newcomer>) -> Vec<&'a NewParticipant<'a>> {
+fn only<'a, 'n>(people: &'a [NewParticipant<'a>], newcomers: impl IntoIterator<Item = &'n Newcomer>) -> Vec<&'a NewParticipant<'a>> {
     let ids: BTreeSet<UserId> = newcomers.into_iter().map(|one| one.user_id).collect();
     people.iter().filter(|one| ids.contains(&one.user_id)).collect()
 }
@@ -133,28 +126,29 @@ async fn newcomers(
         Newcomer,
         r#"
         with asked as materialized (
-            select user_id from unnest($3::uuid[]) as a (user_id)
-        ), wary as materialized (
+            select a.user_id, exists (
+                select from friendships f
+                join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+                where f.user_id = $2 and f.friend_id = a.user_id
+            ) as is_friend
+            from unnest($3::uuid[]) as a (user_id)
+        ), meets_blocked as materialized (
+            -- Whoever is only invited does not count: who is would tell the caller of blocks between others.
             select distinct b.user_id
             from asked a
             join blocks b on b.user_id = a.user_id
-            where b.blocked_id in (select user_id from asked)
+            where b.blocked_id in (select user_id from asked where is_friend)
                 or exists (select from participants p where p.conversation_id = $1 and p.user_id = b.blocked_id)
         )
-        select a.user_id as "user_id!: UserId",
-               exists (
-                   select from friendships f
-                   join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-                   where f.user_id = $2 and f.friend_id = a.user_id
-               ) as "is_friend!",
+        select a.user_id as "user_id!: UserId", a.is_friend as "is_friend!",
                b.user_id is not null as "has_blocked!",
-               w.user_id is not null or d.user_id is not null
+               m.user_id is not null or d.user_id is not null
                    or (select count(*) from (select from participants p where p.user_id = a.user_id limit $4) taken) >= $4
-                   as "has_reason!",
+                   as "must_agree!",
                coalesce(d.declined and d.departed_at > now() - interval '1 day', false) as "has_just_declined!"
         from asked a
         left join blocks b on b.user_id = a.user_id and b.blocked_id = $2
-        left join wary w on w.user_id = a.user_id
+        left join meets_blocked m on m.user_id = a.user_id
         left join departures d on d.conversation_id = $1 and d.user_id = a.user_id
         where not exists (select from participants p where p.conversation_id = $1 and p.user_id = a.user_id)
         order by a.user_id
@@ -162,7 +156,7 @@ async fn newcomers(
         conversation as _,
         caller as _,
         &people.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
-        i64::from(limits.conversations),
+        i64::from(limits.conversations_by_others),
     )
     .fetch_all(c)
     .await
@@ -187,8 +181,9 @@ async fn put_in(c: &mut PgConnection, conversation: ConversationId, people: &[&N
     Ok(())
 }
 
-/// Who is invited already stays so, unless by someone whom they blocked. Of more than may wait for one user's answer, those
-/// of strangers go first, the oldest of them before the others; but those of people whom the user blocked before all.
+/// Who is invited already stays so, unless by someone whom they blocked, or by a stranger where a friend invites them now. Of
+/// more than may wait for one user's answer, those that are not shown to them go first, then those of strangers, the oldest
+/// before the others.
 async fn invite(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -204,7 +199,8 @@ async fn invite(
         on conflict on constraint invitations_key do update
         set inviter_id = excluded.inviter_id, secret = excluded.secret, display_name = excluded.display_name,
             invited_at = excluded.invited_at
-        where exists (select from blocks b where b.user_id = invitations.user_id and b.blocked_id = invitations.inviter_id)",
+        where exists (select from blocks b where b.user_id = invitations.user_id and b.blocked_id = invitations.inviter_id)
+            or are_friends(invitations.user_id, excluded.inviter_id) and not are_friends(invitations.user_id, invitations.inviter_id)",
         conversation as _,
         inviter as _,
         &ids as _,
@@ -218,10 +214,10 @@ async fn invite(
         "with ranked as materialized (
             select i.conversation_id, i.user_id, row_number() over (
                 partition by i.user_id
-                order by b.user_id is not null, f.user_id is null or g.user_id is null, i.invited_at desc, i.conversation_id
+                order by v.user_id is null, f.user_id is null or g.user_id is null, i.invited_at desc, i.conversation_id
             ) as place
             from invitations i
-            left join blocks b on b.user_id = i.user_id and b.blocked_id = i.inviter_id
+            left join visible_invitations v on v.conversation_id = i.conversation_id and v.user_id = i.user_id
             left join friendships f on f.user_id = i.user_id and f.friend_id = i.inviter_id
             left join friendships g on g.user_id = i.inviter_id and g.friend_id = i.user_id
             where i.user_id = any($1)
@@ -256,6 +252,27 @@ pub(super) async fn withdraw(c: &mut PgConnection, conversation: ConversationId,
         where i.conversation_id = g.conversation_id and i.user_id = g.user_id",
         conversation as _,
         users as _,
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Ends the invitations that are not shown, as whom they are for has blocked an admin: if they came and went with that role,
+/// whoever gives it could wake the invited as often as they like.
+pub(super) async fn withdraw_hidden(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with hidden as materialized (
+            select i.conversation_id, i.user_id from invitations i
+            where i.conversation_id = $1 and not exists (
+                select from visible_invitations v where v.conversation_id = $1 and v.user_id = i.user_id
+            )
+            order by i.user_id
+            for update of i
+        )
+        delete from invitations i using hidden h
+        where i.conversation_id = h.conversation_id and i.user_id = h.user_id",
+        conversation as _,
     )
     .execute(c)
     .await?;
@@ -305,7 +322,15 @@ pub(super) async fn decline(c: &mut PgConnection, conversation: ConversationId, 
     .execute(&mut *c)
     .await?;
     if declined.rows_affected() == 0 {
-        return Ok(Changed::NoConversation);
+        // Declined before: the answer may have been lost.
+        let has_declined = sqlx::query_scalar!(
+            r#"select exists (select from departures where conversation_id = $1 and user_id = $2 and declined) as "has!""#,
+            conversation as _,
+            user as _,
+        )
+        .fetch_one(c)
+        .await?;
+        return Ok(if has_declined { Changed::Done { concerned: vec![], invited: vec![] } } else { Changed::NoConversation });
     }
     depart(c, conversation, user, true).await?;
     Ok(Changed::Done { concerned: vec![user], invited: vec![] })

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use sqlx::PgConnection;
 
-use crate::model::id::UserId;
+use crate::model::id::{ConversationId, UserId};
 
 /// How much of everything there may be.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,8 @@ pub struct Limits {
     pub participants: usize,
     /// Conversations that a user takes part in.
     pub conversations: u32,
+    /// Of those, how many others can put them into: the rest is for what they create or accept.
+    pub conversations_by_others: u32,
     /// Conversations that a user creates in a day.
     pub conversations_per_day: u32,
     /// People whom a user invites in a day.
@@ -34,10 +36,55 @@ pub enum Daily {
 /// Why something is not done.
 #[derive(Debug, Clone, Copy)]
 pub enum Exceeded {
-    /// A user takes part in as many conversations as one may.
+    /// The caller takes part in as many conversations as one may.
     Total,
+    /// The other one of a direct conversation does.
+    TotalOfOther,
     /// The day allows no more of this, for this long.
     Day(Daily, Duration),
+}
+
+/// What a call that adds these people to a group would exceed, as far as that is known before anyone's quotas are locked: so a
+/// call that is refused holds nobody up. It creates the group, or is about one that is there.
+pub(super) async fn precheck(
+    c: &mut PgConnection,
+    caller: UserId,
+    creates: bool,
+    conversation: Option<ConversationId>,
+    people: &[UserId],
+    limits: &Limits,
+) -> sqlx::Result<Option<Exceeded>> {
+    let seen = sqlx::query!(
+        r#"
+        with today as materialized (select clock_timestamp() at time zone 'UTC' as moment)
+        select coalesce(case when q.day = t.moment::date then q.conversations end, 0) as "conversations!",
+               coalesce(case when q.day = t.moment::date then q.invitations end, 0) as "invitations!",
+               ceil(extract(epoch from (t.moment::date + 1)::timestamp - t.moment))::bigint as "seconds_left!",
+               (select count(*) from (select from participants p where p.user_id = $1 limit $4) taken) as "taken!",
+               (select count(*) from unnest($2::uuid[]) as a (user_id)
+                where not are_friends($1, a.user_id)
+                    and not exists (select from participants p where p.conversation_id = $3 and p.user_id = a.user_id)) as "strangers!"
+        from today t
+        left join quotas q on q.user_id = $1
+        "#,
+        caller as _,
+        people as _,
+        conversation as _,
+        i64::from(limits.conversations),
+    )
+    .fetch_one(c)
+    .await?;
+    let left = Duration::from_secs(seen.seconds_left.unsigned_abs());
+    if creates && seen.conversations >= i64::from(limits.conversations_per_day) {
+        return Ok(Some(Exceeded::Day(Daily::Conversations, left)));
+    }
+    if creates && seen.taken >= i64::from(limits.conversations) {
+        return Ok(Some(Exceeded::Total));
+    }
+    if seen.strangers > 0 && seen.invitations + seen.strangers > i64::from(limits.invitations_per_day) {
+        return Ok(Some(Exceeded::Day(Daily::Invitations, left)));
+    }
+    Ok(None)
 }
 
 /// Locks what is counted of these users until the transaction ends. Whether all of them are there.
@@ -81,7 +128,7 @@ pub(super) async fn charge(
     };
     let spent = sqlx::query!(
         r#"
-        with today as (select now() at time zone 'UTC' as moment, (now() at time zone 'UTC')::date as day)
+        with today as materialized (select moment, moment::date as day from (select clock_timestamp() at time zone 'UTC' as moment) n)
         update quotas q
         set day = t.day,
             conversations = case when q.day = t.day then q.conversations else 0 end + $2,

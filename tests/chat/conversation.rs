@@ -373,6 +373,17 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
     // A published client asks for all of it.
     let published = ann.asks("chatconversation", json!({ "action": "list", "limit": 3, "after": whole[9] })).await.is_ok();
     assert_eq!((published["conversations"].as_array().unwrap().len(), published.get("hasmore")), (25, None));
+    // What a page ended with gets a message, and moves to the front: the pages begin again after it, and nothing is left out.
+    let (first, _) = page(json!({ "limit": 10 })).await;
+    let moved = Talk { id: first[9].clone(), instance: "AAAAAAAAAA".into() };
+    ann.adds(&moved, "to the front").await;
+    let (again, _) = page(json!({ "limit": 10, "after": moved.id })).await;
+    assert_eq!(again, [&first[..9], &whole[10..11]].concat());
+    let (rest, hasmore) = page(json!({ "after": again[9] })).await;
+    assert_eq!((rest, hasmore), (whole[11..].to_vec(), false));
+    // It is gone before the next page: the client begins anew.
+    ann.asks("chatconversationgroup", json!({ "action": "leave", "conversationid": moved.id })).await.is_ok();
+    ann.asks_as(4, "chatconversation", json!({ "action": "list", "after": moved.id })).await.is_refused(404, "conversation_not_found");
     world.sql("delete from participants where secret = ''").await;
     world.end().await;
 }

@@ -94,6 +94,9 @@ async fn a_stranger_puts_nobody_into_a_group_and_who_accepts_is_in_it() {
     }
     assert_eq!(eve.hears().await.lists, [eve.user.clone()]);
     assert_eq!(ann.hears().await.lists, [ann.user.clone()]);
+    // Accepted once more, it is told to her alone.
+    asks_v4(&ann, "accept", to(&talk)).await.is_ok();
+    assert_eq!((eve.hears().await, ann.hears().await.lists), (News::default(), vec![ann.user.clone()]));
     assert_eq!(invitations(&ann).await, Vec::<Value>::new());
     // What was said before.
     assert_eq!(ann.reads(&talk).await["messages"][0]["Data"], "before");
@@ -141,9 +144,10 @@ async fn who_declines_is_left_alone_by_that_group_for_a_day() {
     ann.listens().await;
     asks_v4(&ann, "decline", to(&talk)).await.is_ok();
     assert_eq!(ann.hears().await.lists, [ann.user.clone()]);
-    for action in ["decline", "accept"] {
-        asks_v4(&ann, action, to(&talk)).await.is_refused(404, "conversation_not_found");
-    }
+    // Declined again, it is answered the same, as the answer may have been lost.
+    asks_v4(&ann, "decline", to(&talk)).await.is_ok();
+    asks_v4(&ann, "accept", to(&talk)).await.is_refused(404, "conversation_not_found");
+    assert_eq!(ann.hears().await, News::default());
     // Who asks again is told what they were told before.
     assert_eq!(adds(&eve, &talk, &[&ann, &ben]).await, sorted(&[&ann, &ben]));
     assert_eq!((ann.hears().await, invited_to(&ann).await, invited_to(&ben).await), (News::default(), vec![], vec![talk.id.clone()]));
@@ -371,7 +375,6 @@ async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
         left.is_ok();
         let invited = added.is_ok()["invited"] == json!([ben.user]);
         assert_eq!((members(&ann, &talk).await.len(), invited_to(&ben).await.contains(&talk.id)), (1, invited));
-        world.sql("update quotas set day = day - 1").await;
     }
     world.end().await;
 }
@@ -423,5 +426,166 @@ async fn what_is_no_invitation_is_refused_by_field() {
     let (group, _) = creates(&ann, &[&ben]).await;
     asks_v4(&ben, "decline", to(&group)).await.is_refused(404, "conversation_not_found");
     assert_eq!(members(&ann, &group).await.len(), 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
+    let world = World::new().await;
+    let (ann, eve, mallory) = (world.person("Ann").await, world.person("Eve").await, world.person("Mallory").await);
+    eve.befriends(&mallory).await;
+    let (talk, _) = creates(&eve, &[&mallory, &ann]).await;
+    blocks(&ann, &mallory, true).await;
+    ann.listens().await;
+    let set = async |role: &str| {
+        asks(&eve, "setrole", json!({ "conversationid": talk.id, "participantid": mallory.user, "role": role })).await.is_ok();
+    };
+    // One whom she blocked is an admin now, and that ends it.
+    set("admin").await;
+    assert_eq!((ann.hears().await.lists, invited_to(&ann).await), (vec![ann.user.clone()], vec![]));
+    for _ in 0..3 {
+        set("member").await;
+        set("admin").await;
+    }
+    assert_eq!((ann.hears().await, invited_to(&ann).await), (News::default(), vec![]));
+    // So it is when he inherits it.
+    set("member").await;
+    adds(&eve, &talk, &[&ann]).await;
+    assert_eq!((ann.hears().await.lists, invited_to(&ann).await), (vec![ann.user.clone()], vec![talk.id.clone()]));
+    asks(&eve, "leave", to(&talk)).await.is_ok();
+    assert_eq!((ann.hears().await.lists, invited_to(&ann).await), (vec![ann.user.clone()], vec![]));
+    // One that was hidden because he was an admin shows when he is none, and she hears of it.
+    let cleo = world.person("Cleo").await;
+    mallory.befriends(&cleo).await;
+    adds(&mallory, &talk, &[&cleo]).await;
+    asks(&mallory, "setrole", json!({ "conversationid": talk.id, "participantid": cleo.user, "role": "admin" })).await.is_ok();
+    assert_eq!(adds(&cleo, &talk, &[&ann]).await, json!([ann.user]));
+    assert_eq!((ann.hears().await, invited_to(&ann).await), (News::default(), vec![]));
+    asks(&cleo, "setrole", json!({ "conversationid": talk.id, "participantid": mallory.user, "role": "member" })).await.is_ok();
+    assert_eq!((ann.hears().await.lists, invited_to(&ann).await), (vec![ann.user.clone()], vec![talk.id.clone()]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_role_that_someone_has_already_is_no_news() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let (talk, _) = creates(&ann, &[&ben]).await;
+    let set = json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" });
+    ben.listens().await;
+    asks(&ann, "setrole", set.clone()).await.is_ok();
+    assert_eq!(ben.hears().await.lists, [ben.user.clone()]);
+    asks(&ann, "setrole", set).await.is_ok();
+    assert_eq!(ben.hears().await, News::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_is_invited_tells_nothing_of_blocks_between_others_unless_both_are_friends() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
+    ann.befriends(&dan).await;
+    for blocked in [&cleo, &dan] {
+        blocks(&ben, blocked, true).await;
+    }
+    // Cleo is a stranger to Ann, and is not put in: Ben does not meet her.
+    assert_eq!(creates(&ann, &[&ben, &cleo]).await.1, json!([cleo.user]));
+    // Dan is put in.
+    assert_eq!(creates(&ann, &[&ben, &dan]).await.1, json!([ben.user]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_new_name_is_that_of_open_invitations_too_and_wakes_nobody() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let cleo = world.person("Cleo").await;
+    let (talk, _) = creates(&ann, &[&ben, &cleo]).await;
+    cleo.listens().await;
+    let names = json!({ &ann.user: "for Ann", &cleo.user: "for Cleo" });
+    asks(&ann, "rename", json!({ "conversationid": talk.id, "displaynames": names })).await.is_ok();
+    assert_eq!((invitations(&cleo).await[0]["displayname"].clone(), cleo.hears().await), (json!("for Cleo"), News::default()));
+    asks_v4(&cleo, "accept", to(&talk)).await.is_ok();
+    assert_eq!(cleo.sees(&talk).await["displayname"], "for Cleo");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_friends_invitation_takes_the_place_of_a_strangers() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let eve = world.person("Eve").await;
+    eve.befriends(&ben).await;
+    let (talk, _) = creates(&eve, &[&ben, &ann]).await;
+    asks(&eve, "setrole", json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
+    ann.listens().await;
+    // Ben could put Ann in; but she would meet somebody whom she blocked, who is no admin.
+    let mallory = world.person("Mallory").await;
+    eve.befriends(&mallory).await;
+    adds(&eve, &talk, &[&mallory]).await;
+    blocks(&ann, &mallory, true).await;
+    ann.hears().await;
+    let from = async || invitations(&ann).await[0]["invitername"].clone();
+    assert_eq!(from().await, "Eve");
+    assert_eq!(adds(&ben, &talk, &[&ann]).await, json!([ann.user]));
+    assert_eq!((from().await, ann.hears().await.lists), (json!("Ben"), vec![ann.user.clone()]));
+    // A stranger's does not take the place of a friend's, nor is Ann told once more of what is as it was.
+    for admin in [&eve, &ben] {
+        adds(admin, &talk, &[&ann]).await;
+    }
+    assert_eq!((from().await, ann.hears().await), (json!("Ben"), News::default()));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_stranger_waits_for_no_group_and_holds_none_up() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let eve = world.person("Eve").await;
+    let (talk, _) = creates(&ann, &[&ben]).await;
+    let direct = ann.creates(&ben).await;
+    let mut held = world.db.begin().await.unwrap();
+    sqlx::raw_sql("select from conversations for update").execute(&mut *held).await.unwrap();
+    for talk in [&talk, &direct] {
+        for action in ["accept", "decline", "leave"] {
+            asks_v4(&eve, action, to(talk)).await.is_refused(404, "conversation_not_found");
+        }
+        asks(&eve, "rename", json!({ "conversationid": talk.id, "displaynames": {} })).await.is_refused(404, "conversation_not_found");
+        asks_v4(&eve, "addparticipants", addition(talk, &[&ann])).await.is_refused(404, "conversation_not_found");
+    }
+    held.rollback().await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_too_many_invitations_those_that_do_not_show_go_first() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let (eve, mallory) = (world.person("Eve").await, world.person("Mallory").await);
+    ben.befriends(&mallory).await;
+    blocks(&ann, &mallory, true).await;
+    // From a friend, and the newest; but one whom she blocked runs that group.
+    let (oldest, _) = creates(&eve, &[&ann]).await;
+    let (hidden, _) = creates(&mallory, &[&ben]).await;
+    asks(&mallory, "setrole", json!({ "conversationid": hidden.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
+    assert_eq!(adds(&ben, &hidden, &[&ann]).await, json!([ann.user]));
+    world
+        .sql(&format!(
+            "update invitations set invited_at = invited_at - interval '1 year' where inviter_id = '{eve}';
+            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            select md5(n::text)::uuid, true, 'AAAAAAAAAA', now(), now() from generate_series(1, 98) n;
+            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+            select md5(n::text)::uuid, '{eve}', '', '', 'admin', now() from generate_series(1, 98) n;
+            insert into invitations (conversation_id, user_id, inviter_id, secret, display_name, invited_at)
+            select md5(n::text)::uuid, '{ann}', '{eve}', '', '', now() from generate_series(1, 98) n",
+            eve = eve.user,
+            ann = ann.user
+        ))
+        .await;
+    let (newest, _) = creates(&eve, &[&ann]).await;
+    let waiting = invited_to(&ann).await;
+    assert_eq!((waiting.len(), world.count("invitations").await), (100, 100));
+    assert!(waiting.contains(&oldest.id) && waiting.contains(&newest.id));
     world.end().await;
 }

@@ -216,3 +216,30 @@ async fn a_body_that_comes_too_slowly_is_given_up() {
     ann.adds(&talk, "x").await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn invitations_are_read_as_lists_are_few_at_a_time_for_each_user() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let waiting = async || -> i64 {
+        let waiting = "select count(*) from pg_locks where relation = 'invitations'::regclass and not granted";
+        sqlx::query_scalar(waiting).fetch_one(&world.db).await.unwrap()
+    };
+    let mut lock = world.db.begin().await.unwrap();
+    sqlx::raw_sql("lock table invitations in access exclusive mode").execute(&mut *lock).await.unwrap();
+    let asked = join_all((0..8).map(|_| ann.asks_as(4, "chatconversationgroup", json!({ "action": "invitations" }))));
+    let meanwhile = async {
+        eventually("her requests", async || waiting().await >= 2).await;
+        // The database has four connections for all.
+        for _ in 0..5 {
+            ben.asks("chatfriends", json!({ "action": "list" })).await.is_ok();
+        }
+        let waiting = waiting().await;
+        lock.rollback().await.unwrap();
+        waiting
+    };
+    let (answers, waiting) = tokio::join!(asked, meanwhile);
+    assert_eq!(waiting, 2);
+    assert!(answers.iter().all(|answer| [200, 429].contains(&answer.status)), "{answers:?}");
+    world.end().await;
+}

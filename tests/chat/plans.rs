@@ -139,6 +139,8 @@ async fn no_hot_query_reads_a_whole_table() {
         ("put in", &["with answered as"], format!("{GROUP}, now(), array[{USER}], array[''], array['']")),
         ("invite", &["insert into invitations"], format!("{GROUP}, {USER}, array[md5('u9')::uuid], array[''], array['']")),
         ("surplus", &["with ranked as materialized"], format!("array[{USER}], 100")),
+        ("withdraw hidden", &["with hidden as materialized"], GROUP.into()),
+        ("precheck", &["as \"strangers!\""], format!("{USER}, array[md5('u9')::uuid], {GROUP}, 1000")),
         ("withdraw", &["with gone as materialized", "delete from invitations"], format!("{GROUP}, array[{USER}]")),
         ("accept", &["with accepted as"], format!("{GROUP}, md5('u12')::uuid, now()")),
         ("decline", &["using visible_invitations v\n        where"], format!("{GROUP}, md5('u12')::uuid")),

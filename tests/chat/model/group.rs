@@ -28,16 +28,24 @@ impl Model {
         talk.invited.get(&who).is_some_and(|invitation| !has_blocked(invitation.by)) && !is_run_by_blocked
     }
 
-    /// Everyone who sees an invitation, and to what.
-    pub fn all_invited(&self) -> BTreeSet<(Who, usize)> {
+    /// Everyone who sees an invitation, to what, and by whom.
+    pub fn all_invited(&self) -> BTreeSet<(Who, usize, Who)> {
         let all = (0..NAMES.len()).flat_map(|who| (0..self.talks.len()).map(move |talk| (who, talk)));
-        all.filter(|(who, talk)| self.sees_invitation(*who, *talk)).collect()
+        all.filter(|(who, talk)| self.sees_invitation(*who, *talk))
+            .map(|(who, talk)| (who, talk, self.talks[talk].invited[&who].by))
+            .collect()
+    }
+
+    /// Invitations that are not shown end when someone becomes an admin.
+    fn withdraw_hidden(&mut self, talk: usize) {
+        let shown: Vec<Who> = (0..NAMES.len()).filter(|who| self.sees_invitation(*who, talk)).collect();
+        self.talks[talk].invited.retain(|who, _| shown.contains(who));
     }
 
     /// Who sees other invitations than before hears of it.
-    pub fn invited_anew(&mut self, before: &BTreeSet<(Who, usize)>) {
+    pub fn invited_anew(&mut self, before: &BTreeSet<(Who, usize, Who)>) {
         let now = self.all_invited();
-        self.list_changed(now.symmetric_difference(before).map(|(who, _)| *who));
+        self.list_changed(now.symmetric_difference(before).map(|(who, ..)| *who));
     }
 
     fn all_hear(&mut self, talk: usize) {
@@ -60,7 +68,9 @@ impl Model {
             return;
         }
         let before = self.all_invited();
-        let (put_in, invited): (Vec<Who>, Vec<Who>) = others.iter().partition(|other| self.is_put_in(who, **other, &everyone));
+        // Whoever is only invited is not met.
+        let met: Vec<Who> = everyone.iter().copied().filter(|one| *one == who || self.are_friends(who, *one)).collect();
+        let (put_in, invited): (Vec<Who>, Vec<Who>) = others.iter().partition(|other| self.is_put_in(who, **other, &met));
         let view = self.answers_invited(&answer.json(), &invited);
         let members = put_in.iter().chain([&who]).map(|one| (*one, self.member(*one, "the group", *one == who))).collect();
         let mut talk = Talk::new(&view, true, members);
@@ -111,7 +121,8 @@ impl Model {
         let is_put_in = departed.is_none() && self.is_put_in(who, whom, &there);
         let view = self.answers_invited(&answer, if is_in || is_put_in { &[] } else { std::slice::from_ref(&whom) });
         let (member, invitation) = (self.member(whom, "invited", false), self.invitation(who, whom, "invited"));
-        let is_open = self.talks[talk].invited.get(&whom).is_none_or(|before| self.blocks.contains(&(whom, before.by)));
+        let gives_way = |by: Who| self.blocks.contains(&(whom, by)) || self.are_friends(who, whom) && !self.are_friends(by, whom);
+        let is_open = self.talks[talk].invited.get(&whom).is_none_or(|before| gives_way(before.by));
         let changed = &mut self.talks[talk];
         if is_put_in && !is_in {
             changed.invited.remove(&whom);
@@ -138,20 +149,27 @@ impl Model {
             member.secret = invitation.secret;
             self.talks[talk].members.insert(who, member);
             self.talks[talk].departed.remove(&who);
+            self.talks[talk].declined.remove(&who);
         }
-        self.all_hear(talk);
+        if is_in {
+            self.list_changed([who]);
+        } else {
+            self.all_hear(talk);
+        }
         self.invited_anew(&before);
         self.shows(talk, who, &answer["conversation"]);
     }
 
     pub async fn decline(&mut self, who: Who, talk: usize) {
-        let refusals: &[_] = if self.sees_invitation(who, talk) { &[] } else { &["conversation_not_found"] };
-        if self.changes(who, talk, "decline", json!({}), refusals).await.is_none() {
+        let is_invited = self.sees_invitation(who, talk);
+        let refusals: &[_] = if is_invited || self.talks[talk].declined.contains(&who) { &[] } else { &["conversation_not_found"] };
+        if self.changes(who, talk, "decline", json!({}), refusals).await.is_none() || !is_invited {
             return;
         }
         let before = self.all_invited();
         self.talks[talk].invited.remove(&who);
         self.talks[talk].departed.insert(who, true);
+        self.talks[talk].declined.insert(who);
         self.invited_anew(&before);
     }
 
@@ -220,14 +238,17 @@ impl Model {
         let (people, left) = (&self.people, &mut self.talks[talk]);
         left.members.remove(&who);
         left.departed.insert(who, false);
+        left.declined.remove(&who);
         if left.members.is_empty() {
             left.invited.clear();
             left.departed.clear();
+            left.declined.clear();
         }
         if !left.members.values().any(|member| member.is_admin) {
             let longest = left.members.iter_mut().min_by_key(|(who, member)| (member.joined, people[**who].user.clone()));
             if let Some((_, longest)) = longest {
                 longest.is_admin = true;
+                self.withdraw_hidden(talk);
             }
         }
         self.invited_anew(&before);
@@ -245,21 +266,28 @@ impl Model {
         let request = json!({ "participantid": self.people[whom].user, "role": if is_admin { "admin" } else { "member" } });
         let Some(answer) = self.changes(who, talk, "setrole", request, &refusals).await else { return };
         let before = self.all_invited();
-        if let Some(member) = self.talks[talk].members.get_mut(&whom) {
+        if let Some(member) = self.talks[talk].members.get_mut(&whom)
+            && member.is_admin != is_admin
+        {
             member.is_admin = is_admin;
+            self.all_hear(talk);
+            if is_admin {
+                self.withdraw_hidden(talk);
+            }
         }
-        self.all_hear(talk);
         self.invited_anew(&before);
         self.shows(talk, who, &answer["conversation"]);
     }
 
     pub async fn rename(&mut self, who: Who, talk: usize, name: &str) {
         let refusals = self.refusals_of_group(who, talk);
-        let names: serde_json::Map<_, _> =
-            self.talks[talk].members.keys().map(|who| (self.people[*who].user.clone(), name.into())).collect();
+        let names: serde_json::Map<_, _> = (0..NAMES.len()).map(|who| (self.people[who].user.clone(), name.into())).collect();
         let Some(answer) = self.changes(who, talk, "rename", json!({ "displaynames": names }), &refusals).await else { return };
         for member in self.talks[talk].members.values_mut() {
             name.clone_into(&mut member.name);
+        }
+        for invitation in self.talks[talk].invited.values_mut() {
+            name.clone_into(&mut invitation.name);
         }
         self.all_hear(talk);
         self.shows(talk, who, &answer["conversation"]);

@@ -1,6 +1,6 @@
 //! The model's conversations: who is in them, who may change them, and how each sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -66,6 +66,8 @@ pub struct Talk {
     pub invited: BTreeMap<Who, Invitation>,
     /// Who left or declined; whether they declined a moment ago.
     pub departed: BTreeMap<Who, bool>,
+    /// Who declined, and has not left since.
+    pub declined: BTreeSet<Who>,
     pub messages: Vec<Message>,
     pub reports: Vec<Report>,
     /// Of earlier lives.
@@ -120,6 +122,7 @@ impl Talk {
             members,
             invited: BTreeMap::new(),
             departed: BTreeMap::new(),
+            declined: BTreeSet::new(),
             messages: vec![],
             reports: vec![],
             gone: vec![],
