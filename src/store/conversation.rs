@@ -198,10 +198,8 @@ async fn make_direct(
     if made.rows_affected() == 0 {
         return Ok(Made::There);
     }
-    for (user, exceeded) in [(creator, Exceeded::Total), (other, Exceeded::TotalOfOther)] {
-        if quota::is_over(c, user, limits).await? {
-            return Ok(Made::Exceeded(exceeded));
-        }
+    if let Some(exceeded) = quota::over_of_two(c, creator, other, limits).await? {
+        return Ok(Made::Exceeded(exceeded));
     }
     Ok(quota::charge(c, creator, Daily::Conversations, 1, limits).await?.map_or(Made::New, Made::Exceeded))
 }

@@ -4,7 +4,7 @@
 use sqlx::{Connection, PgConnection};
 
 use super::{
-    Db,
+    Db, admission,
     conversation::NewParticipant,
     invitation,
     quota::{self, Daily, Exceeded, Limits},
@@ -120,7 +120,7 @@ async fn make(
     if quota::is_over(c, creator.user_id, limits).await? {
         return Ok(Changed::Exceeded(Exceeded::Total));
     }
-    let invited = match invitation::admit(c, conversation, creator.user_id, others, limits, now).await? {
+    let invited = match admission::admit(c, conversation, creator.user_id, others, limits, now).await? {
         Ok(invited) => invited,
         Err(refused) => return Ok(refused),
     };
@@ -255,20 +255,20 @@ async fn apply(
             if !quota::lock(c, more.iter().map(|p| p.user_id).chain([caller])).await? {
                 return Ok(Err(Changed::NoUser));
             }
-            count_change(c, conversation).await?;
-            return invitation::admit(c, conversation, caller, more, limits, now).await;
+            admission::count_change(c, conversation).await?;
+            return admission::admit(c, conversation, caller, more, limits, now).await;
         }
         Change::Remove(users) => {
-            remove(c, conversation, users).await?;
+            admission::remove(c, conversation, users).await?;
             invitation::withdraw(c, conversation, Some(users)).await?;
         }
         Change::Leave => {
-            remove(c, conversation, &[caller]).await?;
+            admission::remove(c, conversation, &[caller]).await?;
             invitation::depart(c, conversation, caller, false).await?;
             hand_over(c, conversation).await?;
         }
         Change::Accept => {
-            count_change(c, conversation).await?;
+            admission::count_change(c, conversation).await?;
             if let Some(refused) = invitation::accept(c, conversation, caller, limits, now).await? {
                 return Ok(Err(refused));
             }
@@ -310,20 +310,6 @@ async fn apply(
         }
     }
     Ok(Ok(vec![]))
-}
-
-/// Statements that wait for the lock learn by this that what they saw of the group is old.
-async fn count_change(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<()> {
-    sqlx::query!("update conversations set roster = roster + 1 where conversation_id = $1", conversation as _).execute(c).await?;
-    Ok(())
-}
-
-async fn remove(c: &mut PgConnection, conversation: ConversationId, users: &[UserId]) -> sqlx::Result<()> {
-    count_change(&mut *c, conversation).await?;
-    sqlx::query!("delete from participants where conversation_id = $1 and user_id = any($2)", conversation as _, users as _)
-        .execute(c)
-        .await?;
-    Ok(())
 }
 
 /// A group without an admin has its longest member as one; a group without members is cleared for good.

@@ -1,6 +1,7 @@
 //! PostgreSQL: the only floor where SQL stands. Every statement is checked at build time, and
 //! every read says for whom it reads.
 
+mod admission;
 pub mod backup;
 pub mod block;
 pub mod conversation;

@@ -112,6 +112,14 @@ pub(super) async fn is_over(c: &mut PgConnection, user: UserId, limits: &Limits)
     .await
 }
 
+/// Whether the creator of a direct conversation, or the other one, takes part in more than one may.
+pub(super) async fn over_of_two(c: &mut PgConnection, creator: UserId, other: UserId, limits: &Limits) -> sqlx::Result<Option<Exceeded>> {
+    if is_over(c, creator, limits).await? {
+        return Ok(Some(Exceeded::Total));
+    }
+    Ok(is_over(c, other, limits).await?.then_some(Exceeded::TotalOfOther))
+}
+
 /// Uses up `count` of what the day allows a user, whose quotas are locked. `Some`: it allows less than that, for this long.
 /// The day is the database's, which all nodes share.
 pub(super) async fn charge(

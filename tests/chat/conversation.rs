@@ -329,7 +329,8 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
     // Some share a moment.
     world
         .sql(&format!(
-            "insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            "update conversations set last_access_at = '2025-01-01Z';
+            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
             select md5(n::text)::uuid, true, 'AAAAAAAAAA', '2024-01-01Z'::timestamptz + n / 3 * interval '1 second', now() from generate_series(1, 24) n;
             insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
             select md5(n::text)::uuid, '{}', '', '', 'admin', now() from generate_series(1, 24) n",
