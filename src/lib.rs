@@ -13,7 +13,15 @@
 //! | [`store`] | PostgreSQL: the only floor with SQL |
 //! | [`model`] | ids, times, checked text, keys, rows |
 //! | [`settings`], [`telemetry`] | the operator's choices; the log |
-#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 pub mod api;
 pub mod bench;

@@ -1,7 +1,9 @@
 //! Settings: environment variables, each with a default and a reason in `.env.example`. A wrong
 //! value ends the start with a sentence that names it.
 
-use std::{env, ffi::OsString, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    env, ffi::OsString, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+};
 
 use chrono::TimeDelta;
 use ipnet::IpNet;
@@ -121,67 +123,146 @@ impl Settings {
     /// A sentence that names the variable and what it takes.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         let env = Variables(&variable);
-        let listen_addr: SocketAddr = env.read("LISTEN_ADDR", "127.0.0.1:8080", "an address and port, as 127.0.0.1:8080", parsed)?;
+        let listen_addr: SocketAddr = env.read(
+            "LISTEN_ADDR",
+            "127.0.0.1:8080",
+            "an address and port, as 127.0.0.1:8080",
+            parsed,
+        )?;
         Ok(Self {
             listen_addr,
             public_url: env.read(
                 "PUBLIC_URL",
-                &format!("http{}://{listen_addr}", if env.tls()?.is_some() { "s" } else { "" }),
+                &format!(
+                    "http{}://{listen_addr}",
+                    if env.tls()?.is_some() { "s" } else { "" }
+                ),
                 "an http:// or https:// address",
                 public_url,
             )?,
             database: match env.text("DATABASE_URL")? {
                 None => Database::Embedded,
                 // The URL may hold a password: the sentence does not repeat it.
-                Some(url) => Database::Given(Box::new(
-                    PgConnectOptions::from_str(&url).map_err(|_| "DATABASE_URL takes postgres://user:password@host/database".to_owned())?,
-                )),
+                Some(url) => Database::Given(Box::new(PgConnectOptions::from_str(&url).map_err(
+                    |_| "DATABASE_URL takes postgres://user:password@host/database".to_owned(),
+                )?)),
             },
-            database_connections: env
-                .read("DATABASE_CONNECTIONS", "8", "a whole number from 1 to 1000", |t| parsed(t).filter(|n| (1..=1000).contains(n)))?,
-            data_dir: env.read("DATA_DIR", "data", "a directory", |t| (!t.is_empty()).then(|| PathBuf::from(t)))?,
+            database_connections: env.read(
+                "DATABASE_CONNECTIONS",
+                "8",
+                "a whole number from 1 to 1000",
+                |t| parsed(t).filter(|n| (1..=1000).contains(n)),
+            )?,
+            data_dir: env.read("DATA_DIR", "data", "a directory", |t| {
+                (!t.is_empty()).then(|| PathBuf::from(t))
+            })?,
             pg_bin: env.path("PG_BIN"),
-            registration: env.read("REGISTRATION", "closed", "closed, invite or open", |t| match t {
-                "closed" => Some(Registration::Closed),
-                "invite" => Some(Registration::Invite),
-                "open" => Some(Registration::Open),
-                _ => None,
-            })?,
-            message_lifetime: env.read("MESSAGE_LIFETIME", "7days", "a span up to 1000years, as 7days or 12h", lifetime)?,
-            expiry_grace: env.read("EXPIRY_GRACE", "7days", "a span from 1min to 1000years, as 7days or 12h", |t| {
-                lifetime(t).filter(|span| *span >= TimeDelta::minutes(1))
-            })?,
-            max_message_bytes: env
-                .read("MAX_MESSAGE_BYTES", "65536", "bytes, from 1 to 4194304", |t| parsed(t).filter(|n| (1..=4 << 20).contains(n)))?,
-            max_body_bytes: env.read("MAX_BODY_BYTES", "1048576", "bytes, from 1024 to 67108864", |t| {
-                parsed(t).filter(|n| (1024..=64 << 20).contains(n))
-            })?,
-            signature_window: env.read("SIGNATURE_WINDOW", "5min", "a span, as 5min or 90s", span)?,
-            login_tries: env
-                .read("LOGIN_TRIES", "10", "a whole number from 1 to 100000", |t| parsed(t).filter(|n| (1..=100_000).contains(n)))?,
-            registrations: env
-                .read("REGISTRATIONS", "1000", "a whole number from 1 to 1000000", |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)))?,
-            bad_signatures: env
-                .read("BAD_SIGNATURES", "600", "a whole number from 1 to 1000000", |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)))?,
-            trusted_proxies: env.read("TRUSTED_PROXIES", "", "addresses or networks, separated by commas", |t| {
-                t.split(',')
-                    .map(str::trim)
-                    .filter(|t| !t.is_empty())
-                    .map(|t| parsed(t).or_else(|| parsed(t).map(IpNet::from as fn(std::net::IpAddr) -> IpNet)))
-                    .collect()
-            })?,
-            allow_unsigned_notifications: env.read("ALLOW_UNSIGNED_NOTIFICATIONS", "false", "true or false", parsed)?,
-            requests_per_user: env
-                .read("REQUESTS_PER_USER", "32", "a whole number from 1 to 10000", |t| parsed(t).filter(|n| (1..=10_000).contains(n)))?,
-            sockets_per_user: env
-                .read("SOCKETS_PER_USER", "20", "a whole number from 1 to 100", |t| parsed(t).filter(|n| (1..=100).contains(n)))?,
-            sockets: env
-                .read("SOCKETS", "20000", "a whole number from 1 to 1000000", |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)))?,
+            registration: env.read(
+                "REGISTRATION",
+                "closed",
+                "closed, invite or open",
+                |t| match t {
+                    "closed" => Some(Registration::Closed),
+                    "invite" => Some(Registration::Invite),
+                    "open" => Some(Registration::Open),
+                    _ => None,
+                },
+            )?,
+            message_lifetime: env.read(
+                "MESSAGE_LIFETIME",
+                "7days",
+                "a span up to 1000years, as 7days or 12h",
+                lifetime,
+            )?,
+            expiry_grace: env.read(
+                "EXPIRY_GRACE",
+                "7days",
+                "a span from 1min to 1000years, as 7days or 12h",
+                |t| lifetime(t).filter(|span| *span >= TimeDelta::minutes(1)),
+            )?,
+            max_message_bytes: env.read(
+                "MAX_MESSAGE_BYTES",
+                "65536",
+                "bytes, from 1 to 4194304",
+                |t| parsed(t).filter(|n| (1..=4 << 20).contains(n)),
+            )?,
+            max_body_bytes: env.read(
+                "MAX_BODY_BYTES",
+                "1048576",
+                "bytes, from 1024 to 67108864",
+                |t| parsed(t).filter(|n| (1024..=64 << 20).contains(n)),
+            )?,
+            signature_window: env.read(
+                "SIGNATURE_WINDOW",
+                "5min",
+                "a span, as 5min or 90s",
+                span,
+            )?,
+            login_tries: env.read(
+                "LOGIN_TRIES",
+                "10",
+                "a whole number from 1 to 100000",
+                |t| parsed(t).filter(|n| (1..=100_000).contains(n)),
+            )?,
+            registrations: env.read(
+                "REGISTRATIONS",
+                "1000",
+                "a whole number from 1 to 1000000",
+                |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)),
+            )?,
+            bad_signatures: env.read(
+                "BAD_SIGNATURES",
+                "600",
+                "a whole number from 1 to 1000000",
+                |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)),
+            )?,
+            trusted_proxies: env.read(
+                "TRUSTED_PROXIES",
+                "",
+                "addresses or networks, separated by commas",
+                |t| {
+                    t.split(',')
+                        .map(str::trim)
+                        .filter(|t| !t.is_empty())
+                        .map(|t| {
+                            parsed(t).or_else(|| {
+                                parsed(t).map(IpNet::from as fn(std::net::IpAddr) -> IpNet)
+                            })
+                        })
+                        .collect()
+                },
+            )?,
+            allow_unsigned_notifications: env.read(
+                "ALLOW_UNSIGNED_NOTIFICATIONS",
+                "false",
+                "true or false",
+                parsed,
+            )?,
+            requests_per_user: env.read(
+                "REQUESTS_PER_USER",
+                "32",
+                "a whole number from 1 to 10000",
+                |t| parsed(t).filter(|n| (1..=10_000).contains(n)),
+            )?,
+            sockets_per_user: env.read(
+                "SOCKETS_PER_USER",
+                "20",
+                "a whole number from 1 to 100",
+                |t| parsed(t).filter(|n| (1..=100).contains(n)),
+            )?,
+            sockets: env.read(
+                "SOCKETS",
+                "20000",
+                "a whole number from 1 to 1000000",
+                |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)),
+            )?,
             nats_url: env.text("NATS_URL")?,
             tls: env.tls()?,
             workers: env.read(
                 "WORKERS",
-                &std::thread::available_parallelism().map_or(2, usize::from).to_string(),
+                &std::thread::available_parallelism()
+                    .map_or(2, usize::from)
+                    .to_string(),
                 "a whole number from 1 to 256",
                 |t| parsed(t).filter(|n| (1..=256).contains(n)),
             )?,
@@ -191,12 +272,18 @@ impl Settings {
                 _ => None,
             })?,
             timings: Timings::default(),
-            conversations_per_user: env.read("CONVERSATIONS_PER_USER", "1000", "a whole number from 1 to 1000000", |t| {
-                parsed(t).filter(|n| (1..=1_000_000).contains(n))
-            })?,
-            new_conversations_per_day: env.read("NEW_CONVERSATIONS_PER_DAY", "100", "a whole number from 1 to 1000000", |t| {
-                parsed(t).filter(|n| (1..=1_000_000).contains(n))
-            })?,
+            conversations_per_user: env.read(
+                "CONVERSATIONS_PER_USER",
+                "1000",
+                "a whole number from 1 to 1000000",
+                |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)),
+            )?,
+            new_conversations_per_day: env.read(
+                "NEW_CONVERSATIONS_PER_DAY",
+                "100",
+                "a whole number from 1 to 1000000",
+                |t| parsed(t).filter(|n| (1..=1_000_000).contains(n)),
+            )?,
         })
     }
 }
@@ -206,18 +293,30 @@ struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
 impl Variables<'_> {
     /// What is made of one, or of its default.
-    fn read<T>(&self, name: &str, default: &str, takes: impl Display, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
+    fn read<T>(
+        &self,
+        name: &str,
+        default: &str,
+        takes: impl Display,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, String> {
         let text = self.text(name)?;
         parse(text.as_deref().unwrap_or(default)).ok_or_else(|| format!("{name} takes {takes}"))
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, String> {
         let text = (self.0)(name).filter(|text| !text.is_empty());
-        text.map(|text| text.into_string().map_err(|_| format!("{name} takes text in UTF-8"))).transpose()
+        text.map(|text| {
+            text.into_string()
+                .map_err(|_| format!("{name} takes text in UTF-8"))
+        })
+        .transpose()
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
-        (self.0)(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+        (self.0)(name)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
     }
 
     fn tls(&self) -> Result<Option<Tls>, String> {
@@ -240,11 +339,15 @@ fn lifetime(text: &str) -> Option<TimeDelta> {
 
 fn span(text: &str) -> Option<TimeDelta> {
     let span: Duration = humantime::parse_duration(text).ok()?;
-    TimeDelta::from_std(span).ok().filter(|span| *span > TimeDelta::zero())
+    TimeDelta::from_std(span)
+        .ok()
+        .filter(|span| *span > TimeDelta::zero())
 }
 
 fn public_url(text: &str) -> Option<String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))?;
     let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
     plain.then(|| text.trim_end_matches('/').to_owned())
 }

@@ -22,7 +22,11 @@ pub struct Nothing {}
 /// # Errors
 /// `Internal`, if a view cannot be written: a fault of ours.
 pub fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
-    json(&Answer { status: "OK", errormessage: "", fields })
+    json(&Answer {
+        status: "OK",
+        errormessage: "",
+        fields,
+    })
 }
 
 /// A value as JSON text.

@@ -227,7 +227,10 @@ impl<'a> ConversationView<'a> {
     fn of(row: &'a ConversationRow, names: &'a HashMap<UserId, Arc<str>>, is_v4: bool) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
         let everyone = row.participants();
-        let participant = |id: &UserId| ParticipantView { userid: *id, username: names.get(id).map_or("", |name| name) };
+        let participant = |id: &UserId| ParticipantView {
+            userid: *id,
+            username: names.get(id).map_or("", |name| name),
+        };
         Self {
             id: row.conversation_id,
             isgroup: row.is_group,
@@ -292,47 +295,150 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             let (rows, has_more) = if call.is_v4 && (limit.0.is_some() || after.is_some()) {
                 Box::pin(chat::conversation::page(call, after, limit.0)).await?
             } else {
-                (Box::pin(store::conversation::list(call.db, call.user)).await?, false)
+                (
+                    Box::pin(store::conversation::list(call.db, call.user)).await?,
+                    false,
+                )
             };
-            let names = Box::pin(call.names.of(call.db, rows.iter().flat_map(ConversationRow::participants))).await?;
-            let conversations = rows.iter().map(|row| ConversationView::of(row, &names, call.is_v4)).collect();
-            return answer::ok(ListView { conversations, hasmore: call.is_v4.then_some(has_more) });
+            let names = Box::pin(
+                call.names
+                    .of(call.db, rows.iter().flat_map(ConversationRow::participants)),
+            )
+            .await?;
+            let conversations = rows
+                .iter()
+                .map(|row| ConversationView::of(row, &names, call.is_v4))
+                .collect();
+            return answer::ok(ListView {
+                conversations,
+                hasmore: call.is_v4.then_some(has_more),
+            });
         }
-        Action::Add { conversationid, instance, message } => {
-            let SentView { id, r#type, created, valid_until, data } = message;
-            let sent = Sent { id, r#type: r#type.clone(), created, valid_until, data };
-            let Times { created, valid_until } = chat::message::add(call, conversationid, instance, sent).await?;
-            return answer::ok(AddView { message: StoredView { id, r#type, created, valid_until } });
+        Action::Add {
+            conversationid,
+            instance,
+            message,
+        } => {
+            let SentView {
+                id,
+                r#type,
+                created,
+                valid_until,
+                data,
+            } = message;
+            let sent = Sent {
+                id,
+                r#type: r#type.clone(),
+                created,
+                valid_until,
+                data,
+            };
+            let Times {
+                created,
+                valid_until,
+            } = chat::message::add(call, conversationid, instance, sent).await?;
+            return answer::ok(AddView {
+                message: StoredView {
+                    id,
+                    r#type,
+                    created,
+                    valid_until,
+                },
+            });
         }
-        Action::Download { conversationid, instance, firstmessagedate, firstmessageid, firstreportdate, firstreportid } => {
-            let cursor =
-                Cursor { message_id: firstmessageid, message_at: firstmessagedate, report_id: firstreportid, report_at: firstreportdate };
+        Action::Download {
+            conversationid,
+            instance,
+            firstmessagedate,
+            firstmessageid,
+            firstreportdate,
+            firstreportid,
+        } => {
+            let cursor = Cursor {
+                message_id: firstmessageid,
+                message_at: firstmessagedate,
+                report_id: firstreportid,
+                report_at: firstreportdate,
+            };
             return history::download(call, conversationid, instance, &cursor).await;
         }
-        Action::DownloadPartial { conversationid, instance, lastmessagedate, lastmessageid, lastreportdate, lastreportid, limit } => {
-            let cursor =
-                Cursor { message_id: lastmessageid, message_at: lastmessagedate, report_id: lastreportid, report_at: lastreportdate };
-            return history::download_partial(call, conversationid, &instance, &cursor, limit.or_usual()).await;
+        Action::DownloadPartial {
+            conversationid,
+            instance,
+            lastmessagedate,
+            lastmessageid,
+            lastreportdate,
+            lastreportid,
+            limit,
+        } => {
+            let cursor = Cursor {
+                message_id: lastmessageid,
+                message_at: lastmessagedate,
+                report_id: lastreportid,
+                report_at: lastreportdate,
+            };
+            return history::download_partial(
+                call,
+                conversationid,
+                &instance,
+                &cursor,
+                limit.or_usual(),
+            )
+            .await;
         }
-        Action::Transcript { conversationid, instance, afterseq, limit } => {
-            let (links, hasmore) = Box::pin(chat::message::transcript(call, conversationid, &instance, afterseq, limit.or_usual())).await?;
+        Action::Transcript {
+            conversationid,
+            instance,
+            afterseq,
+            limit,
+        } => {
+            let (links, hasmore) = Box::pin(chat::message::transcript(
+                call,
+                conversationid,
+                &instance,
+                afterseq,
+                limit.or_usual(),
+            ))
+            .await?;
             return history::transcript(&links, hasmore);
         }
-        Action::Clear { conversationid, instance } => {
+        Action::Clear {
+            conversationid,
+            instance,
+        } => {
             let row = Box::pin(chat::conversation::clear(call, conversationid, &instance)).await?;
             return one(call, &row).await;
         }
-        Action::Create { participantid, secrets, displaynames } => {
-            let row = Box::pin(chat::conversation::create(call, participantid, &secrets, &displaynames)).await?;
+        Action::Create {
+            participantid,
+            secrets,
+            displaynames,
+        } => {
+            let row = Box::pin(chat::conversation::create(
+                call,
+                participantid,
+                &secrets,
+                &displaynames,
+            ))
+            .await?;
             return one(call, &row).await;
         }
         Action::Favorite { conversationid } => (conversationid, Arrangement::Favorite(true)),
         Action::Unfavorite { conversationid } => (conversationid, Arrangement::Favorite(false)),
         Action::Mute { conversationid } => (conversationid, Arrangement::Muted(true)),
         Action::Unmute { conversationid } => (conversationid, Arrangement::Muted(false)),
-        Action::Hide { conversationid, hideid } => (conversationid, hideid.map_or(Arrangement::Hidden, Arrangement::HiddenIn)),
+        Action::Hide {
+            conversationid,
+            hideid,
+        } => (
+            conversationid,
+            hideid.map_or(Arrangement::Hidden, Arrangement::HiddenIn),
+        ),
         Action::Unhide { conversationid } => (conversationid, Arrangement::Shown),
-        Action::SetListItemBackgroundColor { conversationid, color } => (conversationid, Arrangement::Color(color)),
+        Action::SetListItemBackgroundColor {
+            conversationid,
+            color,
+        } => (conversationid, Arrangement::Color(color)),
     };
     let row = Box::pin(chat::conversation::arrange(call, id, &change)).await?;
     one(call, &row).await
@@ -344,11 +450,22 @@ pub async fn one(call: &Call<'_>, row: &ConversationRow) -> Result<Vec<u8>, Erro
 }
 
 /// An answer with one conversation and, for a v4 client, those who are invited to it instead of put in.
-pub async fn one_with(call: &Call<'_>, row: &ConversationRow, invited: Vec<UserId>) -> Result<Vec<u8>, Error> {
+pub async fn one_with(
+    call: &Call<'_>,
+    row: &ConversationRow,
+    invited: Vec<UserId>,
+) -> Result<Vec<u8>, Error> {
     view(call, row, Some(invited).filter(|_| call.is_v4)).await
 }
 
-async fn view(call: &Call<'_>, row: &ConversationRow, invited: Option<Vec<UserId>>) -> Result<Vec<u8>, Error> {
+async fn view(
+    call: &Call<'_>,
+    row: &ConversationRow,
+    invited: Option<Vec<UserId>>,
+) -> Result<Vec<u8>, Error> {
     let names = Box::pin(call.names.of(call.db, row.participants())).await?;
-    answer::ok(OneView { conversation: ConversationView::of(row, &names, call.is_v4), invited })
+    answer::ok(OneView {
+        conversation: ConversationView::of(row, &names, call.is_v4),
+        invited,
+    })
 }

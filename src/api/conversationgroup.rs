@@ -136,7 +136,9 @@ impl From<InvitationRow> for InvitationView {
 fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
     let ids = BTreeSet::deserialize(from)?;
     if ids.len() > MAX_PARTICIPANTS {
-        return Err(de::Error::custom(format_args!("expected at most {MAX_PARTICIPANTS} user ids")));
+        return Err(de::Error::custom(format_args!(
+            "expected at most {MAX_PARTICIPANTS} user ids"
+        )));
     }
     Ok(ids)
 }
@@ -144,22 +146,41 @@ fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error>
 /// Does what is asked.
 pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (row, _) = match action {
-        Action::Create { displayname, participantids, secrets, displaynames } => {
+        Action::Create {
+            displayname,
+            participantids,
+            secrets,
+            displaynames,
+        } => {
             let participant = |id| participant(id, &secrets, &displaynames, displayname.as_str());
             let creator = participant(call.user)?;
-            let others: Vec<_> = participantids.into_iter().filter(|id| *id != call.user).map(participant).collect::<Result<_, _>>()?;
+            let others: Vec<_> = participantids
+                .into_iter()
+                .filter(|id| *id != call.user)
+                .map(participant)
+                .collect::<Result<_, _>>()?;
             let (row, invited) = group::create(call, &creator, &others).await?;
             return conversation::one_with(call, &row, invited).await;
         }
-        Action::AddParticipants { conversationid, participantids, secrets, displaynames } => {
+        Action::AddParticipants {
+            conversationid,
+            participantids,
+            secrets,
+            displaynames,
+        } => {
             let participant = |id| participant(id, &secrets, &displaynames, "");
-            let more: Vec<_> = participantids.into_iter().map(participant).collect::<Result<_, _>>()?;
+            let more: Vec<_> = participantids
+                .into_iter()
+                .map(participant)
+                .collect::<Result<_, _>>()?;
             let (row, invited) = group::change(call, conversationid, &Change::Add(&more)).await?;
             return conversation::one_with(call, &row, invited).await;
         }
         Action::Invitations => {
             let rows = store::invitation::list(call.db, call.user).await?;
-            return answer::ok(InvitationsView { invitations: rows.into_iter().map(InvitationView::from).collect() });
+            return answer::ok(InvitationsView {
+                invitations: rows.into_iter().map(InvitationView::from).collect(),
+            });
         }
         Action::Leave { conversationid } => {
             group::leave(call, conversationid).await?;
@@ -169,19 +190,36 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             group::decline(call, conversationid).await?;
             return answer::ok(Nothing {});
         }
-        Action::Accept { conversationid } => group::change(call, conversationid, &Change::Accept).await?,
-        Action::Rename { conversationid, displaynames } => {
-            let names: Vec<_> = displaynames.iter().map(|(user, name)| (*user, name.as_str())).collect();
+        Action::Accept { conversationid } => {
+            group::change(call, conversationid, &Change::Accept).await?
+        }
+        Action::Rename {
+            conversationid,
+            displaynames,
+        } => {
+            let names: Vec<_> = displaynames
+                .iter()
+                .map(|(user, name)| (*user, name.as_str()))
+                .collect();
             group::change(call, conversationid, &Change::Rename(&names)).await?
         }
-        Action::RemoveParticipants { conversationid, participantids } => {
+        Action::RemoveParticipants {
+            conversationid,
+            participantids,
+        } => {
             if participantids.contains(&call.user) {
-                return Err(Error::BadRequest("participantids takes others; one goes oneself with leave.".into()));
+                return Err(Error::BadRequest(
+                    "participantids takes others; one goes oneself with leave.".into(),
+                ));
             }
             let users: Vec<_> = participantids.into_iter().collect();
             group::change(call, conversationid, &Change::Remove(&users)).await?
         }
-        Action::SetRole { conversationid, participantid, role } => {
+        Action::SetRole {
+            conversationid,
+            participantid,
+            role,
+        } => {
             let role = match role {
                 Role::Admin => "admin",
                 Role::Member => "member",
@@ -198,7 +236,15 @@ fn participant<'a>(
     names: &'a BTreeMap<UserId, DisplayName>,
     default_name: &'a str,
 ) -> Result<NewParticipant<'a>, Error> {
-    let secret = secrets.get(&user_id).ok_or_else(|| Error::BadRequest("secrets takes an entry for each participant.".into()))?;
-    let display_name = names.get(&user_id).map_or(default_name, DisplayName::as_str);
-    Ok(NewParticipant { user_id, secret: secret.as_str(), display_name })
+    let secret = secrets
+        .get(&user_id)
+        .ok_or_else(|| Error::BadRequest("secrets takes an entry for each participant.".into()))?;
+    let display_name = names
+        .get(&user_id)
+        .map_or(default_name, DisplayName::as_str);
+    Ok(NewParticipant {
+        user_id,
+        secret: secret.as_str(),
+        display_name,
+    })
 }

@@ -39,7 +39,9 @@ pub fn row(error: &Error) -> (u16, &'static str) {
 pub fn retry_after(error: &Error) -> Option<u64> {
     match error {
         // Rounded up: who comes back a moment too soon is refused again.
-        Error::DailyLimit(_, wait) | Error::RateLimited(wait) => Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)),
+        Error::DailyLimit(_, wait) | Error::RateLimited(wait) => {
+            Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
+        }
         Error::Unavailable { .. } => Some(2),
         _ => None,
     }
@@ -60,7 +62,12 @@ pub fn body(error: &Error) -> Vec<u8> {
         Error::StaleInstance(present) => Some(present),
         _ => None,
     };
-    let view = View { status: "ERROR", errormessage: error.to_string(), errorcode: row(error).1, instance };
+    let view = View {
+        status: "ERROR",
+        errormessage: error.to_string(),
+        errorcode: row(error).1,
+        instance,
+    };
     answer::json(&view).unwrap_or_default()
 }
 
@@ -73,9 +80,18 @@ mod tests {
     #[test]
     fn who_comes_back_when_told_is_not_too_early() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
-            assert_eq!(retry_after(&Error::RateLimited(Duration::from_millis(millis))), Some(seconds));
+            assert_eq!(
+                retry_after(&Error::RateLimited(Duration::from_millis(millis))),
+                Some(seconds)
+            );
         }
-        assert!(retry_after(&Error::Unavailable { cause: String::new(), is_uncertain: true }).is_some_and(|seconds| seconds > 0));
+        assert!(
+            retry_after(&Error::Unavailable {
+                cause: String::new(),
+                is_uncertain: true
+            })
+            .is_some_and(|seconds| seconds > 0)
+        );
         assert_eq!(retry_after(&Error::LoginFailed), None);
     }
 }

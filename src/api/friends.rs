@@ -65,7 +65,12 @@ struct RequestView {
 
 impl<'a> From<&'a FriendRow> for FriendView<'a> {
     fn from(row: &'a FriendRow) -> Self {
-        Self { friendid: row.user_id, friendname: &row.nick, publickey: &row.public_key, availability: &row.availability }
+        Self {
+            friendid: row.user_id,
+            friendname: &row.nick,
+            publickey: &row.public_key,
+            availability: &row.availability,
+        }
     }
 }
 
@@ -75,13 +80,24 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::List => {
             let requests = if call.is_v4 {
                 let waiting = store::friend::requests_to(call.db, call.user).await?;
-                Some(waiting.into_iter().map(|(friendid, friendname)| RequestView { friendid, friendname }).collect())
+                Some(
+                    waiting
+                        .into_iter()
+                        .map(|(friendid, friendname)| RequestView {
+                            friendid,
+                            friendname,
+                        })
+                        .collect(),
+                )
             } else {
                 None
             };
             let rows = store::friend::friends_of(call.db, call.user).await?;
             return answer::ok(ListView {
-                friends: rows.iter().map(|row| (row.user_id, row.nick.as_str())).collect(),
+                friends: rows
+                    .iter()
+                    .map(|row| (row.user_id, row.nick.as_str()))
+                    .collect(),
                 availabilities: rows.iter().map(FriendView::from).collect(),
                 requests,
             });

@@ -102,8 +102,16 @@ struct LinkView {
 
 /// An answer with the links of a chain.
 pub fn transcript(links: &[LinkRow], hasmore: bool) -> Result<Vec<u8>, Error> {
-    let view = |link: &LinkRow| LinkView { seq: link.seq, id: link.message_id, data_hash: link.data_hash, chain: link.chain };
-    answer::ok(TranscriptView { transcript: links.iter().map(view).collect(), hasmore })
+    let view = |link: &LinkRow| LinkView {
+        seq: link.seq,
+        id: link.message_id,
+        data_hash: link.data_hash,
+        chain: link.chain,
+    };
+    answer::ok(TranscriptView {
+        transcript: links.iter().map(view).collect(),
+        hasmore,
+    })
 }
 
 impl<'a> MessageView<'a> {
@@ -142,10 +150,17 @@ impl<'a> ReportView<'a> {
 
 /// An answer with the rows from the cursor on: as they were shown before, where nothing was added since, and else as the
 /// database has them.
-pub async fn download(call: &mut Call<'_>, conversation: ConversationId, instance: Instance, cursor: &Cursor) -> Result<Vec<u8>, Error> {
+pub async fn download(
+    call: &mut Call<'_>,
+    conversation: ConversationId,
+    instance: Instance,
+    cursor: &Cursor,
+) -> Result<Vec<u8>, Error> {
     let mut history = History::begin("{", call.is_v4);
     let closing = r#","status":"OK","errormessage":"""#;
-    if let Some(tail) = call.recent.tail(conversation, call.is_v4, &instance, cursor)
+    if let Some(tail) = call
+        .recent
+        .tail(conversation, call.is_v4, &instance, cursor)
         && tail.ends_at.plus(call.settings.expiry_grace) > call.now
         && chat::message::newest(call, conversation, &instance).await? == tail.newest
         && let Some((messages, reports)) = tail.from(cursor)
@@ -153,7 +168,14 @@ pub async fn download(call: &mut Call<'_>, conversation: ConversationId, instanc
         history.copy(messages, reports);
         return history.end(closing, false);
     }
-    let page = Box::pin(chat::message::download(call, conversation, &instance, cursor, |row| history.push(&row))).await?;
+    let page = Box::pin(chat::message::download(
+        call,
+        conversation,
+        &instance,
+        cursor,
+        |row| history.push(&row),
+    ))
+    .await?;
     if let (false, Some(newest)) = (page.has_more, page.newest)
         && let Some(tail) = history.tail(instance, newest, cursor)
     {
@@ -171,7 +193,15 @@ pub async fn download_partial(
     limit: usize,
 ) -> Result<Vec<u8>, Error> {
     let mut history = History::begin(r#"{"status":"OK","errormessage":"","#, call.is_v4);
-    let page = Box::pin(chat::message::download_partial(call, conversation, instance, cursor, limit, |row| history.push(&row))).await?;
+    let page = Box::pin(chat::message::download_partial(
+        call,
+        conversation,
+        instance,
+        cursor,
+        limit,
+        |row| history.push(&row),
+    ))
+    .await?;
     history.end("", page.has_more)
 }
 
@@ -182,7 +212,16 @@ impl History {
         messages.extend_from_slice(opening.as_bytes());
         messages.extend_from_slice(br#""messages":["#);
         let (rows_at, reports) = (messages.len(), BETWEEN.to_vec());
-        Self { messages, rows_at, reports, message_places: vec![], report_places: vec![], ends_at: None, is_v4, failed: None }
+        Self {
+            messages,
+            rows_at,
+            reports,
+            message_places: vec![],
+            report_places: vec![],
+            ends_at: None,
+            is_v4,
+            failed: None,
+        }
     }
 
     /// Adds a row; messages and reports keep their own order.
@@ -190,16 +229,27 @@ impl History {
         let (written, valid_until) = match row {
             HistoryRow::Message(row) => {
                 comma(&mut self.messages);
-                self.message_places.push((row.message_id, self.messages.len() - self.rows_at));
-                (answer::append(&mut self.messages, &MessageView::of(row, self.is_v4)), row.valid_until)
+                self.message_places
+                    .push((row.message_id, self.messages.len() - self.rows_at));
+                (
+                    answer::append(&mut self.messages, &MessageView::of(row, self.is_v4)),
+                    row.valid_until,
+                )
             }
             HistoryRow::Report(row) => {
                 comma(&mut self.reports);
-                self.report_places.push((row.report_id, self.reports.len() - BETWEEN.len()));
-                (answer::append(&mut self.reports, &ReportView::of(row)), row.valid_until)
+                self.report_places
+                    .push((row.report_id, self.reports.len() - BETWEEN.len()));
+                (
+                    answer::append(&mut self.reports, &ReportView::of(row)),
+                    row.valid_until,
+                )
             }
         };
-        self.ends_at = Some(self.ends_at.map_or(valid_until, |ends_at| ends_at.min(valid_until)));
+        self.ends_at = Some(
+            self.ends_at
+                .map_or(valid_until, |ends_at| ends_at.min(valid_until)),
+        );
         if let Err(error) = written {
             self.failed = Some(error);
         }
@@ -207,14 +257,18 @@ impl History {
 
     /// Adds rows as they were written before.
     fn copy(&mut self, messages: &[u8], reports: &[u8]) {
-        self.messages.reserve_exact(messages.len() + self.reports.len() + reports.len() + 64);
+        self.messages
+            .reserve_exact(messages.len() + self.reports.len() + reports.len() + 64);
         self.messages.extend_from_slice(messages);
         self.reports.extend_from_slice(reports);
     }
 
     /// What was written, for those who ask next, if it is worth it. The conversation ends with it.
     fn tail(&self, instance: Instance, newest: Newest, cursor: &Cursor) -> Option<Tail> {
-        let (rows, bytes) = (self.message_places.len() + self.report_places.len(), self.messages.len() + self.reports.len());
+        let (rows, bytes) = (
+            self.message_places.len() + self.report_places.len(),
+            self.messages.len() + self.reports.len(),
+        );
         if self.failed.is_some() || !recent::is_worth(rows, bytes) {
             return None;
         }
@@ -229,7 +283,13 @@ impl History {
             places: self.report_places.clone(),
             is_all: cursor.report_id.is_none() && cursor.report_at.is_none(),
         };
-        Some(Tail { instance, newest, ends_at: self.ends_at?, messages, reports })
+        Some(Tail {
+            instance,
+            newest,
+            ends_at: self.ends_at?,
+            messages,
+            reports,
+        })
     }
 
     /// Ends the answer with what stands after the rows.

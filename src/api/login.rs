@@ -93,12 +93,19 @@ struct RegisterView {
 pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::Login { apikey } => {
-            let station = door.station.ok_or_else(|| Error::BadRequest("The header Ozeki-Station takes 32 hexadecimal digits.".into()))?;
-            let account = chat::user::log_in(door.db, door.now, &apikey, door.claimed, station).await?;
+            let station = door.station.ok_or_else(|| {
+                Error::BadRequest("The header Ozeki-Station takes 32 hexadecimal digits.".into())
+            })?;
+            let account =
+                chat::user::log_in(door.db, door.now, &apikey, door.claimed, station).await?;
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
                 listeners: listeners(&door.settings.public_url),
-                registration: if door.settings.registration == Registration::Closed { "false" } else { "true" },
+                registration: if door.settings.registration == Registration::Closed {
+                    "false"
+                } else {
+                    "true"
+                },
                 rsakey: &account.encrypted_private_key,
                 userid: account.user_id,
                 fullname: &account.full_name,
@@ -108,7 +115,9 @@ pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> 
         }
         Action::Register(new) => {
             if new.apikey.is_short() {
-                return Err(Error::BadRequest("apikey takes 16 to 256 characters: the hex of 32 bytes has 64.".into()));
+                return Err(Error::BadRequest(
+                    "apikey takes 16 to 256 characters: the hex of 32 bytes has 64.".into(),
+                ));
             }
             let user = NewUser {
                 email: &new.email,
@@ -119,7 +128,9 @@ pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> 
                 public_key: &new.publickey,
                 encrypted_private_key: &new.rsakey,
             };
-            let userid = chat::user::register(door.db, door.settings, door.now, &user, new.invite.as_ref()).await?;
+            let userid =
+                chat::user::register(door.db, door.settings, door.now, &user, new.invite.as_ref())
+                    .await?;
             answer::ok(RegisterView { userid })
         }
     }
@@ -138,9 +149,19 @@ fn listeners(public_url: &str) -> BTreeMap<&'static str, String> {
 
 fn urls(public_url: &str) -> Urls {
     // After the host, a query needs a path.
-    let slash = if public_url.splitn(4, '/').count() < 4 { "/" } else { "" };
+    let slash = if public_url.splitn(4, '/').count() < 4 {
+        "/"
+    } else {
+        ""
+    };
     let url = |api: &str| format!("{public_url}{slash}?srv=chatserver&api={api}");
-    let of = |wanted: Api| Api::ALL.iter().find(|(api, ..)| *api == wanted).map(|(_, _, name)| url(name)).unwrap_or_default();
+    let of = |wanted: Api| {
+        Api::ALL
+            .iter()
+            .find(|(api, ..)| *api == wanted)
+            .map(|(_, _, name)| url(name))
+            .unwrap_or_default()
+    };
     Urls {
         login: of(Api::Login),
         availability: of(Api::Availability),

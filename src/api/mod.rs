@@ -48,7 +48,11 @@ impl Api {
         (Self::Availability, "chatserver", "chatavailability"),
         (Self::Friends, "chatserver", "chatfriends"),
         (Self::Conversation, "chatserver", "chatconversation"),
-        (Self::ConversationGroup, "chatserver", "chatconversationgroup"),
+        (
+            Self::ConversationGroup,
+            "chatserver",
+            "chatconversationgroup",
+        ),
         (Self::Reports, "chatserver", "chatreports"),
         (Self::Notification, "chatserver", "chatnotification"),
         (Self::Blocklist, "chatserver", "chatblocklist"),
@@ -60,7 +64,10 @@ impl Api {
     /// # Errors
     /// `UnknownApi`.
     pub fn named(srv: &str, api: &str) -> Result<(Self, &'static str, &'static str), Error> {
-        Self::ALL.into_iter().find(|(_, s, a)| *s == srv && *a == api).ok_or(Error::UnknownApi)
+        Self::ALL
+            .into_iter()
+            .find(|(_, s, a)| *s == srv && *a == api)
+            .ok_or(Error::UnknownApi)
     }
 }
 
@@ -108,7 +115,9 @@ impl Action {
             Api::Availability => Self::Signed(Signed::Availability(request::action(name, body)?)),
             Api::Friends => Self::Signed(Signed::Friends(request::action(name, body)?)),
             Api::Conversation => Self::Signed(Signed::Conversation(request::action(name, body)?)),
-            Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(request::action(name, body)?)),
+            Api::ConversationGroup => {
+                Self::Signed(Signed::ConversationGroup(request::action(name, body)?))
+            }
             Api::Reports => Self::Signed(Signed::Reports(request::action(name, body)?)),
             Api::Blocklist => Self::Signed(Signed::Blocklist(request::action(name, body)?)),
         })
@@ -122,8 +131,9 @@ impl Signed {
         use conversation::Action::{Download, DownloadPartial, List, Transcript};
         matches!(
             self,
-            Self::Conversation(List { .. } | Download { .. } | DownloadPartial { .. } | Transcript { .. })
-                | Self::ConversationGroup(conversationgroup::Action::Invitations)
+            Self::Conversation(
+                List { .. } | Download { .. } | DownloadPartial { .. } | Transcript { .. }
+            ) | Self::ConversationGroup(conversationgroup::Action::Invitations)
                 | Self::Friends(friends::Action::List)
                 | Self::Blocklist(_)
         )
@@ -134,8 +144,14 @@ impl Signed {
     #[must_use]
     pub fn fetches(&self, is_v4: bool) -> Option<Fetched> {
         match self {
-            Self::Conversation(conversation::Action::Download { conversationid, .. }) => Some(Fetched::Conversation(*conversationid)),
-            Self::Conversation(conversation::Action::List { limit, after: None }) if limit.0.is_none() && !is_v4 => Some(Fetched::List),
+            Self::Conversation(conversation::Action::Download { conversationid, .. }) => {
+                Some(Fetched::Conversation(*conversationid))
+            }
+            Self::Conversation(conversation::Action::List { limit, after: None })
+                if limit.0.is_none() && !is_v4 =>
+            {
+                Some(Fetched::List)
+            }
             Self::Friends(friends::Action::List) => Some(Fetched::Friends),
             _ => None,
         }
@@ -149,7 +165,9 @@ pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Err
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,
         Signed::Conversation(action) => conversation::perform(call, action).await,
-        Signed::ConversationGroup(action) => Box::pin(conversationgroup::perform(call, action)).await,
+        Signed::ConversationGroup(action) => {
+            Box::pin(conversationgroup::perform(call, action)).await
+        }
         Signed::Reports(action) => Box::pin(reports::perform(call, action)).await,
         Signed::Blocklist(action) => Box::pin(blocklist::perform(call, action)).await,
     }

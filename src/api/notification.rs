@@ -83,8 +83,18 @@ pub fn perform(
     action: Action,
 ) -> Result<Vec<u8>, Error> {
     let Action::Download { received } = action;
-    let (changes, receipt) = notifications.poll(user, station, Poll { connection, received });
-    answer::ok(ChangesView { receipt: is_v4.then_some(receipt), ..view(&changes, user, false) })
+    let (changes, receipt) = notifications.poll(
+        user,
+        station,
+        Poll {
+            connection,
+            received,
+        },
+    );
+    answer::ok(ChangesView {
+        receipt: is_v4.then_some(receipt),
+        ..view(&changes, user, false)
+    })
 }
 
 /// Changes as a frame of a socket: the same object, without `status`.
@@ -93,16 +103,26 @@ pub fn frame(changes: &Changes, user: UserId, is_v4: bool) -> Result<Vec<u8>, Er
 }
 
 fn view(changes: &Changes, user: UserId, is_v4: bool) -> ChangesView<'_> {
-    let events = changes.rows.iter().map(|((conversation, _), row)| event(*conversation, row));
+    let events = changes
+        .rows
+        .iter()
+        .map(|((conversation, _), row)| event(*conversation, row));
     ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
-        conversationlistchangedof: if changes.list || changes.resync { vec![user] } else { vec![] },
+        conversationlistchangedof: if changes.list || changes.resync {
+            vec![user]
+        } else {
+            vec![]
+        },
         events: is_v4.then(|| events.collect()),
         typing: changes
             .typing
             .iter()
-            .map(|(conversationid, userid)| TypingView { conversationid: *conversationid, userid: *userid })
+            .map(|(conversationid, userid)| TypingView {
+                conversationid: *conversationid,
+                userid: *userid,
+            })
             .collect(),
         receipt: None,
     }
@@ -113,5 +133,11 @@ fn event(conversationid: ConversationId, new: &NewRow) -> EventView<'_> {
         HistoryRow::Message(row) => (Some(MessageView::of(row, true)), None),
         HistoryRow::Report(row) => (None, Some(ReportView::of(row))),
     };
-    EventView { conversationid, instance: new.instance.as_str(), message, report, after: &new.after }
+    EventView {
+        conversationid,
+        instance: new.instance.as_str(),
+        message,
+        report,
+        after: &new.after,
+    }
 }

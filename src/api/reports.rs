@@ -45,7 +45,9 @@ pub struct Report {
 fn message_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MessageId>, D::Error> {
     let ids = Vec::deserialize(from)?;
     if ids.len() > MOST_IDS {
-        return Err(de::Error::custom(format_args!("expected at most {MOST_IDS} message ids")));
+        return Err(de::Error::custom(format_args!(
+            "expected at most {MOST_IDS} message ids"
+        )));
     }
     Ok(ids)
 }
@@ -56,6 +58,13 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
         Action::Viewed(report) => ("viewed", report),
         Action::Delivered(report) => ("delivered", report),
     };
-    chat::report::add(call, r#type, report.conversationid, report.instance, report.messageids).await?;
+    chat::report::add(
+        call,
+        r#type,
+        report.conversationid,
+        report.instance,
+        report.messageids,
+    )
+    .await?;
     answer::ok(Nothing {})
 }

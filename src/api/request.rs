@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor, value::StringDeserializer},
+    de::{
+        self, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor,
+        value::StringDeserializer,
+    },
     forward_to_deserialize_any,
 };
 use serde_path_to_error::Track;
@@ -46,8 +49,14 @@ impl<'a> Head<'a> {
             return Err(Error::BadRequest("The body takes one JSON object.".into()));
         }
         let head = serde_json::from_slice(body).or_else(|_| Self::explain(body))?;
-        if head.nonce.as_ref().is_some_and(|nonce| nonce.chars().count() > NONCE) {
-            return Err(Error::BadRequest(format!("nonce takes at most {NONCE} characters.")));
+        if head
+            .nonce
+            .as_ref()
+            .is_some_and(|nonce| nonce.chars().count() > NONCE)
+        {
+            return Err(Error::BadRequest(format!(
+                "nonce takes at most {NONCE} characters."
+            )));
         }
         Ok(head)
     }
@@ -56,9 +65,11 @@ impl<'a> Head<'a> {
     fn explain(body: &'a [u8]) -> Result<Self, Error> {
         let mut track = Track::new();
         let mut json = serde_json::Deserializer::from_slice(body);
-        Self::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
-            .and_then(|head| json.end().map(|()| head))
-            .map_err(|error| Error::BadRequest(sentence(&track.path().to_string(), &error)))
+        Self::deserialize(serde_path_to_error::Deserializer::new(
+            &mut json, &mut track,
+        ))
+        .and_then(|head| json.end().map(|()| head))
+        .map_err(|error| Error::BadRequest(sentence(&track.path().to_string(), &error)))
     }
 
     /// Whether the client takes the fields beyond the published ones.
@@ -89,7 +100,9 @@ impl<'de, const MOST: usize> Deserialize<'de> for PageSize<MOST> {
         };
         match number.and_then(|number| usize::try_from(number).ok()) {
             Some(limit) if (1..=MOST).contains(&limit) => Ok(Self(Some(limit))),
-            _ => Err(de::Error::custom(format_args!("expected a whole number from 1 to {MOST}"))),
+            _ => Err(de::Error::custom(format_args!(
+                "expected a whole number from 1 to {MOST}"
+            ))),
         }
     }
 }
@@ -99,12 +112,21 @@ impl<'de, const MOST: usize> Deserialize<'de> for PageSize<MOST> {
 /// # Errors
 /// `UnknownAction`, or `BadRequest` with the field and what it takes.
 pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A, Error> {
-    if let Ok(action) = A::deserialize(Named { name, body, track: None }) {
+    if let Ok(action) = A::deserialize(Named {
+        name,
+        body,
+        track: None,
+    }) {
         return Ok(action);
     }
     // Read once more, to say where it is wrong.
     let mut track = Track::new();
-    A::deserialize(Named { name, body, track: Some(&mut track) }).map_err(|refused| match refused {
+    A::deserialize(Named {
+        name,
+        body,
+        track: Some(&mut track),
+    })
+    .map_err(|refused| match refused {
         Refused::Variant => Error::UnknownAction,
         Refused::Fields(error) => Error::BadRequest(sentence(&track.path().to_string(), &error)),
     })
@@ -133,25 +155,45 @@ fn sentence(path: &str, error: &serde_json::Error) -> String {
     } else if let Some(within) = text.strip_prefix(WITHIN) {
         format!("{path}.{within}")
     } else if let Some(field) = text.strip_prefix("missing field `") {
-        let within = if is_whole { String::new() } else { format!("{path}.") };
+        let within = if is_whole {
+            String::new()
+        } else {
+            format!("{path}.")
+        };
         format!("{within}{} is missing.", field.trim_end_matches('`'))
     } else if let Some((_, takes)) = text.rsplit_once("expected ").filter(|_| !is_whole) {
-        let takes = WORDS.iter().find(|(serdes, _)| *serdes == takes).map_or(takes, |(_, peoples)| peoples);
+        let takes = WORDS
+            .iter()
+            .find(|(serdes, _)| *serdes == takes)
+            .map_or(takes, |(_, peoples)| peoples);
         format!("{path} takes {takes}.")
     } else {
         format!("The body is not valid: {text}.")
     };
-    sentence.chars().filter(|c| !c.is_control()).take(SENTENCE).collect()
+    sentence
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(SENTENCE)
+        .collect()
 }
 
 /// Reads an optional text field: absent, null and empty all mean that it is not given.
-pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
     let text = Option::<String>::deserialize(from)?.filter(|text| !text.is_empty());
-    text.map(|text| T::deserialize(IntoDeserializer::<D::Error>::into_deserializer(text) as StringDeserializer<D::Error>)).transpose()
+    text.map(|text| {
+        T::deserialize(
+            IntoDeserializer::<D::Error>::into_deserializer(text) as StringDeserializer<D::Error>
+        )
+    })
+    .transpose()
 }
 
 /// Reads a JSON document in a string, or an object as it stands.
-pub fn document<'de, D: Deserializer<'de>, T: for<'a> Deserialize<'a>>(from: D) -> Result<T, D::Error> {
+pub fn document<'de, D: Deserializer<'de>, T: for<'a> Deserialize<'a>>(
+    from: D,
+) -> Result<T, D::Error> {
     struct Document<T>(std::marker::PhantomData<T>);
     impl<'de, T: for<'a> Deserialize<'a>> Visitor<'de> for Document<T> {
         type Value = T;
@@ -167,12 +209,16 @@ pub fn document<'de, D: Deserializer<'de>, T: for<'a> Deserialize<'a>>(from: D) 
             }
             let mut track = Track::new();
             let mut json = serde_json::Deserializer::from_str(text);
-            T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
-                .and_then(|value| json.end().map(|()| value))
-                .map_err(|error| match sentence(&track.path().to_string(), &error) {
-                    _ if error.is_syntax() || error.is_eof() => E::invalid_type(de::Unexpected::Other("text"), &self),
-                    sentence => E::custom(format_args!("{WITHIN}{sentence}")),
-                })
+            T::deserialize(serde_path_to_error::Deserializer::new(
+                &mut json, &mut track,
+            ))
+            .and_then(|value| json.end().map(|()| value))
+            .map_err(|error| match sentence(&track.path().to_string(), &error) {
+                _ if error.is_syntax() || error.is_eof() => {
+                    E::invalid_type(de::Unexpected::Other("text"), &self)
+                }
+                sentence => E::custom(format_args!("{WITHIN}{sentence}")),
+            })
         }
         fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
             T::deserialize(de::value::MapAccessDeserializer::new(map))
@@ -227,7 +273,8 @@ impl<'de> EnumAccess<'de> for Named<'_, '_, 'de> {
     type Error = Refused;
     type Variant = Self;
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Refused> {
-        let variant = seed.deserialize(IntoDeserializer::<Refused>::into_deserializer(self.name))?;
+        let variant =
+            seed.deserialize(IntoDeserializer::<Refused>::into_deserializer(self.name))?;
         Ok((variant, self))
     }
 }
@@ -240,18 +287,28 @@ impl<'de> VariantAccess<'de> for Named<'_, '_, 'de> {
         let mut json = serde_json::Deserializer::from_slice(self.body);
         match self.track {
             None => seed.deserialize(&mut json),
-            Some(track) => seed.deserialize(serde_path_to_error::Deserializer::new(&mut json, track)),
+            Some(track) => {
+                seed.deserialize(serde_path_to_error::Deserializer::new(&mut json, track))
+            }
         }
         .map_err(Refused::Fields)
     }
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Refused> {
-        Err(de::Error::invalid_type(de::Unexpected::TupleVariant, &visitor))
+        Err(de::Error::invalid_type(
+            de::Unexpected::TupleVariant,
+            &visitor,
+        ))
     }
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Refused> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
         let mut json = serde_json::Deserializer::from_slice(self.body);
         match self.track {
             None => json.deserialize_struct("", fields, visitor),
-            Some(track) => serde_path_to_error::Deserializer::new(&mut json, track).deserialize_struct("", fields, visitor),
+            Some(track) => serde_path_to_error::Deserializer::new(&mut json, track)
+                .deserialize_struct("", fields, visitor),
         }
         .map_err(Refused::Fields)
     }

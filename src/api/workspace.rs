@@ -26,11 +26,18 @@ pub enum Action {
 }
 
 /// Does what is asked.
-pub async fn perform(db: &Db, user: UserId, now: Timestamp, action: Action) -> Result<Vec<u8>, Error> {
+pub async fn perform(
+    db: &Db,
+    user: UserId,
+    now: Timestamp,
+    action: Action,
+) -> Result<Vec<u8>, Error> {
     let Action::WorkspaceRegister { workspacename } = action;
     match workspace::register(db, &workspacename, user, MOST, now).await? {
         Registered::Theirs => answer::ok(Nothing {}),
-        Registered::Taken => Err(Error::AlreadyExists("This workspace belongs to someone else.")),
+        Registered::Taken => Err(Error::AlreadyExists(
+            "This workspace belongs to someone else.",
+        )),
         Registered::TooMany => Err(Error::NotAllowed("A user has at most 100 workspaces.")),
     }
 }

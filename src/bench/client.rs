@@ -24,7 +24,11 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, answer: Vec::with_capacity(64 * 1024), head: 0 })
+        Ok(Self {
+            stream,
+            answer: Vec::with_capacity(64 * 1024),
+            head: 0,
+        })
     }
 
     /// Sends a request and reads its answer to the end. `Some`: why it was refused.
@@ -45,7 +49,10 @@ impl Client {
             return Ok(None);
         }
         let code = serde_json::from_slice::<serde_json::Value>(self.body()).ok();
-        let code = code.as_ref().and_then(|body| body.get("errorcode")).and_then(|code| code.as_str());
+        let code = code
+            .as_ref()
+            .and_then(|body| body.get("errorcode"))
+            .and_then(|code| code.as_str());
         Ok(Some(code.map_or_else(|| status.to_string(), str::to_owned)))
     }
 
@@ -75,10 +82,16 @@ fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-    let httparse::Status::Complete(head) = response.parse(answer).map_err(|error| wrong(error.to_string()))? else {
+    let httparse::Status::Complete(head) = response
+        .parse(answer)
+        .map_err(|error| wrong(error.to_string()))?
+    else {
         return Ok(None);
     };
-    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length = response
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
     let length = length.ok_or_else(|| wrong("an answer without a length".into()))?;
     Ok(Some((response.code.unwrap_or(0), head, length)))

@@ -45,8 +45,14 @@ impl Meter {
     /// Watches a server, and the PostgreSQL that `backend` is a process of.
     #[must_use]
     pub fn of(server: Option<i32>, backend: i32) -> Self {
-        let is_postgres = fs::read_to_string(format!("/proc/{backend}/comm")).is_ok_and(|name| name.trim() == "postgres");
-        Self { server, postmaster: stat(backend).filter(|_| is_postgres).map(|stat| stat.parent) }
+        let is_postgres = fs::read_to_string(format!("/proc/{backend}/comm"))
+            .is_ok_and(|name| name.trim() == "postgres");
+        Self {
+            server,
+            postmaster: stat(backend)
+                .filter(|_| is_postgres)
+                .map(|stat| stat.parent),
+        }
     }
 
     /// The CPU time spent up to now.
@@ -61,10 +67,15 @@ impl Meter {
         Cpu {
             server: self.server.and_then(stat).map(|stat| stat.own),
             postgres: self.postmaster.and_then(|postmaster| {
-                let of_children: f64 = children(postmaster).filter_map(stat).map(|stat| stat.own).sum();
+                let of_children: f64 = children(postmaster)
+                    .filter_map(stat)
+                    .map(|stat| stat.own)
+                    .sum();
                 stat(postmaster).map(|stat| stat.own + stat.of_the_dead + of_children)
             }),
-            client: own.map_or(0.0, |own| seconds(own.user_time()) + seconds(own.system_time())),
+            client: own.map_or(0.0, |own| {
+                seconds(own.user_time()) + seconds(own.system_time())
+            }),
         }
     }
 
@@ -111,8 +122,14 @@ fn stat(process: i32) -> Option<Stat> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     #[allow(clippy::cast_precision_loss)]
     let tick = 1.0 / sysconf(SysconfVar::CLK_TCK).ok()?? as f64;
-    let time = |one: usize, two: usize| Some((fields.get(one)?.parse::<f64>().ok()? + fields.get(two)?.parse::<f64>().ok()?) * tick);
-    Some(Stat { parent: fields.get(1)?.parse().ok()?, own: time(11, 12)?, of_the_dead: time(13, 14)? })
+    let time = |one: usize, two: usize| {
+        Some((fields.get(one)?.parse::<f64>().ok()? + fields.get(two)?.parse::<f64>().ok()?) * tick)
+    };
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        own: time(11, 12)?,
+        of_the_dead: time(13, 14)?,
+    })
 }
 
 fn children(of: i32) -> impl Iterator<Item = i32> {
@@ -124,5 +141,12 @@ fn children(of: i32) -> impl Iterator<Item = i32> {
 /// A line `name value kB` of a file.
 fn field(file: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
-    text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse().ok())
+    text.lines().find_map(|line| {
+        line.strip_prefix(name)?
+            .trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse()
+            .ok()
+    })
 }

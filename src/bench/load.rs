@@ -49,20 +49,29 @@ pub struct Tally {
 impl Tally {
     /// Nothing yet.
     pub fn new() -> Result<Self, String> {
-        let latencies = Histogram::new_with_bounds(1, LONGEST, 3).map_err(|error| error.to_string())?;
-        Ok(Self { latencies, errors: BTreeMap::new(), took: Duration::ZERO })
+        let latencies =
+            Histogram::new_with_bounds(1, LONGEST, 3).map_err(|error| error.to_string())?;
+        Ok(Self {
+            latencies,
+            errors: BTreeMap::new(),
+            took: Duration::ZERO,
+        })
     }
 
     /// Counts an answer.
     pub fn count(&mut self, latency: Duration, refusal: Option<String>) {
         match refusal {
-            None => self.latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST).max(1)),
+            None => self
+                .latencies
+                .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST).max(1)),
             Some(code) => *self.errors.entry(code).or_default() += 1,
         }
     }
 
     fn add(&mut self, other: &Self) -> Result<(), String> {
-        self.latencies.add(&other.latencies).map_err(|error| error.to_string())?;
+        self.latencies
+            .add(&other.latencies)
+            .map_err(|error| error.to_string())?;
         for (code, count) in &other.errors {
             *self.errors.entry(code.clone()).or_default() += count;
         }
@@ -89,19 +98,32 @@ impl Source {
 
 /// Sends requests, in turn and from the first again when there are no more. `begin` is called when all
 /// connections stand and the first request is about to go.
-pub async fn run(address: SocketAddr, load: Load, requests: Arc<Vec<Vec<u8>>>, begin: impl FnOnce()) -> Result<Tally, String> {
+pub async fn run(
+    address: SocketAddr,
+    load: Load,
+    requests: Arc<Vec<Vec<u8>>>,
+    begin: impl FnOnce(),
+) -> Result<Tally, String> {
     let (due, paced) = mpsc::unbounded_channel();
-    let source = Arc::new(Source { next: AtomicUsize::new(0), operations: load.operations, paced: load.rate.map(|_| Mutex::new(paced)) });
+    let source = Arc::new(Source {
+        next: AtomicUsize::new(0),
+        operations: load.operations,
+        paced: load.rate.map(|_| Mutex::new(paced)),
+    });
     let start = Arc::new(Barrier::new(load.connections + 1));
     let mut connections = JoinSet::new();
     for _ in 0..load.connections {
-        let mut client = Client::connect(address).await.map_err(|error| format!("{address} cannot be reached: {error}"))?;
+        let mut client = Client::connect(address)
+            .await
+            .map_err(|error| format!("{address} cannot be reached: {error}"))?;
         let (source, requests, start) = (source.clone(), requests.clone(), start.clone());
         connections.spawn(async move {
             let mut tally = Tally::new()?;
             start.wait().await;
             while let Some((number, meant)) = source.next().await {
-                let Some(request) = requests.get(number % requests.len().max(1)) else { break };
+                let Some(request) = requests.get(number % requests.len().max(1)) else {
+                    break;
+                };
                 match client.ask(request).await {
                     Ok(refusal) => tally.count(meant.elapsed(), refusal),
                     Err(error) => {
@@ -128,7 +150,12 @@ pub async fn run(address: SocketAddr, load: Load, requests: Arc<Vec<Vec<u8>>>, b
 }
 
 /// A thread of its own: the runtime's clock counts milliseconds.
-fn pace(begun: Instant, rate: f64, operations: usize, to: &mpsc::UnboundedSender<(usize, Instant)>) {
+fn pace(
+    begun: Instant,
+    rate: f64,
+    operations: usize,
+    to: &mpsc::UnboundedSender<(usize, Instant)>,
+) {
     for number in 0..operations {
         #[allow(clippy::cast_precision_loss)]
         let due = begun + Duration::from_secs_f64(number as f64 / rate);
@@ -145,7 +172,12 @@ async fn reconnect(address: SocketAddr) -> Result<Client, String> {
     loop {
         match Client::connect(address).await {
             Ok(client) => return Ok(client),
-            Err(error) if Instant::now() > deadline || error.kind() != io::ErrorKind::ConnectionRefused => return Err(error.to_string()),
+            Err(error)
+                if Instant::now() > deadline
+                    || error.kind() != io::ErrorKind::ConnectionRefused =>
+            {
+                return Err(error.to_string());
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }

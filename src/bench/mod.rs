@@ -95,7 +95,11 @@ pub struct Bench {
 ///
 /// # Errors
 /// One sentence for a person.
-pub async fn run(bench: &Bench, settings: &Settings, mut tell: impl FnMut(&str) -> Result<(), String>) -> Result<(), String> {
+pub async fn run(
+    bench: &Bench,
+    settings: &Settings,
+    mut tell: impl FnMut(&str) -> Result<(), String>,
+) -> Result<(), String> {
     server::allow_many_sockets();
     let place = Place::open(bench, settings).await?;
     let result = tokio::select! {
@@ -104,7 +108,11 @@ pub async fn run(bench: &Bench, settings: &Settings, mut tell: impl FnMut(&str) 
     };
     place.leave().await?;
     let rows = result?;
-    if bench.json { tell(&serde_json::to_string(&rows).map_err(|error| error.to_string())?) } else { Ok(()) }
+    if bench.json {
+        tell(&serde_json::to_string(&rows).map_err(|error| error.to_string())?)
+    } else {
+        Ok(())
+    }
 }
 
 async fn measure(
@@ -113,11 +121,21 @@ async fn measure(
     place: &Place,
     tell: &mut impl FnMut(&str) -> Result<(), String>,
 ) -> Result<Vec<Row>, String> {
-    let workloads: Vec<Workload> = if bench.workloads.is_empty() { Workload::ALL.to_vec() } else { bench.workloads.clone() };
-    let mut scenery = Scenery::begin(&place.db).await.map_err(|error| error.to_string())?;
+    let workloads: Vec<Workload> = if bench.workloads.is_empty() {
+        Workload::ALL.to_vec()
+    } else {
+        bench.workloads.clone()
+    };
+    let mut scenery = Scenery::begin(&place.db)
+        .await
+        .map_err(|error| error.to_string())?;
     let backend = scenery.backend().await.map_err(|error| error.to_string())?;
     let meter = Meter::of(place.process().await, backend);
-    let at_rest = Figures { server_peak_kb: kb(meter.server_memory()), postgres_kb: kb(meter.postgres_memory()), ..Figures::default() };
+    let at_rest = Figures {
+        server_peak_kb: kb(meter.server_memory()),
+        postgres_kb: kb(meter.postgres_memory()),
+        ..Figures::default()
+    };
     let signer = Signer::new(&place.host)?;
     let stage = Stage::set(&place.db, bench, &workloads, &signer).await?;
 
@@ -126,7 +144,10 @@ async fn measure(
     }
     let mut rows = vec![];
     let mut add = |row: Row, floor: Option<&str>| {
-        let row = match rows.iter().find(|other: &&Row| Some(other.name.as_str()) == floor) {
+        let row = match rows
+            .iter()
+            .find(|other: &&Row| Some(other.name.as_str()) == floor)
+        {
             Some(floor) => row.beside(floor),
             None => row,
         };
@@ -142,7 +163,13 @@ async fn measure(
         let requests = Arc::new(Workload::Poll.requests(&stage, bench, &signer, 1000, 0)?);
         add(floor::endpoint(bench, 64, requests).await?, None)?;
     }
-    let measuring = Measuring { bench, place, signer: &signer, stage: &stage, meter: &meter };
+    let measuring = Measuring {
+        bench,
+        place,
+        signer: &signer,
+        stage: &stage,
+        meter: &meter,
+    };
     for workload in workloads {
         let row = match workload {
             Workload::SocketsIdle => measuring.idle_sockets().await?,
@@ -164,13 +191,30 @@ struct Measuring<'a> {
 impl Measuring<'_> {
     async fn workload(&self, workload: Workload) -> Result<Row, String> {
         let operations = self.bench.operations.unwrap_or(workload.operations());
-        let connections = self.bench.connections.map_or(workload.connections(), usize::from);
+        let connections = self
+            .bench
+            .connections
+            .map_or(workload.connections(), usize::from);
         let mut runs = vec![];
         let mut made = 0;
         for run in 0..=self.bench.runs {
-            let operations = if run == 0 { (operations / WARM_UP).max(1) } else { operations };
-            let load = Load { connections, rate: self.bench.rate, operations };
-            let requests = Arc::new(workload.requests(self.stage, self.bench, self.signer, operations, made)?);
+            let operations = if run == 0 {
+                (operations / WARM_UP).max(1)
+            } else {
+                operations
+            };
+            let load = Load {
+                connections,
+                rate: self.bench.rate,
+                operations,
+            };
+            let requests = Arc::new(workload.requests(
+                self.stage,
+                self.bench,
+                self.signer,
+                operations,
+                made,
+            )?);
             made += operations;
             let figures = self.once(workload, load, requests).await?;
             if run > 0 {
@@ -180,7 +224,12 @@ impl Measuring<'_> {
         Ok(Row::median(workload.name(), connections, &runs))
     }
 
-    async fn once(&self, workload: Workload, load: Load, requests: Arc<Vec<Vec<u8>>>) -> Result<Figures, String> {
+    async fn once(
+        &self,
+        workload: Workload,
+        load: Load,
+        requests: Arc<Vec<Vec<u8>>>,
+    ) -> Result<Figures, String> {
         let (address, meter) = (self.place.address, self.meter);
         let mut before = meter.cpu();
         let begin = || {
@@ -188,7 +237,13 @@ impl Measuring<'_> {
             before = meter.cpu();
         };
         let tally = if workload == Workload::SocketsPush {
-            let callers: Vec<Caller> = self.stage.users.iter().copied().filter_map(stage::caller).collect();
+            let callers: Vec<Caller> = self
+                .stage
+                .users
+                .iter()
+                .copied()
+                .filter_map(stage::caller)
+                .collect();
             let sockets = sockets::open(address, self.signer, &callers).await?;
             sockets::push(address, load, requests, sockets, begin).await?
         } else {
@@ -209,19 +264,31 @@ impl Measuring<'_> {
             for _ in 0..SOCKETS_PER_USER {
                 let station = StationId::random();
                 stations.push((*user, station));
-                callers.push(Caller { user: *user, station });
+                callers.push(Caller {
+                    user: *user,
+                    station,
+                });
             }
         }
         callers.truncate(self.bench.sockets);
-        let mut scenery = Scenery::begin(&self.place.db).await.map_err(|error| error.to_string())?;
-        scenery.stations(&stations).await.map_err(|error| error.to_string())?;
+        let mut scenery = Scenery::begin(&self.place.db)
+            .await
+            .map_err(|error| error.to_string())?;
+        scenery
+            .stations(&stations)
+            .await
+            .map_err(|error| error.to_string())?;
         let memory = self.meter.server_memory();
         let sockets = sockets::open(self.place.address, self.signer, &callers).await?;
         let (before, begun) = (self.meter.cpu(), std::time::Instant::now());
         tokio::time::sleep(WATCHING).await;
         let cpu = self.meter.cpu().since(before);
         let each = |seconds: f64| seconds * 1e6 / begun.elapsed().as_secs_f64();
-        let more = self.meter.server_memory().zip(memory).map(|(now, then)| now.saturating_sub(then));
+        let more = self
+            .meter
+            .server_memory()
+            .zip(memory)
+            .map(|(now, then)| now.saturating_sub(then));
         let figures = Figures {
             server_us: cpu.server.map(each),
             postgres_us: cpu.postgres.map(each),
@@ -230,7 +297,11 @@ impl Measuring<'_> {
             postgres_kb: kb(self.meter.postgres_memory()),
             ..Figures::default()
         };
-        Ok(Row::median(Workload::SocketsIdle.name(), sockets.len(), &[figures]))
+        Ok(Row::median(
+            Workload::SocketsIdle.name(),
+            sockets.len(),
+            &[figures],
+        ))
     }
 }
 

@@ -78,7 +78,9 @@ pub fn scratch_directory(name: &str) -> Result<PathBuf, String> {
 
 /// Waits until someone wants it to end: what was started for it has to go as well.
 pub async fn interrupted() {
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminated.recv() => {}
@@ -98,18 +100,39 @@ impl Place {
     }
 
     fn running(bench: &Bench, url: &str) -> Result<Self, String> {
-        let url = Url::parse(url).ok().filter(|url| url.scheme() == "http").ok_or("--url takes http://host:port")?;
-        let host = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));
-        let address = host.to_socket_addrs().map_err(|error| format!("{host}: {error}"))?.next().ok_or("--url names no address")?;
+        let url = Url::parse(url)
+            .ok()
+            .filter(|url| url.scheme() == "http")
+            .ok_or("--url takes http://host:port")?;
+        let host = format!(
+            "{}:{}",
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or(80)
+        );
+        let address = host
+            .to_socket_addrs()
+            .map_err(|error| format!("{host}: {error}"))?
+            .next()
+            .ok_or("--url names no address")?;
         if !address.ip().is_loopback() && !bench.remote {
-            return Err(format!("{address} is not on this machine; with --remote it is measured all the same"));
+            return Err(format!(
+                "{address} is not on this machine; with --remote it is measured all the same"
+            ));
         }
         let database_url = bench
             .database
             .clone()
             .ok_or("--url wants --database, where users and conversations are made; use one that you can throw away")?;
-        let options = PgConnectOptions::from_str(&database_url).map_err(|_| "--database takes postgres://user:password@host/database")?;
-        Ok(Self { address, host, pid: bench.pid, db: Db::new(options, 1), database_url, scratch: None })
+        let options = PgConnectOptions::from_str(&database_url)
+            .map_err(|_| "--database takes postgres://user:password@host/database")?;
+        Ok(Self {
+            address,
+            host,
+            pid: bench.pid,
+            db: Db::new(options, 1),
+            database_url,
+            scratch: None,
+        })
     }
 
     /// A scratch server, on this database or on one of its own.
@@ -129,17 +152,34 @@ impl Place {
         result
     }
 
-    async fn start(database: Option<&str>, settings: &Settings, dir: &Path, address: SocketAddr) -> Result<Self, String> {
+    async fn start(
+        database: Option<&str>,
+        settings: &Settings,
+        dir: &Path,
+        address: SocketAddr,
+    ) -> Result<Self, String> {
         let mut environment = vec![("DATA_DIR", settings.data_dir.as_os_str())];
         environment.extend(database.map(|url| ("DATABASE_URL", OsStr::new(url))));
         let log = dir.join("log");
         let mut child = serve(dir, &log, address, &environment)?;
         await_ready(address, &mut child, &log, Instant::now() + STARTING, None).await?;
-        let scratch = Scratch { dir: dir.to_owned(), child };
-        let database_url = database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()))?;
-        let options = PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
+        let scratch = Scratch {
+            dir: dir.to_owned(),
+            child,
+        };
+        let database_url =
+            database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()))?;
+        let options =
+            PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
         let (host, db) = (address.to_string(), Db::new(options, 1));
-        Ok(Self { address, host, pid: None, db, database_url, scratch: Some(Mutex::new(scratch)) })
+        Ok(Self {
+            address,
+            host,
+            pid: None,
+            db,
+            database_url,
+            scratch: Some(Mutex::new(scratch)),
+        })
     }
 
     /// The server's process, as far as it is known.
@@ -156,7 +196,9 @@ impl Place {
     /// Something is left.
     pub async fn leave(&self) -> Result<(), String> {
         self.db.close().await;
-        let Some(scratch) = &self.scratch else { return Ok(()) };
+        let Some(scratch) = &self.scratch else {
+            return Ok(());
+        };
         let mut scratch = scratch.lock().await;
         if let Some(process) = scratch.process() {
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
@@ -164,7 +206,8 @@ impl Place {
         if timeout(STOPPING, scratch.child.wait()).await.is_err() {
             let _ = scratch.child.kill().await;
         }
-        fs::remove_dir_all(&scratch.dir).map_err(|error| format!("{} cannot be removed: {error}", scratch.dir.display()))
+        fs::remove_dir_all(&scratch.dir)
+            .map_err(|error| format!("{} cannot be removed: {error}", scratch.dir.display()))
     }
 }
 
@@ -176,14 +219,34 @@ fn not_started(error: &io::Error) -> String {
 ///
 /// # Errors
 /// One sentence.
-pub fn serve(dir: &Path, log: &Path, address: SocketAddr, environment: &[(&str, &OsStr)]) -> Result<Child, String> {
+pub fn serve(
+    dir: &Path,
+    log: &Path,
+    address: SocketAddr,
+    environment: &[(&str, &OsStr)],
+) -> Result<Child, String> {
     let mut command = Command::new(env::current_exe().map_err(|error| not_started(&error))?);
     command.arg("serve").env_clear().current_dir(dir);
-    command.envs(PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?))));
-    command.env("LISTEN_ADDR", address.to_string()).envs(environment.iter().copied());
-    let log = fs::File::options().create(true).append(true).open(log).map_err(|error| not_started(&error))?;
+    command.envs(
+        PASSED_ON
+            .iter()
+            .filter_map(|name| Some((name, env::var_os(name)?))),
+    );
+    command
+        .env("LISTEN_ADDR", address.to_string())
+        .envs(environment.iter().copied());
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(|error| not_started(&error))?;
     // A Ctrl-C in the terminal is for whoever started it.
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true).process_group(0);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .process_group(0);
     command.spawn().map_err(|error| not_started(&error))
 }
 
@@ -191,7 +254,13 @@ pub fn serve(dir: &Path, log: &Path, address: SocketAddr, environment: &[(&str, 
 ///
 /// # Errors
 /// It ended, or does not serve by the deadline; with the end of its log.
-pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path, deadline: Instant, says: Option<&str>) -> Result<(), String> {
+pub async fn await_ready(
+    address: SocketAddr,
+    child: &mut Child,
+    log: &Path,
+    deadline: Instant,
+    says: Option<&str>,
+) -> Result<(), String> {
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let mut last = "does not answer".to_owned();
     loop {
@@ -200,7 +269,9 @@ pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path, dea
         {
             let answer = String::from_utf8_lossy(client.body());
             let mut lines = answer.lines();
-            if lines.next() == Some("ready") && says.is_none_or(|says| lines.any(|line| line == says)) {
+            if lines.next() == Some("ready")
+                && says.is_none_or(|says| lines.any(|line| line == says))
+            {
                 return Ok(());
             }
             last = format!("says {answer:?}");
@@ -208,7 +279,10 @@ pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path, dea
         let ended = child.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > deadline {
             let what = ended.map_or(last, |status| format!("ended ({status})"));
-            return Err(format!("the scratch server {what}; the end of its log:\n{}", log_end(log)));
+            return Err(format!(
+                "the scratch server {what}; the end of its log:\n{}",
+                log_end(log)
+            ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -219,7 +293,10 @@ pub async fn await_ready(address: SocketAddr, child: &mut Child, log: &Path, dea
 pub fn log_end(log: &Path) -> String {
     let log = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = log.lines().collect();
-    lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("\n")
+    lines
+        .get(lines.len().saturating_sub(LAST_LINES)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 impl Scratch {

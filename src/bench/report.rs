@@ -92,7 +92,8 @@ impl Row {
     /// Of several runs: each figure's median, and all errors.
     #[must_use]
     pub fn median(name: String, connections: usize, runs: &[Figures]) -> Self {
-        let of = |figure: fn(&Figures) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
+        let of =
+            |figure: fn(&Figures) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
         let mut errors = BTreeMap::new();
         for (code, count) in runs.iter().flat_map(|run| &run.errors) {
             *errors.entry(code.clone()).or_default() += count;
@@ -115,7 +116,10 @@ impl Row {
                 postgres_kb: of(|run| run.postgres_kb),
                 errors,
             },
-            per_second_range: (rates.clone().fold(f64::INFINITY, f64::min), rates.fold(0.0, f64::max)),
+            per_second_range: (
+                rates.clone().fold(f64::INFINITY, f64::min),
+                rates.fold(0.0, f64::max),
+            ),
             beside: None,
         }
     }
@@ -125,7 +129,11 @@ impl Row {
     pub fn beside(mut self, floor: &Self) -> Self {
         let cpu = |of: &Figures| of.server_us.unwrap_or(0.0) + of.postgres_us.unwrap_or(0.0);
         let rate = self.figures.per_second / floor.figures.per_second;
-        self.beside = Some(Ratio { floor: floor.name.clone(), rate, cpu: cpu(&self.figures) / cpu(&floor.figures) });
+        self.beside = Some(Ratio {
+            floor: floor.name.clone(),
+            rate,
+            cpu: cpu(&self.figures) / cpu(&floor.figures),
+        });
         self
     }
 
@@ -134,16 +142,29 @@ impl Row {
     pub fn head() -> String {
         format!(
             "{:<28} {:>5} {:>10} {:>9} {:>9} {:>9} {:>9} | {:>8} {:>8} {:>8} | {:>9} {:>9}",
-            "", "conn", "/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server", "postgres", "client", "server MB", "pg MB"
+            "",
+            "conn",
+            "/s",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "max ms",
+            "server",
+            "postgres",
+            "client",
+            "server MB",
+            "pg MB"
         )
     }
 
     /// A line of the table. CPU is in microseconds an operation.
     #[must_use]
     pub fn line(&self) -> String {
-        let ms = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{:.2}", us / 1000.0));
+        let ms =
+            |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{:.2}", us / 1000.0));
         let us = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{us:.1}"));
-        let mb = |kb: Option<f64>| kb.map_or_else(|| "-".into(), |kb| format!("{:.1}", kb / 1024.0));
+        let mb =
+            |kb: Option<f64>| kb.map_or_else(|| "-".into(), |kb| format!("{:.1}", kb / 1024.0));
         let f = &self.figures;
         let mut line = format!(
             "{:<28} {:>5} {:>10.0} {:>9} {:>9} {:>9} {:>9} | {:>8} {:>8} {:>8} | {:>9} {:>9}",
@@ -186,12 +207,22 @@ mod tests {
     #[test]
     fn a_workload_is_told_beside_its_floor() {
         let row = |name: &str, per_second, server_us, postgres_us| {
-            let figures = Figures { per_second, server_us, postgres_us, ..Figures::default() };
+            let figures = Figures {
+                per_second,
+                server_us,
+                postgres_us,
+                ..Figures::default()
+            };
             Row::median(name.into(), 64, &[figures])
         };
         let floor = row("pgbench, spread", 10_000.0, None, Some(150.0));
-        let line = row("add", 15_000.0, Some(40.0), Some(50.0)).beside(&floor).line();
-        assert!(line.ends_with("1.50 x pgbench, spread, 0.60 x its CPU"), "{line}");
+        let line = row("add", 15_000.0, Some(40.0), Some(50.0))
+            .beside(&floor)
+            .line();
+        assert!(
+            line.ends_with("1.50 x pgbench, spread, 0.60 x its CPU"),
+            "{line}"
+        );
         assert!(!floor.line().contains(" x "));
     }
 }

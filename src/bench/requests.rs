@@ -47,13 +47,21 @@ pub struct Key {
 impl Key {
     /// A new one.
     pub fn new() -> Result<Self, String> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| "a key pair could not be made")?;
-        Ok(Self { pair, random: SystemRandom::new() })
+        let pair =
+            KeyPair::generate(KeySize::Rsa2048).map_err(|_| "a key pair could not be made")?;
+        Ok(Self {
+            pair,
+            random: SystemRandom::new(),
+        })
     }
 
     /// The public key, as the database keeps it.
     pub fn public_key(&self) -> Result<String, String> {
-        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| "the key cannot be written")?;
+        let der: PublicKeyX509Der<'_> = self
+            .pair
+            .public_key()
+            .as_der()
+            .map_err(|_| "the key cannot be written")?;
         Ok(STANDARD.encode(der.as_ref()))
     }
 
@@ -63,7 +71,12 @@ impl Key {
     /// The key does not sign.
     pub fn sign(&self, text: &str) -> Result<String, String> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        let signed = self.pair.sign(&RSA_PKCS1_SHA256, &self.random, text.as_bytes(), &mut signature);
+        let signed = self.pair.sign(
+            &RSA_PKCS1_SHA256,
+            &self.random,
+            text.as_bytes(),
+            &mut signature,
+        );
         signed.map_err(|_| "a request could not be signed")?;
         Ok(STANDARD.encode(signature))
     }
@@ -79,11 +92,18 @@ pub struct Signer {
 impl Signer {
     /// With a new key, for requests to this host.
     pub fn new(host: &str) -> Result<Self, String> {
-        Ok(Self { key: Key::new()?, host: host.to_owned() })
+        Ok(Self {
+            key: Key::new()?,
+            host: host.to_owned(),
+        })
     }
 
     /// Makes so many requests, on all cores.
-    pub fn requests(&self, count: usize, asked: impl Fn(usize) -> Asked + Sync) -> Result<Vec<Vec<u8>>, String> {
+    pub fn requests(
+        &self,
+        count: usize,
+        asked: impl Fn(usize) -> Asked + Sync,
+    ) -> Result<Vec<Vec<u8>>, String> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let now = Timestamp::now();
         std::thread::scope(|scope| {
@@ -91,12 +111,19 @@ impl Signer {
             let parts: Vec<_> = (0..threads)
                 .map(|part| {
                     let share = part * count / threads..(part + 1) * count / threads;
-                    scope.spawn(move || share.map(|number| self.request(asked(number), now)).collect::<Result<Vec<_>, _>>())
+                    scope.spawn(move || {
+                        share
+                            .map(|number| self.request(asked(number), now))
+                            .collect::<Result<Vec<_>, _>>()
+                    })
                 })
                 .collect();
             let mut all = Vec::with_capacity(count);
             for part in parts {
-                all.extend(part.join().map_err(|_| "a thread that signs has failed")??);
+                all.extend(
+                    part.join()
+                        .map_err(|_| "a thread that signs has failed")??,
+                );
             }
             Ok(all)
         })
@@ -104,13 +131,21 @@ impl Signer {
 
     /// Makes a request, signed at this moment.
     pub fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
-        let Asked { caller: Caller { user, station }, api, mut fields } = asked;
+        let Asked {
+            caller: Caller { user, station },
+            api,
+            mut fields,
+        } = asked;
         if let Some(fields) = fields.as_object_mut() {
-            fields.entry("clientversioncode").or_insert_with(|| 3.into());
+            fields
+                .entry("clientversioncode")
+                .or_insert_with(|| 3.into());
             fields.insert("timestamp".into(), now.to_string().into());
         }
         let body = fields.to_string();
-        let signature = self.key.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
+        let signature = self
+            .key
+            .sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
         let text = format!(
             "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: {host}\r\nOzeki-User: {user}\r\nOzeki-Station: {station}\r\n\
              Ozeki-Signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
@@ -123,37 +158,70 @@ impl Signer {
     /// The address of a WebSocket for a v4 client.
     pub fn socket(&self, caller: Caller) -> Result<String, String> {
         let (Caller { user, station }, now) = (caller, Timestamp::now());
-        let signature = self.key.sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}"))?;
+        let signature = self
+            .key
+            .sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}"))?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (now, signature) = (encoded(&now.to_string()), encoded(&signature));
-        Ok(format!("ws://{}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode=4", self.host))
+        Ok(format!(
+            "ws://{}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode=4",
+            self.host
+        ))
     }
 }
 
 /// A new message.
 #[must_use]
-pub fn add(caller: Caller, conversation: ConversationId, instance: &Instance, bytes: usize) -> Asked {
+pub fn add(
+    caller: Caller,
+    conversation: ConversationId,
+    instance: &Instance,
+    bytes: usize,
+) -> Asked {
     let id = Uuid::new_v4();
     let message = json!({ "ID": id, "Type": "Message", "Created": Timestamp::now(), "Data": data(id, bytes) }).to_string();
     let fields = json!({ "action": "add", "conversationid": conversation, "instance": instance, "message": message });
-    Asked { caller, api: "chatconversation", fields }
+    Asked {
+        caller,
+        api: "chatconversation",
+        fields,
+    }
 }
 
 /// So much base64 as this; different for each message, as ciphertext is.
 fn data(id: Uuid, bytes: usize) -> String {
-    id.simple().to_string().chars().cycle().take(bytes).collect()
+    id.simple()
+        .to_string()
+        .chars()
+        .cycle()
+        .take(bytes)
+        .collect()
 }
 
 /// Something that an action asks of a conversation.
 #[must_use]
-pub fn of(caller: Caller, action: &str, conversation: ConversationId, instance: &Instance) -> Asked {
+pub fn of(
+    caller: Caller,
+    action: &str,
+    conversation: ConversationId,
+    instance: &Instance,
+) -> Asked {
     let fields = json!({ "action": action, "conversationid": conversation, "instance": instance });
-    Asked { caller, api: "chatconversation", fields }
+    Asked {
+        caller,
+        api: "chatconversation",
+        fields,
+    }
 }
 
 /// The rows from a message on.
 #[must_use]
-pub fn download(caller: Caller, conversation: ConversationId, instance: &Instance, from: Option<MessageId>) -> Asked {
+pub fn download(
+    caller: Caller,
+    conversation: ConversationId,
+    instance: &Instance,
+    from: Option<MessageId>,
+) -> Asked {
     let mut asked = of(caller, "download", conversation, instance);
     if let (Some(from), Some(fields)) = (from, asked.fields.as_object_mut()) {
         fields.insert("firstmessageid".into(), from.to_string().into());
@@ -163,20 +231,37 @@ pub fn download(caller: Caller, conversation: ConversationId, instance: &Instanc
 
 /// A report on one message.
 #[must_use]
-pub fn viewed(caller: Caller, conversation: ConversationId, instance: &Instance, message: Option<MessageId>) -> Asked {
+pub fn viewed(
+    caller: Caller,
+    conversation: ConversationId,
+    instance: &Instance,
+    message: Option<MessageId>,
+) -> Asked {
     let ids: Vec<MessageId> = message.into_iter().collect();
     let fields = json!({ "action": "viewed", "conversationid": conversation, "instance": instance, "messageids": ids });
-    Asked { caller, api: "chatreports", fields }
+    Asked {
+        caller,
+        api: "chatreports",
+        fields,
+    }
 }
 
 /// All conversations.
 #[must_use]
 pub fn list(caller: Caller) -> Asked {
-    Asked { caller, api: "chatconversation", fields: json!({ "action": "list" }) }
+    Asked {
+        caller,
+        api: "chatconversation",
+        fields: json!({ "action": "list" }),
+    }
 }
 
 /// What is new.
 #[must_use]
 pub fn poll(caller: Caller) -> Asked {
-    Asked { caller, api: "chatnotification", fields: json!({ "action": "download" }) }
+    Asked {
+        caller,
+        api: "chatnotification",
+        fields: json!({ "action": "download" }),
+    }
 }

@@ -31,15 +31,25 @@ const AT_ONCE: usize = 32;
 pub type Socket = WebSocketStream<TcpStream>;
 
 /// Opens a socket for each caller, and takes the first frame, which tells to compare everything.
-pub async fn open(address: SocketAddr, signer: &Signer, callers: &[Caller]) -> Result<Vec<Socket>, String> {
+pub async fn open(
+    address: SocketAddr,
+    signer: &Signer,
+    callers: &[Caller],
+) -> Result<Vec<Socket>, String> {
     let mut sockets = Vec::with_capacity(callers.len());
     for callers in callers.chunks(AT_ONCE) {
         let mut opening = JoinSet::new();
         for caller in callers {
             let url = signer.socket(*caller)?;
             opening.spawn(async move {
-                let mut socket = connect(address, url).await.map_err(|error| format!("a socket was refused: {error}"))?;
-                socket.next().await.ok_or("a socket was closed")?.map_err(|error| error.to_string())?;
+                let mut socket = connect(address, url)
+                    .await
+                    .map_err(|error| format!("a socket was refused: {error}"))?;
+                socket
+                    .next()
+                    .await
+                    .ok_or("a socket was closed")?
+                    .map_err(|error| error.to_string())?;
                 Ok::<_, String>(socket)
             });
         }
@@ -80,9 +90,15 @@ pub async fn push(
                 match frame {
                     Message::Text(text) => {
                         for id in ids(&text) {
-                            let sent = sent.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+                            let sent = sent
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .remove(id);
                             if let Some(sent) = sent {
-                                heard.lock().unwrap_or_else(PoisonError::into_inner).count(sent.elapsed(), None);
+                                heard
+                                    .lock()
+                                    .unwrap_or_else(PoisonError::into_inner)
+                                    .count(sent.elapsed(), None);
                                 listeners.notify_one();
                             }
                         }
@@ -97,14 +113,28 @@ pub async fn push(
     let first = Instant::now();
     let mut senders = JoinSet::new();
     for part in 0..load.connections {
-        let mut client = Client::connect(address).await.map_err(|error| error.to_string())?;
+        let mut client = Client::connect(address)
+            .await
+            .map_err(|error| error.to_string())?;
         let (requests, sent, heard) = (requests.clone(), sent.clone(), heard.clone());
         senders.spawn(async move {
             for request in requests.iter().skip(part).step_by(load.connections) {
-                let id = ids(std::str::from_utf8(request).unwrap_or_default()).next().unwrap_or_default().to_owned();
-                sent.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Instant::now());
-                if let Some(code) = client.ask(request).await.map_err(|error| error.to_string())? {
-                    heard.lock().unwrap_or_else(PoisonError::into_inner).count(Duration::ZERO, Some(code));
+                let id = ids(std::str::from_utf8(request).unwrap_or_default())
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                sent.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(id, Instant::now());
+                if let Some(code) = client
+                    .ask(request)
+                    .await
+                    .map_err(|error| error.to_string())?
+                {
+                    heard
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .count(Duration::ZERO, Some(code));
                 }
             }
             Ok::<_, String>(())
@@ -113,9 +143,15 @@ pub async fn push(
     while let Some(sender) = senders.join_next().await {
         sender.map_err(|error| error.to_string())??;
     }
-    let count = |tally: &Tally| usize::try_from(tally.latencies.len() + tally.errors.values().sum::<u64>()).unwrap_or(usize::MAX);
+    let count = |tally: &Tally| {
+        usize::try_from(tally.latencies.len() + tally.errors.values().sum::<u64>())
+            .unwrap_or(usize::MAX)
+    };
     while count(&heard.lock().unwrap_or_else(PoisonError::into_inner)) < requests.len() {
-        if tokio::time::timeout(PATIENCE, listeners.notified()).await.is_err() {
+        if tokio::time::timeout(PATIENCE, listeners.notified())
+            .await
+            .is_err()
+        {
             break;
         }
     }
@@ -125,7 +161,10 @@ pub async fn push(
     tally.took = first.elapsed();
     let missing = requests.len().saturating_sub(count(&tally));
     if missing > 0 {
-        tally.errors.insert("not heard in time".into(), u64::try_from(missing).unwrap_or(u64::MAX));
+        tally.errors.insert(
+            "not heard in time".into(),
+            u64::try_from(missing).unwrap_or(u64::MAX),
+        );
     }
     Ok(tally)
 }

@@ -46,16 +46,30 @@ pub struct Stage {
 
 impl Stage {
     /// Sets up what the workloads need.
-    pub async fn set(db: &Db, bench: &Bench, workloads: &[Workload], signer: &Signer) -> Result<Self, String> {
+    pub async fn set(
+        db: &Db,
+        bench: &Bench,
+        workloads: &[Workload],
+        signer: &Signer,
+    ) -> Result<Self, String> {
         let tag = uuid::Uuid::new_v4().simple().to_string();
         let failed = |error: sqlx::Error| format!("the stage could not be set: {error}");
         let needs = |some: &[Workload]| some.iter().any(|one| workloads.contains(one));
 
-        let people = bench.users.max(if needs(&[Workload::ListLong]) { LONG.0 + LONG.1 } else { SHORT.0 + SHORT.1 });
-        let emails: Vec<Email> = (0..people).filter_map(|n| Email::parse(&format!("{n}.{tag}@bench.invalid"))).collect();
+        let people = bench.users.max(if needs(&[Workload::ListLong]) {
+            LONG.0 + LONG.1
+        } else {
+            SHORT.0 + SHORT.1
+        });
+        let emails: Vec<Email> = (0..people)
+            .filter_map(|n| Email::parse(&format!("{n}.{tag}@bench.invalid")))
+            .collect();
         let users: Vec<UserId> = emails.iter().map(UserId::of).collect();
-        let with_stations: Vec<(Email, StationId)> =
-            emails.into_iter().zip(users.iter().filter_map(|user| caller(*user))).map(|(e, c)| (e, c.station)).collect();
+        let with_stations: Vec<(Email, StationId)> = emails
+            .into_iter()
+            .zip(users.iter().filter_map(|user| caller(*user)))
+            .map(|(e, c)| (e, c.station))
+            .collect();
 
         let mut stage = Self {
             instance: Instance::random(),
@@ -68,22 +82,43 @@ impl Stage {
             users,
         };
         let mut scenery = Scenery::begin(db).await.map_err(failed)?;
-        scenery.users(&with_stations, &signer.key.public_key()?).await.map_err(failed)?;
+        scenery
+            .users(&with_stations, &signer.key.public_key()?)
+            .await
+            .map_err(failed)?;
         let bytes = bench.bytes;
-        scenery.conversations(&stage.town, &stage.instance, stage.messages, bytes).await.map_err(failed)?;
+        scenery
+            .conversations(&stage.town, &stage.instance, stage.messages, bytes)
+            .await
+            .map_err(failed)?;
         // Users of their own, so that no conversation is made twice.
-        let mut others = Others { scenery: &mut scenery, signer, tag: &tag };
+        let mut others = Others {
+            scenery: &mut scenery,
+            signer,
+            tag: &tag,
+        };
         if needs(&[Workload::Download, Workload::DownloadPartial]) {
             let count = (MOST_DEEP / stage.depth.max(1)).clamp(1, DEEP);
             let pairs = others.users("d", 2 * count).await?;
-            stage.deep = pairs.chunks_exact(2).filter_map(|two| Some(Pair::of(*two.first()?, *two.last()?))).collect();
-            others.scenery.conversations(&stage.deep, &stage.instance, stage.depth, bytes).await.map_err(failed)?;
+            stage.deep = pairs
+                .chunks_exact(2)
+                .filter_map(|two| Some(Pair::of(*two.first()?, *two.last()?)))
+                .collect();
+            others
+                .scenery
+                .conversations(&stage.deep, &stage.instance, stage.depth, bytes)
+                .await
+                .map_err(failed)?;
         }
         if needs(&[Workload::List]) {
-            stage.short = others.lists("s", SHORT, &stage.users, &stage.instance, bytes).await?;
+            stage.short = others
+                .lists("s", SHORT, &stage.users, &stage.instance, bytes)
+                .await?;
         }
         if needs(&[Workload::ListLong]) {
-            stage.long = others.lists("l", LONG, &stage.users, &stage.instance, bytes).await?;
+            stage.long = others
+                .lists("l", LONG, &stage.users, &stage.instance, bytes)
+                .await?;
         }
         scenery.settle().await.map_err(failed)?;
         Ok(stage)
@@ -111,10 +146,23 @@ struct Others<'a> {
 
 impl Others<'_> {
     async fn users(&mut self, kind: &str, count: usize) -> Result<Vec<UserId>, String> {
-        let emails: Vec<Email> = (0..count).filter_map(|n| Email::parse(&format!("{kind}{n}.{}@bench.invalid", self.tag))).collect();
+        let emails: Vec<Email> = (0..count)
+            .filter_map(|n| Email::parse(&format!("{kind}{n}.{}@bench.invalid", self.tag)))
+            .collect();
         let users: Vec<UserId> = emails.iter().map(UserId::of).collect();
-        let rows: Vec<_> = emails.into_iter().zip(users.iter().filter_map(|user| caller(*user)).map(|caller| caller.station)).collect();
-        self.scenery.users(&rows, &self.signer.key.public_key()?).await.map_err(|error| error.to_string())?;
+        let rows: Vec<_> = emails
+            .into_iter()
+            .zip(
+                users
+                    .iter()
+                    .filter_map(|user| caller(*user))
+                    .map(|caller| caller.station),
+            )
+            .collect();
+        self.scenery
+            .users(&rows, &self.signer.key.public_key()?)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(users)
     }
 
@@ -127,15 +175,29 @@ impl Others<'_> {
         bytes: usize,
     ) -> Result<Vec<Caller>, String> {
         let users = self.users(kind, count).await?;
-        let pairs: Vec<Pair> = users.iter().flat_map(|user| friends.iter().take(length).map(|friend| Pair::of(*user, *friend))).collect();
-        self.scenery.conversations(&pairs, instance, 1, bytes).await.map_err(|error| error.to_string())?;
+        let pairs: Vec<Pair> = users
+            .iter()
+            .flat_map(|user| {
+                friends
+                    .iter()
+                    .take(length)
+                    .map(|friend| Pair::of(*user, *friend))
+            })
+            .collect();
+        self.scenery
+            .conversations(&pairs, instance, 1, bytes)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(users.into_iter().filter_map(caller).collect())
     }
 }
 
 /// The user at their station, which has the same number.
 pub fn caller(user: UserId) -> Option<Caller> {
-    Some(Caller { user, station: StationId::parse(&user.to_string())? })
+    Some(Caller {
+        user,
+        station: StationId::parse(&user.to_string())?,
+    })
 }
 
 /// Conversations, spread evenly: each user's are with those who follow in a ring.
@@ -143,7 +205,12 @@ fn town(users: &[UserId], conversations: usize) -> Vec<Pair> {
     let ring = users.iter().cycle();
     let distances = 1..=users.len().saturating_sub(1) / 2;
     distances
-        .flat_map(|distance| users.iter().zip(ring.clone().skip(distance)).map(|(one, other)| Pair::of(*one, *other)))
+        .flat_map(|distance| {
+            users
+                .iter()
+                .zip(ring.clone().skip(distance))
+                .map(|(one, other)| Pair::of(*one, *other))
+        })
         .take(conversations)
         .collect()
 }

@@ -66,7 +66,9 @@ impl Workload {
     /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     }
 
     /// How many connections it uses, if not told.
@@ -103,15 +105,40 @@ impl Workload {
     }
 
     /// The requests of one run. `from`: how many were made for earlier runs.
-    pub fn requests(self, stage: &Stage, bench: &Bench, signer: &Signer, count: usize, from: usize) -> Result<Vec<Vec<u8>>, String> {
-        let is_new = matches!(self, Self::Add | Self::AddHot | Self::AddAlone | Self::Reports | Self::Mix | Self::SocketsPush);
+    pub fn requests(
+        self,
+        stage: &Stage,
+        bench: &Bench,
+        signer: &Signer,
+        count: usize,
+        from: usize,
+    ) -> Result<Vec<Vec<u8>>, String> {
+        let is_new = matches!(
+            self,
+            Self::Add
+                | Self::AddHot
+                | Self::AddAlone
+                | Self::Reports
+                | Self::Mix
+                | Self::SocketsPush
+        );
         let count = if is_new { count } else { count.min(DIFFERENT) };
         let asked = |number: usize| self.asked(stage, bench, from + number);
         if (0..count.min(1)).any(|number| asked(number).is_none()) {
-            return Err(format!("{} has nothing to work on: more --users, --conversations or --messages are needed", self.name()));
+            return Err(format!(
+                "{} has nothing to work on: more --users, --conversations or --messages are needed",
+                self.name()
+            ));
         }
-        let anyone = stage.users.first().copied().and_then(caller).ok_or("there are no users")?;
-        signer.requests(count, |number| asked(number).unwrap_or_else(|| requests::poll(anyone)))
+        let anyone = stage
+            .users
+            .first()
+            .copied()
+            .and_then(caller)
+            .ok_or("there are no users")?;
+        signer.requests(count, |number| {
+            asked(number).unwrap_or_else(|| requests::poll(anyone))
+        })
     }
 
     fn asked(self, stage: &Stage, bench: &Bench, number: usize) -> Option<Asked> {
@@ -130,7 +157,8 @@ impl Workload {
                 let round = number / stage.town.len().max(1);
                 let (caller, pair) = stage.in_town(number, round)?;
                 let seq = 1 + round / 2;
-                let message = message_id(pair.conversation_id, seq).filter(|_| seq <= stage.messages)?;
+                let message =
+                    message_id(pair.conversation_id, seq).filter(|_| seq <= stage.messages)?;
                 requests::viewed(caller, pair.conversation_id, instance, Some(message))
             }
             Self::Download => {
@@ -140,18 +168,33 @@ impl Workload {
             }
             Self::DownloadPartial => {
                 let (caller, pair) = stage.in_deep(number)?;
-                let mut asked = requests::of(caller, "downloadpartial", pair.conversation_id, instance);
+                let mut asked =
+                    requests::of(caller, "downloadpartial", pair.conversation_id, instance);
                 let middle = message_id(pair.conversation_id, stage.depth / 2 + 1)?;
-                asked.fields.as_object_mut()?.insert("lastmessageid".into(), middle.to_string().into());
+                asked
+                    .fields
+                    .as_object_mut()?
+                    .insert("lastmessageid".into(), middle.to_string().into());
                 asked
             }
             Self::List => requests::list(*stage.short.get(number % stage.short.len().max(1))?),
             Self::ListLong => requests::list(*stage.long.get(number % stage.long.len().max(1))?),
             Self::Flags => {
                 let (caller, pair) = stage.in_town(number / 2, 0)?;
-                requests::of(caller, if number.is_multiple_of(2) { "favorite" } else { "unfavorite" }, pair.conversation_id, instance)
+                requests::of(
+                    caller,
+                    if number.is_multiple_of(2) {
+                        "favorite"
+                    } else {
+                        "unfavorite"
+                    },
+                    pair.conversation_id,
+                    instance,
+                )
             }
-            Self::Poll => requests::poll(caller(*stage.users.get(number % stage.users.len().max(1))?)?),
+            Self::Poll => requests::poll(caller(
+                *stage.users.get(number % stage.users.len().max(1))?,
+            )?),
             Self::Mix => {
                 let (caller, pair) = stage.in_town(number / 20 * 7 + number % 7, number)?;
                 let newest = message_id(pair.conversation_id, stage.messages);

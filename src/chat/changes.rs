@@ -38,20 +38,28 @@ impl Changes {
     /// Whether there is nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.conversations.is_empty() && !self.list && !self.resync && self.friends.is_empty() && self.typing.is_empty()
+        self.conversations.is_empty()
+            && !self.list
+            && !self.resync
+            && self.friends.is_empty()
+            && self.typing.is_empty()
     }
 
     /// Everything may have changed.
     #[must_use]
     pub fn resync() -> Self {
-        Self { resync: true, ..Self::default() }
+        Self {
+            resync: true,
+            ..Self::default()
+        }
     }
 
     /// Adds what happened. `rows` are the new rows of a conversation, if they join what was announced of it before;
     /// empty for a station that is not told of rows.
     pub fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], is_v4: bool) {
         match event {
-            Event::ConversationChanged { conversation, .. } | Event::PageCut { conversation, .. } => {
+            Event::ConversationChanged { conversation, .. }
+            | Event::PageCut { conversation, .. } => {
                 self.conversations.insert(*conversation);
                 if is_v4 {
                     self.add_rows(*conversation, rows);
@@ -61,7 +69,9 @@ impl Changes {
             Event::FriendChanged { friend, .. } => {
                 self.friends.insert(*friend);
             }
-            Event::Typing { conversation, user, .. } if is_v4 => {
+            Event::Typing {
+                conversation, user, ..
+            } if is_v4 => {
                 self.typing.insert((*conversation, *user));
             }
             Event::Typing { .. } => {}
@@ -84,8 +94,20 @@ impl Changes {
     /// The ids alone, as a poll is told them.
     #[must_use]
     pub fn ids(&self) -> Self {
-        let Self { conversations, list, resync, friends, .. } = self;
-        Self { conversations: conversations.clone(), list: *list, resync: *resync, friends: friends.clone(), ..Self::default() }
+        let Self {
+            conversations,
+            list,
+            resync,
+            friends,
+            ..
+        } = self;
+        Self {
+            conversations: conversations.clone(),
+            list: *list,
+            resync: *resync,
+            friends: friends.clone(),
+            ..Self::default()
+        }
     }
 
     /// From now on, of what changed so far only the ids are told, and who was writing is not told any more.
@@ -99,7 +121,10 @@ impl Changes {
     /// Everything may have changed: what was known of conversations is part of that.
     pub fn become_resync(&mut self) {
         let friends = std::mem::take(&mut self.friends);
-        *self = Self { friends, ..Self::resync() };
+        *self = Self {
+            friends,
+            ..Self::resync()
+        };
     }
 
     fn bound(&mut self) {
@@ -115,13 +140,19 @@ impl Changes {
             self.drop_rows(conversation);
         } else if !self.ids_only.contains(&conversation) {
             self.row_bytes += bytes;
-            self.rows.extend(rows.iter().map(|row| ((conversation, row.seq), row.clone())));
+            self.rows.extend(
+                rows.iter()
+                    .map(|row| ((conversation, row.seq), row.clone())),
+            );
         }
     }
 
     fn drop_rows(&mut self, conversation: ConversationId) {
         if self.ids_only.insert(conversation) {
-            for (_, row) in self.rows.extract_if((conversation, i64::MIN)..=(conversation, i64::MAX), |_, _| true) {
+            for (_, row) in self.rows.extract_if(
+                (conversation, i64::MIN)..=(conversation, i64::MAX),
+                |_, _| true,
+            ) {
                 self.row_bytes -= row.bytes();
             }
         }
@@ -161,8 +192,21 @@ pub(super) mod tests {
             station_id: StationId::random(),
             chain: Chain::beginning(conversation, &instance),
         };
-        let rows = vec![Arc::new(NewRow { instance, seq, after: String::new(), row: HistoryRow::Message(row) })];
-        Event::ConversationChanged { conversation, participants: Arc::from([user_id]), new: Some(NewRows { first: seq, last: seq, rows }) }
+        let rows = vec![Arc::new(NewRow {
+            instance,
+            seq,
+            after: String::new(),
+            row: HistoryRow::Message(row),
+        })];
+        Event::ConversationChanged {
+            conversation,
+            participants: Arc::from([user_id]),
+            new: Some(NewRows {
+                first: seq,
+                last: seq,
+                rows,
+            }),
+        }
     }
 
     fn conversation(n: usize) -> ConversationId {
@@ -186,14 +230,39 @@ pub(super) mod tests {
             assert_eq!(changes.conversations.len(), 2);
             changes.rows.keys().map(|(_, seq)| *seq).collect::<Vec<_>>()
         };
-        let named = Event::ConversationChanged { conversation: conversation(1), participants: Arc::from([]), new: None };
-        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, 0)]), [1, 2, 7]);
+        let named = Event::ConversationChanged {
+            conversation: conversation(1),
+            participants: Arc::from([]),
+            new: None,
+        };
+        assert_eq!(
+            whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, 0)]),
+            [1, 2, 7]
+        );
         // Something that is not at hand, and something that is too large.
-        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), named, written(1, 2, 0)]), [7]);
-        assert_eq!(whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, MAX_ROW_BYTES), written(1, 3, 0)]), [7]);
+        assert_eq!(
+            whole(&[written(1, 1, 0), written(2, 7, 0), named, written(1, 2, 0)]),
+            [7]
+        );
+        assert_eq!(
+            whole(&[
+                written(1, 1, 0),
+                written(2, 7, 0),
+                written(1, 2, MAX_ROW_BYTES),
+                written(1, 3, 0)
+            ]),
+            [7]
+        );
         // What is left out makes room.
         let large = MAX_ROW_BYTES - 1000;
-        assert_eq!(whole(&[written(1, 1, large), written(1, 2, large), written(2, 7, large)]), [7]);
+        assert_eq!(
+            whole(&[
+                written(1, 1, large),
+                written(1, 2, large),
+                written(2, 7, large)
+            ]),
+            [7]
+        );
     }
 
     #[test]
@@ -207,6 +276,9 @@ pub(super) mod tests {
         }
         changes.add_again(told);
         assert_eq!(changes.conversations.len(), 2);
-        assert_eq!(changes.rows.keys().map(|(id, _)| *id).collect::<Vec<_>>(), [conversation(2)]);
+        assert_eq!(
+            changes.rows.keys().map(|(id, _)| *id).collect::<Vec<_>>(),
+            [conversation(2)]
+        );
     }
 }

@@ -42,18 +42,28 @@ pub async fn create(
     let participant = |user_id: UserId| {
         Ok::<_, Error>(NewParticipant {
             user_id,
-            secret: secrets.get(&user_id).ok_or_else(|| missing("secrets"))?.as_str(),
-            display_name: display_names.get(&user_id).ok_or_else(|| missing("displaynames"))?.as_str(),
+            secret: secrets
+                .get(&user_id)
+                .ok_or_else(|| missing("secrets"))?
+                .as_str(),
+            display_name: display_names
+                .get(&user_id)
+                .ok_or_else(|| missing("displaynames"))?
+                .as_str(),
         })
     };
     let participants = [participant(call.user)?, participant(other)?];
     let limits = quota::limits(call);
     match store::conversation::create_direct(call.db, id, &participants, &limits, call.now).await? {
-        Made::New => call.outbox.push(Event::ListChanged { of: vec![call.user, other] }),
+        Made::New => call.outbox.push(Event::ListChanged {
+            of: vec![call.user, other],
+        }),
         Made::There => {}
         Made::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
-    store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
+    store::conversation::seen_by(call.db, id, call.user)
+        .await?
+        .ok_or(Error::ConversationNotFound)
 }
 
 /// A page of the caller's list: at most `limit` conversations, if there is a limit, from the one after `after` on. And whether
@@ -61,11 +71,18 @@ pub async fn create(
 ///
 /// # Errors
 /// `ConversationNotFound`, if `after` is no conversation of the caller's.
-pub async fn page(call: &Call<'_>, after: Option<ConversationId>, limit: Option<usize>) -> Result<(Vec<ConversationRow>, bool), Error> {
+pub async fn page(
+    call: &Call<'_>,
+    after: Option<ConversationId>,
+    limit: Option<usize>,
+) -> Result<(Vec<ConversationRow>, bool), Error> {
     let limit = limit.unwrap_or(usize::MAX);
-    let mut rows = store::conversation::page(call.db, call.user, after, limit.saturating_add(1)).await?;
+    let mut rows =
+        store::conversation::page(call.db, call.user, after, limit.saturating_add(1)).await?;
     if let Some(after) = after.filter(|_| rows.is_empty()) {
-        store::conversation::seen_by(call.db, after, call.user).await?.ok_or(Error::ConversationNotFound)?;
+        store::conversation::seen_by(call.db, after, call.user)
+            .await?
+            .ok_or(Error::ConversationNotFound)?;
     }
     let has_more = rows.len() > limit;
     rows.truncate(limit);
@@ -76,29 +93,52 @@ pub async fn page(call: &Call<'_>, after: Option<ConversationId>, limit: Option<
 ///
 /// # Errors
 /// `StaleInstance`; `NotAllowed` in a group for anyone but an admin, and for one whom the other one blocked.
-pub async fn clear(call: &mut Call<'_>, id: ConversationId, instance: &Instance) -> Result<ConversationRow, Error> {
+pub async fn clear(
+    call: &mut Call<'_>,
+    id: ConversationId,
+    instance: &Instance,
+) -> Result<ConversationRow, Error> {
     match store::conversation::clear(call.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
-        Some(Cleared::Contended) => Err(Error::Unavailable { cause: "who is in the group keeps changing".into(), is_uncertain: false }),
+        Some(Cleared::Contended) => Err(Error::Unavailable {
+            cause: "who is in the group keeps changing".into(),
+            is_uncertain: false,
+        }),
         Some(Cleared::NotAdmin) => Err(Error::NotAllowed("In a group, only an admin may clear.")),
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Cleared::Stale(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
-            call.outbox.push(Event::ListChanged { of: participants.to_vec() });
-            call.outbox.push(Event::ConversationChanged { conversation: id, participants, new: None });
+            call.outbox.push(Event::ListChanged {
+                of: participants.to_vec(),
+            });
+            call.outbox.push(Event::ConversationChanged {
+                conversation: id,
+                participants,
+                new: None,
+            });
             Ok(*row)
         }
     }
 }
 
 /// Arranges a conversation in the caller's own list. Twice is as once.
-pub async fn arrange(call: &mut Call<'_>, id: ConversationId, change: &Arrangement) -> Result<ConversationRow, Error> {
-    let row = store::participant::arrange(call.db, id, call.user, change, call.now).await?.ok_or(Error::ConversationNotFound)?;
-    call.outbox.push(Event::ListChanged { of: vec![call.user] });
+pub async fn arrange(
+    call: &mut Call<'_>,
+    id: ConversationId,
+    change: &Arrangement,
+) -> Result<ConversationRow, Error> {
+    let row = store::participant::arrange(call.db, id, call.user, change, call.now)
+        .await?
+        .ok_or(Error::ConversationNotFound)?;
+    call.outbox.push(Event::ListChanged {
+        of: vec![call.user],
+    });
     Ok(row)
 }
 
 fn missing(field: &str) -> Error {
-    Error::BadRequest(format!("{field} takes an entry for each of the two participants."))
+    Error::BadRequest(format!(
+        "{field} takes an entry for each of the two participants."
+    ))
 }

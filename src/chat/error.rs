@@ -95,8 +95,14 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let cause = refusal.to_string();
         match refusal {
-            Refusal::Full | Refusal::Contended => Self::Unavailable { cause, is_uncertain: false },
-            Refusal::Stopped => Self::Unavailable { cause, is_uncertain: true },
+            Refusal::Full | Refusal::Contended => Self::Unavailable {
+                cause,
+                is_uncertain: false,
+            },
+            Refusal::Stopped => Self::Unavailable {
+                cause,
+                is_uncertain: true,
+            },
             Refusal::Database(error) => (&*error).into(),
         }
     }
@@ -111,7 +117,10 @@ impl From<sqlx::Error> for Error {
 impl From<&sqlx::Error> for Error {
     fn from(error: &sqlx::Error) -> Self {
         if let sqlx::Error::Database(refusal) = error {
-            if let Some((_, sentence)) = REFUSALS.iter().find(|(name, _)| refusal.constraint() == Some(name)) {
+            if let Some((_, sentence)) = REFUSALS
+                .iter()
+                .find(|(name, _)| refusal.constraint() == Some(name))
+            {
                 return Self::AlreadyExists(sentence);
             }
             if refusal.constraint() == Some("participants_of_user") {
@@ -120,17 +129,27 @@ impl From<&sqlx::Error> for Error {
             if sqlstate::is_away(error) {
                 // A refusal is an answer, so nothing was done; but for a session that was ended, of which this may be the
                 // last word.
-                return Self::Unavailable { cause: error.to_string(), is_uncertain: sqlstate::is_ended(error) };
+                return Self::Unavailable {
+                    cause: error.to_string(),
+                    is_uncertain: sqlstate::is_ended(error),
+                };
             }
             return Self::Internal(error.to_string());
         }
         let cause = error.to_string();
         match error {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
-                Self::Unavailable { cause, is_uncertain: true }
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => Self::Unavailable {
+                cause,
+                is_uncertain: true,
+            },
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Configuration(_) => {
-                Self::Unavailable { cause, is_uncertain: false }
+                Self::Unavailable {
+                    cause,
+                    is_uncertain: false,
+                }
             }
             _ => Self::Internal(cause),
         }

@@ -61,22 +61,40 @@ pub async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
 /// `UserNotFound`; `BadRequest` where someone else is the caller.
 pub async fn standing(call: &Call<'_>, other: UserId) -> Result<Standing, Error> {
     if other == call.user {
-        return Err(Error::BadRequest("This takes another user than oneself.".into()));
+        return Err(Error::BadRequest(
+            "This takes another user than oneself.".into(),
+        ));
     }
-    store::friend::standing(call.db, call.user, other).await?.ok_or(Error::UserNotFound)
+    store::friend::standing(call.db, call.user, other)
+        .await?
+        .ok_or(Error::UserNotFound)
 }
 
 /// The caller's stations see a request go, and invitations come and go. A friend sees the caller go offline, or come back.
 /// Anyone else must not learn of it.
 fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing) {
-    call.outbox.push(Event::ListChanged { of: vec![call.user] });
-    call.outbox.push(Event::FriendChanged { friend: other, seen_by: vec![call.user] });
+    call.outbox.push(Event::ListChanged {
+        of: vec![call.user],
+    });
+    call.outbox.push(Event::FriendChanged {
+        friend: other,
+        seen_by: vec![call.user],
+    });
     if standing.asked && standing.is_asked {
-        call.outbox.push(Event::FriendChanged { friend: call.user, seen_by: vec![other] });
+        call.outbox.push(Event::FriendChanged {
+            friend: call.user,
+            seen_by: vec![other],
+        });
     }
 }
 
 fn announce(call: &mut Call<'_>, other: UserId) {
-    call.outbox.push(Event::FriendChanged { friend: call.user, seen_by: vec![other] });
-    call.outbox.push(Event::FriendChanged { friend: other, seen_by: vec![call.user] });
+    call.outbox.push(Event::FriendChanged {
+        friend: call.user,
+        seen_by: vec![other],
+    });
+    call.outbox.push(Event::FriendChanged {
+        friend: other,
+        seen_by: vec![call.user],
+    });
 }

@@ -34,7 +34,11 @@ pub async fn create(
 /// # Errors
 /// `ConversationNotFound`; `NotAllowed`, for anyone but an admin, for what is no group, where nobody would be admin, and if a
 /// friend who is added has blocked the caller; `UserNotFound`, if one whom it is about is not there; `TooLarge`; `DailyLimit`.
-pub async fn change(call: &mut Call<'_>, id: ConversationId, change: &Change<'_>) -> Result<(ConversationRow, Vec<UserId>), Error> {
+pub async fn change(
+    call: &mut Call<'_>,
+    id: ConversationId,
+    change: &Change<'_>,
+) -> Result<(ConversationRow, Vec<UserId>), Error> {
     let invited = apply(call, id, change).await?;
     Ok((seen(call, id).await?, invited))
 }
@@ -52,10 +56,16 @@ pub async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Erro
 }
 
 async fn seen(call: &Call<'_>, id: ConversationId) -> Result<ConversationRow, Error> {
-    store::conversation::seen_by(call.db, id, call.user).await?.ok_or(Error::ConversationNotFound)
+    store::conversation::seen_by(call.db, id, call.user)
+        .await?
+        .ok_or(Error::ConversationNotFound)
 }
 
-async fn apply(call: &mut Call<'_>, id: ConversationId, change: &Change<'_>) -> Result<Vec<UserId>, Error> {
+async fn apply(
+    call: &mut Call<'_>,
+    id: ConversationId,
+    change: &Change<'_>,
+) -> Result<Vec<UserId>, Error> {
     let limits = quota::limits(call);
     let changed = store::group::change(call.db, id, call.user, change, &limits, call.now).await?;
     done(call, changed, &limits)
@@ -71,9 +81,10 @@ fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<Us
         Changed::NoConversation => Err(Error::ConversationNotFound),
         Changed::NoGroup => Err(Error::NotAllowed("This conversation is no group.")),
         Changed::NotAdmin => Err(Error::NotAllowed("In a group, only an admin may do this.")),
-        Changed::Full => {
-            Err(Error::TooLarge(format!("A group takes at most {} participants, those who are invited included.", limits.participants)))
-        }
+        Changed::Full => Err(Error::TooLarge(format!(
+            "A group takes at most {} participants, those who are invited included.",
+            limits.participants
+        ))),
         Changed::LastAdmin => Err(Error::NotAllowed("A group has at least one admin.")),
         Changed::NoParticipant | Changed::NoUser => Err(Error::UserNotFound),
         Changed::Blocked => Err(Error::NotAllowed("One of these users has blocked you.")),

@@ -56,13 +56,24 @@ pub struct Times {
 /// # Errors
 /// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed` for one
 /// whom the other one blocked.
-pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: Instance, sent: Sent) -> Result<Times, Error> {
+pub async fn add(
+    call: &mut Call<'_>,
+    conversation: ConversationId,
+    instance: Instance,
+    sent: Sent,
+) -> Result<Times, Error> {
     let most = call.settings.max_message_bytes;
     if sent.data.as_str().len() > most {
-        return Err(Error::TooLarge(format!("message.Data takes at most {most} bytes.")));
+        return Err(Error::TooLarge(format!(
+            "message.Data takes at most {most} bytes."
+        )));
     }
     let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);
-    let created_at = if is_ahead { call.now.whole_seconds() } else { sent.created };
+    let created_at = if is_ahead {
+        call.now.whole_seconds()
+    } else {
+        sent.created
+    };
     let message = NewMessage {
         conversation_id: conversation,
         instance,
@@ -72,16 +83,34 @@ pub async fn add(call: &mut Call<'_>, conversation: ConversationId, instance: In
         r#type: sent.r#type,
         created_at,
         sent_at: is_ahead.then_some(sent.created),
-        valid_until: sent.valid_until.unwrap_or_else(|| created_at.plus(call.settings.message_lifetime)),
+        valid_until: sent
+            .valid_until
+            .unwrap_or_else(|| created_at.plus(call.settings.message_lifetime)),
         valid_until_given: sent.valid_until.is_some(),
         data: sent.data,
     };
     let (message, stored) = call.messages.add(message).await?;
     match stored {
-        Stored::There { created_at, valid_until, new, participants } => {
-            let new = new.map(|new| NewRows { first: new.seq, last: new.seq, rows: vec![Arc::new(new_row(message, &new))] });
-            call.outbox.push(Event::ConversationChanged { conversation, participants, new });
-            Ok(Times { created: created_at, valid_until })
+        Stored::There {
+            created_at,
+            valid_until,
+            new,
+            participants,
+        } => {
+            let new = new.map(|new| NewRows {
+                first: new.seq,
+                last: new.seq,
+                rows: vec![Arc::new(new_row(message, &new))],
+            });
+            call.outbox.push(Event::ConversationChanged {
+                conversation,
+                participants,
+                new,
+            });
+            Ok(Times {
+                created: created_at,
+                valid_until,
+            })
         }
         Stored::OtherContent => Err(Error::MessageIdConflict),
         Stored::Stale(present) => Err(Error::StaleInstance(present)),
@@ -103,16 +132,31 @@ fn new_row(message: NewMessage, new: &New) -> NewRow {
         chain: new.chain,
     };
     let after = new.after.map(|id| id.to_string()).unwrap_or_default();
-    NewRow { instance: message.instance, seq: new.seq, after, row: HistoryRow::Message(row) }
+    NewRow {
+        instance: message.instance,
+        seq: new.seq,
+        after,
+        row: HistoryRow::Message(row),
+    }
 }
 
 /// What a conversation's history ends with.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
-pub async fn newest(call: &Call<'_>, conversation: ConversationId, instance: &Instance) -> Result<Newest, Error> {
-    let (present, newest) = store::conversation::newest(call.db, conversation, call.user).await?.ok_or(Error::ConversationNotFound)?;
-    if present == *instance { Ok(newest) } else { Err(Error::StaleInstance(present)) }
+pub async fn newest(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+) -> Result<Newest, Error> {
+    let (present, newest) = store::conversation::newest(call.db, conversation, call.user)
+        .await?
+        .ok_or(Error::ConversationNotFound)?;
+    if present == *instance {
+        Ok(newest)
+    } else {
+        Err(Error::StaleInstance(present))
+    }
 }
 
 /// Reads from the cursor on, its row included. A page that was cut leaves the conversation among the station's
@@ -125,9 +169,16 @@ pub async fn download(
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Page, Error> {
     let reading = reading(call, conversation, instance);
-    let page = checked(store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?, instance)?;
+    let page = checked(
+        store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?,
+        instance,
+    )?;
     if page.has_more {
-        call.outbox.push(Event::PageCut { conversation, reader: call.user, station: call.station });
+        call.outbox.push(Event::PageCut {
+            conversation,
+            reader: call.user,
+            station: call.station,
+        });
     }
     Ok(page)
 }
@@ -142,7 +193,10 @@ pub async fn download_partial(
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Page, Error> {
     let reading = reading(call, conversation, instance);
-    checked(store::history::before_cursor(call.db, &reading, cursor, limit, each).await?, instance)
+    checked(
+        store::history::before_cursor(call.db, &reading, cursor, limit, each).await?,
+        instance,
+    )
 }
 
 /// The links of a conversation's chain after a number, at most `limit`. Whether there are more.
@@ -154,7 +208,9 @@ pub async fn transcript(
     limit: usize,
 ) -> Result<(Vec<LinkRow>, bool), Error> {
     let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let found = store::transcript::after(call.db, conversation, call.user, instance, after, one_more).await?;
+    let found =
+        store::transcript::after(call.db, conversation, call.user, instance, after, one_more)
+            .await?;
     let (present, mut links) = found.ok_or(Error::ConversationNotFound)?;
     if present != *instance {
         return Err(Error::StaleInstance(present));
@@ -164,11 +220,24 @@ pub async fn transcript(
     Ok((links, has_more))
 }
 
-fn reading<'a>(call: &Call<'_>, conversation: ConversationId, instance: &'a Instance) -> Reading<'a> {
-    Reading { conversation_id: conversation, user_id: call.user, instance, max_message_bytes: call.settings.max_message_bytes }
+fn reading<'a>(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &'a Instance,
+) -> Reading<'a> {
+    Reading {
+        conversation_id: conversation,
+        user_id: call.user,
+        instance,
+        max_message_bytes: call.settings.max_message_bytes,
+    }
 }
 
 fn checked(page: Option<Page>, instance: &Instance) -> Result<Page, Error> {
     let page = page.ok_or(Error::ConversationNotFound)?;
-    if page.present == *instance { Ok(page) } else { Err(Error::StaleInstance(page.present)) }
+    if page.present == *instance {
+        Ok(page)
+    } else {
+        Err(Error::StaleInstance(page.present))
+    }
 }

@@ -24,7 +24,11 @@ impl Names {
     ///
     /// # Errors
     /// Those of the database, where a name was not asked for yet.
-    pub async fn of(&self, db: &Db, users: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Arc<str>>, Error> {
+    pub async fn of(
+        &self,
+        db: &Db,
+        users: impl IntoIterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, Arc<str>>, Error> {
         let mut unknown = vec![];
         let mut names: HashMap<_, _> = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -86,10 +86,18 @@ impl Notifications {
             if !inner.has_room_for(user) {
                 return (Changes::resync(), receipt);
             }
-            inner.by_user.entry(user).or_default().insert(station, Pending::new());
+            inner
+                .by_user
+                .entry(user)
+                .or_default()
+                .insert(station, Pending::new());
         }
-        let Some(pending) = inner.station(user, station) else { return (Changes::resync(), receipt) };
-        if poll.received.is_some() && pending.in_flight.as_ref().map(|told| told.receipt) == poll.received {
+        let Some(pending) = inner.station(user, station) else {
+            return (Changes::resync(), receipt);
+        };
+        if poll.received.is_some()
+            && pending.in_flight.as_ref().map(|told| told.receipt) == poll.received
+        {
             pending.in_flight = None;
         }
         pending.acknowledge(poll.connection);
@@ -100,7 +108,11 @@ impl Notifications {
         pending.polled_at = Instant::now();
         let changes = std::mem::take(&mut pending.changes);
         if !changes.is_empty() {
-            pending.in_flight = Some(InFlight { changes: changes.ids(), receipt, connection: poll.connection });
+            pending.in_flight = Some(InFlight {
+                changes: changes.ids(),
+                receipt,
+                connection: poll.connection,
+            });
         }
         (changes, receipt)
     }
@@ -115,14 +127,28 @@ impl Notifications {
     /// The answer to a poll that the station has not shown to have: to be asked before something is fetched, for
     /// [`Notifications::fetched`].
     pub fn in_flight(&self, user: UserId, station: StationId) -> Option<Receipt> {
-        Some(self.locked().station(user, station)?.in_flight.as_ref()?.receipt)
+        Some(
+            self.locked()
+                .station(user, station)?
+                .in_flight
+                .as_ref()?
+                .receipt,
+        )
     }
 
     /// A station was given what the answer with this receipt had told it of: it need not be told again.
     pub fn fetched(&self, user: UserId, station: StationId, receipt: Receipt, what: Fetched) {
         let mut inner = self.locked();
-        let Some(pending) = inner.station(user, station) else { return };
-        let Some(told) = pending.in_flight.as_mut().filter(|told| told.receipt == receipt) else { return };
+        let Some(pending) = inner.station(user, station) else {
+            return;
+        };
+        let Some(told) = pending
+            .in_flight
+            .as_mut()
+            .filter(|told| told.receipt == receipt)
+        else {
+            return;
+        };
         match what {
             Fetched::Conversation(conversation) => {
                 told.changes.conversations.remove(&conversation);
@@ -147,7 +173,8 @@ impl Notifications {
                 let mut inner = self.locked();
                 for user in recipients {
                     for (station, pending) in inner.by_user.get_mut(user).into_iter().flatten() {
-                        if !matches!(event, Event::PageCut { station: other, .. } if other != station) {
+                        if !matches!(event, Event::PageCut { station: other, .. } if other != station)
+                        {
                             pending.add(event, rows);
                         }
                     }
@@ -174,7 +201,9 @@ impl Notifications {
     /// Drops what nobody polls for and no socket subscribes to.
     pub fn evict_idle(&self) {
         self.locked().by_user.retain(|_, stations| {
-            stations.retain(|_, pending| pending.subscriber.is_some() || pending.polled_at.elapsed() < IDLE);
+            stations.retain(|_, pending| {
+                pending.subscriber.is_some() || pending.polled_at.elapsed() < IDLE
+            });
             !stations.is_empty()
         });
     }
@@ -190,7 +219,11 @@ impl Notifications {
         inner
             .by_user
             .iter()
-            .filter(|(_, stations)| stations.values().any(|pending| pending.subscriber.is_some()))
+            .filter(|(_, stations)| {
+                stations
+                    .values()
+                    .any(|pending| pending.subscriber.is_some())
+            })
             .map(|(user, _)| *user)
             .collect()
     }
@@ -198,8 +231,15 @@ impl Notifications {
     /// Ends the subscriptions of one user, or of everyone.
     pub fn disconnect(&self, whose: Option<UserId>) {
         let inner = self.locked();
-        for (_, stations) in inner.by_user.iter().filter(|(user, _)| whose.is_none_or(|whose| whose == **user)) {
-            for subscriber in stations.values().filter_map(|pending| pending.subscriber.as_ref()) {
+        for (_, stations) in inner
+            .by_user
+            .iter()
+            .filter(|(user, _)| whose.is_none_or(|whose| whose == **user))
+        {
+            for subscriber in stations
+                .values()
+                .filter_map(|pending| pending.subscriber.as_ref())
+            {
                 subscriber.end();
             }
         }
@@ -221,26 +261,45 @@ impl Inner {
     }
 
     fn sockets_of(&self, user: UserId) -> usize {
-        self.by_user.get(&user).map_or(0, |stations| stations.values().filter(|pending| pending.subscriber.is_some()).count())
+        self.by_user.get(&user).map_or(0, |stations| {
+            stations
+                .values()
+                .filter(|pending| pending.subscriber.is_some())
+                .count()
+        })
     }
 }
 
 impl Pending {
     /// Of a station that was not known: it has to resync.
     fn new() -> Self {
-        Self { changes: Changes::resync(), in_flight: None, polled_at: Instant::now(), subscriber: None }
+        Self {
+            changes: Changes::resync(),
+            in_flight: None,
+            polled_at: Instant::now(),
+            subscriber: None,
+        }
     }
 
     fn add(&mut self, event: &Event, rows: &[Arc<super::event::NewRow>]) {
         let subscriber = self.subscriber.as_ref();
-        self.changes.add(event, rows, subscriber.is_some_and(|subscriber| subscriber.is_v4));
+        self.changes.add(
+            event,
+            rows,
+            subscriber.is_some_and(|subscriber| subscriber.is_v4),
+        );
         if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
             subscriber.wake();
         }
     }
 
     fn acknowledge(&mut self, connection: Option<u64>) {
-        if connection.is_some() && self.in_flight.as_ref().is_some_and(|told| told.connection == connection) {
+        if connection.is_some()
+            && self
+                .in_flight
+                .as_ref()
+                .is_some_and(|told| told.connection == connection)
+        {
             self.in_flight = None;
         }
     }

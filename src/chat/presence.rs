@@ -34,5 +34,11 @@ pub async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
 }
 
 fn changed(changes: Vec<AvailabilityChange>) -> Vec<Event> {
-    changes.into_iter().map(|change| Event::FriendChanged { friend: change.user_id, seen_by: change.friends }).collect()
+    changes
+        .into_iter()
+        .map(|change| Event::FriendChanged {
+            friend: change.user_id,
+            seen_by: change.friends,
+        })
+        .collect()
 }

@@ -17,7 +17,8 @@ pub fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
         conversations: call.settings.conversations_per_user,
-        conversations_by_others: call.settings.conversations_per_user - call.settings.conversations_per_user / 10,
+        conversations_by_others: call.settings.conversations_per_user
+            - call.settings.conversations_per_user / 10,
         conversations_per_day: call.settings.new_conversations_per_day,
         invitations_per_day: MAX_INVITATIONS_PER_DAY,
         waiting_invitations: MAX_WAITING_INVITATIONS,
@@ -37,11 +38,17 @@ pub fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
             limits.conversations
         )),
         Exceeded::Day(Daily::Conversations, wait) => Error::DailyLimit(
-            format!("A user creates at most {} conversations a day. The next day begins at midnight UTC.", limits.conversations_per_day),
+            format!(
+                "A user creates at most {} conversations a day. The next day begins at midnight UTC.",
+                limits.conversations_per_day
+            ),
             wait,
         ),
         Exceeded::Day(Daily::Invitations, wait) => Error::DailyLimit(
-            format!("A user invites at most {} people a day. The next day begins at midnight UTC.", limits.invitations_per_day),
+            format!(
+                "A user invites at most {} people a day. The next day begins at midnight UTC.",
+                limits.invitations_per_day
+            ),
             wait,
         ),
     }

@@ -67,15 +67,30 @@ pub fn is_worth(rows: usize, bytes: usize) -> bool {
 impl Default for Recent {
     fn default() -> Self {
         let weight = |_: &_, tail: &Arc<Tail>| u32::try_from(tail.bytes()).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(MOST_BYTES).weigher(weight).time_to_idle(IDLE).build())
+        Self(
+            Cache::builder()
+                .max_capacity(MOST_BYTES)
+                .weigher(weight)
+                .time_to_idle(IDLE)
+                .build(),
+        )
     }
 }
 
 impl Recent {
     /// What is kept of a conversation in this life, if it has what a reader wants who stands there, and it is worth it.
     #[must_use]
-    pub fn tail(&self, conversation: ConversationId, is_v4: bool, instance: &Instance, cursor: &Cursor) -> Option<Arc<Tail>> {
-        let tail = self.0.get(&(conversation, is_v4)).filter(|tail| tail.instance == *instance)?;
+    pub fn tail(
+        &self,
+        conversation: ConversationId,
+        is_v4: bool,
+        instance: &Instance,
+        cursor: &Cursor,
+    ) -> Option<Arc<Tail>> {
+        let tail = self
+            .0
+            .get(&(conversation, is_v4))
+            .filter(|tail| tail.instance == *instance)?;
         let (messages, reports) = tail.places(cursor)?;
         let rows = tail.messages.places.len() - messages + tail.reports.places.len() - reports;
         is_worth(rows, 0).then_some(tail)
@@ -97,13 +112,19 @@ impl Tail {
     #[must_use]
     pub fn from(&self, cursor: &Cursor) -> Option<(&[u8], &[u8])> {
         let (messages, reports) = self.places(cursor)?;
-        Some((self.messages.text_from(messages), self.reports.text_from(reports)))
+        Some((
+            self.messages.text_from(messages),
+            self.reports.text_from(reports),
+        ))
     }
 
     /// How many messages and reports are before a cursor.
     fn places(&self, cursor: &Cursor) -> Option<(usize, usize)> {
         let messages = self.messages.place(cursor.message_id, cursor.message_at)?;
-        Some((messages, self.reports.place(cursor.report_id, cursor.report_at)?))
+        Some((
+            messages,
+            self.reports.place(cursor.report_id, cursor.report_at)?,
+        ))
     }
 
     fn bytes(&self) -> usize {
@@ -124,7 +145,10 @@ impl<Id: PartialEq> Rows<Id> {
     }
 
     fn text_from(&self, place: usize) -> &[u8] {
-        let from = self.places.get(place).map_or(self.text.len(), |(_, from)| *from);
+        let from = self
+            .places
+            .get(place)
+            .map_or(self.text.len(), |(_, from)| *from);
         self.text.get(from..).unwrap_or_default()
     }
 }

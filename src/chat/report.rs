@@ -46,8 +46,15 @@ pub async fn add(
         Reported::Stale(present) => return Err(Error::StaleInstance(present)),
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
-    if let (Some(first), Some(last)) = (rows.first().map(|row| row.seq), rows.last().map(|row| row.seq)) {
-        let told = if rows.len() > MAX_NEW_ROWS { vec![] } else { rows };
+    if let (Some(first), Some(last)) = (
+        rows.first().map(|row| row.seq),
+        rows.last().map(|row| row.seq),
+    ) {
+        let told = if rows.len() > MAX_NEW_ROWS {
+            vec![]
+        } else {
+            rows
+        };
         let rows = told.into_iter().map(|new| {
             let row = ReportRow {
                 report_id: new.report_id,
@@ -59,10 +66,23 @@ pub async fn add(
                 message_id: new.message_id,
             };
             let after = new.after.map(|id| id.to_string()).unwrap_or_default();
-            Arc::new(NewRow { instance: report.instance.clone(), seq: new.seq, after, row: HistoryRow::Report(row) })
+            Arc::new(NewRow {
+                instance: report.instance.clone(),
+                seq: new.seq,
+                after,
+                row: HistoryRow::Report(row),
+            })
         });
-        let new = Some(NewRows { first, last, rows: rows.collect() });
-        call.outbox.push(Event::ConversationChanged { conversation, participants, new });
+        let new = Some(NewRows {
+            first,
+            last,
+            rows: rows.collect(),
+        });
+        call.outbox.push(Event::ConversationChanged {
+            conversation,
+            participants,
+            new,
+        });
     }
     Ok(())
 }

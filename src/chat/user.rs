@@ -19,8 +19,16 @@ const MOST_STATIONS: i32 = 100;
 ///
 /// # Errors
 /// `LoginFailed`, in the same words and with the same work, whether the user exists or not.
-pub async fn log_in(db: &Db, now: Timestamp, key: &SecretHash, claimed: Option<UserId>, station: StationId) -> Result<AccountRow, Error> {
-    store::user::log_in(db, key, claimed, station, MOST_STATIONS, now).await?.ok_or(Error::LoginFailed)
+pub async fn log_in(
+    db: &Db,
+    now: Timestamp,
+    key: &SecretHash,
+    claimed: Option<UserId>,
+    station: StationId,
+) -> Result<AccountRow, Error> {
+    store::user::log_in(db, key, claimed, station, MOST_STATIONS, now)
+        .await?
+        .ok_or(Error::LoginFailed)
 }
 
 /// Stores a new user, if the operator lets people register.
@@ -35,21 +43,32 @@ pub async fn register(
     invite: Option<&SecretHash>,
 ) -> Result<UserId, Error> {
     let invite = match settings.registration {
-        Registration::Closed => return Err(Error::RegistrationClosed("Registration is closed on this server.")),
-        Registration::Invite => Some(invite.ok_or(Error::RegistrationClosed("Registration takes an invitation on this server."))?),
+        Registration::Closed => {
+            return Err(Error::RegistrationClosed(
+                "Registration is closed on this server.",
+            ));
+        }
+        Registration::Invite => Some(invite.ok_or(Error::RegistrationClosed(
+            "Registration takes an invitation on this server.",
+        ))?),
         Registration::Open => None,
     };
     if store::user::insert(db, user, invite, now).await? {
         Ok(UserId::of(user.email))
     } else {
-        Err(Error::RegistrationClosed("This invitation is not valid (any more)."))
+        Err(Error::RegistrationClosed(
+            "This invitation is not valid (any more).",
+        ))
     }
 }
 
 /// Says how available the caller is; friends hear of a change.
 pub async fn set_availability(call: &mut Call<'_>, availability: &str) -> Result<(), Error> {
     if let Some(friends) = store::user::set_availability(call.db, call.user, availability).await? {
-        call.outbox.push(Event::FriendChanged { friend: call.user, seen_by: friends });
+        call.outbox.push(Event::FriendChanged {
+            friend: call.user,
+            seen_by: friends,
+        });
     }
     Ok(())
 }

@@ -36,7 +36,13 @@ pub fn of_person(email: &Email, password: &str) -> Result<Account, String> {
     let mut key = [0; 32];
     let rounds = NonZeroU32::new(ROUNDS).ok_or("rounds")?;
     let salt = format!("parlance:{}", email.as_str());
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt.as_bytes(), password.as_bytes(), &mut key);
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        rounds,
+        salt.as_bytes(),
+        password.as_bytes(),
+        &mut key,
+    );
     account(hex::encode(key), password)
 }
 
@@ -71,11 +77,14 @@ fn encrypt(private: &[u8], password: &str) -> Result<EncryptedKey, String> {
     let (mut salt, mut iv) = ([0; 16], [0; 16]);
     rand::fill(&mut salt).map_err(|_| "the system has no random numbers")?;
     rand::fill(&mut iv).map_err(|_| "the system has no random numbers")?;
-    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt, iv).map_err(|error| error.to_string())?;
+    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt, iv)
+        .map_err(|error| error.to_string())?;
     let document = PrivateKeyInfoRef::try_from(private)
         .map_err(|error| error.to_string())?
         .encrypt_with_params(parameters, password)
         .map_err(|error| error.to_string())?;
-    let pem = document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).map_err(|error| error.to_string())?;
+    let pem = document
+        .to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)
+        .map_err(|error| error.to_string())?;
     EncryptedKey::parse(&pem).ok_or_else(|| "the private key is too long".into())
 }

@@ -57,9 +57,17 @@ pub struct Writing {
 impl Writing {
     /// Begins, with room for the dump's header.
     pub fn begin(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         file.seek(SeekFrom::Start(BLOCK))?;
-        Ok(Self { file, path: Some(path.to_owned()) })
+        Ok(Self {
+            file,
+            path: Some(path.to_owned()),
+        })
     }
 
     /// Takes the dump to its end. Its size and its SHA-256.
@@ -81,15 +89,20 @@ impl Writing {
 
     /// Ends, and waits until it is on the disk.
     pub fn end(mut self, manifest: &Manifest) -> io::Result<()> {
-        let padding = usize::try_from(manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes).unwrap_or(0);
+        let padding =
+            usize::try_from(manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes).unwrap_or(0);
         self.file.write_all(&vec![0; padding])?;
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(header(DUMP, manifest.bytes)?.as_bytes())?;
+        self.file
+            .write_all(header(DUMP, manifest.bytes)?.as_bytes())?;
         self.file.seek(SeekFrom::End(0))?;
         let mut text = serde_json::to_vec_pretty(manifest)?;
         text.push(b'\n');
         let mut rest = tar::Builder::new(&mut self.file);
-        rest.append(&header(MANIFEST, u64::try_from(text.len()).unwrap_or(0))?, &*text)?;
+        rest.append(
+            &header(MANIFEST, u64::try_from(text.len()).unwrap_or(0))?,
+            &*text,
+        )?;
         rest.finish()?;
         drop(rest);
         self.file.sync_all()?;
@@ -119,7 +132,10 @@ pub fn publish(part: &Path, file: &Path) -> io::Result<()> {
         Err(_) => std::fs::rename(part, file)?,
     }
     // The name is on the disk, too.
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = file
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     File::open(dir)?.sync_all()
 }
 
@@ -147,16 +163,28 @@ impl Archive {
     /// One sentence.
     pub fn open(path: &Path) -> Result<Self, String> {
         let name = path.display();
-        let mut file = File::open(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
-        let (dump_at, bytes, manifest) =
-            entries(&mut file).map_err(|error| format!("{name} is not a backup, or not a whole one: {error}"))?;
+        let mut file =
+            File::open(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
+        let (dump_at, bytes, manifest) = entries(&mut file)
+            .map_err(|error| format!("{name} is not a backup, or not a whole one: {error}"))?;
         if manifest.format != 1 {
-            return Err(format!("{name} was made by a newer Parlance ({}); this one cannot read it", manifest.parlance));
+            return Err(format!(
+                "{name} was made by a newer Parlance ({}); this one cannot read it",
+                manifest.parlance
+            ));
         }
-        let mut archive = Self { file, dump_at, manifest };
-        let sha256 = archive.hash().map_err(|error| format!("{name} cannot be read: {error}"))?;
+        let mut archive = Self {
+            file,
+            dump_at,
+            manifest,
+        };
+        let sha256 = archive
+            .hash()
+            .map_err(|error| format!("{name} cannot be read: {error}"))?;
         if bytes != archive.manifest.bytes || sha256 != archive.manifest.sha256 {
-            return Err(format!("{name} is damaged: it does not hold what its manifest says"));
+            return Err(format!(
+                "{name} is damaged: it does not hold what its manifest says"
+            ));
         }
         Ok(archive)
     }
@@ -191,9 +219,13 @@ fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
         match entry.path_bytes().as_ref() {
-            path if path == DUMP.as_bytes() => dump = Some((entry.raw_file_position(), entry.size())),
+            path if path == DUMP.as_bytes() => {
+                dump = Some((entry.raw_file_position(), entry.size()))
+            }
             path if path == MANIFEST.as_bytes() => {
-                manifest = Some(serde_json::from_reader(io::BufReader::new(entry.take(MOST_MANIFEST)))?);
+                manifest = Some(serde_json::from_reader(io::BufReader::new(
+                    entry.take(MOST_MANIFEST),
+                ))?);
             }
             _ => {}
         }

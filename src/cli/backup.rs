@@ -79,19 +79,31 @@ pub async fn restore(settings: &Settings, Restore { file, json }: Restore) -> Re
 }
 
 fn tell(done: &str, file: &Path, manifest: &Manifest, is_json: bool) -> Result<(), String> {
-    let Manifest { taken_at, bytes, sha256, tables, .. } = manifest;
+    let Manifest {
+        taken_at,
+        bytes,
+        sha256,
+        tables,
+        ..
+    } = manifest;
     if is_json {
         return print_json(&json!({ "file": file, "manifest": manifest }));
     }
     let (tables, rows) = (tables.len(), manifest.rows());
-    say(format_args!("{done}: {} of {taken_at} UTC, {tables} tables, {rows} rows, {bytes} bytes, SHA-256 {sha256}", file.display()))
+    say(format_args!(
+        "{done}: {} of {taken_at} UTC, {tables} tables, {rows} rows, {bytes} bytes, SHA-256 {sha256}",
+        file.display()
+    ))
 }
 
 /// Writes what one moment of the database held. Writers go on meanwhile.
 async fn take(settings: &Settings, file: &Path) -> Result<Manifest, String> {
     let failed = |error: sqlx::Error| error.to_string();
     if file.exists() {
-        return Err(format!("{} is there already; nothing was touched", file.display()));
+        return Err(format!(
+            "{} is there already; nothing was touched",
+            file.display()
+        ));
     }
     // Whoever sees the file sees a whole one.
     let mut part = file.as_os_str().to_owned();
@@ -100,17 +112,31 @@ async fn take(settings: &Settings, file: &Path) -> Result<Manifest, String> {
     let joined = store::embedded::join(settings).await?;
     let work = async {
         let mut snapshot = Snapshot::take(&joined.db).await.map_err(failed)?;
-        let migration = snapshot.migration.ok_or("there is nothing to back up: no Parlance has used this database")?;
+        let migration = snapshot
+            .migration
+            .ok_or("there is nothing to back up: no Parlance has used this database")?;
         let taken_at = Timestamp::now().to_string();
         let (mut pg_dump, url) = program::on_database(settings, "pg_dump")?;
-        pg_dump.args(["--format=custom", "--compress=1", "--no-owner", "--no-privileges", "--snapshot", &snapshot.id, &url]);
+        pg_dump.args([
+            "--format=custom",
+            "--compress=1",
+            "--no-owner",
+            "--no-privileges",
+            "--snapshot",
+            &snapshot.id,
+            &url,
+        ]);
         let writing = Writing::begin(&part).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 format!("{} is there: another backup is being taken, or was cut short; if none is, remove it", part.display())
             }
             _ => format!("{} cannot be written: {error}", part.display()),
         })?;
-        let started = pg_dump.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let started = pg_dump
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let child = started.map_err(|error| program::not_run(&pg_dump, &error))?;
         let mut running = Running::of(&child);
         let path = part.clone();
@@ -130,7 +156,9 @@ async fn take(settings: &Settings, file: &Path) -> Result<Manifest, String> {
             tables,
         };
         snapshot.release().await.map_err(failed)?;
-        let written = writing.end(&manifest).and_then(|()| archive::publish(&part, file));
+        let written = writing
+            .end(&manifest)
+            .and_then(|()| archive::publish(&part, file));
         written.map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
         Ok(manifest)
     };
@@ -164,9 +192,15 @@ impl Drop for Running {
     }
 }
 
-fn dump(mut child: Child, mut writing: Writing, path: &Path) -> Result<(Writing, u64, String), String> {
+fn dump(
+    mut child: Child,
+    mut writing: Writing,
+    path: &Path,
+) -> Result<(Writing, u64, String), String> {
     let failed = |error: io::Error| format!("{} cannot be written: {error}", path.display());
-    let (Some(mut output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else { return Err("pg_dump has no output".into()) };
+    let (Some(mut output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err("pg_dump has no output".into());
+    };
     let complaints = std::thread::spawn(move || read_some(errors));
     let written = writing.dump(&mut output);
     // One whose output is not read would wait for ever.
@@ -188,21 +222,38 @@ fn read_some(from: impl Read) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn end(mut child: Child, complaints: std::thread::JoinHandle<String>, name: &str) -> Result<(), String> {
+fn end(
+    mut child: Child,
+    complaints: std::thread::JoinHandle<String>,
+    name: &str,
+) -> Result<(), String> {
     let status = child.wait().map_err(|error| error.to_string())?;
     let complaints = complaints.join().unwrap_or_default();
     if status.success() {
         return Ok(());
     }
-    Err(format!("{name} failed: {}", complaints.split_whitespace().collect::<Vec<_>>().join(" ")))
+    Err(format!(
+        "{name} failed: {}",
+        complaints.split_whitespace().collect::<Vec<_>>().join(" ")
+    ))
 }
 
 async fn open(file: &Path) -> Result<Archive, String> {
     let path = file.to_owned();
-    let archive = tokio::task::spawn_blocking(move || Archive::open(&path)).await.map_err(|error| error.to_string())??;
-    let newest = store::MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let archive = tokio::task::spawn_blocking(move || Archive::open(&path))
+        .await
+        .map_err(|error| error.to_string())??;
+    let newest = store::MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0);
     if archive.manifest.migration > newest {
-        return Err(format!("{} was made by a newer Parlance ({}); start that one", file.display(), archive.manifest.parlance));
+        return Err(format!(
+            "{} was made by a newer Parlance ({}); start that one",
+            file.display(),
+            archive.manifest.parlance
+        ));
     }
     Ok(archive)
 }
@@ -211,7 +262,11 @@ async fn open(file: &Path) -> Result<Archive, String> {
 async fn verify(settings: &Settings, file: &Path) -> Result<Manifest, String> {
     let archive = open(file).await?;
     let dir = scratch_directory("parlance-verify")?;
-    let scratch = Settings { data_dir: dir.join("data"), database: Database::Embedded, ..settings.clone() };
+    let scratch = Settings {
+        data_dir: dir.join("data"),
+        database: Database::Embedded,
+        ..settings.clone()
+    };
     let result = fill(&scratch, archive).await;
     // It is in a directory for temporary files: what cannot be removed now goes with those.
     let _ = std::fs::remove_dir_all(&dir);
@@ -229,7 +284,11 @@ async fn fill(settings: &Settings, archive: Archive) -> Result<Manifest, String>
     result
 }
 
-async fn fill_joined(settings: &Settings, db: &Db, mut archive: Archive) -> Result<Manifest, String> {
+async fn fill_joined(
+    settings: &Settings,
+    db: &Db,
+    mut archive: Archive,
+) -> Result<Manifest, String> {
     let failed = |error: sqlx::Error| error.to_string();
     let mut before = Snapshot::take(db).await.map_err(failed)?;
     if !before.tables().await.map_err(failed)?.is_empty() {
@@ -239,8 +298,19 @@ async fn fill_joined(settings: &Settings, db: &Db, mut archive: Archive) -> Resu
     }
     before.release().await.map_err(failed)?;
     let (mut pg_restore, url) = program::on_database(settings, "pg_restore")?;
-    pg_restore.args(["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--dbname", &url]);
-    let started = pg_restore.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    pg_restore.args([
+        "--single-transaction",
+        "--exit-on-error",
+        "--no-owner",
+        "--no-privileges",
+        "--dbname",
+        &url,
+    ]);
+    let started = pg_restore
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
     let mut child = started.map_err(|error| program::not_run(&pg_restore, &error))?;
     let mut running = Running::of(&child);
     let restored = tokio::task::spawn_blocking(move || {
@@ -269,7 +339,10 @@ async fn fill_joined(settings: &Settings, db: &Db, mut archive: Archive) -> Resu
         .map(String::as_str)
         .collect();
     if !wrong.is_empty() {
-        return Err(format!("what was restored is not what was backed up: {}", wrong.join(", ")));
+        return Err(format!(
+            "what was restored is not what was backed up: {}",
+            wrong.join(", ")
+        ));
     }
     store::migrate(db).await?;
     let findings = store::doctor::examine(db).await.map_err(failed)?;

@@ -26,7 +26,11 @@ pub struct Doctor {
 pub async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), String> {
     let (repaired, findings) = with_database(settings, async |db| {
         let failed = |error: sqlx::Error| error.to_string();
-        let repaired = if doctor.repair { store::doctor::repair(db).await.map_err(failed)? } else { 0 };
+        let repaired = if doctor.repair {
+            store::doctor::repair(db).await.map_err(failed)?
+        } else {
+            0
+        };
         Ok((repaired, store::doctor::examine(db).await.map_err(failed)?))
     })
     .await?;
@@ -37,17 +41,35 @@ pub async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), String> {
                 "example": finding.example, "meaning": finding.rule.meaning(),
             })
         };
-        print_json(&json!({ "repaired": repaired, "findings": findings.iter().map(shown).collect::<Vec<_>>() }))?;
+        print_json(
+            &json!({ "repaired": repaired, "findings": findings.iter().map(shown).collect::<Vec<_>>() }),
+        )?;
     } else {
         if doctor.repair {
             say(format_args!("Repaired: {repaired} rows."))?;
         }
-        for Finding { rule, count, example } in &findings {
-            say(format_args!("{rule:?}: {count}, as {example}.\n  {}.", rule.meaning()))?;
+        for Finding {
+            rule,
+            count,
+            example,
+        } in &findings
+        {
+            say(format_args!(
+                "{rule:?}: {count}, as {example}.\n  {}.",
+                rule.meaning()
+            ))?;
         }
     }
     if findings.is_empty() {
-        return if doctor.json { Ok(()) } else { say(format_args!("All is well: {} rules hold.", Rule::ALL.len())) };
+        return if doctor.json {
+            Ok(())
+        } else {
+            say(format_args!("All is well: {} rules hold.", Rule::ALL.len()))
+        };
     }
-    Err(format!("{} of {} rules do not hold", findings.len(), Rule::ALL.len()))
+    Err(format!(
+        "{} of {} rules do not hold",
+        findings.len(),
+        Rule::ALL.len()
+    ))
 }

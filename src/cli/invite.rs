@@ -24,18 +24,24 @@ pub struct Invite {
 /// Makes an invitation and shows it, once.
 pub async fn run(settings: &Settings, invite: &Invite) -> Result<(), String> {
     if settings.registration == Registration::Closed {
-        eprintln!("parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open");
+        eprintln!(
+            "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
+        );
     }
     let code = account::random()?;
     let now = Timestamp::now();
     let expires = now.plus(TimeDelta::from_std(invite.expires).map_err(|error| error.to_string())?);
     with_database(settings, async |db| {
-        store::invite::insert(db, &SecretHash::of(&code), now, expires).await.map_err(|error| error.to_string())
+        store::invite::insert(db, &SecretHash::of(&code), now, expires)
+            .await
+            .map_err(|error| error.to_string())
     })
     .await?;
     if invite.json {
         print_json(&json!({ "invite": code, "expires": expires }))
     } else {
-        say(format_args!("An invitation, good for one person until {expires} UTC. This is shown once:\n{code}"))
+        say(format_args!(
+            "An invitation, good for one person until {expires} UTC. This is shown once:\n{code}"
+        ))
     }
 }

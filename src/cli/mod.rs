@@ -97,8 +97,12 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Doctor(doctor) => doctor::run(&settings, &doctor).await,
         Command::Backup(backup) => backup::run(&settings, backup).await,
         Command::Restore(file) => backup::restore(&settings, file).await,
-        Command::Bench(bench) => bench::run(&bench, &settings, |line| say(format_args!("{line}"))).await,
-        Command::Selftest(command) => selftest::run(&settings, &command, |text| say(format_args!("{text}"))).await,
+        Command::Bench(bench) => {
+            bench::run(&bench, &settings, |line| say(format_args!("{line}"))).await
+        }
+        Command::Selftest(command) => {
+            selftest::run(&settings, &command, |text| say(format_args!("{text}"))).await
+        }
         Command::BenchEndpoint { address } => bench::floor::serve(address, settings.workers).await,
     }
 }
@@ -111,10 +115,16 @@ fn read_env_file(file: &Path) -> Result<(), String> {
         // What is wrong may be a password: the sentence has the line's number, and the name of the setting.
         Err(dotenvy::Error::LineParse(wrong, _)) => {
             let text = std::fs::read_to_string(file).unwrap_or_default();
-            let place = place_in_env_file(&text, &wrong).map_or_else(String::new, |(number, name)| {
-                format!(" at line {number}{}", name.map_or_else(String::new, |name| format!(" ({name})")))
-            });
-            Err(format!("the file .env cannot be read{place}; a value with spaces stands in quotes"))
+            let place =
+                place_in_env_file(&text, &wrong).map_or_else(String::new, |(number, name)| {
+                    format!(
+                        " at line {number}{}",
+                        name.map_or_else(String::new, |name| format!(" ({name})"))
+                    )
+                });
+            Err(format!(
+                "the file .env cannot be read{place}; a value with spaces stands in quotes"
+            ))
         }
         Err(error) => Err(format!("the file .env cannot be read: {error}")),
     }
@@ -132,14 +142,30 @@ fn place_in_env_file<'a>(text: &'a str, wrong: &str) -> Option<(usize, Option<&'
         .lines()
         .zip(1..)
         .filter(|(line, _)| !line.trim_start().starts_with('#'))
-        .find(|(line, _)| is_it(line) || line.split_once('=').is_some_and(|(_, value)| is_it(value)))?;
-    let name = line.split_once('=').map(|(name, _)| name.trim()).map(|name| name.strip_prefix("export ").unwrap_or(name).trim());
-    Some((number, name.filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))))
+        .find(|(line, _)| {
+            is_it(line) || line.split_once('=').is_some_and(|(_, value)| is_it(value))
+        })?;
+    let name = line
+        .split_once('=')
+        .map(|(name, _)| name.trim())
+        .map(|name| name.strip_prefix("export ").unwrap_or(name).trim());
+    Some((
+        number,
+        name.filter(|name| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        }),
+    ))
 }
 
 /// Works on the database, brought up to date: the operator's, a running server's, or ours, started
 /// for as long as the work takes.
-async fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&Db) -> Result<T, String>) -> Result<T, String> {
+async fn with_database<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Db) -> Result<T, String>,
+) -> Result<T, String> {
     let joined = store::embedded::join(settings).await?;
     let result = match store::migrate(&joined.db).await {
         Ok(()) => work(&joined.db).await,
@@ -152,12 +178,17 @@ async fn with_database<T>(settings: &Settings, work: impl AsyncFnOnce(&Db) -> Re
 /// A line on stdout. Whoever reads no further, as `head` does, is not a problem.
 fn say(line: std::fmt::Arguments<'_>) -> Result<(), String> {
     match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("standard output cannot be written: {error}")),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output cannot be written: {error}"))
+        }
         _ => Ok(()),
     }
 }
 
 /// A value as a line of JSON on stdout.
 fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
-    say(format_args!("{}", serde_json::to_string(value).map_err(|error| error.to_string())?))
+    say(format_args!(
+        "{}",
+        serde_json::to_string(value).map_err(|error| error.to_string())?
+    ))
 }

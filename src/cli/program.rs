@@ -15,25 +15,43 @@ use crate::{
 pub fn on_database(settings: &Settings, name: &str) -> Result<(Command, String), String> {
     let (program, url) = match settings.database {
         Database::Given(_) => {
-            let program = settings.pg_bin.as_ref().map_or_else(|| PathBuf::from(name), |dir| dir.join(name));
-            (program, std::env::var("DATABASE_URL").map_err(|error| error.to_string())?)
+            let program = settings
+                .pg_bin
+                .as_ref()
+                .map_or_else(|| PathBuf::from(name), |dir| dir.join(name));
+            (
+                program,
+                std::env::var("DATABASE_URL").map_err(|error| error.to_string())?,
+            )
         }
-        Database::Embedded => (store::embedded::program(settings, name)?, store::embedded::url(settings)?),
+        Database::Embedded => (
+            store::embedded::program(settings, name)?,
+            store::embedded::url(settings)?,
+        ),
     };
-    let mut url = Url::parse(&url).map_err(|error| format!("the database's address cannot be read: {error}"))?;
+    let mut url = Url::parse(&url)
+        .map_err(|error| format!("the database's address cannot be read: {error}"))?;
     let mut command = Command::new(program);
     // What the operator says stands last, and counts.
     let own = match std::env::var("PGOPTIONS") {
-        Err(std::env::VarError::NotUnicode(_)) => return Err("PGOPTIONS takes text in UTF-8".into()),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            return Err("PGOPTIONS takes text in UTF-8".into());
+        }
         own => own.unwrap_or_default(),
     };
     command.env("PGOPTIONS", format!("{} {own}", store::session_options()));
     if let Some(password) = url.password() {
-        command.env("PGPASSWORD", percent_decode_str(password).decode_utf8_lossy().as_ref());
+        command.env(
+            "PGPASSWORD",
+            percent_decode_str(password).decode_utf8_lossy().as_ref(),
+        );
         // Only an address without a host refuses, and that one has no password.
         let _ = url.set_password(None);
     }
-    let (secret, others): (Vec<_>, Vec<_>) = url.query_pairs().into_owned().partition(|(name, _)| name == "password");
+    let (secret, others): (Vec<_>, Vec<_>) = url
+        .query_pairs()
+        .into_owned()
+        .partition(|(name, _)| name == "password");
     if let Some((_, password)) = secret.first() {
         command.env("PGPASSWORD", password);
         url.query_pairs_mut().clear().extend_pairs(others);

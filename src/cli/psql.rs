@@ -12,7 +12,10 @@ pub async fn run(settings: &Settings, arguments: &[String]) -> Result<(), String
     psql.arg(url).args(arguments);
     // Ctrl-C is psql's: it ends a statement, not the session, and not this process.
     let _interrupts = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let ended = tokio::task::spawn_blocking(move || psql.status().map_err(|error| program::not_run(&psql, &error)));
+    let ended = tokio::task::spawn_blocking(move || {
+        psql.status()
+            .map_err(|error| program::not_run(&psql, &error))
+    });
     let status = ended.await.map_err(|error| error.to_string())?;
     joined.leave().await;
     match status? {

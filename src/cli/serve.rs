@@ -27,7 +27,11 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     if let Some(url) = running.database_url() {
         tracing::info!("the embedded PostgreSQL: {url}");
     }
-    tracing::info!("Parlance {} serves {}", env!("CARGO_PKG_VERSION"), running.public_url());
+    tracing::info!(
+        "Parlance {} serves {}",
+        env!("CARGO_PKG_VERSION"),
+        running.public_url()
+    );
     let program = std::env::args().next().unwrap_or_else(|| "parlance".into());
     tracing::info!("add a user with: {program} user add someone@example.org");
     let name = loop {
@@ -42,7 +46,10 @@ pub async fn run(settings: Settings) -> Result<(), String> {
         }
     };
     tracing::info!("{name}: stopping");
-    if tokio::time::timeout(MOST_STOP, running.stop()).await.is_err() {
+    if tokio::time::timeout(MOST_STOP, running.stop())
+        .await
+        .is_err()
+    {
         tracing::warn!("not everything ended in time; it ends with this process");
     }
     Ok(())

@@ -91,7 +91,9 @@ pub async fn run(settings: &Settings, command: Command) -> Result<(), String> {
         Command::List { json } => list(settings, json).await,
         Command::Disable(who) => set_disabled(settings, &who, true).await,
         Command::Enable(who) => set_disabled(settings, &who, false).await,
-        Command::Apikey { who, name, label } => apikey(settings, &who, name.as_deref(), &label).await,
+        Command::Apikey { who, name, label } => {
+            apikey(settings, &who, name.as_deref(), &label).await
+        }
     }
 }
 
@@ -104,12 +106,21 @@ async fn add(settings: &Settings, add: &Add) -> Result<(), String> {
     if add.who.json {
         print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "nick": nick }))
     } else {
-        say(format_args!("Added {} as {nick}, user id {}.", email.as_str(), UserId::of(&email)))
+        say(format_args!(
+            "Added {} as {nick}, user id {}.",
+            email.as_str(),
+            UserId::of(&email)
+        ))
     }
 }
 
 async fn list(settings: &Settings, json: bool) -> Result<(), String> {
-    let users = with_database(settings, async |db| store::user::list(db).await.map_err(|error| error.to_string())).await?;
+    let users = with_database(settings, async |db| {
+        store::user::list(db)
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await?;
     if json {
         let users: Vec<_> = users
             .iter()
@@ -123,8 +134,14 @@ async fn list(settings: &Settings, json: bool) -> Result<(), String> {
         return print_json(&users);
     }
     for user in &users {
-        let disabled = user.disabled_at.map(|at| format!("  disabled since {at}")).unwrap_or_default();
-        say(format_args!("{}  {}  {} ({}){disabled}", user.user_id, user.email, user.nick, user.full_name))?;
+        let disabled = user
+            .disabled_at
+            .map(|at| format!("  disabled since {at}"))
+            .unwrap_or_default();
+        say(format_args!(
+            "{}  {}  {} ({}){disabled}",
+            user.user_id, user.email, user.nick, user.full_name
+        ))?;
     }
     if users.is_empty() {
         say(format_args!("There are no users yet."))?;
@@ -135,26 +152,44 @@ async fn list(settings: &Settings, json: bool) -> Result<(), String> {
 async fn set_disabled(settings: &Settings, who: &Known, disabled: bool) -> Result<(), String> {
     let email = who.email()?;
     let at = disabled.then(Timestamp::now);
-    let there =
-        with_database(settings, async |db| store::user::set_disabled(db, UserId::of(&email), at).await.map_err(|error| error.to_string()))
-            .await?;
+    let there = with_database(settings, async |db| {
+        store::user::set_disabled(db, UserId::of(&email), at)
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await?;
     if !there {
         return Err(format!("there is no user {}", email.as_str()));
     }
     if who.json {
         print_json(&json!({ "userid": UserId::of(&email), "disabled": disabled }))
     } else {
-        say(format_args!("{} {}.", if disabled { "Disabled" } else { "Enabled" }, email.as_str()))
+        say(format_args!(
+            "{} {}.",
+            if disabled { "Disabled" } else { "Enabled" },
+            email.as_str()
+        ))
     }
 }
 
-async fn apikey(settings: &Settings, who: &Known, name: Option<&str>, label: &str) -> Result<(), String> {
+async fn apikey(
+    settings: &Settings,
+    who: &Known,
+    name: Option<&str>,
+    label: &str,
+) -> Result<(), String> {
     let email = who.email()?;
     let apikey = account::random()?;
     let added = with_database(settings, async |db| {
-        store::user::add_credential(db, UserId::of(&email), &SecretHash::of(&apikey), label, Timestamp::now())
-            .await
-            .map_err(|error| error.to_string())
+        store::user::add_credential(
+            db,
+            UserId::of(&email),
+            &SecretHash::of(&apikey),
+            label,
+            Timestamp::now(),
+        )
+        .await
+        .map_err(|error| error.to_string())
     })
     .await?;
     let apikey = if added {
@@ -166,10 +201,19 @@ async fn apikey(settings: &Settings, who: &Known, name: Option<&str>, label: &st
         account.apikey
     };
     if who.json {
-        print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "apikey": apikey, "new": !added }))
+        print_json(
+            &json!({ "userid": UserId::of(&email), "email": email.as_str(), "apikey": apikey, "new": !added }),
+        )
     } else {
-        let whose = if added { "One more apikey of" } else { "Added the service user" };
-        say(format_args!("{whose} {}. This is shown once:\n{apikey}", email.as_str()))
+        let whose = if added {
+            "One more apikey of"
+        } else {
+            "Added the service user"
+        };
+        say(format_args!(
+            "{whose} {}. This is shown once:\n{apikey}",
+            email.as_str()
+        ))
     }
 }
 
@@ -190,16 +234,25 @@ async fn insert(
         public_key: &account.public_key,
         encrypted_private_key: &account.encrypted_private_key,
     };
-    with_database(settings, async |db| match store::user::insert(db, &user, None, Timestamp::now()).await.map_err(Error::from) {
-        Ok(_) => Ok(()),
-        Err(Error::AlreadyExists(_)) => Err(format!("{} exists already", email.as_str())),
-        Err(Error::Internal(cause) | Error::Unavailable { cause, .. }) => Err(cause),
-        Err(other) => Err(other.to_string()),
+    with_database(settings, async |db| {
+        match store::user::insert(db, &user, None, Timestamp::now())
+            .await
+            .map_err(Error::from)
+        {
+            Ok(_) => Ok(()),
+            Err(Error::AlreadyExists(_)) => Err(format!("{} exists already", email.as_str())),
+            Err(Error::Internal(cause) | Error::Unavailable { cause, .. }) => Err(cause),
+            Err(other) => Err(other.to_string()),
+        }
     })
     .await
 }
 
-fn names(email: &Email, name: Option<&str>, nick: Option<&str>) -> Result<(FullName, Nick), String> {
+fn names(
+    email: &Email,
+    name: Option<&str>,
+    nick: Option<&str>,
+) -> Result<(FullName, Nick), String> {
     let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
     let nick = nick.unwrap_or(name);
     Ok((
@@ -211,7 +264,9 @@ fn names(email: &Email, name: Option<&str>, nick: Option<&str>) -> Result<(FullN
 fn password(from_stdin: bool) -> Result<String, String> {
     let password = if from_stdin {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input cannot be read: {error}"))?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| format!("standard input cannot be read: {error}"))?;
         let line = text.strip_suffix('\n').unwrap_or(&text);
         line.strip_suffix('\r').unwrap_or(line).to_owned()
     } else if std::io::stdin().is_terminal() {
@@ -224,7 +279,9 @@ fn password(from_stdin: bool) -> Result<String, String> {
         return Err("there is no terminal to ask for the password; use --password-stdin".into());
     };
     if password.chars().count() < SHORTEST_PASSWORD {
-        return Err(format!("a password has at least {SHORTEST_PASSWORD} characters"));
+        return Err(format!(
+            "a password has at least {SHORTEST_PASSWORD} characters"
+        ));
     }
     Ok(password)
 }

@@ -32,13 +32,21 @@ impl Chain {
     /// Where a conversation's life begins: SHA-256(conversation id ‖ instance).
     #[must_use]
     pub fn beginning(conversation: ConversationId, instance: &Instance) -> Self {
-        Self(sha256(&[conversation.as_bytes(), instance.as_str().as_bytes()]))
+        Self(sha256(&[
+            conversation.as_bytes(),
+            instance.as_str().as_bytes(),
+        ]))
     }
 
     /// With one more message: SHA-256(this ‖ seq, 8 bytes, big-endian ‖ message id, 16 bytes ‖ SHA-256(Data)).
     #[must_use]
     pub fn link(self, seq: i64, message: MessageId, data: DataHash) -> Self {
-        Self(sha256(&[&self.0, &seq.to_be_bytes(), message.as_bytes(), &data.0]))
+        Self(sha256(&[
+            &self.0,
+            &seq.to_be_bytes(),
+            message.as_bytes(),
+            &data.0,
+        ]))
     }
 
     /// Reads the wire's form, in lower case. `None`: not a chain.
@@ -101,9 +109,10 @@ mod tests {
         let conversation = ConversationId::parse("8ca16186c36a4e0a1ef2096e6c60b613").unwrap();
         let mut chain = Chain::beginning(conversation, &Instance::parse("PqjfKSn7V8").unwrap());
         assert!(shown(chain));
-        for (seq, id, data) in
-            [(1, "fc2515cb-e483-4f64-936b-98f680565c96", "SGVsbG8="), (3, "e64fa984-9b2c-4d32-a965-a1faca1d5b83", "V29ybGQ=")]
-        {
+        for (seq, id, data) in [
+            (1, "fc2515cb-e483-4f64-936b-98f680565c96", "SGVsbG8="),
+            (3, "e64fa984-9b2c-4d32-a965-a1faca1d5b83", "V29ybGQ="),
+        ] {
             chain = chain.link(seq, MessageId::parse(id).unwrap(), DataHash::of(data));
             assert!(shown(chain), "{chain:?}");
             assert_eq!(Chain::parse(&format!("{chain:?}")), Some(chain));

@@ -107,7 +107,11 @@ impl ConversationId {
     /// exist once only, however many clients create it at the same moment (docs/api.md, Identifiers).
     #[must_use]
     pub fn between(one: UserId, other: UserId) -> Self {
-        let (first, second) = if one < other { (one, other) } else { (other, one) };
+        let (first, second) = if one < other {
+            (one, other)
+        } else {
+            (other, one)
+        };
         Self(md5(&format!("{first};{second}")))
     }
 }
@@ -174,8 +178,18 @@ mod tests {
     fn an_id_is_hex_with_or_without_dashes_and_nothing_else() {
         let dashed = "fc2515cb-e483-4f64-936b-98f680565c96";
         assert_eq!(MessageId::parse(dashed).unwrap().to_string(), dashed);
-        assert_eq!(MessageId::parse(&dashed.replace('-', "")).unwrap().to_string(), dashed);
-        assert_eq!(MessageId::parse(&dashed.to_uppercase()).unwrap().to_string(), dashed);
+        assert_eq!(
+            MessageId::parse(&dashed.replace('-', ""))
+                .unwrap()
+                .to_string(),
+            dashed
+        );
+        assert_eq!(
+            MessageId::parse(&dashed.to_uppercase())
+                .unwrap()
+                .to_string(),
+            dashed
+        );
         for wrong in [
             "",
             "1",

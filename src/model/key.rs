@@ -20,7 +20,8 @@ pub struct PublicKey {
 
 impl PublicKey {
     /// What it takes, for the sentence of an error.
-    pub const TAKES: &'static str = "base64 of the DER SubjectPublicKeyInfo of an RSA key of 2048 to 8192 bits";
+    pub const TAKES: &'static str =
+        "base64 of the DER SubjectPublicKeyInfo of an RSA key of 2048 to 8192 bits";
 
     /// Parses and checks kind and size. `None`: not such a key.
     #[must_use]
@@ -32,7 +33,10 @@ impl PublicKey {
             return None;
         }
         let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).ok()?;
-        Some(Self { text: text.to_owned(), key })
+        Some(Self {
+            text: text.to_owned(),
+            key,
+        })
     }
 
     /// The key as given.
@@ -68,7 +72,8 @@ impl fmt::Debug for PublicKey {
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::TAKES)))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::TAKES)))
     }
 }
 
@@ -87,7 +92,10 @@ impl SecretHash {
     pub fn of(secret: &str) -> Self {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
-        Self { hash, is_short: secret.len() < 16 }
+        Self {
+            hash,
+            is_short: secret.len() < 16,
+        }
     }
 
     /// Whether the secret was too short to be one: a mistake, or a password.
@@ -106,7 +114,11 @@ impl SecretHash {
 impl<'de> Deserialize<'de> for SecretHash {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let secret = String::deserialize(from)?;
-        if (1..=256).contains(&secret.len()) { Ok(Self::of(&secret)) } else { Err(de::Error::custom("expected 1 to 256 characters")) }
+        if (1..=256).contains(&secret.len()) {
+            Ok(Self::of(&secret))
+        } else {
+            Err(de::Error::custom("expected 1 to 256 characters"))
+        }
     }
 }
 

@@ -122,7 +122,8 @@ impl<const MOST: usize> Opaque<MOST> {
     /// Checks size and form. `None`: too long, or not printable ASCII.
     #[must_use]
     pub fn parse(text: String) -> Option<Self> {
-        (text.len() <= MOST && text.bytes().all(|b| (b' '..=b'~').contains(&b))).then_some(Self(text))
+        (text.len() <= MOST && text.bytes().all(|b| (b' '..=b'~').contains(&b)))
+            .then_some(Self(text))
     }
 
     /// The text, as given.
@@ -142,7 +143,9 @@ impl<'de, const MOST: usize> Deserialize<'de> for Opaque<MOST> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Self::parse(String::deserialize(from)?).ok_or_else(|| match MOST {
             usize::MAX => de::Error::custom("expected printable ASCII characters"),
-            most => de::Error::custom(format_args!("expected at most {most} printable ASCII characters")),
+            most => de::Error::custom(format_args!(
+                "expected at most {most} printable ASCII characters"
+            )),
         })
     }
 }
@@ -174,7 +177,8 @@ impl Email {
 impl<'de> Deserialize<'de> for Email {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("expected an e-mail address of at most 254 bytes"))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom("expected an e-mail address of at most 254 bytes"))
     }
 }
 
@@ -182,7 +186,8 @@ impl Instance {
     /// The next life of a conversation's content: 10 random characters of `[A-Za-z0-9]`.
     #[must_use]
     pub fn random() -> Self {
-        const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        const ALPHABET: &[u8; 62] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         // 122 random bits for 60: the remainder's bias is below one in 10^18.
         let mut bits = Uuid::new_v4().as_u128();
         let text = (0..10).map(|_| {
@@ -203,16 +208,29 @@ mod tests {
         assert!(Instance::parse("PqjfKSn7V8").is_some());
         assert!(Instance::parse("PqjfKSn7V").is_none() && Instance::parse("PqjfKSn7V;").is_none());
         assert!(Color::parse("#bae1ff").is_some() && Color::parse("#BAE1FF").is_some());
-        assert!(Color::parse("bae1ff0").is_none() && Color::parse("#bae1fg").is_none() && Color::parse("#bé1ff").is_none());
-        assert!(HideId::parse("7sSwU2VoFM;").is_some() && HideId::parse(&"a".repeat(257)).is_none());
-        assert!(MessageType::parse("Message").is_some() && MessageType::parse("").is_none() && MessageType::parse("a b").is_none());
+        assert!(
+            Color::parse("bae1ff0").is_none()
+                && Color::parse("#bae1fg").is_none()
+                && Color::parse("#bé1ff").is_none()
+        );
+        assert!(
+            HideId::parse("7sSwU2VoFM;").is_some() && HideId::parse(&"a".repeat(257)).is_none()
+        );
+        assert!(
+            MessageType::parse("Message").is_some()
+                && MessageType::parse("").is_none()
+                && MessageType::parse("a b").is_none()
+        );
         assert!(
             WorkspaceName::parse("alice.ozeki.chat").is_some()
                 && WorkspaceName::parse("a..b").is_none()
                 && WorkspaceName::parse("-a.b").is_none()
         );
         assert!(
-            Nick::parse("Ann").is_some() && Nick::parse(" Ann").is_none() && Nick::parse("A\nn").is_none() && Nick::parse("").is_none()
+            Nick::parse("Ann").is_some()
+                && Nick::parse(" Ann").is_none()
+                && Nick::parse("A\nn").is_none()
+                && Nick::parse("").is_none()
         );
         assert!(
             Secret::parse("uwR...A==".into()).is_some()
@@ -220,21 +238,38 @@ mod tests {
                 && Secret::parse("a".repeat(4097)).is_none()
         );
         assert!(Data::parse((b' '..=b'~').map(char::from).collect()).is_some());
-        assert!(["a\0b", "a\u{1}", "a\n", "a\u{7f}", "é", "\u{202e}"].iter().all(|text| Data::parse((*text).into()).is_none()));
-        assert!(EncryptedKey::parse("-----BEGIN\n").is_some() && EncryptedKey::parse("a\0b").is_none());
+        assert!(
+            ["a\0b", "a\u{1}", "a\n", "a\u{7f}", "é", "\u{202e}"]
+                .iter()
+                .all(|text| Data::parse((*text).into()).is_none())
+        );
+        assert!(
+            EncryptedKey::parse("-----BEGIN\n").is_some() && EncryptedKey::parse("a\0b").is_none()
+        );
     }
 
     #[test]
     fn an_email_is_normalised_before_anything_is_made_from_it() {
-        assert_eq!(Email::parse(" Ann@Example.ORG ").unwrap().as_str(), "ann@example.org");
-        for wrong in ["", "ann", "@example.org", "ann@", "a@b@c", "an n@example.org"] {
+        assert_eq!(
+            Email::parse(" Ann@Example.ORG ").unwrap().as_str(),
+            "ann@example.org"
+        );
+        for wrong in [
+            "",
+            "ann",
+            "@example.org",
+            "ann@",
+            "a@b@c",
+            "an n@example.org",
+        ] {
             assert!(Email::parse(wrong).is_none(), "{wrong}");
         }
     }
 
     #[test]
     fn a_random_instance_has_the_published_form_and_does_not_come_twice() {
-        let many: std::collections::HashSet<String> = (0..1000).map(|_| Instance::random().to_string()).collect();
+        let many: std::collections::HashSet<String> =
+            (0..1000).map(|_| Instance::random().to_string()).collect();
         assert_eq!(many.len(), 1000);
         assert!(many.iter().all(|text| Instance::parse(text).is_some()));
     }
@@ -242,18 +277,33 @@ mod tests {
     #[test]
     fn each_form_takes_as_much_as_it_says_and_no_more() {
         let is_taken = |parse: &dyn Fn(&str) -> bool, letter: &str, most: usize| {
-            assert!(parse(&letter.repeat(most)) && !parse(&letter.repeat(most + 1)), "{letter} {most}");
+            assert!(
+                parse(&letter.repeat(most)) && !parse(&letter.repeat(most + 1)),
+                "{letter} {most}"
+            );
         };
         is_taken(&|text| Nick::parse(text).is_some(), "é", 64);
         is_taken(&|text| FullName::parse(text).is_some(), "é", 128);
         is_taken(&|text| MessageType::parse(text).is_some(), "a", 32);
         is_taken(&|text| HideId::parse(text).is_some(), "a", 256);
         is_taken(&|text| WorkspaceName::parse(text).is_some(), "a", 63);
-        is_taken(&|text| WorkspaceName::parse(&format!("a.{text}")).is_some(), "a", 63);
-        is_taken(&|text| WorkspaceName::parse(text.trim_end_matches('.')).is_some(), "a.", 127);
+        is_taken(
+            &|text| WorkspaceName::parse(&format!("a.{text}")).is_some(),
+            "a",
+            63,
+        );
+        is_taken(
+            &|text| WorkspaceName::parse(text.trim_end_matches('.')).is_some(),
+            "a.",
+            127,
+        );
         // Bytes, where it is the database's room that counts.
         is_taken(&|text| Secret::parse(text.into()).is_some(), "a", 4096);
         is_taken(&|text| EncryptedKey::parse(text).is_some(), "a", 16384);
-        is_taken(&|text| Email::parse(&format!("{text}@b.c")).is_some(), "é", 125);
+        is_taken(
+            &|text| Email::parse(&format!("{text}@b.c")).is_some(),
+            "é",
+            125,
+        );
     }
 }

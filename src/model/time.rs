@@ -23,14 +23,44 @@ impl Timestamp {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
-        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ', h1, h2, b':', n1, n2, b':', s1, s2] = *text else { return None };
+        let [
+            y1,
+            y2,
+            y3,
+            y4,
+            b'-',
+            m1,
+            m2,
+            b'-',
+            d1,
+            d2,
+            b' ',
+            h1,
+            h2,
+            b':',
+            n1,
+            n2,
+            b':',
+            s1,
+            s2,
+        ] = *text
+        else {
+            return None;
+        };
         let number = |digits: &[u8]| {
-            let digit = |number: u32, digit: &u8| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'));
+            let digit = |number: u32, digit: &u8| {
+                digit
+                    .is_ascii_digit()
+                    .then(|| number * 10 + u32::from(digit - b'0'))
+            };
             digits.iter().try_fold(0, digit)
         };
-        let year = i32::try_from(number(&[y1, y2, y3, y4])?).ok().filter(|year| *year > 0)?;
+        let year = i32::try_from(number(&[y1, y2, y3, y4])?)
+            .ok()
+            .filter(|year| *year > 0)?;
         let date = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
-        let moment = date.and_hms_opt(number(&[h1, h2])?, number(&[n1, n2])?, number(&[s1, s2])?)?;
+        let moment =
+            date.and_hms_opt(number(&[h1, h2])?, number(&[n1, n2])?, number(&[s1, s2])?)?;
         Some(Self(moment.and_utc()))
     }
 
@@ -144,19 +174,43 @@ mod tests {
 
     #[test]
     fn every_time_that_can_be_read_is_written_as_it_was() {
-        for text in ["0001-01-01 00:00:00", "0999-12-31 23:59:59", "1969-12-31 23:59:59", "2024-02-29 09:05:01", "9999-12-31 23:59:59"] {
+        for text in [
+            "0001-01-01 00:00:00",
+            "0999-12-31 23:59:59",
+            "1969-12-31 23:59:59",
+            "2024-02-29 09:05:01",
+            "9999-12-31 23:59:59",
+        ] {
             let moment = Timestamp::parse(text).unwrap();
-            assert_eq!((moment.to_string(), serde_json::to_string(&moment).unwrap()), (text.to_owned(), format!("\"{text}\"")));
+            assert_eq!(
+                (moment.to_string(), serde_json::to_string(&moment).unwrap()),
+                (text.to_owned(), format!("\"{text}\""))
+            );
         }
     }
 
     #[test]
     fn no_moment_is_beyond_what_can_be_written() {
         let last = Timestamp::parse("9999-12-31 23:59:59").unwrap();
-        assert_eq!((last.plus(TimeDelta::seconds(1)), last.plus(TimeDelta::MAX)), (last, last));
-        assert_eq!(last.plus(-TimeDelta::seconds(59)).to_string(), "9999-12-31 23:59:00");
-        let (one, other) = (Timestamp::parse("2024-03-08 14:12:48").unwrap(), Timestamp::parse("2024-03-08 14:12:50").unwrap());
-        assert_eq!((one.distance(other), other.distance(one)), (TimeDelta::seconds(2), TimeDelta::seconds(2)));
-        assert_eq!(Timestamp(one.0 + TimeDelta::milliseconds(999)).whole_seconds(), one);
+        assert_eq!(
+            (last.plus(TimeDelta::seconds(1)), last.plus(TimeDelta::MAX)),
+            (last, last)
+        );
+        assert_eq!(
+            last.plus(-TimeDelta::seconds(59)).to_string(),
+            "9999-12-31 23:59:00"
+        );
+        let (one, other) = (
+            Timestamp::parse("2024-03-08 14:12:48").unwrap(),
+            Timestamp::parse("2024-03-08 14:12:50").unwrap(),
+        );
+        assert_eq!(
+            (one.distance(other), other.distance(one)),
+            (TimeDelta::seconds(2), TimeDelta::seconds(2))
+        );
+        assert_eq!(
+            Timestamp(one.0 + TimeDelta::milliseconds(999)).whole_seconds(),
+            one
+        );
     }
 }

@@ -25,7 +25,12 @@ pub fn beginning(conversation: Id, instance: &str) -> Hash {
 
 /// The chain with one more message.
 pub fn link(before: &Hash, seq: i64, message: Id, data_hash: &Hash) -> Hash {
-    sha256(&[before, &seq.to_be_bytes(), &message.to_be_bytes(), data_hash])
+    sha256(&[
+        before,
+        &seq.to_be_bytes(),
+        &message.to_be_bytes(),
+        data_hash,
+    ])
 }
 
 /// Reads 64 hex digits.
@@ -44,12 +49,21 @@ mod tests {
     fn the_documented_vector_comes_out() {
         let document = include_str!("../../docs/transcript.md");
         let shown = |hash: &Hash| document.contains(&format!("`{}`", hex::encode(hash)));
-        let mut chain = beginning(read_plain("8ca16186c36a4e0a1ef2096e6c60b613").unwrap(), "PqjfKSn7V8");
+        let mut chain = beginning(
+            read_plain("8ca16186c36a4e0a1ef2096e6c60b613").unwrap(),
+            "PqjfKSn7V8",
+        );
         assert!(shown(&chain));
-        for (seq, id, data) in
-            [(1, "fc2515cb-e483-4f64-936b-98f680565c96", "SGVsbG8="), (3, "e64fa984-9b2c-4d32-a965-a1faca1d5b83", "V29ybGQ=")]
-        {
-            chain = link(&chain, seq, read_dashed(id).unwrap(), &sha256(&[data.as_bytes()]));
+        for (seq, id, data) in [
+            (1, "fc2515cb-e483-4f64-936b-98f680565c96", "SGVsbG8="),
+            (3, "e64fa984-9b2c-4d32-a965-a1faca1d5b83", "V29ybGQ="),
+        ] {
+            chain = link(
+                &chain,
+                seq,
+                read_dashed(id).unwrap(),
+                &sha256(&[data.as_bytes()]),
+            );
             assert!(shown(&chain));
         }
     }

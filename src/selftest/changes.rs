@@ -36,7 +36,10 @@ impl<Key: Eq + Hash> Unsure<Key> {
 
     /// Whether something that was asked of it may be on its way yet.
     fn is_unsure(&mut self, test: &Test, key: &Key) -> bool {
-        let is_unsure = self.0.get(key).is_some_and(|since| test.cluster.calm_since(*since) < CALM);
+        let is_unsure = self
+            .0
+            .get(key)
+            .is_some_and(|since| test.cluster.calm_since(*since) < CALM);
         if !is_unsure {
             self.0.remove(key);
         }
@@ -53,7 +56,8 @@ impl Test {
     }
 
     async fn rest(&self, millis: usize, dice: &mut Dice) {
-        let until = Instant::now() + Duration::from_millis(u64::try_from(millis / 2 + dice.below(millis)).unwrap_or(0));
+        let until = Instant::now()
+            + Duration::from_millis(u64::try_from(millis / 2 + dice.below(millis)).unwrap_or(0));
         while self.is_writing() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -62,25 +66,57 @@ impl Test {
 
 /// Reports messages as viewed or delivered, some again.
 pub async fn report(test: Arc<Test>, mut dice: Dice) {
-    let mut wires: Vec<Wire> = test.people.writers.iter().enumerate().map(|(number, who)| Wire::new(*who, number, dice.fork())).collect();
+    let mut wires: Vec<Wire> = test
+        .people
+        .writers
+        .iter()
+        .enumerate()
+        .map(|(number, who)| Wire::new(*who, number, dice.fork()))
+        .collect();
     while test.is_writing() {
         test.rest(test.plan.report_millis, &mut dice).await;
-        let Some(conversation) = dice.pick(&test.people.conversations).cloned() else { return };
-        let kind = dice.pick(&["viewed", "delivered"]).copied().unwrap_or("viewed");
+        let Some(conversation) = dice.pick(&test.people.conversations).cloned() else {
+            return;
+        };
+        let kind = dice
+            .pick(&["viewed", "delivered"])
+            .copied()
+            .unwrap_or("viewed");
         // The last member of a group may have been removed.
         let members = conversation.members.len() - usize::from(conversation.r#use == Use::Group);
-        let Some(who) = conversation.members.get(dice.below(members)).copied() else { continue };
-        let Some(wire) = wires.get_mut(who) else { continue };
+        let Some(who) = conversation.members.get(dice.below(members)).copied() else {
+            continue;
+        };
+        let Some(wire) = wires.get_mut(who) else {
+            continue;
+        };
         let Station { user, station } = wire.who;
         let (ids, instance) = {
             let mut ledger = test.ledger();
-            let Some(instance) = ledger.instances.get(&conversation.id).cloned() else { continue };
-            let answered = ledger.answered.get(&conversation.id).map_or(&[][..], Vec::as_slice);
-            let newest = answered.get(answered.len().saturating_sub(30)..).unwrap_or_default();
-            let ids: Vec<_> = (0..=dice.below(4)).filter_map(|_| dice.pick(newest).copied()).collect();
+            let Some(instance) = ledger.instances.get(&conversation.id).cloned() else {
+                continue;
+            };
+            let answered = ledger
+                .answered
+                .get(&conversation.id)
+                .map_or(&[][..], Vec::as_slice);
+            let newest = answered
+                .get(answered.len().saturating_sub(30)..)
+                .unwrap_or_default();
+            let ids: Vec<_> = (0..=dice.below(4))
+                .filter_map(|_| dice.pick(newest).copied())
+                .collect();
             for id in &ids {
-                let sent = Reported { station, instance: instance.clone(), begun_at: super::form::now(), answered: None };
-                ledger.reported.entry((conversation.id, *id, user, kind)).or_insert(sent);
+                let sent = Reported {
+                    station,
+                    instance: instance.clone(),
+                    begun_at: super::form::now(),
+                    answered: None,
+                };
+                ledger
+                    .reported
+                    .entry((conversation.id, *id, user, kind))
+                    .or_insert(sent);
             }
             (ids, instance)
         };
@@ -88,9 +124,15 @@ pub async fn report(test: Arc<Test>, mut dice: Dice) {
             continue;
         }
         let texts: Vec<_> = ids.iter().map(|id| dashed(*id)).collect();
-        let asked = Asked { api: "chatreports", ..Asked::on(kind, conversation.id, &instance, V3).with("messageids", json!(texts)) };
+        let asked = Asked {
+            api: "chatreports",
+            ..Asked::on(kind, conversation.id, &instance, V3).with("messageids", json!(texts))
+        };
         let insisted = wire.insist(&test.cluster, &asked).await;
-        let is_stale = insisted.result.as_ref().is_err_and(|refusal| refusal.is("stale_instance"));
+        let is_stale = insisted
+            .result
+            .as_ref()
+            .is_err_and(|refusal| refusal.is("stale_instance"));
         let is_late = is_stale && conversation.r#use == Use::Cleared;
         if is_late || test.is_refused("a report", &insisted) {
             continue;
@@ -106,24 +148,49 @@ pub async fn report(test: Arc<Test>, mut dice: Dice) {
 
 /// Clears conversations, and sees that the old instance is refused from then on.
 pub async fn clear(test: Arc<Test>, mut dice: Dice) {
-    let conversations: Vec<Conversation> = test.people.used(Use::Cleared).into_iter().cloned().collect();
+    let conversations: Vec<Conversation> = test
+        .people
+        .used(Use::Cleared)
+        .into_iter()
+        .cloned()
+        .collect();
     while test.is_writing() {
         test.rest(test.plan.change_millis, &mut dice).await;
-        let Some(conversation) = dice.pick(&conversations) else { return };
+        let Some(conversation) = dice.pick(&conversations) else {
+            return;
+        };
         let place = dice.below(2);
-        let (Some(who), Some(writer)) = (test.people.member(conversation, place), conversation.members.get(place)) else { return };
-        let Some(old) = test.ledger().instances.get(&conversation.id).cloned() else { return };
+        let (Some(who), Some(writer)) = (
+            test.people.member(conversation, place),
+            conversation.members.get(place),
+        ) else {
+            return;
+        };
+        let Some(old) = test.ledger().instances.get(&conversation.id).cloned() else {
+            return;
+        };
         let mut wire = Wire::new(who, dice.below(2), dice.fork());
-        let insisted = wire.insist(&test.cluster, &Asked::on("clear", conversation.id, &old, V4)).await;
+        let insisted = wire
+            .insist(
+                &test.cluster,
+                &Asked::on("clear", conversation.id, &old, V4),
+            )
+            .await;
         let new = match &insisted.result {
-            Ok(answer) => answer.get("conversation").and_then(|conversation| conversation.get("instance")),
+            Ok(answer) => answer
+                .get("conversation")
+                .and_then(|conversation| conversation.get("instance")),
             // An earlier try was carried out.
-            Err(refusal) if refusal.is("stale_instance") && insisted.is_uncertain => refusal.body.get("instance"),
+            Err(refusal) if refusal.is("stale_instance") && insisted.is_uncertain => {
+                refusal.body.get("instance")
+            }
             Err(_) => None,
         };
         let Some(new) = new.and_then(|new| new.as_str()).filter(|new| *new != old) else {
             match &insisted.result {
-                Ok(answer) => test.cluster.findings.add(Kind::Altered, || format!("clear of {old} was answered {answer}")),
+                Ok(answer) => test.cluster.findings.add(Kind::Altered, || {
+                    format!("clear of {old} was answered {answer}")
+                }),
                 Err(refusal) => test.cluster.findings.add_refusal("a clear", refusal),
             }
             continue;
@@ -131,16 +198,37 @@ pub async fn clear(test: Arc<Test>, mut dice: Dice) {
         test.clears.fetch_add(1, Ordering::Relaxed);
         {
             let mut ledger = test.ledger();
-            ledger.cleared.insert((conversation.id, old.clone()), insisted.answered);
+            ledger
+                .cleared
+                .insert((conversation.id, old.clone()), insisted.answered);
             ledger.instances.insert(conversation.id, new.to_owned());
             ledger.answered.remove(&conversation.id);
         }
         for node in 0..test.cluster.size() {
-            if let Answer::Done(_) = wire.ask(&test.cluster, node, &Asked::on("download", conversation.id, &old, V4)).await {
-                let says = || format!("{old} of {} was served after its clear", plain(conversation.id));
+            if let Answer::Done(_) = wire
+                .ask(
+                    &test.cluster,
+                    node,
+                    &Asked::on("download", conversation.id, &old, V4),
+                )
+                .await
+            {
+                let says = || {
+                    format!(
+                        "{old} of {} was served after its clear",
+                        plain(conversation.id)
+                    )
+                };
                 test.cluster.findings.add(Kind::OldInstance, says);
             }
-            write_to_old(&test, &mut wire, node, (conversation, *writer, &old), &mut dice).await;
+            write_to_old(
+                &test,
+                &mut wire,
+                node,
+                (conversation, *writer, &old),
+                &mut dice,
+            )
+            .await;
         }
         if let Some(sent) = test.new_message(conversation, *writer, None, &mut dice) {
             writer::deliver(&test, &mut wire, &sent).await;
@@ -149,13 +237,24 @@ pub async fn clear(test: Arc<Test>, mut dice: Dice) {
 }
 
 /// Writes to an instance that was cleared before: an OK is found by the book.
-async fn write_to_old(test: &Test, wire: &mut Wire, node: usize, to: (&Conversation, usize, &str), dice: &mut Dice) {
+async fn write_to_old(
+    test: &Test,
+    wire: &mut Wire,
+    node: usize,
+    to: (&Conversation, usize, &str),
+    dice: &mut Dice,
+) {
     let (conversation, who, old) = to;
-    let Some(sent) = test.new_message_for(conversation, who, old, None, dice) else { return };
+    let Some(sent) = test.new_message_for(conversation, who, old, None, dice) else {
+        return;
+    };
     match wire.ask(&test.cluster, node, &writer::add(&sent)).await {
         Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
         Answer::Refused(refusal) if refusal.is("stale_instance") => {}
-        Answer::Refused(refusal) => test.cluster.findings.add_refusal("add to a cleared instance", &refusal),
+        Answer::Refused(refusal) => test
+            .cluster
+            .findings
+            .add_refusal("add to a cleared instance", &refusal),
         Answer::Unknown => {}
     }
 }
@@ -166,8 +265,13 @@ pub async fn remove(test: Arc<Test>, mut dice: Dice) {
     let mut unsure = Unsure(HashMap::new());
     while test.is_writing() {
         test.rest(test.plan.change_millis, &mut dice).await;
-        let Some(group) = dice.pick(&groups) else { return };
-        let (Some(admin), Some(member)) = (test.people.member(group, 0), test.people.member(group, group.members.len() - 1)) else {
+        let Some(group) = dice.pick(&groups) else {
+            return;
+        };
+        let (Some(admin), Some(member)) = (
+            test.people.member(group, 0),
+            test.people.member(group, group.members.len() - 1),
+        ) else {
             return;
         };
         if unsure.is_unsure(&test, &group.id) {
@@ -176,20 +280,39 @@ pub async fn remove(test: Arc<Test>, mut dice: Dice) {
         let mut wire = Wire::new(admin, dice.below(2), dice.fork());
         let is_in = {
             let mut ledger = test.ledger();
-            let state = ledger.members.entry((group.id, member.user)).or_insert(Settled { value: true, since: None });
+            let state = ledger
+                .members
+                .entry((group.id, member.user))
+                .or_insert(Settled {
+                    value: true,
+                    since: None,
+                });
             state.since = None;
             state.value
         };
-        let action = if is_in { "removeparticipants" } else { "addparticipants" };
-        let insisted = wire.insist(&test.cluster, &group_change(action, group.id, member.user)).await;
+        let action = if is_in {
+            "removeparticipants"
+        } else {
+            "addparticipants"
+        };
+        let insisted = wire
+            .insist(&test.cluster, &group_change(action, group.id, member.user))
+            .await;
         unsure.note(group.id, &insisted);
         if test.is_refused(action, &insisted) {
             continue;
         }
-        test.removals.fetch_add(usize::from(is_in), Ordering::Relaxed);
+        test.removals
+            .fetch_add(usize::from(is_in), Ordering::Relaxed);
         let instance = {
             let mut ledger = test.ledger();
-            ledger.members.insert((group.id, member.user), Settled { value: !is_in, since: Some(Instant::now()) });
+            ledger.members.insert(
+                (group.id, member.user),
+                Settled {
+                    value: !is_in,
+                    since: Some(Instant::now()),
+                },
+            );
             if !is_in {
                 // Whoever comes back has the flags that were set, or the usual ones: that is not promised.
                 ledger.flags.remove(&(group.id, member.user));
@@ -200,11 +323,20 @@ pub async fn remove(test: Arc<Test>, mut dice: Dice) {
             let mut removed = Wire::new(member, 0, dice.fork());
             for node in 0..test.cluster.size() {
                 for action in ["download", "downloadpartial"] {
-                    let answer = removed.ask(&test.cluster, node, &Asked::on(action, group.id, &instance, V4)).await;
+                    let answer = removed
+                        .ask(
+                            &test.cluster,
+                            node,
+                            &Asked::on(action, group.id, &instance, V4),
+                        )
+                        .await;
                     if let Answer::Done(_) = answer {
-                        test.cluster
-                            .findings
-                            .add(Kind::Leaked, || format!("{action} of {} was answered to who was removed", plain(group.id)));
+                        test.cluster.findings.add(Kind::Leaked, || {
+                            format!(
+                                "{action} of {} was answered to who was removed",
+                                plain(group.id)
+                            )
+                        });
                     }
                 }
             }
@@ -214,12 +346,22 @@ pub async fn remove(test: Arc<Test>, mut dice: Dice) {
 
 /// Sets flags, each of one user: the other's are not touched.
 pub async fn flag(test: Arc<Test>, mut dice: Dice) {
-    let two: Vec<Conversation> = test.people.conversations.iter().filter(|one| one.r#use != Use::Group).cloned().collect();
+    let two: Vec<Conversation> = test
+        .people
+        .conversations
+        .iter()
+        .filter(|one| one.r#use != Use::Group)
+        .cloned()
+        .collect();
     let mut unsure = Unsure(HashMap::new());
     while test.is_writing() {
         test.rest(test.plan.change_millis / 4, &mut dice).await;
-        let Some(conversation) = dice.pick(&two) else { return };
-        let Some(who) = test.people.member(conversation, dice.below(2)) else { return };
+        let Some(conversation) = dice.pick(&two) else {
+            return;
+        };
+        let Some(who) = test.people.member(conversation, dice.below(2)) else {
+            return;
+        };
         let mut wire = Wire::new(who, dice.below(2), dice.fork());
         let (key, flag) = ((conversation.id, who.user), dice.below(4));
         if unsure.is_unsure(&test, &(key, flag)) {
@@ -239,7 +381,11 @@ pub async fn flag(test: Arc<Test>, mut dice: Dice) {
             }
             1 => {
                 flags.is_favorite = !flags.is_favorite;
-                if flags.is_favorite { "favorite" } else { "unfavorite" }
+                if flags.is_favorite {
+                    "favorite"
+                } else {
+                    "unfavorite"
+                }
             }
             2 => {
                 flags.is_hidden = !flags.is_hidden;
@@ -251,10 +397,18 @@ pub async fn flag(test: Arc<Test>, mut dice: Dice) {
                 "setlistitembackgroundcolor"
             }
         };
-        let insisted = wire.insist(&test.cluster, &asked.with("action", action)).await;
+        let insisted = wire
+            .insist(&test.cluster, &asked.with("action", action))
+            .await;
         unsure.note((key, flag), &insisted);
         if !test.is_refused(action, &insisted) {
-            test.ledger().flags.insert(key, Settled { value: Flags { ..flags }, since: Some(Instant::now()) });
+            test.ledger().flags.insert(
+                key,
+                Settled {
+                    value: Flags { ..flags },
+                    since: Some(Instant::now()),
+                },
+            );
         }
     }
 }

@@ -86,12 +86,21 @@ impl Cluster {
     fn in_directory(dir: PathBuf, setting: Setting, settings: &Settings) -> Result<Self, String> {
         let free = || free_address().map_err(|error| error.to_string());
         let node = |number: usize| Ok(Node::new(free()?, dir.join(format!("node-{number}.log"))));
-        let nodes = (0..setting.nodes).map(node).collect::<Result<Vec<_>, String>>()?;
-        let nats = if setting.has_nats { Some(Nats::new(free()?)) } else { None };
+        let nodes = (0..setting.nodes)
+            .map(node)
+            .collect::<Result<Vec<_>, String>>()?;
+        let nats = if setting.has_nats {
+            Some(Nats::new(free()?))
+        } else {
+            None
+        };
         let key = Key::new()?;
         let postgres = Postgres::begin(&dir, settings)?;
         let database_url = postgres.url.clone();
-        let db = Db::new(PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?, 1);
+        let db = Db::new(
+            PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?,
+            1,
+        );
         Ok(Self {
             key,
             postgres: tokio::sync::Mutex::new(postgres),
@@ -144,26 +153,37 @@ impl Cluster {
     /// This node (counted round), or if it was ended, the next that runs.
     pub fn one_that_runs(&self, wanted: usize) -> usize {
         let mut nodes = (wanted..wanted + self.size()).map(|node| node % self.size().max(1));
-        nodes.find(|node| self.is_running(*node)).unwrap_or(wanted % self.size().max(1))
+        nodes
+            .find(|node| self.is_running(*node))
+            .unwrap_or(wanted % self.size().max(1))
     }
 
     /// Starts a node, and does not wait for it.
     pub async fn start_node(&self, number: usize) -> Result<(), String> {
-        self.with_start(async |start| self.node(number)?.start(start).await).await
+        self.with_start(async |start| self.node(number)?.start(start).await)
+            .await
     }
 
     /// Waits until a node can serve, and hears the others, if NATS is there. An end that nobody asked for is a finding.
     pub async fn await_ready(&self, number: usize) -> Result<(), String> {
         let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
-        self.with_start(async |start| node.await_ready(start, deadline, |says| self.count_crash(number, &says)).await).await
+        self.with_start(async |start| {
+            node.await_ready(start, deadline, |says| self.count_crash(number, &says))
+                .await
+        })
+        .await
     }
 
     /// Waits until a node can serve, whether it hears the others or not.
     pub async fn await_ready_without_bus(&self, number: usize) -> Result<(), String> {
         let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
         let await_ready = async |start: &Start<'_>| {
-            let start = Start { says: None, ..*start };
-            node.await_ready(&start, deadline, |says| self.count_crash(number, &says)).await
+            let start = Start {
+                says: None,
+                ..*start
+            };
+            node.await_ready(&start, deadline, |says| self.count_crash(number, &says))
+                .await
         };
         self.with_start(await_ready).await
     }
@@ -183,7 +203,9 @@ impl Cluster {
 
     /// Sends a node a signal that ends it, after which no client asks it any more, and waits until it has gone.
     pub async fn end_node(&self, number: usize, signal: Signal) -> Result<(), String> {
-        self.node(number)?.end(signal, |says| self.count_crash(number, &says)).await
+        self.node(number)?
+            .end(signal, |says| self.count_crash(number, &says))
+            .await
     }
 
     fn node(&self, number: usize) -> Result<&Node, String> {
@@ -198,13 +220,24 @@ impl Cluster {
             ("REGISTRATIONS", OsStr::new("100000")),
         ];
         environment.extend(url.as_ref().map(|url| ("NATS_URL", OsStr::new(url))));
-        let says = self.nats.as_ref().is_some_and(Nats::is_up).then_some("bus: connected");
+        let says = self
+            .nats
+            .as_ref()
+            .is_some_and(Nats::is_up)
+            .then_some("bus: connected");
         let may_end = self.is_database_disturbed.load(Ordering::Relaxed);
-        work(&Start { dir: &self.dir, environment: &environment, says, may_end }).await
+        work(&Start {
+            dir: &self.dir,
+            environment: &environment,
+            says,
+            may_end,
+        })
+        .await
     }
 
     fn count_crash(&self, node: usize, says: &str) {
-        self.findings.add(Kind::Crashed, || format!("node {node}: {says}"));
+        self.findings
+            .add(Kind::Crashed, || format!("node {node}: {says}"));
     }
 
     /// Starts NATS, if it is wanted.
@@ -217,7 +250,11 @@ impl Cluster {
 
     /// Sends NATS a signal.
     pub async fn signal_nats(&self, signal: Signal) -> Result<(), String> {
-        self.nats.as_ref().ok_or("there is no NATS")?.signal(signal).await
+        self.nats
+            .as_ref()
+            .ok_or("there is no NATS")?
+            .signal(signal)
+            .await
     }
 
     /// Kills NATS.
@@ -249,7 +286,8 @@ impl Cluster {
 
     /// From now on clients may have to wait. `of_database`: for the database, too, without which no node starts.
     pub fn disturb(&self, of_database: bool) {
-        self.is_database_disturbed.store(of_database, Ordering::Relaxed);
+        self.is_database_disturbed
+            .store(of_database, Ordering::Relaxed);
         self.disturbances().begin(Instant::now());
     }
 
@@ -266,7 +304,9 @@ impl Cluster {
 
     /// For how long nothing has been done to the cluster, since a moment.
     pub fn calm_since(&self, moment: Instant) -> Duration {
-        self.disturbances().calm_for(moment, Instant::now()).unwrap_or_default()
+        self.disturbances()
+            .calm_for(moment, Instant::now())
+            .unwrap_or_default()
     }
 
     /// Waits until nothing was done to the cluster for so long.
@@ -278,7 +318,9 @@ impl Cluster {
     }
 
     fn disturbances(&self) -> MutexGuard<'_, Disturbances> {
-        self.disturbances.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disturbances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all of it. `keeps`: its directory, which is returned, stays, with the logs of nodes and database.
@@ -294,12 +336,17 @@ impl Cluster {
         if keeps {
             return Ok(Some(self.dir.clone()));
         }
-        fs::remove_dir_all(&self.dir).map_err(|error| format!("{} cannot be removed: {error}", self.dir.display()))?;
+        fs::remove_dir_all(&self.dir)
+            .map_err(|error| format!("{} cannot be removed: {error}", self.dir.display()))?;
         Ok(None)
     }
 }
 
 fn send(child: Option<&Child>, signal: Signal) -> Result<(), String> {
-    let process = child.and_then(Child::id).and_then(|id| i32::try_from(id).ok()).ok_or("a process that is sent a signal does not run")?;
-    kill(Pid::from_raw(process), signal).map_err(|error| format!("a process cannot be sent {signal}: {error}"))
+    let process = child
+        .and_then(Child::id)
+        .and_then(|id| i32::try_from(id).ok())
+        .ok_or("a process that is sent a signal does not run")?;
+    kill(Pid::from_raw(process), signal)
+        .map_err(|error| format!("a process cannot be sent {signal}: {error}"))
 }

@@ -31,7 +31,10 @@ impl Disturbances {
     /// A disturbance begins, if none goes on.
     pub fn begin(&mut self, at: Instant) {
         if self.0.last().is_none_or(|last| last.ended.is_some()) {
-            self.0.push(Span { begun: at, ended: None });
+            self.0.push(Span {
+                begun: at,
+                ended: None,
+            });
         }
     }
 
@@ -44,7 +47,11 @@ impl Disturbances {
 
     /// What of the time between two moments was undisturbed, all in all.
     pub fn undisturbed(&self, from: Instant, to: Instant) -> Duration {
-        let within = |span: &Span| span.ended.map_or(to, |ended| ended.min(to)).saturating_duration_since(span.begun.max(from));
+        let within = |span: &Span| {
+            span.ended
+                .map_or(to, |ended| ended.min(to))
+                .saturating_duration_since(span.begun.max(from))
+        };
         let disturbed: Duration = self.since(from).map(within).sum();
         to.saturating_duration_since(from).saturating_sub(disturbed)
     }
@@ -53,19 +60,30 @@ impl Disturbances {
     pub fn calm_for(&self, since: Instant, now: Instant) -> Option<Duration> {
         match self.0.last() {
             None => Some(now.saturating_duration_since(since)),
-            Some(last) => last.ended.map(|ended| now.saturating_duration_since(ended.max(since))),
+            Some(last) => last
+                .ended
+                .map(|ended| now.saturating_duration_since(ended.max(since))),
         }
     }
 
     /// How long somebody waited from one moment to another.
     pub fn wait(&self, from: Instant, to: Instant) -> Wait {
-        let is_calm = from.checked_sub(CALM).is_none_or(|before| self.since(before).all(|span| span.begun > to));
-        Wait { whole: to.saturating_duration_since(from), undisturbed: self.undisturbed(from, to), is_calm }
+        let is_calm = from
+            .checked_sub(CALM)
+            .is_none_or(|before| self.since(before).all(|span| span.begun > to));
+        Wait {
+            whole: to.saturating_duration_since(from),
+            undisturbed: self.undisturbed(from, to),
+            is_calm,
+        }
     }
 
     /// Those that had not ended by then.
     fn since(&self, moment: Instant) -> impl Iterator<Item = &Span> {
-        self.0.iter().rev().take_while(move |span| span.ended.is_none_or(|ended| ended > moment))
+        self.0
+            .iter()
+            .rev()
+            .take_while(move |span| span.ended.is_none_or(|ended| ended > moment))
     }
 }
 
@@ -100,7 +118,11 @@ mod tests {
             ((50, 60), 0),
             ((5, 5), 0),
         ] {
-            assert_eq!(disturbances.undisturbed(at(from), at(to)), seconds(undisturbed), "{from} to {to}");
+            assert_eq!(
+                disturbances.undisturbed(at(from), at(to)),
+                seconds(undisturbed),
+                "{from} to {to}"
+            );
         }
     }
 
@@ -109,14 +131,33 @@ mod tests {
         let zero = Instant::now() + Duration::from_hours(1);
         let at = |seconds: u64| zero + Duration::from_secs(seconds);
         let mut disturbances = Disturbances::default();
-        assert_eq!(disturbances.calm_for(at(1), at(4)), Some(Duration::from_secs(3)));
+        assert_eq!(
+            disturbances.calm_for(at(1), at(4)),
+            Some(Duration::from_secs(3))
+        );
         disturbances.begin(at(10));
         assert_eq!(disturbances.calm_for(at(0), at(12)), None);
         disturbances.end(at(20));
-        assert_eq!(disturbances.calm_for(at(0), at(25)), Some(Duration::from_secs(5)));
-        assert_eq!(disturbances.calm_for(at(23), at(25)), Some(Duration::from_secs(2)));
-        for ((from, to), is_calm) in [((0, 9), true), ((0, 11), false), ((15, 16), false), ((21, 23), false), ((23, 24), true)] {
-            assert_eq!(disturbances.wait(at(from), at(to)).is_calm, is_calm, "{from} to {to}");
+        assert_eq!(
+            disturbances.calm_for(at(0), at(25)),
+            Some(Duration::from_secs(5))
+        );
+        assert_eq!(
+            disturbances.calm_for(at(23), at(25)),
+            Some(Duration::from_secs(2))
+        );
+        for ((from, to), is_calm) in [
+            ((0, 9), true),
+            ((0, 11), false),
+            ((15, 16), false),
+            ((21, 23), false),
+            ((23, 24), true),
+        ] {
+            assert_eq!(
+                disturbances.wait(at(from), at(to)).is_calm,
+                is_calm,
+                "{from} to {to}"
+            );
         }
     }
 }

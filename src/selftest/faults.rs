@@ -111,25 +111,53 @@ impl Fault {
 
     /// Does it, and waits until all can serve again. A node that stays away is started again once it was away for so long,
     /// or when the time for that is over.
-    pub async fn strike(self, test: &Test, until: Instant, dice: &mut Dice) -> Result<Struck, String> {
+    pub async fn strike(
+        self,
+        test: &Test,
+        until: Instant,
+        dice: &mut Dice,
+    ) -> Result<Struck, String> {
         let cluster = &test.cluster;
         let node = dice.below(cluster.size());
-        let moment = Duration::from_millis(500 + u64::try_from(dice.below(test.plan.longest_freeze)).unwrap_or(0));
+        let moment = Duration::from_millis(
+            500 + u64::try_from(dice.below(test.plan.longest_freeze)).unwrap_or(0),
+        );
         if self == Self::NodeStaysAway {
             stay_away(test, node, until, dice).await?;
             return Ok(Struck::Done);
         }
-        cluster.disturb(matches!(self, Self::DatabaseKilled | Self::DatabaseFrozen | Self::BackendKilled | Self::KilledInRecovery));
+        cluster.disturb(matches!(
+            self,
+            Self::DatabaseKilled
+                | Self::DatabaseFrozen
+                | Self::BackendKilled
+                | Self::KilledInRecovery
+        ));
         let struck = self.break_it(cluster, node, moment, dice).await?;
         cluster.await_all_ready().await?;
         cluster.disturbed();
         Ok(struck)
     }
 
-    async fn break_it(self, cluster: &Cluster, node: usize, moment: Duration, dice: &mut Dice) -> Result<Struck, String> {
+    async fn break_it(
+        self,
+        cluster: &Cluster,
+        node: usize,
+        moment: Duration,
+        dice: &mut Dice,
+    ) -> Result<Struck, String> {
         match self {
             Self::NodeKilled | Self::NodeTerminated => {
-                cluster.end_node(node, if self == Self::NodeKilled { Signal::SIGKILL } else { Signal::SIGTERM }).await?;
+                cluster
+                    .end_node(
+                        node,
+                        if self == Self::NodeKilled {
+                            Signal::SIGKILL
+                        } else {
+                            Signal::SIGTERM
+                        },
+                    )
+                    .await?;
                 cluster.start_node(node).await?;
             }
             Self::NodeFrozen => {
@@ -139,7 +167,9 @@ impl Fault {
             }
             Self::DatabaseKilled | Self::KilledInRecovery => {
                 let first = cluster.postgres.lock().await.process();
-                let killed = first.and_then(|first| kill(first, Signal::SIGKILL).map_err(|error| error.to_string()));
+                let killed = first.and_then(|first| {
+                    kill(first, Signal::SIGKILL).map_err(|error| error.to_string())
+                });
                 if let Err(reason) = killed {
                     return Ok(Struck::Not(reason));
                 }
@@ -159,12 +189,18 @@ impl Fault {
                 cluster.postgres.lock().await.thaw();
             }
             Self::BackendKilled | Self::BackendTerminated => {
-                let signal = if self == Self::BackendKilled { Signal::SIGKILL } else { Signal::SIGTERM };
+                let signal = if self == Self::BackendKilled {
+                    Signal::SIGKILL
+                } else {
+                    Signal::SIGTERM
+                };
                 let backends = match backends(cluster).await {
                     Ok(backends) => backends,
                     Err(reason) => return Ok(Struck::Not(reason)),
                 };
-                let Some(backend) = dice.pick(&backends) else { return Ok(Struck::Not("nodes have no connections".into())) };
+                let Some(backend) = dice.pick(&backends) else {
+                    return Ok(Struck::Not("nodes have no connections".into()));
+                };
                 if let Err(error) = kill(*backend, signal) {
                     return Ok(Struck::Not(format!("the connection has ended: {error}")));
                 }
@@ -187,10 +223,24 @@ impl Fault {
 }
 
 /// Ends a node right after it answered a few last messages, each in a quiet conversation, so that little else tells of them.
-async fn stay_away(test: &Test, node: usize, until: Instant, dice: &mut Dice) -> Result<(), String> {
+async fn stay_away(
+    test: &Test,
+    node: usize,
+    until: Instant,
+    dice: &mut Dice,
+) -> Result<(), String> {
     writer::last_words(test, node, dice).await;
     test.cluster.disturb(false);
-    test.cluster.end_node(node, if dice.percent(50) { Signal::SIGTERM } else { Signal::SIGKILL }).await?;
+    test.cluster
+        .end_node(
+            node,
+            if dice.percent(50) {
+                Signal::SIGTERM
+            } else {
+                Signal::SIGKILL
+            },
+        )
+        .await?;
     test.cluster.disturbed();
     let away = test.plan.stays_away.mul_f64(1.0 + dice.share());
     tokio::time::sleep_until((Instant::now() + away).min(until).into()).await;
@@ -213,6 +263,11 @@ pub async fn freeze_database(cluster: &Cluster) -> Result<(), String> {
 /// The processes of the nodes' connections.
 async fn backends(cluster: &Cluster) -> Result<Vec<Pid>, String> {
     let failed = |error: sqlx::Error| format!("the database's connections are not known: {error}");
-    let backends = Scenery::begin(&cluster.db).await.map_err(failed)?.other_backends().await.map_err(failed)?;
+    let backends = Scenery::begin(&cluster.db)
+        .await
+        .map_err(failed)?
+        .other_backends()
+        .await
+        .map_err(failed)?;
     Ok(backends.into_iter().map(Pid::from_raw).collect())
 }

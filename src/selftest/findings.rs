@@ -136,9 +136,16 @@ impl Findings {
         let all = self.locked();
         let line = |(kind, found): (&Kind, &Found)| {
             let example = found.examples.first().map_or("", String::as_str);
-            format!("\nfound before: {} {}: {example}", kind.label(), found.count)
+            format!(
+                "\nfound before: {} {}: {example}",
+                kind.label(),
+                found.count
+            )
         };
-        all.iter().filter(|(_, found)| found.count > 0).map(line).collect()
+        all.iter()
+            .filter(|(_, found)| found.count > 0)
+            .map(line)
+            .collect()
     }
 
     /// How often there was one of this kind.
@@ -150,7 +157,10 @@ impl Findings {
     /// Each kind, also those of which there were none.
     pub fn all(&self) -> BTreeMap<Kind, Found> {
         let all = self.locked();
-        Kind::ALL.iter().map(|kind| (*kind, all.get(kind).cloned().unwrap_or_default())).collect()
+        Kind::ALL
+            .iter()
+            .map(|kind| (*kind, all.get(kind).cloned().unwrap_or_default()))
+            .collect()
     }
 
     fn locked(&self) -> MutexGuard<'_, BTreeMap<Kind, Found>> {

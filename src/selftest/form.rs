@@ -16,12 +16,22 @@ pub fn plain(id: Id) -> String {
 pub fn dashed(id: Id) -> String {
     let digits = plain(id);
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+    format!(
+        "{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    )
 }
 
 /// Reads the form without dashes, in lower case. `None`: it is another one.
 pub fn read_plain(text: &str) -> Option<Id> {
-    let fits = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let fits = text.len() == 32
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     fits.then(|| Id::from_str_radix(text, 16).ok())?
 }
 
@@ -38,12 +48,18 @@ pub fn now() -> i64 {
 
 /// The form of a time, of Unix seconds.
 pub fn time(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0).unwrap_or_default().format("%Y-%m-%d %H:%M:%S").to_string()
+    DateTime::from_timestamp(seconds, 0)
+        .unwrap_or_default()
+        .format("%Y-%m-%d %H:%M:%S")
+        .to_string()
 }
 
 /// Reads a time, as Unix seconds. `None`: it is of another form.
 pub fn read_time(text: &str) -> Option<i64> {
-    let seconds = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok()?.and_utc().timestamp();
+    let seconds = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
+        .ok()?
+        .and_utc()
+        .timestamp();
     (time(seconds) == text).then_some(seconds)
 }
 
@@ -56,13 +72,21 @@ mod tests {
         let id = read_dashed("fc2515cb-e483-4f64-936b-98f680565c96").unwrap();
         assert_eq!(plain(id), "fc2515cbe4834f64936b98f680565c96");
         assert_eq!(read_plain(&plain(id)), Some(id));
-        for wrong in
-            ["fc2515cbe4834f64936b98f680565c96", "FC2515CB-e483-4f64-936b-98f680565c96", "fc2515-cbe483-4f64-936b-98f680565c96", ""]
-        {
+        for wrong in [
+            "fc2515cbe4834f64936b98f680565c96",
+            "FC2515CB-e483-4f64-936b-98f680565c96",
+            "fc2515-cbe483-4f64-936b-98f680565c96",
+            "",
+        ] {
             assert_eq!(read_dashed(wrong), None, "{wrong}");
         }
         assert_eq!(read_time("2024-03-08 14:12:48"), Some(1_709_907_168));
-        for wrong in ["2024-3-08 14:12:48", "2024-03-08T14:12:48", "2024-03-08 14:12:48Z", "2024-03-08"] {
+        for wrong in [
+            "2024-3-08 14:12:48",
+            "2024-03-08T14:12:48",
+            "2024-03-08 14:12:48Z",
+            "2024-03-08",
+        ] {
             assert_eq!(read_time(wrong), None, "{wrong}");
         }
     }

@@ -54,10 +54,16 @@ impl Held {
     pub fn cursor(&self) -> Vec<(&'static str, String)> {
         let mut cursor = vec![];
         if let (Some(id), Some(date)) = (self.messages.last(), self.dates[0]) {
-            cursor.extend([("firstmessageid", dashed(*id)), ("firstmessagedate", time(date))]);
+            cursor.extend([
+                ("firstmessageid", dashed(*id)),
+                ("firstmessagedate", time(date)),
+            ]);
         }
         if let (Some(id), Some(date)) = (self.reports.last(), self.dates[1]) {
-            cursor.extend([("firstreportid", dashed(*id)), ("firstreportdate", time(date))]);
+            cursor.extend([
+                ("firstreportid", dashed(*id)),
+                ("firstreportdate", time(date)),
+            ]);
         }
         cursor
     }
@@ -69,13 +75,17 @@ impl Held {
         if let Some(newest) = self.messages.last().copied()
             && messages.next_if(|row| row.id == newest).is_none()
         {
-            findings.add(Kind::Lost, || self.says("a page does not begin with its cursor's message", newest));
+            findings.add(Kind::Lost, || {
+                self.says("a page does not begin with its cursor's message", newest)
+            });
         }
         let mut reports = page.reports.into_iter().peekable();
         if let Some(newest) = self.reports.last().copied()
             && reports.next_if(|row| row.id == newest).is_none()
         {
-            findings.add(Kind::Lost, || self.says("a page does not begin with its cursor's report", newest));
+            findings.add(Kind::Lost, || {
+                self.says("a page does not begin with its cursor's report", newest)
+            });
         }
         for row in messages {
             self.add_message(&row, findings);
@@ -91,9 +101,16 @@ impl Held {
     /// Appends a frame's events of this conversation to the letter of docs/api.md: if the first of each kind comes after the
     /// newest row of that kind, all are taken. Whether they were; else it has to be downloaded.
     pub fn append_by_the_first(&mut self, events: &[Event], findings: &Findings) -> bool {
-        let first_message = events.iter().find(|event| matches!(event.row, Row::Message(_)));
-        let first_report = events.iter().find(|event| matches!(event.row, Row::Report(_)));
-        let joins = [first_message, first_report].into_iter().flatten().all(|event| self.is_followed_by(event));
+        let first_message = events
+            .iter()
+            .find(|event| matches!(event.row, Row::Message(_)));
+        let first_report = events
+            .iter()
+            .find(|event| matches!(event.row, Row::Report(_)));
+        let joins = [first_message, first_report]
+            .into_iter()
+            .flatten()
+            .all(|event| self.is_followed_by(event));
         if joins {
             for event in events {
                 self.add(&event.row, findings);
@@ -135,11 +152,18 @@ impl Held {
         }
         if let Some(v4) = &row.v4 {
             if v4.seq <= self.seq {
-                findings.add(Kind::Reordered, || self.says("its number does not grow", row.id));
+                findings.add(Kind::Reordered, || {
+                    self.says("its number does not grow", row.id)
+                });
             }
-            let linked = self.chain.as_ref().map(|chain| chain::link(chain, v4.seq, row.id, &row.data));
+            let linked = self
+                .chain
+                .as_ref()
+                .map(|chain| chain::link(chain, v4.seq, row.id, &row.data));
             if linked != Some(v4.chain) {
-                findings.add(Kind::BrokenLinks, || self.says("its chain is not over what was given before", row.id));
+                findings.add(Kind::BrokenLinks, || {
+                    self.says("its chain is not over what was given before", row.id)
+                });
             }
             (self.seq, self.chain) = (v4.seq, Some(v4.chain));
         }
@@ -148,34 +172,58 @@ impl Held {
     }
 
     fn add_report(&mut self, row: &Report, findings: &Findings) {
-        let is_new = self.reported.insert((row.message, row.from.user, row.kind.clone()));
+        let is_new = self
+            .reported
+            .insert((row.message, row.from.user, row.kind.clone()));
         if !self.seen.insert(row.id) {
             findings.add(Kind::Doubled, || self.says("report given twice", row.id));
             return;
         }
         if !is_new {
-            findings.add(Kind::Doubled, || self.says("a second report by the same user about the same message", row.id));
+            findings.add(Kind::Doubled, || {
+                self.says(
+                    "a second report by the same user about the same message",
+                    row.id,
+                )
+            });
         }
         self.dates[1] = Some(row.created);
         self.reports.push(row.id);
     }
 
     fn says(&self, what: &str, id: Id) -> String {
-        format!("{what}: {} in conversation {}, instance {}, held by {}", dashed(id), plain(self.conversation), self.instance, self.holder)
+        format!(
+            "{what}: {} in conversation {}, instance {}, held by {}",
+            dashed(id),
+            plain(self.conversation),
+            self.instance,
+            self.holder
+        )
     }
 
     /// Compares what was held with the whole history: nothing that is not there, and the same order.
     pub fn compare(&self, truth: &Self, findings: &Findings) {
-        for (held, truth) in [(&self.messages, &truth.messages), (&self.reports, &truth.reports)] {
-            let places: std::collections::HashMap<_, _> = truth.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        for (held, truth) in [
+            (&self.messages, &truth.messages),
+            (&self.reports, &truth.reports),
+        ] {
+            let places: std::collections::HashMap<_, _> = truth
+                .iter()
+                .enumerate()
+                .map(|(place, id)| (*id, place))
+                .collect();
             let mut newest = None;
             for id in held {
                 let Some(place) = places.get(id) else {
-                    findings.add(Kind::Lost, || self.says("given once, and not in the history", *id));
+                    findings.add(Kind::Lost, || {
+                        self.says("given once, and not in the history", *id)
+                    });
                     continue;
                 };
                 if newest.is_some_and(|newest| newest > *place) {
-                    findings.add(Kind::Reordered, || self.says("in another place than in the history", *id));
+                    findings.add(Kind::Reordered, || {
+                        self.says("in another place than in the history", *id)
+                    });
                 }
                 newest = newest.max(Some(*place));
             }
@@ -186,6 +234,7 @@ impl Held {
     pub fn missed_by(&self, held: Option<&Self>) -> Vec<Id> {
         let held = held.filter(|held| held.instance == self.instance);
         let all = self.messages.iter().chain(&self.reports).copied();
-        all.filter(|id| held.is_none_or(|held| !held.seen.contains(id))).collect()
+        all.filter(|id| held.is_none_or(|held| !held.seen.contains(id)))
+            .collect()
     }
 }

@@ -35,7 +35,14 @@ pub struct Line {
 
 impl Latencies {
     /// A row was waited for so long. More than the bound, undisturbed, is a finding.
-    pub fn add(&mut self, reader: Way, wait: Wait, bound: Duration, findings: &Findings, row: impl FnOnce() -> String) {
+    pub fn add(
+        &mut self,
+        reader: Way,
+        wait: Wait,
+        bound: Duration,
+        findings: &Findings,
+        row: impl FnOnce() -> String,
+    ) {
         let micros = u64::try_from(wait.whole.as_micros()).unwrap_or(u64::MAX);
         if let Some(histogram) = self.0.get_mut(&(reader, wait.is_calm)) {
             histogram.saturating_record(micros);
@@ -45,7 +52,12 @@ impl Latencies {
         }
         if wait.undisturbed > bound {
             let (whole, undisturbed) = (wait.whole.as_secs_f64(), wait.undisturbed.as_secs_f64());
-            findings.add(Kind::Late, || format!("{}: {whole:.1} s after its OK, {undisturbed:.1} s of them undisturbed", row()));
+            findings.add(Kind::Late, || {
+                format!(
+                    "{}: {whole:.1} s after its OK, {undisturbed:.1} s of them undisturbed",
+                    row()
+                )
+            });
         }
     }
 

@@ -43,7 +43,9 @@ pub struct Settled<T> {
 impl<T> Settled<T> {
     /// The value, if it was the same all the time since then.
     pub fn at(&self, moment: Instant) -> Option<&T> {
-        self.since.is_some_and(|since| since < moment).then_some(&self.value)
+        self.since
+            .is_some_and(|since| since < moment)
+            .then_some(&self.value)
     }
 }
 
@@ -62,7 +64,12 @@ pub struct Flags {
 
 impl Default for Flags {
     fn default() -> Self {
-        Self { is_muted: false, is_favorite: false, is_hidden: false, color: "#ffffff".into() }
+        Self {
+            is_muted: false,
+            is_favorite: false,
+            is_hidden: false,
+            color: "#ffffff".into(),
+        }
     }
 }
 
@@ -96,17 +103,41 @@ pub struct Ledger {
 
 impl Ledger {
     /// A message was answered OK: with what was sent, and always the same.
-    pub fn is_answered(&mut self, conversation: Id, id: Id, answer: &Value, at: Instant, findings: &Findings) {
-        let Some(sent) = self.sent.get_mut(&(conversation, id)) else { return };
-        let text = |field: &str| answer.get("message").and_then(|message| message.get(field)).and_then(Value::as_str);
-        let times = text("Created").and_then(read_time).zip(text("ValidUntil").and_then(read_time));
+    pub fn is_answered(
+        &mut self,
+        conversation: Id,
+        id: Id,
+        answer: &Value,
+        at: Instant,
+        findings: &Findings,
+    ) {
+        let Some(sent) = self.sent.get_mut(&(conversation, id)) else {
+            return;
+        };
+        let text = |field: &str| {
+            answer
+                .get("message")
+                .and_then(|message| message.get(field))
+                .and_then(Value::as_str)
+        };
+        let times = text("Created")
+            .and_then(read_time)
+            .zip(text("ValidUntil").and_then(read_time));
         let wrong = match times {
-            _ if text("ID") != Some(&dashed(id)) || text("Type") != Some(sent.kind) => Some("another id or type"),
+            _ if text("ID") != Some(&dashed(id)) || text("Type") != Some(sent.kind) => {
+                Some("another id or type")
+            }
             None => Some("no times"),
             Some((created, valid_until)) => sent.check_times(created, valid_until),
         };
         if let Some(wrong) = wrong {
-            findings.add(Kind::Altered, || format!("add of {} in {} was answered {wrong}: {answer}", dashed(id), plain(conversation)));
+            findings.add(Kind::Altered, || {
+                format!(
+                    "add of {} in {} was answered {wrong}: {answer}",
+                    dashed(id),
+                    plain(conversation)
+                )
+            });
         }
         sent.stored = sent.stored.or(times);
         if sent.answered.is_none() {
@@ -115,20 +146,44 @@ impl Ledger {
                 self.answered.entry(conversation).or_default().push(id);
             }
         }
-        if self.cleared.get(&(conversation, sent.instance.clone())).is_some_and(|cleared| *cleared < sent.begun) {
-            findings.add(Kind::OldInstance, || format!("add of {} to a cleared instance was answered OK", dashed(id)));
+        if self
+            .cleared
+            .get(&(conversation, sent.instance.clone()))
+            .is_some_and(|cleared| *cleared < sent.begun)
+        {
+            findings.add(Kind::OldInstance, || {
+                format!(
+                    "add of {} to a cleared instance was answered OK",
+                    dashed(id)
+                )
+            });
         }
     }
 
     /// Judges a message that someone is shown.
-    pub fn check_message(&self, conversation: Id, instance: &str, row: &rows::Message, view: View, findings: &Findings) {
-        let says = |wrong: &str| format!("message {} in {}: {wrong}", dashed(row.id), plain(conversation));
+    pub fn check_message(
+        &self,
+        conversation: Id,
+        instance: &str,
+        row: &rows::Message,
+        view: View,
+        findings: &Findings,
+    ) {
+        let says = |wrong: &str| {
+            format!(
+                "message {} in {}: {wrong}",
+                dashed(row.id),
+                plain(conversation)
+            )
+        };
         let Some(sent) = self.sent.get(&(conversation, row.id)) else {
             findings.add(Kind::Altered, || says("nobody sent it"));
             return;
         };
         if sent.instance != instance {
-            findings.add(Kind::OldInstance, || says("it was written for another instance"));
+            findings.add(Kind::OldInstance, || {
+                says("it was written for another instance")
+            });
         }
         let wrong = if row.data != sent.data {
             Some("other Data than was sent")
@@ -142,76 +197,165 @@ impl Ledger {
         if let Some(wrong) = wrong {
             findings.add(Kind::Altered, || says(wrong));
         }
-        let is_removed = self.members.get(&(conversation, view.reader)).is_some_and(|member| member.at(sent.begun) == Some(&false));
+        let is_removed = self
+            .members
+            .get(&(conversation, view.reader))
+            .is_some_and(|member| member.at(sent.begun) == Some(&false));
         if view.asked.is_none() && is_removed {
-            findings.add(Kind::Leaked, || says("pushed to someone who had been removed before it was written"));
+            findings.add(Kind::Leaked, || {
+                says("pushed to someone who had been removed before it was written")
+            });
         }
     }
 
     /// Judges a report that someone is shown.
     pub fn check_report(&self, conversation: Id, row: &rows::Report, findings: &Findings) {
-        let kind = ["viewed", "delivered"].into_iter().find(|kind| *kind == row.kind).unwrap_or("");
-        let sent = self.reported.get(&(conversation, row.message, row.from.user, kind));
+        let kind = ["viewed", "delivered"]
+            .into_iter()
+            .find(|kind| *kind == row.kind)
+            .unwrap_or("");
+        let sent = self
+            .reported
+            .get(&(conversation, row.message, row.from.user, kind));
         let message = self.sent.get(&(conversation, row.message));
         let wrong = match (sent, message) {
             (None, _) => Some("nobody sent it"),
             (_, None) => Some("about a message that nobody sent"),
             (Some(sent), _) if sent.station != row.from.station => Some("another station"),
-            (Some(sent), _) if !(sent.begun_at - SLACK..=now() + SLACK).contains(&row.created) => Some("another time than it was sent at"),
-            (_, Some(message)) if message.stored.is_some_and(|(_, valid_until)| valid_until != row.valid_until) => {
+            (Some(sent), _) if !(sent.begun_at - SLACK..=now() + SLACK).contains(&row.created) => {
+                Some("another time than it was sent at")
+            }
+            (_, Some(message))
+                if message
+                    .stored
+                    .is_some_and(|(_, valid_until)| valid_until != row.valid_until) =>
+            {
                 Some("another end than its message's")
             }
             _ => None,
         };
         if let Some(wrong) = wrong {
-            findings.add(Kind::Altered, || format!("report {} in {}: {wrong}", dashed(row.id), plain(conversation)));
+            findings.add(Kind::Altered, || {
+                format!(
+                    "report {} in {}: {wrong}",
+                    dashed(row.id),
+                    plain(conversation)
+                )
+            });
         }
     }
 
     /// Judges that a page of an instance was answered at all.
     pub fn check_page(&self, conversation: Id, instance: &str, view: View, findings: &Findings) {
         let Some(asked) = view.asked else { return };
-        if self.members.get(&(conversation, view.reader)).is_some_and(|member| member.at(asked) == Some(&false)) {
-            findings.add(Kind::Leaked, || format!("conversation {} was served to {}", plain(conversation), plain(view.reader)));
+        if self
+            .members
+            .get(&(conversation, view.reader))
+            .is_some_and(|member| member.at(asked) == Some(&false))
+        {
+            findings.add(Kind::Leaked, || {
+                format!(
+                    "conversation {} was served to {}",
+                    plain(conversation),
+                    plain(view.reader)
+                )
+            });
         }
-        if self.cleared.get(&(conversation, instance.to_owned())).is_some_and(|cleared| *cleared < asked) {
-            findings.add(Kind::OldInstance, || format!("instance {instance} of {} was served", plain(conversation)));
+        if self
+            .cleared
+            .get(&(conversation, instance.to_owned()))
+            .is_some_and(|cleared| *cleared < asked)
+        {
+            findings.add(Kind::OldInstance, || {
+                format!("instance {instance} of {} was served", plain(conversation))
+            });
         }
     }
 
     /// Judges a conversation in someone's list.
-    pub fn check_listed(&self, conversation: Id, instance: &str, listed: &Value, view: View, findings: &Findings) {
+    pub fn check_listed(
+        &self,
+        conversation: Id,
+        instance: &str,
+        listed: &Value,
+        view: View,
+        findings: &Findings,
+    ) {
         self.check_page(conversation, instance, view, findings);
-        let (Some(asked), Some(flags)) = (view.asked, self.flags.get(&(conversation, view.reader))) else { return };
-        let Some(expected) = flags.at(asked) else { return };
+        let (Some(asked), Some(flags)) = (view.asked, self.flags.get(&(conversation, view.reader)))
+        else {
+            return;
+        };
+        let Some(expected) = flags.at(asked) else {
+            return;
+        };
         let reader = plain(view.reader);
-        let names = |field: &str| listed.get(field).and_then(Value::as_array).is_some_and(|ids| ids.iter().any(|id| id == reader.as_str()));
-        let own = |field: &str| listed.get("properties").and_then(|properties| properties.get(0)?.get(field));
+        let names = |field: &str| {
+            listed
+                .get(field)
+                .and_then(Value::as_array)
+                .is_some_and(|ids| ids.iter().any(|id| id == reader.as_str()))
+        };
+        let own = |field: &str| {
+            listed
+                .get("properties")
+                .and_then(|properties| properties.get(0)?.get(field))
+        };
         let shown = Flags {
             is_muted: names("mutedby"),
             is_favorite: names("favoriteby"),
             is_hidden: names("hiddenby"),
-            color: own("listitembackgroundcolor").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            color: own("listitembackgroundcolor")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
         };
         if shown != *expected {
-            findings.add(Kind::WrongFlags, || format!("{} shows {reader} {shown:?}, who set {expected:?}", plain(conversation)));
+            findings.add(Kind::WrongFlags, || {
+                format!(
+                    "{} shows {reader} {shown:?}, who set {expected:?}",
+                    plain(conversation)
+                )
+            });
         }
     }
 
     /// Compares the whole history of a conversation's present instance with what was answered.
     pub fn compare(&self, truth: &Held, findings: &Findings) {
         let conversation = truth.conversation;
-        let says = |what: &str, id: Id| format!("{what}: {} in conversation {}", dashed(id), plain(conversation));
+        let says = |what: &str, id: Id| {
+            format!(
+                "{what}: {} in conversation {}",
+                dashed(id),
+                plain(conversation)
+            )
+        };
         let messages: HashSet<_> = truth.messages.iter().copied().collect();
-        let of_this = |sent: &Sent| sent.conversation == conversation && sent.instance == truth.instance && sent.answered.is_some();
-        for sent in self.sent.values().filter(|sent| of_this(sent) && !messages.contains(&sent.id)) {
+        let of_this = |sent: &Sent| {
+            sent.conversation == conversation
+                && sent.instance == truth.instance
+                && sent.answered.is_some()
+        };
+        for sent in self
+            .sent
+            .values()
+            .filter(|sent| of_this(sent) && !messages.contains(&sent.id))
+        {
             findings.add(Kind::Lost, || says("answered OK, and not there", sent.id));
         }
         // Of what is in the history so far, the one that was sent last.
         let mut last_begun = None;
-        for sent in truth.messages.iter().filter_map(|id| self.sent.get(&(conversation, *id))) {
-            if last_begun.is_some_and(|begun| sent.answered.is_some_and(|answered| answered < begun)) {
-                findings.add(Kind::Reordered, || says("answered before one in front of it was sent", sent.id));
+        for sent in truth
+            .messages
+            .iter()
+            .filter_map(|id| self.sent.get(&(conversation, *id)))
+        {
+            if last_begun
+                .is_some_and(|begun| sent.answered.is_some_and(|answered| answered < begun))
+            {
+                findings.add(Kind::Reordered, || {
+                    says("answered before one in front of it was sent", sent.id)
+                });
             }
             last_begun = last_begun.max(Some(sent.begun));
         }
@@ -219,9 +363,14 @@ impl Ledger {
 
     /// Reports of an instance that were answered OK: message, user, type.
     pub fn answered_reports(&self, conversation: Id, instance: &str) -> Vec<(Id, Id, String)> {
-        let of_this = self.reported.iter().filter(|((of, ..), sent)| *of == conversation && sent.instance == instance);
+        let of_this = self
+            .reported
+            .iter()
+            .filter(|((of, ..), sent)| *of == conversation && sent.instance == instance);
         let answered = of_this.filter(|(_, sent)| sent.answered.is_some());
-        answered.map(|((_, message, user, kind), _)| (*message, *user, (*kind).to_owned())).collect()
+        answered
+            .map(|((_, message, user, kind), _)| (*message, *user, (*kind).to_owned()))
+            .collect()
     }
 
     /// When a row was answered OK.
@@ -229,8 +378,12 @@ impl Ledger {
         match row {
             rows::Row::Message(row) => self.sent.get(&(conversation, row.id))?.answered,
             rows::Row::Report(row) => {
-                let kind = ["viewed", "delivered"].into_iter().find(|kind| *kind == row.kind)?;
-                self.reported.get(&(conversation, row.message, row.from.user, kind))?.answered
+                let kind = ["viewed", "delivered"]
+                    .into_iter()
+                    .find(|kind| *kind == row.kind)?;
+                self.reported
+                    .get(&(conversation, row.message, row.from.user, kind))?
+                    .answered
             }
         }
     }
@@ -244,23 +397,44 @@ impl Ledger {
     }
 
     /// Judges which of their conversations someone's list has.
-    pub fn check_list(&self, listed: &[Id], theirs: impl Iterator<Item = Id>, view: View, findings: &Findings) {
+    pub fn check_list(
+        &self,
+        listed: &[Id],
+        theirs: impl Iterator<Item = Id>,
+        view: View,
+        findings: &Findings,
+    ) {
         let Some(asked) = view.asked else { return };
         let all: HashSet<_> = listed.iter().copied().collect();
-        findings.add_many(Kind::Doubled, listed.len() - all.len(), || format!("conversations in the list of {}", plain(view.reader)));
+        findings.add_many(Kind::Doubled, listed.len() - all.len(), || {
+            format!("conversations in the list of {}", plain(view.reader))
+        });
         for conversation in theirs.filter(|conversation| !all.contains(conversation)) {
             if self.was_in(conversation, view.reader, asked) == Some(true) {
-                findings.add(Kind::Lost, || format!("{} is not in the list of {}", plain(conversation), plain(view.reader)));
+                findings.add(Kind::Lost, || {
+                    format!(
+                        "{} is not in the list of {}",
+                        plain(conversation),
+                        plain(view.reader)
+                    )
+                });
             }
         }
     }
 
     /// Counts reports that were answered OK and are not among these (message, user, type) of a conversation.
-    pub fn compare_reports(&self, truth: &Held, there: &HashSet<(Id, Id, String)>, findings: &Findings) {
+    pub fn compare_reports(
+        &self,
+        truth: &Held,
+        there: &HashSet<(Id, Id, String)>,
+        findings: &Findings,
+    ) {
         for report in self.answered_reports(truth.conversation, &truth.instance) {
             if !there.contains(&report) {
                 let (message, user, kind) = report;
-                findings.add(Kind::Lost, || format!("report {kind} on {} by {}", dashed(message), plain(user)));
+                findings.add(Kind::Lost, || {
+                    format!("report {kind} on {} by {}", dashed(message), plain(user))
+                });
             }
         }
     }

@@ -87,11 +87,14 @@ impl Test {
     }
 
     fn latencies(&self) -> MutexGuard<'_, Latencies> {
-        self.latencies.lock().unwrap_or_else(PoisonError::into_inner)
+        self.latencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_writing(&self) -> bool {
-        self.is_writing.load(Ordering::Relaxed) && self.paced.load(Ordering::Relaxed) < self.plan.messages
+        self.is_writing.load(Ordering::Relaxed)
+            && self.paced.load(Ordering::Relaxed) < self.plan.messages
     }
 
     fn is_over(&self) -> bool {
@@ -101,9 +104,13 @@ impl Test {
     /// Waits until so many messages may be sent.
     async fn pace(&self, count: usize) {
         self.paced.fetch_add(count, Ordering::Relaxed);
-        let share = Duration::from_secs_f64(f64::from(u32::try_from(count).unwrap_or(1)) / self.plan.rate);
+        let share =
+            Duration::from_secs_f64(f64::from(u32::try_from(count).unwrap_or(1)) / self.plan.rate);
         let slot = {
-            let mut next = self.next_slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = self
+                .next_slot
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let slot = (*next).max(Instant::now());
             *next = slot + share;
             slot
@@ -116,27 +123,50 @@ impl Test {
 ///
 /// # Errors
 /// One sentence, also if a promise was broken.
-pub async fn run(settings: &Settings, command: &Command, say: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
+pub async fn run(
+    settings: &Settings,
+    command: &Command,
+    say: impl Fn(&str) -> Result<(), String>,
+) -> Result<(), String> {
     let Command::Delivery(delivery) = command;
     let seed = delivery.seed.unwrap_or_else(any_seed);
     let mut dice = Dice::new(seed);
-    let has_nats_server = std::process::Command::new("nats-server").arg("--version").output().is_ok();
+    let has_nats_server = std::process::Command::new("nats-server")
+        .arg("--version")
+        .output()
+        .is_ok();
     let plans = delivery.plans(has_nats_server)?;
     let bound = plans.first().map_or(Duration::ZERO, |plan| plan.bound);
     let is_incomplete = !has_nats_server && plans.len() > 1;
-    let skipped: Vec<_> = is_incomplete.then(|| "two nodes with NATS: nats-server is not installed".to_owned()).into_iter().collect();
+    let skipped: Vec<_> = is_incomplete
+        .then(|| "two nodes with NATS: nats-server is not installed".to_owned())
+        .into_iter()
+        .collect();
     for skipped in &skipped {
         tell(delivery, &format!("skipped: {skipped}"));
     }
     let mut outcomes = vec![];
     for plan in plans {
         let (label, seconds) = (plan.setting.label(), plan.duration.as_secs_f64());
-        tell(delivery, &format!("{label}: {seconds:.0} s of writing, and a little more; seed {seed} ..."));
+        tell(
+            delivery,
+            &format!("{label}: {seconds:.0} s of writing, and a little more; seed {seed} ..."),
+        );
         outcomes.push(test(plan, settings, &mut dice).await?);
     }
     let verdict = Verdict::of(seed, bound, skipped, outcomes);
-    say(&if delivery.json { serde_json::to_string(&verdict).map_err(|error| error.to_string())? } else { verdict.to_string() })?;
-    if verdict.is_good { Ok(()) } else { Err(format!("a promise was broken; --seed {seed} repeats the choices")) }
+    say(&if delivery.json {
+        serde_json::to_string(&verdict).map_err(|error| error.to_string())?
+    } else {
+        verdict.to_string()
+    })?;
+    if verdict.is_good {
+        Ok(())
+    } else {
+        Err(format!(
+            "a promise was broken; --seed {seed} repeats the choices"
+        ))
+    }
 }
 
 async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcome, String> {
@@ -149,10 +179,18 @@ async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcom
         sentence = cluster.watchdog.watch() => (Err(sentence), true),
         () = interrupted() => (Err("interrupted".into()), false),
     };
-    let evidence = cluster.end(is_suspect || !cluster.findings.is_empty()).await?;
-    let kept = evidence.as_ref().map(|dir| format!("\nlogs and database are kept in {}", dir.display())).unwrap_or_default();
+    let evidence = cluster
+        .end(is_suspect || !cluster.findings.is_empty())
+        .await?;
+    let kept = evidence
+        .as_ref()
+        .map(|dir| format!("\nlogs and database are kept in {}", dir.display()))
+        .unwrap_or_default();
     match outcome {
-        Ok(outcome) => Ok(Outcome { evidence, ..outcome }),
+        Ok(outcome) => Ok(Outcome {
+            evidence,
+            ..outcome
+        }),
         Err(sentence) => Err(format!("{sentence}{}{kept}", cluster.findings.so_far())),
     }
 }
@@ -160,8 +198,17 @@ async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcom
 async fn begin(plan: Plan, cluster: Arc<Cluster>, dice: &mut Dice) -> Result<Outcome, String> {
     cluster.start().await?;
     let mut ledger = Ledger::default();
-    cluster.watchdog.expect("users, friends and conversations to be made", SETTLING);
-    let people = People::settle(&cluster, plan.conversations, phase::READERS.len(), &mut ledger, dice).await?;
+    cluster
+        .watchdog
+        .expect("users, friends and conversations to be made", SETTLING);
+    let people = People::settle(
+        &cluster,
+        plan.conversations,
+        phase::READERS.len(),
+        &mut ledger,
+        dice,
+    )
+    .await?;
     let test = Test {
         plan,
         cluster,

@@ -20,8 +20,17 @@ use super::{
 };
 
 /// The readers, in the order of the users that they are of. The first two are in the large conversation.
-pub const READERS: [Way; 9] =
-    [Way::SocketV3, Way::SocketV3, Way::Letter, Way::Letter, Way::Each, Way::PollV4, Way::PollV3, Way::PollV4, Way::PollV3];
+pub const READERS: [Way; 9] = [
+    Way::SocketV3,
+    Way::SocketV3,
+    Way::Letter,
+    Way::Letter,
+    Way::Each,
+    Way::PollV4,
+    Way::PollV3,
+    Way::PollV4,
+    Way::PollV3,
+];
 /// Nothing is broken in the beginning: so long is calm for sure.
 const CALM_AT_FIRST: Duration = Duration::from_secs(3);
 /// So long before its end, writing goes on undisturbed.
@@ -83,7 +92,11 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, dice: &mut Dice) -> Result
     let begun = Instant::now();
     let mut doers = JoinSet::new();
     for number in 0..test.plan.writers {
-        if let Some(writer) = writer::Writer::new(test.clone(), number % test.people.writers.len().max(1), dice.fork()) {
+        if let Some(writer) = writer::Writer::new(
+            test.clone(),
+            number % test.people.writers.len().max(1),
+            dice.fork(),
+        ) {
             doers.spawn(writer.run());
         }
     }
@@ -93,14 +106,24 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, dice: &mut Dice) -> Result
     doers.spawn(changes::remove(test.clone(), dice.fork()));
     doers.spawn(changes::flag(test.clone(), dice.fork()));
     doers.spawn(walker::walk(test.clone(), dice.fork()));
-    break_things(test, begun + duration.saturating_sub(LAST_FAULT.min(duration / 4)), counts, dice).await?;
+    break_things(
+        test,
+        begun + duration.saturating_sub(LAST_FAULT.min(duration / 4)),
+        counts,
+        dice,
+    )
+    .await?;
     let rest = (begun + duration).saturating_duration_since(Instant::now());
-    test.cluster.watchdog.expect("the end of writing", rest + SOON);
+    test.cluster
+        .watchdog
+        .expect("the end of writing", rest + SOON);
     while begun.elapsed() < duration && test.paced.load(Ordering::Relaxed) < test.plan.messages {
         tokio::time::sleep(TICK).await;
     }
     test.is_writing.store(false, Ordering::Relaxed);
-    test.cluster.watchdog.expect("answers to what was written last", SOON * 4);
+    test.cluster
+        .watchdog
+        .expect("answers to what was written last", SOON * 4);
     while let Some(ended) = doers.join_next().await {
         ended.map_err(|error| format!("a client of the test has failed: {error}"))?;
     }
@@ -108,14 +131,25 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, dice: &mut Dice) -> Result
 }
 
 /// One fault after the other, as chance decides, up to a moment.
-async fn break_things(test: &Arc<Test>, last: Instant, counts: &mut Counts, dice: &mut Dice) -> Result<(), String> {
-    let Some(every) = test.plan.kill_every else { return Ok(()) };
+async fn break_things(
+    test: &Arc<Test>,
+    last: Instant,
+    counts: &mut Counts,
+    dice: &mut Dice,
+) -> Result<(), String> {
+    let Some(every) = test.plan.kill_every else {
+        return Ok(());
+    };
     let duration = test.plan.duration / test.plan.stretches;
-    let is_over = || Instant::now() >= last || test.paced.load(Ordering::Relaxed) >= test.plan.messages;
+    let is_over =
+        || Instant::now() >= last || test.paced.load(Ordering::Relaxed) >= test.plan.messages;
     let mut next = Instant::now() + CALM_AT_FIRST.min(duration / 4);
     let mut faults = vec![];
     loop {
-        test.cluster.watchdog.expect("the next fault", next.saturating_duration_since(Instant::now()) + SOON);
+        test.cluster.watchdog.expect(
+            "the next fault",
+            next.saturating_duration_since(Instant::now()) + SOON,
+        );
         while Instant::now() < next && !is_over() {
             tokio::time::sleep(TICK).await;
         }
@@ -125,19 +159,34 @@ async fn break_things(test: &Arc<Test>, last: Instant, counts: &mut Counts, dice
         if faults.is_empty() {
             faults = deck(&test.cluster, duration > test.plan.stays_away * 4, dice);
         }
-        let Some(fault) = faults.pop() else { return Ok(()) };
-        test.cluster.watchdog.expect(format!("the end of a fault ({})", fault.label()), SOON * 3);
+        let Some(fault) = faults.pop() else {
+            return Ok(());
+        };
+        test.cluster
+            .watchdog
+            .expect(format!("the end of a fault ({})", fault.label()), SOON * 3);
         match fault.strike(test, last, dice).await? {
             Struck::Done => *counts.struck.entry(fault).or_default() += 1,
-            Struck::Not(reason) => *counts.not_struck.entry(format!("{}: {reason}", fault.label())).or_default() += 1,
+            Struck::Not(reason) => {
+                *counts
+                    .not_struck
+                    .entry(format!("{}: {reason}", fault.label()))
+                    .or_default() += 1
+            }
         }
         next = Instant::now() + every.mul_f64(0.5 + dice.share());
     }
 }
 
 /// Waits until every reader holds the whole history, or was not told in time.
-pub async fn await_told(test: &Test, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<Vec<Truth>, String> {
-    test.cluster.watchdog.expect("everybody to be told everything", SOON + test.plan.bound);
+pub async fn await_told(
+    test: &Test,
+    followers: &[Arc<Follower>],
+    dice: &mut Dice,
+) -> Result<Vec<Truth>, String> {
+    test.cluster
+        .watchdog
+        .expect("everybody to be told everything", SOON + test.plan.bound);
     let deadline = Instant::now() + test.plan.bound;
     let truths = verdict::truths(test, dice).await?;
     while Instant::now() < deadline && !verdict::is_all_told(test, followers, &truths) {
@@ -151,7 +200,8 @@ async fn watch_own_lag(test: Arc<Test>) {
     loop {
         let begun = Instant::now();
         tokio::time::sleep(TICK).await;
-        let lag = u64::try_from(begun.elapsed().saturating_sub(TICK).as_millis()).unwrap_or(u64::MAX);
+        let lag =
+            u64::try_from(begun.elapsed().saturating_sub(TICK).as_millis()).unwrap_or(u64::MAX);
         test.own_lag_millis.fetch_max(lag, Ordering::Relaxed);
     }
 }

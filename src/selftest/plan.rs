@@ -75,7 +75,9 @@ impl Setting {
         match self {
             Self { nodes: 1, .. } => "one node",
             Self { has_nats: true, .. } => "two nodes, NATS",
-            Self { has_nats: false, .. } => "two nodes, no NATS",
+            Self {
+                has_nats: false, ..
+            } => "two nodes, no NATS",
         }
     }
 }
@@ -128,7 +130,8 @@ impl Delivery {
         if self.nats && !has_nats_server {
             return Err("--nats takes nats-server, which is not installed".into());
         }
-        let [one, nats, two] = [(1, false), (2, true), (2, false)].map(|(nodes, has_nats)| Setting { nodes, has_nats });
+        let [one, nats, two] = [(1, false), (2, true), (2, false)]
+            .map(|(nodes, has_nats)| Setting { nodes, has_nats });
         let settings = match self.nodes {
             Some(1) => vec![one],
             Some(_) => vec![if self.nats { nats } else { two }],
@@ -137,21 +140,35 @@ impl Delivery {
         };
         let is_ci = matches!(self.profile, Profile::Ci);
         // Starting, ending, and hearing the last of it take time as well.
-        let whole = self.duration.unwrap_or(if is_ci { Duration::from_secs(33) } else { Duration::from_mins(42) });
+        let whole = self.duration.unwrap_or(if is_ci {
+            Duration::from_secs(33)
+        } else {
+            Duration::from_mins(42)
+        });
         let duration = whole / u32::try_from(settings.len()).unwrap_or(1);
-        let kill_every = self.kill_every.unwrap_or(if is_ci { Duration::from_millis(800) } else { Duration::from_secs(8) });
+        let kill_every = self.kill_every.unwrap_or(if is_ci {
+            Duration::from_millis(800)
+        } else {
+            Duration::from_secs(8)
+        });
         let kill_every = Some(kill_every).filter(|every| !every.is_zero());
         let stretches = u32::try_from(duration.as_secs() / STRETCH.as_secs()).unwrap_or(1);
         let plan = |setting: Setting| Plan {
             setting,
             duration,
-            messages: self.messages.map_or(usize::MAX, |messages| usize::try_from(messages).unwrap_or(usize::MAX)),
+            messages: self.messages.map_or(usize::MAX, |messages| {
+                usize::try_from(messages).unwrap_or(usize::MAX)
+            }),
             rate: self.rate,
             kill_every,
             writers: self.writers.into(),
             conversations: self.conversations.into(),
             bound: BOUND,
-            stretches: if is_ci { 1 } else { stretches.max(Ending::COUNT) },
+            stretches: if is_ci {
+                1
+            } else {
+                stretches.max(Ending::COUNT)
+            },
             endings: Ending::of(setting, kill_every.is_some()),
             is_long: !is_ci,
             stays_away: Duration::from_secs(20),
@@ -167,12 +184,20 @@ impl Delivery {
 
 fn read_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration >= Duration::from_secs(1) { Ok(duration) } else { Err("at least 1s".into()) }
+    if duration >= Duration::from_secs(1) {
+        Ok(duration)
+    } else {
+        Err("at least 1s".into())
+    }
 }
 
 fn read_rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number")?;
-    if (0.1..=100_000.0).contains(&rate) { Ok(rate) } else { Err("0.1 to 100000".into()) }
+    if (0.1..=100_000.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("0.1 to 100000".into())
+    }
 }
 
 #[cfg(test)]
@@ -188,7 +213,8 @@ mod tests {
     }
 
     fn plans(options: &str) -> Result<Vec<Plan>, String> {
-        let cli = Cli::try_parse_from(std::iter::once("delivery").chain(options.split_whitespace()));
+        let cli =
+            Cli::try_parse_from(std::iter::once("delivery").chain(options.split_whitespace()));
         cli.map_err(|error| error.to_string())?.delivery.plans(true)
     }
 
@@ -216,10 +242,22 @@ mod tests {
     #[test]
     fn the_long_profile_plays_each_ending_however_short_it_is_made() {
         for plan in plans("--profile hour --duration 12s").unwrap() {
-            assert!(plan.is_long && usize::try_from(plan.stretches).unwrap() >= plan.endings.len(), "{plan:?}");
+            assert!(
+                plan.is_long && usize::try_from(plan.stretches).unwrap() >= plan.endings.len(),
+                "{plan:?}"
+            );
         }
         let plans = plans("--profile ci").unwrap();
-        assert_eq!(plans.iter().map(|plan| plan.stretches).collect::<Vec<_>>(), [1, 1, 1]);
-        assert_eq!(plans.iter().map(|plan| plan.endings.len()).collect::<Vec<_>>(), [1, 4, 3]);
+        assert_eq!(
+            plans.iter().map(|plan| plan.stretches).collect::<Vec<_>>(),
+            [1, 1, 1]
+        );
+        assert_eq!(
+            plans
+                .iter()
+                .map(|plan| plan.endings.len())
+                .collect::<Vec<_>>(),
+            [1, 4, 3]
+        );
     }
 }

@@ -27,8 +27,12 @@ fn a_server_that_does_what_it_must_is_found_good() {
     }
     let truth = scene.truth();
     scene.ledger.compare(&truth, &scene.findings);
-    let there: HashSet<_> = [1, 7, 200].map(|id| (id, READER, "viewed".to_owned())).into();
-    scene.ledger.compare_reports(&truth, &there, &scene.findings);
+    let there: HashSet<_> = [1, 7, 200]
+        .map(|id| (id, READER, "viewed".to_owned()))
+        .into();
+    scene
+        .ledger
+        .compare_reports(&truth, &there, &scene.findings);
     truth.compare(&truth, &scene.findings);
     assert!(truth.missed_by(Some(&truth)).is_empty());
     scene.found(&[]);
@@ -41,7 +45,9 @@ fn a_row_that_is_lost_is_counted_by_its_absence_and_by_the_chain() {
     let gone = scene.messages.remove(2);
     let truth = scene.truth();
     scene.ledger.compare(&truth, &scene.findings);
-    scene.ledger.compare_reports(&truth, &HashSet::new(), &scene.findings);
+    scene
+        .ledger
+        .compare_reports(&truth, &HashSet::new(), &scene.findings);
     scene.found(&[(Kind::Lost, 2), (Kind::BrokenLinks, 1)]);
     // Someone who was given it before.
     let held = scene.given(&[gone], &[]);
@@ -72,7 +78,9 @@ fn another_order_is_counted() {
     messages.swap(1, 2);
     // As a v3 client is given them: no numbers, no chain.
     for row in &mut messages {
-        row.as_object_mut().unwrap().retain(|field, _| !["User", "Station", "Seq", "Chain"].contains(&field.as_str()));
+        row.as_object_mut()
+            .unwrap()
+            .retain(|field, _| !["User", "Station", "Seq", "Chain"].contains(&field.as_str()));
     }
     scene.given(&messages, &[]).compare(&truth, &scene.findings);
     scene.found(&[(Kind::Reordered, 1)]);
@@ -94,7 +102,10 @@ fn what_was_altered_is_counted() {
         scene.truth();
         scene.findings.count(Kind::Altered)
     };
-    assert_eq!(other("Type", "Message".into()) + other("Type", "a_b-c".into()), 1);
+    assert_eq!(
+        other("Type", "Message".into()) + other("Type", "a_b-c".into()),
+        1
+    );
     for (field, value) in [
         ("Data", json!("eA==")),
         ("User", json!(plain(9))),
@@ -110,9 +121,21 @@ fn what_was_altered_is_counted() {
     let mut ledger = scene.ledger;
     let answer = |created: i64| json!({ "message": { "ID": dashed(1), "Type": scene.messages[0]["Type"], "Created": time(created), "ValidUntil": scene.messages[0]["ValidUntil"] } });
     let created = read_time(scene.messages[0]["Created"].as_str().unwrap()).unwrap();
-    ledger.is_answered(CONVERSATION, 1, &answer(created), Instant::now(), &scene.findings);
+    ledger.is_answered(
+        CONVERSATION,
+        1,
+        &answer(created),
+        Instant::now(),
+        &scene.findings,
+    );
     assert_eq!(scene.findings.count(Kind::Altered), 0);
-    ledger.is_answered(CONVERSATION, 1, &answer(created + 1), Instant::now(), &scene.findings);
+    ledger.is_answered(
+        CONVERSATION,
+        1,
+        &answer(created + 1),
+        Instant::now(),
+        &scene.findings,
+    );
     assert_eq!(scene.findings.count(Kind::Altered), 1);
 }
 
@@ -134,11 +157,27 @@ fn a_gap_in_a_frame_is_counted_and_loses_the_row_for_one_who_reads_by_the_letter
     scene.write(4);
     let after = |id: Id| dashed(id);
     // Message 3, of number 3, is missing between 2 and 4; the report, of number 4, is there.
-    let frame = scene.frame(&[(true, 0, ""), (true, 1, &after(1)), (false, 0, ""), (true, 3, &after(3))]);
+    let frame = scene.frame(&[
+        (true, 0, ""),
+        (true, 1, &after(1)),
+        (false, 0, ""),
+        (true, 3, &after(3)),
+    ]);
     assert_eq!(rows::gaps(&frame), 1);
     // By numbers alone: the report is missing.
-    assert_eq!(rows::gaps(&scene.frame(&[(true, 2, &after(2)), (true, 3, &after(3))])), 1);
-    assert_eq!(rows::gaps(&scene.frame(&[(true, 1, &after(1)), (true, 2, &after(2)), (false, 0, ""), (true, 3, &after(3))])), 0);
+    assert_eq!(
+        rows::gaps(&scene.frame(&[(true, 2, &after(2)), (true, 3, &after(3))])),
+        1
+    );
+    assert_eq!(
+        rows::gaps(&scene.frame(&[
+            (true, 1, &after(1)),
+            (true, 2, &after(2)),
+            (false, 0, ""),
+            (true, 3, &after(3))
+        ])),
+        0
+    );
     let mut letter = Held::new("by the letter", CONVERSATION, INSTANCE);
     assert!(letter.append_by_the_first(&frame, &scene.findings));
     scene.found(&[(Kind::BrokenLinks, 1)]);
@@ -163,32 +202,85 @@ fn a_broken_link_is_counted() {
 #[test]
 fn what_is_given_to_someone_who_was_removed_is_counted() {
     let mut scene = Scene::new(1);
-    scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since: Some(Instant::now()) });
+    scene.ledger.members.insert(
+        (CONVERSATION, READER),
+        Settled {
+            value: false,
+            since: Some(Instant::now()),
+        },
+    );
     std::thread::sleep(Duration::from_millis(2));
     scene.write(2);
-    let pushed = View { reader: READER, asked: None };
+    let pushed = View {
+        reader: READER,
+        asked: None,
+    };
     for row in &scene.messages {
-        scene.ledger.check_message(CONVERSATION, INSTANCE, &Message::read(row).unwrap(), pushed, &scene.findings);
+        scene.ledger.check_message(
+            CONVERSATION,
+            INSTANCE,
+            &Message::read(row).unwrap(),
+            pushed,
+            &scene.findings,
+        );
     }
     // The first was written before.
     scene.found(&[(Kind::Leaked, 1)]);
-    scene.ledger.check_page(CONVERSATION, INSTANCE, View { reader: READER, asked: Some(Instant::now()) }, &scene.findings);
+    scene.ledger.check_page(
+        CONVERSATION,
+        INSTANCE,
+        View {
+            reader: READER,
+            asked: Some(Instant::now()),
+        },
+        &scene.findings,
+    );
     scene.found(&[(Kind::Leaked, 2)]);
     // Not while they are being added again.
-    scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since: None });
-    scene.ledger.check_page(CONVERSATION, INSTANCE, View { reader: READER, asked: Some(Instant::now()) }, &scene.findings);
+    scene.ledger.members.insert(
+        (CONVERSATION, READER),
+        Settled {
+            value: false,
+            since: None,
+        },
+    );
+    scene.ledger.check_page(
+        CONVERSATION,
+        INSTANCE,
+        View {
+            reader: READER,
+            asked: Some(Instant::now()),
+        },
+        &scene.findings,
+    );
     scene.found(&[(Kind::Leaked, 2)]);
 }
 
 #[test]
 fn an_instance_that_was_cleared_and_is_served_is_counted() {
     let mut scene = Scene::new(1);
-    scene.ledger.cleared.insert((CONVERSATION, INSTANCE.into()), Instant::now());
+    scene
+        .ledger
+        .cleared
+        .insert((CONVERSATION, INSTANCE.into()), Instant::now());
     std::thread::sleep(Duration::from_millis(2));
-    let view = View { reader: READER, asked: Some(Instant::now()) };
-    scene.ledger.check_page(CONVERSATION, INSTANCE, view, &scene.findings);
-    scene.ledger.check_page(CONVERSATION, "0123456789", view, &scene.findings);
-    scene.ledger.check_message(CONVERSATION, "0123456789", &Message::read(&scene.messages[0]).unwrap(), view, &scene.findings);
+    let view = View {
+        reader: READER,
+        asked: Some(Instant::now()),
+    };
+    scene
+        .ledger
+        .check_page(CONVERSATION, INSTANCE, view, &scene.findings);
+    scene
+        .ledger
+        .check_page(CONVERSATION, "0123456789", view, &scene.findings);
+    scene.ledger.check_message(
+        CONVERSATION,
+        "0123456789",
+        &Message::read(&scene.messages[0]).unwrap(),
+        view,
+        &scene.findings,
+    );
     scene.found(&[(Kind::OldInstance, 2)]);
     scene.write(2);
     scene.found(&[(Kind::OldInstance, 3)]);
@@ -197,14 +289,34 @@ fn an_instance_that_was_cleared_and_is_served_is_counted() {
 #[test]
 fn flags_that_their_owner_did_not_set_are_counted() {
     let mut scene = Scene::new(0);
-    let flags = Flags { is_muted: true, ..Flags::default() };
-    scene.ledger.flags.insert((CONVERSATION, READER), Settled { value: flags, since: Some(Instant::now()) });
+    let flags = Flags {
+        is_muted: true,
+        ..Flags::default()
+    };
+    scene.ledger.flags.insert(
+        (CONVERSATION, READER),
+        Settled {
+            value: flags,
+            since: Some(Instant::now()),
+        },
+    );
     std::thread::sleep(Duration::from_millis(2));
-    let view = View { reader: READER, asked: Some(Instant::now()) };
+    let view = View {
+        reader: READER,
+        asked: Some(Instant::now()),
+    };
     let listed = |muted: &[String]| json!({ "mutedby": muted, "favoriteby": [], "hiddenby": [], "properties": [{ "listitembackgroundcolor": "#ffffff" }] });
-    scene.ledger.check_listed(CONVERSATION, INSTANCE, &listed(&[plain(READER)]), view, &scene.findings);
+    scene.ledger.check_listed(
+        CONVERSATION,
+        INSTANCE,
+        &listed(&[plain(READER)]),
+        view,
+        &scene.findings,
+    );
     scene.found(&[]);
-    scene.ledger.check_listed(CONVERSATION, INSTANCE, &listed(&[]), view, &scene.findings);
+    scene
+        .ledger
+        .check_listed(CONVERSATION, INSTANCE, &listed(&[]), view, &scene.findings);
     scene.found(&[(Kind::WrongFlags, 1)]);
 }
 
@@ -212,7 +324,13 @@ fn flags_that_their_owner_did_not_set_are_counted() {
 fn a_page_that_does_not_begin_with_its_cursor_is_counted() {
     let scene = Scene::new(3);
     let mut held = scene.given(&scene.messages[..1], &[]);
-    let page = Page { messages: scene.messages[1..].iter().map(|row| Message::read(row).unwrap()).collect(), ..Page::default() };
+    let page = Page {
+        messages: scene.messages[1..]
+            .iter()
+            .map(|row| Message::read(row).unwrap())
+            .collect(),
+        ..Page::default()
+    };
     held.take_page(page, &scene.findings);
     scene.found(&[(Kind::Lost, 1)]);
     assert!(Report::read(&scene.messages[0]).is_none());

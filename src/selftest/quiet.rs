@@ -9,7 +9,10 @@ use std::{
 use nix::sys::signal::Signal;
 use serde::Serialize;
 
-use super::{Test, dice::Dice, faults, follower::Follower, phase::await_told, plan::Setting, verdict, way::Way, writer};
+use super::{
+    Test, dice::Dice, faults, follower::Follower, phase::await_told, plan::Setting, verdict,
+    way::Way, writer,
+};
 use crate::store;
 
 /// So long after they started, two nodes know each other, and have no reason to make anybody compare everything.
@@ -46,9 +49,20 @@ impl Ending {
             _ if !has_faults => vec![Self::None],
             Setting { nodes: 1, .. } => vec![Self::None],
             Setting { has_nats: true, .. } => {
-                vec![Self::TerminatedWithoutNats, Self::KilledWhileOtherFrozen, Self::KilledWithoutDatabase, Self::Terminated]
+                vec![
+                    Self::TerminatedWithoutNats,
+                    Self::KilledWhileOtherFrozen,
+                    Self::KilledWithoutDatabase,
+                    Self::Terminated,
+                ]
             }
-            Setting { has_nats: false, .. } => vec![Self::Terminated, Self::KilledWhileOtherFrozen, Self::KilledWithoutDatabase],
+            Setting {
+                has_nats: false, ..
+            } => vec![
+                Self::Terminated,
+                Self::KilledWhileOtherFrozen,
+                Self::KilledWithoutDatabase,
+            ],
         }
     }
 
@@ -75,7 +89,9 @@ impl Ending {
         let cluster = &test.cluster;
         match self {
             Self::None => Ok(()),
-            Self::Terminated | Self::TerminatedWithoutNats => cluster.end_node(node, Signal::SIGTERM).await,
+            Self::Terminated | Self::TerminatedWithoutNats => {
+                cluster.end_node(node, Signal::SIGTERM).await
+            }
             Self::KilledWhileOtherFrozen => {
                 let other = (node + 1) % cluster.size().max(1);
                 cluster.signal_node(other, Signal::SIGSTOP).await?;
@@ -95,8 +111,15 @@ impl Ending {
 }
 
 /// The first round: fills the large conversation, and waits until everyone knows their conversations.
-pub async fn begin(test: &Arc<Test>, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<(), String> {
-    test.cluster.watchdog.expect("the large conversation to be filled, and everyone to have listed theirs", ROUND);
+pub async fn begin(
+    test: &Arc<Test>,
+    followers: &[Arc<Follower>],
+    dice: &mut Dice,
+) -> Result<(), String> {
+    test.cluster.watchdog.expect(
+        "the large conversation to be filled, and everyone to have listed theirs",
+        ROUND,
+    );
     writer::fill(test.clone(), dice.fork()).await;
     while followers.iter().any(|follower| !follower.has_listed()) {
         tokio::time::sleep(TICK).await;
@@ -111,14 +134,23 @@ pub async fn begin(test: &Arc<Test>, followers: &[Arc<Follower>], dice: &mut Dic
 /// Waits until nothing tells anyone anything by chance: after a fault of the database, everybody is told to compare everything
 /// once more; and that would tell of last words, too.
 pub async fn settle(test: &Test) {
-    test.cluster.watchdog.expect("the end of what faults have caused", SETTLES * 4);
+    test.cluster
+        .watchdog
+        .expect("the end of what faults have caused", SETTLES * 4);
     test.cluster.await_calm(SETTLES).await;
 }
 
 /// Says last words, has the node end that answered them, sees that all are told, and starts the node again.
-pub async fn round(test: &Test, ending: Ending, followers: &[Arc<Follower>], dice: &mut Dice) -> Result<(), String> {
+pub async fn round(
+    test: &Test,
+    ending: Ending,
+    followers: &[Arc<Follower>],
+    dice: &mut Dice,
+) -> Result<(), String> {
     let cluster = &test.cluster;
-    cluster.watchdog.expect(format!("a quiet round ({})", ending.label()), ROUND);
+    cluster
+        .watchdog
+        .expect(format!("a quiet round ({})", ending.label()), ROUND);
     test.are_pollers_waiting.store(true, Ordering::Relaxed);
     tokio::time::sleep(TICK * 3).await;
     ending.prepare(test).await;

@@ -103,7 +103,10 @@ impl Message {
         let v4 = match row.get("Seq") {
             None => None,
             Some(seq) => Some(V4 {
-                sender: Station { user: read_plain(text("User")?)?, station: read_plain(text("Station")?)? },
+                sender: Station {
+                    user: read_plain(text("User")?)?,
+                    station: read_plain(text("Station")?)?,
+                },
                 seq: seq.as_i64()?,
                 chain: chain::read(text("Chain")?)?,
             }),
@@ -128,7 +131,10 @@ impl Report {
             kind: text("Type")?.to_owned(),
             created: read_time(text("Created")?)?,
             valid_until: read_time(text("ValidUntil")?)?,
-            from: Station { user: read_plain(text("User")?)?, station: read_plain(text("Station")?)? },
+            from: Station {
+                user: read_plain(text("User")?)?,
+                station: read_plain(text("Station")?)?,
+            },
             message: read_dashed(text("MessageID")?)?,
         })
     }
@@ -138,9 +144,22 @@ impl Page {
     /// Reads one. `None`: it is not of the documented form.
     pub fn read(page: &Value) -> Option<Self> {
         Some(Self {
-            messages: page.get("messages")?.as_array()?.iter().map(Message::read).collect::<Option<_>>()?,
-            reports: page.get("reports")?.as_array()?.iter().map(Report::read).collect::<Option<_>>()?,
-            has_more: page.get("hasmore").and_then(Value::as_bool).unwrap_or_default(),
+            messages: page
+                .get("messages")?
+                .as_array()?
+                .iter()
+                .map(Message::read)
+                .collect::<Option<_>>()?,
+            reports: page
+                .get("reports")?
+                .as_array()?
+                .iter()
+                .map(Report::read)
+                .collect::<Option<_>>()?,
+            has_more: page
+                .get("hasmore")
+                .and_then(Value::as_bool)
+                .unwrap_or_default(),
         })
     }
 }
@@ -148,7 +167,12 @@ impl Page {
 /// The events of a frame by conversation, each in the frame's order. `None`: they are not of the documented form.
 pub fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
     let mut events = BTreeMap::<Id, Vec<Event>>::new();
-    for event in frame.get("events").and_then(Value::as_array).into_iter().flatten() {
+    for event in frame
+        .get("events")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         let text = |field: &str| event.get(field).and_then(Value::as_str);
         let row = match (event.get("message"), event.get("report")) {
             (Some(message), None) => Row::Message(Message::read(message)?),
@@ -160,7 +184,14 @@ pub fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
             id => Some(read_dashed(id)?),
         };
         let instance = text("instance")?.to_owned();
-        events.entry(read_plain(text("conversationid")?)?).or_default().push(Event { instance, after, row });
+        events
+            .entry(read_plain(text("conversationid")?)?)
+            .or_default()
+            .push(Event {
+                instance,
+                after,
+                row,
+            });
     }
     Some(events)
 }
@@ -174,7 +205,8 @@ pub fn gaps(events: &[Event]) -> usize {
             Row::Message(row) => {
                 let seq = row.v4.as_ref().map_or(0, |v4| v4.seq);
                 if let Some((id, before)) = message {
-                    gaps += usize::from(event.after != Some(id) || seq != before + 1 + reports_since);
+                    gaps +=
+                        usize::from(event.after != Some(id) || seq != before + 1 + reports_since);
                 }
                 (message, reports_since) = (Some((row.id, seq)), 0);
             }

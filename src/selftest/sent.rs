@@ -54,7 +54,14 @@ fn data(id: Id, bytes: usize) -> String {
 
 impl Sent {
     /// A new message, which chance gives a form of its own.
-    pub fn new(sender: Station, conversation: Id, instance: &str, id: Id, bytes: usize, dice: &mut Dice) -> Self {
+    pub fn new(
+        sender: Station,
+        conversation: Id,
+        instance: &str,
+        id: Id,
+        bytes: usize,
+        dice: &mut Dice,
+    ) -> Self {
         let begun_at = now();
         let days = i64::try_from(dice.below(7)).unwrap_or(0) - 3;
         let created = match dice.below(20) {
@@ -64,8 +71,13 @@ impl Sent {
             16..=18 => begun_at + days * 24 * 3600,
             _ => begun_at + 200,
         };
-        let valid_until = dice.percent(30).then_some(created + 24 * 3600 * (4 + i64::try_from(dice.below(30)).unwrap_or(0)));
-        let kind = dice.pick(&["Message", "Message", "Message", "Edit.v1", "a_b-c"]).copied().unwrap_or("Message");
+        let valid_until = dice
+            .percent(30)
+            .then_some(created + 24 * 3600 * (4 + i64::try_from(dice.below(30)).unwrap_or(0)));
+        let kind = dice
+            .pick(&["Message", "Message", "Message", "Edit.v1", "a_b-c"])
+            .copied()
+            .unwrap_or("Message");
         let (instance, data) = (instance.to_owned(), sha256(&[data(id, bytes).as_bytes()]));
         Self {
             id,
@@ -97,14 +109,17 @@ impl Sent {
     /// Why these times cannot be this message's.
     pub fn check_times(&self, created: i64, valid_until: i64) -> Option<&'static str> {
         if let Some(stored) = self.stored {
-            return (stored != (created, valid_until)).then_some("other times than those first answered");
+            return (stored != (created, valid_until))
+                .then_some("other times than those first answered");
         }
         // Judged by the server's clock, which may have moved on a little since this was made.
         let is_as_sent = created == self.created && self.created <= now() + CLOCK_AHEAD + SLACK;
-        let is_set_to_now = self.created > self.begun_at + CLOCK_AHEAD && (self.begun_at - SLACK..=now() + SLACK).contains(&created);
+        let is_set_to_now = self.created > self.begun_at + CLOCK_AHEAD
+            && (self.begun_at - SLACK..=now() + SLACK).contains(&created);
         if !is_as_sent && !is_set_to_now {
             return Some("Created is not what was sent");
         }
-        (valid_until != self.valid_until.unwrap_or(created + LIFETIME)).then_some("ValidUntil is not what was sent")
+        (valid_until != self.valid_until.unwrap_or(created + LIFETIME))
+            .then_some("ValidUntil is not what was sent")
     }
 }

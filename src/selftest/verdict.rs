@@ -90,8 +90,15 @@ pub struct Verdict {
 impl Verdict {
     /// Over all settings.
     pub fn of(seed: u64, bound: Duration, skipped: Vec<String>, settings: Vec<Outcome>) -> Self {
-        let total = |kind: &Kind| settings.iter().filter_map(|setting| setting.findings.get(kind)).map(|found| found.count).sum();
-        let totals: BTreeMap<Kind, usize> = Kind::ALL.iter().map(|kind| (*kind, total(kind))).collect();
+        let total = |kind: &Kind| {
+            settings
+                .iter()
+                .filter_map(|setting| setting.findings.get(kind))
+                .map(|found| found.count)
+                .sum()
+        };
+        let totals: BTreeMap<Kind, usize> =
+            Kind::ALL.iter().map(|kind| (*kind, total(kind))).collect();
         Self {
             is_good: totals.values().all(|count| *count == 0),
             seed,
@@ -107,30 +114,77 @@ impl Verdict {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { setting, messages, retries, reports, clears, removals, lost_polls, own_lag_ms, seconds, .. } = self;
+        let Self {
+            setting,
+            messages,
+            retries,
+            reports,
+            clears,
+            removals,
+            lost_polls,
+            own_lag_ms,
+            seconds,
+            ..
+        } = self;
         writeln!(f, "{setting}")?;
         writeln!(
             f,
             "  answered OK          {messages} messages in {seconds:.0} s, {reports} reports, {clears} clears, {removals} removals"
         )?;
-        writeln!(f, "  sent again           {retries} requests; {lost_polls} polls hung up on")?;
-        let faults: Vec<_> = self.faults.iter().map(|(fault, count)| format!("{} {count}", fault.label())).collect();
-        writeln!(f, "  faults               {}", if faults.is_empty() { "none".into() } else { faults.join(", ") })?;
+        writeln!(
+            f,
+            "  sent again           {retries} requests; {lost_polls} polls hung up on"
+        )?;
+        let faults: Vec<_> = self
+            .faults
+            .iter()
+            .map(|(fault, count)| format!("{} {count}", fault.label()))
+            .collect();
+        writeln!(
+            f,
+            "  faults               {}",
+            if faults.is_empty() {
+                "none".into()
+            } else {
+                faults.join(", ")
+            }
+        )?;
         for (what, count) in &self.not_struck {
             writeln!(f, "  could not be done    {what} ({count})")?;
         }
-        let rounds: Vec<_> = self.quiet_rounds.iter().map(|(ending, count)| format!("{} {count}", ending.label())).collect();
+        let rounds: Vec<_> = self
+            .quiet_rounds
+            .iter()
+            .map(|(ending, count)| format!("{} {count}", ending.label()))
+            .collect();
         writeln!(f, "  quiet rounds         {}", rounds.join(", "))?;
         for is_calm in [true, false] {
             for line in self.latencies.iter().filter(|line| line.is_calm == is_calm) {
-                let stretch = if is_calm { "OK to held, calm" } else { "OK to held, faults" };
-                let Line { rows, p50_ms, p99_ms, worst_ms, .. } = line;
+                let stretch = if is_calm {
+                    "OK to held, calm"
+                } else {
+                    "OK to held, faults"
+                };
+                let Line {
+                    rows,
+                    p50_ms,
+                    p99_ms,
+                    worst_ms,
+                    ..
+                } = line;
                 let reader = line.reader.label();
-                writeln!(f, "  {stretch:<20} {reader:<25} p50 {p50_ms:>6.0} ms, p99 {p99_ms:>6.0}, worst {worst_ms:>6.0} ({rows})")?;
+                writeln!(
+                    f,
+                    "  {stretch:<20} {reader:<25} p50 {p50_ms:>6.0} ms, p99 {p99_ms:>6.0}, worst {worst_ms:>6.0} ({rows})"
+                )?;
             }
         }
         if let Some(evidence) = &self.evidence {
-            writeln!(f, "  kept                 logs and database, in {}", evidence.display())?;
+            writeln!(
+                f,
+                "  kept                 logs and database, in {}",
+                evidence.display()
+            )?;
         }
         writeln!(f, "  own lag, at most     {own_lag_ms} ms")
     }
@@ -147,12 +201,20 @@ impl fmt::Display for Verdict {
         for (kind, count) in &self.totals {
             writeln!(f, "{:<22} {count}", kind.label())?;
             for setting in &self.settings {
-                for example in setting.findings.get(kind).map_or(&[][..], |found| &found.examples) {
+                for example in setting
+                    .findings
+                    .get(kind)
+                    .map_or(&[][..], |found| &found.examples)
+                {
                     writeln!(f, "    {}: {example}", setting.setting)?;
                 }
             }
         }
-        writeln!(f, "{:<22} {:.0} s after the OK, or the end of a fault", "told late is", self.bound_seconds)?;
+        writeln!(
+            f,
+            "{:<22} {:.0} s after the OK, or the end of a fault",
+            "told late is", self.bound_seconds
+        )?;
         write!(f, "{:<22} {}", "seed", self.seed)
     }
 }
@@ -166,21 +228,40 @@ pub async fn judge(
     took: Duration,
 ) -> Result<Outcome, String> {
     let findings = &test.cluster.findings;
-    for Truth { conversation, held: truth, reported } in &truths {
+    for Truth {
+        conversation,
+        held: truth,
+        reported,
+    } in &truths
+    {
         test.ledger().compare(truth, findings);
         test.ledger().compare_reports(truth, reported, findings);
         for follower in followers {
-            if let Some(held) = follower.held().get(conversation).filter(|held| held.instance == truth.instance) {
+            if let Some(held) = follower
+                .held()
+                .get(conversation)
+                .filter(|held| held.instance == truth.instance)
+            {
                 held.compare(truth, findings);
             }
         }
     }
     count_misses(test, followers, &truths);
-    for rule in store::doctor::examine(&test.cluster.db).await.map_err(|error| error.to_string())? {
-        findings.add(Kind::RulesNotKept, || format!("{:?}: {}", rule.rule, rule.example));
+    for rule in store::doctor::examine(&test.cluster.db)
+        .await
+        .map_err(|error| error.to_string())?
+    {
+        findings.add(Kind::RulesNotKept, || {
+            format!("{:?}: {}", rule.rule, rule.example)
+        });
     }
     let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-    let reports = test.ledger().reported.values().filter(|sent| sent.answered.is_some()).count();
+    let reports = test
+        .ledger()
+        .reported
+        .values()
+        .filter(|sent| sent.answered.is_some())
+        .count();
     Ok(Outcome {
         setting: test.plan.setting.label(),
         messages: writer::count_answered(test),
@@ -203,23 +284,41 @@ pub async fn judge(
 /// Counts what was never told to someone who waited for it.
 pub fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) {
     for truth in truths {
-        for follower in followers.iter().filter(|follower| is_due(test, follower, truth.conversation)) {
+        for follower in followers
+            .iter()
+            .filter(|follower| is_due(test, follower, truth.conversation))
+        {
             let held = follower.held();
-            count_missed(&truth.held, held.get(&truth.conversation), &test.cluster.findings, |example| {
-                let used = test.people.conversations.iter().find(|one| one.id == truth.conversation).map_or("", |one| label(one.r#use));
-                format!(
-                    "rows, as {}, of a {used} conversation to {} of {}",
-                    dashed(example),
-                    follower.way.label(),
-                    plain(follower.who.user)
-                )
-            });
+            count_missed(
+                &truth.held,
+                held.get(&truth.conversation),
+                &test.cluster.findings,
+                |example| {
+                    let used = test
+                        .people
+                        .conversations
+                        .iter()
+                        .find(|one| one.id == truth.conversation)
+                        .map_or("", |one| label(one.r#use));
+                    format!(
+                        "rows, as {}, of a {used} conversation to {} of {}",
+                        dashed(example),
+                        follower.way.label(),
+                        plain(follower.who.user)
+                    )
+                },
+            );
         }
     }
 }
 
 /// Counts what of a history someone does not hold; `says`: a sentence on one of these rows.
-pub fn count_missed(truth: &Held, held: Option<&Held>, findings: &Findings, says: impl FnOnce(Id) -> String) {
+pub fn count_missed(
+    truth: &Held,
+    held: Option<&Held>,
+    findings: &Findings,
+    says: impl FnOnce(Id) -> String,
+) {
     let missing = truth.missed_by(held);
     if let Some(example) = missing.first() {
         findings.add_many(Kind::UnderNotified, missing.len(), || says(*example));
@@ -229,15 +328,26 @@ pub fn count_missed(truth: &Held, held: Option<&Held>, findings: &Findings, says
 /// Whether everybody holds everything that they have to.
 pub fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) -> bool {
     truths.iter().all(|truth| {
-        let mut due = followers.iter().filter(|follower| is_due(test, follower, truth.conversation));
-        due.all(|follower| truth.held.missed_by(follower.held().get(&truth.conversation)).is_empty())
+        let mut due = followers
+            .iter()
+            .filter(|follower| is_due(test, follower, truth.conversation));
+        due.all(|follower| {
+            truth
+                .held
+                .missed_by(follower.held().get(&truth.conversation))
+                .is_empty()
+        })
     })
 }
 
 /// Whether someone is to be told of a conversation: they are in it, and were not removed.
 fn is_due(test: &Test, follower: &Follower, conversation: Id) -> bool {
     let reader = follower.who.user;
-    let is_removed = test.ledger().members.get(&(conversation, reader)).is_some_and(|member| !member.value);
+    let is_removed = test
+        .ledger()
+        .members
+        .get(&(conversation, reader))
+        .is_some_and(|member| !member.value);
     !is_removed && test.people.of(reader).any(|one| one.id == conversation)
 }
 
@@ -255,10 +365,17 @@ pub struct Truth {
 pub async fn truths(test: &Test, dice: &mut Dice) -> Result<Vec<Truth>, String> {
     let mut truths = vec![];
     for conversation in &test.people.conversations {
-        let who = test.people.member(conversation, 0).ok_or("a conversation has no members")?;
+        let who = test
+            .people
+            .member(conversation, 0)
+            .ok_or("a conversation has no members")?;
         let mut wire = Wire::new(who, 0, dice.fork());
         let (held, reported) = walker::read_all(test, conversation, &mut wire).await?;
-        truths.push(Truth { conversation: conversation.id, held, reported });
+        truths.push(Truth {
+            conversation: conversation.id,
+            held,
+            reported,
+        });
     }
     Ok(truths)
 }

@@ -28,10 +28,14 @@ const LONGEST_PAGE: usize = 500;
 pub async fn walk(test: Arc<Test>, mut dice: Dice) {
     while test.is_writing() {
         tokio::time::sleep(Duration::from_millis(test.plan.walk_millis)).await;
-        let Some(conversation) = dice.pick(&test.people.conversations).cloned() else { return };
+        let Some(conversation) = dice.pick(&test.people.conversations).cloned() else {
+            return;
+        };
         // The last member of a group may have been removed.
         let members = conversation.members.len() - usize::from(conversation.r#use == Use::Group);
-        let Some(who) = test.people.member(&conversation, dice.below(members)) else { return };
+        let Some(who) = test.people.member(&conversation, dice.below(members)) else {
+            return;
+        };
         let mut wire = Wire::new(who, dice.below(2), dice.fork());
         if !test.is_over() {
             walk_back(&test, &conversation, &mut wire, &mut dice).await;
@@ -41,11 +45,20 @@ pub async fn walk(test: Arc<Test>, mut dice: Dice) {
 
 /// Walks to the beginning of a conversation. What was answered OK before is there; and the chain leads through all of it.
 async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, dice: &mut Dice) {
-    let view = View { reader: wire.who.user, asked: Some(Instant::now()) };
+    let view = View {
+        reader: wire.who.user,
+        asked: Some(Instant::now()),
+    };
     let (instance, due, due_reports) = {
         let ledger = test.ledger();
-        let Some(instance) = ledger.instances.get(&conversation.id).cloned() else { return };
-        let due = ledger.answered.get(&conversation.id).cloned().unwrap_or_default();
+        let Some(instance) = ledger.instances.get(&conversation.id).cloned() else {
+            return;
+        };
+        let due = ledger
+            .answered
+            .get(&conversation.id)
+            .cloned()
+            .unwrap_or_default();
         let due_reports = ledger.answered_reports(conversation.id, &instance);
         (instance, due, due_reports)
     };
@@ -53,25 +66,40 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, di
     loop {
         let longest = if dice.percent(50) { 20 } else { LONGEST_PAGE };
         let limit = 1 + dice.below(longest);
-        let mut asked = Asked::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
+        let mut asked =
+            Asked::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
         if let Some(oldest) = messages.last() {
             let oldest: &super::rows::Message = oldest;
-            asked = asked.with("lastmessageid", dashed(oldest.id)).with("lastmessagedate", super::form::time(oldest.created));
+            asked = asked
+                .with("lastmessageid", dashed(oldest.id))
+                .with("lastmessagedate", super::form::time(oldest.created));
         }
         if let Some(oldest) = reports.last() {
             let oldest: &super::rows::Report = oldest;
-            asked = asked.with("lastreportid", dashed(oldest.id)).with("lastreportdate", super::form::time(oldest.created));
+            asked = asked
+                .with("lastreportid", dashed(oldest.id))
+                .with("lastreportdate", super::form::time(oldest.created));
         }
         let page = match wire.insist(&test.cluster, &asked).await.result {
             Ok(page) => page,
-            Err(refusal) if refusal.is("stale_instance") && conversation.r#use == Use::Cleared => return,
-            Err(refusal) => return test.cluster.findings.add_refusal("downloadpartial", &refusal),
+            Err(refusal) if refusal.is("stale_instance") && conversation.r#use == Use::Cleared => {
+                return;
+            }
+            Err(refusal) => {
+                return test
+                    .cluster
+                    .findings
+                    .add_refusal("downloadpartial", &refusal);
+            }
         };
         let Some(page) = Page::read(&page) else {
-            return test.cluster.findings.add(Kind::Altered, || format!("a page is not of the documented form: {page}"));
+            return test.cluster.findings.add(Kind::Altered, || {
+                format!("a page is not of the documented form: {page}")
+            });
         };
         // Without a cursor of a kind, its newest rows come again.
-        let is_end = page.messages.is_empty() && (page.reports.is_empty() || reports.is_empty() && !messages.is_empty());
+        let is_end = page.messages.is_empty()
+            && (page.reports.is_empty() || reports.is_empty() && !messages.is_empty());
         let (no_reports_yet, is_first) = (reports.is_empty(), messages.is_empty());
         messages.extend(page.messages.into_iter().rev());
         if is_first || !no_reports_yet {
@@ -81,33 +109,71 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, di
             break;
         }
     }
-    let mut held = Held::new(&format!("one who pages backwards, {}", plain(wire.who.user)), conversation.id, &instance);
-    let all = Page { messages: messages.into_iter().rev().collect(), reports: reports.into_iter().rev().collect(), has_more: false };
+    let mut held = Held::new(
+        &format!("one who pages backwards, {}", plain(wire.who.user)),
+        conversation.id,
+        &instance,
+    );
+    let all = Page {
+        messages: messages.into_iter().rev().collect(),
+        reports: reports.into_iter().rev().collect(),
+        has_more: false,
+    };
     let new = held.take_page(all, &test.cluster.findings);
     let ledger = test.ledger();
     let mut reported = HashSet::new();
     for row in &new {
         match row {
-            Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.cluster.findings),
+            Row::Message(row) => ledger.check_message(
+                conversation.id,
+                &instance,
+                row,
+                view,
+                &test.cluster.findings,
+            ),
             Row::Report(row) => {
                 ledger.check_report(conversation.id, row, &test.cluster.findings);
                 reported.insert((row.message, row.from.user, row.kind.clone()));
             }
         }
     }
-    for (message, user, kind) in due_reports.iter().filter(|report| !reported.contains(report)) {
-        let says = || format!("report {kind} on {} by {}, paging backwards", dashed(*message), plain(*user));
+    for (message, user, kind) in due_reports
+        .iter()
+        .filter(|report| !reported.contains(report))
+    {
+        let says = || {
+            format!(
+                "report {kind} on {} by {}, paging backwards",
+                dashed(*message),
+                plain(*user)
+            )
+        };
         test.cluster.findings.add(Kind::Lost, says);
     }
     let given: HashSet<Id> = held.messages.iter().copied().collect();
     for id in due.iter().filter(|id| !given.contains(id)) {
-        test.cluster.findings.add(Kind::Lost, || format!("{} of {}, paging backwards", dashed(*id), plain(conversation.id)));
+        test.cluster.findings.add(Kind::Lost, || {
+            format!(
+                "{} of {}, paging backwards",
+                dashed(*id),
+                plain(conversation.id)
+            )
+        });
     }
 }
 
 /// Reads a conversation's whole history, as a member of it.
-pub async fn read_all(test: &Test, conversation: &Conversation, wire: &mut Wire) -> Result<(Held, HashSet<(Id, Id, String)>), String> {
-    let instance = test.ledger().instances.get(&conversation.id).cloned().unwrap_or_default();
+pub async fn read_all(
+    test: &Test,
+    conversation: &Conversation,
+    wire: &mut Wire,
+) -> Result<(Held, HashSet<(Id, Id, String)>), String> {
+    let instance = test
+        .ledger()
+        .instances
+        .get(&conversation.id)
+        .cloned()
+        .unwrap_or_default();
     let mut held = Held::new("the history", conversation.id, &instance);
     let mut reported = HashSet::new();
     loop {
@@ -115,7 +181,10 @@ pub async fn read_all(test: &Test, conversation: &Conversation, wire: &mut Wire)
         for (field, value) in held.cursor() {
             asked = asked.with(field, value);
         }
-        let view = View { reader: wire.who.user, asked: Some(Instant::now()) };
+        let view = View {
+            reader: wire.who.user,
+            asked: Some(Instant::now()),
+        };
         let page = wire.insist(&test.cluster, &asked).await.result;
         let page = page.map_err(|refusal| format!("a history could not be read: {refusal}"))?;
         let page = Page::read(&page).ok_or("a page is not of the documented form")?;
@@ -124,7 +193,13 @@ pub async fn read_all(test: &Test, conversation: &Conversation, wire: &mut Wire)
         let ledger = test.ledger();
         for row in &new {
             match row {
-                Row::Message(row) => ledger.check_message(conversation.id, &instance, row, view, &test.cluster.findings),
+                Row::Message(row) => ledger.check_message(
+                    conversation.id,
+                    &instance,
+                    row,
+                    view,
+                    &test.cluster.findings,
+                ),
                 Row::Report(row) => {
                     ledger.check_report(conversation.id, row, &test.cluster.findings);
                     reported.insert((row.message, row.from.user, row.kind.clone()));
@@ -141,13 +216,23 @@ pub async fn read_all(test: &Test, conversation: &Conversation, wire: &mut Wire)
 
 /// Follows the chain through `transcript`: the same messages, and the same end.
 async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Result<(), String> {
-    let (mut chain, mut after, mut ids) = (chain::beginning(history.conversation, &history.instance), 0, vec![]);
+    let (mut chain, mut after, mut ids) = (
+        chain::beginning(history.conversation, &history.instance),
+        0,
+        vec![],
+    );
     loop {
-        let asked =
-            Asked::on("transcript", history.conversation, &history.instance, V4).with("afterseq", after).with("limit", LONGEST_PAGE);
+        let asked = Asked::on("transcript", history.conversation, &history.instance, V4)
+            .with("afterseq", after)
+            .with("limit", LONGEST_PAGE);
         let page = wire.insist(&test.cluster, &asked).await.result;
         let page = page.map_err(|refusal| format!("a transcript could not be read: {refusal}"))?;
-        for row in page.get("transcript").and_then(Value::as_array).into_iter().flatten() {
+        for row in page
+            .get("transcript")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             let field = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
             let read = (
                 row.get("Seq").and_then(Value::as_i64),
@@ -159,9 +244,13 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
                 return Err(format!("a link is not of the documented form: {row}"));
             };
             if chain::link(&chain, seq, id, &data) != named {
-                test.cluster
-                    .findings
-                    .add(Kind::BrokenLinks, || format!("{} in the transcript of {}", dashed(id), plain(history.conversation)));
+                test.cluster.findings.add(Kind::BrokenLinks, || {
+                    format!(
+                        "{} in the transcript of {}",
+                        dashed(id),
+                        plain(history.conversation)
+                    )
+                });
             }
             (chain, after) = (named, seq);
             ids.push(id);
@@ -171,7 +260,12 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
         }
     }
     if ids != history.messages || (!ids.is_empty() && history.chain != Some(chain)) {
-        test.cluster.findings.add(Kind::BrokenLinks, || format!("the transcript of {} is not its history's", plain(history.conversation)));
+        test.cluster.findings.add(Kind::BrokenLinks, || {
+            format!(
+                "the transcript of {} is not its history's",
+                plain(history.conversation)
+            )
+        });
     }
     Ok(())
 }

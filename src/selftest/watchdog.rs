@@ -22,12 +22,20 @@ struct Expected {
 impl Watchdog {
     /// This is expected first.
     pub fn new(what: &str, within: Duration) -> Self {
-        Self(Mutex::new(Expected { what: what.to_owned(), since: Instant::now(), within }))
+        Self(Mutex::new(Expected {
+            what: what.to_owned(),
+            since: Instant::now(),
+            within,
+        }))
     }
 
     /// What came before has come; now this is expected within a time.
     pub fn expect(&self, what: impl Into<String>, within: Duration) {
-        *self.locked() = Expected { what: what.into(), since: Instant::now(), within };
+        *self.locked() = Expected {
+            what: what.into(),
+            since: Instant::now(),
+            within,
+        };
     }
 
     /// Returns when what is expected has not come in its time, with a sentence that says so.
@@ -41,9 +49,18 @@ impl Watchdog {
     }
 
     fn overdue(&self, now: Instant) -> Option<String> {
-        let Expected { what, since, within } = &*self.locked();
+        let Expected {
+            what,
+            since,
+            within,
+        } = &*self.locked();
         let waited = now.saturating_duration_since(*since);
-        (waited > *within).then(|| format!("no progress: it has waited {:.0} s for {what}", waited.as_secs_f64()))
+        (waited > *within).then(|| {
+            format!(
+                "no progress: it has waited {:.0} s for {what}",
+                waited.as_secs_f64()
+            )
+        })
     }
 
     fn locked(&self) -> MutexGuard<'_, Expected> {
@@ -60,9 +77,15 @@ mod tests {
         let watchdog = Watchdog::new("the first", Duration::from_secs(10));
         let after = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(watchdog.overdue(after(9)), None);
-        assert_eq!(watchdog.overdue(after(12)).as_deref(), Some("no progress: it has waited 12 s for the first"));
+        assert_eq!(
+            watchdog.overdue(after(12)).as_deref(),
+            Some("no progress: it has waited 12 s for the first")
+        );
         watchdog.expect("the second", Duration::from_secs(30));
         assert_eq!(watchdog.overdue(after(12)), None);
-        assert_eq!(watchdog.overdue(after(31)).as_deref(), Some("no progress: it has waited 31 s for the second"));
+        assert_eq!(
+            watchdog.overdue(after(31)).as_deref(),
+            Some("no progress: it has waited 31 s for the second")
+        );
     }
 }

@@ -34,7 +34,11 @@ impl Way {
 
     /// The client version that it says it is.
     pub fn version(self) -> i64 {
-        if matches!(self, Self::PollV3 | Self::SocketV3) { V3 } else { V4 }
+        if matches!(self, Self::PollV3 | Self::SocketV3) {
+            V3
+        } else {
+            V4
+        }
     }
 
     /// Whether it asks again and again.

@@ -68,7 +68,11 @@ impl Asked {
     /// An action on a conversation.
     pub fn on(action: &str, conversation: Id, instance: &str, version: i64) -> Self {
         let fields = json!({ "action": action, "conversationid": plain(conversation), "instance": instance });
-        Self { api: "chatconversation", version, fields }
+        Self {
+            api: "chatconversation",
+            version,
+            fields,
+        }
     }
 
     /// With one more field.
@@ -81,25 +85,40 @@ impl Asked {
 
     /// What is to be done, for findings.
     pub fn action(&self) -> &str {
-        self.fields.get("action").and_then(Value::as_str).unwrap_or_default()
+        self.fields
+            .get("action")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// The request's bytes, made at this moment.
-    pub fn request(&self, key: &Key, host: impl fmt::Display, from: From, dice: &mut Dice) -> Result<Vec<u8>, String> {
+    pub fn request(
+        &self,
+        key: &Key,
+        host: impl fmt::Display,
+        from: From,
+        dice: &mut Dice,
+    ) -> Result<Vec<u8>, String> {
         let mut fields = self.fields.clone();
         if let Some(fields) = fields.as_object_mut() {
             fields.insert("clientversioncode".into(), self.version.into());
             fields.insert("timestamp".into(), time(now()).into());
             if self.version >= V4 {
-                fields.insert("nonce".into(), format!("{:016x}{:016x}", dice.roll(), dice.roll()).into());
+                fields.insert(
+                    "nonce".into(),
+                    format!("{:016x}{:016x}", dice.roll(), dice.roll()).into(),
+                );
             }
         }
         let (api, body) = (self.api, fields.to_string());
         let head = match from {
             From::Signed(Station { user, station }) => {
                 let (user, station) = (plain(user), plain(station));
-                let signature = key.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
-                format!("Ozeki-User: {user}\r\nOzeki-Station: {station}\r\nOzeki-Signature: {signature}\r\n")
+                let signature =
+                    key.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
+                format!(
+                    "Ozeki-User: {user}\r\nOzeki-Station: {station}\r\nOzeki-Signature: {signature}\r\n"
+                )
             }
             From::Unsigned(station) => format!("Ozeki-Station: {}\r\n", plain(station)),
         };
@@ -128,13 +147,20 @@ impl Refusal {
 
     /// Whether it says to try again.
     pub fn passes(&self) -> bool {
-        ["unavailable", "rate_limited", "429", "502", "503", "504"].iter().any(|code| self.is(code))
+        ["unavailable", "rate_limited", "429", "502", "503", "504"]
+            .iter()
+            .any(|code| self.is(code))
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_deref().unwrap_or("no answer"), self.body)
+        write!(
+            f,
+            "{}: {}",
+            self.code.as_deref().unwrap_or("no answer"),
+            self.body
+        )
     }
 }
 
@@ -175,7 +201,13 @@ pub struct Wire {
 impl Wire {
     /// Not connected yet.
     pub fn new(who: Station, home: usize, dice: Dice) -> Self {
-        Self { who, home, connections: vec![], cuts_seen: 0, dice }
+        Self {
+            who,
+            home,
+            connections: vec![],
+            cuts_seen: 0,
+            dice,
+        }
     }
 
     /// The node to ask: home, or in so many of a hundred cases another one.
@@ -187,15 +219,25 @@ impl Wire {
     /// Asks once.
     pub async fn ask(&mut self, cluster: &Cluster, node: usize, asked: &Asked) -> Answer {
         let mut cuts = cluster.cuts();
-        let Some((mut client, request)) = self.prepare(cluster, node, asked).await else { return Answer::Unknown };
+        let Some((mut client, request)) = self.prepare(cluster, node, asked).await else {
+            return Answer::Unknown;
+        };
         let answer = tokio::select! {
             answer = timeout(PATIENCE, client.ask(&request)) => answer,
             _ = cuts.changed() => return Answer::Unknown,
         };
-        let Ok(Ok(refusal)) = answer else { return Answer::Unknown };
+        let Ok(Ok(refusal)) = answer else {
+            return Answer::Unknown;
+        };
         let body = serde_json::from_slice(client.body());
         if body.is_err() && refusal.is_none() {
-            let says = || format!("the answer to {} is not JSON: {:?}", asked.action(), String::from_utf8_lossy(client.body()));
+            let says = || {
+                format!(
+                    "the answer to {} is not JSON: {:?}",
+                    asked.action(),
+                    String::from_utf8_lossy(client.body())
+                )
+            };
             cluster.findings.add(Kind::Altered, says);
         }
         if let Some(place) = self.connections.get_mut(node) {
@@ -209,7 +251,13 @@ impl Wire {
     }
 
     /// Asks once for what nobody may be refused. `None`: there was no answer, or none yet.
-    pub async fn ask_for(&mut self, cluster: &Cluster, node: usize, asked: &Asked, what: &str) -> Option<Value> {
+    pub async fn ask_for(
+        &mut self,
+        cluster: &Cluster,
+        node: usize,
+        asked: &Asked,
+        what: &str,
+    ) -> Option<Value> {
         match self.ask(cluster, node, asked).await {
             Answer::Done(answer) => Some(answer),
             Answer::Refused(refusal) => {
@@ -222,7 +270,9 @@ impl Wire {
 
     /// Asks, and hangs up without having read the answer.
     pub async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Asked) {
-        let Some((client, request)) = self.prepare(cluster, node, asked).await else { return };
+        let Some((client, request)) = self.prepare(cluster, node, asked).await else {
+            return;
+        };
         let after = Duration::from_millis(u64::try_from(self.dice.below(4)).unwrap_or(0) * 60);
         // Whether all of it was sent in time is what nobody is to know, either.
         let _ = timeout(PATIENCE, client.send_and_go(&request, after)).await;
@@ -241,12 +291,37 @@ impl Wire {
             };
             let answered = Instant::now();
             match answer {
-                Answer::Done(value) => return Insisted { result: Ok(value), answered, is_uncertain },
-                Answer::Refused(refusal) if !refusal.passes() => return Insisted { result: Err(refusal), answered, is_uncertain },
+                Answer::Done(value) => {
+                    return Insisted {
+                        result: Ok(value),
+                        answered,
+                        is_uncertain,
+                    };
+                }
+                Answer::Refused(refusal) if !refusal.passes() => {
+                    return Insisted {
+                        result: Err(refusal),
+                        answered,
+                        is_uncertain,
+                    };
+                }
                 _ if cluster.wait_since(begun).undisturbed > GIVES_UP => {
-                    let says = || format!("{} in {:.0} s", asked.action(), begun.elapsed().as_secs_f64());
+                    let says = || {
+                        format!(
+                            "{} in {:.0} s",
+                            asked.action(),
+                            begun.elapsed().as_secs_f64()
+                        )
+                    };
                     cluster.findings.add(Kind::Unanswered, says);
-                    return Insisted { result: Err(Refusal { code: None, body: Value::Null }), answered, is_uncertain: true };
+                    return Insisted {
+                        result: Err(Refusal {
+                            code: None,
+                            body: Value::Null,
+                        }),
+                        answered,
+                        is_uncertain: true,
+                    };
                 }
                 _ => {
                     is_uncertain = true;
@@ -259,19 +334,37 @@ impl Wire {
 
     /// Opens a socket at a node.
     pub async fn listen(&self, cluster: &Cluster, node: usize, version: i64) -> Option<Socket> {
-        let (Station { user, station }, now, address) = (self.who, time(now()), cluster.address(node)?);
+        let (Station { user, station }, now, address) =
+            (self.who, time(now()), cluster.address(node)?);
         let (user, station) = (plain(user), plain(station));
-        let signature = cluster.key.sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}")).ok()?;
+        let signature = cluster
+            .key
+            .sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}"))
+            .ok()?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (now, signature) = (encoded(&now), encoded(&signature));
-        let url =
-            format!("ws://{address}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode={version}");
-        match timeout(PATIENCE, sockets::connect(address, url)).await.ok()? {
+        let url = format!(
+            "ws://{address}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode={version}"
+        );
+        match timeout(PATIENCE, sockets::connect(address, url))
+            .await
+            .ok()?
+        {
             Ok(socket) => Some(socket),
             Err(error) => {
                 if let tungstenite::Error::Http(answer) = error {
-                    let body = answer.body().as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-                    cluster.findings.add_refusal("a socket", &Refusal { code: Some(answer.status().as_str().into()), body });
+                    let body = answer
+                        .body()
+                        .as_deref()
+                        .and_then(|body| serde_json::from_slice(body).ok())
+                        .unwrap_or_default();
+                    cluster.findings.add_refusal(
+                        "a socket",
+                        &Refusal {
+                            code: Some(answer.status().as_str().into()),
+                            body,
+                        },
+                    );
                 }
                 None
             }
@@ -286,7 +379,12 @@ impl Wire {
     }
 
     /// A connection, and the request to send over it.
-    async fn prepare(&mut self, cluster: &Cluster, node: usize, asked: &Asked) -> Option<(Client, Vec<u8>)> {
+    async fn prepare(
+        &mut self,
+        cluster: &Cluster,
+        node: usize,
+        asked: &Asked,
+    ) -> Option<(Client, Vec<u8>)> {
         let (address, cuts) = (cluster.address(node)?, *cluster.cuts().borrow());
         if self.cuts_seen != cuts {
             self.cuts_seen = cuts;
@@ -295,9 +393,19 @@ impl Wire {
         self.connections.resize_with(cluster.size(), || None);
         let client = match self.connections.get_mut(node).and_then(Option::take) {
             Some(client) => client,
-            None => timeout(PATIENCE, Client::connect(address)).await.ok()?.ok()?,
+            None => timeout(PATIENCE, Client::connect(address))
+                .await
+                .ok()?
+                .ok()?,
         };
-        let request = asked.request(&cluster.key, address, From::Signed(self.who), &mut self.dice).ok()?;
+        let request = asked
+            .request(
+                &cluster.key,
+                address,
+                From::Signed(self.who),
+                &mut self.dice,
+            )
+            .ok()?;
         Some((client, request))
     }
 }

@@ -40,15 +40,29 @@ impl Writer {
     /// The user with this place.
     pub fn new(test: Arc<Test>, who: usize, dice: Dice) -> Option<Self> {
         let station = *test.people.writers.get(who)?;
-        Some(Self { test, who, station, wires: vec![], dice })
+        Some(Self {
+            test,
+            who,
+            station,
+            wires: vec![],
+            dice,
+        })
     }
 
     /// Writes for as long as it is time to.
     pub async fn run(mut self) {
         let test = self.test.clone();
-        let conversations: Vec<Conversation> = test.people.conversations.iter().filter(|one| self.may_write(one)).cloned().collect();
+        let conversations: Vec<Conversation> = test
+            .people
+            .conversations
+            .iter()
+            .filter(|one| self.may_write(one))
+            .cloned()
+            .collect();
         while test.is_writing() {
-            let Some(conversation) = self.dice.pick(&conversations).cloned() else { return };
+            let Some(conversation) = self.dice.pick(&conversations).cloned() else {
+                return;
+            };
             let count = match self.dice.below(100) {
                 0..=29 => 4 + self.dice.below(AT_ONCE - 3),
                 30..=69 => 1,
@@ -66,9 +80,11 @@ impl Writer {
                 }
             };
             test.pace(count).await;
-            let messages = (0..count).filter_map(|_| test.new_message(&conversation, self.who, None, &mut self.dice));
+            let messages = (0..count)
+                .filter_map(|_| test.new_message(&conversation, self.who, None, &mut self.dice));
             let messages: Vec<_> = messages.collect();
-            self.send(messages.into_iter().map(|sent| (sent, 0)).collect()).await;
+            self.send(messages.into_iter().map(|sent| (sent, 0)).collect())
+                .await;
         }
     }
 
@@ -76,7 +92,10 @@ impl Writer {
         match conversation.r#use {
             Use::Busy | Use::Cleared => conversation.members.contains(&self.who),
             // Who may be removed only reads.
-            Use::Group => conversation.members.contains(&self.who) && conversation.members.last() != Some(&self.who),
+            Use::Group => {
+                conversation.members.contains(&self.who)
+                    && conversation.members.last() != Some(&self.who)
+            }
             Use::Large | Use::Quiet | Use::LastWords => false,
         }
     }
@@ -102,7 +121,10 @@ impl Writer {
     /// The same message on two connections, to two nodes where there are two, at the same moment.
     async fn at_once(&mut self, conversation: &Conversation) {
         self.test.pace(2).await;
-        if let Some(sent) = self.test.new_message(conversation, self.who, None, &mut self.dice) {
+        if let Some(sent) = self
+            .test
+            .new_message(conversation, self.who, None, &mut self.dice)
+        {
             self.send(vec![(sent.clone(), 0), (sent, 1)]).await;
         }
     }
@@ -118,10 +140,13 @@ impl Writer {
 
     /// One that was answered OK, with other content under its id.
     async fn altered(&mut self, conversation: &Conversation) {
-        let Some(sent) = self.one_of_mine(conversation) else { return };
+        let Some(sent) = self.one_of_mine(conversation) else {
+            return;
+        };
         let mut wire = self.wire();
         self.test.pace(1).await;
-        let asked = Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(true));
+        let asked = Asked::on("add", sent.conversation, &sent.instance, V3)
+            .with("message", sent.document(true));
         let result = wire.insist(&self.test.cluster, &asked).await.result;
         self.wires.push(wire);
         match result {
@@ -130,8 +155,14 @@ impl Writer {
                 self.test.cluster.findings.add(Kind::Altered, says);
             }
             Err(refusal) if refusal.is("message_id_conflict") => {}
-            Err(refusal) if refusal.is("stale_instance") && self.test.is_cleared_often(sent.conversation) => {}
-            Err(refusal) => self.test.cluster.findings.add_refusal("add of a known id", &refusal),
+            Err(refusal)
+                if refusal.is("stale_instance")
+                    && self.test.is_cleared_often(sent.conversation) => {}
+            Err(refusal) => self
+                .test
+                .cluster
+                .findings
+                .add_refusal("add of a known id", &refusal),
         }
     }
 
@@ -144,7 +175,9 @@ impl Writer {
 
     /// A connection that is not in use.
     fn wire(&mut self) -> Wire {
-        self.wires.pop().unwrap_or_else(|| Wire::new(self.station, self.who, self.dice.fork()))
+        self.wires
+            .pop()
+            .unwrap_or_else(|| Wire::new(self.station, self.who, self.dice.fork()))
     }
 }
 
@@ -153,8 +186,12 @@ pub async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
     let insisted = wire.insist(&test.cluster, &add(sent)).await;
     match insisted.result {
         Ok(answer) => test.is_answered(sent, &answer, insisted.answered),
-        Err(refusal) if refusal.is("stale_instance") && test.is_cleared_often(sent.conversation) => {}
-        Err(refusal) => test.cluster.findings.add_refusal(&format!("add of {}", dashed(sent.id)), &refusal),
+        Err(refusal)
+            if refusal.is("stale_instance") && test.is_cleared_often(sent.conversation) => {}
+        Err(refusal) => test
+            .cluster
+            .findings
+            .add_refusal(&format!("add of {}", dashed(sent.id)), &refusal),
     }
 }
 
@@ -165,7 +202,13 @@ pub fn add(sent: &Sent) -> Asked {
 
 impl Test {
     /// A new message by a member of a conversation, in the book before it is sent.
-    pub fn new_message(&self, conversation: &Conversation, who: usize, bytes: Option<usize>, dice: &mut Dice) -> Option<Sent> {
+    pub fn new_message(
+        &self,
+        conversation: &Conversation,
+        who: usize,
+        bytes: Option<usize>,
+        dice: &mut Dice,
+    ) -> Option<Sent> {
         let instance = self.ledger().instances.get(&conversation.id)?.clone();
         self.new_message_for(conversation, who, &instance, bytes, dice)
     }
@@ -187,28 +230,56 @@ impl Test {
             2 | 3 => Id::MAX - number,
             _ => (Id::from(dice.roll()) << 64) | Id::from(dice.roll()),
         };
-        let bytes = bytes.unwrap_or_else(|| if dice.percent(2) { MIDDLING + dice.below(20_000) } else { 40 + dice.below(500) });
+        let bytes = bytes.unwrap_or_else(|| {
+            if dice.percent(2) {
+                MIDDLING + dice.below(20_000)
+            } else {
+                40 + dice.below(500)
+            }
+        });
         let sent = Sent::new(sender, conversation.id, instance, id, bytes, dice);
-        self.ledger().sent.insert((conversation.id, id), sent.clone());
+        self.ledger()
+            .sent
+            .insert((conversation.id, id), sent.clone());
         Some(sent)
     }
 
     /// A message was answered OK.
     pub fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
-        self.ledger().is_answered(sent.conversation, sent.id, answer, at, &self.cluster.findings);
+        self.ledger().is_answered(
+            sent.conversation,
+            sent.id,
+            answer,
+            at,
+            &self.cluster.findings,
+        );
     }
 
     /// Whether a message to it may be too late for its instance.
     fn is_cleared_often(&self, conversation: Id) -> bool {
-        self.people.used(Use::Cleared).iter().any(|one| one.id == conversation)
+        self.people
+            .used(Use::Cleared)
+            .iter()
+            .any(|one| one.id == conversation)
     }
 }
 
 /// Writes one message now and then into each quiet conversation.
 pub async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
-    let conversations: Vec<Conversation> = test.people.used(Use::Quiet).into_iter().chain(test.people.used(Use::Large)).cloned().collect();
-    let pause = |dice: &mut Dice| Duration::from_millis(u64::try_from(1500 + dice.below(test.plan.quiet_millis)).unwrap_or(0));
-    let mut due: Vec<Instant> = conversations.iter().map(|_| Instant::now() + pause(&mut dice)).collect();
+    let conversations: Vec<Conversation> = test
+        .people
+        .used(Use::Quiet)
+        .into_iter()
+        .chain(test.people.used(Use::Large))
+        .cloned()
+        .collect();
+    let pause = |dice: &mut Dice| {
+        Duration::from_millis(u64::try_from(1500 + dice.below(test.plan.quiet_millis)).unwrap_or(0))
+    };
+    let mut due: Vec<Instant> = conversations
+        .iter()
+        .map(|_| Instant::now() + pause(&mut dice))
+        .collect();
     let mut tasks = JoinSet::new();
     while test.is_writing() {
         for (conversation, due) in conversations.iter().zip(&mut due) {
@@ -216,8 +287,12 @@ pub async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
                 continue;
             }
             *due = Instant::now() + pause(&mut dice);
-            let Some(who) = dice.pick(&conversation.members).copied() else { continue };
-            let Some(sent) = test.new_message(conversation, who, Some(100), &mut dice) else { continue };
+            let Some(who) = dice.pick(&conversation.members).copied() else {
+                continue;
+            };
+            let Some(sent) = test.new_message(conversation, who, Some(100), &mut dice) else {
+                continue;
+            };
             let (test, mut wire) = (test.clone(), Wire::new(sent.sender, who, dice.fork()));
             tasks.spawn(async move { deliver(&test, &mut wire, &sent).await });
         }
@@ -231,9 +306,12 @@ pub async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
 pub async fn fill(test: Arc<Test>, mut dice: Dice) {
     for conversation in test.people.used(Use::Large) {
         for who in &conversation.members {
-            let Some(mut writer) = Writer::new(test.clone(), *who, dice.fork()) else { continue };
+            let Some(mut writer) = Writer::new(test.clone(), *who, dice.fork()) else {
+                continue;
+            };
             for _ in 0..LARGE_MESSAGES / 8 {
-                let messages = (0..4).filter_map(|_| test.new_message(conversation, *who, Some(LARGE), &mut dice));
+                let messages = (0..4)
+                    .filter_map(|_| test.new_message(conversation, *who, Some(LARGE), &mut dice));
                 let messages: Vec<_> = messages.map(|sent| (sent, 0)).collect();
                 test.pace(messages.len()).await;
                 writer.send(messages).await;
@@ -247,13 +325,20 @@ pub async fn fill(test: Arc<Test>, mut dice: Dice) {
 pub async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
     let mut unanswered = vec![];
     for conversation in test.people.used(Use::LastWords) {
-        let Some(who) = dice.pick(&conversation.members).copied() else { continue };
-        let Some(sent) = test.new_message(conversation, who, Some(100), dice) else { continue };
+        let Some(who) = dice.pick(&conversation.members).copied() else {
+            continue;
+        };
+        let Some(sent) = test.new_message(conversation, who, Some(100), dice) else {
+            continue;
+        };
         let mut wire = Wire::new(sent.sender, node, dice.fork());
         match wire.ask(&test.cluster, node, &add(&sent)).await {
             Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
             Answer::Refused(refusal) if !refusal.passes() => {
-                test.cluster.findings.add_refusal(&format!("add of last words in {}", plain(sent.conversation)), &refusal);
+                test.cluster.findings.add_refusal(
+                    &format!("add of last words in {}", plain(sent.conversation)),
+                    &refusal,
+                );
             }
             _ => unanswered.push((wire, sent)),
         }
@@ -266,7 +351,11 @@ pub async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
 /// Messages that were answered OK, in all instances.
 pub fn count_answered(test: &Test) -> usize {
     let ledger = test.ledger();
-    let answered: HashSet<_> =
-        ledger.sent.values().filter(|sent| sent.answered.is_some()).map(|sent| (sent.conversation, sent.id)).collect();
+    let answered: HashSet<_> = ledger
+        .sent
+        .values()
+        .filter(|sent| sent.answered.is_some())
+        .map(|sent| (sent.conversation, sent.id))
+        .collect();
     answered.len()
 }

@@ -47,15 +47,27 @@ pub async fn read(
     mut payload: web::Payload,
 ) -> Result<Body, Error> {
     let (max, timings) = (state.settings.max_body_bytes, &state.settings.timings);
-    let limit = if api == Some(Api::Login) { max.min(MAX_LOGIN) } else { max };
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut body = Body { bytes: Vec::with_capacity(declared.unwrap_or(0).min(USUAL)), share: None };
+    let limit = if api == Some(Api::Login) {
+        max.min(MAX_LOGIN)
+    } else {
+        max
+    };
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut body = Body {
+        bytes: Vec::with_capacity(declared.unwrap_or(0).min(USUAL)),
+        share: None,
+    };
     let (begun, mut sender) = (Instant::now(), None);
     // As long as it says that it is, or as long as it turns out to be.
     let mut length = declared.unwrap_or(0);
     loop {
         if length > limit {
-            return Err(Error::TooLarge(format!("A request may have at most {limit} bytes.")));
+            return Err(Error::TooLarge(format!(
+                "A request may have at most {limit} bytes."
+            )));
         }
         if length > USUAL && body.share.is_none() {
             sender = known_sender(state, &Claim::of_headers(request), address).await?;
@@ -66,11 +78,14 @@ pub async fn read(
                 "A request without a known Ozeki-User and Ozeki-Station may have at most {MAX_OF_STRANGERS} bytes."
             )));
         }
-        let Ok(piece) = timeout_at(deadline(timings, begun, body.bytes.len()), payload.next()).await else {
+        let Ok(piece) =
+            timeout_at(deadline(timings, begun, body.bytes.len()), payload.next()).await
+        else {
             return Err(Error::BadRequest("The body did not arrive in time.".into()));
         };
         let Some(piece) = piece else { return Ok(body) };
-        let piece = piece.map_err(|_| Error::BadRequest("The body did not arrive whole.".into()))?;
+        let piece =
+            piece.map_err(|_| Error::BadRequest("The body did not arrive whole.".into()))?;
         let received = body.bytes.len() + piece.len();
         length = length.max(received);
         if let Some(share) = &mut body.share {
@@ -92,7 +107,17 @@ fn deadline(timings: &Timings, begun: Instant, received: usize) -> Instant {
 
 /// Who sends a body, if that is a user at a station that the server knows. It is not shown yet; but who knows nobody
 /// cannot make the server keep much.
-async fn known_sender(state: &State, claim: &Claim<'_>, address: IpAddr) -> Result<Option<UserId>, Error> {
-    let (Some(user), Some(station)) = (claim.user()?, claim.station()?) else { return Ok(None) };
-    Ok(identity::is_known(state, user, station, address, Timestamp::now()).await?.then_some(user))
+async fn known_sender(
+    state: &State,
+    claim: &Claim<'_>,
+    address: IpAddr,
+) -> Result<Option<UserId>, Error> {
+    let (Some(user), Some(station)) = (claim.user()?, claim.station()?) else {
+        return Ok(None);
+    };
+    Ok(
+        identity::is_known(state, user, station, address, Timestamp::now())
+            .await?
+            .then_some(user),
+    )
 }

@@ -42,13 +42,25 @@ struct Held<K> {
 impl<K: Hash + Eq + Copy> Budget<K> {
     /// Nothing is held yet.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let held = Held { total: 0, by_key: HashMap::new(), by_address: HashMap::new() };
-        Arc::new(Self { limits, held: Mutex::new(held) })
+        let held = Held {
+            total: 0,
+            by_key: HashMap::new(),
+            by_address: HashMap::new(),
+        };
+        Arc::new(Self {
+            limits,
+            held: Mutex::new(held),
+        })
     }
 
     /// A share of nothing yet.
     pub fn share(self: &Arc<Self>, key: K, address: IpAddr) -> Share<K> {
-        Share { budget: self.clone(), key, address, bytes: 0 }
+        Share {
+            budget: self.clone(),
+            key,
+            address,
+            bytes: 0,
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held<K>> {
@@ -82,7 +94,11 @@ impl<K: Hash + Eq + Copy> Share<K> {
         if bytes == 0 {
             return Ok(());
         }
-        let Limits { total, per_address, per_key } = self.budget.limits;
+        let Limits {
+            total,
+            per_address,
+            per_key,
+        } = self.budget.limits;
         let is_over = |used: usize, most: usize| used > self.bytes && used + bytes > most;
         let mut held = self.budget.held();
         let by_key = held.by_key.get(&self.key).copied().unwrap_or(0);
@@ -91,7 +107,10 @@ impl<K: Hash + Eq + Copy> Share<K> {
             return Err(Error::RateLimited(RETRY));
         }
         if is_over(held.total, total) {
-            return Err(Error::Unavailable { cause: "the memory for bodies and answers is used up".into(), is_uncertain: false });
+            return Err(Error::Unavailable {
+                cause: "the memory for bodies and answers is used up".into(),
+                is_uncertain: false,
+            });
         }
         hold(&mut held, self.key, self.address, bytes);
         drop(held);
@@ -143,7 +162,11 @@ mod tests {
     }
 
     fn budget() -> Arc<Budget<u8>> {
-        Budget::new(Limits { total: 100, per_address: 50, per_key: 20 })
+        Budget::new(Limits {
+            total: 100,
+            per_address: 50,
+            per_key: 20,
+        })
     }
 
     fn take(budget: &Arc<Budget<u8>>, key: u8, at: u8, bytes: usize) -> Result<Share<u8>, Error> {
@@ -154,14 +177,30 @@ mod tests {
     #[test]
     fn each_key_and_each_address_has_a_part_and_it_is_given_back() {
         let budget = budget();
-        let first = [take(&budget, 1, 1, 10).unwrap(), take(&budget, 1, 1, 10).unwrap()];
+        let first = [
+            take(&budget, 1, 1, 10).unwrap(),
+            take(&budget, 1, 1, 10).unwrap(),
+        ];
         // The key is full, wherever it asks; another one is not, until the address is.
         assert!(matches!(take(&budget, 1, 2, 1), Err(Error::RateLimited(_))));
-        let others = [take(&budget, 2, 1, 20).unwrap(), take(&budget, 3, 1, 10).unwrap()];
+        let others = [
+            take(&budget, 2, 1, 20).unwrap(),
+            take(&budget, 3, 1, 10).unwrap(),
+        ];
         assert!(matches!(take(&budget, 4, 1, 1), Err(Error::RateLimited(_))));
         // All together.
-        let elsewhere = [take(&budget, 5, 2, 20).unwrap(), take(&budget, 6, 2, 20).unwrap(), take(&budget, 7, 3, 10).unwrap()];
-        assert!(matches!(take(&budget, 8, 4, 1), Err(Error::Unavailable { is_uncertain: false, .. })));
+        let elsewhere = [
+            take(&budget, 5, 2, 20).unwrap(),
+            take(&budget, 6, 2, 20).unwrap(),
+            take(&budget, 7, 3, 10).unwrap(),
+        ];
+        assert!(matches!(
+            take(&budget, 8, 4, 1),
+            Err(Error::Unavailable {
+                is_uncertain: false,
+                ..
+            })
+        ));
         drop(first);
         assert!(take(&budget, 8, 4, 1).is_ok() && take(&budget, 4, 1, 20).is_ok());
         drop((others, elsewhere));
@@ -189,7 +228,11 @@ mod tests {
         let mut forced = budget.share(1, address(1));
         forced.take(20).unwrap();
         forced.force(100);
-        assert!(take(&budget, 1, 2, 1).is_err() && take(&budget, 2, 1, 1).is_err() && take(&budget, 3, 3, 1).is_err());
+        assert!(
+            take(&budget, 1, 2, 1).is_err()
+                && take(&budget, 2, 1, 1).is_err()
+                && take(&budget, 3, 3, 1).is_err()
+        );
         drop(forced);
         assert!(budget.is_unused());
     }

@@ -119,13 +119,38 @@ impl Bus {
             return;
         }
         let hints = events.iter().map(|event| match event {
-            Event::ConversationChanged { conversation, participants, new } => {
-                Hint::Conversation { id: *conversation, of: participants.to_vec(), new: new.as_ref().map(|new| (new.first, new.last)) }
-            }
-            Event::PageCut { conversation, reader, station } => Hint::PageCut { id: *conversation, user: *reader, station: *station },
+            Event::ConversationChanged {
+                conversation,
+                participants,
+                new,
+            } => Hint::Conversation {
+                id: *conversation,
+                of: participants.to_vec(),
+                new: new.as_ref().map(|new| (new.first, new.last)),
+            },
+            Event::PageCut {
+                conversation,
+                reader,
+                station,
+            } => Hint::PageCut {
+                id: *conversation,
+                user: *reader,
+                station: *station,
+            },
             Event::ListChanged { of } => Hint::List { of: of.clone() },
-            Event::FriendChanged { friend, seen_by } => Hint::Friend { id: *friend, of: seen_by.clone() },
-            Event::Typing { conversation, user, others } => Hint::Typing { id: *conversation, user: *user, of: others.clone() },
+            Event::FriendChanged { friend, seen_by } => Hint::Friend {
+                id: *friend,
+                of: seen_by.clone(),
+            },
+            Event::Typing {
+                conversation,
+                user,
+                others,
+            } => Hint::Typing {
+                id: *conversation,
+                user: *user,
+                of: others.clone(),
+            },
         });
         self.send(hints.collect());
     }
@@ -140,7 +165,11 @@ impl Bus {
         // Numbered and queued under one lock: the numbers arrive in their order.
         let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
         *number += u64::from(!hints.is_empty());
-        if let Ok(text) = serde_json::to_vec(&Told { node: self.node, number: *number, hints }) {
+        if let Ok(text) = serde_json::to_vec(&Told {
+            node: self.node,
+            number: *number,
+            hints,
+        }) {
             // If there is no room, the others miss the number.
             let _ = waiting.try_send(text);
         }
@@ -149,8 +178,15 @@ impl Bus {
     /// Hears another node. Whether nothing of what it told was missed.
     fn hear(&self, told: &Told) -> bool {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let expected = peers.get(&told.node).map_or(0, |peer| peer.number) + u64::from(!told.hints.is_empty());
-        peers.insert(told.node, Peer { number: told.number, heard_at: Instant::now() });
+        let expected =
+            peers.get(&told.node).map_or(0, |peer| peer.number) + u64::from(!told.hints.is_empty());
+        peers.insert(
+            told.node,
+            Peer {
+                number: told.number,
+                heard_at: Instant::now(),
+            },
+        );
         told.number == expected
     }
 
@@ -158,7 +194,11 @@ impl Bus {
     /// since: what it told last may be missed.
     pub fn misses_any(&self, living: &[Uuid]) -> bool {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_unheard = living.iter().any(|node| peers.get(node).is_none_or(|peer| peer.heard_at.elapsed() > SILENCE));
+        let is_unheard = living.iter().any(|node| {
+            peers
+                .get(node)
+                .is_none_or(|peer| peer.heard_at.elapsed() > SILENCE)
+        });
         let before = peers.len();
         peers.retain(|node, peer| living.contains(node) || peer.heard_at.elapsed() < SILENCE);
         is_unheard || peers.len() < before
@@ -168,10 +208,12 @@ impl Bus {
 /// Connects the bus to NATS, however long that takes, and keeps it connected.
 pub async fn run(state: Arc<State>, url: String, mut waiting: Waiting) {
     let shared = state.clone();
-    let options = async_nats::ConnectOptions::new().retry_on_initial_connect().event_callback(move |event| {
-        let state = shared.clone();
-        async move { heed(&state, &event) }
-    });
+    let options = async_nats::ConnectOptions::new()
+        .retry_on_initial_connect()
+        .event_callback(move |event| {
+            let state = shared.clone();
+            async move { heed(&state, &event) }
+        });
     let client = loop {
         match options.clone().connect(&url).await {
             Ok(client) => break client,
@@ -233,13 +275,32 @@ impl From<Hint> for Event {
     fn from(hint: Hint) -> Self {
         match hint {
             Hint::Conversation { id, of, new } => {
-                let new = new.map(|(first, last)| NewRows { first, last, rows: vec![] });
-                Self::ConversationChanged { conversation: id, participants: of.into(), new }
+                let new = new.map(|(first, last)| NewRows {
+                    first,
+                    last,
+                    rows: vec![],
+                });
+                Self::ConversationChanged {
+                    conversation: id,
+                    participants: of.into(),
+                    new,
+                }
             }
-            Hint::PageCut { id, user, station } => Self::PageCut { conversation: id, reader: user, station },
+            Hint::PageCut { id, user, station } => Self::PageCut {
+                conversation: id,
+                reader: user,
+                station,
+            },
             Hint::List { of } => Self::ListChanged { of },
-            Hint::Friend { id, of } => Self::FriendChanged { friend: id, seen_by: of },
-            Hint::Typing { id, user, of } => Self::Typing { conversation: id, user, others: of },
+            Hint::Friend { id, of } => Self::FriendChanged {
+                friend: id,
+                seen_by: of,
+            },
+            Hint::Typing { id, user, of } => Self::Typing {
+                conversation: id,
+                user,
+                others: of,
+            },
         }
     }
 }
@@ -297,7 +358,13 @@ mod tests {
         heard(&other, &mut waiting);
         assert!(!other.misses_any(&[bus.node]));
         // What it told last may be missed, once.
-        other.peers.lock().unwrap().get_mut(&bus.node).unwrap().heard_at -= SILENCE;
+        other
+            .peers
+            .lock()
+            .unwrap()
+            .get_mut(&bus.node)
+            .unwrap()
+            .heard_at -= SILENCE;
         assert!(other.misses_any(&[bus.node]));
         assert!(other.misses_any(&[]));
         assert!(!other.misses_any(&[]));

@@ -32,8 +32,13 @@ pub struct Connection {
 /// this time.
 pub fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    data.insert(Connection { number: NUMBER.fetch_add(1, Ordering::Relaxed), has_polled: AtomicBool::new(false) });
-    let tcp = stream.downcast_ref::<TcpStream>().or_else(|| Some(stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));
+    data.insert(Connection {
+        number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        has_polled: AtomicBool::new(false),
+    });
+    let tcp = stream
+        .downcast_ref::<TcpStream>()
+        .or_else(|| Some(stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));
     if let Some(tcp) = tcp {
         limit_writes(tcp, write_timeout);
     } else {
@@ -45,7 +50,9 @@ pub fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) 
 #[cfg(target_os = "linux")]
 fn limit_writes(tcp: &TcpStream, timeout: Duration) {
     let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = nix::sys::socket::setsockopt(tcp, nix::sys::socket::sockopt::TcpUserTimeout, &millis) {
+    if let Err(error) =
+        nix::sys::socket::setsockopt(tcp, nix::sys::socket::sockopt::TcpUserTimeout, &millis)
+    {
         tracing::warn!(%error, "a peer that reads nothing is not dropped in time");
     }
 }
@@ -57,7 +64,10 @@ fn limit_writes(_: &TcpStream, _: Duration) {}
 /// The connection that a request came on, if its other end is the client's own: a proxy has read an answer that its
 /// client may not have.
 fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
-    let is_of_proxy = PROXY_HEADERS.iter().any(|name| request.headers().contains_key(name)) || identity::is_proxy(state, request);
+    let is_of_proxy = PROXY_HEADERS
+        .iter()
+        .any(|name| request.headers().contains_key(name))
+        || identity::is_proxy(state, request);
     request.conn_data::<Connection>().filter(|_| !is_of_proxy)
 }
 
@@ -70,5 +80,7 @@ pub fn of_poll(state: &State, request: &HttpRequest) -> Option<u64> {
 
 /// As [`own`], for another request. Returns `None` if nothing was polled for on it.
 pub fn polled_before(state: &State, request: &HttpRequest) -> Option<u64> {
-    own(state, request).filter(|connection| connection.has_polled.load(Ordering::Relaxed)).map(|connection| connection.number)
+    own(state, request)
+        .filter(|connection| connection.has_polled.load(Ordering::Relaxed))
+        .map(|connection| connection.number)
 }

@@ -58,33 +58,66 @@ struct Names {
 }
 
 /// Answers a request to the API.
-pub async fn answer(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+pub async fn answer(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
     let begun = Instant::now();
     let id = Uuid::new_v4().simple();
-    let mut seen = Seen { address: identity::address(&state, &request), api: "", action: String::new(), user: None };
-    let names = web::Query::<Names>::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
+    let mut seen = Seen {
+        address: identity::address(&state, &request),
+        api: "",
+        action: String::new(),
+        user: None,
+    };
+    let names = web::Query::<Names>::from_query(request.query_string())
+        .map(web::Query::into_inner)
+        .unwrap_or_default();
     let api = Api::named(&names.srv, &names.api).ok();
     let address = seen.address;
-    let (result, seen) = match body::read(&state, api.map(|(api, ..)| api), address, &request, payload).await {
-        // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
-        // committed, and must then be announced.
-        Ok(body) => {
-            actix_web::rt::spawn(async move { (work(&state, api, &request, body, &mut seen).await, seen) }).await.unwrap_or_else(|error| {
-                (Err(Error::Internal(error.to_string())), Seen { address, api: "", action: String::new(), user: None })
+    let (result, seen) =
+        match body::read(&state, api.map(|(api, ..)| api), address, &request, payload).await {
+            // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
+            // committed, and must then be announced.
+            Ok(body) => actix_web::rt::spawn(async move {
+                (work(&state, api, &request, body, &mut seen).await, seen)
             })
-        }
-        Err(error) => (Err(error), seen),
-    };
+            .await
+            .unwrap_or_else(|error| {
+                (
+                    Err(Error::Internal(error.to_string())),
+                    Seen {
+                        address,
+                        api: "",
+                        action: String::new(),
+                        user: None,
+                    },
+                )
+            }),
+            Err(error) => (Err(error), seen),
+        };
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let Seen { address, api, action, user } = &seen;
+    let Seen {
+        address,
+        api,
+        action,
+        user,
+    } = &seen;
     let user = user.map(tracing::field::display);
     match &result {
-        Ok(_) => tracing::debug!(request = %id, outcome = "ok", %address, api, action, user, micros),
-        Err(Error::Internal(cause)) => tracing::error!(request = %id, outcome = "internal", %address, api, action, user, micros, cause),
+        Ok(_) => {
+            tracing::debug!(request = %id, outcome = "ok", %address, api, action, user, micros)
+        }
+        Err(Error::Internal(cause)) => {
+            tracing::error!(request = %id, outcome = "internal", %address, api, action, user, micros, cause)
+        }
         Err(Error::Unavailable { cause, .. }) => {
             tracing::error!(request = %id, outcome = "unavailable", %address, api, action, user, micros, cause);
         }
-        Err(refusal) => tracing::info!(request = %id, outcome = api::error::row(refusal).1, %address, api, action, user, micros),
+        Err(refusal) => {
+            tracing::info!(request = %id, outcome = api::error::row(refusal).1, %address, api, action, user, micros)
+        }
     }
     respond(result, &id.to_string())
 }
@@ -108,7 +141,12 @@ pub struct Answer {
 
 impl Answer {
     fn of(text: Vec<u8>, load: Option<(AtWork, Share<UserId>)>) -> Self {
-        Self { text: text.into(), _load: load, begun: Instant::now(), taken: 0 }
+        Self {
+            text: text.into(),
+            _load: load,
+            begun: Instant::now(),
+            taken: 0,
+        }
     }
 
     /// The next piece. `None`: the peer takes them too slowly.
@@ -117,7 +155,11 @@ impl Answer {
         if self.begun.elapsed() > FIRST_MOMENT + Duration::from_secs(1) * seconds {
             return None;
         }
-        let length = if self.taken == 0 && self.text.len() <= USUAL_PAGE { self.text.len() } else { self.text.len().min(PIECE) };
+        let length = if self.taken == 0 && self.text.len() <= USUAL_PAGE {
+            self.text.len()
+        } else {
+            self.text.len().min(PIECE)
+        };
         self.taken += length;
         Some(self.text.split_to(length))
     }
@@ -136,11 +178,16 @@ impl MessageBody for Answer {
         BodySize::Sized(self.text.len() as u64)
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, io::Error>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<web::Bytes, io::Error>>> {
         if self.text.is_empty() {
             return Poll::Ready(None);
         }
-        Poll::Ready(Some(self.piece().ok_or_else(|| io::ErrorKind::TimedOut.into())))
+        Poll::Ready(Some(
+            self.piece().ok_or_else(|| io::ErrorKind::TimedOut.into()),
+        ))
     }
 }
 
@@ -154,7 +201,8 @@ pub fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
     let mut response = match &result {
         Ok(_) => HttpResponse::Ok(),
         Err(error) => {
-            let status = StatusCode::from_u16(api::error::row(error).0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = StatusCode::from_u16(api::error::row(error).0)
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = HttpResponseBuilder::new(status);
             if let Some(seconds) = api::error::retry_after(error) {
                 response.insert_header((header::RETRY_AFTER, seconds));
@@ -199,11 +247,15 @@ async fn work(
     };
 
     match action {
-        Action::Login(action) => Box::pin(come_in(state, &asked, action)).await.map(Answer::from),
+        Action::Login(action) => Box::pin(come_in(state, &asked, action))
+            .await
+            .map(Answer::from),
         Action::Workspace(action) => {
             let user = identity::user_anywhere(state, &asked).await?;
             seen.user = Some(user);
-            Box::pin(api::workspace::perform(&state.db, user, asked.now, action)).await.map(Answer::from)
+            Box::pin(api::workspace::perform(&state.db, user, asked.now, action))
+                .await
+                .map(Answer::from)
         }
         Action::Notification(action) => {
             let (user, station) = match Box::pin(listener(state, &asked)).await? {
@@ -213,8 +265,17 @@ async fn work(
             seen.user = Some(user);
             let at_work = state.load.begin(user).await?;
             let connection = connection::of_poll(state, request);
-            let text = api::notification::perform(&state.notifications, user, station, connection, head.is_v4(), action)?;
-            let share = state.load.answer(user, limits::network(asked.address), text.len());
+            let text = api::notification::perform(
+                &state.notifications,
+                user,
+                station,
+                connection,
+                head.is_v4(),
+                action,
+            )?;
+            let share = state
+                .load
+                .answer(user, limits::network(asked.address), text.len());
             Ok(Answer::of(text, Some((at_work, share))))
         }
         Action::Signed(action) => {
@@ -226,7 +287,14 @@ async fn work(
             let at_work = state.load.begin(user).await?;
             // Those at work are few; only what waits for them has to count.
             drop(share);
-            perform(state, &asked, (user, station, head.is_v4()), at_work, action).await
+            perform(
+                state,
+                &asked,
+                (user, station, head.is_v4()),
+                at_work,
+                action,
+            )
+            .await
         }
     }
 }
@@ -240,13 +308,19 @@ async fn perform(
     action: Signed,
 ) -> Result<Answer, Error> {
     // Asked before anything is read: what is told later may not be in the answer.
-    let told = action.fetches(is_v4).and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
+    let told = action
+        .fetches(is_v4)
+        .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
         if let Some((what, told)) = told {
             state.notifications.fetched(user, station, told, what);
         }
     };
-    let reading = if action.is_read() { Some(at_work.read().await?) } else { None };
+    let reading = if action.is_read() {
+        Some(at_work.read().await?)
+    } else {
+        None
+    };
     let mut call = Call {
         user,
         station,
@@ -262,7 +336,10 @@ async fn perform(
         outbox: Vec::new(),
     };
     let result = api::perform(&mut call, action).await;
-    if let Err(Error::Unavailable { is_uncertain: true, .. }) = result {
+    if let Err(Error::Unavailable {
+        is_uncertain: true, ..
+    }) = result
+    {
         state.resync.request_everywhere();
     }
     state.announce(&call.outbox);
@@ -283,10 +360,20 @@ async fn perform(
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
-async fn come_in(state: &State, asked: &Asked<'_>, action: api::login::Action) -> Result<Vec<u8>, Error> {
+async fn come_in(
+    state: &State,
+    asked: &Asked<'_>,
+    action: api::login::Action,
+) -> Result<Vec<u8>, Error> {
     let address = asked.address;
     let claimed = asked.claim.user()?;
-    let door = Door { claimed, station: asked.claim.station()?, now: asked.now, db: &state.db, settings: &state.settings };
+    let door = Door {
+        claimed,
+        station: asked.claim.station()?,
+        now: asked.now,
+        db: &state.db,
+        settings: &state.settings,
+    };
     // Who registers with a key that is taken learns as much as from a login.
     let is_registration = matches!(action, api::login::Action::Register(_));
     if is_registration {
@@ -294,7 +381,10 @@ async fn come_in(state: &State, asked: &Asked<'_>, action: api::login::Action) -
     }
     state.limits.take(address, claimed)?;
     let result = api::login::perform(&door, action).await;
-    let has_failed = matches!(result, Err(Error::LoginFailed | Error::RegistrationClosed(_) | Error::AlreadyExists(_)));
+    let has_failed = matches!(
+        result,
+        Err(Error::LoginFailed | Error::RegistrationClosed(_) | Error::AlreadyExists(_))
+    );
     if !has_failed {
         state.limits.give_back(address, claimed);
     }
@@ -307,9 +397,13 @@ async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, St
     if !state.settings.allow_unsigned_notifications || asked.claim.user.is_some() {
         return Ok(None);
     }
-    let Some(station) = asked.claim.station()? else { return Ok(None) };
+    let Some(station) = asked.claim.station()? else {
+        return Ok(None);
+    };
     identity::check_time(state, asked)?;
-    let user = store::station::last_user_of(&state.db, station).await?.ok_or(Error::UnknownStation)?;
+    let user = store::station::last_user_of(&state.db, station)
+        .await?
+        .ok_or(Error::UnknownStation)?;
     Ok(Some((user, station)))
 }
 

@@ -36,10 +36,15 @@ impl Checks {
         // In a task of its own: who asks, and goes away, would abandon the connection.
         let checked = tokio::spawn(async move {
             let problem = check(&state).await;
-            *last = Some(Check { at: Instant::now(), problem: problem.clone() });
+            *last = Some(Check {
+                at: Instant::now(),
+                problem: problem.clone(),
+            });
             problem
         });
-        checked.await.unwrap_or_else(|error| Some(format!("the check failed: {error}")))
+        checked
+            .await
+            .unwrap_or_else(|error| Some(format!("the check failed: {error}")))
     }
 }
 
@@ -55,10 +60,13 @@ async fn check(state: &State) -> Option<String> {
     }
     match probe::write(&state.db, state.node).await {
         Ok(true) => None,
-        Ok(false) => Some("the database does not know this node; its next heartbeat says so again".into()),
+        Ok(false) => {
+            Some("the database does not know this node; its next heartbeat says so again".into())
+        }
         Err(error) => {
             tracing::warn!(%error, "writes fail");
-            let cause = sqlstate::cause(&error).unwrap_or_else(|| "the database takes too long, or refuses them".into());
+            let cause = sqlstate::cause(&error)
+                .unwrap_or_else(|| "the database takes too long, or refuses them".into());
             Some(format!("writes fail: {cause}"))
         }
     }
@@ -77,10 +85,18 @@ pub async fn readyz(state: web::Data<State>) -> HttpResponse {
         Some("stopping".to_owned())
     } else {
         let failure = || state.messages.failure().or_else(|| state.reports.failure());
-        state.checks.problem(&state).await.or_else(|| failure().map(|cause| format!("writes fail: {cause}")))
+        state
+            .checks
+            .problem(&state)
+            .await
+            .or_else(|| failure().map(|cause| format!("writes fail: {cause}")))
     };
     match problem {
-        None => HttpResponse::Ok().content_type("text/plain").body(format!("ready\nbus: {}\n", state.bus.state())),
-        Some(problem) => HttpResponse::ServiceUnavailable().content_type("text/plain").body(format!("{problem}\n")),
+        None => HttpResponse::Ok()
+            .content_type("text/plain")
+            .body(format!("ready\nbus: {}\n", state.bus.state())),
+        Some(problem) => HttpResponse::ServiceUnavailable()
+            .content_type("text/plain")
+            .body(format!("{problem}\n")),
     }
 }

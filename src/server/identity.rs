@@ -54,8 +54,14 @@ struct Identity {
 
 impl Default for Identities {
     fn default() -> Self {
-        let by_user = Cache::builder().max_capacity(MOST_IDENTITIES).time_to_live(IDENTITY_LIFETIME).build();
-        Self { by_user, forgotten: AtomicU64::new(0) }
+        let by_user = Cache::builder()
+            .max_capacity(MOST_IDENTITIES)
+            .time_to_live(IDENTITY_LIFETIME)
+            .build();
+        Self {
+            by_user,
+            forgotten: AtomicU64::new(0),
+        }
     }
 }
 
@@ -84,13 +90,26 @@ impl Nonces {
     /// Remembers a nonce for as long as its request could come again.
     pub fn new(window: TimeDelta) -> Self {
         // A clock may be a window ahead, and its request good for a window after that.
-        let lifetime = window.to_std().unwrap_or_default().saturating_mul(2).min(Duration::from_hours(24 * 365));
+        let lifetime = window
+            .to_std()
+            .unwrap_or_default()
+            .saturating_mul(2)
+            .min(Duration::from_hours(24 * 365));
         // What is newest must be remembered, or it could be sent again at once.
-        Self(Cache::builder().eviction_policy(EvictionPolicy::lru()).max_capacity(MOST_NONCES).time_to_live(lifetime).build())
+        Self(
+            Cache::builder()
+                .eviction_policy(EvictionPolicy::lru())
+                .max_capacity(MOST_NONCES)
+                .time_to_live(lifetime)
+                .build(),
+        )
     }
 
     fn is_new(&self, user: UserId, station: StationId, nonce: &str) -> bool {
-        self.0.entry((user, station, nonce.to_owned())).or_insert(()).is_fresh()
+        self.0
+            .entry((user, station, nonce.to_owned()))
+            .or_insert(())
+            .is_fresh()
     }
 }
 
@@ -108,7 +127,11 @@ impl<'a> Claim<'a> {
     /// As the headers of a request say it.
     #[must_use]
     pub fn of_headers(request: &'a HttpRequest) -> Self {
-        Self { user: header(request, USER), station: header(request, STATION), signature: header(request, SIGNATURE) }
+        Self {
+            user: header(request, USER),
+            station: header(request, STATION),
+            signature: header(request, SIGNATURE),
+        }
     }
 
     /// The user that is claimed.
@@ -116,7 +139,9 @@ impl<'a> Claim<'a> {
     /// # Errors
     /// `BadRequest`: not an id.
     pub fn user(&self) -> Result<Option<UserId>, Error> {
-        self.user.map(|text| UserId::parse(text).ok_or_else(|| wrong(USER))).transpose()
+        self.user
+            .map(|text| UserId::parse(text).ok_or_else(|| wrong(USER)))
+            .transpose()
     }
 
     /// The signature, as bytes.
@@ -125,7 +150,9 @@ impl<'a> Claim<'a> {
     /// `SignatureMissing`; `SignatureInvalid`: not base64.
     pub fn signed(&self) -> Result<Vec<u8>, Error> {
         let signature = self.signature.ok_or(Error::SignatureMissing(SIGNATURE))?;
-        STANDARD.decode(signature).map_err(|_| Error::SignatureInvalid)
+        STANDARD
+            .decode(signature)
+            .map_err(|_| Error::SignatureInvalid)
     }
 
     /// The station that is named.
@@ -133,7 +160,9 @@ impl<'a> Claim<'a> {
     /// # Errors
     /// `BadRequest`: not an id.
     pub fn station(&self) -> Result<Option<StationId>, Error> {
-        self.station.map(|text| StationId::parse(text).ok_or_else(|| wrong(STATION))).transpose()
+        self.station
+            .map(|text| StationId::parse(text).ok_or_else(|| wrong(STATION)))
+            .transpose()
     }
 }
 
@@ -162,8 +191,14 @@ pub struct Asked<'a> {
 /// # Errors
 /// `SignatureMissing`, `SignatureInvalid`, `UnknownStation`, `TimestampOutOfRange`, `Replayed`,
 /// `RateLimited`; `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
-pub async fn user_at_station(state: &State, asked: &Asked<'_>) -> Result<(UserId, StationId), Error> {
-    let station = asked.claim.station()?.ok_or(Error::SignatureMissing(STATION))?;
+pub async fn user_at_station(
+    state: &State,
+    asked: &Asked<'_>,
+) -> Result<(UserId, StationId), Error> {
+    let station = asked
+        .claim
+        .station()?
+        .ok_or(Error::SignatureMissing(STATION))?;
     let user = check(state, asked, Some(station)).await?;
     if asked.timestamp.is_none() {
         return Err(Error::BadRequest("timestamp is missing.".into()));
@@ -187,7 +222,11 @@ pub async fn user_anywhere(state: &State, asked: &Asked<'_>) -> Result<UserId, E
 
 /// Checks who asks. A flood of signatures that do not fit costs its own address: there, no more are looked at
 /// for a while.
-async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
+async fn check(
+    state: &State,
+    asked: &Asked<'_>,
+    station: Option<StationId>,
+) -> Result<UserId, Error> {
     state.limits.check_signatures(asked.address)?;
     let result = look_at(state, asked, station).await;
     if let Err(Error::SignatureInvalid) = result {
@@ -201,9 +240,18 @@ async fn check(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> 
 ///
 /// # Errors
 /// `RateLimited`, where too many came from the address; what the database refuses.
-pub async fn is_known(state: &State, user: UserId, station: StationId, address: IpAddr, now: Timestamp) -> Result<bool, Error> {
+pub async fn is_known(
+    state: &State,
+    user: UserId,
+    station: StationId,
+    address: IpAddr,
+    now: Timestamp,
+) -> Result<bool, Error> {
     state.limits.check_signatures(address)?;
-    let is_known = matches!(identity(state, user, Some(station), now).await?, Some((_, true)));
+    let is_known = matches!(
+        identity(state, user, Some(station), now).await?,
+        Some((_, true))
+    );
     if !is_known {
         state.limits.count_bad_signature(address);
     }
@@ -211,11 +259,17 @@ pub async fn is_known(state: &State, user: UserId, station: StationId, address: 
 }
 
 /// Checks signature, station and time, in this order: only who holds the key learns more.
-async fn look_at(state: &State, asked: &Asked<'_>, station: Option<StationId>) -> Result<UserId, Error> {
+async fn look_at(
+    state: &State,
+    asked: &Asked<'_>,
+    station: Option<StationId>,
+) -> Result<UserId, Error> {
     let signature = asked.claim.signed()?;
     let user = asked.claim.user()?.ok_or(Error::SignatureMissing(USER))?;
 
-    let (identity, is_known) = identity(state, user, station, asked.now).await?.ok_or(Error::SignatureInvalid)?;
+    let (identity, is_known) = identity(state, user, station, asked.now)
+        .await?
+        .ok_or(Error::SignatureInvalid)?;
     let text = [
         asked.srv.as_bytes(),
         asked.api.as_bytes(),
@@ -251,9 +305,16 @@ pub fn check_time(state: &State, asked: &Asked<'_>) -> Result<(), Error> {
 }
 
 /// A user's key, and whether they may come in from the station.
-async fn identity(state: &State, user: UserId, station: Option<StationId>, now: Timestamp) -> Result<Option<(Arc<Identity>, bool)>, Error> {
+async fn identity(
+    state: &State,
+    user: UserId,
+    station: Option<StationId>,
+    now: Timestamp,
+) -> Result<Option<(Arc<Identity>, bool)>, Error> {
     let known = state.identities.by_user.get(&user);
-    if let Some(identity) = known.filter(|identity| station.is_none_or(|station| identity.stations().contains(&station))) {
+    if let Some(identity) = known
+        .filter(|identity| station.is_none_or(|station| identity.stations().contains(&station)))
+    {
         return Ok(Some((identity, true)));
     }
     let generation = state.identities.generation();
@@ -263,8 +324,13 @@ async fn identity(state: &State, user: UserId, station: Option<StationId>, now: 
     let identity = if let Some(identity) = state.identities.by_user.get(&user) {
         identity
     } else {
-        let key = PublicKey::parse(&row.public_key).ok_or_else(|| Error::Internal(format!("the public key of {user} does not parse")))?;
-        Arc::new(Identity { key: key.into(), disabled: row.disabled, stations: Mutex::default() })
+        let key = PublicKey::parse(&row.public_key)
+            .ok_or_else(|| Error::Internal(format!("the public key of {user} does not parse")))?;
+        Arc::new(Identity {
+            key: key.into(),
+            disabled: row.disabled,
+            stations: Mutex::default(),
+        })
     };
     let is_known = station.is_none() || row.station_known;
     // A station that is not known yet may log in a moment from now: that is not remembered.
@@ -290,8 +356,16 @@ pub fn address(state: &State, request: &HttpRequest) -> IpAddr {
     if !is_trusted(&peer) {
         return peer;
     }
-    let hops = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
-    let mut hops = hops.rsplit(',').map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());
+    let hops = request
+        .headers()
+        .get_all("X-Forwarded-For")
+        .filter_map(|value| value.to_str().ok())
+        .collect::<Vec<_>>()
+        .join(",");
+    let mut hops = hops
+        .rsplit(',')
+        .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
+        .map(|hop| hop.to_canonical());
     hops.find(|hop| !is_trusted(hop)).unwrap_or(peer)
 }
 
@@ -301,16 +375,27 @@ pub fn is_proxy(state: &State, request: &HttpRequest) -> bool {
 }
 
 fn peer(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical())
+    request
+        .peer_addr()
+        .map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical())
 }
 
 fn is_trusted(state: &State, address: &IpAddr) -> bool {
-    state.settings.trusted_proxies.iter().any(|net| net.contains(address))
+    state
+        .settings
+        .trusted_proxies
+        .iter()
+        .any(|net| net.contains(address))
 }
 
 /// A header's text; an empty one counts as absent.
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok().filter(|text| !text.is_empty())
+    request
+        .headers()
+        .get(name)?
+        .to_str()
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 fn wrong(header: &str) -> Error {
@@ -325,6 +410,9 @@ mod tests {
     fn a_nonce_is_remembered_for_as_long_as_its_request_is_good() {
         // Signed by a clock that is a window ahead, it is good for a window after that.
         let nonces = Nonces::new(TimeDelta::minutes(5));
-        assert_eq!(nonces.0.policy().time_to_live(), Some(Duration::from_mins(10)));
+        assert_eq!(
+            nonces.0.policy().time_to_live(),
+            Some(Duration::from_mins(10))
+        );
     }
 }

@@ -109,7 +109,11 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
         Self {
             size: f64::from(size),
             refill,
-            by_key: Cache::builder().eviction_policy(EvictionPolicy::lru()).max_capacity(MOST).time_to_idle(refill * 2).build(),
+            by_key: Cache::builder()
+                .eviction_policy(EvictionPolicy::lru())
+                .max_capacity(MOST)
+                .time_to_idle(refill * 2)
+                .build(),
         }
     }
 
@@ -126,13 +130,16 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
 
     /// As [`Buckets::take`], but takes nothing. One that nothing was taken from is not remembered.
     fn check(&self, key: &K) -> Result<(), Error> {
-        let Some(bucket) = self.by_key.get(key) else { return Ok(()) };
-        self.fill(
-            &bucket,
-            |bucket, per_token| {
-                if bucket.tokens >= 1.0 { Ok(()) } else { Err(Error::RateLimited(per_token.mul_f64(1.0 - bucket.tokens))) }
-            },
-        )
+        let Some(bucket) = self.by_key.get(key) else {
+            return Ok(());
+        };
+        self.fill(&bucket, |bucket, per_token| {
+            if bucket.tokens >= 1.0 {
+                Ok(())
+            } else {
+                Err(Error::RateLimited(per_token.mul_f64(1.0 - bucket.tokens)))
+            }
+        })
     }
 
     fn give_back(&self, key: K) {
@@ -140,7 +147,12 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     }
 
     fn with<T>(&self, key: K, work: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
-        let full = || Arc::new(Mutex::new(Bucket { tokens: self.size, at: Instant::now() }));
+        let full = || {
+            Arc::new(Mutex::new(Bucket {
+                tokens: self.size,
+                at: Instant::now(),
+            }))
+        };
         let bucket = self.by_key.get_with(key, full);
         self.fill(&bucket, work)
     }

@@ -61,7 +61,11 @@ struct Knock {
 }
 
 /// Answers a handshake: with the socket, or with an ordinary refusal.
-pub async fn knock(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+pub async fn knock(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
     let id = Uuid::new_v4().simple().to_string();
     let address = identity::address(&state, &request);
     match enter(&request, payload, state).await {
@@ -73,7 +77,11 @@ pub async fn knock(request: HttpRequest, payload: web::Payload, state: web::Data
     }
 }
 
-async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<State>) -> Result<HttpResponse, Error> {
+async fn enter(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
     let knock = web::Query::<Knock>::from_query(request.query_string())
         .map_err(|_| Error::BadRequest("clientversioncode takes a whole number.".into()))?
         .into_inner();
@@ -97,21 +105,42 @@ async fn enter(request: &HttpRequest, payload: web::Payload, state: web::Data<St
     let generation = state.identities.generation();
     let (user, station) = identity::user_at_station(&state, &asked).await?;
     if state.is_stopping() {
-        return Err(Error::Unavailable { cause: "the server is stopping".into(), is_uncertain: false });
+        return Err(Error::Unavailable {
+            cause: "the server is stopping".into(),
+            is_uncertain: false,
+        });
     }
-    let is_v4 = knock.clientversioncode.is_some_and(|version| version >= api::request::V4);
-    let (response, session, stream) = actix_ws::handle(request, payload).map_err(|error| Error::BadRequest(format!("{error}.")))?;
-    let limits = SocketLimits { per_user: state.settings.sockets_per_user, total: state.settings.sockets };
-    let (subscription, is_first) = state.notifications.subscribe(user, station, is_v4, limits)?;
+    let is_v4 = knock
+        .clientversioncode
+        .is_some_and(|version| version >= api::request::V4);
+    let (response, session, stream) = actix_ws::handle(request, payload)
+        .map_err(|error| Error::BadRequest(format!("{error}.")))?;
+    let limits = SocketLimits {
+        per_user: state.settings.sockets_per_user,
+        total: state.settings.sockets,
+    };
+    let (subscription, is_first) = state
+        .notifications
+        .subscribe(user, station, is_v4, limits)?;
     if state.identities.generation() != generation {
         // Someone was barred since it was looked at: whoever was cannot have been disconnected before they subscribed.
-        return Err(Error::Unavailable { cause: "users changed during the handshake".into(), is_uncertain: false });
+        return Err(Error::Unavailable {
+            cause: "users changed during the handshake".into(),
+            is_uncertain: false,
+        });
     }
     if is_first {
         state.presence.look_at(user);
     }
-    let socket =
-        Socket { state: state.into_inner(), user, is_v4, session, typed: HashMap::new(), allowance: BURST, spent_at: Instant::now() };
+    let socket = Socket {
+        state: state.into_inner(),
+        user,
+        is_v4,
+        session,
+        typed: HashMap::new(),
+        allowance: BURST,
+        spent_at: Instant::now(),
+    };
     actix_web::rt::spawn(socket.run(subscription, stream));
     Ok(response)
 }
@@ -142,9 +171,19 @@ impl Socket {
     }
 
     /// Until either side ends it. Why we do, if we do.
-    async fn converse(&mut self, subscription: &mut Subscription, stream: actix_ws::MessageStream) -> Option<CloseReason> {
-        let mut stream = stream.max_frame_size(MOST_FRAME).aggregate_continuations().max_continuation_size(MOST_FRAME);
-        let (ping, peer_timeout) = (self.state.settings.timings.ping, self.state.settings.timings.peer_timeout);
+    async fn converse(
+        &mut self,
+        subscription: &mut Subscription,
+        stream: actix_ws::MessageStream,
+    ) -> Option<CloseReason> {
+        let mut stream = stream
+            .max_frame_size(MOST_FRAME)
+            .aggregate_continuations()
+            .max_continuation_size(MOST_FRAME);
+        let (ping, peer_timeout) = (
+            self.state.settings.timings.ping,
+            self.state.settings.timings.peer_timeout,
+        );
         let mut clock = interval_at(tokio::time::Instant::now() + ping, ping);
         let mut heard_at = Instant::now();
         // Pings are numbered: the answer to one that was sent after the last push shows that the push has arrived.
@@ -209,17 +248,29 @@ impl Socket {
             return Err(Error::UnknownAction);
         }
         let now = Instant::now();
-        if self.typed.get(&conversationid).is_some_and(|at| now.duration_since(*at) < TYPING) {
+        if self
+            .typed
+            .get(&conversationid)
+            .is_some_and(|at| now.duration_since(*at) < TYPING)
+        {
             return Ok(());
         }
-        let everyone =
-            store::participant::everyone_with(&self.state.db, conversationid, self.user).await?.ok_or(Error::ConversationNotFound)?;
+        let everyone = store::participant::everyone_with(&self.state.db, conversationid, self.user)
+            .await?
+            .ok_or(Error::ConversationNotFound)?;
         if self.typed.len() >= MOST_TYPING {
             self.typed.clear();
         }
         self.typed.insert(conversationid, now);
-        let others = everyone.into_iter().filter(|user| *user != self.user).collect();
-        self.state.announce(&[Event::Typing { conversation: conversationid, user: self.user, others }]);
+        let others = everyone
+            .into_iter()
+            .filter(|user| *user != self.user)
+            .collect();
+        self.state.announce(&[Event::Typing {
+            conversation: conversationid,
+            user: self.user,
+            others,
+        }]);
         Ok(())
     }
 
@@ -234,10 +285,15 @@ impl Socket {
                 Frame::Pong(bytes) => self.session.pong(&bytes).await.ok(),
             }
         };
-        timeout(self.state.settings.timings.peer_timeout, sent).await.ok()?
+        timeout(self.state.settings.timings.peer_timeout, sent)
+            .await
+            .ok()?
     }
 }
 
 fn close(code: CloseCode, description: &str) -> CloseReason {
-    CloseReason { code, description: Some(description.to_owned()) }
+    CloseReason {
+        code,
+        description: Some(description.to_owned()),
+    }
 }

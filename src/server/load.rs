@@ -27,12 +27,20 @@ const MAX_WAITING_FACTOR: usize = 3;
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Answers that wait to be read. The key is a user.
-const ANSWERS: Limits = Limits { total: 256 << 20, per_address: 32 << 20, per_key: 16 << 20 };
+const ANSWERS: Limits = Limits {
+    total: 256 << 20,
+    per_address: 32 << 20,
+    per_key: 16 << 20,
+};
 /// An answer of so many bytes costs no more than its connection, and is not counted.
 const USUAL_ANSWER: usize = 16 << 10;
 /// Large bodies that arrive, or whose request waits. The key is a user at an address, as anyone may pose as a user elsewhere;
 /// all strangers of an address are one.
-const BODIES: Limits = Limits { total: 128 << 20, per_address: 8 << 20, per_key: 4 << 20 };
+const BODIES: Limits = Limits {
+    total: 128 << 20,
+    per_address: 8 << 20,
+    per_key: 4 << 20,
+};
 
 /// The part of the memory for bodies that one of them takes.
 pub type BodyShare = Share<(IpAddr, Option<UserId>)>;
@@ -74,7 +82,13 @@ pub struct AtWork {
 impl Load {
     /// Nothing yet; of each user at most so many requests at the same time.
     pub fn new(max_requests: usize) -> Self {
-        Self { wait: WAIT, max_requests, users: Arc::default(), answers: Budget::new(ANSWERS), bodies: Budget::new(BODIES) }
+        Self {
+            wait: WAIT,
+            max_requests,
+            users: Arc::default(),
+            answers: Budget::new(ANSWERS),
+            bodies: Budget::new(BODIES),
+        }
     }
 
     /// Begins a user's request; waits a while where they have too many.
@@ -82,9 +96,21 @@ impl Load {
     /// # Errors
     /// `RateLimited`.
     pub async fn begin(&self, user: UserId) -> Result<AtWork, Error> {
-        let requests = self.users.locked().entry(user).or_insert_with(|| Arc::new(Requests::new(self.max_requests))).clone();
+        let requests = self
+            .users
+            .locked()
+            .entry(user)
+            .or_insert_with(|| Arc::new(Requests::new(self.max_requests)))
+            .clone();
         let max_waiting = self.max_requests * MAX_WAITING_FACTOR;
-        let mut at_work = AtWork { users: self.users.clone(), user, requests, max_waiting, wait: self.wait, permit: None };
+        let mut at_work = AtWork {
+            users: self.users.clone(),
+            user,
+            requests,
+            max_waiting,
+            wait: self.wait,
+            permit: None,
+        };
         at_work.permit = Some(at_work.wait_for(&at_work.requests.at_work).await?);
         Ok(at_work)
     }
@@ -93,7 +119,12 @@ impl Load {
     ///
     /// # Errors
     /// `RateLimited`, where this user or address leaves too much unread; `Unavailable`, where all together do.
-    pub fn try_answer(&self, user: UserId, address: IpAddr, bytes: usize) -> Result<Share<UserId>, Error> {
+    pub fn try_answer(
+        &self,
+        user: UserId,
+        address: IpAddr,
+        bytes: usize,
+    ) -> Result<Share<UserId>, Error> {
         let mut share = self.answers.share(user, address);
         if bytes > USUAL_ANSWER {
             share.take(bytes)?;
@@ -126,7 +157,11 @@ impl Users {
 impl Requests {
     fn new(max_requests: usize) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        Self { at_work: semaphore(max_requests), reads: semaphore(MAX_READS), waiting: AtomicUsize::new(0) }
+        Self {
+            at_work: semaphore(max_requests),
+            reads: semaphore(MAX_READS),
+            waiting: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -184,14 +219,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_user_with_too_many_requests_waits_and_is_then_refused() {
-        let load = Load { wait: Duration::from_millis(50), ..Load::new(4) };
+        let load = Load {
+            wait: Duration::from_millis(50),
+            ..Load::new(4)
+        };
         let mut at_work = vec![];
         for _ in 0..4 {
             at_work.push(load.begin(user(1)).await.unwrap());
         }
         // Nobody else waits for them.
         drop(load.begin(user(2)).await.unwrap());
-        assert!(matches!(load.begin(user(1)).await, Err(Error::RateLimited(_))));
+        assert!(matches!(
+            load.begin(user(1)).await,
+            Err(Error::RateLimited(_))
+        ));
         let (one, ()) = tokio::join!(load.begin(user(1)), async { drop(at_work.pop()) });
         let one = one.unwrap();
         let reads = [one.read().await.unwrap(), one.read().await.unwrap()];
@@ -199,7 +240,10 @@ mod tests {
         drop(reads);
         assert!(one.read().await.is_ok());
         // Of more than may wait, those beyond are refused at once, and the others once they have waited.
-        let waiting = futures_util::future::join_all((0..=4 * MAX_WAITING_FACTOR).map(|_| load.begin(user(1)))).await;
+        let waiting = futures_util::future::join_all(
+            (0..=4 * MAX_WAITING_FACTOR).map(|_| load.begin(user(1))),
+        )
+        .await;
         assert!(waiting.iter().all(Result::is_err));
         drop((one, at_work, waiting));
         assert!(load.users.locked().is_empty());

@@ -73,30 +73,48 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     store::migrate(&db).await?;
     let (listener, address) = listen(settings.listen_addr)?;
     // A public address that was not given names the real port.
-    settings.public_url = settings.public_url.replace(&settings.listen_addr.to_string(), &address.to_string());
+    settings.public_url = settings
+        .public_url
+        .replace(&settings.listen_addr.to_string(), &address.to_string());
     allow_many_sockets();
 
-    let (workers, sockets, write_timeout) = (settings.workers, settings.sockets, settings.timings.write_timeout);
+    let (workers, sockets, write_timeout) = (
+        settings.workers,
+        settings.sockets,
+        settings.timings.write_timeout,
+    );
     let node = Uuid::new_v4();
     let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State::new(settings, db, node, bus));
-    nodes::beat(&state).await.map_err(|error| error.to_string())?;
+    nodes::beat(&state)
+        .await
+        .map_err(|error| error.to_string())?;
     if embedded.is_some() {
         // A predecessor that was killed is not one whose hints are missed.
-        store::presence::alone(&state.db, node).await.map_err(|error| error.to_string())?;
+        store::presence::alone(&state.db, node)
+            .await
+            .map_err(|error| error.to_string())?;
     }
 
     let shared = state.clone();
     let server = HttpServer::new(move || {
         let app = App::new()
             .app_data(web::Data::from(shared.clone()))
-            .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store")))
+            .wrap(
+                DefaultHeaders::new()
+                    .add(("X-Content-Type-Options", "nosniff"))
+                    .add(("Cache-Control", "no-store")),
+            )
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .default_service(web::route().to(endpoint::nowhere));
         // Each path by itself: several in one resource are matched as patterns.
-        let app = endpoint::PATHS.iter().fold(app, |app, path| app.service(web::resource(*path).route(web::route().to(endpoint::answer))));
-        live::PATHS.iter().fold(app, |app, path| app.service(web::resource(*path).route(web::route().to(live::knock))))
+        let app = endpoint::PATHS.iter().fold(app, |app, path| {
+            app.service(web::resource(*path).route(web::route().to(endpoint::answer)))
+        });
+        live::PATHS.iter().fold(app, |app, path| {
+            app.service(web::resource(*path).route(web::route().to(live::knock)))
+        })
     })
     .on_connect(move |stream, data| connection::set_up(stream, data, write_timeout))
     .workers(workers)
@@ -124,7 +142,15 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
         tasks.push(tokio::spawn(bus::run(state.clone(), url, waiting)));
     }
-    Ok(Running { address, state, handle, served: tokio::spawn(server), tasks, certificate, embedded })
+    Ok(Running {
+        address,
+        state,
+        handle,
+        served: tokio::spawn(server),
+        tasks,
+        certificate,
+        embedded,
+    })
 }
 
 impl Running {
@@ -152,7 +178,9 @@ impl Running {
     /// # Errors
     /// One sentence; the old certificate stays.
     pub fn read_certificate_again(&self) -> Result<bool, String> {
-        self.certificate.as_ref().map_or(Ok(false), |certificate| certificate.read_again().map(|()| true))
+        self.certificate.as_ref().map_or(Ok(false), |certificate| {
+            certificate.read_again().map(|()| true)
+        })
     }
 
     /// Takes no more requests, closes sockets, lets requests in flight end, and stops an embedded
@@ -184,7 +212,9 @@ async fn say_that_it_ended(state: &State) -> sqlx::Result<()> {
         store::presence::end(&mut connection, state.node).await?;
         connection.close().await
     };
-    timeout(FAREWELL, said).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    timeout(FAREWELL, said)
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {

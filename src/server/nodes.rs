@@ -37,17 +37,39 @@ impl Nodes {
     pub fn take(&self, beat: &Beat) -> (Vec<Uuid>, bool) {
         // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let alive: HashSet<Uuid> = beat.others.iter().filter(|node| node.is_alive).map(|node| node.node_id).collect();
-        let ended: HashSet<Uuid> = beat.others.iter().filter(|node| !node.is_alive).map(|node| node.node_id).collect();
+        let alive: HashSet<Uuid> = beat
+            .others
+            .iter()
+            .filter(|node| node.is_alive)
+            .map(|node| node.node_id)
+            .collect();
+        let ended: HashSet<Uuid> = beat
+            .others
+            .iter()
+            .filter(|node| !node.is_alive)
+            .map(|node| node.node_id)
+            .collect();
         let has_lapsed = known.has_begun && (known.has_missed || !beat.was_alive);
-        let has_ended = !known.alive.is_subset(&alive) || (known.has_begun && !ended.is_subset(&known.ended));
-        *known = Known { has_begun: true, has_missed: false, alive, ended };
-        (known.alive.iter().copied().collect(), has_ended || has_lapsed)
+        let has_ended =
+            !known.alive.is_subset(&alive) || (known.has_begun && !ended.is_subset(&known.ended));
+        *known = Known {
+            has_begun: true,
+            has_missed: false,
+            alive,
+            ended,
+        };
+        (
+            known.alive.iter().copied().collect(),
+            has_ended || has_lapsed,
+        )
     }
 
     /// The answer to a beat was lost: others may take it that this node has seen what it said.
     pub fn miss(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).has_missed = true;
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .has_missed = true;
     }
 }
 
@@ -56,7 +78,8 @@ impl Nodes {
 /// # Errors
 /// The database is away: the next beat tries again.
 pub async fn beat(state: &State) -> sqlx::Result<()> {
-    let beat = store::presence::beat(&state.db, state.node, state.settings.timings.node_timeout).await;
+    let beat =
+        store::presence::beat(&state.db, state.node, state.settings.timings.node_timeout).await;
     let beat = beat.inspect_err(|_| state.nodes.miss())?;
     let (others, has_ended) = state.nodes.take(&beat);
     if has_ended || state.bus.misses_any(&others) {
@@ -67,7 +90,10 @@ pub async fn beat(state: &State) -> sqlx::Result<()> {
 
 /// Beats, and looks after who is online, until the server stops.
 pub async fn run(state: Arc<State>) {
-    let (mut clock, began) = (tokio::time::interval(state.settings.timings.heartbeat), Instant::now());
+    let (mut clock, began) = (
+        tokio::time::interval(state.settings.timings.heartbeat),
+        Instant::now(),
+    );
     loop {
         clock.tick().await;
         if state.is_stopping() {
@@ -87,7 +113,10 @@ pub async fn run(state: Arc<State>) {
                 Ok(events) => state.announce(&events),
                 Err(error) => {
                     tracing::debug!(?error, "the database is away");
-                    if let Error::Unavailable { is_uncertain: true, .. } = error {
+                    if let Error::Unavailable {
+                        is_uncertain: true, ..
+                    } = error
+                    {
                         state.resync.request_everywhere();
                     }
                 }
@@ -105,8 +134,16 @@ mod tests {
     fn each_end_of_a_node_is_noticed_once_also_of_one_that_was_never_seen_alive() {
         let (nodes, [one, other]) = (Nodes::default(), [Uuid::new_v4(), Uuid::new_v4()]);
         let beat = |was_alive, alive: &[Uuid], ended: &[Uuid]| {
-            let all = alive.iter().map(|node| (*node, true)).chain(ended.iter().map(|node| (*node, false)));
-            let beat = Beat { was_alive, others: all.map(|(node_id, is_alive)| OtherNode { node_id, is_alive }).collect() };
+            let all = alive
+                .iter()
+                .map(|node| (*node, true))
+                .chain(ended.iter().map(|node| (*node, false)));
+            let beat = Beat {
+                was_alive,
+                others: all
+                    .map(|(node_id, is_alive)| OtherNode { node_id, is_alive })
+                    .collect(),
+            };
             nodes.take(&beat).1
         };
         // Who starts has told nobody anything yet.

@@ -46,7 +46,9 @@ impl Presence {
     }
 
     fn closed_at(&self) -> MutexGuard<'_, HashMap<UserId, Instant>> {
-        self.closed_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.closed_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,8 +79,14 @@ pub async fn run(state: Arc<State>) {
             continue;
         }
         if let Err(error) = write(&state, &users).await {
-            tracing::warn!(?error, "could not write down who is online; it is tried again");
-            if let Error::Unavailable { is_uncertain: true, .. } = error {
+            tracing::warn!(
+                ?error,
+                "could not write down who is online; it is tried again"
+            );
+            if let Error::Unavailable {
+                is_uncertain: true, ..
+            } = error
+            {
                 // It may be written, and friends were not told.
                 state.resync.request_everywhere();
             }
@@ -89,7 +97,8 @@ pub async fn run(state: Arc<State>) {
 }
 
 async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
-    let (online, gone): (Vec<UserId>, Vec<UserId>) = users.iter().partition(|user| is_online(state, **user));
+    let (online, gone): (Vec<UserId>, Vec<UserId>) =
+        users.iter().partition(|user| is_online(state, **user));
     if !online.is_empty() {
         state.announce(&arrive(&state.db, state.node, &online).await?);
     }
@@ -103,16 +112,23 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
 pub async fn reconcile(state: &State) -> sqlx::Result<()> {
     let stored = store::presence::online_on(&state.db, state.node).await?;
     let open = state.notifications.users_with_sockets();
-    let wrong = stored.iter().filter(|user| !is_online(state, **user)).chain(open.difference(&stored));
+    let wrong = stored
+        .iter()
+        .filter(|user| !is_online(state, **user))
+        .chain(open.difference(&stored));
     for user in wrong {
         state.presence.look_at(*user);
     }
-    state.presence.closed_at().retain(|_, closed_at| closed_at.elapsed() < state.settings.timings.offline_after);
+    state
+        .presence
+        .closed_at()
+        .retain(|_, closed_at| closed_at.elapsed() < state.settings.timings.offline_after);
     Ok(())
 }
 
 /// Whether a user has a socket open here, or had one until a moment ago.
 fn is_online(state: &State, user: UserId) -> bool {
     let closed_at = state.presence.closed_at().get(&user).copied();
-    state.notifications.has_socket(user) || closed_at.is_some_and(|at| at.elapsed() < state.settings.timings.offline_after)
+    state.notifications.has_socket(user)
+        || closed_at.is_some_and(|at| at.elapsed() < state.settings.timings.offline_after)
 }

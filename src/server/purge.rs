@@ -26,15 +26,21 @@ struct Watch {
 
 impl Watch {
     fn new(instant: Instant, now: Timestamp) -> Self {
-        Self { seen: (instant, now), steady: instant }
+        Self {
+            seen: (instant, now),
+            steady: instant,
+        }
     }
 
     /// Looks at both. Whether the time can be believed.
     fn trusts(&mut self, instant: Instant, now: Timestamp) -> bool {
         let (then, was) = std::mem::replace(&mut self.seen, (instant, now));
-        let expected = was.plus(TimeDelta::from_std(instant.duration_since(then)).unwrap_or_default());
+        let expected =
+            was.plus(TimeDelta::from_std(instant.duration_since(then)).unwrap_or_default());
         if now.distance(expected) > CORRECTION {
-            tracing::warn!("the clock jumped from {expected} to {now}; expired messages are kept for an hour");
+            tracing::warn!(
+                "the clock jumped from {expected} to {now}; expired messages are kept for an hour"
+            );
             self.steady = instant;
         }
         instant.duration_since(self.steady) > PROBATION
@@ -90,20 +96,38 @@ mod tests {
     #[test]
     fn what_goes_ended_a_grace_ago() {
         let now = Timestamp::parse("2024-03-15 11:50:45").unwrap();
-        assert_eq!(ended_before(now, TimeDelta::days(7)).to_string(), "2024-03-08 11:50:45");
-        assert_eq!(ended_before(now, TimeDelta::minutes(1)).to_string(), "2024-03-15 11:49:45");
+        assert_eq!(
+            ended_before(now, TimeDelta::days(7)).to_string(),
+            "2024-03-08 11:50:45"
+        );
+        assert_eq!(
+            ended_before(now, TimeDelta::minutes(1)).to_string(),
+            "2024-03-15 11:49:45"
+        );
         // The longest grace leads to no year that cannot be written, and to nothing that goes.
-        assert!(ended_before(now, TimeDelta::days(365_250)) < Timestamp::parse("1100-01-01 00:00:00").unwrap());
+        assert!(
+            ended_before(now, TimeDelta::days(365_250))
+                < Timestamp::parse("1100-01-01 00:00:00").unwrap()
+        );
     }
 
     #[test]
     fn a_clock_is_believed_once_it_has_not_jumped_for_an_hour() {
         let (start, noon) = (Instant::now(), Timestamp::now());
-        let minutes = |n: u64| (start + Duration::from_mins(n), noon.plus(TimeDelta::minutes(i64::try_from(n).unwrap())));
+        let minutes = |n: u64| {
+            (
+                start + Duration::from_mins(n),
+                noon.plus(TimeDelta::minutes(i64::try_from(n).unwrap())),
+            )
+        };
         let mut watch = Watch::new(start, noon);
-        let mut looks = |(instant, now): (Instant, Timestamp), off: TimeDelta| watch.trusts(instant, now.plus(off));
+        let mut looks = |(instant, now): (Instant, Timestamp), off: TimeDelta| {
+            watch.trusts(instant, now.plus(off))
+        };
         // Nobody knows yet whether it is right.
-        assert!(!looks(minutes(0), TimeDelta::zero()) && !looks(minutes(60), TimeDelta::seconds(59)));
+        assert!(
+            !looks(minutes(0), TimeDelta::zero()) && !looks(minutes(60), TimeDelta::seconds(59))
+        );
         assert!(looks(minutes(61), TimeDelta::zero()));
         for (jump, days) in [(70, 400), (140, -400)] {
             let off = TimeDelta::days(days);

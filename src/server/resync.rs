@@ -55,7 +55,11 @@ impl Resync {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let is_again = due.again_at.take_if(|again_at| *again_at <= now).is_some();
         let everywhere = std::mem::take(&mut due.everywhere) || is_again;
-        (std::mem::take(&mut due.here) || is_again, everywhere, due.again_at)
+        (
+            std::mem::take(&mut due.here) || is_again,
+            everywhere,
+            due.again_at,
+        )
     }
 }
 

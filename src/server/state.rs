@@ -7,7 +7,10 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{bus::Bus, health, identity, limits::Limits, load::Load, nodes::Nodes, presence::Presence, resync::Resync};
+use super::{
+    bus::Bus, health, identity, limits::Limits, load::Load, nodes::Nodes, presence::Presence,
+    resync::Resync,
+};
 use crate::{
     chat::{event::Event, name::Names, notifications::Notifications, recent::Recent},
     model::rows::NewMessage,
@@ -41,7 +44,11 @@ impl State {
     /// A server that has not begun to serve.
     pub fn new(settings: Settings, db: Db, node: Uuid, bus: Bus) -> Self {
         Self {
-            limits: Limits::new(settings.login_tries, settings.registrations, settings.bad_signatures),
+            limits: Limits::new(
+                settings.login_tries,
+                settings.registrations,
+                settings.bad_signatures,
+            ),
             nonces: identity::Nonces::new(settings.signature_window),
             identities: identity::Identities::default(),
             notifications: Arc::default(),

@@ -29,7 +29,11 @@ impl Certificate {
     pub fn read(files: &Tls) -> Result<Arc<Self>, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let shown = RwLock::new(Arc::new(load(files, &provider)?));
-        Ok(Arc::new(Self { files: files.clone(), provider, shown }))
+        Ok(Arc::new(Self {
+            files: files.clone(),
+            provider,
+            shown,
+        }))
     }
 
     /// Reads the files again. If that fails, the old certificate stays.
@@ -57,7 +61,12 @@ impl Certificate {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.shown.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(
+            self.shown
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        )
     }
 }
 
@@ -65,6 +74,8 @@ fn load(files: &Tls, provider: &CryptoProvider) -> Result<CertifiedKey, String> 
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| format!("TLS_CERT {}: {error}", files.cert.display()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| format!("TLS_KEY {}: {error}", files.key.display()))?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| format!("TLS_CERT and TLS_KEY: {error}"))
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| format!("TLS_KEY {}: {error}", files.key.display()))?;
+    CertifiedKey::from_der(chain, key, provider)
+        .map_err(|error| format!("TLS_CERT and TLS_KEY: {error}"))
 }

@@ -14,7 +14,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Listens on the channel, until the server ends.
 pub async fn watch_changes(state: Arc<State>) {
     // One connection, which the library keeps and renews.
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(state.db.options().clone());
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(state.db.options().clone());
     loop {
         if let Err(error) = listen(&state, &pool).await {
             tracing::debug!(%error, "the channel of changed users is away");
@@ -51,7 +53,11 @@ async fn catch_up(state: &State) -> sqlx::Result<()> {
 
 /// Ends the sockets of those who are barred.
 pub async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
-    let users: Vec<UserId> = state.notifications.users_with_sockets().into_iter().collect();
+    let users: Vec<UserId> = state
+        .notifications
+        .users_with_sockets()
+        .into_iter()
+        .collect();
     for user in store::user::disabled_among(&state.db, &users).await? {
         state.notifications.disconnect(Some(user));
     }

@@ -29,14 +29,21 @@ pub(super) async fn admit(
     if newcomers.iter().any(|one| one.is_friend && one.has_blocked) {
         return Ok(Err(Changed::Blocked));
     }
-    let (welcome, asked): (Vec<_>, Vec<_>) = newcomers.iter().partition(|one| one.is_friend && !one.must_agree);
+    let (welcome, asked): (Vec<_>, Vec<_>) = newcomers
+        .iter()
+        .partition(|one| one.is_friend && !one.must_agree);
     put_in(c, conversation, &only(people, welcome), now).await?;
     let invited: Vec<UserId> = asked.iter().map(|one| one.user_id).collect();
     if !invited.is_empty() {
-        if let Some(exceeded) = quota::charge(c, caller, Daily::Invitations, invited.len(), limits).await? {
+        if let Some(exceeded) =
+            quota::charge(c, caller, Daily::Invitations, invited.len(), limits).await?
+        {
             return Ok(Err(Changed::Exceeded(exceeded)));
         }
-        let reached = only(people, asked.into_iter().filter(|one| !one.has_just_declined));
+        let reached = only(
+            people,
+            asked.into_iter().filter(|one| !one.has_just_declined),
+        );
         invitation::invite(c, conversation, caller, &reached, limits).await?;
     }
     let is_full = sqlx::query_scalar!(
@@ -47,7 +54,11 @@ pub(super) async fn admit(
     )
     .fetch_one(c)
     .await?;
-    Ok(if is_full { Err(Changed::Full) } else { Ok(invited) })
+    Ok(if is_full {
+        Err(Changed::Full)
+    } else {
+        Ok(invited)
+    })
 }
 
 /// One who is to be put in and is not in yet.
@@ -63,9 +74,15 @@ struct Newcomer {
 }
 
 /// What is known of these newcomers.
-fn only<'a, 'n>(people: &'a [NewParticipant<'a>], newcomers: impl IntoIterator<Item = &'n Newcomer>) -> Vec<&'a NewParticipant<'a>> {
+fn only<'a, 'n>(
+    people: &'a [NewParticipant<'a>],
+    newcomers: impl IntoIterator<Item = &'n Newcomer>,
+) -> Vec<&'a NewParticipant<'a>> {
     let ids: BTreeSet<UserId> = newcomers.into_iter().map(|one| one.user_id).collect();
-    people.iter().filter(|one| ids.contains(&one.user_id)).collect()
+    people
+        .iter()
+        .filter(|one| ids.contains(&one.user_id))
+        .collect()
 }
 
 async fn newcomers(
@@ -115,7 +132,12 @@ async fn newcomers(
     .await
 }
 
-async fn put_in(c: &mut PgConnection, conversation: ConversationId, people: &[&NewParticipant<'_>], now: Timestamp) -> sqlx::Result<()> {
+async fn put_in(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    people: &[&NewParticipant<'_>],
+    now: Timestamp,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "with answered as (
             delete from invitations where conversation_id = $1 and user_id = any($3)
@@ -135,16 +157,32 @@ async fn put_in(c: &mut PgConnection, conversation: ConversationId, people: &[&N
 }
 
 /// Statements that wait for the lock learn by this that what they saw of the group is old.
-pub(super) async fn count_change(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<()> {
-    sqlx::query!("update conversations set roster = roster + 1 where conversation_id = $1", conversation as _).execute(c).await?;
+pub(super) async fn count_change(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update conversations set roster = roster + 1 where conversation_id = $1",
+        conversation as _
+    )
+    .execute(c)
+    .await?;
     Ok(())
 }
 
 /// Takes users out of a conversation.
-pub(super) async fn remove(c: &mut PgConnection, conversation: ConversationId, users: &[UserId]) -> sqlx::Result<()> {
+pub(super) async fn remove(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    users: &[UserId],
+) -> sqlx::Result<()> {
     count_change(&mut *c, conversation).await?;
-    sqlx::query!("delete from participants where conversation_id = $1 and user_id = any($2)", conversation as _, users as _)
-        .execute(c)
-        .await?;
+    sqlx::query!(
+        "delete from participants where conversation_id = $1 and user_id = any($2)",
+        conversation as _,
+        users as _
+    )
+    .execute(c)
+    .await?;
     Ok(())
 }

@@ -35,7 +35,9 @@ impl Snapshot {
     /// Holds the present moment. Writers go on.
     pub async fn take(db: &Db) -> sqlx::Result<Self> {
         let mut connection = db.patient_options().connect().await?;
-        sqlx::raw_sql("begin isolation level repeatable read read only").execute(&mut connection).await?;
+        sqlx::raw_sql("begin isolation level repeatable read read only")
+            .execute(&mut connection)
+            .await?;
         let row = sqlx::query!(
             r#"select pg_export_snapshot() as "id!", split_part(current_setting('server_version'), ' ', 1) as "postgres!",
                       to_regclass('public._sqlx_migrations') is not null as "is_ours!""#
@@ -43,11 +45,18 @@ impl Snapshot {
         .fetch_one(&mut connection)
         .await?;
         let migration = if row.is_ours {
-            sqlx::query_scalar!("select max(version) from _sqlx_migrations where success").fetch_one(&mut connection).await?
+            sqlx::query_scalar!("select max(version) from _sqlx_migrations where success")
+                .fetch_one(&mut connection)
+                .await?
         } else {
             None
         };
-        Ok(Self { connection, id: row.id, postgres: row.postgres, migration })
+        Ok(Self {
+            connection,
+            id: row.id,
+            postgres: row.postgres,
+            migration,
+        })
     }
 
     /// What it holds.
@@ -61,9 +70,19 @@ impl Snapshot {
         let mut tables = Tables::new();
         for name in names {
             // 60 bits of each row, as many as a bigint takes without its sign.
-            let query = format!("select count(*), coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text from {name} t");
-            let row = sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut self.connection).await?;
-            tables.insert(name, Table { rows: row.try_get(0)?, checksum: row.try_get(1)? });
+            let query = format!(
+                "select count(*), coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text from {name} t"
+            );
+            let row = sqlx::raw_sql(AssertSqlSafe(query))
+                .fetch_one(&mut self.connection)
+                .await?;
+            tables.insert(
+                name,
+                Table {
+                    rows: row.try_get(0)?,
+                    checksum: row.try_get(1)?,
+                },
+            );
         }
         Ok(tables)
     }

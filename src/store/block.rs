@@ -44,7 +44,15 @@ pub async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> sq
 /// Undoes a block. Whether there was one.
 pub async fn unblock(db: &Db, user: UserId, blocked: UserId) -> sqlx::Result<bool> {
     let gone = db
-        .run(async |c| sqlx::query!("delete from blocks where user_id = $1 and blocked_id = $2", user as _, blocked as _).execute(c).await)
+        .run(async |c| {
+            sqlx::query!(
+                "delete from blocks where user_id = $1 and blocked_id = $2",
+                user as _,
+                blocked as _
+            )
+            .execute(c)
+            .await
+        })
         .await?;
     Ok(gone.rows_affected() > 0)
 }

@@ -50,7 +50,12 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>>
 }
 
 /// As [`list`], at most `limit` of them, from the one after `after` on, wherever that stands now.
-pub async fn page(db: &Db, reader: UserId, after: Option<ConversationId>, limit: usize) -> sqlx::Result<Vec<ConversationRow>> {
+pub async fn page(
+    db: &Db,
+    reader: UserId,
+    after: Option<ConversationId>,
+    limit: usize,
+) -> sqlx::Result<Vec<ConversationRow>> {
     db.run(async |c| {
         sqlx::query_as!(
             ConversationRow,
@@ -95,7 +100,11 @@ pub async fn page(db: &Db, reader: UserId, after: Option<ConversationId>, limit:
 }
 
 /// One conversation, as `reader` sees it. `None`: no such conversation, for this user.
-pub async fn seen_by(db: &Db, conversation: ConversationId, reader: UserId) -> sqlx::Result<Option<ConversationRow>> {
+pub async fn seen_by(
+    db: &Db,
+    conversation: ConversationId,
+    reader: UserId,
+) -> sqlx::Result<Option<ConversationRow>> {
     db.run(async |c| {
         sqlx::query_as!(
             ConversationRow,
@@ -201,7 +210,9 @@ async fn make_direct(
     if let Some(exceeded) = quota::over_of_two(c, creator, other, limits).await? {
         return Ok(Made::Exceeded(exceeded));
     }
-    Ok(quota::charge(c, creator, Daily::Conversations, 1, limits).await?.map_or(Made::New, Made::Exceeded))
+    Ok(quota::charge(c, creator, Daily::Conversations, 1, limits)
+        .await?
+        .map_or(Made::New, Made::Exceeded))
 }
 
 /// How often a `clear` is tried because who is in the group changed meanwhile.
@@ -225,7 +236,12 @@ pub enum Cleared {
 
 /// Begins the next life of a conversation's content: what was there is unreachable from this
 /// commit on, and is deleted in the background. `None`: no such conversation, for this user.
-pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance: &Instance) -> sqlx::Result<Option<Cleared>> {
+pub async fn clear(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+    instance: &Instance,
+) -> sqlx::Result<Option<Cleared>> {
     for _ in 0..MAX_TRIES {
         match clear_once(db, conversation, user, instance).await? {
             Some(None) => {}
@@ -237,7 +253,12 @@ pub async fn clear(db: &Db, conversation: ConversationId, user: UserId, instance
 }
 
 /// `Some(None)`: who is in the group changed while the statement waited for the lock; nothing was done.
-async fn clear_once(db: &Db, conversation: ConversationId, user: UserId, instance: &Instance) -> sqlx::Result<Option<Option<Cleared>>> {
+async fn clear_once(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+    instance: &Instance,
+) -> sqlx::Result<Option<Option<Cleared>>> {
     let next = Instance::random();
     let row = db
         .run(async |c| {
@@ -323,7 +344,11 @@ async fn clear_once(db: &Db, conversation: ConversationId, user: UserId, instanc
 }
 
 /// The present instance of a conversation, and what its history ends with. `None`: no such conversation, for this user.
-pub async fn newest(db: &Db, conversation: ConversationId, user: UserId) -> sqlx::Result<Option<(Instance, Newest)>> {
+pub async fn newest(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+) -> sqlx::Result<Option<(Instance, Newest)>> {
     let row = db
         .run(async |c| {
             sqlx::query!(
@@ -339,5 +364,14 @@ pub async fn newest(db: &Db, conversation: ConversationId, user: UserId) -> sqlx
             .await
         })
         .await?;
-    Ok(row.map(|row| (row.instance, Newest { last_seq: row.last_seq, last_report_id: row.last_report_id, chain: row.chain })))
+    Ok(row.map(|row| {
+        (
+            row.instance,
+            Newest {
+                last_seq: row.last_seq,
+                last_report_id: row.last_report_id,
+                chain: row.chain,
+            },
+        )
+    }))
 }

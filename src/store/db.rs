@@ -133,7 +133,13 @@ impl Db {
         let permits = Semaphore::new(usize::try_from(connections).unwrap_or(1));
         Self {
             options,
-            pool: Arc::new(Pool { most: connections, permits, open: Mutex::default(), turns: Turns::default(), given_back: Notify::new() }),
+            pool: Arc::new(Pool {
+                most: connections,
+                permits,
+                open: Mutex::default(),
+                turns: Turns::default(),
+                given_back: Notify::new(),
+            }),
         }
     }
 
@@ -146,7 +152,10 @@ impl Db {
     /// How to reach it for what may take its time: a migration, a backup, the doctor.
     #[must_use]
     pub fn patient_options(&self) -> PgConnectOptions {
-        self.options.clone().options(PATIENT).log_slow_statements(log::LevelFilter::Off, Duration::MAX)
+        self.options
+            .clone()
+            .options(PATIENT)
+            .log_slow_statements(log::LevelFilter::Off, Duration::MAX)
     }
 
     /// Works on a connection. One that turns out to be broken is closed, with those that lie idle: they
@@ -155,16 +164,26 @@ impl Db {
     /// # Errors
     /// `PoolTimedOut`, if none is free; `Configuration`, if none can be opened; `PoolClosed` after
     /// [`Db::close`]: in these cases nothing was begun. `Io`, if the database fell silent.
-    pub async fn run<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>) -> sqlx::Result<T> {
+    pub async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> sqlx::Result<T> {
         let pool = &*self.pool;
         let _permit = match pool.permits.try_acquire() {
-            Err(TryAcquireError::NoPermits) => match timeout(PATIENCE, pool.permits.acquire()).await {
-                Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed)?,
-                Err(_) => return Err(sqlx::Error::PoolTimedOut),
-            },
+            Err(TryAcquireError::NoPermits) => {
+                match timeout(PATIENCE, pool.permits.acquire()).await {
+                    Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed)?,
+                    Err(_) => return Err(sqlx::Error::PoolTimedOut),
+                }
+            }
             permit => permit.map_err(|_| sqlx::Error::PoolClosed)?,
         };
-        let Idle { mut connection, born, home, .. } = self.acquire().await?;
+        let Idle {
+            mut connection,
+            born,
+            home,
+            ..
+        } = self.acquire().await?;
         let result = match timeout(SILENCE, work(&mut connection)).await {
             Ok(result) => result,
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
@@ -172,7 +191,12 @@ impl Db {
         match &result {
             Err(error) if is_broken(error) => pool.locked().idle.clear(),
             _ if born.elapsed() < MOST_AGE && !pool.permits.is_closed() => {
-                pool.locked().idle.push(Idle { connection, born, home, since: Instant::now() });
+                pool.locked().idle.push(Idle {
+                    connection,
+                    born,
+                    home,
+                    since: Instant::now(),
+                });
             }
             _ => drop(connection.close().await),
         }
@@ -182,7 +206,10 @@ impl Db {
 
     /// Closes the connections that nobody needs.
     pub fn sweep(&self) {
-        self.pool.locked().idle.retain(|idle| idle.since.elapsed() < MOST_IDLE);
+        self.pool
+            .locked()
+            .idle
+            .retain(|idle| idle.since.elapsed() < MOST_IDLE);
     }
 
     /// Waits until nothing is on its way, and holds back what comes until the answer is dropped. Returns `None` after
@@ -194,7 +221,9 @@ impl Db {
             match permits.try_acquire_many(self.pool.most) {
                 Ok(all) => break all,
                 // Where it is never quiet by itself, who comes next waits for the last one to end.
-                Err(TryAcquireError::NoPermits) if Instant::now() > deadline => break permits.acquire_many(self.pool.most).await.ok()?,
+                Err(TryAcquireError::NoPermits) if Instant::now() > deadline => {
+                    break permits.acquire_many(self.pool.most).await.ok()?;
+                }
                 Err(TryAcquireError::NoPermits) => sleep(POLL).await,
                 Err(TryAcquireError::Closed) => return None,
             }
@@ -217,7 +246,9 @@ impl Db {
     /// somebody gives back.
     async fn acquire(&self) -> sqlx::Result<Idle> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        timeout_at(deadline, self.acquire_patiently()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        timeout_at(deadline, self.acquire_patiently())
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     async fn acquire_patiently(&self) -> sqlx::Result<Idle> {
@@ -259,7 +290,12 @@ impl Db {
     /// Opens one more. Returns `None` when the database opens no more.
     async fn connect(&self, home: ThreadId) -> sqlx::Result<Option<Idle>> {
         match self.options.connect().await {
-            Ok(connection) => Ok(Some(Idle { connection, born: Instant::now(), since: Instant::now(), home })),
+            Ok(connection) => Ok(Some(Idle {
+                connection,
+                born: Instant::now(),
+                since: Instant::now(),
+                home,
+            })),
             Err(error) if sqlstate::is_full(&error) => {
                 self.pool.locked().refused_at = Some(Instant::now());
                 Ok(None)
@@ -272,7 +308,9 @@ impl Db {
 impl Pool {
     /// Whether the database refused to open one more within this time.
     fn was_refused(&self, within: Duration) -> bool {
-        self.locked().refused_at.is_some_and(|at| at.elapsed() < within)
+        self.locked()
+            .refused_at
+            .is_some_and(|at| at.elapsed() < within)
     }
 
     /// One that lies idle: of this thread; of another one only if no more may be opened. What there is to read
@@ -281,7 +319,8 @@ impl Pool {
         let mut open = self.locked();
         let most = usize::try_from(self.most).unwrap_or(1);
         let in_use = most - self.permits.available_permits();
-        let may_open = open.idle.len() + in_use <= most && open.refused_at.is_none_or(|at| at.elapsed() >= REFUSED_FOR);
+        let may_open = open.idle.len() + in_use <= most
+            && open.refused_at.is_none_or(|at| at.elapsed() >= REFUSED_FOR);
         let place = open.idle.iter().rposition(|idle| idle.home == home);
         let place = place.or_else(|| open.idle.len().checked_sub(1).filter(|_| !may_open))?;
         Some(open.idle.remove(place))
@@ -296,7 +335,10 @@ impl Pool {
 /// What PostgreSQL's own programs are told of it, as `PGOPTIONS` takes it.
 #[must_use]
 pub fn session_options() -> String {
-    let said = SESSION.iter().chain(&PATIENT).map(|(name, value)| format!("-c {name}={}", value.replace(' ', r"\ ")));
+    let said = SESSION
+        .iter()
+        .chain(&PATIENT)
+        .map(|(name, value)| format!("-c {name}={}", value.replace(' ', r"\ ")));
     said.collect::<Vec<_>>().join(" ")
 }
 
@@ -326,7 +368,10 @@ pub async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
 fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(_) => sqlstate::is_ended(error),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
 }

@@ -48,18 +48,34 @@ impl Rule {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Dense => "numbers are missing or too many: rows were deleted or written past the server; restore a backup",
-            Self::Newest => "a list shows another message as the newest than there is; --repair puts it right",
-            Self::Instance => "rows of an earlier life are shown, or rows of this one hidden; restore a backup",
-            Self::Orphan => "rows that no conversation leads to; nobody sees them; restore a backup, or delete them",
-            Self::Report => "a report about a message that is not there; messages were deleted past the server",
+            Self::Dense => {
+                "numbers are missing or too many: rows were deleted or written past the server; restore a backup"
+            }
+            Self::Newest => {
+                "a list shows another message as the newest than there is; --repair puts it right"
+            }
+            Self::Instance => {
+                "rows of an earlier life are shown, or rows of this one hidden; restore a backup"
+            }
+            Self::Orphan => {
+                "rows that no conversation leads to; nobody sees them; restore a backup, or delete them"
+            }
+            Self::Report => {
+                "a report about a message that is not there; messages were deleted past the server"
+            }
             Self::Two => {
                 "a conversation that one of the two does not see, or that has the wrong id; --repair names the other one where it is clear"
             }
-            Self::Admin => "a group that nobody can run; --repair makes its longest member its admin",
+            Self::Admin => {
+                "a group that nobody can run; --repair makes its longest member its admin"
+            }
             Self::Invitation => "an invitation that leads nowhere; --repair deletes it",
-            Self::Chain => "a message was changed, dropped or invented past the server; clients see it too; restore a backup",
-            Self::Index => "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex",
+            Self::Chain => {
+                "a message was changed, dropped or invented past the server; clients see it too; restore a backup"
+            }
+            Self::Index => {
+                "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex"
+            }
         }
     }
 }
@@ -79,12 +95,18 @@ pub struct Finding {
 pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
     let mut connection = db.patient_options().connect().await?;
     let mut tx = connection.begin().await?;
-    sqlx::raw_sql("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
+    sqlx::raw_sql("set transaction isolation level repeatable read read only")
+        .execute(&mut *tx)
+        .await?;
     let mut findings = vec![];
     for rule in Rule::ALL {
         let (count, example) = look(&mut tx, rule).await?;
         if let Some(example) = example.filter(|_| count > 0) {
-            findings.push(Finding { rule, count, example });
+            findings.push(Finding {
+                rule,
+                count,
+                example,
+            });
         }
     }
     Ok(findings)
@@ -249,7 +271,11 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     let mut connection = db.patient_options().connect().await?;
     let mut tx = connection.begin().await?;
     // Readers go on; writers wait. The truth is in the rows: what names the newest follows from them.
-    sqlx::raw_sql("lock table conversations, participants, invitations in share row exclusive mode").execute(&mut *tx).await?;
+    sqlx::raw_sql(
+        "lock table conversations, participants, invitations in share row exclusive mode",
+    )
+    .execute(&mut *tx)
+    .await?;
     let newest = sqlx::query!(
         "update conversations c
         set last_message_id = n.message_id, last_report_id = n.report_id
@@ -309,5 +335,8 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok([newest, peers, admins, invitations].iter().map(sqlx::postgres::PgQueryResult::rows_affected).sum())
+    Ok([newest, peers, admins, invitations]
+        .iter()
+        .map(sqlx::postgres::PgQueryResult::rows_affected)
+        .sum())
 }

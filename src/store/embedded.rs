@@ -83,7 +83,8 @@ async fn allowed(options: &PgConnectOptions, wished: u32) -> Result<u32, String>
     let needed = wished + 1;
     let limit = db::connection_limit(&Db::new(options.clone(), 1)).await;
     let limit = limit.map_err(|error| format!("the database cannot be reached: {error}"))?;
-    let limit = u32::try_from(limit).map_err(|error| format!("the database allows {limit} connections: {error}"))?;
+    let limit = u32::try_from(limit)
+        .map_err(|error| format!("the database allows {limit} connections: {error}"))?;
     if limit < 2 {
         return Err(format!(
             "the database allows {limit} connection{} to this role, and a server needs at least 2: raise the limit of the role (alter role ... connection limit), of the database or of the server",
@@ -91,7 +92,9 @@ async fn allowed(options: &PgConnectOptions, wished: u32) -> Result<u32, String>
         ));
     }
     if limit >= needed + OF_COMMANDS {
-        tracing::debug!("this node opens up to {needed} connections to the database (DATABASE_CONNECTIONS and one)");
+        tracing::debug!(
+            "this node opens up to {needed} connections to the database (DATABASE_CONNECTIONS and one)"
+        );
         return Ok(wished);
     }
     let allowed = limit.saturating_sub(1 + OF_COMMANDS).max(1);
@@ -121,22 +124,39 @@ pub async fn join(settings: &Settings) -> Result<Joined, String> {
     let deadline = Instant::now() + STARTING;
     loop {
         if let Database::Given(options) = &settings.database {
-            return Ok(Joined { db: Db::new((**options).clone(), OF_A_COMMAND), embedded: None, guest: None });
+            return Ok(Joined {
+                db: Db::new((**options).clone(), OF_A_COMMAND),
+                embedded: None,
+                guest: None,
+            });
         }
         if lock::lock(&settings.data_dir)?.is_some() {
             match start(settings, None).await {
                 // Another command was quicker.
                 Err(_) if lock::lock(&settings.data_dir)?.is_none() => {}
-                result => return result.map(|(db, embedded)| Joined { db, embedded: Some(embedded), guest: None }),
+                result => {
+                    return result.map(|(db, embedded)| Joined {
+                        db,
+                        embedded: Some(embedded),
+                        guest: None,
+                    });
+                }
             }
         }
         let guest = lock::guest_book(&settings.data_dir)?;
         let options = Place::of(&settings.data_dir)?.options();
         if guest.try_lock_shared().is_ok() && options.connect().await.is_ok() {
-            return Ok(Joined { db: Db::new(options, OF_A_COMMAND), embedded: None, guest: Some(guest) });
+            return Ok(Joined {
+                db: Db::new(options, OF_A_COMMAND),
+                embedded: None,
+                guest: Some(guest),
+            });
         }
         if Instant::now() > deadline {
-            return Err(format!("a server holds {}, but its database does not answer", settings.data_dir.display()));
+            return Err(format!(
+                "a server holds {}, but its database does not answer",
+                settings.data_dir.display()
+            ));
         }
         drop(guest);
         sleep(POLL).await;
@@ -160,7 +180,10 @@ impl Joined {
 ///
 /// # Errors
 /// One sentence: no binaries, another server on the data, another major version.
-pub async fn start(settings: &Settings, check_every: Option<Duration>) -> Result<(Db, Embedded), String> {
+pub async fn start(
+    settings: &Settings,
+    check_every: Option<Duration>,
+) -> Result<(Db, Embedded), String> {
     let held = lock::patient_lock(&settings.data_dir).await?.ok_or_else(|| {
         format!("another server, or a command, runs on {}; stop it first, or give this one another DATA_DIR", settings.data_dir.display())
     })?;
@@ -187,10 +210,17 @@ pub async fn start(settings: &Settings, check_every: Option<Duration>) -> Result
         is_stopping: AtomicBool::new(false),
         stop: Notify::new(),
     });
-    let mut child = supervisor.spawn(programs).map_err(|error| format!("PostgreSQL cannot be started: {error}"))?;
+    let mut child = supervisor
+        .spawn(programs)
+        .map_err(|error| format!("PostgreSQL cannot be started: {error}"))?;
     supervisor.await_ready(&mut child).await?;
     let watch = tokio::spawn(supervisor.clone().watch(child));
-    let embedded = Embedded { url, supervisor, watch, _lock: held };
+    let embedded = Embedded {
+        url,
+        supervisor,
+        watch,
+        _lock: held,
+    };
     cluster::ensure_database(&options).await?;
     Ok((db, embedded))
 }

@@ -46,7 +46,10 @@ pub async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(UserId, S
             .await
         })
         .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id, row.nick)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.user_id, row.nick))
+        .collect())
 }
 
 /// How two users stand to each other.

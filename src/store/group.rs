@@ -96,7 +96,9 @@ async fn make(
     if !quota::lock(c, others.iter().chain([creator]).map(|p| p.user_id)).await? {
         return Ok(Changed::NoUser);
     }
-    if let Some(exceeded) = quota::charge(c, creator.user_id, Daily::Conversations, 1, limits).await? {
+    if let Some(exceeded) =
+        quota::charge(c, creator.user_id, Daily::Conversations, 1, limits).await?
+    {
         return Ok(Changed::Exceeded(exceeded));
     }
     let instance = Instance::random();
@@ -120,17 +122,26 @@ async fn make(
     if quota::is_over(c, creator.user_id, limits).await? {
         return Ok(Changed::Exceeded(Exceeded::Total));
     }
-    let invited = match admission::admit(c, conversation, creator.user_id, others, limits, now).await? {
-        Ok(invited) => invited,
-        Err(refused) => return Ok(refused),
-    };
+    let invited =
+        match admission::admit(c, conversation, creator.user_id, others, limits, now).await? {
+            Ok(invited) => invited,
+            Err(refused) => return Ok(refused),
+        };
     let mut concerned = participants(c, conversation).await?;
-    concerned.extend(invitation::visible_in(c, conversation).await?.into_iter().map(|(user, _)| user));
+    concerned.extend(
+        invitation::visible_in(c, conversation)
+            .await?
+            .into_iter()
+            .map(|(user, _)| user),
+    );
     Ok(Changed::Done { concerned, invited })
 }
 
 /// Keeps what was done, and nothing else. It is waited for: a lock that is not given back would hold everyone up.
-async fn end(tx: sqlx::Transaction<'_, sqlx::Postgres>, result: sqlx::Result<Changed>) -> sqlx::Result<Changed> {
+async fn end(
+    tx: sqlx::Transaction<'_, sqlx::Postgres>,
+    result: sqlx::Result<Changed>,
+) -> sqlx::Result<Changed> {
     match result {
         Ok(Changed::Done { .. }) => tx.commit().await?,
         _ => tx.rollback().await?,
@@ -194,9 +205,14 @@ async fn decide(
         (Some(own), _) if !own.is_group => return Ok(Changed::NoGroup),
         // Whoever is in it has accepted: the answer may have been lost.
         (Some(_), Change::Accept) => {
-            return Ok(Changed::Done { concerned: vec![caller], invited: vec![] });
+            return Ok(Changed::Done {
+                concerned: vec![caller],
+                invited: vec![],
+            });
         }
-        (Some(own), _) if own.role != "admin" && !matches!(change, Change::Leave) => return Ok(Changed::NotAdmin),
+        (Some(own), _) if own.role != "admin" && !matches!(change, Change::Leave) => {
+            return Ok(Changed::NotAdmin);
+        }
         (Some(_), _) => {}
     }
     let before = participants(c, conversation).await?;
@@ -208,15 +224,29 @@ async fn decide(
     let after = participants(c, conversation).await?;
     let invited_after = invitation::visible_in(c, conversation).await?;
     // Those who were removed hear of it, and those who see an invitation now, or another one, or see it no more.
-    let mut concerned = if after.len() < before.len() { before } else { after };
-    concerned.extend(invited_before.symmetric_difference(&invited_after).map(|(user, _)| *user));
+    let mut concerned = if after.len() < before.len() {
+        before
+    } else {
+        after
+    };
+    concerned.extend(
+        invited_before
+            .symmetric_difference(&invited_after)
+            .map(|(user, _)| *user),
+    );
     Ok(Changed::Done { concerned, invited })
 }
 
-async fn participants(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<Vec<UserId>> {
-    sqlx::query_scalar!(r#"select user_id as "user_id: UserId" from participants where conversation_id = $1"#, conversation as _)
-        .fetch_all(c)
-        .await
+async fn participants(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+) -> sqlx::Result<Vec<UserId>> {
+    sqlx::query_scalar!(
+        r#"select user_id as "user_id: UserId" from participants where conversation_id = $1"#,
+        conversation as _
+    )
+    .fetch_all(c)
+    .await
 }
 
 /// Answers who is invited instead of put in, or what became of the change otherwise.
@@ -249,7 +279,9 @@ async fn apply(
         }
         Change::Add(more) => {
             let ids: Vec<UserId> = more.iter().map(|one| one.user_id).collect();
-            if let Some(exceeded) = quota::precheck(c, caller, false, Some(conversation), &ids, limits).await? {
+            if let Some(exceeded) =
+                quota::precheck(c, caller, false, Some(conversation), &ids, limits).await?
+            {
                 return Ok(Err(Changed::Exceeded(exceeded)));
             }
             if !quota::lock(c, more.iter().map(|p| p.user_id).chain([caller])).await? {
@@ -292,7 +324,12 @@ async fn apply(
             match before {
                 None => return Ok(Err(Changed::NoParticipant)),
                 // Nobody has to hear of what was so before.
-                Some(before) if before == *role => return Ok(Err(Changed::Done { concerned: vec![], invited: vec![] })),
+                Some(before) if before == *role => {
+                    return Ok(Err(Changed::Done {
+                        concerned: vec![],
+                        invited: vec![],
+                    }));
+                }
                 Some(_) => {}
             }
             let has_admin = sqlx::query_scalar!(
@@ -338,7 +375,12 @@ async fn hand_over(c: &mut PgConnection, conversation: ConversationId) -> sqlx::
     .await?;
     if emptied.rows_affected() > 0 {
         invitation::withdraw(c, conversation, None).await?;
-        sqlx::query!("delete from departures where conversation_id = $1", conversation as _).execute(c).await?;
+        sqlx::query!(
+            "delete from departures where conversation_id = $1",
+            conversation as _
+        )
+        .execute(c)
+        .await?;
     }
     Ok(())
 }

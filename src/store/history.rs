@@ -68,7 +68,8 @@ pub async fn from_cursor(
     each: impl FnMut(HistoryRow) + Send,
 ) -> sqlx::Result<Option<Page>> {
     let mut taking = Taking::new(each, limit, 2);
-    db.run(async |c| read(c, reading, cursor, Way::Forth, &mut taking).await).await
+    db.run(async |c| read(c, reading, cursor, Way::Forth, &mut taking).await)
+        .await
 }
 
 /// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left
@@ -83,7 +84,9 @@ pub async fn before_cursor(
     let mut newest_first = vec![];
     let take = |row| newest_first.push(row);
     let mut taking = Taking::new(take, limit, 1);
-    let page = db.run(async |c| read(c, reading, cursor, Way::Back, &mut taking).await).await?;
+    let page = db
+        .run(async |c| read(c, reading, cursor, Way::Back, &mut taking).await)
+        .await?;
     newest_first.into_iter().rev().for_each(each);
     Ok(page)
 }
@@ -119,15 +122,29 @@ async fn read(
     loop {
         let messages = taking.chunk(reading.max_message_bytes);
         let told = match way {
-            Way::Forth => read_forth(c, reading, from, number(messages), number(reports), taking).await?,
-            Way::Back => read_back(c, reading, from, number(messages), number(reports), taking).await?,
+            Way::Forth => {
+                read_forth(c, reading, from, number(messages), number(reports), taking).await?
+            }
+            Way::Back => {
+                read_back(c, reading, from, number(messages), number(reports), taking).await?
+            }
         };
         let Some(told) = told else { return Ok(None) };
         if told.present != *reading.instance {
-            return Ok(Some(Page { present: told.present, has_more: false, newest: None }));
+            return Ok(Some(Page {
+                present: told.present,
+                has_more: false,
+                newest: None,
+            }));
         }
-        let go_on = told.last.filter(|_| told.messages == messages && !taking.has_more).map(|last| way.after(last));
-        let mut next = Place { message_seq: go_on, ..Place::default() };
+        let go_on = told
+            .last
+            .filter(|_| told.messages == messages && !taking.has_more)
+            .map(|last| way.after(last));
+        let mut next = Place {
+            message_seq: go_on,
+            ..Place::default()
+        };
         if told.message_seq.is_none() || told.report_seq.is_none() {
             // Whoever names a row that is gone, or a time only, begins at the first one that is not older.
             let wanted = Cursor {
@@ -144,10 +161,18 @@ async fn read(
             }
         }
         if next.message_seq.is_none() && next.report_seq.is_none() {
-            return Ok(Some(Page { present: told.present, has_more: taking.has_more, newest: told.newest.filter(|_| is_one) }));
+            return Ok(Some(Page {
+                present: told.present,
+                has_more: taking.has_more,
+                newest: told.newest.filter(|_| is_one),
+            }));
         }
         is_one = false;
-        reports = if next.report_seq.is_some() { taking.limit + 1 } else { 0 };
+        reports = if next.report_seq.is_some() {
+            taking.limit + 1
+        } else {
+            0
+        };
         from = Place {
             message_seq: next.message_seq.or(Some(way.end())),
             report_seq: next.report_seq.or(Some(way.end())),
@@ -158,7 +183,11 @@ async fn read(
 
 /// The numbers of the cursor's message, if it expired, and else of the first message and the first report that are
 /// not older than the cursor says. Who reads was checked before, and is again by the statement that uses them.
-async fn locate(c: &mut PgConnection, reading: &Reading<'_>, cursor: &Cursor) -> sqlx::Result<(Option<i64>, Option<i64>)> {
+async fn locate(
+    c: &mut PgConnection,
+    reading: &Reading<'_>,
+    cursor: &Cursor,
+) -> sqlx::Result<(Option<i64>, Option<i64>)> {
     let row = sqlx::query!(
         "select coalesce(
                     (select e.seq from expired_messages e
@@ -189,27 +218,69 @@ macro_rules! hand_on {
         let (mut told, mut messages, mut last) = (None, 0, None);
         while let Some(row) = rows.try_next().await? {
             if let Some(present) = row.instance {
-                let newest = row.last_seq.map(|last_seq| Newest { last_seq, last_report_id: row.report_id, chain: row.chain });
+                let newest = row.last_seq.map(|last_seq| Newest {
+                    last_seq,
+                    last_report_id: row.report_id,
+                    chain: row.chain,
+                });
                 told = Some((present, newest, row.message_seq, row.report_seq));
                 continue;
             }
-            let (Some(r#type), Some(created_at), Some(valid_until), Some(message_id), Some(user_id), Some(station_id)) =
-                (row.r#type, row.created_at, row.valid_until, row.message_id, row.user_id, row.station_id)
+            let (
+                Some(r#type),
+                Some(created_at),
+                Some(valid_until),
+                Some(message_id),
+                Some(user_id),
+                Some(station_id),
+            ) = (
+                row.r#type,
+                row.created_at,
+                row.valid_until,
+                row.message_id,
+                row.user_id,
+                row.station_id,
+            )
             else {
                 return Err(sqlx::Error::RowNotFound);
             };
-            $taking.take(match (row.report_id, row.message_seq, row.data, row.chain) {
-                (Some(report_id), ..) => {
-                    HistoryRow::Report(ReportRow { report_id, r#type, created_at, valid_until, user_id, station_id, message_id })
-                }
-                (None, Some(seq), Some(data), Some(chain)) => {
-                    (messages, last) = (messages + 1, Some(seq));
-                    HistoryRow::Message(MessageRow { seq, message_id, r#type, created_at, valid_until, data, user_id, station_id, chain })
-                }
-                _ => return Err(sqlx::Error::RowNotFound),
-            });
+            $taking.take(
+                match (row.report_id, row.message_seq, row.data, row.chain) {
+                    (Some(report_id), ..) => HistoryRow::Report(ReportRow {
+                        report_id,
+                        r#type,
+                        created_at,
+                        valid_until,
+                        user_id,
+                        station_id,
+                        message_id,
+                    }),
+                    (None, Some(seq), Some(data), Some(chain)) => {
+                        (messages, last) = (messages + 1, Some(seq));
+                        HistoryRow::Message(MessageRow {
+                            seq,
+                            message_id,
+                            r#type,
+                            created_at,
+                            valid_until,
+                            data,
+                            user_id,
+                            station_id,
+                            chain,
+                        })
+                    }
+                    _ => return Err(sqlx::Error::RowNotFound),
+                },
+            );
         }
-        Ok(told.map(|(present, newest, message_seq, report_seq)| Told { present, newest, message_seq, report_seq, messages, last }))
+        Ok(told.map(|(present, newest, message_seq, report_seq)| Told {
+            present,
+            newest,
+            message_seq,
+            report_seq,
+            messages,
+            last,
+        }))
     }};
 }
 

@@ -52,14 +52,20 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<InvitationRow>> {
 }
 
 /// Who sees that they are invited to a group, and by whom.
-pub(super) async fn visible_in(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<BTreeSet<(UserId, UserId)>> {
+pub(super) async fn visible_in(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+) -> sqlx::Result<BTreeSet<(UserId, UserId)>> {
     let invitations = sqlx::query!(
         r#"select user_id as "user_id!: UserId", inviter_id as "inviter_id!: UserId" from visible_invitations where conversation_id = $1"#,
         conversation as _,
     )
     .fetch_all(c)
     .await?;
-    Ok(invitations.into_iter().map(|row| (row.user_id, row.inviter_id)).collect())
+    Ok(invitations
+        .into_iter()
+        .map(|row| (row.user_id, row.inviter_id))
+        .collect())
 }
 
 /// Who is invited already stays so, unless by someone whom they blocked, or by a stranger where a friend invites them now. Of
@@ -121,7 +127,11 @@ pub(super) async fn invite(
 }
 
 /// Takes back the invitations of these users to a group, and those by them; of all users, where none are named.
-pub(super) async fn withdraw(c: &mut PgConnection, conversation: ConversationId, users: Option<&[UserId]>) -> sqlx::Result<()> {
+pub(super) async fn withdraw(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    users: Option<&[UserId]>,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "with gone as materialized (
             select conversation_id, user_id from invitations
@@ -141,7 +151,10 @@ pub(super) async fn withdraw(c: &mut PgConnection, conversation: ConversationId,
 
 /// Ends the invitations that are not shown, as whom they are for has blocked an admin: if they came and went with that role,
 /// whoever gives it could wake the invited as often as they like.
-pub(super) async fn withdraw_hidden(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<()> {
+pub(super) async fn withdraw_hidden(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "with hidden as materialized (
             select i.conversation_id, i.user_id from invitations i
@@ -189,11 +202,17 @@ pub(super) async fn accept(
     if joined.rows_affected() == 0 {
         return Ok(Some(Changed::NoConversation));
     }
-    Ok(quota::is_over(c, user, limits).await?.then_some(Changed::Exceeded(Exceeded::Total)))
+    Ok(quota::is_over(c, user, limits)
+        .await?
+        .then_some(Changed::Exceeded(Exceeded::Total)))
 }
 
 /// Ends an invitation. The user alone hears of it.
-pub(super) async fn decline(c: &mut PgConnection, conversation: ConversationId, user: UserId) -> sqlx::Result<Changed> {
+pub(super) async fn decline(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    user: UserId,
+) -> sqlx::Result<Changed> {
     let declined = sqlx::query!(
         "delete from invitations i using visible_invitations v
         where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2",
@@ -211,14 +230,29 @@ pub(super) async fn decline(c: &mut PgConnection, conversation: ConversationId, 
         )
         .fetch_one(c)
         .await?;
-        return Ok(if has_declined { Changed::Done { concerned: vec![], invited: vec![] } } else { Changed::NoConversation });
+        return Ok(if has_declined {
+            Changed::Done {
+                concerned: vec![],
+                invited: vec![],
+            }
+        } else {
+            Changed::NoConversation
+        });
     }
     depart(c, conversation, user, true).await?;
-    Ok(Changed::Done { concerned: vec![user], invited: vec![] })
+    Ok(Changed::Done {
+        concerned: vec![user],
+        invited: vec![],
+    })
 }
 
 /// Writes down that a user left a group, or declined to take part.
-pub(super) async fn depart(c: &mut PgConnection, conversation: ConversationId, user: UserId, declined: bool) -> sqlx::Result<()> {
+pub(super) async fn depart(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    user: UserId,
+    declined: bool,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into departures (conversation_id, user_id, departed_at, declined) values ($1, $2, now(), $3)
         on conflict on constraint departures_key do update set departed_at = excluded.departed_at, declined = excluded.declined",

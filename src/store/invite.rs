@@ -4,7 +4,12 @@ use super::Db;
 use crate::model::{key::SecretHash, time::Timestamp};
 
 /// Stores an invitation that ends at a time.
-pub async fn insert(db: &Db, code_hash: &SecretHash, now: Timestamp, expires_at: Timestamp) -> sqlx::Result<()> {
+pub async fn insert(
+    db: &Db,
+    code_hash: &SecretHash,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> sqlx::Result<()> {
     db.run(async |c| {
         sqlx::query!(
             "insert into invites (code_hash, created_at, expires_at) values ($1, $2, $3)",

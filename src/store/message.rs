@@ -179,7 +179,8 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
         })
         .await?;
 
-    let mut outcomes: Vec<Option<Stored>> = batch.iter().map(|_| Some(Stored::NoConversation)).collect();
+    let mut outcomes: Vec<Option<Stored>> =
+        batch.iter().map(|_| Some(Stored::NoConversation)).collect();
     rows.sort_unstable_by_key(|row| row.place);
     // Of each conversation: the newest message so far, and of a group who is in it.
     let mut newest = HashMap::<ConversationId, (_, Option<Arc<_>>)>::new();
@@ -187,20 +188,38 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
         let (message, slot) = at(batch, &mut outcomes, row.place)?;
         let of_group = row.group.map(Arc::from);
         let two = || row.peer_id.map(|peer| Arc::from([message.user_id, peer]));
-        let recipients = |everyone: Option<Arc<[UserId]>>| everyone.or_else(two).ok_or_else(|| impossible("nobody in it"));
-        *slot = match (row.outcome.as_str(), row.present, row.chain, row.created_at.zip(row.valid_until)) {
+        let recipients = |everyone: Option<Arc<[UserId]>>| {
+            everyone
+                .or_else(two)
+                .ok_or_else(|| impossible("nobody in it"))
+        };
+        *slot = match (
+            row.outcome.as_str(),
+            row.present,
+            row.chain,
+            row.created_at.zip(row.valid_until),
+        ) {
             ("new", _, Some(chain), _) => {
-                let (after, everyone) = newest.entry(message.conversation_id).or_insert_with(|| (row.last_message_id, of_group));
+                let (after, everyone) = newest
+                    .entry(message.conversation_id)
+                    .or_insert_with(|| (row.last_message_id, of_group));
                 Some(Stored::There {
                     created_at: message.created_at,
                     valid_until: message.valid_until,
-                    new: Some(New { seq: row.seq, after: after.replace(message.message_id), chain }),
+                    new: Some(New {
+                        seq: row.seq,
+                        after: after.replace(message.message_id),
+                        chain,
+                    }),
                     participants: recipients(everyone.clone())?,
                 })
             }
-            ("there", _, _, Some((created_at, valid_until))) => {
-                Some(Stored::There { created_at, valid_until, new: None, participants: recipients(of_group)? })
-            }
+            ("there", _, _, Some((created_at, valid_until))) => Some(Stored::There {
+                created_at,
+                valid_until,
+                new: None,
+                participants: recipients(of_group)?,
+            }),
             ("stale", Some(present), ..) => Some(Stored::Stale(present)),
             ("other", ..) => Some(Stored::OtherContent),
             ("blocked", ..) => Some(Stored::Blocked),

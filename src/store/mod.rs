@@ -79,14 +79,21 @@ pub async fn migrate(db: &Db) -> Result<(), String> {
 /// Whether the database answers and has had every migration that this binary knows.
 pub async fn is_current(db: &Db) -> sqlx::Result<bool> {
     let newest = MIGRATIONS.iter().map(|m| m.version).max();
-    let applied =
-        db.run(async |c| sqlx::query_scalar!("select max(version) from _sqlx_migrations where success").fetch_one(c).await).await?;
+    let applied = db
+        .run(async |c| {
+            sqlx::query_scalar!("select max(version) from _sqlx_migrations where success")
+                .fetch_one(c)
+                .await
+        })
+        .await?;
     Ok(applied >= newest)
 }
 
 /// A statement answered what it cannot answer. What it did may be committed, so everyone has to compare everything.
 pub(crate) fn impossible(what: &str) -> sqlx::Error {
-    sqlx::Error::Protocol(format!("a statement answered what it cannot answer: {what}"))
+    sqlx::Error::Protocol(format!(
+        "a statement answered what it cannot answer: {what}"
+    ))
 }
 
 /// Whether an error is the refusal of this constraint.

@@ -97,7 +97,11 @@ pub async fn arrange(
 }
 
 /// Everyone in a conversation. `None`: no such conversation, for this user.
-pub async fn everyone_with(db: &Db, conversation: ConversationId, user: UserId) -> sqlx::Result<Option<Vec<UserId>>> {
+pub async fn everyone_with(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+) -> sqlx::Result<Option<Vec<UserId>>> {
     let everyone = db
         .run(async |c| {
             sqlx::query_scalar!(

@@ -19,7 +19,11 @@ pub struct AvailabilityChange {
 
 /// Writes down that a node holds sockets of these users, who are available from now on, unless they said otherwise.
 /// Returns those for whom that is a change.
-pub async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
+pub async fn arrive(
+    db: &Db,
+    node: Uuid,
+    users: &[UserId],
+) -> sqlx::Result<Vec<AvailabilityChange>> {
     db.run(async |c| {
         let mut tx = c.begin().await?;
         let changes = async {
@@ -57,7 +61,13 @@ pub async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> sqlx::Result<Vec<Av
         let mut tx = c.begin().await?;
         let changes = async {
             lock(&mut tx, users).await?;
-            sqlx::query!("delete from listeners where node_id = $1 and user_id = any($2)", node, users as _).execute(&mut *tx).await?;
+            sqlx::query!(
+                "delete from listeners where node_id = $1 and user_id = any($2)",
+                node,
+                users as _
+            )
+            .execute(&mut *tx)
+            .await?;
             offline(&mut tx, users).await
         }
         .await;
@@ -69,7 +79,12 @@ pub async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> sqlx::Result<Vec<Av
 /// Whoever changes who is online locks the users first. What comes after the lock sees what other nodes wrote before,
 /// so of two that end at once the second one knows that both are gone, and one that begins is not overlooked.
 async fn lock(c: &mut PgConnection, users: &[UserId]) -> sqlx::Result<()> {
-    sqlx::query!("select from users where user_id = any($1) order by user_id for no key update", users as _).execute(c).await?;
+    sqlx::query!(
+        "select from users where user_id = any($1) order by user_id for no key update",
+        users as _
+    )
+    .execute(c)
+    .await?;
     Ok(())
 }
 
@@ -86,7 +101,12 @@ async fn finish<T>(tx: Transaction<'_, Postgres>, result: sqlx::Result<T>) -> sq
 pub async fn online_on(db: &Db, node: Uuid) -> sqlx::Result<HashSet<UserId>> {
     let users: Vec<UserId> = db
         .run(async |c| {
-            sqlx::query_scalar!(r#"select user_id as "user_id: UserId" from listeners where node_id = $1"#, node).fetch_all(c).await
+            sqlx::query_scalar!(
+                r#"select user_id as "user_id: UserId" from listeners where node_id = $1"#,
+                node
+            )
+            .fetch_all(c)
+            .await
         })
         .await?;
     Ok(users.into_iter().collect())
@@ -133,18 +153,36 @@ pub async fn beat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<Beat> 
     // The statement sees its own row as it was before.
     let was_alive = rows.iter().any(|row| row.node_id == node && row.is_alive);
     let others = rows.into_iter().filter(|row| row.node_id != node);
-    Ok(Beat { was_alive, others: others.map(|row| OtherNode { node_id: row.node_id, is_alive: row.is_alive }).collect() })
+    Ok(Beat {
+        was_alive,
+        others: others
+            .map(|row| OtherNode {
+                node_id: row.node_id,
+                is_alive: row.is_alive,
+            })
+            .collect(),
+    })
 }
 
 /// Says that no other node lives: the database is this one's alone.
 pub async fn alone(db: &Db, node: Uuid) -> sqlx::Result<()> {
-    db.run(async |c| sqlx::query!("delete from nodes where node_id <> $1", node).execute(c).await).await?;
+    db.run(async |c| {
+        sqlx::query!("delete from nodes where node_id <> $1", node)
+            .execute(c)
+            .await
+    })
+    .await?;
     Ok(())
 }
 
 /// Says that a node has ended, on a connection of its own.
 pub async fn end(c: &mut PgConnection, node: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("update nodes set ended_at = clock_timestamp() where node_id = $1", node).execute(c).await?;
+    sqlx::query!(
+        "update nodes set ended_at = clock_timestamp() where node_id = $1",
+        node
+    )
+    .execute(c)
+    .await?;
     Ok(())
 }
 

@@ -52,7 +52,13 @@ pub async fn cleared(db: &Db) -> sqlx::Result<u64> {
 async fn delete_cleared(db: &Db, conversation: ConversationId, up_to: i64) -> sqlx::Result<u64> {
     macro_rules! delete {
         ($query:literal) => {
-            db.run(async |c| sqlx::query!($query, conversation as _, up_to, BATCH).execute(c).await).await?.rows_affected()
+            db.run(async |c| {
+                sqlx::query!($query, conversation as _, up_to, BATCH)
+                    .execute(c)
+                    .await
+            })
+            .await?
+            .rows_affected()
         };
     }
     let messages = delete!(
@@ -107,7 +113,12 @@ pub async fn expired(db: &Db, ended_before: Timestamp) -> sqlx::Result<u64> {
 }
 
 /// A batch of messages that ended from one moment on and before another. How many there were, and when the last ended.
-async fn move_expired(db: &Db, ended_before: Timestamp, from: Option<Timestamp>, batch: i64) -> sqlx::Result<(i64, Option<Timestamp>)> {
+async fn move_expired(
+    db: &Db,
+    ended_before: Timestamp,
+    from: Option<Timestamp>,
+    batch: i64,
+) -> sqlx::Result<(i64, Option<Timestamp>)> {
     let row = db
         .run(async |c| {
             sqlx::query!(
@@ -212,7 +223,12 @@ pub async fn kept_since(db: &Db, grace: TimeDelta) -> sqlx::Result<Option<Timest
         })
         .await?;
     if row.since.is_some() {
-        db.run(async |c| sqlx::query!("delete from clock_runs where run_id < $1", row.oldest).execute(c).await).await?;
+        db.run(async |c| {
+            sqlx::query!("delete from clock_runs where run_id < $1", row.oldest)
+                .execute(c)
+                .await
+        })
+        .await?;
     }
     Ok(row.since)
 }

@@ -81,15 +81,24 @@ pub(super) async fn precheck(
     if creates && seen.taken >= i64::from(limits.conversations) {
         return Ok(Some(Exceeded::Total));
     }
-    if seen.strangers > 0 && seen.invitations + seen.strangers > i64::from(limits.invitations_per_day) {
+    if seen.strangers > 0
+        && seen.invitations + seen.strangers > i64::from(limits.invitations_per_day)
+    {
         return Ok(Some(Exceeded::Day(Daily::Invitations, left)));
     }
     Ok(None)
 }
 
 /// Locks what is counted of these users until the transaction ends. Whether all of them are there.
-pub(super) async fn lock(c: &mut PgConnection, users: impl IntoIterator<Item = UserId>) -> sqlx::Result<bool> {
-    let users: Vec<UserId> = users.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+pub(super) async fn lock(
+    c: &mut PgConnection,
+    users: impl IntoIterator<Item = UserId>,
+) -> sqlx::Result<bool> {
+    let users: Vec<UserId> = users
+        .into_iter()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     sqlx::query!(
         "insert into quotas (user_id) select user_id from users where user_id = any($1) order by user_id
         on conflict on constraint quotas_key do nothing",
@@ -97,12 +106,21 @@ pub(super) async fn lock(c: &mut PgConnection, users: impl IntoIterator<Item = U
     )
     .execute(&mut *c)
     .await?;
-    let locked = sqlx::query!("select from quotas where user_id = any($1) order by user_id for update", &users as _).fetch_all(c).await?;
+    let locked = sqlx::query!(
+        "select from quotas where user_id = any($1) order by user_id for update",
+        &users as _
+    )
+    .fetch_all(c)
+    .await?;
     Ok(locked.len() == users.len())
 }
 
 /// Whether a user, whose quotas are locked, takes part in more conversations than one may.
-pub(super) async fn is_over(c: &mut PgConnection, user: UserId, limits: &Limits) -> sqlx::Result<bool> {
+pub(super) async fn is_over(
+    c: &mut PgConnection,
+    user: UserId,
+    limits: &Limits,
+) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select count(*) > $2::bigint as "over!" from (select from participants where user_id = $1 limit $2::bigint + 1) taken"#,
         user as _,
@@ -113,11 +131,18 @@ pub(super) async fn is_over(c: &mut PgConnection, user: UserId, limits: &Limits)
 }
 
 /// Whether the creator of a direct conversation, or the other one, takes part in more than one may.
-pub(super) async fn over_of_two(c: &mut PgConnection, creator: UserId, other: UserId, limits: &Limits) -> sqlx::Result<Option<Exceeded>> {
+pub(super) async fn over_of_two(
+    c: &mut PgConnection,
+    creator: UserId,
+    other: UserId,
+    limits: &Limits,
+) -> sqlx::Result<Option<Exceeded>> {
     if is_over(c, creator, limits).await? {
         return Ok(Some(Exceeded::Total));
     }
-    Ok(is_over(c, other, limits).await?.then_some(Exceeded::TotalOfOther))
+    Ok(is_over(c, other, limits)
+        .await?
+        .then_some(Exceeded::TotalOfOther))
 }
 
 /// Uses up `count` of what the day allows a user, whose quotas are locked. `Some`: it allows less than that, for this long.

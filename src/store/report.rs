@@ -85,7 +85,9 @@ impl Entry for NewReport {
         loop {
             match add_once(db, batch).await {
                 // As in `message::add`: what the statement saw was older than its lock.
-                Err(error) if tries < TRIES && refused_by(&error, "reports_one_per_message") => tries += 1,
+                Err(error) if tries < TRIES && refused_by(&error, "reports_one_per_message") => {
+                    tries += 1
+                }
                 result => return result,
             }
         }
@@ -100,10 +102,17 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
             &batch.iter().map(|r| r.$field $($as_str)*).collect::<Vec<_>>()
         };
     }
-    let named =
-        || (1_i64..).zip(batch).flat_map(|(place, report)| report.message_ids.iter().map(move |id| (place, *id, ReportId::random())));
-    let (places, (message_ids, report_ids)): (Vec<i64>, (Vec<MessageId>, Vec<ReportId>)) =
-        named().map(|(place, message, report)| (place, (message, report))).unzip();
+    let named = || {
+        (1_i64..).zip(batch).flat_map(|(place, report)| {
+            report
+                .message_ids
+                .iter()
+                .map(move |id| (place, *id, ReportId::random()))
+        })
+    };
+    let (places, (message_ids, report_ids)): (Vec<i64>, (Vec<MessageId>, Vec<ReportId>)) = named()
+        .map(|(place, message, report)| (place, (message, report)))
+        .unzip();
     let mut rows = db
         .run(async |c| {
             sqlx::query!(
@@ -190,7 +199,10 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
         })
         .await?;
 
-    let mut outcomes: Vec<Option<Reported>> = batch.iter().map(|_| Some(Reported::NoConversation)).collect();
+    let mut outcomes: Vec<Option<Reported>> = batch
+        .iter()
+        .map(|_| Some(Reported::NoConversation))
+        .collect();
     rows.sort_unstable_by_key(|row| (row.place, row.seq));
     // Of each group: who is in it.
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
@@ -208,17 +220,30 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
             groups.insert(report.conversation_id, group.into());
         }
         if let Some(Reported::NoConversation) = outcome {
-            *outcome = Some(Reported::Done { participants: Arc::default(), rows: vec![] });
+            *outcome = Some(Reported::Done {
+                participants: Arc::default(),
+                rows: vec![],
+            });
         }
-        let Some(Reported::Done { participants, rows }) = outcome else { return Err(impossible("stale and not")) };
+        let Some(Reported::Done { participants, rows }) = outcome else {
+            return Err(impossible("stale and not"));
+        };
         match (row.seq, row.report_id, row.message_id, row.valid_until) {
             (Some(seq), Some(report_id), Some(message_id), Some(valid_until)) => {
                 if rows.is_empty() {
                     let of_group = || groups.get(&report.conversation_id).cloned();
                     let two = row.peer_id.map(|peer| Arc::from([report.user_id, peer]));
-                    *participants = two.or_else(of_group).ok_or_else(|| impossible("nobody in it"))?;
+                    *participants = two
+                        .or_else(of_group)
+                        .ok_or_else(|| impossible("nobody in it"))?;
                 }
-                rows.push(Row { seq, after: row.after, report_id, message_id, valid_until });
+                rows.push(Row {
+                    seq,
+                    after: row.after,
+                    report_id,
+                    message_id,
+                    valid_until,
+                });
             }
             // Nothing of it was new.
             (None, None, None, None) => {}

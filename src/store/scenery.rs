@@ -45,7 +45,10 @@ impl Pair {
     /// The conversation of these two.
     #[must_use]
     pub fn of(one: UserId, other: UserId) -> Self {
-        Self { conversation_id: ConversationId::between(one, other), users: [one, other] }
+        Self {
+            conversation_id: ConversationId::between(one, other),
+            users: [one, other],
+        }
     }
 }
 
@@ -73,7 +76,11 @@ impl Scenery {
     }
 
     /// Makes users, each of whom has logged in from a station.
-    pub async fn users(&mut self, users: &[(Email, StationId)], public_key: &str) -> sqlx::Result<()> {
+    pub async fn users(
+        &mut self,
+        users: &[(Email, StationId)],
+        public_key: &str,
+    ) -> sqlx::Result<()> {
         for users in users.chunks(ROWS) {
             sqlx::query!(
                 "with u as (
@@ -110,7 +117,13 @@ impl Scenery {
 
     /// Makes conversations, each with so many messages of so many bytes. Their secrets and names are as long
     /// as those of a client with an RSA-2048 key.
-    pub async fn conversations(&mut self, pairs: &[Pair], instance: &Instance, messages: usize, bytes: usize) -> sqlx::Result<()> {
+    pub async fn conversations(
+        &mut self,
+        pairs: &[Pair],
+        instance: &Instance,
+        messages: usize,
+        bytes: usize,
+    ) -> sqlx::Result<()> {
         for pairs in pairs.chunks(ROWS) {
             sqlx::query!(
                 "with c as (
@@ -132,13 +145,20 @@ impl Scenery {
         }
         for pairs in pairs.chunks((ROWS / messages.max(1)).max(1)) {
             for from in (1..=messages).step_by(ROWS) {
-                self.messages(pairs, from, messages.min(from + ROWS - 1), bytes).await?;
+                self.messages(pairs, from, messages.min(from + ROWS - 1), bytes)
+                    .await?;
             }
         }
         Ok(())
     }
 
-    async fn messages(&mut self, pairs: &[Pair], from: usize, to: usize, bytes: usize) -> sqlx::Result<()> {
+    async fn messages(
+        &mut self,
+        pairs: &[Pair],
+        from: usize,
+        to: usize,
+        bytes: usize,
+    ) -> sqlx::Result<()> {
         sqlx::query!(
             "with rows as materialized (
                 select conversation_id, instance, head, writer, seq, md5(replace(conversation_id::text, '-', '') || seq)::uuid as message_id,
@@ -181,22 +201,28 @@ impl Scenery {
         )
         .execute(&mut self.0)
         .await?;
-        sqlx::query("insert into bench_floor.conversations select n, 0 from generate_series(1, $1) n")
-            .bind(number(conversations))
-            .execute(&mut self.0)
-            .await?;
+        sqlx::query(
+            "insert into bench_floor.conversations select n, 0 from generate_series(1, $1) n",
+        )
+        .bind(number(conversations))
+        .execute(&mut self.0)
+        .await?;
         self.settle().await
     }
 
     /// Removes what [`FLOORS`] worked on.
     pub async fn floor_ends(&mut self) -> sqlx::Result<()> {
-        sqlx::raw_sql("drop schema bench_floor cascade").execute(&mut self.0).await?;
+        sqlx::raw_sql("drop schema bench_floor cascade")
+            .execute(&mut self.0)
+            .await?;
         Ok(())
     }
 
     /// Does what the database does by itself in the hours that a real history takes.
     pub async fn settle(&mut self) -> sqlx::Result<()> {
-        sqlx::raw_sql("vacuum analyze users, stations, conversations, participants, messages").execute(&mut self.0).await?;
+        sqlx::raw_sql("vacuum analyze users, stations, conversations, participants, messages")
+            .execute(&mut self.0)
+            .await?;
         sqlx::raw_sql("checkpoint").execute(&mut self.0).await?;
         Ok(())
     }
@@ -213,7 +239,9 @@ impl Scenery {
 
     /// The process that serves this connection, as the database's machine numbers it.
     pub async fn backend(&mut self) -> sqlx::Result<i32> {
-        sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#).fetch_one(&mut self.0).await
+        sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
+            .fetch_one(&mut self.0)
+            .await
     }
 }
 

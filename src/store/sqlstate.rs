@@ -22,7 +22,9 @@ const CAUSES: [(&str, &str); 5] = [
 
 /// The code of an error, if the database gave it one.
 fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code)
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
 }
 
 fn is_one_of(error: &sqlx::Error, classes: &[&str]) -> bool {

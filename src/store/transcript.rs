@@ -52,8 +52,15 @@ pub async fn after(
     let mut links = vec![];
     for row in rows {
         present = Some(row.instance);
-        if let (Some(seq), Some(message_id), Some(data_hash), Some(chain)) = (row.seq, row.message_id, row.data_hash, row.chain) {
-            links.push(LinkRow { seq, message_id, data_hash, chain });
+        if let (Some(seq), Some(message_id), Some(data_hash), Some(chain)) =
+            (row.seq, row.message_id, row.data_hash, row.chain)
+        {
+            links.push(LinkRow {
+                seq,
+                message_id,
+                data_hash,
+                chain,
+            });
         }
     }
     Ok(present.map(|present| (present, links)))

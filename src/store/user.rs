@@ -37,7 +37,12 @@ pub struct NewUser<'a> {
 ///
 /// # Errors
 /// The constraints `users_key`, `users_one_per_email` and `credentials_key`, by name.
-pub async fn insert(db: &Db, user: &NewUser<'_>, invite: Option<&SecretHash>, now: Timestamp) -> sqlx::Result<bool> {
+pub async fn insert(
+    db: &Db,
+    user: &NewUser<'_>,
+    invite: Option<&SecretHash>,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
     let user_id = UserId::of(user.email);
     let stored = db
         .run(async |c| {
@@ -77,7 +82,13 @@ pub async fn insert(db: &Db, user: &NewUser<'_>, invite: Option<&SecretHash>, no
 }
 
 /// Gives a user one more key. Whether there is such a user.
-pub async fn add_credential(db: &Db, user: UserId, key_hash: &SecretHash, label: &str, now: Timestamp) -> sqlx::Result<bool> {
+pub async fn add_credential(
+    db: &Db,
+    user: UserId,
+    key_hash: &SecretHash,
+    label: &str,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
     let stored = db
         .run(async |c| {
             sqlx::query!(
@@ -155,7 +166,12 @@ pub struct Identity {
 }
 
 /// Who signs as this user, from this station. A station's last sight is written down once an hour.
-pub async fn identity(db: &Db, user: UserId, station: Option<StationId>, now: Timestamp) -> sqlx::Result<Option<Identity>> {
+pub async fn identity(
+    db: &Db,
+    user: UserId,
+    station: Option<StationId>,
+    now: Timestamp,
+) -> sqlx::Result<Option<Identity>> {
     db.run(async |c| {
         sqlx::query_as!(
             Identity,
@@ -183,10 +199,18 @@ pub async fn identity(db: &Db, user: UserId, station: Option<StationId>, now: Ti
 pub async fn nicks(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
-            sqlx::query!(r#"select user_id as "user_id: UserId", nick from users where user_id = any($1)"#, users as _).fetch_all(c).await
+            sqlx::query!(
+                r#"select user_id as "user_id: UserId", nick from users where user_id = any($1)"#,
+                users as _
+            )
+            .fetch_all(c)
+            .await
         })
         .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id, row.nick)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.user_id, row.nick))
+        .collect())
 }
 
 /// All users, by address.
@@ -205,7 +229,11 @@ pub async fn list(db: &Db) -> sqlx::Result<Vec<UserRow>> {
 }
 
 /// Bars a user, or lets them in again, and tells every node. Whether there is such a user.
-pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>) -> sqlx::Result<bool> {
+pub async fn set_disabled(
+    db: &Db,
+    user: UserId,
+    disabled_at: Option<Timestamp>,
+) -> sqlx::Result<bool> {
     let changed = db
         .run(async |c| {
             sqlx::query_scalar!(
@@ -243,7 +271,11 @@ pub async fn disabled_among(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<UserI
 
 /// Says how available a user is. `Some`: it changed, and these friends may see it, because the user
 /// has not blocked them.
-pub async fn set_availability(db: &Db, user: UserId, availability: &str) -> sqlx::Result<Option<Vec<UserId>>> {
+pub async fn set_availability(
+    db: &Db,
+    user: UserId,
+    availability: &str,
+) -> sqlx::Result<Option<Vec<UserId>>> {
     db.run(async |c| {
         sqlx::query_scalar!(
             r#"

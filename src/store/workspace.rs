@@ -15,7 +15,13 @@ pub enum Registered {
 }
 
 /// Gives a host name to a user, who may have at most `most`.
-pub async fn register(db: &Db, name: &WorkspaceName, user: UserId, most: i64, now: Timestamp) -> sqlx::Result<Registered> {
+pub async fn register(
+    db: &Db,
+    name: &WorkspaceName,
+    user: UserId,
+    most: i64,
+    now: Timestamp,
+) -> sqlx::Result<Registered> {
     let row = db
         .run(async |c| {
             sqlx::query!(

@@ -42,7 +42,10 @@ pub trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
 
     /// Stores a batch in one commit, and says of each what became of it, in the same order. `None`: nothing yet,
     /// as who takes part changed meanwhile; it is to be stored again.
-    fn store(db: &Db, batch: &[Self]) -> impl Future<Output = sqlx::Result<Vec<Option<Self::Outcome>>>> + Send;
+    fn store(
+        db: &Db,
+        batch: &[Self],
+    ) -> impl Future<Output = sqlx::Result<Vec<Option<Self::Outcome>>>> + Send;
 }
 
 /// Why the writer did not store an entry.
@@ -94,8 +97,16 @@ impl<E: Entry> Writer<E> {
     /// Onto this database.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        let queue = Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, is_served: false });
-        Self(Arc::new(Inner { db, queue, failed: Mutex::default() }))
+        let queue = Mutex::new(Queue {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            is_served: false,
+        });
+        Self(Arc::new(Inner {
+            db,
+            queue,
+            failed: Mutex::default(),
+        }))
     }
 
     /// Stores an entry, with those of others, and hands it back with what became of it. It is stored even if the
@@ -105,8 +116,18 @@ impl<E: Entry> Writer<E> {
     /// Those of its own: that a neighbour cannot be stored is not among them.
     pub async fn add(&self, entry: E) -> Result<(E, E::Outcome), Refusal> {
         let (tell, told) = oneshot::channel();
-        if self.0.queue(Waiting { entry, rounds: 0, tell })? {
-            tokio::spawn(Turn { inner: self.0.clone(), is_over: false }.serve());
+        if self.0.queue(Waiting {
+            entry,
+            rounds: 0,
+            tell,
+        })? {
+            tokio::spawn(
+                Turn {
+                    inner: self.0.clone(),
+                    is_over: false,
+                }
+                .serve(),
+            );
         }
         told.await.unwrap_or(Err(Refusal::Stopped))
     }
@@ -115,7 +136,10 @@ impl<E: Entry> Writer<E> {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.as_ref().filter(|(at, _)| at.elapsed() < FAILED_FOR).map(|(_, cause)| cause.clone())
+        failed
+            .as_ref()
+            .filter(|(at, _)| at.elapsed() < FAILED_FOR)
+            .map(|(_, cause)| cause.clone())
     }
 
     /// How many entries wait for their batch to begin.
@@ -144,9 +168,12 @@ impl<E: Entry> Inner<E> {
             queue.is_served = false;
             return None;
         }
-        let (mut batch, mut later, mut bytes, mut keys) = (Vec::new(), Vec::new(), 0, HashSet::new());
+        let (mut batch, mut later, mut bytes, mut keys) =
+            (Vec::new(), Vec::new(), 0, HashSet::new());
         while batch.len() < MOST_ENTRIES && bytes < MOST_BYTES {
-            let Some(next) = queue.waiting.pop_front() else { break };
+            let Some(next) = queue.waiting.pop_front() else {
+                break;
+            };
             if next.entry.key().is_none_or(|key| keys.insert(key)) {
                 bytes += next.entry.bytes();
                 batch.push(next);
@@ -165,7 +192,8 @@ impl<E: Entry> Inner<E> {
     /// with it.
     async fn store(&self, batch: Vec<Waiting<E>>) {
         let again = self.store_once(batch).await;
-        let (again, contended): (Vec<_>, Vec<_>) = again.into_iter().partition(|one| one.rounds < MAX_ROUNDS);
+        let (again, contended): (Vec<_>, Vec<_>) =
+            again.into_iter().partition(|one| one.rounds < MAX_ROUNDS);
         for Waiting { tell, .. } in contended {
             let _ = tell.send(Err(Refusal::Contended));
         }
@@ -179,7 +207,10 @@ impl<E: Entry> Inner<E> {
     /// Returns what has to be stored again.
     async fn store_once(&self, batch: Vec<Waiting<E>>) -> Vec<Waiting<E>> {
         let mut again = Vec::new();
-        let (mut entries, mut tells): (Vec<E>, VecDeque<_>) = batch.into_iter().map(|one| (one.entry, (one.tell, one.rounds))).unzip();
+        let (mut entries, mut tells): (Vec<E>, VecDeque<_>) = batch
+            .into_iter()
+            .map(|one| (one.entry, (one.tell, one.rounds)))
+            .unzip();
         // A batch that is refused as a whole is tried again in halves, down to the one that it is about; then in
         // larger parts again.
         let mut size = entries.len();
@@ -196,16 +227,24 @@ impl<E: Entry> Inner<E> {
                 Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
                 Err(error) => {
                     let error = Arc::new(error);
-                    (0..size).map(|_| Err(Refusal::Database(error.clone()))).collect::<Vec<_>>()
+                    (0..size)
+                        .map(|_| Err(Refusal::Database(error.clone())))
+                        .collect::<Vec<_>>()
                 }
             };
-            for (((tell, rounds), entry), outcome) in tells.drain(..size).zip(entries.drain(..size)).zip(outcomes) {
+            for (((tell, rounds), entry), outcome) in
+                tells.drain(..size).zip(entries.drain(..size)).zip(outcomes)
+            {
                 // Who does not wait any more need not be told.
                 let _ = match outcome {
                     Ok(Some(outcome)) => tell.send(Ok((entry, outcome))),
                     Err(refusal) => tell.send(Err(refusal)),
                     Ok(None) => {
-                        again.push(Waiting { entry, rounds: rounds + 1, tell });
+                        again.push(Waiting {
+                            entry,
+                            rounds: rounds + 1,
+                            tell,
+                        });
                         continue;
                     }
                 };
@@ -220,10 +259,12 @@ impl<E: Entry> Inner<E> {
         let failed = match stored {
             Ok(_) => None,
             // A session that was ended says nothing of the next one.
-            Err(error @ sqlx::Error::Database(_)) if !sqlstate::is_ended(error) => match sqlstate::cause(error) {
-                Some(cause) => Some((Instant::now(), cause)),
-                None => return,
-            },
+            Err(error @ sqlx::Error::Database(_)) if !sqlstate::is_ended(error) => {
+                match sqlstate::cause(error) {
+                    Some(cause) => Some((Instant::now(), cause)),
+                    None => return,
+                }
+            }
             // One that is away shows in other ways.
             Err(_) => return,
         };
@@ -267,8 +308,14 @@ impl<E: Entry> Drop for Turn<E> {
 ///
 /// # Errors
 /// There is no such place.
-pub fn at<'a, E, O>(batch: &'a [E], outcomes: &'a mut [O], place: i64) -> sqlx::Result<(&'a E, &'a mut O)> {
-    let found = usize::try_from(place - 1).ok().and_then(|place| batch.get(place).zip(outcomes.get_mut(place)));
+pub fn at<'a, E, O>(
+    batch: &'a [E],
+    outcomes: &'a mut [O],
+    place: i64,
+) -> sqlx::Result<(&'a E, &'a mut O)> {
+    let found = usize::try_from(place - 1)
+        .ok()
+        .and_then(|place| batch.get(place).zip(outcomes.get_mut(place)));
     found.ok_or_else(|| super::impossible("place"))
 }
 
@@ -305,8 +352,14 @@ mod tests {
 
         async fn store(_: &Db, batch: &[Self]) -> sqlx::Result<Vec<Option<usize>>> {
             batch[0].lets_on.acquire().await.unwrap().forget();
-            assert!(!batch.iter().any(|probe| probe.panics), "as a fault of ours would");
-            Ok(batch.iter().map(|probe| (!probe.keeps_changing).then_some(probe.number)).collect())
+            assert!(
+                !batch.iter().any(|probe| probe.panics),
+                "as a fault of ours would"
+            );
+            Ok(batch
+                .iter()
+                .map(|probe| (!probe.keeps_changing).then_some(probe.number))
+                .collect())
         }
     }
 
@@ -332,29 +385,51 @@ mod tests {
     #[tokio::test]
     async fn what_has_to_be_stored_again_and_again_is_refused_and_holds_nobody_up() {
         let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
-        let probe = |number, keeps_changing| Probe { number, lets_on: lets_on.clone(), panics: false, keeps_changing };
+        let probe = |number, keeps_changing| Probe {
+            number,
+            lets_on: lets_on.clone(),
+            panics: false,
+            keeps_changing,
+        };
         let first = add(&writer, probe(0, false));
-        until("the first batch is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
+        until("the first batch is on its way", || {
+            writer.0.locked().is_served && writer.waiting() == 0
+        })
+        .await;
         let (changing, other) = (add(&writer, probe(1, true)), add(&writer, probe(2, false)));
         until("both wait", || writer.waiting() == 2).await;
         lets_on.add_permits(1 + MAX_ROUNDS);
         assert_eq!(first.await.unwrap().unwrap().1, 0);
         assert_eq!(other.await.unwrap().unwrap().1, 2);
-        let refused = timeout(Duration::from_secs(10), changing).await.expect("it ends").unwrap();
+        let refused = timeout(Duration::from_secs(10), changing)
+            .await
+            .expect("it ends")
+            .unwrap();
         assert!(matches!(refused, Err(Refusal::Contended)), "{refused:?}");
     }
 
     #[tokio::test]
     async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
         let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
-        let probe = |number, keeps_changing| Probe { number, lets_on: lets_on.clone(), panics: false, keeps_changing };
+        let probe = |number, keeps_changing| Probe {
+            number,
+            lets_on: lets_on.clone(),
+            panics: false,
+            keeps_changing,
+        };
         let changing = add(&writer, probe(0, true));
-        until("it is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
+        until("it is on its way", || {
+            writer.0.locked().is_served && writer.waiting() == 0
+        })
+        .await;
         let newcomer = add(&writer, probe(1, false));
         until("the other one waits", || writer.waiting() == 1).await;
         // One for the first round, and one for the second, with both.
         lets_on.add_permits(2);
-        let stored = timeout(Duration::from_secs(10), newcomer).await.expect("it does not wait").unwrap();
+        let stored = timeout(Duration::from_secs(10), newcomer)
+            .await
+            .expect("it does not wait")
+            .unwrap();
         assert_eq!(stored.unwrap().1, 1);
         assert!(!changing.is_finished());
         lets_on.add_permits(MAX_ROUNDS - 2);
@@ -363,35 +438,65 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_the_next_one_is_served() {
+    async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_the_next_one_is_served()
+     {
         let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
-        let probe = |number, panics| Probe { number, lets_on: lets_on.clone(), panics, keeps_changing: false };
+        let probe = |number, panics| Probe {
+            number,
+            lets_on: lets_on.clone(),
+            panics,
+            keeps_changing: false,
+        };
         let first = add(&writer, probe(0, true));
-        until("the first batch is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
-        let others: Vec<_> = (1..4).map(|number| add(&writer, probe(number, false))).collect();
+        until("the first batch is on its way", || {
+            writer.0.locked().is_served && writer.waiting() == 0
+        })
+        .await;
+        let others: Vec<_> = (1..4)
+            .map(|number| add(&writer, probe(number, false)))
+            .collect();
         until("the others wait", || writer.waiting() == 3).await;
         lets_on.add_permits(1);
         for asked in std::iter::once(first).chain(others) {
-            let told = timeout(Duration::from_secs(10), asked).await.expect("nobody waits for ever").unwrap();
+            let told = timeout(Duration::from_secs(10), asked)
+                .await
+                .expect("nobody waits for ever")
+                .unwrap();
             assert!(matches!(told, Err(Refusal::Stopped)), "{told:?}");
         }
         {
             let queue = writer.0.locked();
-            assert!(queue.waiting.is_empty() && queue.bytes == 0 && !queue.is_served, "{queue:?}");
+            assert!(
+                queue.waiting.is_empty() && queue.bytes == 0 && !queue.is_served,
+                "{queue:?}"
+            );
         }
         lets_on.add_permits(1);
         assert_eq!(writer.add(probe(7, false)).await.unwrap().1, 7);
     }
 
     #[tokio::test]
-    async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_is_as_large_as_it_may_be() {
+    async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_is_as_large_as_it_may_be()
+     {
         let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
-        let probe = |number| Probe { number, lets_on: lets_on.clone(), panics: false, keeps_changing: false };
+        let probe = |number| Probe {
+            number,
+            lets_on: lets_on.clone(),
+            panics: false,
+            keeps_changing: false,
+        };
         let first = add(&writer, probe(0));
-        until("the first batch is on its way", || writer.0.locked().is_served && writer.waiting() == 0).await;
+        until("the first batch is on its way", || {
+            writer.0.locked().is_served && writer.waiting() == 0
+        })
+        .await;
         first.abort();
         // One more than a batch takes, and one that must not be with its twin.
-        let others: Vec<_> = [1, 1].into_iter().chain(2..=MOST_ENTRIES).map(|number| add(&writer, probe(number))).collect();
+        let others: Vec<_> = [1, 1]
+            .into_iter()
+            .chain(2..=MOST_ENTRIES)
+            .map(|number| add(&writer, probe(number)))
+            .collect();
         until("the others wait", || writer.waiting() == MOST_ENTRIES + 1).await;
         lets_on.add_permits(1);
         until("the second batch is on its way", || writer.waiting() == 1).await;

@@ -9,7 +9,10 @@ use uuid::Uuid;
 use crate::world::{News, Person, World};
 
 async fn says(person: &Person, action: &str) {
-    person.asks("chatavailability", json!({ "action": action })).await.is_ok();
+    person
+        .asks("chatavailability", json!({ "action": action }))
+        .await
+        .is_ok();
 }
 
 #[tokio::test]
@@ -20,16 +23,29 @@ async fn friends_see_what_one_says_and_hear_of_changes() {
     ben.listens().await;
     cleo.listens().await;
     assert_eq!(ben.friend_is().await, "offline");
-    for (action, state) in [("useravailable", "available"), ("useraway", "away"), ("userbusy", "busy"), ("useroffline", "offline")] {
+    for (action, state) in [
+        ("useravailable", "available"),
+        ("useraway", "away"),
+        ("userbusy", "busy"),
+        ("useroffline", "offline"),
+    ] {
         says(&ann, action).await;
         assert_eq!(ben.friend_is().await, state);
-        assert_eq!(ben.hears().await, News { friends: vec![ann.user.clone()], ..News::default() });
+        assert_eq!(
+            ben.hears().await,
+            News {
+                friends: vec![ann.user.clone()],
+                ..News::default()
+            }
+        );
         // The same again is no news.
         says(&ann, action).await;
         assert_eq!(ben.hears().await, News::default());
     }
     assert_eq!(cleo.hears().await, News::default());
-    ann.asks("chatavailability", json!({ "action": "userasleep" })).await.is_refused(404, "unknown_action");
+    ann.asks("chatavailability", json!({ "action": "userasleep" }))
+        .await
+        .is_refused(404, "unknown_action");
     world.end().await;
 }
 
@@ -38,7 +54,12 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     says(&ann, "useravailable").await;
-    ann.asks("chatblocklist", json!({ "action": "block", "userid": ben.user })).await.is_ok();
+    ann.asks(
+        "chatblocklist",
+        json!({ "action": "block", "userid": ben.user }),
+    )
+    .await
+    .is_ok();
     ben.listens().await;
     assert_eq!(ben.friend_is().await, "offline");
     says(&ann, "userbusy").await;
@@ -46,7 +67,12 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
     // The other way round nothing is hidden.
     says(&ben, "useraway").await;
     assert_eq!(ann.friend_is().await, "away");
-    ann.asks("chatblocklist", json!({ "action": "unblock", "userid": ben.user })).await.is_ok();
+    ann.asks(
+        "chatblocklist",
+        json!({ "action": "unblock", "userid": ben.user }),
+    )
+    .await
+    .is_ok();
     assert_eq!(ben.friend_is().await, "busy");
     world.end().await;
 }
@@ -58,31 +84,75 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
     let [anns, bens] = [&ann, &ben].map(|person| UserId::parse(&person.user).unwrap());
     let (gone, lives, grace) = (Uuid::new_v4(), Uuid::new_v4(), Duration::from_secs(30));
     for node in [gone, lives] {
-        presence::beat(&world.store, node, Duration::from_hours(1)).await.unwrap();
+        presence::beat(&world.store, node, Duration::from_hours(1))
+            .await
+            .unwrap();
     }
     // Ann has a socket on the one, Ben on both.
     for (node, user) in [(gone, anns), (gone, bens), (lives, bens)] {
         presence::arrive(&world.store, node, &[user]).await.unwrap();
     }
-    assert!(presence::reap(&world.store, grace, 500).await.unwrap().is_empty());
+    assert!(
+        presence::reap(&world.store, grace, 500)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     // It said so itself, or was not heard any more; for a while its clients may come back.
     let ended = async |column: &str, seconds: u32| {
         world.sql(&format!("update nodes set {column} = now() - interval '{seconds} seconds' where node_id = '{gone}'")).await;
     };
     ended("ended_at", 25).await;
-    assert!(presence::reap(&world.store, grace, 500).await.unwrap().is_empty());
+    assert!(
+        presence::reap(&world.store, grace, 500)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.sql("update nodes set ended_at = null").await;
     ended("alive_until", 25).await;
-    assert!(presence::reap(&world.store, grace, 500).await.unwrap().is_empty());
+    assert!(
+        presence::reap(&world.store, grace, 500)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     ended("alive_until", 31).await;
     let seen = presence::reap(&world.store, grace, 500).await.unwrap();
-    assert_eq!(seen.iter().map(|seen| (seen.user_id, &seen.friends[..])).collect::<Vec<_>>(), [(anns, &[bens][..])]);
-    assert_eq!((ben.friend_is().await.as_str(), ann.friend_is().await.as_str()), ("offline", "available"));
-    assert!(presence::reap(&world.store, grace, 500).await.unwrap().is_empty());
+    assert_eq!(
+        seen.iter()
+            .map(|seen| (seen.user_id, &seen.friends[..]))
+            .collect::<Vec<_>>(),
+        [(anns, &[bens][..])]
+    );
+    assert_eq!(
+        (
+            ben.friend_is().await.as_str(),
+            ann.friend_is().await.as_str()
+        ),
+        ("offline", "available")
+    );
+    assert!(
+        presence::reap(&world.store, grace, 500)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     // Who goes from the one node and is on another one stays; who goes from the last one is offline.
     presence::arrive(&world.store, gone, &[bens]).await.unwrap();
-    assert!(presence::leave(&world.store, gone, &[bens]).await.unwrap().is_empty());
-    assert!(presence::leave(&world.store, lives, &[bens]).await.unwrap().len() == 1);
+    assert!(
+        presence::leave(&world.store, gone, &[bens])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        presence::leave(&world.store, lives, &[bens])
+            .await
+            .unwrap()
+            .len()
+            == 1
+    );
     assert_eq!(ann.friend_is().await, "offline");
     world.end().await;
 }
@@ -96,12 +166,22 @@ async fn of_two_nodes_that_write_at_once_neither_overlooks_the_other() {
     for round in 0..100 {
         presence::arrive(&world.store, here, &users).await.unwrap();
         // One ends while another begins, and then both end.
-        let (left, arrived) = tokio::join!(presence::leave(&world.store, here, &users), presence::arrive(&world.store, there, &users));
+        let (left, arrived) = tokio::join!(
+            presence::leave(&world.store, here, &users),
+            presence::arrive(&world.store, there, &users)
+        );
         assert_eq!(left.unwrap().len(), arrived.unwrap().len(), "round {round}");
         assert_eq!(ben.friend_is().await, "available", "round {round}");
         presence::arrive(&world.store, here, &users).await.unwrap();
-        let (one, other) = tokio::join!(presence::leave(&world.store, here, &users), presence::leave(&world.store, there, &users));
-        assert_eq!(one.unwrap().len() + other.unwrap().len(), 1, "round {round}");
+        let (one, other) = tokio::join!(
+            presence::leave(&world.store, here, &users),
+            presence::leave(&world.store, there, &users)
+        );
+        assert_eq!(
+            one.unwrap().len() + other.unwrap().len(),
+            1,
+            "round {round}"
+        );
         assert_eq!(ben.friend_is().await, "offline", "round {round}");
     }
     world.end().await;

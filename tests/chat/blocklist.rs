@@ -5,13 +5,29 @@ use serde_json::json;
 use crate::world::{Person, World, message};
 
 async fn list(person: &Person) -> (Vec<String>, Vec<String>) {
-    let list = person.asks("chatblocklist", json!({ "action": "blocklist" })).await.is_ok();
-    let ids = |field: &str| list[field].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    let list = person
+        .asks("chatblocklist", json!({ "action": "blocklist" }))
+        .await
+        .is_ok();
+    let ids = |field: &str| {
+        list[field]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect()
+    };
     (ids("blockedusers"), ids("blockedconversations"))
 }
 
 async fn asks(person: &Person, action: &str, other: &Person) {
-    person.asks("chatblocklist", json!({ "action": action, "userid": other.user })).await.is_ok();
+    person
+        .asks(
+            "chatblocklist",
+            json!({ "action": action, "userid": other.user }),
+        )
+        .await
+        .is_ok();
 }
 
 #[tokio::test]
@@ -19,16 +35,24 @@ async fn one_who_is_blocked_cannot_write_and_one_who_blocks_can() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
     let before = message("before");
-    ben.does("add", &talk, json!({ "message": before })).await.is_ok();
+    ben.does("add", &talk, json!({ "message": before }))
+        .await
+        .is_ok();
     for _ in 0..2 {
         asks(&ann, "block", &ben).await;
         assert_eq!(list(&ann).await.0, [ben.user.clone()]);
     }
     assert_eq!(list(&ben).await.0, Vec::<String>::new());
-    ben.does("add", &talk, json!({ "message": message("blocked") })).await.is_refused(403, "not_allowed");
-    ben.does("clear", &talk, json!({})).await.is_refused(403, "not_allowed");
+    ben.does("add", &talk, json!({ "message": message("blocked") }))
+        .await
+        .is_refused(403, "not_allowed");
+    ben.does("clear", &talk, json!({}))
+        .await
+        .is_refused(403, "not_allowed");
     // A retry of what was stored before is answered with the truth.
-    ben.does("add", &talk, json!({ "message": before })).await.is_ok();
+    ben.does("add", &talk, json!({ "message": before }))
+        .await
+        .is_ok();
     ann.adds(&talk, "not blocked").await;
     assert_eq!(world.count("messages").await, 2);
     for _ in 0..2 {
@@ -49,18 +73,36 @@ async fn a_blocked_users_request_goes_nowhere_silently() {
     let elsewhere = ann.elsewhere().await;
     elsewhere.listens().await;
     asks(&ann, "block", &ben).await;
-    assert_eq!(ben.hears().await.friends, Vec::<String>::new(), "a stranger learns nothing of a block");
-    assert_eq!(elsewhere.hears().await.friends, [ben.user.clone()], "the request is gone from one's other stations, too");
+    assert_eq!(
+        ben.hears().await.friends,
+        Vec::<String>::new(),
+        "a stranger learns nothing of a block"
+    );
+    assert_eq!(
+        elsewhere.hears().await.friends,
+        [ben.user.clone()],
+        "the request is gone from one's other stations, too"
+    );
     ann.listens().await;
     ben.asks("chatfriends", befriends.clone()).await.is_ok();
-    let waiting = ann.asks_as(4, "chatfriends", json!({ "action": "list" })).await.is_ok();
+    let waiting = ann
+        .asks_as(4, "chatfriends", json!({ "action": "list" }))
+        .await
+        .is_ok();
     assert_eq!(waiting["requests"], json!([]));
     assert_eq!(ann.hears().await.friends, Vec::<String>::new());
     assert_eq!(world.count("friendships").await, 0);
     // Nor does it become a friendship when the other one asks.
-    ann.asks("chatfriends", json!({ "action": "add", "friendid": ben.user })).await.is_ok();
+    ann.asks(
+        "chatfriends",
+        json!({ "action": "add", "friendid": ben.user }),
+    )
+    .await
+    .is_ok();
     ben.asks("chatfriends", befriends).await.is_ok();
-    ben.asks("chatconversation", ben.creation(&ann)).await.is_refused(403, "not_allowed");
+    ben.asks("chatconversation", ben.creation(&ann))
+        .await
+        .is_refused(403, "not_allowed");
     world.end().await;
 }
 
@@ -69,7 +111,9 @@ async fn a_blocked_friend_cannot_begin_a_conversation() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     asks(&ann, "block", &ben).await;
-    ben.asks("chatconversation", ben.creation(&ann)).await.is_refused(403, "not_allowed");
+    ben.asks("chatconversation", ben.creation(&ann))
+        .await
+        .is_refused(403, "not_allowed");
     assert_eq!(world.count("conversations").await, 0);
     world.end().await;
 }
@@ -78,7 +122,13 @@ async fn a_blocked_friend_cannot_begin_a_conversation() {
 async fn the_list_names_the_conversations_hidden_for_good() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
-    ann.does("hide", &talk, json!({ "hideid": format!("{};", talk.instance) })).await.is_ok();
+    ann.does(
+        "hide",
+        &talk,
+        json!({ "hideid": format!("{};", talk.instance) }),
+    )
+    .await
+    .is_ok();
     assert_eq!(list(&ann).await.1, Vec::<String>::new());
     ann.does("hide", &talk, json!({})).await.is_ok();
     assert_eq!(list(&ann).await.1, [talk.id.clone()]);
@@ -91,9 +141,21 @@ async fn nobody_is_blocked_who_is_not_there_or_is_oneself() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for action in ["block", "unblock"] {
-        ann.asks("chatblocklist", json!({ "action": action, "userid": "0".repeat(32) })).await.is_refused(404, "user_not_found");
-        ann.asks("chatblocklist", json!({ "action": action, "userid": ann.user })).await.is_refused(400, "bad_request");
-        ann.asks("chatblocklist", json!({ "action": action })).await.is_refused(400, "bad_request");
+        ann.asks(
+            "chatblocklist",
+            json!({ "action": action, "userid": "0".repeat(32) }),
+        )
+        .await
+        .is_refused(404, "user_not_found");
+        ann.asks(
+            "chatblocklist",
+            json!({ "action": action, "userid": ann.user }),
+        )
+        .await
+        .is_refused(400, "bad_request");
+        ann.asks("chatblocklist", json!({ "action": action }))
+            .await
+            .is_refused(400, "bad_request");
     }
     world.end().await;
 }
@@ -109,10 +171,18 @@ async fn a_friend_sees_the_one_who_blocks_go_and_come_back() {
     for action in ["block", "unblock"] {
         asks(&ann, action, &ben).await;
         assert_eq!(ben.hears().await.friends, [ann.user.clone()], "{action}");
-        assert_eq!(elsewhere.hears().await.friends, [ben.user.clone()], "{action}");
+        assert_eq!(
+            elsewhere.hears().await.friends,
+            [ben.user.clone()],
+            "{action}"
+        );
         // The same again is no news.
         asks(&ann, action, &ben).await;
-        assert_eq!((ben.hears().await.friends, elsewhere.hears().await.friends), (vec![], vec![]), "{action}");
+        assert_eq!(
+            (ben.hears().await.friends, elsewhere.hears().await.friends),
+            (vec![], vec![]),
+            "{action}"
+        );
     }
     world.end().await;
 }

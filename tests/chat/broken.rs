@@ -31,18 +31,32 @@ async fn while_the_database_is_away_one_is_told_so_and_afterwards_all_is_well() 
     let kept = ann.adds(&talk, "before").await;
     proxy.cut();
     for _ in 0..3 {
-        let refused = ann.does("add", &talk, json!({ "message": message("lost?") })).await;
+        let refused = ann
+            .does("add", &talk, json!({ "message": message("lost?") }))
+            .await;
         refused.is_refused(503, "unavailable");
         assert!(refused.headers.contains_key("Retry-After"));
-        assert!(!refused.text.contains("socket") && !refused.text.contains("postgres"), "{}", refused.text);
+        assert!(
+            !refused.text.contains("socket") && !refused.text.contains("postgres"),
+            "{}",
+            refused.text
+        );
     }
     assert_eq!(world.sends("GET", "/readyz").await.status, 503);
     assert_eq!(world.sends("GET", "/healthz").await.status, 200);
     proxy.mend();
-    eventually("readiness", async || world.sends("GET", "/readyz").await.status == 200).await;
+    eventually("readiness", async || {
+        world.sends("GET", "/readyz").await.status == 200
+    })
+    .await;
     let after = ann.adds(&talk, "after").await;
     let history = ben.reads(&talk).await;
-    let ids: Vec<_> = history["messages"].as_array().unwrap().iter().map(|m| m["ID"].as_str().unwrap()).collect();
+    let ids: Vec<_> = history["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["ID"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, [kept, after]);
     world.end().await;
 }
@@ -56,12 +70,22 @@ async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it()
     ben.hears().await;
     let message = message("committed");
     proxy.lose_next_answer();
-    ann.does("add", &talk, json!({ "message": message })).await.is_refused(503, "unavailable");
+    ann.does("add", &talk, json!({ "message": message }))
+        .await
+        .is_refused(503, "unavailable");
     eventually("the commit", async || world.count("messages").await == 2).await;
     // Who listened is told to compare everything, as nobody knows whether it was stored.
     assert_eq!(ben.hears().await.lists, [ben.user.clone()]);
-    ann.does("add", &talk, json!({ "message": message })).await.is_ok();
-    assert_eq!(ben.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+    ann.does("add", &talk, json!({ "message": message }))
+        .await
+        .is_ok();
+    assert_eq!(
+        ben.hears().await,
+        News {
+            conversations: vec![talk.id.clone()],
+            ..News::default()
+        }
+    );
     assert_eq!(world.count("messages").await, 2);
     world.end().await;
 }
@@ -73,9 +97,13 @@ async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
     ann.adds(&talk, "before").await;
     proxy.fall_silent();
     // A dead line is not found out sooner than a statement may last, but by one request only. Nobody waits for ever.
-    let refused = timeout(Duration::from_mins(1), ann.does("mute", &talk, json!({}))).await.expect("an answer");
+    let refused = timeout(Duration::from_mins(1), ann.does("mute", &talk, json!({})))
+        .await
+        .expect("an answer");
     refused.is_refused(503, "unavailable");
-    timeout(Duration::from_mins(1), ann.adds(&talk, "after")).await.expect("another connection");
+    timeout(Duration::from_mins(1), ann.adds(&talk, "after"))
+        .await
+        .expect("another connection");
     world.end().await;
 }
 
@@ -109,7 +137,11 @@ async fn each_read_and_each_flag_is_one_round_trip() {
         on("hide", &talk, json!({ "hideid": "AAAAAAAAAA;" })),
         on("hide", &talk, json!({})),
         on("unhide", &talk, json!({})),
-        on("setlistitembackgroundcolor", &talk, json!({ "color": "#bae1ff" })),
+        on(
+            "setlistitembackgroundcolor",
+            &talk,
+            json!({ "color": "#bae1ff" }),
+        ),
         on("add", &talk, json!({ "message": message("x") })),
     ] {
         // Once or twice to prepare the statement, on each connection; then it is one.
@@ -117,14 +149,20 @@ async fn each_read_and_each_flag_is_one_round_trip() {
         for _ in 0..6 {
             let before = proxy.round_trips();
             let version = if request.get("after").is_some() { 4 } else { 3 };
-            ann.asks_as(version, "chatconversation", request.clone()).await.is_ok();
+            ann.asks_as(version, "chatconversation", request.clone())
+                .await
+                .is_ok();
             trips.push(proxy.round_trips() - before);
         }
         assert_eq!(trips[3..], [1, 1, 1], "{request}: {trips:?}");
     }
     let before = proxy.round_trips();
     ann.hears().await;
-    assert_eq!(proxy.round_trips(), before, "notifications need no database");
+    assert_eq!(
+        proxy.round_trips(),
+        before,
+        "notifications need no database"
+    );
     world.end().await;
 }
 
@@ -148,16 +186,32 @@ async fn while_the_disk_is_full_one_is_told_so_and_what_is_there_can_be_read() {
     for _ in 0..2 {
         let answer = ann.does("add", &talk, json!({ "message": sent })).await;
         answer.is_refused(503, "unavailable");
-        assert!(answer.headers.contains_key("Retry-After") && !answer.text.contains("extend"), "{answer:?}");
-        ben.asks("chatreports", viewed.clone()).await.is_refused(503, "unavailable");
+        assert!(
+            answer.headers.contains_key("Retry-After") && !answer.text.contains("extend"),
+            "{answer:?}"
+        );
+        ben.asks("chatreports", viewed.clone())
+            .await
+            .is_refused(503, "unavailable");
     }
-    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        ben.reads(&talk).await["messages"].as_array().unwrap().len(),
+        1
+    );
     assert_eq!(ben.hears().await, News::default());
     world.sql("drop function is_full cascade").await;
-    ann.does("add", &talk, json!({ "message": sent })).await.is_ok();
+    ann.does("add", &talk, json!({ "message": sent }))
+        .await
+        .is_ok();
     ben.asks("chatreports", viewed).await.is_ok();
     let history = ben.reads(&talk).await;
-    assert_eq!((history["messages"].as_array().unwrap().len(), history["reports"].as_array().unwrap().len()), (2, 1));
+    assert_eq!(
+        (
+            history["messages"].as_array().unwrap().len(),
+            history["reports"].as_array().unwrap().len()
+        ),
+        (2, 1)
+    );
     world.end().await;
 }
 
@@ -167,12 +221,18 @@ async fn a_fault_of_ours_leaks_nothing() {
     let (ann, _ben, talk) = world.talk().await;
     ann.hears().await;
     world.sql("alter table messages rename to elsewhere").await;
-    for request in
-        [on("add", &talk, json!({ "message": message("x") })), on("download", &talk, json!({})), on("downloadpartial", &talk, json!({}))]
-    {
+    for request in [
+        on("add", &talk, json!({ "message": message("x") })),
+        on("download", &talk, json!({})),
+        on("downloadpartial", &talk, json!({})),
+    ] {
         let answer = ann.asks("chatconversation", request).await;
         answer.is_refused(500, "internal");
-        assert!(!answer.text.contains("messages") && !answer.text.contains("relation"), "{}", answer.text);
+        assert!(
+            !answer.text.contains("messages") && !answer.text.contains("relation"),
+            "{}",
+            answer.text
+        );
     }
     // What was refused was not done: nobody has to compare anything.
     assert_eq!(ann.hears().await, News::default());
@@ -185,7 +245,8 @@ async fn a_fault_of_ours_leaks_nothing() {
 async fn several_nodes_may_migrate_an_empty_database_at_once() {
     let options = empty_database().await;
     let nodes = (0..4).map(|_| Db::new(options.clone(), 1));
-    let results = futures_util::future::join_all(nodes.map(async |db| store::migrate(&db).await)).await;
+    let results =
+        futures_util::future::join_all(nodes.map(async |db| store::migrate(&db).await)).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert!(store::is_current(&Db::new(options, 1)).await.unwrap());
 }
@@ -201,7 +262,10 @@ async fn a_database_of_a_newer_version_is_refused_with_a_sentence() {
     .await
     .unwrap();
     let sentence = store::migrate(&db).await.unwrap_err();
-    assert!(sentence.contains("newer") && sentence.contains("99999999"), "{sentence}");
+    assert!(
+        sentence.contains("newer") && sentence.contains("99999999"),
+        "{sentence}"
+    );
 }
 
 #[tokio::test]
@@ -218,7 +282,9 @@ async fn a_client_that_never_finishes_its_request_holds_nobody_up() {
             socket
         })
         .collect();
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     drop(slow);
     world.end().await;
 }
@@ -239,14 +305,18 @@ async fn ten_thousand_connections_that_say_nothing_are_closed_and_hold_nobody_up
     for _ in 0..count {
         silent.push(TcpStream::connect(&address).await.unwrap());
     }
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     // The server gives up on them; whatever it says before, the end comes by itself.
     let mut rest = Vec::new();
     for mut connection in silent {
         let closed = timeout(Duration::from_mins(1), connection.read_to_end(&mut rest)).await;
         assert!(closed.is_ok());
     }
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     server.stop();
 }
 
@@ -258,10 +328,15 @@ async fn what_may_yet_be_committed_is_announced_once_more_when_it_is_decided() {
     ben.listens().await;
     ben.hears().await;
     proxy.lose_next_answer();
-    ann.does("add", &talk, json!({ "message": message("committed?") })).await.is_refused(503, "unavailable");
+    ann.does("add", &talk, json!({ "message": message("committed?") }))
+        .await
+        .is_refused(503, "unavailable");
     // At once; and again after the time in which the database would have stopped the statement.
     for _ in 0..2 {
-        eventually("the doubt", async || ben.hears().await.lists == [ben.user.clone()]).await;
+        eventually("the doubt", async || {
+            ben.hears().await.lists == [ben.user.clone()]
+        })
+        .await;
         assert_eq!(ben.hears().await, News::default());
     }
     world.end().await;

@@ -12,28 +12,39 @@ const GRACE: TimeDelta = TimeDelta::days(7);
 /// Has servers have run, and the clock have said, what these intervals say, oldest first.
 async fn ran(world: &World, runs: &[(&str, &str)]) {
     // The server of this test notes itself at its start, which is not to come later.
-    eventually("the server's note", async || world.count("clock_runs").await > 0).await;
+    eventually("the server's note", async || {
+        world.count("clock_runs").await > 0
+    })
+    .await;
     world.sql("delete from clock_runs").await;
     for (from, to) in runs {
-        world.sql(&format!("insert into clock_runs (started_at, seen_at) values ({from}, {to})")).await;
+        world
+            .sql(&format!(
+                "insert into clock_runs (started_at, seen_at) values ({from}, {to})"
+            ))
+            .await;
     }
 }
 
 /// What expired goes, as the server has it go. How many messages did.
 async fn purged(world: &World) -> u64 {
     match purge::kept_since(&world.store, GRACE).await.unwrap() {
-        Some(since) => purge::expired(&world.store, since.min(Timestamp::now().plus(-GRACE))).await.unwrap(),
+        Some(since) => purge::expired(&world.store, since.min(Timestamp::now().plus(-GRACE)))
+            .await
+            .unwrap(),
         None => 0,
     }
 }
 
 /// Whether two moments are the same, but for what a test takes.
 async fn is_about(world: &World, moment: Timestamp, expected: &str) -> bool {
-    let distance: f64 = sqlx::query_scalar(AssertSqlSafe(format!("select extract(epoch from $1 - ({expected}))::float8")))
-        .bind(moment)
-        .fetch_one(&world.db)
-        .await
-        .unwrap();
+    let distance: f64 = sqlx::query_scalar(AssertSqlSafe(format!(
+        "select extract(epoch from $1 - ({expected}))::float8"
+    )))
+    .bind(moment)
+    .fetch_one(&world.db)
+    .await
+    .unwrap();
     distance.abs() < 60.0
 }
 
@@ -50,10 +61,24 @@ async fn a_message_that_was_stored_in_1999_is_kept_for_the_grace_from_the_jump_o
         assert_eq!(purged(&world).await, 0, "{since}");
     }
     // The hours in 1999 count, but the message was stored in the middle of them.
-    ran(&world, &[wrong, ("now() - interval '7 days' + interval '7 minutes'", "now()")]).await;
+    ran(
+        &world,
+        &[
+            wrong,
+            ("now() - interval '7 days' + interval '7 minutes'", "now()"),
+        ],
+    )
+    .await;
     assert_eq!(purged(&world).await, 0);
     assert_eq!(ben.reads(&talk).await["messages"][0]["ID"], id.as_str());
-    ran(&world, &[wrong, ("now() - interval '7 days' - interval '1 minute'", "now()")]).await;
+    ran(
+        &world,
+        &[
+            wrong,
+            ("now() - interval '7 days' - interval '1 minute'", "now()"),
+        ],
+    )
+    .await;
     assert_eq!(purged(&world).await, 1);
     // What is not needed any more is not remembered.
     assert_eq!(world.count("clock_runs").await, 1);
@@ -78,8 +103,15 @@ async fn a_purge_that_takes_long_does_not_break_the_run_that_it_counts() {
         .await;
     before.stop().await;
     let world = World::on(settings, options).await;
-    eventually("the server's note that it runs", async || world.count("clock_runs").await == 1).await;
-    assert_eq!(world.count("messages").await, 1, "the purge is not done yet");
+    eventually("the server's note that it runs", async || {
+        world.count("clock_runs").await == 1
+    })
+    .await;
+    assert_eq!(
+        world.count("messages").await,
+        1,
+        "the purge is not done yet"
+    );
     world.stop().await;
 }
 
@@ -94,19 +126,38 @@ async fn only_the_time_counts_in_which_servers_ran() {
     assert_eq!(since().await, None);
     assert_eq!(world.count("clock_runs").await, 1);
     // It goes on as long as somebody looks now and then, and begins anew after a gap, or when the clock is set back.
-    for (seen, runs) in [("now() - interval '4 minutes'", 1), ("now() - interval '6 minutes'", 2), ("now() + interval '6 minutes'", 2)] {
+    for (seen, runs) in [
+        ("now() - interval '4 minutes'", 1),
+        ("now() - interval '6 minutes'", 2),
+        ("now() + interval '6 minutes'", 2),
+    ] {
         ran(&world, &[("now() - interval '1 day'", seen)]).await;
         assert_eq!(since().await, None);
         assert_eq!(world.count("clock_runs").await, runs, "{seen}");
     }
     // Every night off.
-    let day = |n: i32| (format!("now() - interval '{n} days'"), format!("now() - interval '{n} days' + interval '12 hours'"));
+    let day = |n: i32| {
+        (
+            format!("now() - interval '{n} days'"),
+            format!("now() - interval '{n} days' + interval '12 hours'"),
+        )
+    };
     let days: Vec<(String, String)> = (1..30).rev().map(day).collect();
     let days: Vec<(&str, &str)> = days.iter().map(|(from, to)| (&**from, &**to)).collect();
     ran(&world, &days).await;
     assert!(is_about(&world, since().await.unwrap(), "now() - interval '14 days'").await);
     // A clock that was far ahead, and was set back: of all times that it showed, the earliest.
-    ran(&world, &[("now() + interval '3000 days'", "now() + interval '3006 days'"), ("now() - interval '2 days'", "now()")]).await;
+    ran(
+        &world,
+        &[
+            (
+                "now() + interval '3000 days'",
+                "now() + interval '3006 days'",
+            ),
+            ("now() - interval '2 days'", "now()"),
+        ],
+    )
+    .await;
     assert!(is_about(&world, since().await.unwrap(), "now() - interval '2 days'").await);
     world.end().await;
 }

@@ -15,7 +15,13 @@ async fn lived_in() -> (std::sync::Arc<World>, Person, Talk, Talk) {
         let ids = [ann.adds(talk, "one").await, ann.adds(talk, "two").await];
         ben.views(talk, &ids).await.is_ok();
         ann.does("clear", talk, serde_json::json!({})).await.is_ok();
-        let talk = Talk { instance: ann.sees(talk).await["instance"].as_str().unwrap().to_owned(), ..talk.clone() };
+        let talk = Talk {
+            instance: ann.sees(talk).await["instance"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            ..talk.clone()
+        };
         let id = ann.adds(&talk, "three").await;
         ben.views(&talk, &[id]).await.is_ok();
     }

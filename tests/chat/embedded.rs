@@ -28,7 +28,8 @@ impl Dir {
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("parlance-try-{}-{number}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("parlance-try-{}-{number}", std::process::id()));
         std::fs::create_dir(&dir).unwrap();
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
         Self(dir)
@@ -44,7 +45,12 @@ impl Dir {
 
     /// The process that `postmaster.pid` names.
     pub fn postmaster(&self) -> Option<i32> {
-        std::fs::read_to_string(self.postgres().join("postmaster.pid")).ok()?.lines().next()?.parse().ok()
+        std::fs::read_to_string(self.postgres().join("postmaster.pid"))
+            .ok()?
+            .lines()
+            .next()?
+            .parse()
+            .ok()
     }
 }
 
@@ -64,8 +70,15 @@ fn lives(process: i32) -> bool {
 
 pub fn parlance(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
-    command.current_dir(data.parent().unwrap()).env_remove("DATABASE_URL").env("DATA_DIR", data).env("LISTEN_ADDR", "127.0.0.1:0");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .current_dir(data.parent().unwrap())
+        .env_remove("DATABASE_URL")
+        .env("DATA_DIR", data)
+        .env("LISTEN_ADDR", "127.0.0.1:0");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -98,12 +111,15 @@ impl Server {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some((_, url)) = line.split_once("serves ") {
-                    tell.send(url.trim().split('"').next().unwrap().to_owned()).unwrap();
+                    tell.send(url.trim().split('"').next().unwrap().to_owned())
+                        .unwrap();
                 }
                 written.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let url = told.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("no start: {}", log.lock().unwrap()));
+        let url = told
+            .recv_timeout(Duration::from_mins(1))
+            .unwrap_or_else(|_| panic!("no start: {}", log.lock().unwrap()));
         Self { child, url, log }
     }
 
@@ -131,7 +147,9 @@ impl Server {
     }
 
     async fn is_ready(&self) -> bool {
-        reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status() == 200)
+        reqwest::get(format!("{}/readyz", self.url))
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
     }
 }
 
@@ -141,7 +159,11 @@ fn run(command: &mut Command) -> Output {
 
 fn psql(data: &Path, statement: &str) -> String {
     let output = run(parlance(data).args(["psql", "-qtAc", statement]));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -149,7 +171,11 @@ fn psql(data: &Path, statement: &str) -> String {
 fn refuses(command: &mut Command) -> String {
     let output = run(command);
     assert_eq!(output.status.code(), Some(1));
-    String::from_utf8_lossy(&output.stderr).lines().last().unwrap().to_owned()
+    String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .last()
+        .unwrap()
+        .to_owned()
 }
 
 const KEEP: &str = "create table if not exists kept (n int); insert into kept values (1)";
@@ -168,11 +194,19 @@ async fn it_starts_on_nothing_safely_and_stops_within_ten_seconds() {
         ("listen_addresses", ""),
         ("server_encoding", "UTF8"),
     ] {
-        assert_eq!(psql(&dir.data(), &format!("show {setting}")), value, "{setting}");
+        assert_eq!(
+            psql(&dir.data(), &format!("show {setting}")),
+            value,
+            "{setting}"
+        );
     }
     // Only its own user gets to the socket and to the data.
     for private in ["run", "postgres"] {
-        assert_eq!(std::fs::metadata(dir.data().join(private)).unwrap().mode() & 0o077, 0, "{private}");
+        assert_eq!(
+            std::fs::metadata(dir.data().join(private)).unwrap().mode() & 0o077,
+            0,
+            "{private}"
+        );
     }
     if nix::unistd::geteuid().is_root() {
         assert_ne!(std::fs::metadata(dir.postgres()).unwrap().uid(), 0);
@@ -191,7 +225,8 @@ async fn a_request_in_flight_is_answered_before_the_end() {
     use std::io::{Read, Write};
     let dir = Dir::new();
     let server = Server::start(&dir.data());
-    let mut socket = std::net::TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+    let mut socket =
+        std::net::TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
     socket.write_all(b"POST /?srv=chatserver&api=chatlogin HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n").unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     server.signal(Signal::SIGTERM);
@@ -199,7 +234,10 @@ async fn a_request_in_flight_is_answered_before_the_end() {
     socket.write_all(b"{}").unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("bad_request"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("bad_request"),
+        "{answer}"
+    );
     server.stop();
 }
 
@@ -230,7 +268,10 @@ async fn when_the_database_is_killed_the_server_starts_it_again() {
     for _ in 0..2 {
         let postmaster = dir.postmaster().unwrap();
         kill(Pid::from_raw(postmaster), Signal::SIGKILL).unwrap();
-        eventually("another database", async || dir.postmaster().is_some_and(|other| other != postmaster)).await;
+        eventually("another database", async || {
+            dir.postmaster().is_some_and(|other| other != postmaster)
+        })
+        .await;
         eventually("readiness", async || server.is_ready().await).await;
     }
     assert_eq!(psql(&dir.data(), KEPT), "1");
@@ -257,7 +298,10 @@ async fn a_second_server_on_the_same_data_is_refused_and_the_command_line_joins_
     let server = Server::start(&dir.data());
     let postmaster = dir.postmaster();
     let sentence = refuses(&mut parlance(&dir.data()));
-    assert!(sentence.contains("another server, or a command, runs on") && sentence.contains("data"), "{sentence}");
+    assert!(
+        sentence.contains("another server, or a command, runs on") && sentence.contains("data"),
+        "{sentence}"
+    );
     let list = run(parlance(&dir.data()).args(["user", "list"]));
     assert!(list.status.success());
     assert_eq!(dir.postmaster(), postmaster);
@@ -270,7 +314,12 @@ async fn the_command_line_needs_no_server() {
     let dir = Dir::new();
     for _ in 0..2 {
         let list = run(parlance(&dir.data()).args(["user", "list"]));
-        assert_eq!(String::from_utf8_lossy(&list.stdout), "There are no users yet.\n", "{}", String::from_utf8_lossy(&list.stderr));
+        assert_eq!(
+            String::from_utf8_lossy(&list.stdout),
+            "There are no users yet.\n",
+            "{}",
+            String::from_utf8_lossy(&list.stderr)
+        );
         assert_eq!(dir.postmaster(), None);
     }
 }
@@ -279,17 +328,33 @@ async fn the_command_line_needs_no_server() {
 async fn commands_at_the_same_moment_do_not_end_each_others_database() {
     let dir = Dir::new();
     for _ in 0..3 {
-        let commands: Vec<_> =
-            (0..6).map(|n| parlance(&dir.data()).args(["user", "apikey", &format!("bot{n}@example.org")]).spawn().unwrap()).collect();
+        let commands: Vec<_> = (0..6)
+            .map(|n| {
+                parlance(&dir.data())
+                    .args(["user", "apikey", &format!("bot{n}@example.org")])
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
         for command in commands {
             let output = command.wait_with_output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
     }
     // A server that starts meanwhile waits for a command, too.
-    let command = parlance(&dir.data()).args(["user", "list"]).spawn().unwrap();
+    let command = parlance(&dir.data())
+        .args(["user", "list"])
+        .spawn()
+        .unwrap();
     // Not before the command has begun: it would be a guest, whom a server that ends does not wait for.
-    eventually("the command's database", async || dir.postmaster().is_some_and(lives)).await;
+    eventually("the command's database", async || {
+        dir.postmaster().is_some_and(lives)
+    })
+    .await;
     Server::start(&dir.data()).stop();
     assert!(command.wait_with_output().unwrap().status.success());
 }
@@ -302,7 +367,11 @@ async fn what_a_crash_or_another_process_left_behind_is_no_obstacle() {
     std::fs::create_dir_all(dir.data().join("postgres-unfinished/base")).unwrap();
     run(parlance(&dir.data()).arg("migrate"));
     for process in [std::process::id().cast_signed(), crate::world::postmaster()] {
-        std::fs::write(dir.postgres().join("postmaster.pid"), format!("{process}\n{}\n", dir.postgres().display())).unwrap();
+        std::fs::write(
+            dir.postgres().join("postmaster.pid"),
+            format!("{process}\n{}\n", dir.postgres().display()),
+        )
+        .unwrap();
         Server::start(&dir.data()).stop();
     }
     assert!(lives(crate::world::postmaster()));
@@ -315,19 +384,36 @@ async fn a_number_that_another_program_of_the_same_user_has_since_a_power_cut_is
     let data = std::fs::metadata(dir.postgres()).unwrap();
     // It even works in the data's own directory.
     let mut sleep = Command::new("sleep");
-    let mut other = sleep.arg("600").uid(data.uid()).gid(data.gid()).current_dir(dir.postgres()).spawn().unwrap();
+    let mut other = sleep
+        .arg("600")
+        .uid(data.uid())
+        .gid(data.gid())
+        .current_dir(dir.postgres())
+        .spawn()
+        .unwrap();
     let (run, number) = (dir.data().join("run"), other.id());
     for with_pid_file in [true, false] {
-        let text = format!("{number}\n{}\n1700000000\n5432\n{}\n", dir.postgres().display(), run.display());
+        let text = format!(
+            "{number}\n{}\n1700000000\n5432\n{}\n",
+            dir.postgres().display(),
+            run.display()
+        );
         std::fs::write(run.join(".s.PGSQL.5432.lock"), &text).unwrap();
         if with_pid_file {
             std::fs::write(dir.postgres().join("postmaster.pid"), text + "\n").unwrap();
         }
         let begun = Instant::now();
         Server::start(&dir.data()).stop();
-        assert!(begun.elapsed() < Duration::from_secs(30), "it was waited for");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "it was waited for"
+        );
     }
-    assert_eq!(other.try_wait().unwrap(), None, "what it named was left alone");
+    assert_eq!(
+        other.try_wait().unwrap(),
+        None,
+        "what it named was left alone"
+    );
     other.kill().unwrap();
     other.wait().unwrap();
 }
@@ -366,21 +452,37 @@ async fn roots_command_on_the_data_of_an_ordinary_user_works_as_that_user_and_ch
     let all_are_theirs = || owners(&dir.data()).iter().all(|(_, owner)| *owner == uid);
     assert!(all_are_theirs());
     // One that fails, and one that works.
-    let failed = refuses(parlance(&dir.data()).args(["user", "list"]).env("PG_BIN", "/nowhere"));
+    let failed = refuses(
+        parlance(&dir.data())
+            .args(["user", "list"])
+            .env("PG_BIN", "/nowhere"),
+    );
     assert!(failed.contains("PG_BIN"), "{failed}");
     assert!(all_are_theirs());
     let list = run(parlance(&dir.data()).args(["user", "list"]));
-    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+    assert!(
+        list.status.success(),
+        "{}",
+        String::from_utf8_lossy(&list.stderr)
+    );
     assert!(all_are_theirs());
     let server = Server::start_as(&mut as_nobody(&dir.data()));
-    assert!(run(parlance(&dir.data()).args(["user", "list"])).status.success());
+    assert!(
+        run(parlance(&dir.data()).args(["user", "list"]))
+            .status
+            .success()
+    );
     server.stop();
 
     // Where root comes first, what it makes is the owner's.
     let dir = Dir::new();
     std::fs::create_dir(dir.data()).unwrap();
     std::os::unix::fs::chown(dir.data(), Some(uid), Some(gid)).unwrap();
-    assert!(run(parlance(&dir.data()).args(["user", "list"])).status.success());
+    assert!(
+        run(parlance(&dir.data()).args(["user", "list"]))
+            .status
+            .success()
+    );
     Server::start_as(&mut as_nobody(&dir.data())).stop();
 }
 
@@ -390,7 +492,10 @@ async fn data_of_another_major_version_is_refused_and_not_touched() {
     std::fs::create_dir_all(dir.postgres()).unwrap();
     std::fs::write(dir.postgres().join("PG_VERSION"), "9.6\n").unwrap();
     let sentence = refuses(&mut parlance(&dir.data()));
-    assert!(sentence.contains("PostgreSQL 9.6") && sentence.contains("pg_upgrade"), "{sentence}");
+    assert!(
+        sentence.contains("PostgreSQL 9.6") && sentence.contains("pg_upgrade"),
+        "{sentence}"
+    );
     let files: Vec<_> = std::fs::read_dir(dir.postgres()).unwrap().collect();
     assert_eq!(files.len(), 1);
 }
@@ -401,7 +506,10 @@ async fn a_directory_that_holds_something_else_is_refused_and_not_touched() {
     std::fs::create_dir_all(dir.postgres()).unwrap();
     std::fs::write(dir.postgres().join("diary"), "mine").unwrap();
     assert!(refuses(&mut parlance(&dir.data())).contains("nothing was touched"));
-    assert_eq!(std::fs::read_to_string(dir.postgres().join("diary")).unwrap(), "mine");
+    assert_eq!(
+        std::fs::read_to_string(dir.postgres().join("diary")).unwrap(),
+        "mine"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -418,16 +526,32 @@ async fn a_database_that_has_only_begun_to_start_ends_with_its_server_too() {
     for program in std::fs::read_dir(real).unwrap().flatten() {
         let name = program.file_name().into_string().unwrap();
         // A shell has its background commands ignore SIGINT until they say otherwise: PostgreSQL does, after a while.
-        let waits = if name == "postgres" { "case $1 in -D) echo $$ >$mark.new; mv $mark.new $mark; sleep 2;; esac" } else { "" };
-        let script = format!("#!/bin/sh\nmark={}\n{waits}\nexec {}/{name} \"$@\"\n", mark.display(), real.display());
+        let waits = if name == "postgres" {
+            "case $1 in -D) echo $$ >$mark.new; mv $mark.new $mark; sleep 2;; esac"
+        } else {
+            ""
+        };
+        let script = format!(
+            "#!/bin/sh\nmark={}\n{waits}\nexec {}/{name} \"$@\"\n",
+            mark.display(),
+            real.display()
+        );
         std::fs::write(programs.join(&name), script).unwrap();
-        std::fs::set_permissions(programs.join(&name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(programs.join(&name), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
     }
-    let mut server = parlance(&dir.data()).env("PG_BIN", &programs).spawn().unwrap();
+    let mut server = parlance(&dir.data())
+        .env("PG_BIN", &programs)
+        .spawn()
+        .unwrap();
     eventually("a database", async || mark.exists()).await;
     server.kill().unwrap();
     server.wait().unwrap();
-    let postmaster: i32 = std::fs::read_to_string(&mark).unwrap().trim().parse().unwrap();
+    let postmaster: i32 = std::fs::read_to_string(&mark)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     eventually("the database's end", async || !lives(postmaster)).await;
 }
 
@@ -435,7 +559,10 @@ async fn a_database_that_has_only_begun_to_start_ends_with_its_server_too() {
 async fn programs_that_are_not_there_are_one_sentence() {
     let dir = Dir::new();
     let sentence = refuses(parlance(&dir.data()).env("PG_BIN", dir.0.join("nowhere")));
-    assert!(sentence.contains("PG_BIN") && sentence.contains("nowhere"), "{sentence}");
+    assert!(
+        sentence.contains("PG_BIN") && sentence.contains("nowhere"),
+        "{sentence}"
+    );
     assert!(!dir.postgres().exists());
 }
 
@@ -456,5 +583,8 @@ async fn a_directory_that_the_database_cannot_reach_is_one_sentence() {
     let dir = Dir::new();
     std::fs::set_permissions(&dir.0, std::fs::Permissions::from_mode(0o700)).unwrap();
     let sentence = refuses(&mut parlance(&dir.data()));
-    assert!(sentence.contains("cannot reach") && sentence.contains("DATA_DIR"), "{sentence}");
+    assert!(
+        sentence.contains("cannot reach") && sentence.contains("DATA_DIR"),
+        "{sentence}"
+    );
 }

@@ -5,15 +5,37 @@ use serde_json::{Value, json};
 use crate::world::{News, Person, World};
 
 async fn asks(person: &Person, action: &str, other: &Person) -> u16 {
-    person.asks("chatfriends", json!({ "action": action, "friendid": other.user })).await.status
+    person
+        .asks(
+            "chatfriends",
+            json!({ "action": action, "friendid": other.user }),
+        )
+        .await
+        .status
 }
 
 /// The friends that someone sees, and those who wait for their answer.
 async fn sees(person: &Person) -> (Vec<String>, Vec<String>) {
-    let list = person.asks_as(4, "chatfriends", json!({ "action": "list" })).await.is_ok();
-    let friends: Vec<String> = list["friends"].as_object().unwrap().values().map(|name| name.as_str().unwrap().to_owned()).collect();
-    assert_eq!(list["availabilities"].as_array().unwrap().len(), friends.len());
-    let waiting = list["requests"].as_array().unwrap().iter().map(|request| request["friendname"].as_str().unwrap().to_owned()).collect();
+    let list = person
+        .asks_as(4, "chatfriends", json!({ "action": "list" }))
+        .await
+        .is_ok();
+    let friends: Vec<String> = list["friends"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        list["availabilities"].as_array().unwrap().len(),
+        friends.len()
+    );
+    let waiting = list["requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|request| request["friendname"].as_str().unwrap().to_owned())
+        .collect();
     (friends, waiting)
 }
 
@@ -36,7 +58,10 @@ async fn a_request_waits_until_it_is_accepted() {
         assert_eq!(sees(&ann).await, names(&["Ben"], &[]));
         assert_eq!(sees(&ben).await, names(&["Ann"], &[]));
     }
-    let published = ann.asks("chatfriends", json!({ "action": "list" })).await.is_ok();
+    let published = ann
+        .asks("chatfriends", json!({ "action": "list" }))
+        .await
+        .is_ok();
     assert_eq!(published.get("requests"), None::<&Value>);
     world.end().await;
 }
@@ -45,8 +70,14 @@ async fn a_request_waits_until_it_is_accepted() {
 async fn two_who_add_each_other_at_the_same_moment_are_friends() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
-    let (by_id, by_email) = (json!({ "action": "add", "friendid": ben.user }), json!({ "action": "add", "email": "Ann@example.org" }));
-    let (one, other) = tokio::join!(ann.asks("chatfriends", by_id), ben.asks("chatfriends", by_email));
+    let (by_id, by_email) = (
+        json!({ "action": "add", "friendid": ben.user }),
+        json!({ "action": "add", "email": "Ann@example.org" }),
+    );
+    let (one, other) = tokio::join!(
+        ann.asks("chatfriends", by_id),
+        ben.asks("chatfriends", by_email)
+    );
     one.is_ok();
     other.is_ok();
     assert_eq!(sees(&ann).await, names(&["Ben"], &[]));
@@ -76,14 +107,34 @@ async fn nobody_is_befriended_who_is_not_there_or_is_oneself_or_did_not_ask() {
     let stranger = "0".repeat(32);
     for action in ["add", "accept", "remove"] {
         let request = |id: &str| json!({ "action": action, "friendid": id });
-        ann.asks("chatfriends", request(&stranger)).await.is_refused(404, "user_not_found");
-        ann.asks("chatfriends", request(&ann.user)).await.is_refused(400, "bad_request");
-        ann.asks("chatfriends", request("x")).await.is_refused(400, "bad_request");
-        ann.asks("chatfriends", json!({ "action": action })).await.is_refused(400, "bad_request");
+        ann.asks("chatfriends", request(&stranger))
+            .await
+            .is_refused(404, "user_not_found");
+        ann.asks("chatfriends", request(&ann.user))
+            .await
+            .is_refused(400, "bad_request");
+        ann.asks("chatfriends", request("x"))
+            .await
+            .is_refused(400, "bad_request");
+        ann.asks("chatfriends", json!({ "action": action }))
+            .await
+            .is_refused(400, "bad_request");
     }
-    ann.asks("chatfriends", json!({ "action": "add", "email": "nobody@example.org" })).await.is_refused(404, "user_not_found");
-    ann.asks("chatfriends", json!({ "action": "add", "email": "nobody" })).await.is_refused(400, "bad_request");
-    ann.asks("chatfriends", json!({ "action": "accept", "friendid": ben.user })).await.is_refused(403, "not_allowed");
+    ann.asks(
+        "chatfriends",
+        json!({ "action": "add", "email": "nobody@example.org" }),
+    )
+    .await
+    .is_refused(404, "user_not_found");
+    ann.asks("chatfriends", json!({ "action": "add", "email": "nobody" }))
+        .await
+        .is_refused(400, "bad_request");
+    ann.asks(
+        "chatfriends",
+        json!({ "action": "accept", "friendid": ben.user }),
+    )
+    .await
+    .is_refused(403, "not_allowed");
     assert_eq!(world.count("friendships").await, 0);
     world.end().await;
 }
@@ -91,11 +142,19 @@ async fn nobody_is_befriended_who_is_not_there_or_is_oneself_or_did_not_ask() {
 #[tokio::test]
 async fn both_hear_of_each_change_and_nobody_else_does() {
     let world = World::new().await;
-    let (ann, ben, cleo) = (world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await);
+    let (ann, ben, cleo) = (
+        world.person("Ann").await,
+        world.person("Ben").await,
+        world.person("Cleo").await,
+    );
     for person in [&ann, &ben, &cleo] {
         person.listens().await;
     }
-    for (asker, action, other) in [(&ann, "add", &ben), (&ben, "accept", &ann), (&ben, "remove", &ann)] {
+    for (asker, action, other) in [
+        (&ann, "add", &ben),
+        (&ben, "accept", &ann),
+        (&ben, "remove", &ann),
+    ] {
         asks(asker, action, other).await;
         assert_eq!(ann.hears().await.friends, [ben.user.clone()]);
         assert_eq!(ben.hears().await.friends, [ann.user.clone()]);

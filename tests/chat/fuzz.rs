@@ -9,9 +9,12 @@ mod targets;
 #[test]
 fn what_strangers_send_is_understood_or_refused_with_a_sentence() {
     type Target = fn(&[u8]);
-    for (name, target) in
-        [("request", targets::request as Target), ("signature", targets::signature), ("cursor", targets::cursor), ("frame", targets::frame)]
-    {
+    for (name, target) in [
+        ("request", targets::request as Target),
+        ("signature", targets::signature),
+        ("cursor", targets::cursor),
+        ("frame", targets::frame),
+    ] {
         let mut seeds = 0;
         for seed in std::fs::read_dir(file("fuzz/seeds").join(name)).unwrap() {
             let seed = std::fs::read(seed.unwrap().path()).unwrap();

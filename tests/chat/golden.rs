@@ -79,8 +79,16 @@ impl<'de> Deserialize<'de> for Ordered {
 /// The published answer, with what the notes beside the call say is an accident put right.
 fn expected(name: &str) -> Ordered {
     let text = std::fs::read_to_string(file("tests/golden").join(format!("{name}.json"))).unwrap();
-    let Ordered::Object(fields) = serde_json::from_str(&text.replace("File does not exist", "")).unwrap() else { panic!("{name}") };
-    fields.into_iter().find(|(key, _)| key == "response").unwrap().1
+    let Ordered::Object(fields) =
+        serde_json::from_str(&text.replace("File does not exist", "")).unwrap()
+    else {
+        panic!("{name}")
+    };
+    fields
+        .into_iter()
+        .find(|(key, _)| key == "response")
+        .unwrap()
+        .1
 }
 
 /// The world of the examples: Alice and the Administrator, friends, with their conversation.
@@ -92,7 +100,10 @@ async fn world() -> (std::sync::Arc<World>, Person, Person) {
     })
     .await;
     let mut people = vec![];
-    for (user, name, full_name) in [(ALICE, "Alice", "Ozeki Alice"), (ADMIN, "Administrator", "Administrator")] {
+    for (user, name, full_name) in [
+        (ALICE, "Alice", "Ozeki Alice"),
+        (ADMIN, "Administrator", "Administrator"),
+    ] {
         let key = key(name);
         let station = Uuid::new_v4().simple().to_string();
         world
@@ -104,7 +115,13 @@ async fn world() -> (std::sync::Arc<World>, Person, Person) {
                 golden("login.login")["response"]["rsakey"].as_str().unwrap().replace('\r', "\\r").replace('\n', "\\n"),
             ))
             .await;
-        people.push(Person { world: world.clone(), name: name.into(), user: user.into(), station, key });
+        people.push(Person {
+            world: world.clone(),
+            name: name.into(),
+            user: user.into(),
+            station,
+            key,
+        });
     }
     world
         .sql(&format!(
@@ -161,9 +178,15 @@ async fn store_row(world: &World, instance: &str, row: &Value) {
             text("Data", "opaque"),
         )
     };
-    let newest = if is_report { "last_report_id" } else { "last_message_id" };
+    let newest = if is_report {
+        "last_report_id"
+    } else {
+        "last_message_id"
+    };
     // reports_one_per_message: here each report is of a message of its own.
-    let insert = insert.replace("'{id}', 1,", "").replace(&format!("'{id}', 1, "), &format!("'{id}', c.last_seq, "));
+    let insert = insert
+        .replace("'{id}', 1,", "")
+        .replace(&format!("'{id}', 1, "), &format!("'{id}', c.last_seq, "));
     world
         .sql(&format!(
             "with c as (update conversations set last_seq = last_seq + 1, {newest} = '{id}' where conversation_id = '{TALK}' returning *) {insert}"
@@ -182,13 +205,17 @@ async fn play(caller: &Person, name: &str) -> Ordered {
 
 impl Ordered {
     fn field(&mut self, name: &str) -> &mut Self {
-        let Self::Object(fields) = self else { panic!("no object: {self:?}") };
+        let Self::Object(fields) = self else {
+            panic!("no object: {self:?}")
+        };
         let found = fields.iter_mut().find(|(key, _)| key == name);
         &mut found.unwrap_or_else(|| panic!("no field {name}")).1
     }
 
     fn keys(&self) -> Vec<&str> {
-        let Self::Object(fields) = self else { panic!("no object: {self:?}") };
+        let Self::Object(fields) = self else {
+            panic!("no object: {self:?}")
+        };
         fields.iter().map(|(key, _)| key.as_str()).collect()
     }
 }
@@ -197,16 +224,31 @@ impl Ordered {
 async fn login_answers_the_published_fields_with_our_addresses() {
     let (world, alice, _) = world().await;
     let headers = [("Ozeki-Station", alice.station.as_str())];
-    let answer = world.posts("chatserver", "chatlogin", &headers, &golden("login.login")["request"].to_string()).await;
+    let answer = world
+        .posts(
+            "chatserver",
+            "chatlogin",
+            &headers,
+            &golden("login.login")["request"].to_string(),
+        )
+        .await;
     answer.is_ok();
     let mut ours: Ordered = serde_json::from_str(&answer.text).unwrap();
     let mut published = expected("login.login");
     // What is ours to say: the version, what listens, and one address that the published page cuts off.
-    assert_eq!(*ours.field("server"), Ordered::Plain(env!("CARGO_PKG_VERSION").into()));
+    assert_eq!(
+        *ours.field("server"),
+        Ordered::Plain(env!("CARGO_PKG_VERSION").into())
+    );
     *published.field("server") = ours.field("server").clone();
     *published.field("listeners") = ours.field("listeners").clone();
-    let Ordered::Object(urls) = published.field("urls") else { panic!() };
-    urls.push(("reports".into(), Ordered::Plain("http://localhost/ozeki/index.php?srv=chatserver&api=chatreports".into())));
+    let Ordered::Object(urls) = published.field("urls") else {
+        panic!()
+    };
+    urls.push((
+        "reports".into(),
+        Ordered::Plain("http://localhost/ozeki/index.php?srv=chatserver&api=chatreports".into()),
+    ));
     assert_eq!(ours, published);
     world.stop().await;
 }
@@ -217,11 +259,19 @@ async fn list_answers_as_published() {
     let shown = golden("conversation.list")["response"]["conversations"][0].clone();
     stage(&world, &shown, "PqjfKSn7V8").await;
     store_row(&world, "PqjfKSn7V8", &json!({ "ID": shown["lastmessageid"], "Type": "Message", "Created": "2024-03-08 11:50:45" })).await;
-    store_row(&world, "PqjfKSn7V8", &json!({ "ID": shown["lastreportid"], "Type": "viewed", "Created": "2024-03-08 11:50:45" })).await;
+    store_row(
+        &world,
+        "PqjfKSn7V8",
+        &json!({ "ID": shown["lastreportid"], "Type": "viewed", "Created": "2024-03-08 11:50:45" }),
+    )
+    .await;
     let mut published = expected("conversation.list");
-    let Ordered::Array(conversations) = published.field("conversations") else { panic!() };
+    let Ordered::Array(conversations) = published.field("conversations") else {
+        panic!()
+    };
     // Elsewhere the examples write a report's id with dashes.
-    *conversations[0].field("lastreportid") = Ordered::Plain("935d8b8d-e4c3-95f5-0405-e617e636dbbb".into());
+    *conversations[0].field("lastreportid") =
+        Ordered::Plain("935d8b8d-e4c3-95f5-0405-e617e636dbbb".into());
     assert_eq!(play(&alice, "conversation.list").await, published);
     world.stop().await;
 }
@@ -230,7 +280,10 @@ async fn list_answers_as_published() {
 async fn add_answers_as_published_and_a_published_retry_changes_nothing() {
     let (world, alice, _) = world().await;
     for _ in 0..2 {
-        assert_eq!(play(&alice, "conversation.add").await, expected("conversation.add"));
+        assert_eq!(
+            play(&alice, "conversation.add").await,
+            expected("conversation.add")
+        );
     }
     assert_eq!(world.count("messages").await, 1);
     world.stop().await;
@@ -239,12 +292,25 @@ async fn add_answers_as_published_and_a_published_retry_changes_nothing() {
 #[tokio::test]
 async fn download_answers_as_published() {
     let (world, alice, _) = world().await;
-    stage(&world, &golden("conversation.favorite")["response"]["conversation"], "ZTZqIV8LS5").await;
+    stage(
+        &world,
+        &golden("conversation.favorite")["response"]["conversation"],
+        "ZTZqIV8LS5",
+    )
+    .await;
     let answer = golden("conversation.download")["response"].clone();
-    for row in answer["messages"].as_array().unwrap().iter().chain(answer["reports"].as_array().unwrap()) {
+    for row in answer["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .chain(answer["reports"].as_array().unwrap())
+    {
         store_row(&world, "ZTZqIV8LS5", row).await;
     }
-    assert_eq!(play(&alice, "conversation.download").await, expected("conversation.download"));
+    assert_eq!(
+        play(&alice, "conversation.download").await,
+        expected("conversation.download")
+    );
     world.stop().await;
 }
 
@@ -264,10 +330,18 @@ async fn downloadpartial_answers_the_rows_before_the_cursor() {
     // The published rows are cut short: each begins as published, and has the fields of download's.
     let whole = golden("conversation.download")["response"].clone();
     for kind in ["messages", "reports"] {
-        let Ordered::Array(rows) = ours.field(kind) else { panic!() };
+        let Ordered::Array(rows) = ours.field(kind) else {
+            panic!()
+        };
         assert_eq!(rows.len(), 1);
-        let Ordered::Array(published) = expected("conversation.downloadpartial").field(kind).clone() else { panic!() };
-        let (Ordered::Object(row), Ordered::Object(beginning)) = (&rows[0], &published[0]) else { panic!() };
+        let Ordered::Array(published) =
+            expected("conversation.downloadpartial").field(kind).clone()
+        else {
+            panic!()
+        };
+        let (Ordered::Object(row), Ordered::Object(beginning)) = (&rows[0], &published[0]) else {
+            panic!()
+        };
         assert_eq!(&row[..3], &beginning[..]);
         assert_eq!(row.len(), whole[kind][0].as_object().unwrap().len());
     }
@@ -285,7 +359,10 @@ async fn clear_answers_as_published_with_an_instance_of_its_own() {
     let mut published = expected("conversation.clear");
     let instance = published.field("conversation").field("instance");
     assert_ne!(ours.field("conversation").field("instance"), instance);
-    assert_ne!(*ours.field("conversation").field("instance"), Ordered::Plain("PqjfKSn7V8".into()));
+    assert_ne!(
+        *ours.field("conversation").field("instance"),
+        Ordered::Plain("PqjfKSn7V8".into())
+    );
     *ours.field("conversation").field("instance") = instance.clone();
     assert_eq!(ours, published);
     world.stop().await;
@@ -318,11 +395,22 @@ async fn what_arranges_the_list_answers_as_published() {
                 .await;
             }
         }
-        let caller = if call["caller"] == ALICE { alice } else { admin };
-        world.sql(&format!("update participants set {before} where user_id = '{}'", caller.user)).await;
+        let caller = if call["caller"] == ALICE {
+            alice
+        } else {
+            admin
+        };
+        world
+            .sql(&format!(
+                "update participants set {before} where user_id = '{}'",
+                caller.user
+            ))
+            .await;
         let mut published = expected(&name);
         if shown["lastreportid"] != "" {
-            let dashed = Uuid::parse_str(shown["lastreportid"].as_str().unwrap()).unwrap().to_string();
+            let dashed = Uuid::parse_str(shown["lastreportid"].as_str().unwrap())
+                .unwrap()
+                .to_string();
             *published.field("conversation").field("lastreportid") = Ordered::Plain(dashed.into());
         }
         assert_eq!(play(&caller, &name).await, published, "{action}");
@@ -336,19 +424,28 @@ async fn friends_availability_reports_blocklist_and_workspace_answer_as_publishe
     let mut friends = play(&alice, "friends.list").await;
     let mut published = expected("friends.list");
     for list in [&mut friends, &mut published] {
-        let Ordered::Array(availabilities) = list.field("availabilities") else { panic!() };
+        let Ordered::Array(availabilities) = list.field("availabilities") else {
+            panic!()
+        };
         // The published key is cut short.
         *availabilities[0].field("publickey") = Ordered::Plain("key".into());
     }
     assert_eq!(friends, published);
 
     play(&alice, "conversation.add").await;
-    for name in ["availability.useravailable", "reports.viewed", "blocklist.blocklist"] {
+    for name in [
+        "availability.useravailable",
+        "reports.viewed",
+        "blocklist.blocklist",
+    ] {
         assert_eq!(play(&alice, name).await, expected(name), "{name}");
     }
     assert_eq!(world.count("reports").await, 1);
 
-    let elsewhere = Person { station: String::new(), ..alice };
+    let elsewhere = Person {
+        station: String::new(),
+        ..alice
+    };
     let name = "workspace.workspaceregister";
     assert_eq!(play(&elsewhere, name).await, expected(name));
     world.stop().await;
@@ -359,7 +456,10 @@ async fn notification_answers_as_published() {
     let (world, alice, admin) = world().await;
     admin.listens().await;
     play(&alice, "conversation.add").await;
-    assert_eq!(play(&admin, "notification.download").await, expected("notification.download"));
+    assert_eq!(
+        play(&admin, "notification.download").await,
+        expected("notification.download")
+    );
     world.stop().await;
 }
 
@@ -376,14 +476,19 @@ fn the_calls_here_are_the_published_ones() {
             .map(|entry| {
                 let entry = entry.unwrap();
                 let sum = digest::digest(&digest::SHA256, &std::fs::read(entry.path()).unwrap());
-                format!("{}  {}\n", hex::encode(sum), entry.file_name().into_string().unwrap())
+                format!(
+                    "{}  {}\n",
+                    hex::encode(sum),
+                    entry.file_name().into_string().unwrap()
+                )
             })
             .collect();
         sums.sort_unstable_by(|one, other| one[64..].cmp(&other[64..]));
         sums.concat()
     };
     assert_eq!(sums(&file("tests/golden")), PUBLISHED);
-    let published = std::env::var_os("GOLDEN_DIR").map_or_else(|| file("../shared/vectors"), PathBuf::from);
+    let published =
+        std::env::var_os("GOLDEN_DIR").map_or_else(|| file("../shared/vectors"), PathBuf::from);
     if published.exists() {
         assert_eq!(sums(&published), PUBLISHED, "{}", published.display());
     } else {
@@ -399,18 +504,38 @@ fn every_published_action_has_an_example_and_every_example_an_action() {
     let published: BTreeSet<(String, String)> = std::fs::read_dir(file("tests/golden"))
         .unwrap()
         .map(|entry| {
-            let call: Value = serde_json::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
-            (call["api"].as_str().unwrap().to_owned(), call["request"]["action"].as_str().unwrap().to_owned())
+            let call: Value =
+                serde_json::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap())
+                    .unwrap();
+            (
+                call["api"].as_str().unwrap().to_owned(),
+                call["request"]["action"].as_str().unwrap().to_owned(),
+            )
         })
         .collect();
     let mut documented = BTreeSet::new();
     for entry in std::fs::read_dir(file("src/api")).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let Some(api) = text.lines().next().unwrap().split("&api=").nth(1).and_then(|rest| rest.split('`').next()) else { continue };
+        let Some(api) = text
+            .lines()
+            .next()
+            .unwrap()
+            .split("&api=")
+            .nth(1)
+            .and_then(|rest| rest.split('`').next())
+        else {
+            continue;
+        };
         let mut lines = text.lines().peekable();
         while let Some(line) = lines.next() {
             if line.starts_with("    /// Page \"") {
-                let variant: String = lines.peek().unwrap().trim().chars().take_while(char::is_ascii_alphanumeric).collect();
+                let variant: String = lines
+                    .peek()
+                    .unwrap()
+                    .trim()
+                    .chars()
+                    .take_while(char::is_ascii_alphanumeric)
+                    .collect();
                 documented.insert((api.to_owned(), variant.to_lowercase()));
             }
         }

@@ -16,7 +16,12 @@ pub async fn asks(person: &Person, action: &str, mut fields: Value) -> Answer {
 pub fn secrets(people: &[&Person]) -> Value {
     people
         .iter()
-        .map(|person| (person.user.clone(), json!(format!("secret for {}", person.name))))
+        .map(|person| {
+            (
+                person.user.clone(),
+                json!(format!("secret for {}", person.name)),
+            )
+        })
         .collect::<serde_json::Map<_, _>>()
         .into()
 }
@@ -27,7 +32,12 @@ pub fn ids(people: &[&Person]) -> Vec<String> {
 
 /// A group of Ann (who made it), Ben and Cleo; Dan is not in it.
 async fn group(world: &std::sync::Arc<World>) -> ([Person; 4], Talk) {
-    let people = [world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await, world.person("Dan").await];
+    let people = [
+        world.person("Ann").await,
+        world.person("Ben").await,
+        world.person("Cleo").await,
+        world.person("Dan").await,
+    ];
     let [ann, ben, cleo, dan] = &people;
     for friend in [ben, cleo, dan] {
         ann.befriends(friend).await;
@@ -40,11 +50,20 @@ async fn group(world: &std::sync::Arc<World>) -> ([Person; 4], Talk) {
 
 pub async fn members(person: &Person, talk: &Talk) -> Vec<String> {
     let seen = person.sees(talk).await;
-    seen["participants"].as_array().unwrap().iter().map(|p| p["username"].as_str().unwrap().to_owned()).collect()
+    seen["participants"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["username"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 async fn role(world: &World, person: &Person) -> String {
-    sqlx::query_scalar("select role from participants where user_id = $1::uuid").bind(&person.user).fetch_one(&world.db).await.unwrap()
+    sqlx::query_scalar("select role from participants where user_id = $1::uuid")
+        .bind(&person.user)
+        .fetch_one(&world.db)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -55,7 +74,11 @@ async fn a_group_is_seen_and_written_by_all_in_it_each_with_their_own_secret() {
         let seen = person.sees(&talk).await;
         assert_eq!(
             (&seen["isgroup"], &seen["secret"], &seen["displayname"]),
-            (&json!(true), &json!(format!("secret for {}", person.name)), &json!("the name"))
+            (
+                &json!(true),
+                &json!(format!("secret for {}", person.name)),
+                &json!("the name")
+            )
         );
         let mut sorted = ids(&[&ann, &ben, &cleo]);
         sorted.sort();
@@ -63,9 +86,17 @@ async fn a_group_is_seen_and_written_by_all_in_it_each_with_their_own_secret() {
         person.adds(&talk, "hi").await;
     }
     for person in [&ann, &ben, &cleo] {
-        assert_eq!(person.reads(&talk).await["messages"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            person.reads(&talk).await["messages"]
+                .as_array()
+                .unwrap()
+                .len(),
+            3
+        );
     }
-    dan.does("download", &talk, json!({})).await.is_refused(404, "conversation_not_found");
+    dan.does("download", &talk, json!({}))
+        .await
+        .is_refused(404, "conversation_not_found");
     world.end().await;
 }
 
@@ -75,22 +106,42 @@ async fn only_an_admin_runs_a_group_and_strangers_do_not_see_it() {
     let ([ann, ben, cleo, dan], talk) = group(&world).await;
     let id = json!(talk.id);
     let requests = [
-        ("rename", json!({ "conversationid": id, "displaynames": { &ben.user: "another" } })),
-        ("addparticipants", json!({ "conversationid": id, "participantids": [dan.user], "secrets": secrets(&[&dan]) })),
-        ("removeparticipants", json!({ "conversationid": id, "participantids": [cleo.user] })),
-        ("setrole", json!({ "conversationid": id, "participantid": ben.user, "role": "admin" })),
+        (
+            "rename",
+            json!({ "conversationid": id, "displaynames": { &ben.user: "another" } }),
+        ),
+        (
+            "addparticipants",
+            json!({ "conversationid": id, "participantids": [dan.user], "secrets": secrets(&[&dan]) }),
+        ),
+        (
+            "removeparticipants",
+            json!({ "conversationid": id, "participantids": [cleo.user] }),
+        ),
+        (
+            "setrole",
+            json!({ "conversationid": id, "participantid": ben.user, "role": "admin" }),
+        ),
     ];
     for (action, fields) in &requests {
-        asks(&ben, action, fields.clone()).await.is_refused(403, "not_allowed");
-        asks(&dan, action, fields.clone()).await.is_refused(404, "conversation_not_found");
+        asks(&ben, action, fields.clone())
+            .await
+            .is_refused(403, "not_allowed");
+        asks(&dan, action, fields.clone())
+            .await
+            .is_refused(404, "conversation_not_found");
     }
-    asks(&dan, "leave", json!({ "conversationid": id })).await.is_refused(404, "conversation_not_found");
+    asks(&dan, "leave", json!({ "conversationid": id }))
+        .await
+        .is_refused(404, "conversation_not_found");
     assert_eq!(members(&ann, &talk).await.len(), 3);
     // A conversation of two is no group.
     let direct = ann.creates(&ben).await;
     for (action, mut fields) in requests.into_iter().chain([("leave", json!({}))]) {
         fields["conversationid"] = direct.id.clone().into();
-        asks(&ann, action, fields).await.is_refused(403, "not_allowed");
+        asks(&ann, action, fields)
+            .await
+            .is_refused(403, "not_allowed");
     }
     world.end().await;
 }
@@ -108,10 +159,23 @@ async fn one_who_is_added_gets_the_secret_and_one_who_is_removed_sees_nothing_fr
         asks(&ann, "addparticipants", add.clone()).await.is_ok();
     }
     let seen = dan.sees(&talk).await;
-    assert_eq!((&seen["secret"], &seen["displayname"]), (&json!("secret for Dan"), &json!("Dan's name")));
-    assert_eq!(ben.sees(&talk).await["displayname"], "the name", "who is in already stays as they are");
+    assert_eq!(
+        (&seen["secret"], &seen["displayname"]),
+        (&json!("secret for Dan"), &json!("Dan's name"))
+    );
+    assert_eq!(
+        ben.sees(&talk).await["displayname"],
+        "the name",
+        "who is in already stays as they are"
+    );
     for person in [&ann, &ben, &cleo, &dan] {
-        assert_eq!(person.hears().await, News { lists: vec![person.user.clone()], ..News::default() });
+        assert_eq!(
+            person.hears().await,
+            News {
+                lists: vec![person.user.clone()],
+                ..News::default()
+            }
+        );
     }
     dan.adds(&talk, "here I am").await;
 
@@ -119,15 +183,28 @@ async fn one_who_is_added_gets_the_secret_and_one_who_is_removed_sees_nothing_fr
     dans.hears().await;
     let remove = json!({ "conversationid": talk.id, "participantids": ids(&[&dan, &cleo]) });
     for _ in 0..2 {
-        asks(&ann, "removeparticipants", remove.clone()).await.is_ok();
+        asks(&ann, "removeparticipants", remove.clone())
+            .await
+            .is_ok();
     }
-    assert_eq!(dans.hears().await["conversationlistchangedof"], json!([dan.user]));
+    assert_eq!(
+        dans.hears().await["conversationlistchangedof"],
+        json!([dan.user])
+    );
     ann.adds(&talk, "without Dan").await;
     dans.hears_nothing().await;
     for action in ["download", "downloadpartial", "favorite"] {
-        dan.does(action, &talk, json!({})).await.is_refused(404, "conversation_not_found");
+        dan.does(action, &talk, json!({}))
+            .await
+            .is_refused(404, "conversation_not_found");
     }
-    dan.does("add", &talk, json!({ "message": crate::world::message("x") })).await.is_refused(404, "conversation_not_found");
+    dan.does(
+        "add",
+        &talk,
+        json!({ "message": crate::world::message("x") }),
+    )
+    .await
+    .is_refused(404, "conversation_not_found");
     assert_eq!(members(&ann, &talk).await.len(), 2);
     world.end().await;
 }
@@ -136,8 +213,15 @@ async fn one_who_is_added_gets_the_secret_and_one_who_is_removed_sees_nothing_fr
 async fn names_are_each_participants_own() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], talk) = group(&world).await;
-    let names = json!({ &ben.user: "for Ben", &cleo.user: "for Cleo", &dan.user: "for nobody here" });
-    asks(&ann, "rename", json!({ "conversationid": talk.id, "displaynames": names })).await.is_ok();
+    let names =
+        json!({ &ben.user: "for Ben", &cleo.user: "for Cleo", &dan.user: "for nobody here" });
+    asks(
+        &ann,
+        "rename",
+        json!({ "conversationid": talk.id, "displaynames": names }),
+    )
+    .await
+    .is_ok();
     for (person, name) in [(&ann, "the name"), (&ben, "for Ben"), (&cleo, "for Cleo")] {
         assert_eq!(person.sees(&talk).await["displayname"], name);
     }
@@ -150,22 +234,49 @@ async fn a_group_always_has_an_admin() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], talk) = group(&world).await;
     let set = |person: &Person, role: &str| json!({ "conversationid": talk.id, "participantid": person.user, "role": role });
-    asks(&ann, "setrole", set(&ann, "member")).await.is_refused(403, "not_allowed");
-    asks(&ann, "setrole", set(&dan, "admin")).await.is_refused(404, "user_not_found");
-    asks(&ann, "setrole", set(&ben, "owner")).await.is_refused(400, "bad_request");
-    asks(&ann, "removeparticipants", json!({ "conversationid": talk.id, "participantids": [ann.user] }))
+    asks(&ann, "setrole", set(&ann, "member"))
+        .await
+        .is_refused(403, "not_allowed");
+    asks(&ann, "setrole", set(&dan, "admin"))
+        .await
+        .is_refused(404, "user_not_found");
+    asks(&ann, "setrole", set(&ben, "owner"))
         .await
         .is_refused(400, "bad_request");
+    asks(
+        &ann,
+        "removeparticipants",
+        json!({ "conversationid": talk.id, "participantids": [ann.user] }),
+    )
+    .await
+    .is_refused(400, "bad_request");
     for _ in 0..2 {
         asks(&ann, "setrole", set(&ben, "admin")).await.is_ok();
     }
     asks(&ben, "setrole", set(&ann, "member")).await.is_ok();
-    asks(&ann, "setrole", set(&ann, "admin")).await.is_refused(403, "not_allowed");
+    asks(&ann, "setrole", set(&ann, "admin"))
+        .await
+        .is_refused(403, "not_allowed");
     // The last admin hands over to the longest member.
-    world.sql(&format!("update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'", cleo.user)).await;
-    asks(&ben, "leave", json!({ "conversationid": talk.id })).await.is_ok();
-    assert_eq!((role(&world, &cleo).await.as_str(), role(&world, &ann).await.as_str()), ("admin", "member"));
-    asks(&ben, "leave", json!({ "conversationid": talk.id })).await.is_refused(404, "conversation_not_found");
+    world
+        .sql(&format!(
+            "update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'",
+            cleo.user
+        ))
+        .await;
+    asks(&ben, "leave", json!({ "conversationid": talk.id }))
+        .await
+        .is_ok();
+    assert_eq!(
+        (
+            role(&world, &cleo).await.as_str(),
+            role(&world, &ann).await.as_str()
+        ),
+        ("admin", "member")
+    );
+    asks(&ben, "leave", json!({ "conversationid": talk.id }))
+        .await
+        .is_refused(404, "conversation_not_found");
     world.end().await;
 }
 
@@ -178,7 +289,13 @@ async fn two_admins_who_leave_at_once_leave_a_group_with_an_admin() {
     .await;
     for _ in 0..5 {
         let ([ann, ben, cleo, _], talk) = group(&world).await;
-        asks(&ann, "setrole", json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
+        asks(
+            &ann,
+            "setrole",
+            json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" }),
+        )
+        .await
+        .is_ok();
         let leave = || json!({ "conversationid": talk.id });
         let (one, other) = tokio::join!(asks(&ann, "leave", leave()), asks(&ben, "leave", leave()));
         one.is_ok();
@@ -187,7 +304,10 @@ async fn two_admins_who_leave_at_once_leave_a_group_with_an_admin() {
         // The last one out takes all with them.
         cleo.adds(&talk, "alone").await;
         asks(&cleo, "leave", leave()).await.is_ok();
-        assert_eq!(parlance::store::purge::cleared(&world.store).await.unwrap(), 1);
+        assert_eq!(
+            parlance::store::purge::cleared(&world.store).await.unwrap(),
+            1
+        );
         world.sql("delete from participants").await;
     }
     assert_eq!(world.count("messages").await, 0);
@@ -214,25 +334,50 @@ async fn what_is_no_group_is_refused_by_field() {
         with("secrets", secrets(&[&ben])),
         with("secrets", json!({ "x": "y" })),
     ] {
-        asks(&ann, "create", request).await.is_refused(400, "bad_request");
+        asks(&ann, "create", request)
+            .await
+            .is_refused(400, "bad_request");
     }
     let many: Vec<String> = (0..5001).map(|n| format!("{n:032x}")).collect();
     for (action, fields) in [
         ("create", with("participantids", json!(many))),
-        ("removeparticipants", json!({ "conversationid": many[0], "participantids": many })),
+        (
+            "removeparticipants",
+            json!({ "conversationid": many[0], "participantids": many }),
+        ),
     ] {
-        let refusal = asks(&ann, action, fields).await.is_refused(400, "bad_request");
-        assert_eq!(refusal["errormessage"], "participantids takes at most 5000 user ids.", "{action}");
+        let refusal = asks(&ann, action, fields)
+            .await
+            .is_refused(400, "bad_request");
+        assert_eq!(
+            refusal["errormessage"], "participantids takes at most 5000 user ids.",
+            "{action}"
+        );
     }
     let nobody = "0".repeat(32);
     asks(&ann, "create", json!({ "displayname": "x", "participantids": [nobody], "secrets": { &ann.user: "a", &nobody: "b" } }))
         .await
         .is_refused(404, "user_not_found");
     ann.befriends(&ben).await;
-    ben.asks("chatblocklist", json!({ "action": "block", "userid": ann.user })).await.is_ok();
-    asks(&ann, "create", whole()).await.is_refused(403, "not_allowed");
-    asks(&ann, "dance", json!({})).await.is_refused(404, "unknown_action");
-    assert_eq!((world.count("conversations").await, world.count("participants").await), (0, 0));
+    ben.asks(
+        "chatblocklist",
+        json!({ "action": "block", "userid": ann.user }),
+    )
+    .await
+    .is_ok();
+    asks(&ann, "create", whole())
+        .await
+        .is_refused(403, "not_allowed");
+    asks(&ann, "dance", json!({}))
+        .await
+        .is_refused(404, "unknown_action");
+    assert_eq!(
+        (
+            world.count("conversations").await,
+            world.count("participants").await
+        ),
+        (0, 0)
+    );
     world.end().await;
 }
 
@@ -257,10 +402,12 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
             ann = ann.user
         ))
         .await;
-    let many: Vec<String> = sqlx::query_scalar("select replace(user_id::text, '-', '') from users where email like 'many%'")
-        .fetch_all(&world.db)
-        .await
-        .unwrap();
+    let many: Vec<String> = sqlx::query_scalar(
+        "select replace(user_id::text, '-', '') from users where email like 'many%'",
+    )
+    .fetch_all(&world.db)
+    .await
+    .unwrap();
     let secret = "s".repeat(344);
     let batch = |ids: &[String]| json!({ "participantids": ids, "secrets": ids.iter().map(|id| (id.clone(), json!(secret))).collect::<serde_json::Map<_, _>>() });
     let mut request = batch(&many[..2000]);
@@ -275,27 +422,48 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
     }
     let mut one_more = batch(&many[4999..]);
     one_more["conversationid"] = talk.id.clone().into();
-    asks(&ann, "addparticipants", one_more).await.is_refused(413, "too_large");
+    asks(&ann, "addparticipants", one_more)
+        .await
+        .is_refused(413, "too_large");
     assert_eq!(world.count("participants").await, 4999);
-    asks(&ben, "accept", json!({ "conversationid": talk.id })).await.is_ok();
+    asks(&ben, "accept", json!({ "conversationid": talk.id }))
+        .await
+        .is_ok();
     assert_eq!(world.count("participants").await, 5000);
     // Everyone hears, everyone reads, and the list has it once.
     let mut bens = Ear::of(&ben, 4).await;
-    let messages = join_all((0..10).map(|n| ann.adds(&talk, if n % 2 == 0 { "even" } else { "odd" }))).await;
+    let messages =
+        join_all((0..10).map(|n| ann.adds(&talk, if n % 2 == 0 { "even" } else { "odd" }))).await;
     let mut heard = 0;
     while heard < messages.len() {
         heard += bens.hears().await["events"].as_array().unwrap().len();
     }
-    assert_eq!(ben.sees(&talk).await["participantids"].as_array().unwrap().len(), 5000);
-    asks(&ben, "leave", json!({ "conversationid": talk.id })).await.is_ok();
-    assert_eq!(bens.hears().await["conversationlistchangedof"], json!([ben.user]));
+    assert_eq!(
+        ben.sees(&talk).await["participantids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5000
+    );
+    asks(&ben, "leave", json!({ "conversationid": talk.id }))
+        .await
+        .is_ok();
+    assert_eq!(
+        bens.hears().await["conversationlistchangedof"],
+        json!([ben.user])
+    );
     world.end().await;
 }
 
 #[tokio::test]
 async fn everyone_in_it_hears_of_a_group_and_of_its_changes_and_nobody_else_does() {
     let world = World::new().await;
-    let people = [world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await, world.person("Dan").await];
+    let people = [
+        world.person("Ann").await,
+        world.person("Ben").await,
+        world.person("Cleo").await,
+        world.person("Dan").await,
+    ];
     let [ann, ben, cleo, dan] = &people;
     ann.befriends(ben).await;
     ann.befriends(cleo).await;
@@ -304,29 +472,69 @@ async fn everyone_in_it_hears_of_a_group_and_of_its_changes_and_nobody_else_does
     }
     let hear = async || {
         for person in [ann, ben, cleo] {
-            assert_eq!(person.hears().await, News { lists: vec![person.user.clone()], ..News::default() }, "{}", person.name);
+            assert_eq!(
+                person.hears().await,
+                News {
+                    lists: vec![person.user.clone()],
+                    ..News::default()
+                },
+                "{}",
+                person.name
+            );
         }
         assert_eq!(dan.hears().await, News::default());
     };
     let create = json!({ "displayname": "the name", "participantids": ids(&[ben, cleo]), "secrets": secrets(&[ann, ben, cleo]) });
     let talk = Talk::of(&asks(ann, "create", create).await.is_ok()["conversation"]);
     hear().await;
-    asks(ann, "rename", json!({ "conversationid": talk.id, "displaynames": { &ben.user: "another" } })).await.is_ok();
+    asks(
+        ann,
+        "rename",
+        json!({ "conversationid": talk.id, "displaynames": { &ben.user: "another" } }),
+    )
+    .await
+    .is_ok();
     hear().await;
-    asks(ann, "setrole", json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
+    asks(
+        ann,
+        "setrole",
+        json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" }),
+    )
+    .await
+    .is_ok();
     hear().await;
     // What was refused is no news.
-    asks(cleo, "rename", json!({ "conversationid": talk.id, "displaynames": { &ben.user: "x" } })).await.is_refused(403, "not_allowed");
-    asks(ann, "setrole", json!({ "conversationid": talk.id, "participantid": dan.user, "role": "admin" }))
-        .await
-        .is_refused(404, "user_not_found");
+    asks(
+        cleo,
+        "rename",
+        json!({ "conversationid": talk.id, "displaynames": { &ben.user: "x" } }),
+    )
+    .await
+    .is_refused(403, "not_allowed");
+    asks(
+        ann,
+        "setrole",
+        json!({ "conversationid": talk.id, "participantid": dan.user, "role": "admin" }),
+    )
+    .await
+    .is_refused(404, "user_not_found");
     assert_eq!(ben.hears().await, News::default());
     // A retry of a message is told to everyone once more: nobody knows who heard the first time.
     let sent = crate::world::message("twice");
     for _ in 0..2 {
-        ben.does("add", &talk, json!({ "message": sent })).await.is_ok();
+        ben.does("add", &talk, json!({ "message": sent }))
+            .await
+            .is_ok();
         for person in [ann, ben, cleo] {
-            assert_eq!(person.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() }, "{}", person.name);
+            assert_eq!(
+                person.hears().await,
+                News {
+                    conversations: vec![talk.id.clone()],
+                    ..News::default()
+                },
+                "{}",
+                person.name
+            );
         }
     }
     assert_eq!(dan.hears().await, News::default());
@@ -338,10 +546,18 @@ async fn a_block_keeps_one_out_of_a_group_and_does_not_divide_it() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], talk) = group(&world).await;
     for blocker in [&ben, &dan] {
-        blocker.asks("chatblocklist", json!({ "action": "block", "userid": ann.user })).await.is_ok();
+        blocker
+            .asks(
+                "chatblocklist",
+                json!({ "action": "block", "userid": ann.user }),
+            )
+            .await
+            .is_ok();
     }
     let add = json!({ "conversationid": talk.id, "participantids": [dan.user], "secrets": secrets(&[&dan]) });
-    asks(&ann, "addparticipants", add).await.is_refused(403, "not_allowed");
+    asks(&ann, "addparticipants", add)
+        .await
+        .is_refused(403, "not_allowed");
     assert_eq!(members(&ann, &talk).await.len(), 3);
     // Ben is in it as before, and so is Ann, who writes and clears.
     let id = ann.adds(&talk, "to all").await;
@@ -355,20 +571,48 @@ async fn a_block_keeps_one_out_of_a_group_and_does_not_divide_it() {
 async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], talk) = group(&world).await;
-    asks(&ann, "setrole", json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" })).await.is_ok();
+    asks(
+        &ann,
+        "setrole",
+        json!({ "conversationid": talk.id, "participantid": ben.user, "role": "admin" }),
+    )
+    .await
+    .is_ok();
     // One who is in already is added: he stays the admin that he is, with his own secret.
     let again = json!({ "conversationid": talk.id, "participantids": [ben.user], "secrets": { &ben.user: "another secret" }, "displaynames": { &ben.user: "x" } });
     asks(&ann, "addparticipants", again).await.is_ok();
     assert_eq!(role(&world, &ben).await, "admin");
     let seen = ben.sees(&talk).await;
-    assert_eq!((&seen["secret"], &seen["displayname"]), (&json!("secret for Ben"), &json!("the name")));
+    assert_eq!(
+        (&seen["secret"], &seen["displayname"]),
+        (&json!("secret for Ben"), &json!("the name"))
+    );
     // One who is added without a name has none yet: the group's is encrypted for others.
     let add = json!({ "conversationid": talk.id, "participantids": [dan.user], "secrets": secrets(&[&dan]) });
     asks(&ann, "addparticipants", add).await.is_ok();
-    assert_eq!((dan.sees(&talk).await["displayname"].clone(), role(&world, &dan).await.as_str()), (json!(""), "member"));
+    assert_eq!(
+        (
+            dan.sees(&talk).await["displayname"].clone(),
+            role(&world, &dan).await.as_str()
+        ),
+        (json!(""), "member")
+    );
     // While there is an admin, whoever leaves hands nothing over, not even to the longest member.
-    world.sql(&format!("update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'", cleo.user)).await;
-    asks(&ann, "leave", json!({ "conversationid": talk.id })).await.is_ok();
-    assert_eq!((role(&world, &ben).await.as_str(), role(&world, &cleo).await.as_str()), ("admin", "member"));
+    world
+        .sql(&format!(
+            "update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'",
+            cleo.user
+        ))
+        .await;
+    asks(&ann, "leave", json!({ "conversationid": talk.id }))
+        .await
+        .is_ok();
+    assert_eq!(
+        (
+            role(&world, &ben).await.as_str(),
+            role(&world, &cleo).await.as_str()
+        ),
+        ("admin", "member")
+    );
     world.end().await;
 }

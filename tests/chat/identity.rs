@@ -18,14 +18,18 @@ async fn a_signed_request_is_answered_under_each_path_and_whatever_its_content_t
     let body = list();
     let http = reqwest::Client::new();
     for path in ["/", "/index.php", "/ozeki/index.php"] {
-        for (query, content_type) in
-            [("srv=chatserver&api=chatconversation", "application/json"), ("api=chatconversation&srv=chatserver", "text/plain")]
-        {
+        for (query, content_type) in [
+            ("srv=chatserver&api=chatconversation", "application/json"),
+            ("api=chatconversation&srv=chatserver", "text/plain"),
+        ] {
             let answer = http
                 .post(format!("{}{path}?{query}", world.url))
                 .header("Ozeki-User", &ann.user)
                 .header("Ozeki-Station", &ann.station)
-                .header("Ozeki-Signature", ann.signs("chatserver", "chatconversation", &body))
+                .header(
+                    "Ozeki-Signature",
+                    ann.signs("chatserver", "chatconversation", &body),
+                )
                 .header("Content-Type", content_type)
                 .body(body.clone())
                 .send()
@@ -46,15 +50,30 @@ async fn without_its_headers_a_request_is_of_nobody() {
     let ann = world.person("Ann").await;
     let body = list();
     let signature = ann.signs("chatserver", "chatconversation", &body);
-    let all = [("Ozeki-User", ann.user.as_str()), ("Ozeki-Station", &ann.station), ("Ozeki-Signature", &signature)];
+    let all = [
+        ("Ozeki-User", ann.user.as_str()),
+        ("Ozeki-Station", &ann.station),
+        ("Ozeki-Signature", &signature),
+    ];
     for missing in 0..all.len() {
-        let headers: Vec<_> = all.iter().enumerate().filter(|(i, _)| *i != missing).map(|(_, header)| *header).collect();
-        world.posts("chatserver", "chatconversation", &headers, &body).await.is_refused(401, "signature_missing");
+        let headers: Vec<_> = all
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| *i != missing)
+            .map(|(_, header)| *header)
+            .collect();
+        world
+            .posts("chatserver", "chatconversation", &headers, &body)
+            .await
+            .is_refused(401, "signature_missing");
     }
     for wrong in [0, 1] {
         let mut headers = all;
         headers[wrong].1 = "zz";
-        world.posts("chatserver", "chatconversation", &headers, &body).await.is_refused(400, "bad_request");
+        world
+            .posts("chatserver", "chatconversation", &headers, &body)
+            .await
+            .is_refused(400, "bad_request");
     }
     world.end().await;
 }
@@ -74,19 +93,44 @@ async fn a_signature_is_good_for_one_body_one_api_one_station_and_one_user() {
         (&ann.user, &ann.station, &flipped, &body),
         (&ann.user, &ann.station, &"no base64!".to_owned(), &body),
         (&ann.user, &ann.station, &String::from("AAAA"), &body),
-        (&ann.user, &ann.station, &signature, &body.replace("list", "list ")),
+        (
+            &ann.user,
+            &ann.station,
+            &signature,
+            &body.replace("list", "list "),
+        ),
         (&ann.user, &elsewhere.station, &signature, &body),
         (&ben.user, &ann.station, &signature, &body),
         (&stranger, &ann.station, &signature, &body),
     ] {
-        let headers = [("Ozeki-User", user.as_str()), ("Ozeki-Station", station), ("Ozeki-Signature", signature)];
+        let headers = [
+            ("Ozeki-User", user.as_str()),
+            ("Ozeki-Station", station),
+            ("Ozeki-Signature", signature),
+        ];
         // A body that is changed may no longer name an action: then that is said.
-        let body = body.replace("list ", "mute\",\"conversationid\":\"00000000000000000000000000000000");
-        world.posts("chatserver", "chatconversation", &headers, &body).await.is_refused(401, "signature_invalid");
+        let body = body.replace(
+            "list ",
+            "mute\",\"conversationid\":\"00000000000000000000000000000000",
+        );
+        world
+            .posts("chatserver", "chatconversation", &headers, &body)
+            .await
+            .is_refused(401, "signature_invalid");
     }
-    let headers = [("Ozeki-User", ann.user.as_str()), ("Ozeki-Station", &ann.station), ("Ozeki-Signature", &signature)];
-    world.posts("chatserver", "chatfriends", &headers, &body).await.is_refused(401, "signature_invalid");
-    world.posts("chatserver", "chatconversation", &headers, &body).await.is_ok();
+    let headers = [
+        ("Ozeki-User", ann.user.as_str()),
+        ("Ozeki-Station", &ann.station),
+        ("Ozeki-Signature", &signature),
+    ];
+    world
+        .posts("chatserver", "chatfriends", &headers, &body)
+        .await
+        .is_refused(401, "signature_invalid");
+    world
+        .posts("chatserver", "chatconversation", &headers, &body)
+        .await
+        .is_ok();
     world.end().await;
 }
 
@@ -94,14 +138,26 @@ async fn a_signature_is_good_for_one_body_one_api_one_station_and_one_user() {
 async fn a_station_is_known_once_its_user_has_logged_in_there() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
-    let new = Person { station: "ab".repeat(16), ..ann.clone() };
-    new.asks("chatconversation", json!({ "action": "list" })).await.is_refused(401, "unknown_station");
+    let new = Person {
+        station: "ab".repeat(16),
+        ..ann.clone()
+    };
+    new.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_refused(401, "unknown_station");
     // Another user's login there says nothing of this one's.
-    let bens = Person { station: new.station.clone(), ..ben };
+    let bens = Person {
+        station: new.station.clone(),
+        ..ben
+    };
     bens.logs_in().await;
-    new.asks("chatconversation", json!({ "action": "list" })).await.is_refused(401, "unknown_station");
+    new.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_refused(401, "unknown_station");
     new.logs_in().await;
-    new.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    new.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     world.end().await;
 }
 
@@ -110,7 +166,8 @@ async fn a_clock_may_be_off_by_the_window_and_no_more() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for (minutes, good) in [(-6, false), (-4, true), (0, true), (4, true), (6, false)] {
-        let body = json!({ "action": "list", "timestamp": at(TimeDelta::minutes(minutes)) }).to_string();
+        let body =
+            json!({ "action": "list", "timestamp": at(TimeDelta::minutes(minutes)) }).to_string();
         let answer = ann.sends("chatserver", "chatconversation", &body).await;
         if good {
             answer.is_ok();
@@ -118,7 +175,9 @@ async fn a_clock_may_be_off_by_the_window_and_no_more() {
             answer.is_refused(401, "timestamp_out_of_range");
         }
     }
-    ann.sends("chatserver", "chatconversation", r#"{"action":"list"}"#).await.is_refused(400, "bad_request");
+    ann.sends("chatserver", "chatconversation", r#"{"action":"list"}"#)
+        .await
+        .is_refused(400, "bad_request");
     world.end().await;
 }
 
@@ -130,13 +189,19 @@ async fn a_nonce_is_good_once_for_a_station_of_a_v4_client() {
     let asks = |version: i64, nonce: &str| {
         json!({ "action": "list", "clientversioncode": version, "timestamp": now(), "nonce": nonce }).to_string()
     };
-    let send = async |person: &Person, body: &str| person.sends("chatserver", "chatconversation", body).await;
+    let send = async |person: &Person, body: &str| {
+        person.sends("chatserver", "chatconversation", body).await
+    };
     send(&ann, &asks(4, "once")).await.is_ok();
-    send(&ann, &asks(4, "once")).await.is_refused(409, "replayed");
+    send(&ann, &asks(4, "once"))
+        .await
+        .is_refused(409, "replayed");
     send(&ann, &asks(4, "twice")).await.is_ok();
     send(&elsewhere, &asks(4, "once")).await.is_ok();
     send(&ben, &asks(4, "once")).await.is_ok();
-    send(&ann, &asks(4, &"n".repeat(65))).await.is_refused(400, "bad_request");
+    send(&ann, &asks(4, &"n".repeat(65)))
+        .await
+        .is_refused(400, "bad_request");
     // Published requests carry none and repeat byte for byte.
     let published = list();
     for _ in 0..2 {
@@ -149,10 +214,20 @@ async fn a_nonce_is_good_once_for_a_station_of_a_v4_client() {
 async fn a_nonce_of_a_request_with_a_bad_signature_is_not_used_up() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
-    let body = json!({ "action": "list", "clientversioncode": 4, "timestamp": now(), "nonce": "mine" }).to_string();
-    let forged = Person { key: ben.key.clone(), ..ann.clone() };
-    forged.sends("chatserver", "chatconversation", &body).await.is_refused(401, "signature_invalid");
-    ann.sends("chatserver", "chatconversation", &body).await.is_ok();
+    let body =
+        json!({ "action": "list", "clientversioncode": 4, "timestamp": now(), "nonce": "mine" })
+            .to_string();
+    let forged = Person {
+        key: ben.key.clone(),
+        ..ann.clone()
+    };
+    forged
+        .sends("chatserver", "chatconversation", &body)
+        .await
+        .is_refused(401, "signature_invalid");
+    ann.sends("chatserver", "chatconversation", &body)
+        .await
+        .is_ok();
     world.end().await;
 }
 
@@ -160,16 +235,33 @@ async fn a_nonce_of_a_request_with_a_bad_signature_is_not_used_up() {
 async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
-    let asks = async || ann.asks("chatconversation", json!({ "action": "list" })).await;
+    let asks = async || {
+        ann.asks("chatconversation", json!({ "action": "list" }))
+            .await
+    };
     asks().await.is_ok();
     let user = parlance::model::id::UserId::parse(&ann.user).unwrap();
     let now = parlance::model::time::Timestamp::now();
-    assert!(parlance::store::user::set_disabled(&world.store, user, Some(now)).await.unwrap());
+    assert!(
+        parlance::store::user::set_disabled(&world.store, user, Some(now))
+            .await
+            .unwrap()
+    );
     eventually("the ban", async || asks().await.status == 403).await;
     asks().await.is_refused(403, "not_allowed");
     let login = json!({ "action": "login", "apikey": "the apikey of Ann" }).to_string();
-    world.posts("chatserver", "chatlogin", &[("Ozeki-Station", &ann.station)], &login).await.is_refused(401, "login_failed");
-    parlance::store::user::set_disabled(&world.store, user, None).await.unwrap();
+    world
+        .posts(
+            "chatserver",
+            "chatlogin",
+            &[("Ozeki-Station", &ann.station)],
+            &login,
+        )
+        .await
+        .is_refused(401, "login_failed");
+    parlance::store::user::set_disabled(&world.store, user, None)
+        .await
+        .unwrap();
     eventually("the end of the ban", async || asks().await.status == 200).await;
     world.end().await;
 }
@@ -178,12 +270,37 @@ async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
 async fn what_is_no_request_to_an_api_is_told_so() {
     let world = World::new().await;
     for (method, path, status, code) in [
-        ("GET", "/?srv=chatserver&api=chatconversation", 405, "method_not_allowed"),
-        ("PUT", "/index.php?srv=chatserver&api=chatlogin", 405, "method_not_allowed"),
-        ("DELETE", "/ozeki/index.php?srv=chatowner&api=workspace", 405, "method_not_allowed"),
+        (
+            "GET",
+            "/?srv=chatserver&api=chatconversation",
+            405,
+            "method_not_allowed",
+        ),
+        (
+            "PUT",
+            "/index.php?srv=chatserver&api=chatlogin",
+            405,
+            "method_not_allowed",
+        ),
+        (
+            "DELETE",
+            "/ozeki/index.php?srv=chatowner&api=workspace",
+            405,
+            "method_not_allowed",
+        ),
         ("POST", "/?srv=chatserver&api=nothing", 404, "unknown_api"),
-        ("POST", "/?srv=chatowner&api=chatconversation", 404, "unknown_api"),
-        ("POST", "/?srv=chatserver&srv=chatserver&api=chatconversation", 404, "unknown_api"),
+        (
+            "POST",
+            "/?srv=chatowner&api=chatconversation",
+            404,
+            "unknown_api",
+        ),
+        (
+            "POST",
+            "/?srv=chatserver&srv=chatserver&api=chatconversation",
+            404,
+            "unknown_api",
+        ),
         ("POST", "/", 404, "unknown_api"),
         ("GET", "/", 404, "unknown_api"),
         ("GET", "/elsewhere", 404, "unknown_api"),
@@ -191,8 +308,14 @@ async fn what_is_no_request_to_an_api_is_told_so() {
     ] {
         world.sends(method, path).await.is_refused(status, code);
     }
-    for (api, body) in [("chatconversation", r#"{"action":"nothing"}"#), ("chatlogin", r#"{"action":"list"}"#)] {
-        world.posts("chatserver", api, &[], body).await.is_refused(404, "unknown_action");
+    for (api, body) in [
+        ("chatconversation", r#"{"action":"nothing"}"#),
+        ("chatlogin", r#"{"action":"list"}"#),
+    ] {
+        world
+            .posts("chatserver", api, &[], body)
+            .await
+            .is_refused(404, "unknown_action");
     }
     for body in [
         "",
@@ -210,10 +333,15 @@ async fn what_is_no_request_to_an_api_is_told_so() {
         r#"{"action":"list","clientversioncode":"3"}"#,
         r#"{"action":"list","timestamp":"yesterday"}"#,
     ] {
-        let refusal = world.posts("chatserver", "chatconversation", &[], body).await.is_refused(400, "bad_request");
+        let refusal = world
+            .posts("chatserver", "chatconversation", &[], body)
+            .await
+            .is_refused(400, "bad_request");
         let sentence = refusal["errormessage"].as_str().unwrap();
         assert!(
-            !["i64", "string", "map", "sequence", "?"].iter().any(|word| sentence.contains(word)),
+            !["i64", "string", "map", "sequence", "?"]
+                .iter()
+                .any(|word| sentence.contains(word)),
             "no sentence for a person: {sentence}"
         );
     }
@@ -224,9 +352,15 @@ async fn what_is_no_request_to_an_api_is_told_so() {
 async fn a_body_over_the_limit_is_too_large_however_it_is_sent() {
     let world = World::with(|settings| settings.max_body_bytes = 2048).await;
     let large = format!(r#"{{"action":"list","x":"{}"}}"#, "x".repeat(4000));
-    let sentence = world.posts("chatserver", "chatconversation", &[], &large).await.is_refused(413, "too_large");
+    let sentence = world
+        .posts("chatserver", "chatconversation", &[], &large)
+        .await
+        .is_refused(413, "too_large");
     assert!(sentence["errormessage"].as_str().unwrap().contains("2048"));
-    world.posts("chatserver", "chatconversation", &[], &large[..2000]).await.is_refused(400, "bad_request");
+    world
+        .posts("chatserver", "chatconversation", &[], &large[..2000])
+        .await
+        .is_refused(400, "bad_request");
     world.end().await;
 }
 
@@ -234,15 +368,30 @@ async fn a_body_over_the_limit_is_too_large_however_it_is_sent() {
 async fn deep_nonsense_does_not_stop_the_server() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
-    let deep = format!(r#"{{"action":"list","timestamp":"{}","x":{}{}}}"#, now(), "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!(
+        r#"{{"action":"list","timestamp":"{}","x":{}{}}}"#,
+        now(),
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     // Unknown fields are ignored, whatever is in them; known ones are not.
-    ann.sends("chatserver", "chatconversation", &deep).await.is_ok();
-    ann.sends("chatserver", "chatconversation", &deep.replace("list", "add").replace("\"x\"", "\"message\""))
+    ann.sends("chatserver", "chatconversation", &deep)
+        .await
+        .is_ok();
+    ann.sends(
+        "chatserver",
+        "chatconversation",
+        &deep.replace("list", "add").replace("\"x\"", "\"message\""),
+    )
+    .await
+    .is_refused(400, "bad_request");
+    let binary = r#"{"action":"list","x":"#.to_owned() + "\u{0}" + "}";
+    ann.sends("chatserver", "chatconversation", &binary)
         .await
         .is_refused(400, "bad_request");
-    let binary = r#"{"action":"list","x":"#.to_owned() + "\u{0}" + "}";
-    ann.sends("chatserver", "chatconversation", &binary).await.is_refused(400, "bad_request");
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     world.end().await;
 }
 
@@ -255,10 +404,17 @@ async fn health_and_readiness_are_told_to_anyone() {
     }
     // A newer Parlance has migrated the database under this one: it stays ready. An older state is not.
     world.sql("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)").await;
-    eventually("the next look", async || world.sends("GET", "/readyz").await.status == 503).await;
+    eventually("the next look", async || {
+        world.sends("GET", "/readyz").await.status == 503
+    })
+    .await;
     assert_eq!(world.sends("GET", "/healthz").await.status, 200);
     world.stop().await;
-    let refused = reqwest::Client::new().get(format!("{}/healthz", world.url)).timeout(Duration::from_secs(5)).send().await;
+    let refused = reqwest::Client::new()
+        .get(format!("{}/healthz", world.url))
+        .timeout(Duration::from_secs(5))
+        .send()
+        .await;
     assert!(refused.is_err());
 }
 
@@ -273,21 +429,34 @@ async fn a_flood_of_bad_signatures_costs_its_own_address_and_nobody_else() {
     let body = json!({ "action": "list", "timestamp": now() }).to_string();
     let good = ann.signs("chatserver", "chatconversation", &body);
     let asks = async |address: &str, user: &str, signature: &str| {
-        let headers = [("Ozeki-User", user), ("Ozeki-Station", &ann.station), ("Ozeki-Signature", signature), ("X-Forwarded-For", address)];
-        world.posts("chatserver", "chatconversation", &headers, &body).await
+        let headers = [
+            ("Ozeki-User", user),
+            ("Ozeki-Station", &ann.station),
+            ("Ozeki-Signature", signature),
+            ("X-Forwarded-For", address),
+        ];
+        world
+            .posts("chatserver", "chatconversation", &headers, &body)
+            .await
     };
     let unknown = "ab".repeat(16);
     for n in 0..20 {
         let user = if n % 2 == 0 { &ann.user } else { &unknown };
-        asks("192.0.2.1", user, "AAAA").await.is_refused(401, "signature_invalid");
+        asks("192.0.2.1", user, "AAAA")
+            .await
+            .is_refused(401, "signature_invalid");
     }
     let refused = asks("192.0.2.1", &ann.user, "AAAA").await;
     refused.is_refused(429, "rate_limited");
     assert!(refused.headers.contains_key("Retry-After"));
     // Not even a good one is looked at from there; everywhere else all is well.
-    asks("192.0.2.1", &ann.user, &good).await.is_refused(429, "rate_limited");
+    asks("192.0.2.1", &ann.user, &good)
+        .await
+        .is_refused(429, "rate_limited");
     asks("192.0.2.2", &ann.user, &good).await.is_ok();
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     world.end().await;
 }
 
@@ -299,21 +468,49 @@ async fn only_signatures_that_do_not_fit_are_counted_and_those_of_sockets_too() 
     })
     .await;
     let ann = world.person("Ann").await;
-    let unknown = Person { station: "ab".repeat(16), ..ann.clone() };
+    let unknown = Person {
+        station: "ab".repeat(16),
+        ..ann.clone()
+    };
     let late = json!({ "action": "list", "timestamp": at(TimeDelta::hours(-1)) }).to_string();
     for _ in 0..5 {
-        unknown.asks("chatconversation", json!({ "action": "list" })).await.is_refused(401, "unknown_station");
-        ann.sends("chatserver", "chatconversation", &late).await.is_refused(401, "timestamp_out_of_range");
-        ann.does("mute", &crate::world::Talk { id: "0".repeat(32), instance: String::new() }, json!({}))
+        unknown
+            .asks("chatconversation", json!({ "action": "list" }))
             .await
-            .is_refused(404, "conversation_not_found");
+            .is_refused(401, "unknown_station");
+        ann.sends("chatserver", "chatconversation", &late)
+            .await
+            .is_refused(401, "timestamp_out_of_range");
+        ann.does(
+            "mute",
+            &crate::world::Talk {
+                id: "0".repeat(32),
+                instance: String::new(),
+            },
+            json!({}),
+        )
+        .await
+        .is_refused(404, "conversation_not_found");
     }
-    let socket = format!("/ws?user={}&station={}&timestamp={}&signature=AAAA", ann.user, ann.station, now().replace(' ', "%20"));
+    let socket = format!(
+        "/ws?user={}&station={}&timestamp={}&signature=AAAA",
+        ann.user,
+        ann.station,
+        now().replace(' ', "%20")
+    );
     for _ in 0..3 {
-        world.sends("GET", &socket).await.is_refused(401, "signature_invalid");
+        world
+            .sends("GET", &socket)
+            .await
+            .is_refused(401, "signature_invalid");
     }
-    world.sends("GET", &socket).await.is_refused(429, "rate_limited");
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_refused(429, "rate_limited");
+    world
+        .sends("GET", &socket)
+        .await
+        .is_refused(429, "rate_limited");
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_refused(429, "rate_limited");
     world.end().await;
 }
 
@@ -323,7 +520,8 @@ async fn the_window_of_clocks_is_the_configured_one() {
         let world = World::with(|settings| settings.signature_window = window).await;
         let ann = world.person("Ann").await;
         for minutes in [-3, 3] {
-            let body = json!({ "action": "list", "timestamp": at(TimeDelta::minutes(minutes)) }).to_string();
+            let body = json!({ "action": "list", "timestamp": at(TimeDelta::minutes(minutes)) })
+                .to_string();
             let answer = ann.sends("chatserver", "chatconversation", &body).await;
             assert_eq!(answer.status, if good { 200 } else { 401 }, "{answer:?}");
         }
@@ -336,9 +534,15 @@ async fn a_nonce_may_have_64_characters_of_any_kind() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for nonce in ["n".repeat(64), "é".repeat(64)] {
-        let body = json!({ "action": "list", "clientversioncode": 4, "timestamp": now(), "nonce": nonce }).to_string();
-        ann.sends("chatserver", "chatconversation", &body).await.is_ok();
-        ann.sends("chatserver", "chatconversation", &body).await.is_refused(409, "replayed");
+        let body =
+            json!({ "action": "list", "clientversioncode": 4, "timestamp": now(), "nonce": nonce })
+                .to_string();
+        ann.sends("chatserver", "chatconversation", &body)
+            .await
+            .is_ok();
+        ann.sends("chatserver", "chatconversation", &body)
+            .await
+            .is_refused(409, "replayed");
     }
     world.end().await;
 }
@@ -348,13 +552,22 @@ async fn a_station_that_is_used_counts_as_seen() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let seen = async || -> bool {
-        sqlx::query_scalar("select last_seen_at > now() - interval '1 minute' from stations").fetch_one(&world.db).await.unwrap()
+        sqlx::query_scalar("select last_seen_at > now() - interval '1 minute' from stations")
+            .fetch_one(&world.db)
+            .await
+            .unwrap()
     };
-    world.sql("update stations set last_seen_at = now() - interval '2 hours'").await;
+    world
+        .sql("update stations set last_seen_at = now() - interval '2 hours'")
+        .await;
     assert!(!seen().await);
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     assert!(seen().await);
-    world.sql("update stations set last_seen_at = now() - interval '2 hours'").await;
+    world
+        .sql("update stations set last_seen_at = now() - interval '2 hours'")
+        .await;
     ann.logs_in().await;
     assert!(seen().await);
     world.end().await;

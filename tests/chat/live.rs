@@ -18,7 +18,10 @@ pub struct Ear {
 }
 
 fn encoded(text: &str) -> String {
-    text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D").replace(' ', "%20")
+    text.replace('+', "%2B")
+        .replace('/', "%2F")
+        .replace('=', "%3D")
+        .replace(' ', "%20")
 }
 
 /// The address of a handshake.
@@ -37,21 +40,29 @@ pub fn address(person: &Person, version: i64, timestamp: &str) -> String {
 impl Ear {
     /// Opens a socket; its first frame has not been read yet.
     pub async fn open(person: &Person, version: i64) -> Self {
-        let (socket, _) = tokio_tungstenite::connect_async(address(person, version, &now())).await.unwrap();
+        let (socket, _) = tokio_tungstenite::connect_async(address(person, version, &now()))
+            .await
+            .unwrap();
         Self { socket }
     }
 
     /// Opens a socket and reads its first frame, of a station that was not known.
     pub async fn of(person: &Person, version: i64) -> Self {
         let mut ear = Self::open(person, version).await;
-        assert_eq!(ear.hears().await["conversationlistchangedof"], json!([person.user]));
+        assert_eq!(
+            ear.hears().await["conversationlistchangedof"],
+            json!([person.user])
+        );
         ear
     }
 
     /// The next frame.
     pub async fn hears(&mut self) -> Value {
         loop {
-            match timeout(Duration::from_secs(10), self.socket.next()).await.expect("a frame") {
+            match timeout(Duration::from_secs(10), self.socket.next())
+                .await
+                .expect("a frame")
+            {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 other => panic!("no frame: {other:?}"),
@@ -61,14 +72,25 @@ impl Ear {
 
     /// Reads up to the server's next ping.
     async fn is_pinged(&mut self) {
-        while !matches!(timeout(Duration::from_secs(40), self.socket.next()).await.expect("a ping"), Some(Ok(Message::Ping(_)))) {}
+        while !matches!(
+            timeout(Duration::from_secs(40), self.socket.next())
+                .await
+                .expect("a ping"),
+            Some(Ok(Message::Ping(_)))
+        ) {}
     }
 
     /// Nothing was sent up to now: the answer to a ping comes first.
     pub async fn hears_nothing(&mut self) {
-        self.socket.send(Message::Ping(vec![7].into())).await.unwrap();
+        self.socket
+            .send(Message::Ping(vec![7].into()))
+            .await
+            .unwrap();
         loop {
-            match timeout(Duration::from_secs(10), self.socket.next()).await.expect("a pong") {
+            match timeout(Duration::from_secs(10), self.socket.next())
+                .await
+                .expect("a pong")
+            {
                 Some(Ok(Message::Pong(_))) => return,
                 Some(Ok(Message::Ping(_))) => {}
                 other => panic!("it heard {other:?}"),
@@ -78,8 +100,16 @@ impl Ear {
 
     /// Reads what was sent up to now.
     pub async fn calms_down(&mut self) {
-        self.socket.send(Message::Ping(vec![7].into())).await.unwrap();
-        while !matches!(timeout(Duration::from_secs(10), self.socket.next()).await.expect("a pong"), Some(Ok(Message::Pong(_)))) {}
+        self.socket
+            .send(Message::Ping(vec![7].into()))
+            .await
+            .unwrap();
+        while !matches!(
+            timeout(Duration::from_secs(10), self.socket.next())
+                .await
+                .expect("a pong"),
+            Some(Ok(Message::Pong(_)))
+        ) {}
     }
 
     pub async fn says(&mut self, text: &str) {
@@ -89,7 +119,10 @@ impl Ear {
     /// How the server ends it.
     pub async fn ends(&mut self) -> CloseCode {
         loop {
-            match timeout(Duration::from_secs(10), self.socket.next()).await.expect("an end") {
+            match timeout(Duration::from_secs(10), self.socket.next())
+                .await
+                .expect("an end")
+            {
                 Some(Ok(Message::Close(Some(frame)))) => return frame.code,
                 Some(Ok(_)) => {}
                 other => panic!("no close: {other:?}"),
@@ -107,7 +140,15 @@ async fn login_names_the_socket_and_it_is_there() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let body = json!({ "action": "login", "apikey": "the apikey of Ann" }).to_string();
-    let login = world.posts("chatserver", "chatlogin", &[("Ozeki-Station", &ann.station)], &body).await.is_ok();
+    let login = world
+        .posts(
+            "chatserver",
+            "chatlogin",
+            &[("Ozeki-Station", &ann.station)],
+            &body,
+        )
+        .await
+        .is_ok();
     let named = login["listeners"]["ws"].as_str().unwrap();
     assert_eq!(named, format!("{}/ws", world.url.replace("http", "ws")));
     assert!(address(&ann, 3, &now()).starts_with(named));
@@ -124,7 +165,10 @@ async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
     }
     let (mut anns, mut bens) = (Ear::of(&ann, 3).await, Ear::of(&ben, 4).await);
     let message = message("hi");
-    let answer = ann.does("add", &talk, json!({ "message": message })).await.is_ok();
+    let answer = ann
+        .does("add", &talk, json!({ "message": message }))
+        .await
+        .is_ok();
     assert_eq!(answer["message"]["ID"], message["ID"]);
     // A published client hears the ids, and nothing else.
     assert_eq!(
@@ -133,20 +177,37 @@ async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
     );
     // A v4 client hears the message, whole.
     let heard = bens.hears().await;
-    let whole = ben.asks_as(4, "chatconversation", crate::world::on("download", &talk, json!({}))).await.is_ok();
+    let whole = ben
+        .asks_as(
+            4,
+            "chatconversation",
+            crate::world::on("download", &talk, json!({})),
+        )
+        .await
+        .is_ok();
     assert_eq!(heard["conversationchangedof"], json!([talk.id]));
     assert_eq!(
         heard["events"],
         json!([{ "conversationid": talk.id, "instance": talk.instance, "message": whole["messages"][0], "after": "" }])
     );
 
-    ben.views(&talk, &[message["ID"].as_str().unwrap().to_owned()]).await.is_ok();
-    assert_eq!(anns.hears().await["conversationchangedof"], json!([talk.id]));
+    ben.views(&talk, &[message["ID"].as_str().unwrap().to_owned()])
+        .await
+        .is_ok();
+    assert_eq!(
+        anns.hears().await["conversationchangedof"],
+        json!([talk.id])
+    );
     let heard = bens.hears().await;
     let report = &ann.reads(&talk).await["reports"][0];
-    assert_eq!(heard["events"], json!([{ "conversationid": talk.id, "instance": talk.instance, "report": report, "after": "" }]));
+    assert_eq!(
+        heard["events"],
+        json!([{ "conversationid": talk.id, "instance": talk.instance, "report": report, "after": "" }])
+    );
     // What was refused, or already there, is nobody's event.
-    ben.views(&talk, &[message["ID"].as_str().unwrap().to_owned()]).await.is_ok();
+    ben.views(&talk, &[message["ID"].as_str().unwrap().to_owned()])
+        .await
+        .is_ok();
     anns.hears_nothing().await;
     bens.hears_nothing().await;
     world.end().await;
@@ -177,7 +238,10 @@ async fn events_follow_one_another_under_concurrent_writers() {
     let mut ear = Ear::of(&ben, 4).await;
     let writers: Vec<_> = (0..6)
         .map(|n| {
-            let (writer, talk) = (if n % 2 == 0 { ann.clone() } else { ben.clone() }, talk.clone());
+            let (writer, talk) = (
+                if n % 2 == 0 { ann.clone() } else { ben.clone() },
+                talk.clone(),
+            );
             tokio::spawn(async move {
                 for n in 0..25 {
                     writer.adds(&talk, &n.to_string()).await;
@@ -190,7 +254,8 @@ async fn events_follow_one_another_under_concurrent_writers() {
     let mut appended = 0;
     while held.len() < 150 {
         let frame = ear.hears().await;
-        let mut is_behind = frame["conversationchangedof"] == json!([talk.id]) && frame["events"].as_array().unwrap().is_empty();
+        let mut is_behind = frame["conversationchangedof"] == json!([talk.id])
+            && frame["events"].as_array().unwrap().is_empty();
         for event in frame["events"].as_array().unwrap() {
             let id = event["message"]["ID"].as_str().unwrap().to_owned();
             if event["after"].as_str() == Some(held.last().map_or("", String::as_str)) {
@@ -201,16 +266,27 @@ async fn events_follow_one_another_under_concurrent_writers() {
             }
         }
         if is_behind {
-            let page = ben.does("download", &talk, json!({ "firstmessageid": held.last() })).await.is_ok();
-            let page = page["messages"].as_array().unwrap().iter().map(|m| m["ID"].as_str().unwrap().to_owned());
+            let page = ben
+                .does("download", &talk, json!({ "firstmessageid": held.last() }))
+                .await
+                .is_ok();
+            let page = page["messages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| m["ID"].as_str().unwrap().to_owned());
             held.extend(page.skip(usize::from(!held.is_empty())).collect::<Vec<_>>());
         }
     }
     for writer in writers {
         writer.await.unwrap();
     }
-    let truth: Vec<String> =
-        ben.reads(&talk).await["messages"].as_array().unwrap().iter().map(|m| m["ID"].as_str().unwrap().to_owned()).collect();
+    let truth: Vec<String> = ben.reads(&talk).await["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["ID"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(held, truth);
     assert!(appended > 0, "no event ever followed");
     world.end().await;
@@ -233,7 +309,12 @@ async fn a_slow_reader_costs_a_set_and_not_a_queue() {
         let frame = ear.hears().await;
         bytes += frame.to_string().len();
         assert_eq!(frame["conversationchangedof"], json!([talk.id]));
-        if frame["events"].as_array().unwrap().iter().any(|event| event["message"]["ID"] == last.as_str()) {
+        if frame["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|event| event["message"]["ID"] == last.as_str())
+        {
             break;
         }
     }
@@ -248,7 +329,10 @@ async fn a_large_row_is_left_out_of_the_events_and_named_all_the_same() {
     let mut ear = Ear::of(&ben, 4).await;
     ann.adds(&talk, &"A".repeat(60_000)).await;
     let frame = ear.hears().await;
-    assert_eq!((&frame["conversationchangedof"], &frame["events"]), (&json!([talk.id]), &json!([])));
+    assert_eq!(
+        (&frame["conversationchangedof"], &frame["events"]),
+        (&json!([talk.id]), &json!([]))
+    );
     let large = ann.reads(&talk).await["messages"][0]["ID"].clone();
     ann.adds(&talk, "small").await;
     assert_eq!(ear.hears().await["events"][0]["after"], large);
@@ -269,7 +353,10 @@ async fn many_reports_at_once_are_all_told_whole_or_only_named() {
     // A client that appended some of these would believe that it has all.
     ben.views(&talk, &ids[20..]).await.is_ok();
     let frame = ear.hears().await;
-    assert_eq!((&frame["conversationchangedof"], &frame["events"]), (&json!([talk.id]), &json!([])));
+    assert_eq!(
+        (&frame["conversationchangedof"], &frame["events"]),
+        (&json!([talk.id]), &json!([]))
+    );
     world.end().await;
 }
 
@@ -280,7 +367,10 @@ async fn a_socket_that_ends_may_have_lost_its_last_push() {
     let ear = Ear::of(&ben, 3).await;
     ann.adds(&talk, "pushed into the void").await;
     drop(ear);
-    eventually("the end of the socket", async || ben.hears().await.lists == [ben.user.clone()]).await;
+    eventually("the end of the socket", async || {
+        ben.hears().await.lists == [ben.user.clone()]
+    })
+    .await;
     world.end().await;
 }
 
@@ -316,27 +406,52 @@ async fn a_station_that_connects_again_takes_the_place_of_its_old_socket() {
 async fn a_handshake_is_refused_as_any_request_is() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
-    let forged = Person { key: ben.key.clone(), ..ann.clone() };
-    let unknown = Person { station: "ab".repeat(16), ..ann.clone() };
+    let forged = Person {
+        key: ben.key.clone(),
+        ..ann.clone()
+    };
+    let unknown = Person {
+        station: "ab".repeat(16),
+        ..ann.clone()
+    };
     let good = address(&ann, 3, &now());
     for (url, status, code) in [
         (address(&forged, 3, &now()), 401, "signature_invalid"),
         (address(&unknown, 3, &now()), 401, "unknown_station"),
-        (address(&ann, 3, &at(chrono::TimeDelta::hours(-1))), 401, "timestamp_out_of_range"),
+        (
+            address(&ann, 3, &at(chrono::TimeDelta::hours(-1))),
+            401,
+            "timestamp_out_of_range",
+        ),
         (address(&ann, 3, "yesterday"), 400, "bad_request"),
         (good.replace("signature=", "x="), 401, "signature_missing"),
         (good.replace("station=", "x="), 401, "signature_missing"),
         (good.replace("user=", "user=zz"), 400, "bad_request"),
-        (good.replace("clientversioncode=3", "clientversioncode=x"), 400, "bad_request"),
+        (
+            good.replace("clientversioncode=3", "clientversioncode=x"),
+            400,
+            "bad_request",
+        ),
     ] {
         let path = url.split_once("/ws").unwrap().1;
-        world.sends("GET", &format!("/ws{path}")).await.is_refused(status, code);
-        assert!(matches!(tokio_tungstenite::connect_async(&url).await, Err(Error::Http(answer)) if answer.status() == status));
+        world
+            .sends("GET", &format!("/ws{path}"))
+            .await
+            .is_refused(status, code);
+        assert!(
+            matches!(tokio_tungstenite::connect_async(&url).await, Err(Error::Http(answer)) if answer.status() == status)
+        );
     }
     // Well signed, but no handshake.
     let path = good.split_once("/ws").unwrap().1;
-    world.sends("GET", &format!("/ws{path}")).await.is_refused(400, "bad_request");
-    world.sends("POST", &format!("/ws{path}")).await.is_refused(400, "bad_request");
+    world
+        .sends("GET", &format!("/ws{path}"))
+        .await
+        .is_refused(400, "bad_request");
+    world
+        .sends("POST", &format!("/ws{path}"))
+        .await
+        .is_refused(400, "bad_request");
     world.end().await;
 }
 
@@ -347,17 +462,35 @@ async fn sockets_of_a_user_and_of_a_node_are_limited() {
         settings.sockets = 3;
     })
     .await;
-    let (ann, ben, cleo) = (world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await);
-    let mut ears = vec![Ear::of(&ann, 3).await, Ear::of(&ann.elsewhere().await, 3).await];
-    let refused = async |person: &Person| match tokio_tungstenite::connect_async(address(person, 3, &now())).await {
-        Err(Error::Http(answer)) => (answer.status().as_u16(), answer.headers().contains_key("Retry-After")),
-        other => panic!("{other:?}"),
-    };
+    let (ann, ben, cleo) = (
+        world.person("Ann").await,
+        world.person("Ben").await,
+        world.person("Cleo").await,
+    );
+    let mut ears = vec![
+        Ear::of(&ann, 3).await,
+        Ear::of(&ann.elsewhere().await, 3).await,
+    ];
+    let refused =
+        async |person: &Person| match tokio_tungstenite::connect_async(address(person, 3, &now()))
+            .await
+        {
+            Err(Error::Http(answer)) => (
+                answer.status().as_u16(),
+                answer.headers().contains_key("Retry-After"),
+            ),
+            other => panic!("{other:?}"),
+        };
     assert_eq!(refused(&ann.elsewhere().await).await, (429, true));
     ears.push(Ear::of(&ben, 3).await);
     assert_eq!(refused(&cleo).await, (429, true));
     drop(ears.pop());
-    eventually("room", async || tokio_tungstenite::connect_async(address(&cleo, 3, &now())).await.is_ok()).await;
+    eventually("room", async || {
+        tokio_tungstenite::connect_async(address(&cleo, 3, &now()))
+            .await
+            .is_ok()
+    })
+    .await;
     world.end().await;
 }
 
@@ -369,12 +502,19 @@ async fn typing_is_told_to_the_others_v4_sockets_once_a_second_and_never_stored(
     for person in [&ann, &ben] {
         person.is_available().await;
     }
-    let (mut anns, mut bens, mut bens_old) = (Ear::of(&ann, 4).await, Ear::of(&ben, 4).await, Ear::of(&ben_elsewhere, 3).await);
+    let (mut anns, mut bens, mut bens_old) = (
+        Ear::of(&ann, 4).await,
+        Ear::of(&ben, 4).await,
+        Ear::of(&ben_elsewhere, 3).await,
+    );
     for _ in 0..3 {
         anns.says(&typing(&talk)).await;
     }
     let heard = bens.hears().await;
-    assert_eq!(heard["typing"], json!([{ "conversationid": talk.id, "userid": ann.user }]));
+    assert_eq!(
+        heard["typing"],
+        json!([{ "conversationid": talk.id, "userid": ann.user }])
+    );
     anns.hears_nothing().await;
     bens.hears_nothing().await;
     bens_old.hears_nothing().await;
@@ -401,11 +541,21 @@ async fn nonsense_in_a_frame_is_refused_and_the_socket_goes_on() {
         (r#"{"action":"typing","conversationid":"x"}"#, "bad_request"),
         // A conversation of others, and one that is not there.
         (&typing(&talk), "conversation_not_found"),
-        (&typing(&Talk { id: "0".repeat(32), ..talk.clone() }), "conversation_not_found"),
+        (
+            &typing(&Talk {
+                id: "0".repeat(32),
+                ..talk.clone()
+            }),
+            "conversation_not_found",
+        ),
     ] {
         cleos.says(text).await;
         let refusal = cleos.hears().await;
-        assert_eq!((&refusal["status"], &refusal["errorcode"]), (&json!("ERROR"), &json!(code)), "{text}");
+        assert_eq!(
+            (&refusal["status"], &refusal["errorcode"]),
+            (&json!("ERROR"), &json!(code)),
+            "{text}"
+        );
     }
     bens.hears_nothing().await;
     let mut published = Ear::of(&ann, 3).await;
@@ -422,14 +572,20 @@ async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() 
     large.says(&"x".repeat(5000)).await;
     assert_eq!(large.ends().await, CloseCode::Size);
     let mut binary = Ear::open(&ann, 4).await;
-    binary.socket.send(Message::Binary(vec![1].into())).await.unwrap();
+    binary
+        .socket
+        .send(Message::Binary(vec![1].into()))
+        .await
+        .unwrap();
     assert_eq!(binary.ends().await, CloseCode::Unsupported);
     let mut chatty = Ear::open(&ann, 4).await;
     for _ in 0..60 {
         let _ = chatty.socket.send(Message::text("{}")).await;
     }
     assert_eq!(chatty.ends().await, CloseCode::Policy);
-    ann.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
+    ann.asks("chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
     world.end().await;
 }
 
@@ -450,7 +606,13 @@ async fn one_who_is_barred_is_hung_up_on() {
     let ann = world.person("Ann").await;
     let mut ear = Ear::of(&ann, 3).await;
     let user = parlance::model::id::UserId::parse(&ann.user).unwrap();
-    parlance::store::user::set_disabled(&world.store, user, Some(parlance::model::time::Timestamp::now())).await.unwrap();
+    parlance::store::user::set_disabled(
+        &world.store,
+        user,
+        Some(parlance::model::time::Timestamp::now()),
+    )
+    .await
+    .unwrap();
     assert_eq!(ear.ends().await, CloseCode::Policy);
     let again = tokio_tungstenite::connect_async(address(&ann, 3, &now())).await;
     assert!(matches!(again, Err(Error::Http(answer)) if answer.status() == 403));
@@ -459,15 +621,22 @@ async fn one_who_is_barred_is_hung_up_on() {
 
 #[tokio::test]
 async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() {
-    let world = World::with(|settings| settings.timings.offline_after = Duration::from_secs(2)).await;
+    let world =
+        World::with(|settings| settings.timings.offline_after = Duration::from_secs(2)).await;
     let (ann, ben) = world.friends().await;
     let mut bens = Ear::of(&ben, 3).await;
     let anns = Ear::of(&ann, 3).await;
-    assert_eq!(bens.hears().await["friendavailabilitesof"], json!([ann.user]));
+    assert_eq!(
+        bens.hears().await["friendavailabilitesof"],
+        json!([ann.user])
+    );
     assert_eq!(ben.friend_is().await, "available");
     // Killed, without a word.
     drop(anns);
-    assert_eq!(bens.hears().await["friendavailabilitesof"], json!([ann.user]));
+    assert_eq!(
+        bens.hears().await["friendavailabilitesof"],
+        json!([ann.user])
+    );
     assert_eq!(ben.friend_is().await, "offline");
     world.end().await;
 }
@@ -476,9 +645,14 @@ async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() 
 async fn what_one_says_of_oneself_outlasts_a_socket() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
-    ann.asks("chatavailability", json!({ "action": "userbusy" })).await.is_ok();
+    ann.asks("chatavailability", json!({ "action": "userbusy" }))
+        .await
+        .is_ok();
     let _ear = Ear::of(&ann, 3).await;
-    eventually("the socket to be written down", async || world.count("listeners").await == 1).await;
+    eventually("the socket to be written down", async || {
+        world.count("listeners").await == 1
+    })
+    .await;
     assert_eq!(ben.friend_is().await, "busy");
     world.end().await;
 }
@@ -487,10 +661,18 @@ async fn what_one_says_of_oneself_outlasts_a_socket() {
 async fn a_blocked_friend_does_not_see_one_come() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
-    ann.asks("chatblocklist", json!({ "action": "block", "userid": ben.user })).await.is_ok();
+    ann.asks(
+        "chatblocklist",
+        json!({ "action": "block", "userid": ben.user }),
+    )
+    .await
+    .is_ok();
     let mut bens = Ear::of(&ben, 3).await;
     let _anns = Ear::of(&ann, 3).await;
-    eventually("both sockets to be written down", async || world.count("listeners").await == 2).await;
+    eventually("both sockets to be written down", async || {
+        world.count("listeners").await == 2
+    })
+    .await;
     bens.hears_nothing().await;
     assert_eq!(ben.friend_is().await, "offline");
     world.end().await;
@@ -500,10 +682,24 @@ async fn a_blocked_friend_does_not_see_one_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
     let dir = tempfile::tempdir().unwrap();
-    let files = parlance::settings::Tls { cert: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
+    let files = parlance::settings::Tls {
+        cert: dir.path().join("cert.pem"),
+        key: dir.path().join("key.pem"),
+    };
     let make = |name: &str| {
         let made = std::process::Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", &format!("/CN={name}"), "-keyout"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                &format!("/CN={name}"),
+                "-keyout",
+            ])
             .arg(&files.key)
             .arg("-out")
             .arg(&files.cert)
@@ -527,7 +723,12 @@ async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
     world.reads_certificate_again().unwrap();
     assert!(shown(&world).contains("second.example"));
     std::fs::write(&files.key, "nonsense").unwrap();
-    assert!(world.reads_certificate_again().unwrap_err().contains("TLS_KEY"));
+    assert!(
+        world
+            .reads_certificate_again()
+            .unwrap_err()
+            .contains("TLS_KEY")
+    );
     assert!(shown(&world).contains("second.example"));
     world.end().await;
 }
@@ -539,7 +740,11 @@ async fn many_who_listen_hear_of_a_message_in_a_group() {
     world.sql("update conversations set is_group = true; update participants set peer_id = null, role = 'admin'").await;
     let mut ears = vec![];
     for n in 0..20 {
-        let member = world.person(&format!("Member{}", n % 4)).await.elsewhere().await;
+        let member = world
+            .person(&format!("Member{}", n % 4))
+            .await
+            .elsewhere()
+            .await;
         world
             .sql(&format!(
                 "insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
@@ -550,7 +755,9 @@ async fn many_who_listen_hear_of_a_message_in_a_group() {
         ears.push(Ear::of(&member, 4).await);
     }
     let sent = message("to all");
-    ben.does("add", &talk, json!({ "message": sent })).await.is_ok();
+    ben.does("add", &talk, json!({ "message": sent }))
+        .await
+        .is_ok();
     for ear in &mut ears {
         assert_eq!(ear.hears().await["events"][0]["message"]["ID"], sent["ID"]);
     }
@@ -566,13 +773,21 @@ async fn the_answer_to_a_ping_that_was_sent_before_a_push_does_not_confirm_it() 
     // A ping is read, and not answered yet: the answer goes with what is written or read next.
     ear.is_pinged().await;
     ann.adds(&talk, "pushed after the ping").await;
-    let MaybeTlsStream::Plain(line) = ear.socket.get_ref() else { panic!("a socket without TLS") };
-    timeout(Duration::from_secs(10), line.peek(&mut [0; 1])).await.expect("the push has come").unwrap();
+    let MaybeTlsStream::Plain(line) = ear.socket.get_ref() else {
+        panic!("a socket without TLS")
+    };
+    timeout(Duration::from_secs(10), line.peek(&mut [0; 1]))
+        .await
+        .expect("the push has come")
+        .unwrap();
     ear.socket.flush().await.unwrap();
     // The server has read the answer, as it answers what came after it.
     ear.calms_down().await;
     drop(ear);
-    eventually("the end of the socket", async || ben.hears().await.lists == [ben.user.clone()]).await;
+    eventually("the end of the socket", async || {
+        ben.hears().await.lists == [ben.user.clone()]
+    })
+    .await;
     world.end().await;
 }
 
@@ -589,7 +804,10 @@ async fn a_clear_is_told_as_a_change_of_the_list_and_of_the_conversation() {
     for ear in &mut ears {
         let frame = ear.hears().await;
         assert_eq!(
-            (&frame["conversationlistchangedof"], &frame["conversationchangedof"]),
+            (
+                &frame["conversationlistchangedof"],
+                &frame["conversationchangedof"]
+            ),
             (&json!([ben.user]), &json!([talk.id])),
             "{frame}"
         );
@@ -611,8 +829,18 @@ async fn a_page_that_was_cut_wakes_the_socket_of_its_own_station() {
     assert_eq!(page["messages"].as_array().unwrap().len(), 1000);
     // Named, and not told whole: there is nothing new to append.
     let frame = ear.hears().await;
-    assert_eq!((&frame["conversationchangedof"], &frame["events"]), (&json!([talk.id]), &json!([])));
-    let rest = ben.does("download", &talk, json!({ "firstmessageid": page["messages"][999]["ID"] })).await.is_ok();
+    assert_eq!(
+        (&frame["conversationchangedof"], &frame["events"]),
+        (&json!([talk.id]), &json!([]))
+    );
+    let rest = ben
+        .does(
+            "download",
+            &talk,
+            json!({ "firstmessageid": page["messages"][999]["ID"] }),
+        )
+        .await
+        .is_ok();
     assert_eq!(rest["messages"].as_array().unwrap().len(), 501);
     ear.hears_nothing().await;
     other.hears_nothing().await;

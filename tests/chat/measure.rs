@@ -5,7 +5,11 @@ use std::process::Command;
 use serde_json::Value;
 
 fn parlance(arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_parlance")).args(arguments).env_remove("DATABASE_URL").output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_parlance"))
+        .args(arguments)
+        .env_remove("DATABASE_URL")
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -27,14 +31,23 @@ fn each_workload_is_measured_and_nothing_is_refused() {
         "40",
     ];
     let output = parlance(&arguments);
-    let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let rows: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let rows = rows.as_array().unwrap();
     assert_eq!(rows.len(), 14, "{rows:#?}");
     for row in &rows[1..] {
         assert_eq!(row["errors"], serde_json::json!({}), "{row}");
-        assert!(row["name"] == "sockets-idle" || row["per_second"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(
+            row["name"] == "sockets-idle" || row["per_second"].as_f64().unwrap() > 0.0,
+            "{row}"
+        );
         #[cfg(target_os = "linux")]
-        assert!(row["server_us"].is_number() && row["postgres_us"].is_number() && row["client_us"].is_number(), "{row}");
+        assert!(
+            row["server_us"].is_number()
+                && row["postgres_us"].is_number()
+                && row["client_us"].is_number(),
+            "{row}"
+        );
     }
     // In an open loop the rate is the caller's.
     let output = parlance(&[
@@ -52,15 +65,29 @@ fn each_workload_is_measured_and_nothing_is_refused() {
         "--conversations",
         "10",
     ]);
-    let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let rows: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let rate = rows[1]["per_second"].as_f64().unwrap();
     // A slow machine falls behind; nothing goes ahead of what was asked for.
-    assert!(rate <= 410.0 && rows[1]["errors"] == serde_json::json!({}), "{rows:#?}");
+    assert!(
+        rate <= 410.0 && rows[1]["errors"] == serde_json::json!({}),
+        "{rows:#?}"
+    );
 }
 
 #[test]
 fn a_server_elsewhere_is_not_measured_unless_told() {
-    let output = parlance(&["bench", "poll", "--url", "http://192.0.2.1:8080", "--database", "postgres://nobody@192.0.2.1/none"]);
+    let output = parlance(&[
+        "bench",
+        "poll",
+        "--url",
+        "http://192.0.2.1:8080",
+        "--database",
+        "postgres://nobody@192.0.2.1/none",
+    ]);
     let sentence = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && sentence.contains("not on this machine"), "{sentence}");
+    assert!(
+        !output.status.success() && sentence.contains("not on this machine"),
+        "{sentence}"
+    );
 }

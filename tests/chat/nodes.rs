@@ -27,7 +27,11 @@ pub struct Nats {
 impl Nats {
     /// Not started yet.
     pub fn new() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         Self { port, child: None }
     }
 
@@ -37,7 +41,10 @@ impl Nats {
 
     pub fn start(&mut self) {
         let mut command = Command::new("nats-server");
-        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         self.child = Some(command.spawn().expect("nats-server is there"));
     }
 
@@ -82,7 +89,12 @@ pub async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
 
 /// The same person at the other node, at a station of their own.
 pub async fn at(world: &Arc<World>, person: &Person) -> Person {
-    Person { world: world.clone(), ..person.clone() }.elsewhere().await
+    Person {
+        world: world.clone(),
+        ..person.clone()
+    }
+    .elsewhere()
+    .await
 }
 
 pub async fn has_bus(world: &World, state: &str) -> bool {
@@ -101,7 +113,9 @@ pub async fn end(nodes: [Arc<World>; 2]) {
 async fn hears_of(ear: &mut Ear, talk: &Talk) {
     loop {
         let frame = ear.hears().await;
-        if frame["conversationchangedof"] == json!([talk.id]) || frame["conversationlistchangedof"] != json!([]) {
+        if frame["conversationchangedof"] == json!([talk.id])
+            || frame["conversationlistchangedof"] != json!([])
+        {
             return;
         }
     }
@@ -119,19 +133,37 @@ async fn what_happens_on_one_node_is_pushed_by_the_other() {
     for n in 0..5 {
         ann.adds(&talk, &n.to_string()).await;
         let frame = ear.hears().await;
-        assert_eq!((&frame["conversationchangedof"], &frame["conversationlistchangedof"]), (&json!([talk.id]), &json!([])));
+        assert_eq!(
+            (
+                &frame["conversationchangedof"],
+                &frame["conversationlistchangedof"]
+            ),
+            (&json!([talk.id]), &json!([]))
+        );
     }
-    ann.asks("chatavailability", json!({ "action": "userbusy" })).await.is_ok();
-    assert_eq!(ear.hears().await["friendavailabilitesof"], json!([ann.user]));
+    ann.asks("chatavailability", json!({ "action": "userbusy" }))
+        .await
+        .is_ok();
+    assert_eq!(
+        ear.hears().await["friendavailabilitesof"],
+        json!([ann.user])
+    );
     ann.does("clear", &talk, json!({})).await.is_ok();
-    assert_eq!(ear.hears().await["conversationlistchangedof"], json!([ben.user]));
+    assert_eq!(
+        ear.hears().await["conversationlistchangedof"],
+        json!([ben.user])
+    );
     let mut anns = Ear::open(&ann, 4).await;
     anns.hears().await;
-    anns.says(&json!({ "action": "typing", "conversationid": talk.id }).to_string()).await;
+    anns.says(&json!({ "action": "typing", "conversationid": talk.id }).to_string())
+        .await;
     loop {
         let frame = ear.hears().await;
         if frame.get("typing").is_some() {
-            assert_eq!(frame["typing"], json!([{ "conversationid": talk.id, "userid": ann.user }]));
+            assert_eq!(
+                frame["typing"],
+                json!([{ "conversationid": talk.id, "userid": ann.user }])
+            );
             break;
         }
     }
@@ -184,11 +216,20 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
         let mut kills = 0;
         loop {
             let frame = ear.hears().await;
-            if frame["conversationchangedof"] == json!([]) && frame["conversationlistchangedof"] == json!([]) {
+            if frame["conversationchangedof"] == json!([])
+                && frame["conversationlistchangedof"] == json!([])
+            {
                 continue;
             }
-            let page = there.does("download", &talk, json!({ "firstmessageid": held.last() })).await.is_ok();
-            let page = page["messages"].as_array().unwrap().iter().map(|m| m["ID"].as_str().unwrap().to_owned());
+            let page = there
+                .does("download", &talk, json!({ "firstmessageid": held.last() }))
+                .await
+                .is_ok();
+            let page = page["messages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| m["ID"].as_str().unwrap().to_owned());
             held.extend(page.skip(usize::from(!held.is_empty())).collect::<Vec<_>>());
             if held.len() >= 150 {
                 return;
@@ -201,7 +242,9 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), reader).await.expect("the reader was told of all");
+    tokio::time::timeout(Duration::from_mins(1), reader)
+        .await
+        .expect("the reader was told of all");
     assert_eq!(held, writer.await.unwrap());
     end(nodes).await;
 }
@@ -217,8 +260,16 @@ async fn after_a_restart_the_first_frame_names_the_caller() {
     before.stop().await;
     ear.ends().await;
     let after = World::on(settings, options).await;
-    let ben = Person { world: after.clone(), ..ben };
-    Person { world: after.clone(), ..ann }.adds(&talk, "while Ben was away").await;
+    let ben = Person {
+        world: after.clone(),
+        ..ben
+    };
+    Person {
+        world: after.clone(),
+        ..ann
+    }
+    .adds(&talk, "while Ben was away")
+    .await;
     // The same station, known before the restart and not since.
     let mut ear = Ear::of(&ben, 4).await;
     ear.hears_nothing().await;
@@ -254,7 +305,10 @@ async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
     let of_both = async || nodes[0].count("listeners").await == 2;
     eventually("both to have written it down", of_both).await;
     drop(here);
-    eventually("the one to have written that it ended", async || nodes[0].count("listeners").await == 1).await;
+    eventually("the one to have written that it ended", async || {
+        nodes[0].count("listeners").await == 1
+    })
+    .await;
     assert_eq!(ben.friend_is().await, "available");
     drop(there);
     ben.sees_friend("offline").await;
@@ -264,7 +318,10 @@ async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
 #[tokio::test]
 async fn a_node_whose_clock_is_ahead_takes_no_other_one_for_ended() {
     // The library that it loads into a program; started by it, the program would get no signals.
-    let Ok(output) = Command::new("faketime").args(["-f", "+0", "printenv", "LD_PRELOAD"]).output() else {
+    let Ok(output) = Command::new("faketime")
+        .args(["-f", "+0", "printenv", "LD_PRELOAD"])
+        .output()
+    else {
         eprintln!("SKIPPED: faketime is not installed, so no node's clock can be wrong");
         return;
     };
@@ -275,24 +332,50 @@ async fn a_node_whose_clock_is_ahead_takes_no_other_one_for_ended() {
     ben.sees_friend("available").await;
     for wrong in ["+1h", "-1h"] {
         let mut command = parlance(world.store.options());
-        command.env("LD_PRELOAD", library.trim()).env("FAKETIME", wrong).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        let other = Server::start_as(command.env("LISTEN_ADDR", "127.0.0.1:0").stderr(Stdio::piped()));
+        command
+            .env("LD_PRELOAD", library.trim())
+            .env("FAKETIME", wrong)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let other = Server::start_as(
+            command
+                .env("LISTEN_ADDR", "127.0.0.1:0")
+                .stderr(Stdio::piped()),
+        );
         let hour = other.log.lock().unwrap().get(..13).map(ToOwned::to_owned);
-        assert_ne!(hour, Some(Utc::now().format("%Y-%m-%dT%H").to_string()), "its clock is wrong");
+        assert_ne!(
+            hour,
+            Some(Utc::now().format("%Y-%m-%dT%H").to_string()),
+            "its clock is wrong"
+        );
         // Both look at each other a few times.
         let looks = async || {
             let both = "select count(*) from nodes where seen_at > $1 and ended_at is null";
             let begun: DateTime<Utc> =
-                sqlx::query_scalar("select clock_timestamp() + interval '3 seconds'").fetch_one(&world.db).await.unwrap();
+                sqlx::query_scalar("select clock_timestamp() + interval '3 seconds'")
+                    .fetch_one(&world.db)
+                    .await
+                    .unwrap();
             eventually("both to have looked", async || {
-                sqlx::query_scalar::<_, i64>(both).bind(begun).fetch_one(&world.db).await.unwrap() == 2
+                sqlx::query_scalar::<_, i64>(both)
+                    .bind(begun)
+                    .fetch_one(&world.db)
+                    .await
+                    .unwrap()
+                    == 2
             })
             .await;
         };
         looks().await;
         let answer = world.sends("GET", "/readyz").await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        assert_eq!((world.count("listeners").await, ben.friend_is().await.as_str()), (1, "available"), "{wrong}");
+        assert_eq!(
+            (
+                world.count("listeners").await,
+                ben.friend_is().await.as_str()
+            ),
+            (1, "available"),
+            "{wrong}"
+        );
         other.stop();
     }
     world.end().await;

@@ -17,7 +17,13 @@ async fn a_station_is_first_told_to_compare_everything_and_then_what_changed() {
         ann.adds(&talk, &n.to_string()).await;
     }
     for person in [&ben, &elsewhere] {
-        assert_eq!(person.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+        assert_eq!(
+            person.hears().await,
+            News {
+                conversations: vec![talk.id.clone()],
+                ..News::default()
+            }
+        );
         assert_eq!(person.hears().await, News::default());
     }
     world.end().await;
@@ -41,38 +47,83 @@ async fn what_was_refused_is_no_news() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
     let first = message("x");
-    ann.does("add", &talk, json!({ "message": first })).await.is_ok();
+    ann.does("add", &talk, json!({ "message": first }))
+        .await
+        .is_ok();
     ben.listens().await;
     let mut other = first;
     other["Data"] = "y".into();
-    ann.does("add", &talk, json!({ "message": other })).await.is_refused(409, "message_id_conflict");
-    ann.does("add", &crate::world::Talk { instance: "AAAAAAAAAA".into(), ..talk }, json!({ "message": message("z") }))
+    ann.does("add", &talk, json!({ "message": other }))
         .await
-        .is_refused(409, "stale_instance");
+        .is_refused(409, "message_id_conflict");
+    ann.does(
+        "add",
+        &crate::world::Talk {
+            instance: "AAAAAAAAAA".into(),
+            ..talk
+        },
+        json!({ "message": message("z") }),
+    )
+    .await
+    .is_refused(409, "stale_instance");
     assert_eq!(ben.hears().await, News::default());
     world.end().await;
 }
 
 #[tokio::test]
 async fn unsigned_polling_is_off_unless_the_operator_allows_it() {
-    let poll = json!({ "action": "download", "clientversioncode": 3, "timestamp": crate::world::now() }).to_string();
+    let poll =
+        json!({ "action": "download", "clientversioncode": 3, "timestamp": crate::world::now() })
+            .to_string();
     let closed = World::new().await;
     let ann = closed.person("Ann").await;
-    closed.posts("chatserver", "chatnotification", &[("Ozeki-Station", &ann.station)], &poll).await.is_refused(401, "signature_missing");
+    closed
+        .posts(
+            "chatserver",
+            "chatnotification",
+            &[("Ozeki-Station", &ann.station)],
+            &poll,
+        )
+        .await
+        .is_refused(401, "signature_missing");
     closed.end().await;
 
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
     let (ann, ben, talk) = world.talk().await;
-    let polls = async |station: &str, body: &str| world.posts("chatserver", "chatnotification", &[("Ozeki-Station", station)], body).await;
-    assert_eq!(polls(&ben.station, &poll).await.is_ok()["conversationlistchangedof"], json!([ben.user]));
+    let polls = async |station: &str, body: &str| {
+        world
+            .posts(
+                "chatserver",
+                "chatnotification",
+                &[("Ozeki-Station", station)],
+                body,
+            )
+            .await
+    };
+    assert_eq!(
+        polls(&ben.station, &poll).await.is_ok()["conversationlistchangedof"],
+        json!([ben.user])
+    );
     ann.adds(&talk, "x").await;
-    assert_eq!(polls(&ben.station, &poll).await.is_ok()["conversationchangedof"], json!([talk.id]));
-    polls(&"ef".repeat(16), &poll).await.is_refused(401, "unknown_station");
+    assert_eq!(
+        polls(&ben.station, &poll).await.is_ok()["conversationchangedof"],
+        json!([talk.id])
+    );
+    polls(&"ef".repeat(16), &poll)
+        .await
+        .is_refused(401, "unknown_station");
     let late = json!({ "action": "download", "timestamp": crate::world::at(chrono::TimeDelta::hours(-1)) }).to_string();
-    polls(&ben.station, &late).await.is_refused(401, "timestamp_out_of_range");
+    polls(&ben.station, &late)
+        .await
+        .is_refused(401, "timestamp_out_of_range");
     // Nothing else is answered unsigned.
     world
-        .posts("chatserver", "chatconversation", &[("Ozeki-Station", &ben.station)], &json!({ "action": "list" }).to_string())
+        .posts(
+            "chatserver",
+            "chatconversation",
+            &[("Ozeki-Station", &ben.station)],
+            &json!({ "action": "list" }).to_string(),
+        )
         .await
         .is_refused(401, "signature_missing");
     world.end().await;
@@ -85,9 +136,14 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
     let (ann, ben, talk) = world.talk().await;
     ben.listens().await;
     for n in 0..20 {
-        let body =
-            crate::world::on("add", &talk, json!({ "message": message(&n.to_string()), "timestamp": crate::world::now() })).to_string();
-        let mut socket = std::net::TcpStream::connect(world.url.trim_start_matches("http://")).unwrap();
+        let body = crate::world::on(
+            "add",
+            &talk,
+            json!({ "message": message(&n.to_string()), "timestamp": crate::world::now() }),
+        )
+        .to_string();
+        let mut socket =
+            std::net::TcpStream::connect(world.url.trim_start_matches("http://")).unwrap();
         write!(
             socket,
             "POST /?srv=chatserver&api=chatconversation HTTP/1.1\r\nHost: x\r\nOzeki-User: {}\r\nOzeki-Station: {}\r\nOzeki-Signature: {}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -117,25 +173,47 @@ async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_sa
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
     let (ann, ben, talk) = world.talk().await;
     // A station that both use: whoever came last is the one who may poll there without a name.
-    let anns = Person { station: ben.station.clone(), ..ann.clone() };
+    let anns = Person {
+        station: ben.station.clone(),
+        ..ann.clone()
+    };
     anns.logs_in().await;
     anns.listens().await;
     ben.listens().await;
     ann.adds(&talk, "x").await;
-    let poll = json!({ "action": "download", "clientversioncode": 3, "timestamp": crate::world::now() }).to_string();
+    let poll =
+        json!({ "action": "download", "clientversioncode": 3, "timestamp": crate::world::now() })
+            .to_string();
     let polls = async |person: &Person, signature: Option<&str>| {
-        let mut headers = vec![("Ozeki-User", &*person.user), ("Ozeki-Station", &*person.station)];
+        let mut headers = vec![
+            ("Ozeki-User", &*person.user),
+            ("Ozeki-Station", &*person.station),
+        ];
         headers.extend(signature.map(|signature| ("Ozeki-Signature", signature)));
-        world.posts("chatserver", "chatnotification", &headers, &poll).await
+        world
+            .posts("chatserver", "chatnotification", &headers, &poll)
+            .await
     };
     let forged = ann.signs("chatserver", "chatnotification", &poll);
     polls(&ben, None).await.is_refused(401, "signature_missing");
-    polls(&ben, Some("AAAA")).await.is_refused(401, "signature_invalid");
-    polls(&ben, Some(&forged)).await.is_refused(401, "signature_invalid");
-    polls(&anns, None).await.is_refused(401, "signature_missing");
+    polls(&ben, Some("AAAA"))
+        .await
+        .is_refused(401, "signature_invalid");
+    polls(&ben, Some(&forged))
+        .await
+        .is_refused(401, "signature_invalid");
+    polls(&anns, None)
+        .await
+        .is_refused(401, "signature_missing");
     // Nothing of it was taken off what is pending for anyone.
     for person in [&anns, &ben] {
-        assert_eq!(person.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+        assert_eq!(
+            person.hears().await,
+            News {
+                conversations: vec![talk.id.clone()],
+                ..News::default()
+            }
+        );
     }
     world.end().await;
 }
@@ -144,22 +222,57 @@ async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_sa
 async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_come_in() {
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
-    let (ann, ben) = (Person { station: "cd".repeat(16), ..ann }, Person { station: "cd".repeat(16), ..ben });
+    let (ann, ben) = (
+        Person {
+            station: "cd".repeat(16),
+            ..ann
+        },
+        Person {
+            station: "cd".repeat(16),
+            ..ben
+        },
+    );
     let poll = json!({ "action": "download", "timestamp": crate::world::now() }).to_string();
-    let polls = async || world.posts("chatserver", "chatnotification", &[("Ozeki-Station", &*ann.station)], &poll).await;
+    let polls = async || {
+        world
+            .posts(
+                "chatserver",
+                "chatnotification",
+                &[("Ozeki-Station", &*ann.station)],
+                &poll,
+            )
+            .await
+    };
     for person in [&ann, &ben] {
         person.logs_in().await;
-        assert_eq!(polls().await.is_ok()["conversationlistchangedof"], json!([person.user]));
+        assert_eq!(
+            polls().await.is_ok()["conversationlistchangedof"],
+            json!([person.user])
+        );
     }
     // Both hear of it, and one of them polls.
     ann.logs_in().await;
-    ann.asks("chatfriends", json!({ "action": "add", "friendid": ben.user })).await.is_ok();
-    assert_eq!(polls().await.is_ok()["friendavailabilitesof"], json!([ben.user]));
+    ann.asks(
+        "chatfriends",
+        json!({ "action": "add", "friendid": ben.user }),
+    )
+    .await
+    .is_ok();
+    assert_eq!(
+        polls().await.is_ok()["friendavailabilitesof"],
+        json!([ben.user])
+    );
     assert_eq!(ann.hears().await, News::default());
     assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
     let bars = async |person: &Person| {
         let user = parlance::model::id::UserId::parse(&person.user).unwrap();
-        parlance::store::user::set_disabled(&world.store, user, Some(parlance::model::time::Timestamp::now())).await.unwrap();
+        parlance::store::user::set_disabled(
+            &world.store,
+            user,
+            Some(parlance::model::time::Timestamp::now()),
+        )
+        .await
+        .unwrap();
     };
     bars(&ben).await;
     polls().await.is_ok();

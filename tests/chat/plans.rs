@@ -27,7 +27,11 @@ const GROUP: &str = "md5('g1')::uuid";
 
 /// A connection as the server has them.
 async fn connection() -> PgConnection {
-    Db::new(database().await, 1).options().connect().await.unwrap()
+    Db::new(database().await, 1)
+        .options()
+        .connect()
+        .await
+        .unwrap()
 }
 
 async fn fill(db: &mut PgConnection) {
@@ -80,11 +84,24 @@ async fn filled() -> PgConnection {
 /// The plan of a statement, with these arguments.
 async fn plan(db: &mut PgConnection, marks: &[&str], arguments: &str) -> String {
     let query = statement(marks);
-    sqlx::raw_sql(AssertSqlSafe(format!("prepare hot as {query}"))).execute(&mut *db).await.unwrap();
-    let call = if arguments.is_empty() { "hot".to_owned() } else { format!("hot({arguments})") };
-    let plan = sqlx::raw_sql(AssertSqlSafe(format!("explain execute {call}"))).fetch_all(&mut *db).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("prepare hot as {query}")))
+        .execute(&mut *db)
+        .await
+        .unwrap();
+    let call = if arguments.is_empty() {
+        "hot".to_owned()
+    } else {
+        format!("hot({arguments})")
+    };
+    let plan = sqlx::raw_sql(AssertSqlSafe(format!("explain execute {call}")))
+        .fetch_all(&mut *db)
+        .await
+        .unwrap();
     sqlx::raw_sql("deallocate hot").execute(db).await.unwrap();
-    plan.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+    plan.iter()
+        .map(|row| row.get::<String, _>(0))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn arguments_of_add() -> String {
@@ -129,58 +146,198 @@ const DOWNLOAD_PARTIAL: [&str; 1] = ["order by m.seq desc limit $8"];
 #[tokio::test]
 async fn no_hot_query_reads_a_whole_table() {
     let mut db = filled().await;
-    let read = format!("{TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, md5('m5')::uuid, null, 50, 50");
+    let read = format!(
+        "{TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, md5('m5')::uuid, null, 50, 50"
+    );
     for (name, marks, arguments) in [
-        ("list", &["c.last_access_at as", "where p.user_id = $1\n"][..], USER.to_owned()),
-        ("list, a page", &["order by page.last_access_at desc"], format!("{USER}, {TALK}, 51")),
+        (
+            "list",
+            &["c.last_access_at as", "where p.user_id = $1\n"][..],
+            USER.to_owned(),
+        ),
+        (
+            "list, a page",
+            &["order by page.last_access_at desc"],
+            format!("{USER}, {TALK}, 51"),
+        ),
         ("invitations", &["u.nick as inviter_nick"], USER.to_owned()),
-        ("invited", &["from visible_invitations where conversation_id = $1"], GROUP.into()),
-        ("newcomers", &["as \"has_just_declined!\""], format!("{GROUP}, {USER}, array[{USER}, md5('u9')::uuid], 1000")),
-        ("put in", &["with answered as"], format!("{GROUP}, now(), array[{USER}], array[''], array['']")),
-        ("invite", &["insert into invitations"], format!("{GROUP}, {USER}, array[md5('u9')::uuid], array[''], array['']")),
-        ("surplus", &["with ranked as materialized"], format!("array[{USER}], 100")),
-        ("withdraw hidden", &["with hidden as materialized"], GROUP.into()),
-        ("precheck", &["as \"strangers!\""], format!("{USER}, array[md5('u9')::uuid], {GROUP}, 1000")),
-        ("withdraw", &["with gone as materialized", "delete from invitations"], format!("{GROUP}, array[{USER}]")),
-        ("accept", &["with accepted as"], format!("{GROUP}, md5('u12')::uuid, now()")),
-        ("decline", &["using visible_invitations v\n        where"], format!("{GROUP}, md5('u12')::uuid")),
-        ("quota: lock", &["from quotas where user_id = any($1)"], format!("array[{USER}]")),
+        (
+            "invited",
+            &["from visible_invitations where conversation_id = $1"],
+            GROUP.into(),
+        ),
+        (
+            "newcomers",
+            &["as \"has_just_declined!\""],
+            format!("{GROUP}, {USER}, array[{USER}, md5('u9')::uuid], 1000"),
+        ),
+        (
+            "put in",
+            &["with answered as"],
+            format!("{GROUP}, now(), array[{USER}], array[''], array['']"),
+        ),
+        (
+            "invite",
+            &["insert into invitations"],
+            format!("{GROUP}, {USER}, array[md5('u9')::uuid], array[''], array['']"),
+        ),
+        (
+            "surplus",
+            &["with ranked as materialized"],
+            format!("array[{USER}], 100"),
+        ),
+        (
+            "withdraw hidden",
+            &["with hidden as materialized"],
+            GROUP.into(),
+        ),
+        (
+            "precheck",
+            &["as \"strangers!\""],
+            format!("{USER}, array[md5('u9')::uuid], {GROUP}, 1000"),
+        ),
+        (
+            "withdraw",
+            &["with gone as materialized", "delete from invitations"],
+            format!("{GROUP}, array[{USER}]"),
+        ),
+        (
+            "accept",
+            &["with accepted as"],
+            format!("{GROUP}, md5('u12')::uuid, now()"),
+        ),
+        (
+            "decline",
+            &["using visible_invitations v\n        where"],
+            format!("{GROUP}, md5('u12')::uuid"),
+        ),
+        (
+            "quota: lock",
+            &["from quotas where user_id = any($1)"],
+            format!("array[{USER}]"),
+        ),
         ("quota: total", &["as \"over!\""], format!("{USER}, 1000")),
         ("quota: day", &["update quotas q"], format!("{USER}, 1, 0")),
-        ("seen_by", &["c.last_message_id as", "and p.user_id = $2\n"], format!("{TALK}, {USER}")),
-        ("arrange", &["update participants p", "c.last_message_id as"], format!("{TALK}, {USER}, true, null, null, null, null, now()")),
+        (
+            "seen_by",
+            &["c.last_message_id as", "and p.user_id = $2\n"],
+            format!("{TALK}, {USER}"),
+        ),
+        (
+            "arrange",
+            &["update participants p", "c.last_message_id as"],
+            format!("{TALK}, {USER}, true, null, null, null, null, now()"),
+        ),
         ("add", &ADD, arguments_of_add()),
         ("download", &DOWNLOAD, read.clone()),
         ("downloadpartial", &DOWNLOAD_PARTIAL, read),
-        ("newest", &["\"instance: Instance\", c.last_seq, c.last_report_id as"], format!("{TALK}, {USER}")),
-        ("locate", &["r.created_at >= $3"], format!("{TALK}, now(), now(), gen_random_uuid()")),
-        ("transcript", &["from transcript t\n", "limit $5"], format!("{TALK}, {USER}, 'AAAAAAAAAA', 100, 51")),
-        ("nicks", &["nick from users where user_id = any"], format!("array[{USER}]")),
+        (
+            "newest",
+            &["\"instance: Instance\", c.last_seq, c.last_report_id as"],
+            format!("{TALK}, {USER}"),
+        ),
+        (
+            "locate",
+            &["r.created_at >= $3"],
+            format!("{TALK}, now(), now(), gen_random_uuid()"),
+        ),
+        (
+            "transcript",
+            &["from transcript t\n", "limit $5"],
+            format!("{TALK}, {USER}, 'AAAAAAAAAA', 100, 51"),
+        ),
+        (
+            "nicks",
+            &["nick from users where user_id = any"],
+            format!("array[{USER}]"),
+        ),
         ("report", &REPORT, arguments_of_report()),
-        ("clear", &["cleared_seq = c.last_seq"], format!("{TALK}, {USER}, 'AAAAAAAAAA', 'BBBBBBBBBB'")),
-        ("identity", &["u.public_key, u.disabled_at"], format!("{USER}, md5('s1')::uuid, now()")),
-        ("login", &["from credentials c"], format!("sha256('1'), null, {USER}, 100, now()")),
+        (
+            "clear",
+            &["cleared_seq = c.last_seq"],
+            format!("{TALK}, {USER}, 'AAAAAAAAAA', 'BBBBBBBBBB'"),
+        ),
+        (
+            "identity",
+            &["u.public_key, u.disabled_at"],
+            format!("{USER}, md5('s1')::uuid, now()"),
+        ),
+        (
+            "login",
+            &["from credentials c"],
+            format!("sha256('1'), null, {USER}, 100, now()"),
+        ),
         ("friends", &["'offline' end as"], USER.to_owned()),
         ("requests", &["order by f.requested_at"], USER.to_owned()),
-        ("hidden", &["hidden_at is not null order by conversation_id"], USER.to_owned()),
-        ("arrive", &["insert into listeners"], format!("md5('n')::uuid, array[{USER}]")),
-        ("leave", &["update users u set availability = 'offline'"], format!("array[{USER}]")),
-        ("everyone_with", &["array_agg(o.user_id) as \"everyone"], format!("{TALK}, {USER}")),
-        ("availability", &["update users set availability = $2"], format!("{USER}, 'busy'")),
-        ("purge: find", &["where purged_seq < cleared_seq order by"], String::new()),
-        ("purge: messages", &["delete from messages m using"], format!("{TALK}, 100, 1000")),
-        ("purge: expired", &["insert into expired_messages"], "now() - interval '1 day', null, 1000".into()),
-        ("purge: remains", &["delete from expired_messages e using"], format!("{TALK}, 100, 1000")),
-        ("purge: reports", &["delete from reports r using"], format!("{TALK}, 100, 1000")),
+        (
+            "hidden",
+            &["hidden_at is not null order by conversation_id"],
+            USER.to_owned(),
+        ),
+        (
+            "arrive",
+            &["insert into listeners"],
+            format!("md5('n')::uuid, array[{USER}]"),
+        ),
+        (
+            "leave",
+            &["update users u set availability = 'offline'"],
+            format!("array[{USER}]"),
+        ),
+        (
+            "everyone_with",
+            &["array_agg(o.user_id) as \"everyone"],
+            format!("{TALK}, {USER}"),
+        ),
+        (
+            "availability",
+            &["update users set availability = $2"],
+            format!("{USER}, 'busy'"),
+        ),
+        (
+            "purge: find",
+            &["where purged_seq < cleared_seq order by"],
+            String::new(),
+        ),
+        (
+            "purge: messages",
+            &["delete from messages m using"],
+            format!("{TALK}, 100, 1000"),
+        ),
+        (
+            "purge: expired",
+            &["insert into expired_messages"],
+            "now() - interval '1 day', null, 1000".into(),
+        ),
+        (
+            "purge: remains",
+            &["delete from expired_messages e using"],
+            format!("{TALK}, 100, 1000"),
+        ),
+        (
+            "purge: reports",
+            &["delete from reports r using"],
+            format!("{TALK}, 100, 1000"),
+        ),
     ] {
         let plan = plan(&mut db, marks, &arguments).await;
         assert!(!plan.contains("Seq Scan"), "{name}\n{plan}");
         assert!(plan.contains("Index"), "{name}\n{plan}");
-        assert!(!name.starts_with("purge: find") || plan.contains("conversations_to_purge"), "{name}\n{plan}");
+        assert!(
+            !name.starts_with("purge: find") || plan.contains("conversations_to_purge"),
+            "{name}\n{plan}"
+        );
         // Nor a whole index, but for one that holds only what is looked for.
         let lines: Vec<&str> = plan.lines().collect();
-        let whole = lines.windows(2).find(|two| two[0].contains("Index") && two[0].contains("Scan ") && !two[1].contains("Index Cond"));
-        assert!(whole.is_none_or(|two| two[0].contains("Bitmap Heap") || two[0].contains("conversations_to_purge")), "{name}\n{plan}");
+        let whole = lines.windows(2).find(|two| {
+            two[0].contains("Index") && two[0].contains("Scan ") && !two[1].contains("Index Cond")
+        });
+        assert!(
+            whole
+                .is_none_or(|two| two[0].contains("Bitmap Heap")
+                    || two[0].contains("conversations_to_purge")),
+            "{name}\n{plan}"
+        );
     }
 }
 
@@ -188,20 +345,33 @@ async fn no_hot_query_reads_a_whole_table() {
 async fn a_plan_that_was_made_while_the_tables_were_empty_is_good_when_they_are_full() {
     let mut db = connection().await;
     let report = plan(&mut db, &REPORT, &arguments_of_report()).await;
-    for key in
-        ["(conversation_id = j_1.conversation_id) AND (message_seq = m.seq) AND (user_id = j_1.user_id)", "message_id = n_1.message_id"]
-    {
-        assert!(report.lines().any(|line| line.contains("Index Cond") && line.contains(key)), "{key}\n{report}");
+    for key in [
+        "(conversation_id = j_1.conversation_id) AND (message_seq = m.seq) AND (user_id = j_1.user_id)",
+        "message_id = n_1.message_id",
+    ] {
+        assert!(
+            report
+                .lines()
+                .any(|line| line.contains("Index Cond") && line.contains(key)),
+            "{key}\n{report}"
+        );
     }
     let add = plan(&mut db, &ADD, &arguments_of_add()).await;
     // A batch is not compared with itself, each with each.
-    assert!(!report.contains("Join Filter") && !add.contains("Join Filter"), "{report}\n{add}");
-    for key in
-        ["(message_id = i_1.message_id) AND (instance = i_1.instance)", "(user_id = i.user_id) AND (conversation_id = i.conversation_id)"]
-    {
+    assert!(
+        !report.contains("Join Filter") && !add.contains("Join Filter"),
+        "{report}\n{add}"
+    );
+    for key in [
+        "(message_id = i_1.message_id) AND (instance = i_1.instance)",
+        "(user_id = i.user_id) AND (conversation_id = i.conversation_id)",
+    ] {
         assert!(
             add.lines().any(|line| line.contains("Index Cond")
-                && (line.contains(key) || line.contains("(conversation_id = i.conversation_id) AND (user_id = i.user_id)"))),
+                && (line.contains(key)
+                    || line.contains(
+                        "(conversation_id = i.conversation_id) AND (user_id = i.user_id)"
+                    ))),
             "{key}\n{add}"
         );
     }
@@ -212,15 +382,26 @@ async fn a_page_reads_its_own_rows_and_not_the_conversation() {
     let mut db = filled().await;
     for (marks, bound) in [(DOWNLOAD, "from"), (DOWNLOAD_PARTIAL, "before")] {
         let query = statement(&marks);
-        sqlx::raw_sql(AssertSqlSafe(format!("prepare page as {query}"))).execute(&mut db).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("prepare page as {query}")))
+            .execute(&mut db)
+            .await
+            .unwrap();
         let explain = format!(
             "explain (analyze, buffers, format json) execute page({TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, null, 0, 51, 51)"
         );
-        let plan: serde_json::Value = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_one(&mut db).await.unwrap().get(0);
-        let read = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().unwrap() + plan[0]["Plan"]["Shared Read Blocks"].as_i64().unwrap();
+        let plan: serde_json::Value = sqlx::raw_sql(AssertSqlSafe(explain))
+            .fetch_one(&mut db)
+            .await
+            .unwrap()
+            .get(0);
+        let read = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().unwrap()
+            + plan[0]["Plan"]["Shared Read Blocks"].as_i64().unwrap();
         // 51 of 5,000 rows, 5 reports, and the way there.
         assert!(read < 60, "{bound}: {read} blocks");
-        sqlx::raw_sql("deallocate page").execute(&mut db).await.unwrap();
+        sqlx::raw_sql("deallocate page")
+            .execute(&mut db)
+            .await
+            .unwrap();
     }
 }
 
@@ -228,7 +409,10 @@ async fn a_page_reads_its_own_rows_and_not_the_conversation() {
 async fn locks(db: &mut PgConnection, marks: &[&str], arguments: &str) -> String {
     let plan = plan(db, marks, arguments).await;
     let lines: Vec<&str> = plan.lines().collect();
-    let lock = lines.iter().position(|line| line.contains("LockRows")).unwrap_or_else(|| panic!("no lock\n{plan}"));
+    let lock = lines
+        .iter()
+        .position(|line| line.contains("LockRows"))
+        .unwrap_or_else(|| panic!("no lock\n{plan}"));
     lines[lock..lines.len().min(lock + 3)].join("\n")
 }
 
@@ -236,12 +420,17 @@ async fn locks(db: &mut PgConnection, marks: &[&str], arguments: &str) -> String
 async fn batches_lock_their_conversations_in_one_order() {
     // Empty and full, as plans differ.
     for mut db in [connection().await, filled().await] {
-        for (name, marks, arguments) in [("add", &ADD[..], arguments_of_add()), ("report", &REPORT[..], arguments_of_report())] {
+        for (name, marks, arguments) in [
+            ("add", &ADD[..], arguments_of_add()),
+            ("report", &REPORT[..], arguments_of_report()),
+        ] {
             let locks = locks(&mut db, marks, &arguments).await;
             let lines: Vec<&str> = locks.lines().map(str::trim).collect();
             // From the lowest id on, whichever way the planner finds it.
-            let is_sorted = lines[1].contains("Sort ") && lines[2] == "Sort Key: conversations.conversation_id";
-            let is_by_index = lines[1].contains("Index Scan using conversations_key on conversations");
+            let is_sorted =
+                lines[1].contains("Sort ") && lines[2] == "Sort Key: conversations.conversation_id";
+            let is_by_index =
+                lines[1].contains("Index Scan using conversations_key on conversations");
             assert!(is_sorted || is_by_index, "{name}\n{locks}");
         }
     }
@@ -258,12 +447,17 @@ async fn the_updates_that_each_message_and_report_make_stay_heap_only() {
     // Its connections write down what they did when they end.
     world.stop().await;
     let counted = async || -> (i64, i64) {
-        let row = sqlx::raw_sql("select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'conversations'");
+        let row = sqlx::raw_sql(
+            "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'conversations'",
+        );
         let row = row.fetch_one(&world.db).await.unwrap();
         (row.get(0), row.get(1))
     };
     eventually("the counts", async || counted().await.0 >= 100).await;
     // An index on what they change would make it none; a page that is full at the moment, one or two.
     let (updates, heap_only) = counted().await;
-    assert!(updates == 100 && heap_only >= 90, "{heap_only} of {updates}");
+    assert!(
+        updates == 100 && heap_only >= 90,
+        "{heap_only} of {updates}"
+    );
 }

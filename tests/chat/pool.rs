@@ -42,25 +42,42 @@ async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptio
 /// Its address, with the role.
 fn url(options: &PgConnectOptions) -> String {
     let socket = options.get_socket().unwrap().display();
-    format!("postgres://{}@localhost/{}?host={socket}", options.get_username(), options.get_database().unwrap())
+    format!(
+        "postgres://{}@localhost/{}?host={socket}",
+        options.get_username(),
+        options.get_database().unwrap()
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_the_start_a_node_says_that_its_role_may_have_fewer_connections_than_it_wants() {
     let options = limited(&database().await, 6).await;
     let mut command = parlance(&options);
-    command.env("DATABASE_URL", url(&options)).env("LISTEN_ADDR", "127.0.0.1:0").stderr(Stdio::piped());
+    command
+        .env("DATABASE_URL", url(&options))
+        .env("LISTEN_ADDR", "127.0.0.1:0")
+        .stderr(Stdio::piped());
     let server = Server::start_as(&mut command);
-    assert!(server.logged("allows 6 connections, and this node wants 9"), "{}", server.log.lock().unwrap());
+    assert!(
+        server.logged("allows 6 connections, and this node wants 9"),
+        "{}",
+        server.log.lock().unwrap()
+    );
     server.stop();
 }
 
 async fn backend(c: &mut PgConnection) -> sqlx::Result<i32> {
-    sqlx::query_scalar("select pg_backend_pid()").fetch_one(c).await
+    sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(c)
+        .await
 }
 
 async fn sleep(c: &mut PgConnection, seconds: f64) -> sqlx::Result<()> {
-    sqlx::query("select pg_sleep($1)").bind(seconds).execute(c).await.map(|_| ())
+    sqlx::query("select pg_sleep($1)")
+        .bind(seconds)
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +89,10 @@ async fn a_role_that_may_have_fewer_connections_than_the_node_wants_refuses_nobo
     let world = World::on(settings, options.clone()).await;
     let ann = world.person("Ann").await;
     // Each from a client of its own: so it comes to any of the threads.
-    let stranger = || Person { world: World::at(&world.url, options.clone()), ..ann.clone() };
+    let stranger = || Person {
+        world: World::at(&world.url, options.clone()),
+        ..ann.clone()
+    };
     for _ in 0..2 {
         join_all((0..40).map(async |_| stranger().logs_in().await)).await;
         for _ in 0..40 {
@@ -94,7 +114,10 @@ async fn a_connection_of_another_thread_is_used_where_none_can_be_opened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_in_use_is_waited_for_where_none_can_be_opened() {
     let db = Db::new(limited(&database().await, 1).await, 3);
-    let (slow, others) = tokio::join!(db.run(async |c| sleep(c, 0.5).await), join_all((0..2).map(|_| db.run(backend))));
+    let (slow, others) = tokio::join!(
+        db.run(async |c| sleep(c, 0.5).await),
+        join_all((0..2).map(|_| db.run(backend)))
+    );
     slow.unwrap();
     assert!(others.iter().all(Result::is_ok), "{others:?}");
 }
@@ -116,11 +139,21 @@ async fn work_that_is_abandoned_gives_its_place_back_and_takes_its_connection_wi
     let db = Db::new(database().await, 1);
     let first = db.run(backend).await.unwrap();
     let abandoned = db.run(async |c| {
-        sqlx::raw_sql("begin; create table half_done (n int)").execute(&mut *c).await?;
+        sqlx::raw_sql("begin; create table half_done (n int)")
+            .execute(&mut *c)
+            .await?;
         sleep(c, 9.0).await
     });
-    assert!(tokio::time::timeout(Duration::from_millis(300), abandoned).await.is_err());
-    let half_done = db.run(async |c| sqlx::query_scalar::<_, Option<String>>("select to_regclass('half_done')::text").fetch_one(c).await);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), abandoned)
+            .await
+            .is_err()
+    );
+    let half_done = db.run(async |c| {
+        sqlx::query_scalar::<_, Option<String>>("select to_regclass('half_done')::text")
+            .fetch_one(c)
+            .await
+    });
     assert_eq!(half_done.await.unwrap(), None);
     assert_ne!(db.run(backend).await.unwrap(), first);
 }
@@ -131,7 +164,11 @@ async fn a_connection_that_was_ended_is_not_handed_out_twice() {
     let db = Db::new(options.clone(), 2);
     let first = db.run(backend).await.unwrap();
     let mut admin = options.connect().await.unwrap();
-    sqlx::query("select pg_terminate_backend($1, 5000)").bind(first).execute(&mut admin).await.unwrap();
+    sqlx::query("select pg_terminate_backend($1, 5000)")
+        .bind(first)
+        .execute(&mut admin)
+        .await
+        .unwrap();
     assert!(db.run(backend).await.is_err());
     assert_ne!(db.run(backend).await.unwrap(), first);
 }
@@ -141,8 +178,13 @@ async fn a_connection_whose_session_took_too_long_is_not_handed_out_again() {
     let db = Db::new(database().await, 1);
     for code in ["25P03", "25P04", "57P01", "08006"] {
         let first = db.run(backend).await.unwrap();
-        let ends = format!("do $$ begin raise exception 'it ends' using errcode = '{code}'; end $$");
-        assert!(db.run(async |c| sqlx::raw_sql(AssertSqlSafe(ends)).execute(c).await).await.is_err());
+        let ends =
+            format!("do $$ begin raise exception 'it ends' using errcode = '{code}'; end $$");
+        assert!(
+            db.run(async |c| sqlx::raw_sql(AssertSqlSafe(ends)).execute(c).await)
+                .await
+                .is_err()
+        );
         assert_ne!(db.run(backend).await.unwrap(), first, "{code}");
     }
 }
@@ -162,7 +204,10 @@ async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() 
     // Four find out at first. Later it is tried every half a second, by one.
     let most = 4 + begun.elapsed().as_millis().div_ceil(500);
     let opened = proxy.connections() - before;
-    assert!(u128::try_from(opened).unwrap() <= most, "{opened} were opened, {most} at most are all right");
+    assert!(
+        u128::try_from(opened).unwrap() <= most,
+        "{opened} were opened, {most} at most are all right"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,14 +249,29 @@ async fn commands_find_a_connection_beside_a_server_that_may_not_have_all_that_i
     let options = world.store.options();
     let mut command = parlance(options);
     let url = url(&limited(options, 6).await);
-    let server = Server::start_as(command.env("DATABASE_URL", &url).env("LISTEN_ADDR", "127.0.0.1:0").stderr(Stdio::piped()));
+    let server = Server::start_as(
+        command
+            .env("DATABASE_URL", &url)
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .stderr(Stdio::piped()),
+    );
     // As many as it takes: all of its connections are open.
-    let stranger = || Person { world: World::at(&server.url, options.clone()), ..ann.clone() };
+    let stranger = || Person {
+        world: World::at(&server.url, options.clone()),
+        ..ann.clone()
+    };
     join_all((0..40).map(async |_| stranger().logs_in().await)).await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("backup");
-    for arguments in [&["user", "disable", "ben@example.org"][..], &["doctor"], &["backup", file.to_str().unwrap()]] {
-        good(&run(parlance(options).env("DATABASE_URL", &url).args(arguments), ""));
+    for arguments in [
+        &["user", "disable", "ben@example.org"][..],
+        &["doctor"],
+        &["backup", file.to_str().unwrap()],
+    ] {
+        good(&run(
+            parlance(options).env("DATABASE_URL", &url).args(arguments),
+            "",
+        ));
     }
     server.stop();
     world.end().await;
@@ -221,7 +281,9 @@ async fn commands_find_a_connection_beside_a_server_that_may_not_have_all_that_i
 async fn a_role_that_may_have_one_connection_only_is_refused_at_the_start() {
     let options = database().await;
     let mut command = parlance(&options);
-    command.env("DATABASE_URL", url(&limited(&options, 1).await)).env("LISTEN_ADDR", "127.0.0.1:0");
+    command
+        .env("DATABASE_URL", url(&limited(&options, 1).await))
+        .env("LISTEN_ADDR", "127.0.0.1:0");
     let sentence = bad(&run(&mut command, ""));
     assert!(sentence.contains("allows 1 connection"), "{sentence}");
 }

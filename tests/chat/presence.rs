@@ -63,12 +63,22 @@ async fn what_the_database_lost_of_who_is_online_is_written_again() {
     let ear = Ear::of(&ann, 3).await;
     ben.sees_friend("available").await;
     // As another node does that took this one for ended, or a late write of a socket that was closed.
-    world.sql("delete from listeners; update users set availability = 'offline'").await;
+    world
+        .sql("delete from listeners; update users set availability = 'offline'")
+        .await;
     ben.sees_friend("available").await;
     // And what it has too much goes.
     let stranger = world.person("Cleo").await;
-    world.sql(&format!("insert into listeners select '{}', node_id from nodes", stranger.user)).await;
-    eventually("the next heartbeat", async || world.count("listeners").await == 1).await;
+    world
+        .sql(&format!(
+            "insert into listeners select '{}', node_id from nodes",
+            stranger.user
+        ))
+        .await;
+    eventually("the next heartbeat", async || {
+        world.count("listeners").await == 1
+    })
+    .await;
     drop(ear);
     world.end().await;
 }
@@ -104,7 +114,10 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
     let (ann, ben) = nodes[0].friends().await;
     let seen_by = at(&nodes[1], &ben).await;
     let ear = Ear::of(&ann, 3).await;
-    eventually("the other node to have run for a while", async || nodes[1].count("nodes").await == 2).await;
+    eventually("the other node to have run for a while", async || {
+        nodes[1].count("nodes").await == 2
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     nodes[0].stop().await;
     drop(ear);
@@ -115,7 +128,10 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
     assert_eq!(seen_by.friend_is().await, "available");
     drop(ear);
     seen_by.sees_friend("offline").await;
-    eventually("what is left of the node to go", async || nodes[1].count("nodes").await == 1).await;
+    eventually("what is left of the node to go", async || {
+        nodes[1].count("nodes").await == 1
+    })
+    .await;
     end(nodes).await;
 }
 
@@ -126,9 +142,18 @@ async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_sa
     let mut ear = Ear::of(&ann, 4).await;
     let mut bens = Ear::of(&ben, 4).await;
     proxy.cut();
-    set_disabled(&world.store, UserId::parse(&ann.user).unwrap(), Some(Timestamp::now())).await.unwrap();
+    set_disabled(
+        &world.store,
+        UserId::parse(&ann.user).unwrap(),
+        Some(Timestamp::now()),
+    )
+    .await
+    .unwrap();
     proxy.mend();
-    assert_eq!(ear.ends().await, tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Policy);
+    assert_eq!(
+        ear.ends().await,
+        tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Policy
+    );
     // Nobody else does.
     bens.calms_down().await;
     world.end().await;
@@ -153,7 +178,10 @@ async fn a_peer_that_answers_no_ping_is_dropped() {
     silent.write_all(handshake.as_bytes()).await.unwrap();
     // It reads all that comes, and says nothing: the connection ends.
     let mut heard = vec![];
-    tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut heard)).await.expect("an end").unwrap();
+    tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut heard))
+        .await
+        .expect("an end")
+        .unwrap();
     assert!(heard.starts_with(b"HTTP/1.1 101"));
     ben.sees_friend("offline").await;
     world.end().await;

@@ -55,8 +55,13 @@ async fn hostile() -> PgConnectOptions {
         "create schema elsewhere; create table elsewhere.users (nothing int);
         create role of_{name} superuser login; alter database {name} owner to of_{name};"
     );
-    presets.extend(HOSTILE.map(|(setting, value)| format!("alter role of_{name} in database {name} set {setting} = {value};")));
-    sqlx::raw_sql(AssertSqlSafe(presets)).execute(&mut admin).await.unwrap();
+    presets.extend(HOSTILE.map(|(setting, value)| {
+        format!("alter role of_{name} in database {name} set {setting} = {value};")
+    }));
+    sqlx::raw_sql(AssertSqlSafe(presets))
+        .execute(&mut admin)
+        .await
+        .unwrap();
     admin.close().await.unwrap();
     options.username(&format!("of_{name}"))
 }
@@ -73,16 +78,29 @@ async fn in_force(db: &Db) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_preset_for_the_role_or_the_database_two_people_in_one_conversation_notice_nothing() {
+async fn whatever_is_preset_for_the_role_or_the_database_two_people_in_one_conversation_notice_nothing()
+ {
     let options = hostile().await;
     let mut settings = settings();
     settings.database = Database::Given(Box::new(options.clone()));
     // Migrates it, too.
     let world = World::on(settings, options.clone()).await;
     assert_eq!(in_force(&world.store).await, Vec::<String>::new());
-    for (setting, value) in [("synchronous_commit", "on"), ("transaction_isolation", "read committed"), ("search_path", "public")] {
-        let found: String =
-            world.store.run(async |c| sqlx::query_scalar("select current_setting($1)").bind(setting).fetch_one(c).await).await.unwrap();
+    for (setting, value) in [
+        ("synchronous_commit", "on"),
+        ("transaction_isolation", "read committed"),
+        ("search_path", "public"),
+    ] {
+        let found: String = world
+            .store
+            .run(async |c| {
+                sqlx::query_scalar("select current_setting($1)")
+                    .bind(setting)
+                    .fetch_one(c)
+                    .await
+            })
+            .await
+            .unwrap();
         assert_eq!(found, value, "{setting}");
     }
 
@@ -92,23 +110,42 @@ async fn whatever_is_preset_for_the_role_or_the_database_two_people_in_one_conve
             let id = person.adds(&talk, &format!("{n}")).await;
             person.does("mute", &talk, json!({})).await.is_ok();
             person.views(&talk, &[id]).await.is_ok();
-            person.does("downloadpartial", &talk, json!({ "limit": 5 })).await.is_ok();
+            person
+                .does("downloadpartial", &talk, json!({ "limit": 5 }))
+                .await
+                .is_ok();
         }
     }))
     .await;
-    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), 50);
+    assert_eq!(
+        ben.reads(&talk).await["messages"].as_array().unwrap().len(),
+        50
+    );
     ann.does("clear", &talk, json!({})).await.is_ok();
 
     // The command line, and the programs that it runs.
     let command = |arguments: &[&str]| {
         let mut command = parlance(&options);
-        let url = command.get_envs().find_map(|(name, url)| (name == "DATABASE_URL").then(|| url.unwrap().to_owned())).unwrap();
-        let url = url.into_string().unwrap().replace("//parlance@", &format!("//{}@", options.get_username()));
+        let url = command
+            .get_envs()
+            .find_map(|(name, url)| (name == "DATABASE_URL").then(|| url.unwrap().to_owned()))
+            .unwrap();
+        let url = url
+            .into_string()
+            .unwrap()
+            .replace("//parlance@", &format!("//{}@", options.get_username()));
         good(&run(command.env("DATABASE_URL", url).args(arguments), ""))
     };
     assert!(command(&["user", "list"]).contains("ann@example.org"));
     assert!(command(&["doctor"]).starts_with("All is well"));
-    assert_eq!(command(&["psql", "-qtAc", "create table made (n int); select count(*) from users"]), "2\n");
+    assert_eq!(
+        command(&[
+            "psql",
+            "-qtAc",
+            "create table made (n int); select count(*) from users"
+        ]),
+        "2\n"
+    );
     command(&["psql", "-qc", "drop table made"]);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("backup");
@@ -116,7 +153,13 @@ async fn whatever_is_preset_for_the_role_or_the_database_two_people_in_one_conve
     command(&["backup", "verify", file.to_str().unwrap()]);
     // The channel that says who was barred.
     command(&["user", "disable", "ann@example.org"]);
-    eventually("ann is barred", async || ann.asks("chatconversation", json!({ "action": "list" })).await.status == 403).await;
+    eventually("ann is barred", async || {
+        ann.asks("chatconversation", json!({ "action": "list" }))
+            .await
+            .status
+            == 403
+    })
+    .await;
     world.end().await;
 }
 
@@ -127,7 +170,10 @@ async fn a_backup_is_restored_into_a_database_that_is_preset_to_be_read_only() {
     ann.adds(&talk, "x").await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("backup");
-    good(&run(parlance(world.store.options()).arg("backup").arg(&file), ""));
+    good(&run(
+        parlance(world.store.options()).arg("backup").arg(&file),
+        "",
+    ));
     let options = empty_database().await;
     let mut admin = options.connect().await.unwrap();
     let name = options.get_database().unwrap();
@@ -136,7 +182,10 @@ async fn a_backup_is_restored_into_a_database_that_is_preset_to_be_read_only() {
         alter database {name} set search_path = elsewhere; alter database {name} set quote_all_identifiers = on;
         alter database {name} set statement_timeout = '1ms'"
     );
-    sqlx::raw_sql(AssertSqlSafe(preset)).execute(&mut admin).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(preset))
+        .execute(&mut admin)
+        .await
+        .unwrap();
     good(&run(parlance(&options).arg("restore").arg(&file), ""));
     world.end().await;
 }
@@ -145,7 +194,15 @@ async fn a_backup_is_restored_into_a_database_that_is_preset_to_be_read_only() {
 async fn an_idle_session_that_would_be_ended_is_not() {
     let options = hostile().await;
     let db = Db::new(options, 1);
-    let backend = async || -> i32 { db.run(async |c| sqlx::query_scalar("select pg_backend_pid()").fetch_one(c).await).await.unwrap() };
+    let backend = async || -> i32 {
+        db.run(async |c| {
+            sqlx::query_scalar("select pg_backend_pid()")
+                .fetch_one(c)
+                .await
+        })
+        .await
+        .unwrap()
+    };
     let first = backend().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(backend().await, first);
@@ -156,10 +213,22 @@ async fn tables_that_stand_in_another_schema_are_not_taken_for_an_empty_database
     let options = empty_database().await;
     let elsewhere = options.clone().options([("search_path", "elsewhere")]);
     let mut admin = elsewhere.connect().await.unwrap();
-    sqlx::raw_sql("create schema elsewhere").execute(&mut admin).await.unwrap();
+    sqlx::raw_sql("create schema elsewhere")
+        .execute(&mut admin)
+        .await
+        .unwrap();
     store::MIGRATIONS.run(&mut admin).await.unwrap();
-    let sentence = store::migrate(&Db::new(options.clone(), 1)).await.unwrap_err();
-    assert!(sentence.contains("elsewhere") && sentence.contains("public"), "{sentence}");
-    let made: i64 = sqlx::query_scalar("select count(*) from pg_tables where schemaname = 'public'").fetch_one(&mut admin).await.unwrap();
+    let sentence = store::migrate(&Db::new(options.clone(), 1))
+        .await
+        .unwrap_err();
+    assert!(
+        sentence.contains("elsewhere") && sentence.contains("public"),
+        "{sentence}"
+    );
+    let made: i64 =
+        sqlx::query_scalar("select count(*) from pg_tables where schemaname = 'public'")
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
     assert_eq!(made, 0);
 }

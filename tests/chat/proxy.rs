@@ -110,7 +110,11 @@ impl State {
             let mut is_greeting = true;
             loop {
                 // Before the greeting is over, a packet has no type.
-                let kind = if is_greeting { None } else { Some(from_client.read_u8().await?) };
+                let kind = if is_greeting {
+                    None
+                } else {
+                    Some(from_client.read_u8().await?)
+                };
                 let length = from_client.read_u32().await?;
                 let mut rest = vec![0; length as usize - 4];
                 from_client.read_exact(&mut rest).await?;

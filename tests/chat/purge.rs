@@ -27,7 +27,12 @@ async fn age(world: &World, days: u32) {
 
 /// Purges what ended more than so many days ago.
 async fn purge(world: &World, days: u32) -> u64 {
-    store::purge::expired(&world.store, Timestamp::now().plus(-TimeDelta::days(days.into()))).await.unwrap()
+    store::purge::expired(
+        &world.store,
+        Timestamp::now().plus(-TimeDelta::days(days.into())),
+    )
+    .await
+    .unwrap()
 }
 
 #[tokio::test]
@@ -41,7 +46,13 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
     });
     let mut ids = vec![];
     for message in &sent {
-        asks(&ann, "add", &talk, json!({ "message": message.to_string() })).await;
+        asks(
+            &ann,
+            "add",
+            &talk,
+            json!({ "message": message.to_string() }),
+        )
+        .await;
         ids.push(message["ID"].as_str().unwrap().to_owned());
     }
     ben.views(&talk, &ids).await.is_ok();
@@ -51,33 +62,60 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
     age(&world, 8).await;
     assert_eq!(purge(&world, 7).await, 3);
     let history = ben.reads(&talk).await;
-    assert_eq!((&history["messages"], &history["reports"]), (&json!([]), &json!([])));
-    assert_eq!((world.count("messages").await, world.count("reports").await), (0, 0));
+    assert_eq!(
+        (&history["messages"], &history["reports"]),
+        (&json!([]), &json!([]))
+    );
+    assert_eq!(
+        (world.count("messages").await, world.count("reports").await),
+        (0, 0)
+    );
     // The chain is the same, and leads on.
     assert_eq!(head(&ben, &talk).await, before);
     let newest = ann.adds(&talk, "four").await;
     let links = asks(&ben, "transcript", &talk, json!({})).await["transcript"].clone();
     assert_eq!(links.as_array().unwrap().len(), 4);
-    assert_eq!(head(&ben, &talk).await, hex::encode(follow(beginning(&talk), &links)));
+    assert_eq!(
+        head(&ben, &talk).await,
+        hex::encode(follow(beginning(&talk), &links))
+    );
     // A cursor still finds its place, though the clocks of those who wrote later are behind.
-    world.sql("update messages set created_at = now() - interval '30 days'").await;
+    world
+        .sql("update messages set created_at = now() - interval '30 days'")
+        .await;
     for (cursor, found) in [(&sent[2], 1), (&sent[0], 1)] {
-        let cursor = json!({ "firstmessageid": cursor["ID"], "firstmessagedate": cursor["Created"] });
+        let cursor =
+            json!({ "firstmessageid": cursor["ID"], "firstmessagedate": cursor["Created"] });
         let page = ben.does("download", &talk, cursor).await.is_ok();
         assert_eq!(page["messages"].as_array().unwrap().len(), found);
         assert_eq!(page["messages"][0]["ID"], newest.as_str());
     }
     let cursor = json!({ "lastmessageid": sent[2]["ID"], "lastmessagedate": sent[2]["Created"] });
-    assert_eq!(ben.does("downloadpartial", &talk, cursor).await.is_ok()["messages"], json!([]));
+    assert_eq!(
+        ben.does("downloadpartial", &talk, cursor).await.is_ok()["messages"],
+        json!([])
+    );
     // A retry is still known, and so is another message that has its id.
-    ann.does("add", &talk, json!({ "message": sent[1].to_string() })).await.is_ok();
+    ann.does("add", &talk, json!({ "message": sent[1].to_string() }))
+        .await
+        .is_ok();
     let mut other = sent[1].clone();
     other["Data"] = "other".into();
-    ann.does("add", &talk, json!({ "message": other.to_string() })).await.is_refused(409, "message_id_conflict");
+    ann.does("add", &talk, json!({ "message": other.to_string() }))
+        .await
+        .is_refused(409, "message_id_conflict");
     // Nothing can be reported of it.
     ben.views(&talk, &ids).await.is_ok();
-    assert_eq!((world.count("messages").await, world.count("reports").await), (1, 0));
-    assert!(store::doctor::examine(&world.store).await.unwrap().is_empty());
+    assert_eq!(
+        (world.count("messages").await, world.count("reports").await),
+        (1, 0)
+    );
+    assert!(
+        store::doctor::examine(&world.store)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     // `clear` takes what remained, too.
     ann.does("clear", &talk, json!({})).await.is_ok();
     assert_eq!(store::purge::cleared(&world.store).await.unwrap(), 4);
@@ -123,7 +161,13 @@ async fn a_batch_that_takes_too_long_is_deleted_in_parts() {
         )
         .await;
     assert_eq!(purge(&world, 7).await, 8);
-    assert_eq!((world.count("messages").await, world.count("expired_messages").await), (0, 8));
+    assert_eq!(
+        (
+            world.count("messages").await,
+            world.count("expired_messages").await
+        ),
+        (0, 8)
+    );
     world.end().await;
 }
 
@@ -135,7 +179,9 @@ async fn a_message_that_comes_late_is_kept_for_the_grace_all_the_same() {
     let mut late = message("late");
     late["Created"] = "2024-03-08 11:50:45".into();
     late["ValidUntil"] = "2024-03-15 11:50:45".into();
-    ann.does("add", &talk, json!({ "message": late.to_string() })).await.is_ok();
+    ann.does("add", &talk, json!({ "message": late.to_string() }))
+        .await
+        .is_ok();
     assert_eq!(purge(&world, 7).await, 0);
     assert_eq!(ben.reads(&talk).await["messages"][0]["ID"], late["ID"]);
     world.end().await;
@@ -152,29 +198,56 @@ async fn writers_and_readers_go_on_while_a_batch_is_being_deleted() {
         message
     });
     for message in &sent {
-        ann.does("add", &old, json!({ "message": message.to_string() })).await.is_ok();
+        ann.does("add", &old, json!({ "message": message.to_string() }))
+            .await
+            .is_ok();
     }
-    let ids = sent.each_ref().map(|message| message["ID"].as_str().unwrap().to_owned());
+    let ids = sent
+        .each_ref()
+        .map(|message| message["ID"].as_str().unwrap().to_owned());
     ben.views(&old, &ids[..3]).await.is_ok();
     age(&world, 8).await;
     // Each statement of the purge is begun and not committed, while everyone goes on.
     for (marks, arguments) in [
-        ("insert into expired_messages", "now() - interval '7 days', null, 3".to_owned()),
-        ("delete from messages m using", format!("'{}', 2, 1000", old.id)),
-        ("delete from reports r using", format!("'{}', 2, 1000", old.id)),
-        ("delete from expired_messages e using", format!("'{}', 2, 1000", old.id)),
+        (
+            "insert into expired_messages",
+            "now() - interval '7 days', null, 3".to_owned(),
+        ),
+        (
+            "delete from messages m using",
+            format!("'{}', 2, 1000", old.id),
+        ),
+        (
+            "delete from reports r using",
+            format!("'{}', 2, 1000", old.id),
+        ),
+        (
+            "delete from expired_messages e using",
+            format!("'{}', 2, 1000", old.id),
+        ),
     ] {
         let mut purger = world.store.options().connect().await.unwrap();
         let query = statement(&[marks]);
         let begun = format!("prepare purge as {query}; begin; execute purge({arguments})");
-        sqlx::raw_sql(AssertSqlSafe(begun)).execute(&mut purger).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(begun))
+            .execute(&mut purger)
+            .await
+            .unwrap();
         let id = ann.adds(&old, "meanwhile").await;
         ben.views(&old, &[id.clone(), ids[4].clone()]).await.is_ok();
         let page = ben.reads(&old).await;
-        assert_eq!(page["messages"].as_array().unwrap().last().unwrap()["ID"], id.as_str());
+        assert_eq!(
+            page["messages"].as_array().unwrap().last().unwrap()["ID"],
+            id.as_str()
+        );
         // A retry of what is being deleted.
-        ann.does("add", &old, json!({ "message": sent[0].to_string() })).await.is_ok();
-        sqlx::raw_sql("rollback").execute(&mut purger).await.unwrap();
+        ann.does("add", &old, json!({ "message": sent[0].to_string() }))
+            .await
+            .is_ok();
+        sqlx::raw_sql("rollback")
+            .execute(&mut purger)
+            .await
+            .unwrap();
         purger.close().await.unwrap();
     }
     world.end().await;
@@ -209,7 +282,12 @@ async fn was_said(world: &World, days: u32, talks: &[Uuid]) {
 async fn what_is_purged_makes_room_for_what_is_written() {
     let world = World::new().await;
     let (.., talk) = world.talk().await;
-    let size = async || -> i64 { sqlx::query_scalar("select pg_relation_size('messages')").fetch_one(&world.db).await.unwrap() };
+    let size = async || -> i64 {
+        sqlx::query_scalar("select pg_relation_size('messages')")
+            .fetch_one(&world.db)
+            .await
+            .unwrap()
+    };
     let mut sizes = vec![];
     for round in 1..5 {
         for _ in 0..3 {
@@ -221,7 +299,10 @@ async fn what_is_purged_makes_room_for_what_is_written() {
         world.sql("vacuum messages").await;
         assert_eq!(world.count("expired_messages").await, 3000 * round);
     }
-    assert!(sizes.iter().all(|size| *size <= sizes[0] + 8192 * 4), "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size <= sizes[0] + 8192 * 4),
+        "{sizes:?}"
+    );
     world.end().await;
 }
 
@@ -238,7 +319,10 @@ async fn a_purge_and_writers_both_get_on_while_the_other_is_at_work() {
         )
         .await;
     let groups: Vec<Uuid> =
-        sqlx::query_scalar("select conversation_id from conversations where is_group order by 1").fetch_all(&world.db).await.unwrap();
+        sqlx::query_scalar("select conversation_id from conversations where is_group order by 1")
+            .fetch_all(&world.db)
+            .await
+            .unwrap();
     // Two parts of ten batches each.
     let parts: Vec<(u32, &[Uuid])> = [20, 10].into_iter().zip(groups.chunks(5)).collect();
     for (days, groups) in &parts {
@@ -251,14 +335,24 @@ async fn a_purge_and_writers_both_get_on_while_the_other_is_at_work() {
             written.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let so_far = || written.each_ref().map(|written| written.load(Ordering::Relaxed));
+    let so_far = || {
+        written
+            .each_ref()
+            .map(|written| written.load(Ordering::Relaxed))
+    };
     let purges = async {
         let mut gone = 0;
         for (days, _) in &parts {
             let before = so_far();
             gone += purge(&world, days - 5).await;
             let after = so_far();
-            assert!(before.iter().zip(after).all(|(before, after)| after > before + 1), "{before:?} {after:?}");
+            assert!(
+                before
+                    .iter()
+                    .zip(after)
+                    .all(|(before, after)| after > before + 1),
+                "{before:?} {after:?}"
+            );
         }
         gone
     };
@@ -267,10 +361,15 @@ async fn a_purge_and_writers_both_get_on_while_the_other_is_at_work() {
         never = writes(&ann, &written[0]) => match never {},
         never = writes(&ben, &written[1]) => match never {},
     };
-    assert_eq!((gone, world.count("expired_messages").await), (10_000, 10_000));
+    assert_eq!(
+        (gone, world.count("expired_messages").await),
+        (10_000, 10_000)
+    );
     let written = usize::try_from(so_far().iter().sum::<u64>()).unwrap();
     // What was written is there; of the two that were on their way, nobody waits for the answer.
-    assert!((written..=written + 2).contains(&usize::try_from(world.count("messages").await).unwrap()));
+    assert!(
+        (written..=written + 2).contains(&usize::try_from(world.count("messages").await).unwrap())
+    );
     world.stop().await;
 }
 
@@ -282,15 +381,29 @@ async fn what_is_still_wanted_keeps_the_reports_about_it() {
     for (n, days) in [30, -30, 30, -30].into_iter().enumerate() {
         let mut message = message(&n.to_string());
         message["ValidUntil"] = at(TimeDelta::days(days)).into();
-        ann.does("add", &talk, json!({ "message": message })).await.is_ok();
+        ann.does("add", &talk, json!({ "message": message }))
+            .await
+            .is_ok();
         ids.push(message["ID"].as_str().unwrap().to_owned());
     }
     ben.views(&talk, &ids).await.is_ok();
-    world.sql("update messages set stored_at = now() - interval '20 days'").await;
+    world
+        .sql("update messages set stored_at = now() - interval '20 days'")
+        .await;
     assert_eq!(purge(&world, 7).await, 2);
     let left = ben.reads(&talk).await;
-    let names = |kind: &str, field: &str| left[kind].as_array().unwrap().iter().map(|row| row[field].clone()).collect::<Vec<_>>();
+    let names = |kind: &str, field: &str| {
+        left[kind]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row[field].clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names("messages", "ID"), [json!(ids[0]), json!(ids[2])]);
-    assert_eq!(names("reports", "MessageID"), [json!(ids[0]), json!(ids[2])]);
+    assert_eq!(
+        names("reports", "MessageID"),
+        [json!(ids[0]), json!(ids[2])]
+    );
     world.end().await;
 }

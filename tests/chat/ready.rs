@@ -68,10 +68,14 @@ async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
         ))
         .await;
     let large = message(&"x".repeat(2000));
-    ann.does("add", &talk, json!({ "message": large })).await.is_refused(503, "unavailable");
+    ann.does("add", &talk, json!({ "message": large }))
+        .await
+        .is_refused(503, "unavailable");
     assert!(readiness(&world, 503).await.starts_with("writes fail: "));
     world.sql("drop function is_full cascade").await;
-    ann.does("add", &talk, json!({ "message": large })).await.is_ok();
+    ann.does("add", &talk, json!({ "message": large }))
+        .await
+        .is_ok();
     readiness(&world, 200).await;
     world.end().await;
 }
@@ -87,7 +91,9 @@ async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unread
             create trigger refuse before insert on messages for each row when (new.data = 'bad') execute function refuse()",
         )
         .await;
-    ann.does("add", &talk, json!({ "message": message("bad") })).await.is_refused(500, "internal");
+    ann.does("add", &talk, json!({ "message": message("bad") }))
+        .await
+        .is_refused(500, "internal");
     assert_eq!(world.sends("GET", "/readyz").await.status, 200);
     world.end().await;
 }
@@ -97,7 +103,10 @@ async fn who_waits(world: &World) -> i32 {
     let waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
     let mut found = None;
     eventually("a statement waits", async || {
-        found = sqlx::query_scalar(waiting).fetch_optional(&world.db).await.unwrap();
+        found = sqlx::query_scalar(waiting)
+            .fetch_optional(&world.db)
+            .await
+            .unwrap();
         found.is_some()
     })
     .await;
@@ -109,10 +118,18 @@ async fn a_session_that_was_ended_does_not_make_the_node_unready() {
     let world = World::new().await;
     let (ann, _ben, talk) = world.talk().await;
     let mut hold = world.db.begin().await.unwrap();
-    sqlx::query("select from conversations for update").execute(&mut *hold).await.unwrap();
-    let asked = tokio::spawn(async move { ann.does("add", &talk, json!({ "message": message("x") })).await });
+    sqlx::query("select from conversations for update")
+        .execute(&mut *hold)
+        .await
+        .unwrap();
+    let asked = tokio::spawn(async move {
+        ann.does("add", &talk, json!({ "message": message("x") }))
+            .await
+    });
     let process = who_waits(&world).await;
-    world.sql(&format!("select pg_terminate_backend({process}, 5000)")).await;
+    world
+        .sql(&format!("select pg_terminate_backend({process}, 5000)"))
+        .await;
     asked.await.unwrap().is_refused(503, "unavailable");
     hold.rollback().await.unwrap();
     let answer = world.sends("GET", "/readyz").await;
@@ -125,9 +142,15 @@ async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
     let world = World::new().await;
     let _people = world.talk().await;
     let mut hold = world.db.begin().await.unwrap();
-    sqlx::query("lock table messages").execute(&mut *hold).await.unwrap();
+    sqlx::query("lock table messages")
+        .execute(&mut *hold)
+        .await
+        .unwrap();
     let mut socket = world.connection().await;
-    socket.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    socket
+        .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
     let process = who_waits(&world).await;
     // A reset, not an end.
     socket.set_zero_linger().unwrap();
@@ -147,7 +170,10 @@ async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
         assert_eq!(asked.await.unwrap(), 200);
     }
     let alive = format!("select count(*) from pg_stat_activity where pid = {process}");
-    let alive: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(alive)).fetch_one(&world.db).await.unwrap();
+    let alive: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(alive))
+        .fetch_one(&world.db)
+        .await
+        .unwrap();
     assert_eq!(alive, 1, "its connection was thrown away");
     world.end().await;
 }

@@ -18,15 +18,28 @@ async fn a_report_says_who_saw_what_where_and_ends_with_its_message() {
     let world = World::new().await;
     let (ann, ben, talk) = world.talk().await;
     let id = ann.adds(&talk, "x").await;
-    reports(&ben, "delivered", &talk, &json!([id])).await.is_ok();
+    reports(&ben, "delivered", &talk, &json!([id]))
+        .await
+        .is_ok();
     reports(&ben, "viewed", &talk, &json!([id])).await.is_ok();
     let history = ann.reads(&talk).await;
-    for (row, r#type) in history["reports"].as_array().unwrap().iter().zip(["delivered", "viewed"]) {
+    for (row, r#type) in history["reports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["delivered", "viewed"])
+    {
         assert_eq!(row["Type"], r#type);
-        assert_eq!((&row["User"], &row["Station"], &row["MessageID"]), (&json!(ben.user), &json!(ben.station), &json!(id)));
+        assert_eq!(
+            (&row["User"], &row["Station"], &row["MessageID"]),
+            (&json!(ben.user), &json!(ben.station), &json!(id))
+        );
         assert_eq!(row["ValidUntil"], history["messages"][0]["ValidUntil"]);
     }
-    assert_eq!(ann.sees(&talk).await["lastreportid"], history["reports"][1]["ID"]);
+    assert_eq!(
+        ann.sees(&talk).await["lastreportid"],
+        history["reports"][1]["ID"]
+    );
     assert_eq!(ann.sees(&talk).await["lastmessageid"], id);
     world.end().await;
 }
@@ -46,9 +59,14 @@ async fn a_report_is_stored_once_however_often_and_from_wherever_it_is_sent() {
     }
     let all = json!(ids);
     let twice = json!([ids[0], ids[0].to_uppercase(), ids[1]]);
-    let answers = join_all(
-        (0..16).map(|n| reports(if n % 2 == 0 { &ben } else { &elsewhere }, "viewed", &talk, if n % 3 == 0 { &twice } else { &all })),
-    )
+    let answers = join_all((0..16).map(|n| {
+        reports(
+            if n % 2 == 0 { &ben } else { &elsewhere },
+            "viewed",
+            &talk,
+            if n % 3 == 0 { &twice } else { &all },
+        )
+    }))
     .await;
     for answer in answers {
         answer.is_ok();
@@ -68,10 +86,23 @@ async fn ids_that_are_not_there_are_passed_over() {
     let cleo = world.person("Cleo").await;
     ann.befriends(&cleo).await;
     let other = ann.creates(&cleo).await;
-    let (here, there) = (ann.adds(&talk, "here").await, ann.adds(&other, "there").await);
-    reports(&ben, "viewed", &talk, &json!([Uuid::new_v4().to_string(), here, there])).await.is_ok();
+    let (here, there) = (
+        ann.adds(&talk, "here").await,
+        ann.adds(&other, "there").await,
+    );
+    reports(
+        &ben,
+        "viewed",
+        &talk,
+        &json!([Uuid::new_v4().to_string(), here, there]),
+    )
+    .await
+    .is_ok();
     reports(&ben, "viewed", &talk, &json!([])).await.is_ok();
-    assert_eq!(ann.reads(&talk).await["reports"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        ann.reads(&talk).await["reports"].as_array().unwrap().len(),
+        1
+    );
     assert_eq!(ann.reads(&other).await["reports"], json!([]));
     world.end().await;
 }
@@ -83,7 +114,13 @@ async fn everyone_hears_of_a_new_report_and_nobody_of_an_old_one() {
     let id = ann.adds(&talk, "x").await;
     ann.listens().await;
     ben.views(&talk, std::slice::from_ref(&id)).await.is_ok();
-    assert_eq!(ann.hears().await, News { conversations: vec![talk.id.clone()], ..News::default() });
+    assert_eq!(
+        ann.hears().await,
+        News {
+            conversations: vec![talk.id.clone()],
+            ..News::default()
+        }
+    );
     ben.views(&talk, &[id]).await.is_ok();
     assert_eq!(ann.hears().await, News::default());
     world.end().await;
@@ -95,22 +132,45 @@ async fn what_is_no_report_is_refused_and_stores_nothing() {
     let (ann, ben, talk) = world.talk().await;
     let id = ann.adds(&talk, "x").await;
     let many: Vec<String> = (0..1001).map(|_| Uuid::new_v4().to_string()).collect();
-    for wrong in [json!(many), json!(null), json!("x"), json!(["x"]), json!([5]), json!([id, "x"]), json!({})] {
-        let refusal = reports(&ben, "viewed", &talk, &wrong).await.is_refused(400, "bad_request");
-        assert!(refusal["errormessage"].as_str().unwrap().starts_with("messageids"), "{refusal}");
+    for wrong in [
+        json!(many),
+        json!(null),
+        json!("x"),
+        json!(["x"]),
+        json!([5]),
+        json!([id, "x"]),
+        json!({}),
+    ] {
+        let refusal = reports(&ben, "viewed", &talk, &wrong)
+            .await
+            .is_refused(400, "bad_request");
+        assert!(
+            refusal["errormessage"]
+                .as_str()
+                .unwrap()
+                .starts_with("messageids"),
+            "{refusal}"
+        );
     }
-    for (field, wrong) in
-        [("conversationid", json!("x")), ("instance", json!("x")), ("firstmessagedate", json!("x")), ("lastmessagedate", json!(5))]
-    {
+    for (field, wrong) in [
+        ("conversationid", json!("x")),
+        ("instance", json!("x")),
+        ("firstmessagedate", json!("x")),
+        ("lastmessagedate", json!(5)),
+    ] {
         let mut request = json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
         request[field] = wrong;
-        ben.asks("chatreports", request).await.is_refused(400, "bad_request");
+        ben.asks("chatreports", request)
+            .await
+            .is_refused(400, "bad_request");
     }
     ben.asks("chatreports", json!({ "action": "read", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }))
         .await
         .is_refused(404, "unknown_action");
     assert_eq!(world.count("reports").await, 0);
-    reports(&ben, "viewed", &talk, &json!(many[..1000])).await.is_ok();
+    reports(&ben, "viewed", &talk, &json!(many[..1000]))
+        .await
+        .is_ok();
     world.end().await;
 }
 
@@ -124,18 +184,32 @@ async fn each_report_that_a_socket_is_told_of_names_the_one_before_it() {
     }
     let mut ear = Ear::of(&ann, 4).await;
     let mut before = String::new();
-    for (action, ids) in [("viewed", &ids[..3]), ("delivered", &ids[1..]), ("viewed", &ids[..])] {
+    for (action, ids) in [
+        ("viewed", &ids[..3]),
+        ("delivered", &ids[1..]),
+        ("viewed", &ids[..]),
+    ] {
         reports(&ben, action, &talk, &json!(ids)).await.is_ok();
         let frame = ear.hears().await;
         let events = frame["events"].as_array().unwrap();
         // Of the last ones, three were there already.
-        assert_eq!(events.len(), if action == "viewed" && ids.len() == 5 { 2 } else { ids.len() });
+        assert_eq!(
+            events.len(),
+            if action == "viewed" && ids.len() == 5 {
+                2
+            } else {
+                ids.len()
+            }
+        );
         for event in events {
             assert_eq!(event["after"], before, "{frame}");
             before = event["report"]["ID"].as_str().unwrap().to_owned();
         }
     }
     let stored = ann.reads(&talk).await;
-    assert_eq!(stored["reports"].as_array().unwrap().last().unwrap()["ID"], before);
+    assert_eq!(
+        stored["reports"].as_array().unwrap().last().unwrap()["ID"],
+        before
+    );
     world.end().await;
 }

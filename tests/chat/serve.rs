@@ -12,16 +12,47 @@ use crate::{
 /// A certificate for this name, and its key.
 fn certificate(dir: &Path, name: &str) {
     let mut openssl = Command::new("openssl");
-    openssl.current_dir(dir).args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
-    let output = openssl.args(["-subj", &format!("/CN={name}"), "-keyout", "key.pem", "-out", "cert.pem"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    openssl.current_dir(dir).args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]);
+    let output = openssl
+        .args([
+            "-subj",
+            &format!("/CN={name}"),
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// The name in the certificate that a server shows.
 fn shown(address: &str) -> String {
-    let output = Command::new("openssl").args(["s_client", "-connect", address]).stdin(std::process::Stdio::null()).output().unwrap();
+    let output = Command::new("openssl")
+        .args(["s_client", "-connect", address])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().find(|line| line.starts_with("subject=")).unwrap_or_default().to_owned()
+    text.lines()
+        .find(|line| line.starts_with("subject="))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,19 +61,27 @@ async fn at_sighup_the_certificate_is_read_again() {
     let files = tempfile::tempdir().unwrap();
     certificate(files.path(), "before.example.org");
     let mut command = parlance(&dir.data());
-    command.env("TLS_CERT", files.path().join("cert.pem")).env("TLS_KEY", files.path().join("key.pem"));
+    command
+        .env("TLS_CERT", files.path().join("cert.pem"))
+        .env("TLS_KEY", files.path().join("key.pem"));
     let server = Server::start_as(&mut command);
     let address = server.url.strip_prefix("https://").unwrap().to_owned();
     assert!(shown(&address).contains("before.example.org"));
     certificate(files.path(), "after.example.org");
     assert!(shown(&address).contains("before.example.org"));
     server.signal(Signal::SIGHUP);
-    eventually("the new certificate", async || shown(&address).contains("after.example.org")).await;
+    eventually("the new certificate", async || {
+        shown(&address).contains("after.example.org")
+    })
+    .await;
     assert!(server.logged("the certificate was read again"));
     // One that cannot be read leaves the old one.
     std::fs::write(files.path().join("cert.pem"), "no certificate").unwrap();
     server.signal(Signal::SIGHUP);
-    eventually("a complaint", async || server.logged("the old certificate stays")).await;
+    eventually("a complaint", async || {
+        server.logged("the old certificate stays")
+    })
+    .await;
     assert!(shown(&address).contains("after.example.org"));
     server.stop();
 }
@@ -53,6 +92,10 @@ async fn at_sighup_a_server_without_a_certificate_does_not_say_that_it_read_one(
     let server = Server::start(&dir.data());
     server.signal(Signal::SIGHUP);
     eventually("a line about it", async || server.logged("SIGHUP")).await;
-    assert!(!server.logged("was read again"), "{}", server.log.lock().unwrap());
+    assert!(
+        !server.logged("was read again"),
+        "{}",
+        server.log.lock().unwrap()
+    );
     server.stop();
 }

@@ -9,15 +9,28 @@ use crate::world::file;
 /// Each line of `.env.example` that names a setting, and its default.
 fn example() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(file(".env.example")).unwrap();
-    let lines = text.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
-    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let found: BTreeMap<_, _> = lines.filter(|(name, _)| is_name(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    let is_name = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    };
+    let found: BTreeMap<_, _> = lines
+        .filter(|(name, _)| is_name(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     assert!(found.len() > 20, "{found:?}");
     found
 }
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-    Settings::read(|name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into()))
+    Settings::read(|name| {
+        variables
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| (*value).into())
+    })
 }
 
 /// What each field holds, as text.
@@ -25,7 +38,9 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::<_, String>::new();
     let mut last = String::new();
     for line in format!("{settings:#?}").lines().skip(1) {
-        let start = line.strip_prefix("    ").filter(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()));
+        let start = line
+            .strip_prefix("    ")
+            .filter(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()));
         if let Some((name, value)) = start.and_then(|start| start.split_once(": ")) {
             name.clone_into(&mut last);
             fields.insert(last.clone(), value.to_owned());
@@ -39,26 +54,86 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 /// Each setting: a value that is not the default, the fields that it reaches, and a value that is refused, if any is.
 const EACH: [(&str, &str, &[&str], Option<&str>); 27] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
-    ("CONVERSATIONS_PER_USER", "1001", &["conversations_per_user"], Some("0")),
-    ("NEW_CONVERSATIONS_PER_DAY", "101", &["new_conversations_per_day"], Some("0")),
-    ("LISTEN_ADDR", "127.0.0.1:9000", &["listen_addr", "public_url"], Some("somewhere")),
-    ("PUBLIC_URL", "https://chat.example.org/chat", &["public_url"], Some("ftp://x")),
-    ("DATABASE_URL", "postgres://chat@db/chat", &["database"], Some("postgres://user:secret@host:notaport/x")),
+    (
+        "CONVERSATIONS_PER_USER",
+        "1001",
+        &["conversations_per_user"],
+        Some("0"),
+    ),
+    (
+        "NEW_CONVERSATIONS_PER_DAY",
+        "101",
+        &["new_conversations_per_day"],
+        Some("0"),
+    ),
+    (
+        "LISTEN_ADDR",
+        "127.0.0.1:9000",
+        &["listen_addr", "public_url"],
+        Some("somewhere"),
+    ),
+    (
+        "PUBLIC_URL",
+        "https://chat.example.org/chat",
+        &["public_url"],
+        Some("ftp://x"),
+    ),
+    (
+        "DATABASE_URL",
+        "postgres://chat@db/chat",
+        &["database"],
+        Some("postgres://user:secret@host:notaport/x"),
+    ),
     ("DATA_DIR", "elsewhere", &["data_dir"], None),
     ("PG_BIN", "/opt/postgres", &["pg_bin"], None),
-    ("DATABASE_CONNECTIONS", "9", &["database_connections"], Some("0")),
+    (
+        "DATABASE_CONNECTIONS",
+        "9",
+        &["database_connections"],
+        Some("0"),
+    ),
     ("WORKERS", "123", &["workers"], Some("0")),
     ("REGISTRATION", "invite", &["registration"], Some("maybe")),
-    ("MESSAGE_LIFETIME", "8days", &["message_lifetime"], Some("1001years")),
+    (
+        "MESSAGE_LIFETIME",
+        "8days",
+        &["message_lifetime"],
+        Some("1001years"),
+    ),
     ("EXPIRY_GRACE", "8days", &["expiry_grace"], Some("59s")),
-    ("MAX_MESSAGE_BYTES", "65537", &["max_message_bytes"], Some("4194305")),
-    ("MAX_BODY_BYTES", "1048577", &["max_body_bytes"], Some("1023")),
-    ("SIGNATURE_WINDOW", "6min", &["signature_window"], Some("0s")),
+    (
+        "MAX_MESSAGE_BYTES",
+        "65537",
+        &["max_message_bytes"],
+        Some("4194305"),
+    ),
+    (
+        "MAX_BODY_BYTES",
+        "1048577",
+        &["max_body_bytes"],
+        Some("1023"),
+    ),
+    (
+        "SIGNATURE_WINDOW",
+        "6min",
+        &["signature_window"],
+        Some("0s"),
+    ),
     ("LOGIN_TRIES", "11", &["login_tries"], Some("0")),
     ("REGISTRATIONS", "1001", &["registrations"], Some("0")),
     ("BAD_SIGNATURES", "601", &["bad_signatures"], Some("0")),
-    ("TRUSTED_PROXIES", "10.0.0.1, 192.168.0.0/16", &["trusted_proxies"], Some("10.0.0.0/33")),
-    ("ALLOW_UNSIGNED_NOTIFICATIONS", "true", &["allow_unsigned_notifications"], Some("yes")),
+    (
+        "TRUSTED_PROXIES",
+        "10.0.0.1, 192.168.0.0/16",
+        &["trusted_proxies"],
+        Some("10.0.0.0/33"),
+    ),
+    (
+        "ALLOW_UNSIGNED_NOTIFICATIONS",
+        "true",
+        &["allow_unsigned_notifications"],
+        Some("yes"),
+    ),
     ("SOCKETS_PER_USER", "21", &["sockets_per_user"], Some("101")),
     ("SOCKETS", "20001", &["sockets"], Some("0")),
     ("NATS_URL", "nats://nats:4222", &["nats_url"], None),
@@ -70,7 +145,10 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 27] = [
 #[test]
 fn each_default_is_what_the_example_says() {
     let example = example();
-    let lines: Vec<_> = example.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let lines: Vec<_> = example
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     assert_eq!(fields(&read(&lines).unwrap()), fields(&read(&[]).unwrap()));
 }
 
@@ -85,7 +163,11 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             _ => &[(name, value)],
         };
         let found = fields(&read(with).unwrap());
-        let changed: BTreeSet<_> = found.keys().filter(|field| found[*field] != usual[*field]).map(String::as_str).collect();
+        let changed: BTreeSet<_> = found
+            .keys()
+            .filter(|field| found[*field] != usual[*field])
+            .map(String::as_str)
+            .collect();
         assert_eq!(changed, reached.iter().copied().collect(), "{name}");
         // It holds the value, as such a field is shown.
         let shown = match name {
@@ -97,19 +179,40 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             "TRUSTED_PROXIES" => "192.168.0.0/16",
             _ => value,
         };
-        assert!(found[reached[0]].contains(shown), "{name}: {}", found[reached[0]]);
+        assert!(
+            found[reached[0]].contains(shown),
+            "{name}: {}",
+            found[reached[0]]
+        );
         if let Some(wrong) = wrong {
             let sentence = read(&[(name, wrong)]).unwrap_err();
-            assert!(sentence.starts_with(name) && !sentence.contains("secret"), "{sentence}");
+            assert!(
+                sentence.starts_with(name) && !sentence.contains("secret"),
+                "{sentence}"
+            );
         }
-        assert_eq!(fields(&read(&[(name, "")]).unwrap()), usual, "an empty {name} is as none");
+        assert_eq!(
+            fields(&read(&[(name, "")]).unwrap()),
+            usual,
+            "an empty {name} is as none"
+        );
     }
     for one in ["TLS_CERT", "TLS_KEY"] {
-        assert!(read(&[(one, "x.pem")]).unwrap_err().contains("both or neither"));
+        assert!(
+            read(&[(one, "x.pem")])
+                .unwrap_err()
+                .contains("both or neither")
+        );
     }
     // The key is not taken for the certificate.
-    let tls = read(&[("TLS_CERT", "cert.pem"), ("TLS_KEY", "key.pem")]).unwrap().tls.unwrap();
-    assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("cert.pem"), Some("key.pem")));
+    let tls = read(&[("TLS_CERT", "cert.pem"), ("TLS_KEY", "key.pem")])
+        .unwrap()
+        .tls
+        .unwrap();
+    assert_eq!(
+        (tls.cert.to_str(), tls.key.to_str()),
+        (Some("cert.pem"), Some("key.pem"))
+    );
 }
 
 #[test]
@@ -117,10 +220,17 @@ fn every_setting_is_in_the_example_and_in_the_test_above() {
     let example = example();
     let tried: BTreeSet<_> = EACH.iter().map(|(name, ..)| *name).collect();
     // RUST_LOG is read by the log itself.
-    let named: BTreeSet<_> = example.keys().map(String::as_str).filter(|name| *name != "RUST_LOG").collect();
+    let named: BTreeSet<_> = example
+        .keys()
+        .map(String::as_str)
+        .filter(|name| *name != "RUST_LOG")
+        .collect();
     assert_eq!(named, tried);
     // Each field is reached by some setting.
-    let reached: BTreeSet<_> = EACH.iter().flat_map(|(_, _, fields, _)| fields.iter().map(|field| (*field).to_owned())).collect();
+    let reached: BTreeSet<_> = EACH
+        .iter()
+        .flat_map(|(_, _, fields, _)| fields.iter().map(|field| (*field).to_owned()))
+        .collect();
     let mut all: BTreeSet<String> = fields(&read(&[]).unwrap()).into_keys().collect();
     assert!(all.remove("timings"), "not for operators");
     assert_eq!(reached, all);
@@ -128,8 +238,13 @@ fn every_setting_is_in_the_example_and_in_the_test_above() {
 
 /// The lines of a block of the compose file, without its indentation.
 fn block(compose: &str, head: &str) -> Vec<String> {
-    let (_, rest) = compose.split_once(&format!("\n{head}\n")).unwrap_or_else(|| panic!("no {head}"));
-    rest.lines().take_while(|line| line.starts_with(' ') || line.is_empty()).map(|line| line.trim().to_owned()).collect()
+    let (_, rest) = compose
+        .split_once(&format!("\n{head}\n"))
+        .unwrap_or_else(|| panic!("no {head}"));
+    rest.lines()
+        .take_while(|line| line.starts_with(' ') || line.is_empty())
+        .map(|line| line.trim().to_owned())
+        .collect()
 }
 
 #[test]
@@ -137,7 +252,10 @@ fn the_compose_file_hands_on_every_setting() {
     let compose = std::fs::read_to_string(file("docker-compose.yml")).unwrap();
     // All that the operator writes into the file that the compose file reads itself.
     let common = block(&compose, "x-parlance: &parlance");
-    let at = common.iter().position(|line| line == "env_file:").expect("env_file");
+    let at = common
+        .iter()
+        .position(|line| line == "env_file:")
+        .expect("env_file");
     assert_eq!(common[at + 1..at + 3], ["- path: .env", "required: false"]);
     for service in ["  parlance:", "  node-a: &node"] {
         let (_, rest) = compose.split_once(&format!("\n{service}\n")).unwrap();
@@ -146,13 +264,30 @@ fn the_compose_file_hands_on_every_setting() {
     // What it says beside that wins over the file: so it says nothing else than the file, or than the default, unless the
     // containers need it.
     let example = example();
-    let wiring = ["DATABASE_URL", "LISTEN_ADDR", "NATS_URL", "PUBLIC_URL", "TRUSTED_PROXIES"];
+    let wiring = [
+        "DATABASE_URL",
+        "LISTEN_ADDR",
+        "NATS_URL",
+        "PUBLIC_URL",
+        "TRUSTED_PROXIES",
+    ];
     for line in compose.lines().map(str::trim) {
-        let Some((name, value)) = line.split_once(": ").filter(|(name, _)| example.contains_key(*name)) else { continue };
-        if let Some(default) = value.strip_prefix(&format!("${{{name}:-")).and_then(|rest| rest.strip_suffix('}')) {
+        let Some((name, value)) = line
+            .split_once(": ")
+            .filter(|(name, _)| example.contains_key(*name))
+        else {
+            continue;
+        };
+        if let Some(default) = value
+            .strip_prefix(&format!("${{{name}:-"))
+            .and_then(|rest| rest.strip_suffix('}'))
+        {
             assert!(wiring.contains(&name) || default == example[name], "{line}");
         } else {
-            assert!(["DATABASE_URL", "LISTEN_ADDR", "NATS_URL"].contains(&name), "{line} cannot be changed in .env");
+            assert!(
+                ["DATABASE_URL", "LISTEN_ADDR", "NATS_URL"].contains(&name),
+                "{line} cannot be changed in .env"
+            );
         }
     }
 }

@@ -15,7 +15,9 @@ use crate::{
 };
 
 fn sha256(parts: &[&[u8]]) -> Vec<u8> {
-    digest::digest(&digest::SHA256, &parts.concat()).as_ref().to_vec()
+    digest::digest(&digest::SHA256, &parts.concat())
+        .as_ref()
+        .to_vec()
 }
 
 fn bytes(id: &Value) -> Vec<u8> {
@@ -29,7 +31,12 @@ pub fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
             Some(data) => sha256(&[data.as_bytes()]),
             None => bytes(&row["DataHash"]),
         };
-        let chain = sha256(&[&chain, &row["Seq"].as_i64().unwrap().to_be_bytes(), &bytes(&row["ID"]), &hash]);
+        let chain = sha256(&[
+            &chain,
+            &row["Seq"].as_i64().unwrap().to_be_bytes(),
+            &bytes(&row["ID"]),
+            &hash,
+        ]);
         assert_eq!(row["Chain"], hex::encode(&chain));
         chain
     })
@@ -40,13 +47,24 @@ pub fn beginning(talk: &Talk) -> Vec<u8> {
 }
 
 pub async fn asks(who: &Person, action: &str, talk: &Talk, fields: Value) -> Value {
-    who.asks_as(4, "chatconversation", on(action, talk, fields)).await.is_ok()
+    who.asks_as(4, "chatconversation", on(action, talk, fields))
+        .await
+        .is_ok()
 }
 
 /// The conversation's head, as a v4 client's list shows it.
 pub async fn head(who: &Person, talk: &Talk) -> Value {
-    let list = who.asks_as(4, "chatconversation", json!({ "action": "list" })).await.is_ok();
-    list["conversations"].as_array().unwrap().iter().find(|c| c["id"] == talk.id.as_str()).unwrap()["chain"].clone()
+    let list = who
+        .asks_as(4, "chatconversation", json!({ "action": "list" }))
+        .await
+        .is_ok();
+    list["conversations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["id"] == talk.id.as_str())
+        .unwrap()["chain"]
+        .clone()
 }
 
 #[tokio::test]
@@ -81,20 +99,31 @@ async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest
         asks(&ann, "add", &talk, json!({ "message": sent.to_string() })).await;
     }
     let last = page["messages"].as_array().unwrap().last().unwrap();
-    let page = asks(&ben, "download", &talk, json!({ "firstmessageid": last["ID"] })).await;
+    let page = asks(
+        &ben,
+        "download",
+        &talk,
+        json!({ "firstmessageid": last["ID"] }),
+    )
+    .await;
     let fresh = json!(page["messages"].as_array().unwrap()[1..]);
     assert_eq!(fresh.as_array().unwrap().len(), 1);
     assert_eq!(head(&ann, &talk).await, hex::encode(follow(end, &fresh)));
     // Older clients see none of it.
     let older = ben.reads(&talk).await;
-    assert!(older["messages"][0].get("Chain").is_none() && older["messages"][0].get("Seq").is_none());
+    assert!(
+        older["messages"][0].get("Chain").is_none() && older["messages"][0].get("Seq").is_none()
+    );
     assert!(ben.sees(&talk).await.get("chain").is_none());
     // Another life, another chain.
     let next = Talk::of(&ann.does("clear", &talk, json!({})).await.is_ok()["conversation"]);
     assert_eq!(head(&ann, &next).await, "");
     ann.adds(&next, "first").await;
     let page = asks(&ben, "download", &next, json!({})).await;
-    assert_eq!(head(&ben, &next).await, hex::encode(follow(beginning(&next), &page["messages"])));
+    assert_eq!(
+        head(&ben, &next).await,
+        hex::encode(follow(beginning(&next), &page["messages"]))
+    );
     world.end().await;
 }
 
@@ -107,29 +136,62 @@ async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
     }
     let (mut chain, mut after, mut pages) = (beginning(&talk), 0, 0);
     loop {
-        let page = asks(&ben, "transcript", &talk, json!({ "afterseq": after, "limit": 2 })).await;
+        let page = asks(
+            &ben,
+            "transcript",
+            &talk,
+            json!({ "afterseq": after, "limit": 2 }),
+        )
+        .await;
         chain = follow(chain, &page["transcript"]);
-        after = page["transcript"].as_array().unwrap().last().unwrap()["Seq"].as_i64().unwrap();
+        after = page["transcript"].as_array().unwrap().last().unwrap()["Seq"]
+            .as_i64()
+            .unwrap();
         pages += 1;
         if page["hasmore"] == false {
             break;
         }
     }
-    assert_eq!((pages, head(&ann, &talk).await), (3, json!(hex::encode(chain))));
-    assert_eq!(asks(&ben, "transcript", &talk, json!({ "afterseq": after })).await["transcript"], json!([]));
+    assert_eq!(
+        (pages, head(&ann, &talk).await),
+        (3, json!(hex::encode(chain)))
+    );
+    assert_eq!(
+        asks(&ben, "transcript", &talk, json!({ "afterseq": after })).await["transcript"],
+        json!([])
+    );
     // Exactly what there is, is all.
     for (limit, has_more) in [(4, true), (5, false), (6, false)] {
-        assert_eq!(asks(&ben, "transcript", &talk, json!({ "limit": limit })).await["hasmore"], has_more, "{limit}");
-        assert_eq!(asks(&ben, "downloadpartial", &talk, json!({ "limit": limit })).await["hasmore"], has_more, "{limit}");
+        assert_eq!(
+            asks(&ben, "transcript", &talk, json!({ "limit": limit })).await["hasmore"],
+            has_more,
+            "{limit}"
+        );
+        assert_eq!(
+            asks(&ben, "downloadpartial", &talk, json!({ "limit": limit })).await["hasmore"],
+            has_more,
+            "{limit}"
+        );
     }
     let eve = world.person("Eve").await;
-    eve.does("transcript", &talk, json!({})).await.is_refused(404, "conversation_not_found");
-    let stale = Talk { instance: "AAAAAAAAAA".into(), ..talk.clone() };
-    ben.does("transcript", &stale, json!({})).await.is_refused(409, "stale_instance");
+    eve.does("transcript", &talk, json!({}))
+        .await
+        .is_refused(404, "conversation_not_found");
+    let stale = Talk {
+        instance: "AAAAAAAAAA".into(),
+        ..talk.clone()
+    };
+    ben.does("transcript", &stale, json!({}))
+        .await
+        .is_refused(409, "stale_instance");
     for wrong in [json!("x"), json!(1.5), json!({})] {
-        ben.does("transcript", &talk, json!({ "afterseq": wrong })).await.is_refused(400, "bad_request");
+        ben.does("transcript", &talk, json!({ "afterseq": wrong }))
+            .await
+            .is_refused(400, "bad_request");
     }
-    ben.does("transcript", &talk, json!({ "limit": 501 })).await.is_refused(400, "bad_request");
+    ben.does("transcript", &talk, json!({ "limit": 501 }))
+        .await
+        .is_refused(400, "bad_request");
     world.end().await;
 }
 
@@ -137,8 +199,15 @@ async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
 async fn what_was_said_before_there_was_a_chain_gets_one() {
     let options = empty_database().await;
     let mut db = PgConnection::connect_with(&options).await.unwrap();
-    let before: Vec<_> = store::MIGRATIONS.iter().filter(|migration| migration.version < 5).cloned().collect();
-    Migrator::with_migrations(before).run(&mut db).await.unwrap();
+    let before: Vec<_> = store::MIGRATIONS
+        .iter()
+        .filter(|migration| migration.version < 5)
+        .cloned()
+        .collect();
+    Migrator::with_migrations(before)
+        .run(&mut db)
+        .await
+        .unwrap();
     // Two groups: in one a life has ended, and in the next one something was said and seen; in the other nothing was.
     sqlx::raw_sql(
         "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
@@ -162,5 +231,10 @@ async fn what_was_said_before_there_was_a_chain_gets_one() {
     store::migrate(&db).await.unwrap();
     assert!(store::doctor::examine(&db).await.unwrap().is_empty());
     // Nobody's clock has shown a week since it was stored: nothing of it goes now.
-    assert_eq!(store::purge::expired(&db, Timestamp::now().plus(-TimeDelta::days(7))).await.unwrap(), 0);
+    assert_eq!(
+        store::purge::expired(&db, Timestamp::now().plus(-TimeDelta::days(7)))
+            .await
+            .unwrap(),
+        0
+    );
 }

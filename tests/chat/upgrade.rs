@@ -36,7 +36,10 @@ fn programs(dir: &Dir) -> (PathBuf, PathBuf) {
     std::fs::set_permissions(&programs, std::fs::Permissions::from_mode(0o755)).unwrap();
     for program in std::fs::read_dir(real.parent().unwrap()).unwrap().flatten() {
         let to = programs.join(program.file_name());
-        if ["postgres", "initdb"].iter().any(|name| program.file_name() == *name) {
+        if ["postgres", "initdb"]
+            .iter()
+            .any(|name| program.file_name() == *name)
+        {
             std::fs::copy(program.path(), to).unwrap();
         } else {
             symlink(program.path(), to).unwrap();
@@ -55,7 +58,9 @@ fn replace(programs: &Path, by: &Path) {
 async fn start(dir: &Dir, programs: &Path) -> (Settings, Db, Embedded) {
     let mut settings = settings();
     (settings.data_dir, settings.pg_bin) = (dir.data(), Some(programs.to_owned()));
-    let (db, embedded) = store::embedded::start(&settings, Some(Duration::from_millis(50))).await.unwrap();
+    let (db, embedded) = store::embedded::start(&settings, Some(Duration::from_millis(50)))
+        .await
+        .unwrap();
     store::migrate(&db).await.unwrap();
     (settings, db, embedded)
 }
@@ -77,7 +82,9 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
         let is_over = is_over.clone();
         async move {
             while !is_over.load(Ordering::SeqCst) {
-                db.run(async |c| sqlx::query("select pg_sleep(0.01)").execute(c).await).await.unwrap();
+                db.run(async |c| sqlx::query("select pg_sleep(0.01)").execute(c).await)
+                    .await
+                    .unwrap();
             }
         }
     });
@@ -104,25 +111,48 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     });
 
     // While the new programs are not complete, the old ones run.
-    let (mark, half) = (dir.data().with_file_name("mark"), dir.data().with_file_name("half"));
-    std::fs::write(&half, format!("#!/bin/sh\necho asked >>{}\nexit 1\n", mark.display())).unwrap();
+    let (mark, half) = (
+        dir.data().with_file_name("mark"),
+        dir.data().with_file_name("half"),
+    );
+    std::fs::write(
+        &half,
+        format!("#!/bin/sh\necho asked >>{}\nexit 1\n", mark.display()),
+    )
+    .unwrap();
     std::fs::set_permissions(&half, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::remove_file(programs.join("postgres")).unwrap();
     replace(&programs, &half);
-    eventually("looks at the new programs", async || std::fs::read_to_string(&mark).is_ok_and(|asked| asked.lines().count() > 3)).await;
+    eventually("looks at the new programs", async || {
+        std::fs::read_to_string(&mark).is_ok_and(|asked| asked.lines().count() > 3)
+    })
+    .await;
     assert_eq!(dir.postmaster(), first);
 
     replace(&programs, &real);
-    eventually("another PostgreSQL", async || dir.postmaster().is_some_and(|other| Some(other) != first)).await;
+    eventually("another PostgreSQL", async || {
+        dir.postmaster().is_some_and(|other| Some(other) != first)
+    })
+    .await;
     // While it starts again, nobody is there to ask.
-    let count = async || sqlx::query_scalar::<_, i64>("select count(*) from messages").fetch_one(&world.db).await.unwrap_or(0);
+    let count = async || {
+        sqlx::query_scalar::<_, i64>("select count(*) from messages")
+            .fetch_one(&world.db)
+            .await
+            .unwrap_or(0)
+    };
     eventually("its return", async || count().await > 0).await;
     let before = count().await;
     eventually("more messages", async || count().await > before + 5).await;
     is_over.store(true, Ordering::SeqCst);
     statements.await.unwrap();
     let stored = writes.await.unwrap();
-    let ids: Vec<_> = ben.reads_all(&talk).await.iter().map(|message| message["ID"].clone()).collect();
+    let ids: Vec<_> = ben
+        .reads_all(&talk)
+        .await
+        .iter()
+        .map(|message| message["ID"].clone())
+        .collect();
     assert_eq!(ids, stored);
     world.end().await;
     embedded.stop().await;
@@ -135,14 +165,31 @@ async fn a_command_that_uses_the_database_is_not_cut_by_the_restart() {
     let (_, db, embedded) = start(&dir, &programs).await;
     let first = dir.postmaster();
     let mut command = parlance(&dir.data());
-    let psql = command.env("PG_BIN", &programs).args(["psql", "-qtAc", "select pg_sleep(2), 'done'"]).spawn().unwrap();
+    let psql = command
+        .env("PG_BIN", &programs)
+        .args(["psql", "-qtAc", "select pg_sleep(2), 'done'"])
+        .spawn()
+        .unwrap();
     let running = "select count(*) from pg_stat_activity where application_name = 'psql' and state = 'active'";
-    let is_running = async || db.run(async |c| sqlx::query_scalar::<_, i64>(running).fetch_one(c).await).await.unwrap() == 1;
+    let is_running = async || {
+        db.run(async |c| sqlx::query_scalar::<_, i64>(running).fetch_one(c).await)
+            .await
+            .unwrap()
+            == 1
+    };
     eventually("psql's statement", is_running).await;
     replace(&programs, &real);
     let output = psql.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "|done", "{}", String::from_utf8_lossy(&output.stderr));
-    eventually("another PostgreSQL", async || dir.postmaster().is_some_and(|other| Some(other) != first)).await;
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "|done",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    eventually("another PostgreSQL", async || {
+        dir.postmaster().is_some_and(|other| Some(other) != first)
+    })
+    .await;
     embedded.stop().await;
 }
 
@@ -153,14 +200,34 @@ async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started
     let (_, db, embedded) = start(&dir, &programs).await;
     let first = dir.postmaster().unwrap();
     // Somebody at a prompt, who does not notice.
-    let mut psql = parlance(&dir.data()).env("PG_BIN", &programs).arg("psql").stdin(Stdio::piped()).spawn().unwrap();
+    let mut psql = parlance(&dir.data())
+        .env("PG_BIN", &programs)
+        .arg("psql")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
     let is_open = "select count(*) from pg_stat_activity where application_name = 'psql'";
-    let is_open = async || db.run(async |c| sqlx::query_scalar::<_, i64>(is_open).fetch_one(c).await).await.unwrap() == 1;
+    let is_open = async || {
+        db.run(async |c| sqlx::query_scalar::<_, i64>(is_open).fetch_one(c).await)
+            .await
+            .unwrap()
+            == 1
+    };
     eventually("psql", is_open).await;
     // The new programs tell how often they were looked at. After two looks it is waited for a quiet moment.
-    let (mark, new) = (dir.data().with_file_name("mark"), dir.data().with_file_name("new"));
-    std::fs::write(&new, format!("#!/bin/sh\n[ \"$1\" = -D ] || echo asked >>{}\nexec {} \"$@\"\n", mark.display(), real.display()))
-        .unwrap();
+    let (mark, new) = (
+        dir.data().with_file_name("mark"),
+        dir.data().with_file_name("new"),
+    );
+    std::fs::write(
+        &new,
+        format!(
+            "#!/bin/sh\n[ \"$1\" = -D ] || echo asked >>{}\nexec {} \"$@\"\n",
+            mark.display(),
+            real.display()
+        ),
+    )
+    .unwrap();
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
     replace(&programs, &new);
     let looks = || std::fs::read_to_string(&mark).map_or(0, |asked| asked.lines().count());
@@ -174,8 +241,16 @@ async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started
     .await;
     assert_eq!(dir.postmaster(), Some(first), "the command is waited for");
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
-    eventually("another PostgreSQL", async || dir.postmaster().is_some_and(|other| other != first)).await;
-    eventually("its answer", async || db.run(async |c| sqlx::query("select 1").execute(c).await).await.is_ok()).await;
+    eventually("another PostgreSQL", async || {
+        dir.postmaster().is_some_and(|other| other != first)
+    })
+    .await;
+    eventually("its answer", async || {
+        db.run(async |c| sqlx::query("select 1").execute(c).await)
+            .await
+            .is_ok()
+    })
+    .await;
     psql.kill().unwrap();
     psql.wait().unwrap();
     embedded.stop().await;
@@ -191,14 +266,24 @@ async fn a_postgresql_that_dies_after_its_programs_have_moved_is_started_from_wh
     let mut settings = settings();
     (settings.data_dir, settings.pg_bin) = (dir.data(), Some(link.clone()));
     // It is not looked after in between.
-    let (db, embedded) = store::embedded::start(&settings, Some(Duration::from_hours(1))).await.unwrap();
+    let (db, embedded) = store::embedded::start(&settings, Some(Duration::from_hours(1)))
+        .await
+        .unwrap();
     let first = dir.postmaster().unwrap();
     let elsewhere = programs.with_file_name("elsewhere");
     std::fs::rename(&programs, &elsewhere).unwrap();
     std::fs::remove_file(&link).unwrap();
     symlink(&elsewhere, &link).unwrap();
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
-    eventually("another PostgreSQL", async || dir.postmaster().is_some_and(|other| other != first)).await;
-    eventually("its answer", async || db.run(async |c| sqlx::query("select 1").execute(c).await).await.is_ok()).await;
+    eventually("another PostgreSQL", async || {
+        dir.postmaster().is_some_and(|other| other != first)
+    })
+    .await;
+    eventually("its answer", async || {
+        db.run(async |c| sqlx::query("select 1").execute(c).await)
+            .await
+            .is_ok()
+    })
+    .await;
     embedded.stop().await;
 }

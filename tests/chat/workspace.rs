@@ -5,20 +5,40 @@ use serde_json::json;
 use crate::world::{Answer, Person, World, at};
 
 async fn registers(person: &Person, name: &str) -> Answer {
-    person.sends("chatowner", "workspace", &json!({ "action": "workspaceregister", "workspacename": name }).to_string()).await
+    person
+        .sends(
+            "chatowner",
+            "workspace",
+            &json!({ "action": "workspaceregister", "workspacename": name }).to_string(),
+        )
+        .await
 }
 
 #[tokio::test]
 async fn a_workspace_belongs_to_whom_registers_it_first() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
-    let ann = Person { station: String::new(), ..ann };
+    let ann = Person {
+        station: String::new(),
+        ..ann
+    };
     for _ in 0..2 {
         registers(&ann, "ann.example.chat").await.is_ok();
     }
-    registers(&ben, "ann.example.chat").await.is_refused(409, "already_exists");
+    registers(&ben, "ann.example.chat")
+        .await
+        .is_refused(409, "already_exists");
     registers(&ben, "ben.example.chat").await.is_ok();
-    for name in ["", "a b", "-a.b", "a..b", "UPPER.case", "a_b", &"a".repeat(64), "a\0"] {
+    for name in [
+        "",
+        "a b",
+        "-a.b",
+        "a..b",
+        "UPPER.case",
+        "a_b",
+        &"a".repeat(64),
+        "a\0",
+    ] {
         registers(&ann, name).await.is_refused(400, "bad_request");
     }
     world.end().await;
@@ -27,10 +47,25 @@ async fn a_workspace_belongs_to_whom_registers_it_first() {
 #[tokio::test]
 async fn of_several_who_register_at_once_one_gets_it() {
     let world = World::new().await;
-    let people = [world.person("Ann").await, world.person("Ben").await, world.person("Cleo").await];
-    let answers = futures_util::future::join_all(people.iter().map(|person| registers(person, "all.example.chat"))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
-    assert_eq!(answers.iter().filter(|answer| answer.status == 409).count(), 2);
+    let people = [
+        world.person("Ann").await,
+        world.person("Ben").await,
+        world.person("Cleo").await,
+    ];
+    let answers = futures_util::future::join_all(
+        people
+            .iter()
+            .map(|person| registers(person, "all.example.chat")),
+    )
+    .await;
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 200).count(),
+        1
+    );
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 409).count(),
+        2
+    );
     world.end().await;
 }
 
@@ -38,11 +73,26 @@ async fn of_several_who_register_at_once_one_gets_it() {
 async fn a_workspace_asks_for_neither_station_nor_timestamp_but_checks_them() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
-    let unknown = Person { station: "cd".repeat(16), ..ann.clone() };
-    registers(&unknown, "a.example").await.is_refused(401, "unknown_station");
+    let unknown = Person {
+        station: "cd".repeat(16),
+        ..ann.clone()
+    };
+    registers(&unknown, "a.example")
+        .await
+        .is_refused(401, "unknown_station");
     let late = json!({ "action": "workspaceregister", "workspacename": "a.example", "timestamp": at(chrono::TimeDelta::hours(-1)) });
-    ann.sends("chatowner", "workspace", &late.to_string()).await.is_refused(401, "timestamp_out_of_range");
-    world.posts("chatowner", "workspace", &[("Ozeki-User", &ann.user)], &late.to_string()).await.is_refused(401, "signature_missing");
+    ann.sends("chatowner", "workspace", &late.to_string())
+        .await
+        .is_refused(401, "timestamp_out_of_range");
+    world
+        .posts(
+            "chatowner",
+            "workspace",
+            &[("Ozeki-User", &ann.user)],
+            &late.to_string(),
+        )
+        .await
+        .is_refused(401, "signature_missing");
     assert_eq!(world.count("workspaces").await, 0);
     world.end().await;
 }
@@ -54,7 +104,9 @@ async fn a_user_has_at_most_a_hundred_workspaces() {
     for n in 0..100 {
         registers(&ann, &format!("w{n}.example")).await.is_ok();
     }
-    registers(&ann, "w100.example").await.is_refused(403, "not_allowed");
+    registers(&ann, "w100.example")
+        .await
+        .is_refused(403, "not_allowed");
     registers(&ann, "w5.example").await.is_ok();
     world.end().await;
 }

@@ -37,17 +37,22 @@ use uuid::Uuid;
 static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async move {
             clean_up();
             let mut settings = settings();
-            settings.data_dir = std::env::temp_dir().join(format!("{DIRECTORY}{}", std::process::id()));
+            settings.data_dir =
+                std::env::temp_dir().join(format!("{DIRECTORY}{}", std::process::id()));
             settings.database_connections = 300;
             let (db, embedded) = store::embedded::open(&settings).await.unwrap();
             store::migrate(&db).await.unwrap();
             db.close().await;
             let embedded = embedded.unwrap();
-            tell.send(PgConnectOptions::from_str(embedded.url()).unwrap()).unwrap();
+            tell.send(PgConnectOptions::from_str(embedded.url()).unwrap())
+                .unwrap();
             std::future::pending::<()>().await;
         });
     });
@@ -60,7 +65,8 @@ const DIRECTORY: &str = "parlance-test-";
 fn clean_up() {
     for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
         let is_old = entry.file_name().to_string_lossy().starts_with(DIRECTORY)
-            && std::fs::File::open(entry.path().join("lock")).is_ok_and(|lock| lock.try_lock().is_ok());
+            && std::fs::File::open(entry.path().join("lock"))
+                .is_ok_and(|lock| lock.try_lock().is_ok());
         if is_old && !entry.path().join("postgres/postmaster.pid").exists() {
             let _ = std::fs::remove_dir_all(entry.path());
         }
@@ -114,15 +120,30 @@ async fn copy_of(template: &str) -> PgConnectOptions {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let cluster = &*CLUSTER;
-    let mut admin = PgConnection::connect_with(&cluster.clone().database("postgres")).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("create database {name} template {template}"))).execute(&mut admin).await.unwrap();
+    let mut admin = PgConnection::connect_with(&cluster.clone().database("postgres"))
+        .await
+        .unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "create database {name} template {template}"
+    )))
+    .execute(&mut admin)
+    .await
+    .unwrap();
     cluster.clone().database(&name)
 }
 
 /// The process of the test cluster's PostgreSQL.
 pub fn postmaster() -> i32 {
-    let file = socket_dir().with_file_name("postgres").join("postmaster.pid");
-    std::fs::read_to_string(file).unwrap().lines().next().unwrap().parse().unwrap()
+    let file = socket_dir()
+        .with_file_name("postgres")
+        .join("postmaster.pid");
+    std::fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 /// The directory of the test cluster's socket.
@@ -165,8 +186,16 @@ impl World {
     /// What a server that runs elsewhere serves, from its database.
     pub fn at(url: &str, options: PgConnectOptions) -> Arc<Self> {
         let (store, url) = (Db::new(options.clone(), 2), url.to_owned());
-        let db = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
-        Arc::new(Self { running: Mutex::new(None), db, store, url, http: reqwest::Client::new() })
+        let db = sqlx::postgres::PgPoolOptions::new()
+            .max_connections(2)
+            .connect_lazy_with(options);
+        Arc::new(Self {
+            running: Mutex::new(None),
+            db,
+            store,
+            url,
+            http: reqwest::Client::new(),
+        })
     }
 
     /// A person who has registered and logged in, from one station.
@@ -183,7 +212,9 @@ impl World {
         };
         let apikey = format!("the apikey of {name}");
         let request = json!({ "action": "register", "email": email, "fullname": format!("{name} Example"), "nick": name, "apikey": apikey, "publickey": public_key, "rsakey": "opaque" });
-        let registered = self.posts("chatserver", "chatlogin", &[], &request.to_string()).await;
+        let registered = self
+            .posts("chatserver", "chatlogin", &[], &request.to_string())
+            .await;
         assert!([200, 409].contains(&registered.status), "{registered:?}");
         person.logs_in().await;
         person
@@ -204,8 +235,17 @@ impl World {
     }
 
     /// Posts a body with these headers.
-    pub async fn posts(&self, srv: &str, api: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = self.http.post(format!("{}/?srv={srv}&api={api}", self.url)).body(body.to_owned());
+    pub async fn posts(
+        &self,
+        srv: &str,
+        api: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .post(format!("{}/?srv={srv}&api={api}", self.url))
+            .body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -215,17 +255,30 @@ impl World {
     /// Asks with another method, or at another path.
     pub async fn sends(&self, method: &str, path: &str) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        Answer::of(self.http.request(method, format!("{}{path}", self.url)).send().await.unwrap()).await
+        Answer::of(
+            self.http
+                .request(method, format!("{}{path}", self.url))
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
     }
 
     /// How many rows a table has.
     pub async fn count(&self, table: &str) -> i64 {
-        sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}"))).fetch_one(&self.db).await.unwrap()
+        sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
     }
 
     /// Runs a statement on the database, behind the server's back.
     pub async fn sql(&self, statement: &str) {
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&self.db).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+            .execute(&self.db)
+            .await
+            .unwrap();
     }
 
     /// Stops the server and checks what must hold of any database that it leaves behind.
@@ -257,12 +310,19 @@ impl World {
 
     /// A connection to the server.
     pub async fn connection(&self) -> tokio::net::TcpStream {
-        tokio::net::TcpStream::connect(self.url.trim_start_matches("http://")).await.unwrap()
+        tokio::net::TcpStream::connect(self.url.trim_start_matches("http://"))
+            .await
+            .unwrap()
     }
 
     /// Has the server read its certificate again.
     pub fn reads_certificate_again(&self) -> Result<bool, String> {
-        self.running.lock().unwrap().as_ref().unwrap().read_certificate_again()
+        self.running
+            .lock()
+            .unwrap()
+            .as_ref()
+            .unwrap()
+            .read_certificate_again()
     }
 
     /// Stops the server.
@@ -294,14 +354,26 @@ pub struct Person {
 impl Person {
     /// The same person at another station, logged in.
     pub async fn elsewhere(&self) -> Self {
-        let other = Self { station: Uuid::new_v4().simple().to_string(), ..self.clone() };
+        let other = Self {
+            station: Uuid::new_v4().simple().to_string(),
+            ..self.clone()
+        };
         other.logs_in().await;
         other
     }
 
     pub async fn logs_in(&self) {
-        let body = json!({ "action": "login", "apikey": format!("the apikey of {}", self.name) }).to_string();
-        self.world.posts("chatserver", "chatlogin", &[("Ozeki-Station", &self.station)], &body).await.is_ok();
+        let body = json!({ "action": "login", "apikey": format!("the apikey of {}", self.name) })
+            .to_string();
+        self.world
+            .posts(
+                "chatserver",
+                "chatlogin",
+                &[("Ozeki-Station", &self.station)],
+                &body,
+            )
+            .await
+            .is_ok();
     }
 
     /// Asks something of chatserver, signed, as a published client does.
@@ -319,7 +391,11 @@ impl Person {
     /// Signs a body as it stands, and sends it.
     pub async fn sends(&self, srv: &str, api: &str, body: &str) -> Answer {
         let signature = self.signs(srv, api, body);
-        let headers = [("Ozeki-User", &*self.user), ("Ozeki-Station", &*self.station), ("Ozeki-Signature", &*signature)];
+        let headers = [
+            ("Ozeki-User", &*self.user),
+            ("Ozeki-Station", &*self.station),
+            ("Ozeki-Signature", &*signature),
+        ];
         self.world.posts(srv, api, &headers, body).await
     }
 
@@ -340,12 +416,26 @@ impl Person {
     }
 
     pub fn signs(&self, srv: &str, api: &str, body: &str) -> String {
-        sign(&self.key, &format!("{srv}\n{api}\n{}\n{}\n{body}", self.user, self.station))
+        sign(
+            &self.key,
+            &format!("{srv}\n{api}\n{}\n{}\n{body}", self.user, self.station),
+        )
     }
 
     pub async fn befriends(&self, other: &Self) {
-        self.asks("chatfriends", json!({ "action": "add", "friendid": other.user })).await.is_ok();
-        other.asks("chatfriends", json!({ "action": "accept", "friendid": self.user })).await.is_ok();
+        self.asks(
+            "chatfriends",
+            json!({ "action": "add", "friendid": other.user }),
+        )
+        .await
+        .is_ok();
+        other
+            .asks(
+                "chatfriends",
+                json!({ "action": "accept", "friendid": self.user }),
+            )
+            .await
+            .is_ok();
     }
 
     /// Creates the direct conversation with a friend.
@@ -356,21 +446,29 @@ impl Person {
 
     /// What [`Person::creates`] asks.
     pub fn creation(&self, other: &Self) -> Value {
-        let secrets =
-            HashMap::from([(&self.user, format!("secret for {}", self.name)), (&other.user, format!("secret for {}", other.name))]);
-        let names = HashMap::from([(&self.user, format!("name for {}", self.name)), (&other.user, format!("name for {}", other.name))]);
+        let secrets = HashMap::from([
+            (&self.user, format!("secret for {}", self.name)),
+            (&other.user, format!("secret for {}", other.name)),
+        ]);
+        let names = HashMap::from([
+            (&self.user, format!("name for {}", self.name)),
+            (&other.user, format!("name for {}", other.name)),
+        ]);
         json!({ "action": "create", "participantid": other.user, "secrets": secrets, "displaynames": names })
     }
 
     /// Asks something of a conversation; with its instance, which most actions want.
     pub async fn does(&self, action: &str, talk: &Talk, fields: Value) -> Answer {
-        self.asks("chatconversation", on(action, talk, fields)).await
+        self.asks("chatconversation", on(action, talk, fields))
+            .await
     }
 
     /// Adds a message; answers its id.
     pub async fn adds(&self, talk: &Talk, data: &str) -> String {
         let message = message(data);
-        self.does("add", talk, json!({ "message": message.to_string() })).await.is_ok();
+        self.does("add", talk, json!({ "message": message.to_string() }))
+            .await
+            .is_ok();
         message["ID"].as_str().unwrap().to_owned()
     }
 
@@ -389,10 +487,16 @@ impl Person {
     pub async fn reads_all(&self, talk: &Talk) -> Vec<Value> {
         let mut all: Vec<Value> = vec![];
         loop {
-            let cursor = json!({ "firstmessageid": all.last().map(|message| message["ID"].clone()) });
+            let cursor =
+                json!({ "firstmessageid": all.last().map(|message| message["ID"].clone()) });
             let page = self.does("download", talk, cursor).await.is_ok();
             // The first row is the cursor's own.
-            let new = page["messages"].as_array().unwrap().iter().skip(usize::from(!all.is_empty())).cloned();
+            let new = page["messages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .skip(usize::from(!all.is_empty()))
+                .cloned();
             let before = all.len();
             all.extend(new);
             if all.len() == before {
@@ -403,36 +507,77 @@ impl Person {
 
     /// What the station has yet to hear. It shows that it has what it heard before, whatever connection is used.
     pub async fn hears(&self) -> News {
-        static RECEIPTS: LazyLock<Mutex<HashMap<(String, String), Value>>> = LazyLock::new(Mutex::default);
+        static RECEIPTS: LazyLock<Mutex<HashMap<(String, String), Value>>> =
+            LazyLock::new(Mutex::default);
         let listener = (self.world.url.clone(), self.station.clone());
         let received = RECEIPTS.lock().unwrap().get(&listener).cloned();
-        let answer = self.asks_as(4, "chatnotification", json!({ "action": "download", "received": received })).await.is_ok();
-        RECEIPTS.lock().unwrap().insert(listener, answer["receipt"].clone());
-        let ids = |field: &str| answer[field].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
-        News { conversations: ids("conversationchangedof"), lists: ids("conversationlistchangedof"), friends: ids("friendavailabilitesof") }
+        let answer = self
+            .asks_as(
+                4,
+                "chatnotification",
+                json!({ "action": "download", "received": received }),
+            )
+            .await
+            .is_ok();
+        RECEIPTS
+            .lock()
+            .unwrap()
+            .insert(listener, answer["receipt"].clone());
+        let ids = |field: &str| {
+            answer[field]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|id| id.as_str().unwrap().to_owned())
+                .collect()
+        };
+        News {
+            conversations: ids("conversationchangedof"),
+            lists: ids("conversationlistchangedof"),
+            friends: ids("friendavailabilitesof"),
+        }
     }
 
     /// The conversation, as this person's list shows it.
     pub async fn sees(&self, talk: &Talk) -> Value {
-        let list = self.asks("chatconversation", json!({ "action": "list" })).await.is_ok();
-        let found = list["conversations"].as_array().unwrap().iter().find(|c| c["id"] == talk.id.as_str()).cloned();
+        let list = self
+            .asks("chatconversation", json!({ "action": "list" }))
+            .await
+            .is_ok();
+        let found = list["conversations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["id"] == talk.id.as_str())
+            .cloned();
         found.unwrap_or_else(|| panic!("{} does not see {talk:?}", self.name))
     }
 
     /// Says so before any socket is opened, so that one that is opened is no news.
     pub async fn is_available(&self) {
-        self.asks("chatavailability", json!({ "action": "useravailable" })).await.is_ok();
+        self.asks("chatavailability", json!({ "action": "useravailable" }))
+            .await
+            .is_ok();
     }
 
     /// How available their only friend is, as their list shows it.
     pub async fn friend_is(&self) -> String {
-        let list = self.asks("chatfriends", json!({ "action": "list" })).await.is_ok();
-        list["availabilities"][0]["availability"].as_str().unwrap().to_owned()
+        let list = self
+            .asks("chatfriends", json!({ "action": "list" }))
+            .await
+            .is_ok();
+        list["availabilities"][0]["availability"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Waits until their only friend is as available as this.
     pub async fn sees_friend(&self, availability: &str) {
-        eventually(availability, async || self.friend_is().await == availability).await;
+        eventually(availability, async || {
+            self.friend_is().await == availability
+        })
+        .await;
     }
 
     /// Listens from now on: a station's first answer always names the caller.
@@ -451,7 +596,10 @@ pub struct News {
 
 impl Talk {
     pub fn of(conversation: &Value) -> Self {
-        Self { id: conversation["id"].as_str().unwrap().to_owned(), instance: conversation["instance"].as_str().unwrap().to_owned() }
+        Self {
+            id: conversation["id"].as_str().unwrap().to_owned(),
+            instance: conversation["instance"].as_str().unwrap().to_owned(),
+        }
     }
 }
 
@@ -475,12 +623,20 @@ pub fn now() -> String {
 
 /// A moment so far from now, as the wire writes it.
 pub fn at(distance: TimeDelta) -> String {
-    (DateTime::<Utc>::from(std::time::SystemTime::now()) + distance).format("%Y-%m-%d %H:%M:%S").to_string()
+    (DateTime::<Utc>::from(std::time::SystemTime::now()) + distance)
+        .format("%Y-%m-%d %H:%M:%S")
+        .to_string()
 }
 
 pub fn sign(key: &KeyPair, text: &str) -> String {
     let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+    key.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        text.as_bytes(),
+        &mut signature,
+    )
+    .unwrap();
     STANDARD.encode(signature)
 }
 
@@ -488,7 +644,9 @@ pub fn sign(key: &KeyPair, text: &str) -> String {
 pub fn key(name: &str) -> Arc<KeyPair> {
     static KEYS: LazyLock<Mutex<HashMap<String, Arc<KeyPair>>>> = LazyLock::new(Mutex::default);
     let mut keys = KEYS.lock().unwrap();
-    keys.entry(name.to_owned()).or_insert_with(|| Arc::new(KeyPair::generate(KeySize::Rsa2048).unwrap())).clone()
+    keys.entry(name.to_owned())
+        .or_insert_with(|| Arc::new(KeyPair::generate(KeySize::Rsa2048).unwrap()))
+        .clone()
 }
 
 pub fn public_key(key: &KeyPair) -> String {
@@ -507,7 +665,11 @@ pub struct Answer {
 impl Answer {
     async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, text: response.text().await.unwrap() }
+        Self {
+            status,
+            headers,
+            text: response.text().await.unwrap(),
+        }
     }
 
     pub fn json(&self) -> Value {
@@ -518,7 +680,12 @@ impl Answer {
     #[track_caller]
     pub fn is_ok(&self) -> Value {
         let json = self.json();
-        assert_eq!((self.status, &json["status"], &json["errormessage"]), (200, &json!("OK"), &json!("")), "{}", self.text);
+        assert_eq!(
+            (self.status, &json["status"], &json["errormessage"]),
+            (200, &json!("OK"), &json!("")),
+            "{}",
+            self.text
+        );
         json
     }
 
@@ -526,8 +693,19 @@ impl Answer {
     #[track_caller]
     pub fn is_refused(&self, status: u16, code: &str) -> Value {
         let json = self.json();
-        assert_eq!((self.status, &json["status"], &json["errorcode"]), (status, &json!("ERROR"), &json!(code)), "{}", self.text);
-        assert!(json["errormessage"].as_str().is_some_and(|sentence| !sentence.is_empty()), "{}", self.text);
+        assert_eq!(
+            (self.status, &json["status"], &json["errorcode"]),
+            (status, &json!("ERROR"), &json!(code)),
+            "{}",
+            self.text
+        );
+        assert!(
+            json["errormessage"]
+                .as_str()
+                .is_some_and(|sentence| !sentence.is_empty()),
+            "{}",
+            self.text
+        );
         assert!(self.headers.contains_key("X-Request-Id"));
         json
     }
@@ -537,7 +715,10 @@ impl Answer {
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !holds().await {
-        assert!(std::time::Instant::now() < deadline, "{what} did not come true");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{what} did not come true"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

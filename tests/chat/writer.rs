@@ -18,38 +18,64 @@ struct Hold {
 impl Hold {
     async fn of(world: &Arc<World>, talk: &Talk) -> Self {
         let mut connection = world.db.connect_options().connect().await.unwrap();
-        let lock = format!("begin; select from conversations where conversation_id = '{}' for update", talk.id);
-        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection).await.unwrap();
-        Self { world: world.clone(), connection }
+        let lock = format!(
+            "begin; select from conversations where conversation_id = '{}' for update",
+            talk.id
+        );
+        sqlx::raw_sql(AssertSqlSafe(lock))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        Self {
+            world: world.clone(),
+            connection,
+        }
     }
 
     /// Waits until so many statements wait for a lock.
     async fn is_waited_for(&self, statements: i64) {
         let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
         eventually("a statement waits", async || {
-            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.world.db).await.unwrap() == statements
+            sqlx::query_scalar::<_, i64>(waiting)
+                .fetch_one(&self.world.db)
+                .await
+                .unwrap()
+                == statements
         })
         .await;
     }
 
     async fn ends(mut self) {
-        sqlx::raw_sql("commit").execute(&mut self.connection).await.unwrap();
+        sqlx::raw_sql("commit")
+            .execute(&mut self.connection)
+            .await
+            .unwrap();
     }
 }
 
 /// Asks all of these while a first message waits for a lock, so that they are stored in one batch.
-async fn together(world: &Arc<World>, first: (&Person, &Talk), requests: Vec<(Person, &'static str, Value)>) -> Vec<Answer> {
+async fn together(
+    world: &Arc<World>,
+    first: (&Person, &Talk),
+    requests: Vec<(Person, &'static str, Value)>,
+) -> Vec<Answer> {
     let hold = Hold::of(world, first.1).await;
     let (person, talk) = (first.0.clone(), first.1.clone());
     let opener = tokio::spawn(async move { person.adds(&talk, "opens").await });
     hold.is_waited_for(1).await;
     let count = requests.len();
-    let asked = requests.into_iter().map(|(person, api, request)| tokio::spawn(async move { person.asks(api, request).await }));
+    let asked = requests
+        .into_iter()
+        .map(|(person, api, request)| tokio::spawn(async move { person.asks(api, request).await }));
     let asked: Vec<_> = asked.collect();
     eventually("all wait", async || world.waiting() == count).await;
     hold.ends().await;
     opener.await.unwrap();
-    join_all(asked).await.into_iter().map(Result::unwrap).collect()
+    join_all(asked)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
 }
 
 fn add(talk: &Talk, message: &Value) -> Value {
@@ -58,7 +84,12 @@ fn add(talk: &Talk, message: &Value) -> Value {
 
 /// In how many transactions the rows of a table were stored.
 async fn commits(world: &World, table: &str) -> i64 {
-    let row = sqlx::raw_sql(AssertSqlSafe(format!("select count(distinct xmin::text) from {table}"))).fetch_one(&world.db).await.unwrap();
+    let row = sqlx::raw_sql(AssertSqlSafe(format!(
+        "select count(distinct xmin::text) from {table}"
+    )))
+    .fetch_one(&world.db)
+    .await
+    .unwrap();
     row.get(0)
 }
 
@@ -71,13 +102,26 @@ async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
     let other = ann.creates(&cyd).await;
     let requests = (0..60).map(|n| {
         let talk = if n % 2 == 0 { &talk } else { &other };
-        (ann.clone(), "chatconversation", add(talk, &message(&n.to_string())))
+        (
+            ann.clone(),
+            "chatconversation",
+            add(talk, &message(&n.to_string())),
+        )
     });
     for answer in together(&world, (&ann, &talk), requests.collect()).await {
         answer.is_ok();
     }
-    assert_eq!((world.count("messages").await, commits(&world, "messages").await), (61, 2));
-    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), 31);
+    assert_eq!(
+        (
+            world.count("messages").await,
+            commits(&world, "messages").await
+        ),
+        (61, 2)
+    );
+    assert_eq!(
+        ben.reads(&talk).await["messages"].as_array().unwrap().len(),
+        31
+    );
     world.end().await;
 }
 
@@ -88,19 +132,46 @@ async fn in_one_batch_each_has_its_own_outcome() {
     let (cyd, dan) = (world.person("Cyd").await, world.person("Dan").await);
     ann.befriends(&cyd).await;
     let blocked = ann.creates(&cyd).await;
-    cyd.asks("chatblocklist", json!({ "action": "block", "userid": ann.user })).await.is_ok();
+    cyd.asks(
+        "chatblocklist",
+        json!({ "action": "block", "userid": ann.user }),
+    )
+    .await
+    .is_ok();
     let there = message("there before");
-    let before = ann.asks("chatconversation", add(&talk, &there)).await.is_ok();
+    let before = ann
+        .asks("chatconversation", add(&talk, &there))
+        .await
+        .is_ok();
     let other = json!({ "ID": there["ID"], "Type": "Message", "Created": there["Created"], "Data": "other" });
-    let stale = Talk { instance: "AAAAAAAAAA".into(), ..talk.clone() };
+    let stale = Talk {
+        instance: "AAAAAAAAAA".into(),
+        ..talk.clone()
+    };
     let twice = message("twice");
     let requests = vec![
-        (ann.clone(), "chatconversation", add(&talk, &message("good"))),
+        (
+            ann.clone(),
+            "chatconversation",
+            add(&talk, &message("good")),
+        ),
         (ann.clone(), "chatconversation", add(&talk, &there)),
         (ann.clone(), "chatconversation", add(&talk, &other)),
-        (ann.clone(), "chatconversation", add(&stale, &message("stale"))),
-        (ann.clone(), "chatconversation", add(&blocked, &message("blocked"))),
-        (dan.clone(), "chatconversation", add(&talk, &message("not mine"))),
+        (
+            ann.clone(),
+            "chatconversation",
+            add(&stale, &message("stale")),
+        ),
+        (
+            ann.clone(),
+            "chatconversation",
+            add(&blocked, &message("blocked")),
+        ),
+        (
+            dan.clone(),
+            "chatconversation",
+            add(&talk, &message("not mine")),
+        ),
         (ben.clone(), "chatconversation", add(&talk, &twice)),
         (ben.clone(), "chatconversation", add(&talk, &twice)),
     ];
@@ -108,7 +179,10 @@ async fn in_one_batch_each_has_its_own_outcome() {
     answers[0].is_ok();
     assert_eq!(answers[1].is_ok(), before);
     answers[2].is_refused(409, "message_id_conflict");
-    assert_eq!(answers[3].is_refused(409, "stale_instance")["instance"], json!(talk.instance));
+    assert_eq!(
+        answers[3].is_refused(409, "stale_instance")["instance"],
+        json!(talk.instance)
+    );
     answers[4].is_refused(403, "not_allowed");
     answers[5].is_refused(404, "conversation_not_found");
     assert_eq!(answers[6].is_ok(), answers[7].is_ok());
@@ -128,16 +202,34 @@ async fn a_row_that_the_database_refuses_fails_alone() {
             create trigger refuse before insert on messages for each row execute function refuse()",
         )
         .await;
-    let sent: Vec<Value> = (0..40).map(|n| message(if [3, 17, 39].contains(&n) { "poison" } else { "good" })).collect();
-    let requests = sent.iter().map(|message| (ann.clone(), "chatconversation", add(&talk, message))).collect();
-    for (answer, message) in together(&world, (&ann, &talk), requests).await.iter().zip(&sent) {
+    let sent: Vec<Value> = (0..40)
+        .map(|n| {
+            message(if [3, 17, 39].contains(&n) {
+                "poison"
+            } else {
+                "good"
+            })
+        })
+        .collect();
+    let requests = sent
+        .iter()
+        .map(|message| (ann.clone(), "chatconversation", add(&talk, message)))
+        .collect();
+    for (answer, message) in together(&world, (&ann, &talk), requests)
+        .await
+        .iter()
+        .zip(&sent)
+    {
         if message["Data"] == "poison" {
             answer.is_refused(500, "internal");
         } else {
             answer.is_ok();
         }
     }
-    assert_eq!(ben.reads(&talk).await["messages"].as_array().unwrap().len(), 38);
+    assert_eq!(
+        ben.reads(&talk).await["messages"].as_array().unwrap().len(),
+        38
+    );
     world.end().await;
 }
 
@@ -159,8 +251,13 @@ async fn reports_that_come_together_are_stored_together_each_once() {
         async move { ann.asks("chatreports", request).await }
     });
     hold.is_waited_for(1).await;
-    let requests =
-        [(&ben, viewed(&ids[..6])), (&elsewhere, viewed(&ids[3..])), (&ben, viewed(&ids)), (&ben, stale), (&ann, viewed(&ids[2..4]))];
+    let requests = [
+        (&ben, viewed(&ids[..6])),
+        (&elsewhere, viewed(&ids[3..])),
+        (&ben, viewed(&ids)),
+        (&ben, stale),
+        (&ann, viewed(&ids[2..4])),
+    ];
     let asked: Vec<_> = requests
         .map(|(person, request)| {
             let person = person.clone();
@@ -180,7 +277,13 @@ async fn reports_that_come_together_are_stored_together_each_once() {
         }
     }
     // Ben saw ten messages, Ann three.
-    assert_eq!((world.count("reports").await, commits(&world, "reports").await), (13, 2));
+    assert_eq!(
+        (
+            world.count("reports").await,
+            commits(&world, "reports").await
+        ),
+        (13, 2)
+    );
     world.end().await;
 }
 
@@ -196,29 +299,50 @@ async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
     // The queue takes about 64 MiB.
     let large = "A".repeat(4 << 20);
     let mut asked = vec![];
-    let answered = |asked: &[tokio::task::JoinHandle<_>]| asked.iter().filter(|asked| asked.is_finished()).count();
+    let answered = |asked: &[tokio::task::JoinHandle<_>]| {
+        asked.iter().filter(|asked| asked.is_finished()).count()
+    };
     for n in 0..20 {
         let (ann, request) = (ann.clone(), add(&talk, &message(&large)));
-        asked.push(tokio::spawn(async move { ann.asks("chatconversation", request).await }));
+        asked.push(tokio::spawn(async move {
+            ann.asks("chatconversation", request).await
+        }));
         // One after the other, as together they would be more than an address may send at once. The first one is on its
         // way to the database, and waits for the lock.
         if n == 0 {
             hold.is_waited_for(1).await;
         }
-        eventually("it has come", async || answered(&asked) + world.waiting() >= n).await;
+        eventually("it has come", async || {
+            answered(&asked) + world.waiting() >= n
+        })
+        .await;
     }
     let answered = answered(&asked);
-    assert!((1..=16).contains(&world.waiting()) && answered >= 3, "{} wait, {answered} are answered", world.waiting());
+    assert!(
+        (1..=16).contains(&world.waiting()) && answered >= 3,
+        "{} wait, {answered} are answered",
+        world.waiting()
+    );
     hold.is_waited_for(1).await;
     hold.ends().await;
-    let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
-    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    let answers: Vec<_> = join_all(asked)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status != 200)
+        .collect();
     assert!(!refused.is_empty());
     for answer in &refused {
         answer.is_refused(503, "unavailable");
         assert!(answer.headers.contains_key("Retry-After"));
     }
-    assert_eq!(world.count("messages").await, 20 - i64::try_from(refused.len()).unwrap());
+    assert_eq!(
+        world.count("messages").await,
+        20 - i64::try_from(refused.len()).unwrap()
+    );
     ann.adds(&talk, "there is room again").await;
     world.end().await;
 }
@@ -235,7 +359,11 @@ async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
         let (ann, request) = (ann.clone(), add(talk, &message("x")));
         tokio::spawn(async move { ann.asks("chatconversation", request).await })
     });
-    let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    let answers: Vec<_> = join_all(asked)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
     for place in [0, 2] {
         answers[place].is_refused(503, "unavailable");
     }
@@ -258,9 +386,15 @@ async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_o
         talks.push(ann.creates(&friend).await);
     }
     let other = world.another().await;
-    let there = Person { world: other.clone(), ..ann.clone() };
+    let there = Person {
+        world: other.clone(),
+        ..ann.clone()
+    };
     let asked = (0..200).map(|n| {
-        let (person, talk) = (if n % 2 == 0 { &ann } else { &there }, &talks[(n * 7 + n / 5) % talks.len()]);
+        let (person, talk) = (
+            if n % 2 == 0 { &ann } else { &there },
+            &talks[(n * 7 + n / 5) % talks.len()],
+        );
         person.asks("chatconversation", add(talk, &message(&n.to_string())))
     });
     for answer in join_all(asked).await {
@@ -302,9 +436,10 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
         hold.is_waited_for(1).await;
         let (api, request) = match kind {
             "add" => ("chatconversation", add(&talk, &message("x"))),
-            "viewed" => {
-                ("chatreports", json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }))
-            }
+            "viewed" => (
+                "chatreports",
+                json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }),
+            ),
             _ => ("chatconversation", on("clear", &talk, json!({}))),
         };
         let asked = asks(&ann, api, request);
@@ -326,13 +461,15 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
     let cyd = world.person("Cyd").await;
     ann.befriends(&cyd).await;
     let (group, opening) = (group(&ann, &ben).await, ann.creates(&cyd).await);
-    let viewed =
-        |talk: &Talk, id: &String| json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
+    let viewed = |talk: &Talk, id: &String| json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
     let mut requests = vec![];
     for talk in [&opening, &group, &talk] {
         requests.push(viewed(talk, &ann.adds(talk, "x").await));
     }
-    let (hold, opens) = (Hold::of(&world, &group).await, Hold::of(&world, &opening).await);
+    let (hold, opens) = (
+        Hold::of(&world, &group).await,
+        Hold::of(&world, &opening).await,
+    );
     let first = asks(&ann, "chatreports", requests.remove(0));
     opens.is_waited_for(1).await;
     let join = json!({
@@ -342,7 +479,10 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
     let joined = asks(&ann, "chatconversationgroup", join);
     hold.is_waited_for(2).await;
     // These two are one batch.
-    let others: Vec<_> = requests.into_iter().map(|request| asks(&ann, "chatreports", request)).collect();
+    let others: Vec<_> = requests
+        .into_iter()
+        .map(|request| asks(&ann, "chatreports", request))
+        .collect();
     eventually("both wait", async || world.waiting() == 2).await;
     opens.ends().await;
     first.await.unwrap().is_ok();
@@ -353,7 +493,13 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
         asked.await.unwrap().is_ok();
     }
     // The one elsewhere did not wait for the one in the group to be stored again.
-    assert_eq!((world.count("reports").await, commits(&world, "reports").await), (3, 3));
+    assert_eq!(
+        (
+            world.count("reports").await,
+            commits(&world, "reports").await
+        ),
+        (3, 3)
+    );
     world.end().await;
 }
 
@@ -367,21 +513,33 @@ async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
             let id = ann.adds(&talk, "before").await;
             ben.hears().await;
             let hold = Hold::of(&world, &talk).await;
-            let request = json!({ "action": goes, "conversationid": talk.id, "participantids": [ben.user] });
-            let gone = asks(if goes == "leave" { &ben } else { &ann }, "chatconversationgroup", request);
+            let request =
+                json!({ "action": goes, "conversationid": talk.id, "participantids": [ben.user] });
+            let gone = asks(
+                if goes == "leave" { &ben } else { &ann },
+                "chatconversationgroup",
+                request,
+            );
             hold.is_waited_for(1).await;
             let (api, request) = match kind {
                 "add" => ("chatconversation", add(&talk, &message("too late"))),
-                _ => {
-                    ("chatreports", json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }))
-                }
+                _ => (
+                    "chatreports",
+                    json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }),
+                ),
             };
             let asked = asks(&ben, api, request);
             hold.is_waited_for(2).await;
             hold.ends().await;
             gone.await.unwrap().is_ok();
-            asked.await.unwrap().is_refused(404, "conversation_not_found");
-            assert_eq!(ben.hears().await.conversations, News::default().conversations);
+            asked
+                .await
+                .unwrap()
+                .is_refused(404, "conversation_not_found");
+            assert_eq!(
+                ben.hears().await.conversations,
+                News::default().conversations
+            );
             ann.adds(&talk, "without Ben").await;
         }
     }
@@ -392,13 +550,19 @@ async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
 async fn of_a_batch_the_newest_clock_is_the_conversations_last_access() {
     let world = World::new().await;
     let (ann, _ben, talk) = world.talk().await;
-    world.sql("update conversations set last_access_at = '2024-01-01Z'").await;
+    world
+        .sql("update conversations set last_access_at = '2024-01-01Z'")
+        .await;
     let opening = {
         let mut old = message("opens the batch before");
         old["Created"] = "2024-01-02 00:00:00".into();
         old
     };
-    let clocks = ["2024-03-08 11:50:45", "2024-03-10 11:50:45", "2024-03-09 11:50:45"];
+    let clocks = [
+        "2024-03-08 11:50:45",
+        "2024-03-10 11:50:45",
+        "2024-03-09 11:50:45",
+    ];
     let hold = Hold::of(&world, &talk).await;
     let first = asks(&ann, "chatconversation", add(&talk, &opening));
     hold.is_waited_for(1).await;
@@ -413,7 +577,9 @@ async fn of_a_batch_the_newest_clock_is_the_conversations_last_access() {
         asked.await.unwrap().is_ok();
     }
     assert_eq!(commits(&world, "messages").await, 2);
-    let newest = chrono::DateTime::parse_from_rfc3339("2024-03-10T11:50:45Z").unwrap().timestamp();
+    let newest = chrono::DateTime::parse_from_rfc3339("2024-03-10T11:50:45Z")
+        .unwrap()
+        .timestamp();
     assert_eq!(ann.sees(&talk).await["lastaccess"], newest);
     world.end().await;
 }

@@ -37,7 +37,10 @@ pub type Turn<'a> = MutexGuard<'a, HashMap<ConversationId, Head>>;
 
 impl Default for Order {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -45,9 +48,19 @@ impl Order {
     /// The rows of an event, if they follow what was announced of the conversation before, and else none. What is
     /// returned with them is to be held until they are handed on.
     pub fn rows<'a>(&self, event: &'a Event) -> (Option<Turn<'_>>, &'a [Arc<NewRow>]) {
-        let Event::ConversationChanged { conversation, new: Some(new), .. } = event else { return (None, &[]) };
-        let stripe = usize::try_from(self.hasher.hash_one(conversation)).unwrap_or_default() % STRIPES;
-        let Some(stripe) = self.stripes.get(stripe) else { return (None, &[]) };
+        let Event::ConversationChanged {
+            conversation,
+            new: Some(new),
+            ..
+        } = event
+        else {
+            return (None, &[]);
+        };
+        let stripe =
+            usize::try_from(self.hasher.hash_one(conversation)).unwrap_or_default() % STRIPES;
+        let Some(stripe) = self.stripes.get(stripe) else {
+            return (None, &[]);
+        };
         // Nothing panics while it holds the lock; if it did, numbers are still numbers.
         let mut heads = stripe.lock().unwrap_or_else(PoisonError::into_inner);
         let joins = advance(&mut heads, *conversation, new);
@@ -56,19 +69,32 @@ impl Order {
 }
 
 /// Moves a conversation's head. Returns whether the rows follow it.
-fn advance(heads: &mut HashMap<ConversationId, Head>, conversation: ConversationId, new: &NewRows) -> bool {
+fn advance(
+    heads: &mut HashMap<ConversationId, Head>,
+    conversation: ConversationId,
+    new: &NewRows,
+) -> bool {
     let instance = new.rows.first().map(|row| row.instance.clone());
     let head = heads.get(&conversation);
     let joins = match head {
         None => new.first == 1,
         // After a `clear`, whoever holds the instance before has to download.
-        Some(head) => new.first == head.seq + 1 && (head.instance.is_none() || instance.is_none() || head.instance == instance),
+        Some(head) => {
+            new.first == head.seq + 1
+                && (head.instance.is_none() || instance.is_none() || head.instance == instance)
+        }
     };
     if head.is_none_or(|head| head.seq < new.last) {
         if heads.len() >= MAX_CONVERSATIONS && !heads.contains_key(&conversation) {
             heads.clear();
         }
-        heads.insert(conversation, Head { seq: new.last, instance });
+        heads.insert(
+            conversation,
+            Head {
+                seq: new.last,
+                instance,
+            },
+        );
     }
     joins
 }

@@ -72,12 +72,27 @@ impl Notifications {
     ) -> Result<(Subscription, bool), Error> {
         let mut inner = self.locked();
         let of_user = inner.sockets_of(user);
-        let is_again = inner.station(user, station).is_some_and(|pending| pending.subscriber.is_some());
-        if !is_again && (of_user >= limits.per_user || inner.subscribers >= limits.total || !inner.has_room_for(user)) {
+        let is_again = inner
+            .station(user, station)
+            .is_some_and(|pending| pending.subscriber.is_some());
+        if !is_again
+            && (of_user >= limits.per_user
+                || inner.subscribers >= limits.total
+                || !inner.has_room_for(user))
+        {
             return Err(Error::RateLimited(RETRY));
         }
-        let subscriber = Arc::new(Subscriber { is_v4, wake: Notify::new(), has_ended: AtomicBool::new(false) });
-        let pending = inner.by_user.entry(user).or_default().entry(station).or_insert_with(Pending::new);
+        let subscriber = Arc::new(Subscriber {
+            is_v4,
+            wake: Notify::new(),
+            has_ended: AtomicBool::new(false),
+        });
+        let pending = inner
+            .by_user
+            .entry(user)
+            .or_default()
+            .entry(station)
+            .or_insert_with(Pending::new);
         pending.tell_again();
         pending.changes.keep_ids();
         if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
@@ -87,7 +102,16 @@ impl Notifications {
         } else {
             inner.subscribers += 1;
         }
-        Ok((Subscription { notifications: self.clone(), user, station, subscriber, unacked: false }, of_user == 0))
+        Ok((
+            Subscription {
+                notifications: self.clone(),
+                user,
+                station,
+                subscriber,
+                unacked: false,
+            },
+            of_user == 0,
+        ))
     }
 }
 
@@ -105,8 +129,12 @@ impl Subscription {
             return Changes::default();
         }
         let mut inner = self.notifications.locked();
-        let pending = inner.station(self.user, self.station).filter(|pending| is_of(pending, &self.subscriber));
-        let changes = pending.map(|pending| std::mem::take(&mut pending.changes)).unwrap_or_default();
+        let pending = inner
+            .station(self.user, self.station)
+            .filter(|pending| is_of(pending, &self.subscriber));
+        let changes = pending
+            .map(|pending| std::mem::take(&mut pending.changes))
+            .unwrap_or_default();
         self.unacked |= !changes.is_empty();
         changes
     }
@@ -120,7 +148,12 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut inner = self.notifications.locked();
-        let Some(pending) = inner.station(self.user, self.station).filter(|pending| is_of(pending, &self.subscriber)) else { return };
+        let Some(pending) = inner
+            .station(self.user, self.station)
+            .filter(|pending| is_of(pending, &self.subscriber))
+        else {
+            return;
+        };
         pending.subscriber = None;
         pending.polled_at = Instant::now();
         pending.changes.keep_ids();
@@ -132,5 +165,8 @@ impl Drop for Subscription {
 
 /// Whether this subscriber is still the station's.
 fn is_of(pending: &Pending, subscriber: &Arc<Subscriber>) -> bool {
-    pending.subscriber.as_ref().is_some_and(|other| Arc::ptr_eq(other, subscriber))
+    pending
+        .subscriber
+        .as_ref()
+        .is_some_and(|other| Arc::ptr_eq(other, subscriber))
 }

@@ -12,8 +12,14 @@ use crate::chat::{
 
 mod sockets;
 
-const LIMITS: SocketLimits = SocketLimits { per_user: 2, total: 3 };
-const SILENT: Poll = Poll { connection: None, received: None };
+const LIMITS: SocketLimits = SocketLimits {
+    per_user: 2,
+    total: 3,
+};
+const SILENT: Poll = Poll {
+    connection: None,
+    received: None,
+};
 
 fn user(n: u8) -> UserId {
     UserId::parse(&format!("{n:032x}")).unwrap()
@@ -25,10 +31,17 @@ fn conversation(n: usize) -> ConversationId {
     ConversationId::parse(&format!("{n:032x}")).unwrap()
 }
 fn changed(n: usize) -> Event {
-    Event::ConversationChanged { conversation: conversation(n), participants: Arc::from([user(1)]), new: None }
+    Event::ConversationChanged {
+        conversation: conversation(n),
+        participants: Arc::from([user(1)]),
+        new: None,
+    }
 }
 fn on(connection: u64) -> Poll {
-    Poll { connection: Some(connection), received: None }
+    Poll {
+        connection: Some(connection),
+        received: None,
+    }
 }
 
 /// A registry in which user 1 has polled at station 1 and has nothing pending.
@@ -41,14 +54,26 @@ fn polled() -> Arc<Notifications> {
 /// What a station is told that shows to have it.
 fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
     let (changes, receipt) = notifications.poll(user(u), station(s), SILENT);
-    let (again, _) = notifications.poll(user(u), station(s), Poll { connection: None, received: Some(receipt) });
+    let (again, _) = notifications.poll(
+        user(u),
+        station(s),
+        Poll {
+            connection: None,
+            received: Some(receipt),
+        },
+    );
     assert!(again.is_empty());
     changes
 }
 
 /// The conversations and numbers of the rows that a socket takes.
 fn rows(subscription: &mut Subscription) -> Vec<i64> {
-    subscription.take().rows.keys().map(|(_, seq)| *seq).collect()
+    subscription
+        .take()
+        .rows
+        .keys()
+        .map(|(_, seq)| *seq)
+        .collect()
 }
 
 #[test]
@@ -66,7 +91,10 @@ fn what_happens_twice_is_told_once_to_each_station_of_the_recipients() {
     }
     notifications.announce(&[changed(7), changed(7)]);
     for s in [1, 2] {
-        assert_eq!(take(&notifications, 1, s).conversations, [conversation(7)].into());
+        assert_eq!(
+            take(&notifications, 1, s).conversations,
+            [conversation(7)].into()
+        );
     }
     assert!(take(&notifications, 2, 3).is_empty());
 }
@@ -83,7 +111,13 @@ fn too_many_changes_become_a_resync() {
 
 #[test]
 fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
-    let told = |notifications: &Notifications, poll| notifications.poll(user(1), station(1), poll).0.conversations.len();
+    let told = |notifications: &Notifications, poll| {
+        notifications
+            .poll(user(1), station(1), poll)
+            .0
+            .conversations
+            .len()
+    };
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     // A lost answer, whatever connection comes next; what is new comes with it.
@@ -105,23 +139,70 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
     // A poll that names the answer; one that names an older one does not help.
     notifications.announce(&[changed(7)]);
     let (_, lost) = notifications.poll(user(1), station(1), SILENT);
-    let (changes, receipt) = notifications.poll(user(1), station(1), Poll { connection: None, received: Some(Receipt::random()) });
+    let (changes, receipt) = notifications.poll(
+        user(1),
+        station(1),
+        Poll {
+            connection: None,
+            received: Some(Receipt::random()),
+        },
+    );
     assert_eq!(changes.conversations.len(), 1);
-    assert_eq!(told(&notifications, Poll { connection: None, received: Some(lost) }), 1);
-    assert_eq!(told(&notifications, Poll { connection: None, received: Some(receipt) }), 1);
+    assert_eq!(
+        told(
+            &notifications,
+            Poll {
+                connection: None,
+                received: Some(lost)
+            }
+        ),
+        1
+    );
+    assert_eq!(
+        told(
+            &notifications,
+            Poll {
+                connection: None,
+                received: Some(receipt)
+            }
+        ),
+        1
+    );
 }
 
 #[test]
 fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
     let notifications = polled();
-    let all = [changed(7), Event::ListChanged { of: vec![user(1)] }, Event::FriendChanged { friend: user(2), seen_by: vec![user(1)] }];
+    let all = [
+        changed(7),
+        Event::ListChanged { of: vec![user(1)] },
+        Event::FriendChanged {
+            friend: user(2),
+            seen_by: vec![user(1)],
+        },
+    ];
     notifications.announce(&all);
     let (_, receipt) = notifications.poll(user(1), station(1), SILENT);
     // Fetched before it was told: perhaps without it.
-    notifications.fetched(user(1), station(1), Receipt::random(), Fetched::Conversation(conversation(7)));
+    notifications.fetched(
+        user(1),
+        station(1),
+        Receipt::random(),
+        Fetched::Conversation(conversation(7)),
+    );
     assert_eq!(notifications.in_flight(user(1), station(1)), Some(receipt));
-    notifications.fetched(user(1), station(1), receipt, Fetched::Conversation(conversation(8)));
-    notifications.fetched(user(1), station(1), receipt, Fetched::Conversation(conversation(7)));
+    notifications.fetched(
+        user(1),
+        station(1),
+        receipt,
+        Fetched::Conversation(conversation(8)),
+    );
+    notifications.fetched(
+        user(1),
+        station(1),
+        receipt,
+        Fetched::Conversation(conversation(7)),
+    );
     let (changes, receipt) = notifications.poll(user(1), station(1), SILENT);
     assert!(changes.conversations.is_empty() && changes.list && changes.friends.len() == 1);
     notifications.fetched(user(1), station(1), receipt, Fetched::List);
@@ -140,8 +221,19 @@ fn what_was_fetched_before_a_poll_was_answered_says_nothing_of_what_it_told() {
     // A download begins here, and ends after the next poll, which tells of what is newer than it.
     notifications.announce(&[changed(7)]);
     notifications.poll(user(1), station(1), SILENT);
-    notifications.fetched(user(1), station(1), before, Fetched::Conversation(conversation(7)));
-    assert_eq!(notifications.poll(user(1), station(1), SILENT).0.conversations, [conversation(7)].into());
+    notifications.fetched(
+        user(1),
+        station(1),
+        before,
+        Fetched::Conversation(conversation(7)),
+    );
+    assert_eq!(
+        notifications
+            .poll(user(1), station(1), SILENT)
+            .0
+            .conversations,
+        [conversation(7)].into()
+    );
 }
 
 #[test]
@@ -156,14 +248,20 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
     ];
     for (order, at_once, one_by_one) in cases {
         let notifications = Arc::new(Notifications::default());
-        let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+        let (mut subscription, _) = notifications
+            .subscribe(user(1), station(1), true, LIMITS)
+            .unwrap();
         subscription.take();
         for seq in order {
             notifications.announce(&[written(7, *seq, 0)]);
         }
         let frame = subscription.take();
         assert_eq!(frame.conversations, [conversation(7)].into());
-        assert_eq!(frame.rows.keys().map(|(_, seq)| *seq).collect::<Vec<_>>(), at_once, "{order:?}");
+        assert_eq!(
+            frame.rows.keys().map(|(_, seq)| *seq).collect::<Vec<_>>(),
+            at_once,
+            "{order:?}"
+        );
         for (seq, expected) in order.iter().zip(one_by_one) {
             notifications.announce(&[written(8, *seq, 0)]);
             assert_eq!(rows(&mut subscription), *expected, "{order:?} at {seq}");
@@ -174,7 +272,9 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
 #[test]
 fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     let notifications = Arc::new(Notifications::default());
-    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    let (mut subscription, _) = notifications
+        .subscribe(user(1), station(1), true, LIMITS)
+        .unwrap();
     subscription.take();
     notifications.announce(&[written(7, 1, 0)]);
     assert_eq!(rows(&mut subscription), [1]);
@@ -182,7 +282,11 @@ fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     let unseen = Event::ConversationChanged {
         conversation: conversation(7),
         participants: Arc::from([user(1)]),
-        new: Some(NewRows { first: 2, last: 60, rows: vec![] }),
+        new: Some(NewRows {
+            first: 2,
+            last: 60,
+            rows: vec![],
+        }),
     };
     notifications.announce(&[unseen]);
     assert!(rows(&mut subscription).is_empty());
@@ -204,10 +308,16 @@ fn after_rows_that_are_not_at_hand_the_next_ones_join() {
 async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
     let notifications = polled();
     take(&notifications, 1, 2);
-    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    let (mut subscription, _) = notifications
+        .subscribe(user(1), station(1), true, LIMITS)
+        .unwrap();
     subscription.take();
     let _ = poll!(Box::pin(subscription.changed()));
-    let cut = Event::PageCut { conversation: conversation(7), reader: user(1), station: station(1) };
+    let cut = Event::PageCut {
+        conversation: conversation(7),
+        reader: user(1),
+        station: station(1),
+    };
     notifications.announce(&[cut]);
     assert_eq!(poll!(Box::pin(subscription.changed())), Ready::Ready(true));
     assert_eq!(subscription.take().conversations, [conversation(7)].into());
@@ -217,14 +327,26 @@ async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
 #[test]
 fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
     let notifications = Arc::new(Notifications::default());
-    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    let (mut subscription, _) = notifications
+        .subscribe(user(1), station(1), true, LIMITS)
+        .unwrap();
     subscription.take();
-    notifications.announce(&[written(7, 1, 0), Event::FriendChanged { friend: user(2), seen_by: vec![user(1)] }]);
+    notifications.announce(&[
+        written(7, 1, 0),
+        Event::FriendChanged {
+            friend: user(2),
+            seen_by: vec![user(1)],
+        },
+    ]);
     notifications.resync_all();
     // It follows on what was dropped.
     notifications.announce(&[written(7, 2, 0)]);
     let changes = subscription.take();
-    assert!(changes.resync && changes.rows.is_empty() && changes.conversations == [conversation(7)].into());
+    assert!(
+        changes.resync
+            && changes.rows.is_empty()
+            && changes.conversations == [conversation(7)].into()
+    );
     assert_eq!(changes.friends, [user(2)].into());
     notifications.announce(&[written(7, 3, 0)]);
     assert_eq!(rows(&mut subscription), [3]);

@@ -24,7 +24,11 @@ pub struct Nats {
 impl Nats {
     /// Not started yet.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, child: Mutex::default(), is_up: AtomicBool::new(false) }
+        Self {
+            address,
+            child: Mutex::default(),
+            is_up: AtomicBool::new(false),
+        }
     }
 
     /// As nodes take it.
@@ -40,11 +44,24 @@ impl Nats {
     /// Starts it. That it serves shows in what nodes say of their bus.
     pub async fn start(&self) -> Result<(), String> {
         let mut command = Command::new("nats-server");
-        command.args(["-a", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command.args([
+            "-a",
+            &self.address.ip().to_string(),
+            "-p",
+            &self.address.port().to_string(),
+        ]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
         // A Ctrl-C in the terminal is ours to answer.
         command.process_group(0);
-        *self.child.lock().await = Some(command.spawn().map_err(|error| format!("nats-server cannot be started: {error}"))?);
+        *self.child.lock().await = Some(
+            command
+                .spawn()
+                .map_err(|error| format!("nats-server cannot be started: {error}"))?,
+        );
         self.is_up.store(true, Ordering::Relaxed);
         Ok(())
     }

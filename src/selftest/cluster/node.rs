@@ -49,7 +49,12 @@ pub struct Start<'a> {
 impl Node {
     /// Not started yet.
     pub fn new(address: SocketAddr, log: PathBuf) -> Self {
-        Self { address, log, process: Mutex::default(), is_running: AtomicBool::new(false) }
+        Self {
+            address,
+            log,
+            process: Mutex::default(),
+            is_running: AtomicBool::new(false),
+        }
     }
 
     /// Whether it has become ready, and was not ended since.
@@ -60,18 +65,36 @@ impl Node {
     /// Starts it, and does not wait for it.
     pub async fn start(&self, start: &Start<'_>) -> Result<(), String> {
         let child = serve(start.dir, &self.log, self.address, start.environment)?;
-        *self.process.lock().await = Some(Process { child, was_ready: false });
+        *self.process.lock().await = Some(Process {
+            child,
+            was_ready: false,
+        });
         Ok(())
     }
 
     /// Waits until it can serve. One that ends is started again, as an operator's supervisor would do; `crashed` is told of
     /// each end that nobody asked for.
-    pub async fn await_ready(&self, start: &Start<'_>, deadline: Instant, crashed: impl Fn(String)) -> Result<(), String> {
+    pub async fn await_ready(
+        &self,
+        start: &Start<'_>,
+        deadline: Instant,
+        crashed: impl Fn(String),
+    ) -> Result<(), String> {
         loop {
             {
                 let mut process = self.process.lock().await;
-                let process = process.as_mut().ok_or("a node that is to be ready was not started")?;
-                match await_ready(self.address, &mut process.child, &self.log, deadline, start.says).await {
+                let process = process
+                    .as_mut()
+                    .ok_or("a node that is to be ready was not started")?;
+                match await_ready(
+                    self.address,
+                    &mut process.child,
+                    &self.log,
+                    deadline,
+                    start.says,
+                )
+                .await
+                {
                     Ok(()) => {
                         process.was_ready = true;
                         self.is_running.store(true, Ordering::Relaxed);
@@ -89,24 +112,42 @@ impl Node {
 
     /// Sends it a signal.
     pub async fn signal(&self, signal: Signal) -> Result<(), String> {
-        send(self.process.lock().await.as_ref().map(|process| &process.child), signal)
+        send(
+            self.process
+                .lock()
+                .await
+                .as_ref()
+                .map(|process| &process.child),
+            signal,
+        )
     }
 
     /// Ends it by a signal, after which no client asks it any more, and waits until it has gone. `crashed` is told if it had
     /// ended before.
     pub async fn end(&self, signal: Signal, crashed: impl Fn(String)) -> Result<(), String> {
         self.is_running.store(false, Ordering::Relaxed);
-        let Some(Process { mut child, was_ready }) = self.process.lock().await.take() else { return Ok(()) };
+        let Some(Process {
+            mut child,
+            was_ready,
+        }) = self.process.lock().await.take()
+        else {
+            return Ok(());
+        };
         if let Ok(Some(status)) = child.try_wait() {
             if was_ready {
-                crashed(format!("ended by itself ({status}); the end of its log:\n{}", log_end(&self.log)));
+                crashed(format!(
+                    "ended by itself ({status}); the end of its log:\n{}",
+                    log_end(&self.log)
+                ));
             }
             return Ok(());
         }
         send(Some(&child), signal)?;
         if tokio::time::timeout(STOPPING, child.wait()).await.is_err() {
             let _ = child.kill().await;
-            return Err(format!("a node did not end within {STOPPING:?} of {signal}"));
+            return Err(format!(
+                "a node did not end within {STOPPING:?} of {signal}"
+            ));
         }
         Ok(())
     }

@@ -47,14 +47,27 @@ impl Postgres {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             // That it ends is what we want: it is not for the terminal.
-            let subscriber = tracing_subscriber::fmt().with_writer(Mutex::new(log)).with_ansi(false).finish();
+            let subscriber = tracing_subscriber::fmt()
+                .with_writer(Mutex::new(log))
+                .with_ansi(false)
+                .finish();
             let _log = tracing::subscriber::set_default(subscriber);
-            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            match tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            {
                 Ok(runtime) => runtime.block_on(run(settings, tell, stopped)),
                 Err(error) => drop(tell.send(Err(error.to_string()))),
             }
         });
-        Ok(Self { url, pid_file, started: Some(started), frozen: vec![], stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            url,
+            pid_file,
+            started: Some(started),
+            frozen: vec![],
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Waits until it has started.
@@ -67,8 +80,13 @@ impl Postgres {
 
     /// Its first process, if it runs.
     pub fn process(&self) -> Result<Pid, String> {
-        let file = fs::read_to_string(&self.pid_file).map_err(|error| format!("the database's process is not known: {error}"))?;
-        let process = file.lines().next().and_then(|line| line.parse().ok()).map(Pid::from_raw);
+        let file = fs::read_to_string(&self.pid_file)
+            .map_err(|error| format!("the database's process is not known: {error}"))?;
+        let process = file
+            .lines()
+            .next()
+            .and_then(|line| line.parse().ok())
+            .map(Pid::from_raw);
         let process = process.ok_or("the database's process is not known")?;
         kill(process, None).map_err(|error| format!("the database does not run: {error}"))?;
         Ok(process)
@@ -104,7 +122,11 @@ impl Postgres {
     }
 }
 
-async fn run(settings: Settings, tell: oneshot::Sender<Result<(), String>>, stopped: oneshot::Receiver<()>) {
+async fn run(
+    settings: Settings,
+    tell: oneshot::Sender<Result<(), String>>,
+    stopped: oneshot::Receiver<()>,
+) {
     match store::embedded::open(&settings).await {
         Ok((db, Some(embedded))) => {
             db.close().await;

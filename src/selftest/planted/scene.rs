@@ -20,7 +20,10 @@ use crate::selftest::{
 pub const CONVERSATION: Id = 7;
 /// Its instance.
 pub const INSTANCE: &str = "PqjfKSn7V8";
-const SENDER: Station = Station { user: 1, station: 2 };
+const SENDER: Station = Station {
+    user: 1,
+    station: 2,
+};
 /// Who reads, and reports.
 pub const READER: Id = 3;
 
@@ -63,7 +66,11 @@ impl Scene {
         let sent = Sent::new(SENDER, CONVERSATION, INSTANCE, id, 50, &mut self.dice);
         self.ledger.sent.insert((CONVERSATION, id), sent.clone());
         let mut row: Value = serde_json::from_str(&sent.document(false)).unwrap();
-        let created = if sent.created > now() + 300 { now() } else { sent.created };
+        let created = if sent.created > now() + 300 {
+            now()
+        } else {
+            sent.created
+        };
         self.seq += 1;
         let data = sha256(&[row["Data"].as_str().unwrap().as_bytes()]);
         self.chain = chain::link(&self.chain, self.seq, id, &data);
@@ -73,16 +80,33 @@ impl Scene {
         row["Station"] = plain(SENDER.station).into();
         row["Seq"] = self.seq.into();
         row["Chain"] = hex::encode(self.chain).into();
-        self.ledger.is_answered(CONVERSATION, id, &json!({ "message": row }), Instant::now(), &self.findings);
+        self.ledger.is_answered(
+            CONVERSATION,
+            id,
+            &json!({ "message": row }),
+            Instant::now(),
+            &self.findings,
+        );
         self.messages.push(row);
     }
 
     /// A reader reports a message, and is answered OK.
     pub fn report(&mut self, id: Id) {
         self.seq += 1;
-        let message = self.messages.iter().find(|row| row["ID"] == dashed(id)).unwrap();
-        let reported = Reported { station: 4, instance: INSTANCE.into(), begun_at: now(), answered: Some(Instant::now()) };
-        self.ledger.reported.insert((CONVERSATION, id, READER, "viewed"), reported);
+        let message = self
+            .messages
+            .iter()
+            .find(|row| row["ID"] == dashed(id))
+            .unwrap();
+        let reported = Reported {
+            station: 4,
+            instance: INSTANCE.into(),
+            begun_at: now(),
+            answered: Some(Instant::now()),
+        };
+        self.ledger
+            .reported
+            .insert((CONVERSATION, id, READER, "viewed"), reported);
         self.reports.push(json!({ "ID": dashed(1000 + id), "Type": "viewed", "Created": time(now()), "ValidUntil": message["ValidUntil"], "User": plain(READER), "Station": plain(4), "MessageID": dashed(id) }));
     }
 
@@ -90,10 +114,16 @@ impl Scene {
     pub fn given(&self, messages: &[Value], reports: &[Value]) -> Held {
         let mut held = Held::new("someone", CONVERSATION, INSTANCE);
         let page = Page::read(&json!({ "messages": messages, "reports": reports })).unwrap();
-        let view = View { reader: READER, asked: Some(Instant::now()) };
+        let view = View {
+            reader: READER,
+            asked: Some(Instant::now()),
+        };
         for row in held.take_page(page, &self.findings) {
             match row {
-                Row::Message(row) => self.ledger.check_message(CONVERSATION, INSTANCE, &row, view, &self.findings),
+                Row::Message(row) => {
+                    self.ledger
+                        .check_message(CONVERSATION, INSTANCE, &row, view, &self.findings)
+                }
                 Row::Report(row) => self.ledger.check_report(CONVERSATION, &row, &self.findings),
             }
         }
@@ -109,8 +139,16 @@ impl Scene {
     #[track_caller]
     pub fn found(&self, expected: &[(Kind, usize)]) {
         for kind in Kind::ALL {
-            let count = expected.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
-            assert_eq!(self.findings.count(kind), count, "{kind:?}: {:#?}", self.findings);
+            let count = expected
+                .iter()
+                .find(|(of, _)| *of == kind)
+                .map_or(0, |(_, count)| *count);
+            assert_eq!(
+                self.findings.count(kind),
+                count,
+                "{kind:?}: {:#?}",
+                self.findings
+            );
         }
     }
 
@@ -123,6 +161,9 @@ impl Scene {
                 json!({ "conversationid": plain(CONVERSATION), "instance": INSTANCE, kind: row, "after": after })
             })
             .collect();
-        rows::events(&json!({ "events": events })).unwrap().remove(&CONVERSATION).unwrap()
+        rows::events(&json!({ "events": events }))
+            .unwrap()
+            .remove(&CONVERSATION)
+            .unwrap()
     }
 }

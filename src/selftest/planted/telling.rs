@@ -26,9 +26,19 @@ fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturb
         disturbances.begin(at(begun));
         disturbances.end(at(begun + 3));
     }
-    let (findings, mut latencies, bound) = (Findings::default(), Latencies::default(), Duration::from_secs(20));
+    let (findings, mut latencies, bound) = (
+        Findings::default(),
+        Latencies::default(),
+        Duration::from_secs(20),
+    );
     let mut told = |answered: u64, held: u64| {
-        latencies.add(Way::Each, disturbances.wait(at(answered), at(held)), bound, &findings, || "a row".into());
+        latencies.add(
+            Way::Each,
+            disturbances.wait(at(answered), at(held)),
+            bound,
+            &findings,
+            || "a row".into(),
+        );
         findings.count(Kind::Late)
     };
     // Of 25 seconds 19, and of 27 seconds 21, but never more than seven on end.
@@ -50,14 +60,20 @@ fn what_someone_was_never_told_is_counted_also_if_they_hold_an_old_instance_or_n
     };
     assert_eq!(count(Some(&truth)), 0);
     assert_eq!(count(Some(&scene.given(&scene.messages[..2], &[]))), 2);
-    assert_eq!(count(Some(&Held::new("old", CONVERSATION, "0123456789"))), 4);
+    assert_eq!(
+        count(Some(&Held::new("old", CONVERSATION, "0123456789"))),
+        4
+    );
     assert_eq!(count(None), 4);
 }
 
 #[test]
 fn a_refusal_is_counted_unless_it_says_to_try_again() {
     let findings = Findings::default();
-    let refusal = |code: Option<&str>| Refusal { code: code.map(str::to_owned), body: Value::Null };
+    let refusal = |code: Option<&str>| Refusal {
+        code: code.map(str::to_owned),
+        body: Value::Null,
+    };
     for code in [None, Some("unavailable"), Some("rate_limited"), Some("503")] {
         findings.add_refusal("a request", &refusal(code));
     }
@@ -71,17 +87,38 @@ fn a_refusal_is_counted_unless_it_says_to_try_again() {
 #[test]
 fn a_conversation_that_is_not_in_a_members_list_or_twice_is_counted() {
     let mut scene = Scene::new(0);
-    let view = View { reader: READER, asked: Some(Instant::now()) };
-    scene.ledger.check_list(&[CONVERSATION], [CONVERSATION].into_iter(), view, &scene.findings);
+    let view = View {
+        reader: READER,
+        asked: Some(Instant::now()),
+    };
+    scene.ledger.check_list(
+        &[CONVERSATION],
+        [CONVERSATION].into_iter(),
+        view,
+        &scene.findings,
+    );
     scene.found(&[]);
-    scene.ledger.check_list(&[8, 8], [CONVERSATION].into_iter(), view, &scene.findings);
+    scene
+        .ledger
+        .check_list(&[8, 8], [CONVERSATION].into_iter(), view, &scene.findings);
     scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
     // Not of one who was removed, or is just being.
     for since in [None, Some(Instant::now())] {
-        scene.ledger.members.insert((CONVERSATION, READER), Settled { value: false, since });
+        scene.ledger.members.insert(
+            (CONVERSATION, READER),
+            Settled {
+                value: false,
+                since,
+            },
+        );
         std::thread::sleep(Duration::from_millis(2));
-        let view = View { reader: READER, asked: Some(Instant::now()) };
-        scene.ledger.check_list(&[], [CONVERSATION].into_iter(), view, &scene.findings);
+        let view = View {
+            reader: READER,
+            asked: Some(Instant::now()),
+        };
+        scene
+            .ledger
+            .check_list(&[], [CONVERSATION].into_iter(), view, &scene.findings);
     }
     scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
 }

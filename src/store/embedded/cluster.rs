@@ -18,7 +18,10 @@ pub fn version(data: &Path) -> Result<Option<String>, String> {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
-                return Err(format!("{} holds something that is no PostgreSQL data; nothing was touched", data.display()));
+                return Err(format!(
+                    "{} holds something that is no PostgreSQL data; nothing was touched",
+                    data.display()
+                ));
             }
             Ok(None)
         }
@@ -47,7 +50,11 @@ pub async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
     }
     std::fs::create_dir(&aside).map_err(failed)?;
     place.give_to_owner(&aside).map_err(failed)?;
-    let locale = if cfg!(target_os = "macos") { "C" } else { "C.UTF-8" };
+    let locale = if cfg!(target_os = "macos") {
+        "C"
+    } else {
+        "C.UTF-8"
+    };
     let mut initdb = Command::new(programs.path("initdb"));
     initdb.arg("-D").arg(&aside).args([
         "--username",
@@ -61,9 +68,16 @@ pub async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
         locale,
     ]);
     place.run_as_owner(&mut initdb);
-    let output = tokio::process::Command::from(initdb).stdin(Stdio::null()).output().await.map_err(failed)?;
+    let output = tokio::process::Command::from(initdb)
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(failed)?;
     if !output.status.success() {
-        return Err(format!("initdb failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        return Err(format!(
+            "initdb failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
     }
     std::fs::rename(&aside, &place.data).map_err(failed)
 }
@@ -71,13 +85,24 @@ pub async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
 /// Makes the database, if the cluster does not have it.
 pub async fn ensure_database(options: &PgConnectOptions) -> Result<(), String> {
     let failed = |error: sqlx::Error| format!("the database cannot be made: {error}");
-    let mut connection = options.clone().database("postgres").connect().await.map_err(failed)?;
-    let there = sqlx::query_scalar!(r#"select exists (select from pg_database where datname = $1) as "there!""#, NAME)
-        .fetch_one(&mut connection)
+    let mut connection = options
+        .clone()
+        .database("postgres")
+        .connect()
         .await
         .map_err(failed)?;
+    let there = sqlx::query_scalar!(
+        r#"select exists (select from pg_database where datname = $1) as "there!""#,
+        NAME
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(failed)?;
     if !there {
-        sqlx::query!("create database parlance").execute(&mut connection).await.map_err(failed)?;
+        sqlx::query!("create database parlance")
+            .execute(&mut connection)
+            .await
+            .map_err(failed)?;
     }
     connection.close().await.map_err(failed)
 }
@@ -93,7 +118,10 @@ pub async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), 
     let deadline = Instant::now() + patience;
     for file in [place.data.join("postmaster.pid"), place.socket_lock()] {
         while let Ok(text) = std::fs::read_to_string(&file) {
-            let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+            let pid = text
+                .lines()
+                .next()
+                .and_then(|line| line.trim().parse().ok());
             let pid = match pid {
                 Some(pid) if is_on(pid, &place.data)? => Some(pid),
                 _ => None,
@@ -107,7 +135,10 @@ pub async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), 
                 }
             };
             if Instant::now() > deadline {
-                return Err(format!("another PostgreSQL (process {pid}) runs on {}; nothing was touched", place.data.display()));
+                return Err(format!(
+                    "another PostgreSQL (process {pid}) runs on {}; nothing was touched",
+                    place.data.display()
+                ));
             }
             sleep(POLL).await;
         }
@@ -120,7 +151,10 @@ pub async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), 
 /// # Errors
 /// A sentence: it lives, and cannot be looked at.
 fn is_on(pid: i32, data: &Path) -> Result<bool, String> {
-    let is_gone = || nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH);
+    let is_gone = || {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None)
+            == Err(nix::errno::Errno::ESRCH)
+    };
     if is_gone() {
         return Ok(false);
     }
@@ -140,11 +174,15 @@ fn is_on(pid: i32, data: &Path) -> Result<bool, String> {
         }
     };
     let mut words = line.split(|byte| *byte == 0);
-    let name = words.next().and_then(|word| word.rsplit(|byte| *byte == b'/').next()).unwrap_or_default();
+    let name = words
+        .next()
+        .and_then(|word| word.rsplit(|byte| *byte == b'/').next())
+        .unwrap_or_default();
     if !name.starts_with(b"postgres") && !name.starts_with(b"postmaster") {
         return Ok(false);
     }
-    let data = std::fs::canonicalize(data).map_err(|error| format!("{} cannot be read: {error}", data.display()))?;
+    let data = std::fs::canonicalize(data)
+        .map_err(|error| format!("{} cannot be read: {error}", data.display()))?;
     Ok(match std::fs::read_link(format!("/proc/{pid}/cwd")) {
         Ok(place) => place == data,
         // Where one may not look, its command line says where it works.

@@ -22,7 +22,9 @@ pub fn lock(data_dir: &Path) -> Result<Option<File>, String> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => Err(format!("{} cannot be locked: {error}", data_dir.display())),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(format!("{} cannot be locked: {error}", data_dir.display()))
+        }
     }
 }
 
@@ -56,11 +58,22 @@ pub async fn see_guests_off(data_dir: &Path, patience: Duration) -> Option<File>
 }
 
 fn lock_file(data_dir: &Path, name: &str) -> Result<File, String> {
-    let failed = |error: io::Error| format!("{} cannot be written: {error}", data_dir.join(name).display());
-    std::fs::create_dir_all(data_dir).map_err(|error| format!("{} cannot be made: {error}", data_dir.display()))?;
+    let failed = |error: io::Error| {
+        format!(
+            "{} cannot be written: {error}",
+            data_dir.join(name).display()
+        )
+    };
+    std::fs::create_dir_all(data_dir)
+        .map_err(|error| format!("{} cannot be made: {error}", data_dir.display()))?;
     // Root does not follow where the owner of the directory may have laid a link to.
-    let file =
-        File::options().write(true).create(true).truncate(false).custom_flags(O_NOFOLLOW).open(data_dir.join(name)).map_err(failed)?;
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(O_NOFOLLOW)
+        .open(data_dir.join(name))
+        .map_err(failed)?;
     if nix::unistd::geteuid().is_root() {
         // Whoever owns the directory runs a server in it, and has to open this as well.
         let dir = std::fs::metadata(data_dir).map_err(failed)?;

@@ -14,7 +14,11 @@ use sqlx::postgres::PgConnectOptions;
 use super::NAME;
 
 /// What stands in a URL's query as it is; all else is encoded.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.');
 /// A socket's path may be so long; PostgreSQL adds `/.s.PGSQL.5432` to the directory's.
 const MOST_PATH: usize = 107;
 const SOCKET: &str = ".s.PGSQL.5432";
@@ -35,13 +39,22 @@ impl Place {
     /// # Errors
     /// One sentence: there is nobody to run it as.
     pub fn of(data_dir: &Path) -> Result<Self, String> {
-        let data_dir = std::path::absolute(data_dir).map_err(|error| format!("{}: {error}", data_dir.display()))?;
+        let data_dir = std::path::absolute(data_dir)
+            .map_err(|error| format!("{}: {error}", data_dir.display()))?;
         let run = data_dir.join("run");
         let fits = run.as_os_str().len() + 1 + SOCKET.len() <= MOST_PATH;
-        let socket_dir = if fits { run } else { short_directory(&data_dir) };
+        let socket_dir = if fits {
+            run
+        } else {
+            short_directory(&data_dir)
+        };
         let data = data_dir.join("postgres");
         let owner = owner(&[&data, &data_dir])?;
-        Ok(Self { data, socket_dir, owner })
+        Ok(Self {
+            data,
+            socket_dir,
+            owner,
+        })
     }
 
     /// Makes the socket's directory, private to the owner.
@@ -59,9 +72,16 @@ impl Place {
         }
         // Somebody else's directory under a predictable name would see every connection.
         let found = std::fs::symlink_metadata(dir).map_err(failed)?;
-        let wanted = self.owner.as_ref().map_or_else(nix::unistd::geteuid, |user| user.uid).as_raw();
+        let wanted = self
+            .owner
+            .as_ref()
+            .map_or_else(nix::unistd::geteuid, |user| user.uid)
+            .as_raw();
         if !found.is_dir() || found.uid() != wanted || found.mode() & 0o077 != 0 {
-            return Err(format!("{} is not a private directory of the user that runs PostgreSQL", dir.display()));
+            return Err(format!(
+                "{} is not a private directory of the user that runs PostgreSQL",
+                dir.display()
+            ));
         }
         self.check_reach()
     }
@@ -74,16 +94,23 @@ impl Place {
     /// Has a file belong to whom PostgreSQL runs as.
     pub fn give_to_owner(&self, path: &Path) -> io::Result<()> {
         match &self.owner {
-            Some(user) => std::os::unix::fs::lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
+            Some(user) => {
+                std::os::unix::fs::lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+            }
             None => Ok(()),
         }
     }
 
     /// Whether the unprivileged user gets through the directories above the data.
     fn check_reach(&self) -> Result<(), String> {
-        let Some(user) = &self.owner else { return Ok(()) };
+        let Some(user) = &self.owner else {
+            return Ok(());
+        };
         let mut probe = Command::new("/bin/sh");
-        probe.args(["-c", r#"cd "$1""#, "probe"]).arg(&self.socket_dir).stderr(Stdio::null());
+        probe
+            .args(["-c", r#"cd "$1""#, "probe"])
+            .arg(&self.socket_dir)
+            .stderr(Stdio::null());
         self.run_as_owner(&mut probe);
         match probe.status() {
             Ok(status) if status.success() => Ok(()),
@@ -98,20 +125,34 @@ impl Place {
     /// Has a program run as its owner.
     pub fn run_as_owner(&self, command: &mut Command) {
         if let Some(user) = &self.owner {
-            command.uid(user.uid.as_raw()).gid(user.gid.as_raw()).env("HOME", &user.dir);
+            command
+                .uid(user.uid.as_raw())
+                .gid(user.gid.as_raw())
+                .env("HOME", &user.dir);
         }
-        command.current_dir("/").env_remove("PGDATA").env("LC_ALL", "C");
+        command
+            .current_dir("/")
+            .env_remove("PGDATA")
+            .env("LC_ALL", "C");
     }
 
     /// How to reach it.
     pub fn options(&self) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass().host("localhost").socket(&self.socket_dir).port(5432).username(NAME).database(NAME)
+        PgConnectOptions::new_without_pgpass()
+            .host("localhost")
+            .socket(&self.socket_dir)
+            .port(5432)
+            .username(NAME)
+            .database(NAME)
     }
 
     /// As [`Place::options`], for other programs.
     pub fn url(&self) -> String {
         let host = self.socket_dir.as_os_str().as_encoded_bytes();
-        format!("postgres://{NAME}@localhost/{NAME}?host={}", percent_encode(host, PATH))
+        format!(
+            "postgres://{NAME}@localhost/{NAME}?host={}",
+            percent_encode(host, PATH)
+        )
     }
 }
 
@@ -122,11 +163,17 @@ fn owner(places: &[&Path]) -> Result<Option<User>, String> {
         return Ok(None);
     }
     for place in places {
-        let Ok(found) = std::fs::symlink_metadata(place) else { continue };
+        let Ok(found) = std::fs::symlink_metadata(place) else {
+            continue;
+        };
         if found.uid() != 0 {
             return match User::from_uid(Uid::from_raw(found.uid())) {
                 Ok(Some(user)) => Ok(Some(user)),
-                _ => Err(format!("{} belongs to user {}, who has no name on this machine", place.display(), found.uid())),
+                _ => Err(format!(
+                    "{} belongs to user {}, who has no name on this machine",
+                    place.display(),
+                    found.uid()
+                )),
             };
         }
     }

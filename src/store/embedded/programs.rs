@@ -36,13 +36,22 @@ impl Programs {
     /// A sentence with the install command.
     pub fn find(given: Option<&Path>, data_version: Option<&str>) -> Result<Self, String> {
         if let Some(dir) = given {
-            return Self::at(dir).ok_or_else(|| format!("PG_BIN names {}, where PostgreSQL's programs are not", dir.display()));
+            return Self::at(dir).ok_or_else(|| {
+                format!(
+                    "PG_BIN names {}, where PostgreSQL's programs are not",
+                    dir.display()
+                )
+            });
         }
         let found: Vec<Self> = places().iter().filter_map(|dir| Self::at(dir)).collect();
-        let fitting = found.iter().position(|programs| Some(programs.major.as_str()) == data_version);
+        let fitting = found
+            .iter()
+            .position(|programs| Some(programs.major.as_str()) == data_version);
         let newest = || (0..found.len()).max_by_key(|i| found.get(*i).map(Self::number));
         let chosen = fitting.or_else(newest);
-        chosen.and_then(|i| found.into_iter().nth(i)).ok_or_else(|| INSTALL.to_owned())
+        chosen
+            .and_then(|i| found.into_iter().nth(i))
+            .ok_or_else(|| INSTALL.to_owned())
     }
 
     /// The path of one of them.
@@ -54,18 +63,33 @@ impl Programs {
     pub fn identity(&self) -> Option<Identity> {
         let found = std::fs::metadata(self.path("postgres")).ok()?;
         let modified = (found.mtime(), found.mtime_nsec());
-        Some(Identity { device: found.dev(), inode: found.ino(), size: found.size(), modified })
+        Some(Identity {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            modified,
+        })
     }
 
     fn at(dir: &Path) -> Option<Self> {
         // A directory may hold links to some of them only: the others are where those lead to.
         let dir = dir.join("initdb").canonicalize().ok()?.parent()?.to_owned();
         // As: postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
-        let output = Command::new(dir.join("postgres")).arg("--version").output().ok()?;
+        let output = Command::new(dir.join("postgres"))
+            .arg("--version")
+            .output()
+            .ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let version = text.split_whitespace().nth(2)?;
-        let major = version.split(|c: char| !c.is_ascii_digit()).next().filter(|major| !major.is_empty())?;
-        Some(Self { dir, major: major.to_owned(), version: version.to_owned() })
+        let major = version
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .filter(|major| !major.is_empty())?;
+        Some(Self {
+            dir,
+            major: major.to_owned(),
+            version: version.to_owned(),
+        })
     }
 
     fn number(&self) -> u32 {
@@ -76,7 +100,9 @@ impl Programs {
 fn places() -> Vec<PathBuf> {
     let mut places = Vec::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
-        places.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+        places.push(PathBuf::from(
+            String::from_utf8_lossy(&output.stdout).trim(),
+        ));
     }
     for (parent, below) in [
         ("/usr/lib/postgresql", "bin"),
@@ -95,6 +121,10 @@ fn places() -> Vec<PathBuf> {
                 .map(|e| e.path().join(below)),
         );
     }
-    places.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
+    places.extend(
+        std::env::var_os("PATH")
+            .iter()
+            .flat_map(std::env::split_paths),
+    );
     places
 }

@@ -109,20 +109,40 @@ impl Supervisor {
         let identity = programs.identity();
         let place = &self.place;
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SUPERVISOR, "parlance-postgres"]).arg(programs.path("postgres")).arg("-D").arg(&place.data);
-        command.arg("-c").arg(format!("unix_socket_directories={}", place.socket_dir.display()));
-        command.arg("-c").arg(format!("max_connections={}", self.connections + SPARE_CONNECTIONS));
+        command
+            .args(["-c", SUPERVISOR, "parlance-postgres"])
+            .arg(programs.path("postgres"))
+            .arg("-D")
+            .arg(&place.data);
+        command.arg("-c").arg(format!(
+            "unix_socket_directories={}",
+            place.socket_dir.display()
+        ));
+        command.arg("-c").arg(format!(
+            "max_connections={}",
+            self.connections + SPARE_CONNECTIONS
+        ));
         for setting in POSTGRES_SETTINGS {
             command.args(["-c", setting]);
         }
         place.run_as_owner(command.as_std_mut());
         // A Ctrl-C in the terminal is ours to answer: the server ends first, then its database.
-        let mut shell = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut shell = command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
         let pipe = shell.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         if let Some(stderr) = shell.stderr.take() {
             tokio::spawn(log_lines(stderr));
         }
-        Ok(Supervised { shell, pipe, programs, identity })
+        Ok(Supervised {
+            shell,
+            pipe,
+            programs,
+            identity,
+        })
     }
 
     /// Waits until it answers, however long it recovers.
@@ -136,7 +156,9 @@ impl Supervisor {
                 return Ok(());
             }
             if let Ok(Some(status)) = child.shell.try_wait() {
-                return Err(format!("PostgreSQL ended while it started ({status}); the lines above say why"));
+                return Err(format!(
+                    "PostgreSQL ended while it started ({status}); the lines above say why"
+                ));
             }
             sleep(POLL).await;
         }
@@ -166,12 +188,20 @@ impl Supervisor {
                     }
                     quiet = self.quiet() => Some(quiet),
                 };
-                tracing::info!("restarting PostgreSQL: {} ran, {} is installed", child.programs.version, programs.version);
+                tracing::info!(
+                    "restarting PostgreSQL: {} ran, {} is installed",
+                    child.programs.version,
+                    programs.version
+                );
                 child.end().await;
                 programs
             } else {
                 // One that ends again and again, as on a full disk, is tried more and more seldom.
-                pause = if started.elapsed() > STEADY { Duration::ZERO } else { (pause * 2).clamp(POLL, MOST_PAUSE) };
+                pause = if started.elapsed() > STEADY {
+                    Duration::ZERO
+                } else {
+                    (pause * 2).clamp(POLL, MOST_PAUSE)
+                };
                 tokio::select! {
                     () = self.stop.notified() => return,
                     () = sleep(pause) => {}
@@ -190,8 +220,15 @@ impl Supervisor {
                 }
                 sleep(Duration::from_secs(1)).await;
             };
-            if quiet.is_some() && !matches!(timeout(RESTART, self.await_ready(&mut child)).await, Ok(Ok(()))) {
-                tracing::warn!("PostgreSQL takes long to start again; requests are refused meanwhile");
+            if quiet.is_some()
+                && !matches!(
+                    timeout(RESTART, self.await_ready(&mut child)).await,
+                    Ok(Ok(()))
+                )
+            {
+                tracing::warn!(
+                    "PostgreSQL takes long to start again; requests are refused meanwhile"
+                );
             }
         }
     }
@@ -205,7 +242,11 @@ impl Supervisor {
         match self.find(&programs.major).await {
             Ok(found) if found.major == programs.major => found,
             Ok(found) => {
-                tracing::error!("PostgreSQL {} is gone, and the data needs it; {} is installed", programs.major, found.version);
+                tracing::error!(
+                    "PostgreSQL {} is gone, and the data needs it; {} is installed",
+                    programs.major,
+                    found.version
+                );
                 programs
             }
             Err(sentence) => {
@@ -219,14 +260,18 @@ impl Supervisor {
     async fn find(&self, major: &str) -> Result<Programs, String> {
         let (pg_bin, major) = (self.pg_bin.clone(), major.to_owned());
         // It runs programs.
-        let found = tokio::task::spawn_blocking(move || Programs::find(pg_bin.as_deref(), Some(&major))).await;
+        let found =
+            tokio::task::spawn_blocking(move || Programs::find(pg_bin.as_deref(), Some(&major)))
+                .await;
         found.map_err(|error| error.to_string())?
     }
 
     /// Waits until other programs than those that run are installed, and whole: a server that still runs after an
     /// upgrade of its package may fail at whatever it loads for the first time.
     async fn replaced(&self, running: &Programs, identity: Option<&Identity>) -> Programs {
-        let Some(check_every) = self.check_every else { return std::future::pending().await };
+        let Some(check_every) = self.check_every else {
+            return std::future::pending().await;
+        };
         let (mut is_told, mut seen) = (false, None);
         loop {
             sleep(check_every).await;
@@ -270,12 +315,20 @@ fn say_that_it_ended(status: &io::Result<std::process::ExitStatus>) {
 async fn log_lines(stderr: impl AsyncRead + Unpin) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if ["ERROR:", "FATAL:", "PANIC:"].iter().any(|level| line.contains(level)) {
+        if ["ERROR:", "FATAL:", "PANIC:"]
+            .iter()
+            .any(|level| line.contains(level))
+        {
             // While it recovers or stops, it says so to everyone who knocks; and a constraint that refuses is
             // answered, not a fault.
-            if ["the database system is", "terminating connection", "connection to client lost", "duplicate key"]
-                .iter()
-                .any(|usual| line.contains(usual))
+            if [
+                "the database system is",
+                "terminating connection",
+                "connection to client lost",
+                "duplicate key",
+            ]
+            .iter()
+            .any(|usual| line.contains(usual))
             {
                 tracing::debug!(target: "postgres", "{line}");
             } else {

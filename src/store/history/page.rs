@@ -42,7 +42,11 @@ impl Way {
 
     /// Where one begins whose row is gone, with nothing there that is not older.
     pub fn gone(self, at: Option<Timestamp>) -> i64 {
-        if at.is_some() { i64::MAX } else { self.beginning() }
+        if at.is_some() {
+            i64::MAX
+        } else {
+            self.beginning()
+        }
     }
 
     /// Where one goes on who has read this row.
@@ -69,7 +73,10 @@ pub struct Place {
 
 /// How many bytes `Data` takes in JSON.
 fn written_bytes(data: &str) -> usize {
-    let short = data.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let short = data
+        .bytes()
+        .filter(|byte| matches!(byte, b'"' | b'\\'))
+        .count();
     // As `\u0001`: only in what was stored before it was refused.
     let long = data.bytes().filter(|byte| *byte < b' ').count();
     data.len() + short + 5 * long
@@ -92,7 +99,15 @@ pub struct Taking<F> {
 impl<F: FnMut(HistoryRow)> Taking<F> {
     /// Nothing yet, of so many rows of each kind at most, and so many messages at least.
     pub fn new(each: F, limit: usize, at_least: usize) -> Self {
-        Self { each, limit, at_least, messages: 0, reports: 0, bytes: 0, has_more: false }
+        Self {
+            each,
+            limit,
+            at_least,
+            messages: 0,
+            reports: 0,
+            bytes: 0,
+            has_more: false,
+        }
     }
 
     /// Takes a row, if it has room; else it has more.

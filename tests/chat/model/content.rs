@@ -16,16 +16,31 @@ use crate::{
 };
 
 fn unix(time: &str) -> i64 {
-    NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S").unwrap().and_utc().timestamp()
+    NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S")
+        .unwrap()
+        .and_utc()
+        .timestamp()
 }
 
 impl Model {
     pub async fn add(&mut self, who: Who, talk: usize, sent: Value, is_stale: bool) {
         let before = now();
-        let answer = self.does(who, talk, "add", is_stale, json!({ "message": sent.to_string() })).await;
-        let there = self.talks[talk].messages.iter().find(|message| message.sent["ID"] == sent["ID"]);
+        let answer = self
+            .does(
+                who,
+                talk,
+                "add",
+                is_stale,
+                json!({ "message": sent.to_string() }),
+            )
+            .await;
+        let there = self.talks[talk]
+            .messages
+            .iter()
+            .find(|message| message.sent["ID"] == sent["ID"]);
         let mut refusals = self.refusals(who, talk, is_stale, false, there.is_none());
-        if refusals.is_empty() && there.is_some_and(|there| there.user != who || there.sent != sent) {
+        if refusals.is_empty() && there.is_some_and(|there| there.user != who || there.sent != sent)
+        {
             refusals.push("message_id_conflict");
         }
         if is_refused(&answer, &refusals) {
@@ -34,60 +49,123 @@ impl Model {
         let stored = answer.json()["message"].clone();
         let text = |field: &str| stored[field].as_str().unwrap().to_owned();
         if let Some(there) = there {
-            assert_eq!((text("ID").as_str(), text("Created")), (there.id(), there.created.clone()));
+            assert_eq!(
+                (text("ID").as_str(), text("Created")),
+                (there.id(), there.created.clone())
+            );
             return;
         }
         let (asked, created) = (sent["Created"].as_str().unwrap(), text("Created"));
         let is_ahead = asked > at(TimeDelta::minutes(5)).as_str();
-        assert!(if is_ahead { created >= before && created <= now() } else { created == asked }, "{asked} became {created}");
-        assert_eq!((&stored["ID"], &stored["Type"], &stored["ValidUntil"]), (&sent["ID"], &sent["Type"], &sent["ValidUntil"]));
+        assert!(
+            if is_ahead {
+                created >= before && created <= now()
+            } else {
+                created == asked
+            },
+            "{asked} became {created}"
+        );
+        assert_eq!(
+            (&stored["ID"], &stored["Type"], &stored["ValidUntil"]),
+            (&sent["ID"], &sent["Type"], &sent["ValidUntil"])
+        );
         let talk_now = &mut self.talks[talk];
         talk_now.last_access = talk_now.last_access.max(unix(&created));
-        talk_now.messages.push(Message { sent, created, user: who });
+        talk_now.messages.push(Message {
+            sent,
+            created,
+            user: who,
+        });
         self.content_changed(talk);
     }
 
     /// Compares a page with these rows.
-    fn page(&mut self, talk: usize, page: &Value, messages: &[Message], reports: std::ops::Range<usize>) {
+    fn page(
+        &mut self,
+        talk: usize,
+        page: &Value,
+        messages: &[Message],
+        reports: std::ops::Range<usize>,
+    ) {
         let shown = |message: &Message| {
             json!({
                 "ID": message.sent["ID"], "Type": message.sent["Type"], "Created": message.created, "ValidUntil": message.sent["ValidUntil"],
                 "Data": message.sent["Data"],
             })
         };
-        assert_eq!(page["messages"], messages.iter().map(shown).collect::<Value>());
+        assert_eq!(
+            page["messages"],
+            messages.iter().map(shown).collect::<Value>()
+        );
         let rows = page["reports"].as_array().unwrap();
         assert_eq!(rows.len(), reports.len(), "{page}");
         for (row, report) in rows.iter().zip(&mut self.talks[talk].reports[reports]) {
-            let id = report.id.get_or_insert_with(|| row["ID"].as_str().unwrap().to_owned());
+            let id = report
+                .id
+                .get_or_insert_with(|| row["ID"].as_str().unwrap().to_owned());
             let expected = json!({
                 "ID": id, "Type": report.r#type, "Created": row["Created"], "ValidUntil": report.of.sent["ValidUntil"],
                 "User": self.people[report.user].user, "Station": report.station, "MessageID": report.of.id(),
             });
             assert_eq!(*row, expected);
         }
-        let ids: BTreeSet<_> = self.talks[talk].reports.iter().filter_map(|report| report.id.as_ref()).collect();
-        assert_eq!(ids.len(), self.talks[talk].reports.iter().filter(|report| report.id.is_some()).count(), "two reports have one id");
+        let ids: BTreeSet<_> = self.talks[talk]
+            .reports
+            .iter()
+            .filter_map(|report| report.id.as_ref())
+            .collect();
+        assert_eq!(
+            ids.len(),
+            self.talks[talk]
+                .reports
+                .iter()
+                .filter(|report| report.id.is_some())
+                .count(),
+            "two reports have one id"
+        );
     }
 
-    pub async fn read(&mut self, who: Who, talk: usize, messages: &Start, reports: &Start, is_stale: bool) {
+    pub async fn read(
+        &mut self,
+        who: Who,
+        talk: usize,
+        messages: &Start,
+        reports: &Start,
+        is_stale: bool,
+    ) {
         let (id, date, place) = self.talks[talk].place(messages);
         let (report_id, report_place) = self.talks[talk].report_place(reports);
-        let cursor = json!({ "firstmessageid": id, "firstmessagedate": date, "firstreportid": report_id });
+        let cursor =
+            json!({ "firstmessageid": id, "firstmessagedate": date, "firstreportid": report_id });
         let answer = self.does(who, talk, "download", is_stale, cursor).await;
         if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
             return;
         }
         let expected = self.talks[talk].messages[place.unwrap_or(0)..].to_vec();
         let all = self.talks[talk].reports.len();
-        self.page(talk, &answer.json(), &expected, report_place.unwrap_or(0)..all);
+        self.page(
+            talk,
+            &answer.json(),
+            &expected,
+            report_place.unwrap_or(0)..all,
+        );
     }
 
-    pub async fn read_back(&mut self, who: Who, talk: usize, messages: &Start, reports: &Start, limit: Option<usize>, is_stale: bool) {
+    pub async fn read_back(
+        &mut self,
+        who: Who,
+        talk: usize,
+        messages: &Start,
+        reports: &Start,
+        limit: Option<usize>,
+        is_stale: bool,
+    ) {
         let (id, date, place) = self.talks[talk].place(messages);
         let (report_id, report_place) = self.talks[talk].report_place(reports);
         let cursor = json!({ "lastmessageid": id, "lastmessagedate": date, "lastreportid": report_id, "limit": limit });
-        let answer = self.does(who, talk, "downloadpartial", is_stale, cursor).await;
+        let answer = self
+            .does(who, talk, "downloadpartial", is_stale, cursor)
+            .await;
         if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
             return;
         }
@@ -95,24 +173,57 @@ impl Model {
         let end = place.unwrap_or(self.talks[talk].messages.len());
         let expected = self.talks[talk].messages[end.saturating_sub(most)..end].to_vec();
         let end = report_place.unwrap_or(self.talks[talk].reports.len());
-        self.page(talk, &answer.json(), &expected, end.saturating_sub(most)..end);
+        self.page(
+            talk,
+            &answer.json(),
+            &expected,
+            end.saturating_sub(most)..end,
+        );
     }
 
-    pub async fn report(&mut self, who: Who, talk: usize, r#type: &'static str, which: &[usize], is_stale: bool) {
-        let all: Vec<Message> = self.talks[talk].gone.iter().chain(&self.talks[talk].messages).cloned().collect();
-        let ids: Vec<&str> = which.iter().filter_map(|nth| all.get(nth % all.len().max(1)).map(Message::id)).collect();
+    pub async fn report(
+        &mut self,
+        who: Who,
+        talk: usize,
+        r#type: &'static str,
+        which: &[usize],
+        is_stale: bool,
+    ) {
+        let all: Vec<Message> = self.talks[talk]
+            .gone
+            .iter()
+            .chain(&self.talks[talk].messages)
+            .cloned()
+            .collect();
+        let ids: Vec<&str> = which
+            .iter()
+            .filter_map(|nth| all.get(nth % all.len().max(1)).map(Message::id))
+            .collect();
         let named = self.talks[talk].named(is_stale);
         let request = json!({ "action": r#type, "conversationid": named.id, "instance": named.instance, "messageids": ids });
         let answer = self.asks(who, "chatreports", request).await;
         if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
             return;
         }
-        let Talk { messages, reports, .. } = &mut self.talks[talk];
+        let Talk {
+            messages, reports, ..
+        } = &mut self.talks[talk];
         let before = reports.len();
         // In the order of the messages, however they were named.
-        for message in messages.iter().filter(|message| ids.contains(&message.id())) {
-            if !reports.iter().any(|report| report.user == who && report.r#type == r#type && report.of.id() == message.id()) {
-                reports.push(Report { id: None, r#type, user: who, station: self.people[who].station.clone(), of: message.clone() });
+        for message in messages
+            .iter()
+            .filter(|message| ids.contains(&message.id()))
+        {
+            if !reports.iter().any(|report| {
+                report.user == who && report.r#type == r#type && report.of.id() == message.id()
+            }) {
+                reports.push(Report {
+                    id: None,
+                    r#type,
+                    user: who,
+                    station: self.people[who].station.clone(),
+                    of: message.clone(),
+                });
             }
         }
         if reports.len() > before {
@@ -121,13 +232,27 @@ impl Model {
     }
 
     pub async fn transcript(&mut self, who: Who, talk: usize, is_stale: bool) {
-        let answer = self.does(who, talk, "transcript", is_stale, json!({ "limit": 500 })).await;
+        let answer = self
+            .does(who, talk, "transcript", is_stale, json!({ "limit": 500 }))
+            .await;
         if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
             return;
         }
         let links = answer.json()["transcript"].clone();
-        let ids: Vec<&str> = links.as_array().unwrap().iter().map(|link| link["ID"].as_str().unwrap()).collect();
-        assert_eq!(ids, self.talks[talk].messages.iter().map(Message::id).collect::<Vec<_>>());
+        let ids: Vec<&str> = links
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|link| link["ID"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            ids,
+            self.talks[talk]
+                .messages
+                .iter()
+                .map(Message::id)
+                .collect::<Vec<_>>()
+        );
         follow(beginning(&self.talks[talk].named(false)), &links);
     }
 }

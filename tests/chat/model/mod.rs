@@ -55,7 +55,10 @@ fn is_refused(answer: &Answer, refusals: &[&str]) -> bool {
         return false;
     }
     let code = answer.json()["errorcode"].clone();
-    assert!(refusals.iter().any(|refusal| code == *refusal), "{refusals:?}: {answer:?}");
+    assert!(
+        refusals.iter().any(|refusal| code == *refusal),
+        "{refusals:?}: {answer:?}"
+    );
     true
 }
 
@@ -94,8 +97,20 @@ impl Model {
         self.people[who].asks_as(3, api, fields).await
     }
 
-    async fn does(&self, who: Who, talk: usize, action: &str, is_stale: bool, fields: Value) -> Answer {
-        self.asks(who, "chatconversation", on(action, &self.talks[talk].named(is_stale), fields)).await
+    async fn does(
+        &self,
+        who: Who,
+        talk: usize,
+        action: &str,
+        is_stale: bool,
+        fields: Value,
+    ) -> Answer {
+        self.asks(
+            who,
+            "chatconversation",
+            on(action, &self.talks[talk].named(is_stale), fields),
+        )
+        .await
     }
 
     async fn takes(&mut self, step: Step) {
@@ -118,39 +133,101 @@ impl Model {
             Step::Invite { who, talk, whom } => self.invite(who, self.which(talk), whom).await,
             Step::Remove { who, talk, whom } => self.remove(who, self.which(talk), whom).await,
             Step::Leave { who, talk } => self.leave(who, self.which(talk)).await,
-            Step::Answer { who, talk, is_yes: true } => self.accept(who, self.which(talk)).await,
-            Step::Answer { who, talk, is_yes: false } => self.decline(who, self.which(talk)).await,
+            Step::Answer {
+                who,
+                talk,
+                is_yes: true,
+            } => self.accept(who, self.which(talk)).await,
+            Step::Answer {
+                who,
+                talk,
+                is_yes: false,
+            } => self.decline(who, self.which(talk)).await,
             Step::Invitations { who } => self.invitations(who).await,
             Step::Day => self.day().await,
-            Step::Role { who, talk, whom, is_admin } => self.role(who, self.which(talk), whom, is_admin).await,
-            Step::Rename { who, talk, name } => self.rename(who, self.which(talk), &format!("name {name}")).await,
+            Step::Role {
+                who,
+                talk,
+                whom,
+                is_admin,
+            } => self.role(who, self.which(talk), whom, is_admin).await,
+            Step::Rename { who, talk, name } => {
+                self.rename(who, self.which(talk), &format!("name {name}"))
+                    .await
+            }
             Step::Arrange { who, talk, how } => self.arrange(who, self.which(talk), how).await,
-            Step::Clear { who, talk, is_stale } => self.clear(who, self.which(talk), is_stale).await,
-            Step::Add { who, talk, hours, is_stale } => {
+            Step::Clear {
+                who,
+                talk,
+                is_stale,
+            } => self.clear(who, self.which(talk), is_stale).await,
+            Step::Add {
+                who,
+                talk,
+                hours,
+                is_stale,
+            } => {
                 let mut sent = message(&format!("{} of {who}", self.clock));
                 sent["Created"] = at(TimeDelta::hours(hours)).into();
                 self.add(who, self.which(talk), sent, is_stale).await;
             }
-            Step::Again { who, talk, nth, is_other } => {
+            Step::Again {
+                who,
+                talk,
+                nth,
+                is_other,
+            } => {
                 let talk = self.which(talk);
-                let all: Vec<&Message> = self.talks[talk].gone.iter().chain(&self.talks[talk].messages).collect();
-                let Some(of) = all.get(nth % all.len().max(1)) else { return };
+                let all: Vec<&Message> = self.talks[talk]
+                    .gone
+                    .iter()
+                    .chain(&self.talks[talk].messages)
+                    .collect();
+                let Some(of) = all.get(nth % all.len().max(1)) else {
+                    return;
+                };
                 let mut sent = of.sent.clone();
                 if is_other {
                     sent["Data"] = "something else".into();
                 }
                 self.add(who, talk, sent, false).await;
             }
-            Step::Read { who, talk, messages, reports, is_stale } => {
-                self.read(who, self.which(talk), &messages, &reports, is_stale).await;
+            Step::Read {
+                who,
+                talk,
+                messages,
+                reports,
+                is_stale,
+            } => {
+                self.read(who, self.which(talk), &messages, &reports, is_stale)
+                    .await;
             }
-            Step::ReadBack { who, talk, messages, reports, limit, is_stale } => {
-                self.read_back(who, self.which(talk), &messages, &reports, limit, is_stale).await;
+            Step::ReadBack {
+                who,
+                talk,
+                messages,
+                reports,
+                limit,
+                is_stale,
+            } => {
+                self.read_back(who, self.which(talk), &messages, &reports, limit, is_stale)
+                    .await;
             }
-            Step::Report { who, talk, r#type, which, is_stale } => {
-                self.report(who, self.which(talk), r#type, &which, is_stale).await;
+            Step::Report {
+                who,
+                talk,
+                r#type,
+                which,
+                is_stale,
+            } => {
+                self.report(who, self.which(talk), r#type, &which, is_stale)
+                    .await;
             }
-            Step::Transcript { who, talk, is_stale } => self.transcript(who, self.which(talk), is_stale).await,
+            Step::Transcript {
+                who,
+                talk,
+                is_stale,
+            } => self.transcript(who, self.which(talk), is_stale).await,
         }
     }
 
@@ -159,10 +236,21 @@ impl Model {
         let news = self.people[who].hears().await;
         let due = std::mem::take(&mut self.due[who]);
         if news.lists.is_empty() {
-            assert!(!due.list, "{} was not told that the list is another one", NAMES[who]);
-            for (heard, due) in [(news.conversations, due.conversations), (news.friends, due.friends)] {
+            assert!(
+                !due.list,
+                "{} was not told that the list is another one",
+                NAMES[who]
+            );
+            for (heard, due) in [
+                (news.conversations, due.conversations),
+                (news.friends, due.friends),
+            ] {
                 let unheard: Vec<_> = due.iter().filter(|id| !heard.contains(id)).collect();
-                assert!(unheard.is_empty(), "{} was not told of {unheard:?}", NAMES[who]);
+                assert!(
+                    unheard.is_empty(),
+                    "{} was not told of {unheard:?}",
+                    NAMES[who]
+                );
             }
         }
     }
@@ -191,7 +279,9 @@ async fn play_in(world: Arc<World>, steps: Vec<Step>) {
         model.list(who).await;
         model.invitations(who).await;
         for talk in 0..model.talks.len() {
-            model.read(who, talk, &Start::Nothing, &Start::Nothing, false).await;
+            model
+                .read(who, talk, &Start::Nothing, &Start::Nothing, false)
+                .await;
         }
     }
     world.end().await;
@@ -199,8 +289,17 @@ async fn play_in(world: Arc<World>, steps: Vec<Step>) {
 
 #[test]
 fn whatever_people_do_the_server_answers_what_the_model_does() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let config = ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = ProptestConfig {
+        cases: 48,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in steps())| {
         runtime.block_on(play(steps));
     });

@@ -16,20 +16,40 @@ struct Sight {
 impl Model {
     pub async fn login(&mut self, who: Who, how: Login) {
         let new = Uuid::new_v4().simple().to_string();
-        let station = if matches!(how, Login::Elsewhere) { &new } else { &self.people[who].station };
+        let station = if matches!(how, Login::Elsewhere) {
+            &new
+        } else {
+            &self.people[who].station
+        };
         let (of, claimed) = match how {
             Login::Again | Login::Elsewhere => (NAMES[who], who),
             Login::WithAnotherKey => ("Nobody", who),
             Login::As(whom) => (NAMES[who], whom),
         };
-        let headers = [("Ozeki-Station", &**station), ("Ozeki-User", &*self.people[claimed].user)];
+        let headers = [
+            ("Ozeki-Station", &**station),
+            ("Ozeki-User", &*self.people[claimed].user),
+        ];
         let body = json!({ "action": "login", "apikey": format!("the apikey of {of}") });
-        let answer = self.people[who].world.posts("chatserver", "chatlogin", &headers, &body.to_string()).await;
-        if is_refused(&answer, if of == NAMES[claimed] { &[] } else { &["login_failed"] }) {
+        let answer = self.people[who]
+            .world
+            .posts("chatserver", "chatlogin", &headers, &body.to_string())
+            .await;
+        if is_refused(
+            &answer,
+            if of == NAMES[claimed] {
+                &[]
+            } else {
+                &["login_failed"]
+            },
+        ) {
             return;
         }
         let view = answer.json();
-        assert_eq!((&view["userid"], &view["nick"]), (&json!(self.people[who].user), &json!(NAMES[who])));
+        assert_eq!(
+            (&view["userid"], &view["nick"]),
+            (&json!(self.people[who].user), &json!(NAMES[who]))
+        );
         if matches!(how, Login::Elsewhere) {
             self.people[who].station = new;
             // A station that is new compares everything first.
@@ -42,7 +62,10 @@ impl Model {
             "action": "register", "email": format!("{}@example.org", NAMES[who]), "fullname": "Someone else", "nick": "someone",
             "apikey": "another key of sixteen", "publickey": public_key(&self.people[who].key), "rsakey": "another",
         });
-        let answer = self.people[who].world.posts("chatserver", "chatlogin", &[], &body.to_string()).await;
+        let answer = self.people[who]
+            .world
+            .posts("chatserver", "chatlogin", &[], &body.to_string())
+            .await;
         is_refused(&answer, &["already_exists"]);
     }
 
@@ -54,32 +77,54 @@ impl Model {
         let is_blocked = |by, whom| self.blocks.contains(&(by, whom));
         let are_friends = self.are_friends(who, other);
         Sight {
-            friend: are_friends.then(|| if is_blocked(other, who) { "offline" } else { self.availabilities[other] }),
-            is_waiting: self.said.contains_key(&(other, who)) && !are_friends && !is_blocked(who, other),
+            friend: are_friends.then(|| {
+                if is_blocked(other, who) {
+                    "offline"
+                } else {
+                    self.availabilities[other]
+                }
+            }),
+            is_waiting: self.said.contains_key(&(other, who))
+                && !are_friends
+                && !is_blocked(who, other),
         }
     }
 
     /// Each pair of two, in both orders, and what the first sees of the second.
     fn sights(&self) -> Vec<(Who, Who, Sight)> {
         let all = 0..NAMES.len();
-        all.clone().flat_map(|who| all.clone().map(move |other| (who, other, self.sight(who, other)))).collect()
+        all.clone()
+            .flat_map(|who| {
+                all.clone()
+                    .map(move |other| (who, other, self.sight(who, other)))
+            })
+            .collect()
     }
 
     /// What the next answer to each has to tell: whatever they see another way than before.
     fn seen_anew(&mut self, before: &[(Who, Who, Sight)]) {
         for ((who, other, now), (.., then)) in self.sights().into_iter().zip(before) {
             if now != *then {
-                self.due[who].friends.insert(self.people[other].user.clone());
+                self.due[who]
+                    .friends
+                    .insert(self.people[other].user.clone());
             }
         }
     }
 
     pub async fn friends(&self, who: Who) {
-        let answer = self.people[who].asks_as(4, "chatfriends", json!({ "action": "list" })).await.is_ok();
+        let answer = self.people[who]
+            .asks_as(4, "chatfriends", json!({ "action": "list" }))
+            .await
+            .is_ok();
         let others = || (0..NAMES.len()).filter(|other| *other != who);
-        let mut friends: Vec<_> = others().filter_map(|other| Some((other, self.sight(who, other).friend?))).collect();
+        let mut friends: Vec<_> = others()
+            .filter_map(|other| Some((other, self.sight(who, other).friend?)))
+            .collect();
         friends.sort_by_key(|(friend, _)| &self.people[*friend].user);
-        let mut waiting: Vec<_> = others().filter(|other| self.sight(who, *other).is_waiting).collect();
+        let mut waiting: Vec<_> = others()
+            .filter(|other| self.sight(who, *other).is_waiting)
+            .collect();
         waiting.sort_by_key(|other| self.said[&(*other, who)]);
         let of = |who: &Who| (&self.people[*who], NAMES[*who]);
         let expected = json!({
@@ -95,12 +140,19 @@ impl Model {
     }
 
     async fn asks_of(&self, who: Who, api: &str, action: &str, field: &str, whom: Who) -> Answer {
-        self.asks(who, api, json!({ "action": action, field: self.people[whom].user })).await
+        self.asks(
+            who,
+            api,
+            json!({ "action": action, field: self.people[whom].user }),
+        )
+        .await
     }
 
     /// `action`: `add` or `accept`.
     pub async fn befriend(&mut self, who: Who, action: &str, whom: Who) {
-        let answer = self.asks_of(who, "chatfriends", action, "friendid", whom).await;
+        let answer = self
+            .asks_of(who, "chatfriends", action, "friendid", whom)
+            .await;
         let is_asked = action == "add" || self.said.contains_key(&(whom, who));
         let refusals: &[_] = if who == whom {
             &["bad_request"]
@@ -118,7 +170,9 @@ impl Model {
     }
 
     pub async fn unfriend(&mut self, who: Who, whom: Who) {
-        let answer = self.asks_of(who, "chatfriends", "remove", "friendid", whom).await;
+        let answer = self
+            .asks_of(who, "chatfriends", "remove", "friendid", whom)
+            .await;
         if is_refused(&answer, if who == whom { &["bad_request"] } else { &[] }) {
             return;
         }
@@ -129,7 +183,15 @@ impl Model {
     }
 
     pub async fn block(&mut self, who: Who, whom: Who, is: bool) {
-        let answer = self.asks_of(who, "chatblocklist", if is { "block" } else { "unblock" }, "userid", whom).await;
+        let answer = self
+            .asks_of(
+                who,
+                "chatblocklist",
+                if is { "block" } else { "unblock" },
+                "userid",
+                whom,
+            )
+            .await;
         if is_refused(&answer, if who == whom { &["bad_request"] } else { &[] }) {
             return;
         }
@@ -148,18 +210,40 @@ impl Model {
     }
 
     pub async fn blocklist(&self, who: Who) {
-        let answer = self.asks(who, "chatblocklist", json!({ "action": "blocklist" })).await.is_ok();
-        let mut users: Vec<&str> =
-            self.blocks.iter().filter(|(by, _)| *by == who).map(|(_, whom)| self.people[*whom].user.as_str()).collect();
-        let hides = |talk: &&super::talk::Talk| talk.members.get(&who).is_some_and(|own| own.is_hidden);
-        let mut talks: Vec<&str> = self.talks.iter().filter(hides).map(|talk| talk.id.as_str()).collect();
+        let answer = self
+            .asks(who, "chatblocklist", json!({ "action": "blocklist" }))
+            .await
+            .is_ok();
+        let mut users: Vec<&str> = self
+            .blocks
+            .iter()
+            .filter(|(by, _)| *by == who)
+            .map(|(_, whom)| self.people[*whom].user.as_str())
+            .collect();
+        let hides =
+            |talk: &&super::talk::Talk| talk.members.get(&who).is_some_and(|own| own.is_hidden);
+        let mut talks: Vec<&str> = self
+            .talks
+            .iter()
+            .filter(hides)
+            .map(|talk| talk.id.as_str())
+            .collect();
         users.sort_unstable();
         talks.sort_unstable();
-        assert_eq!((&answer["blockedusers"], &answer["blockedconversations"]), (&json!(users), &json!(talks)));
+        assert_eq!(
+            (&answer["blockedusers"], &answer["blockedconversations"]),
+            (&json!(users), &json!(talks))
+        );
     }
 
     pub async fn say(&mut self, who: Who, availability: &'static str) {
-        self.asks(who, "chatavailability", json!({ "action": format!("user{availability}") })).await.is_ok();
+        self.asks(
+            who,
+            "chatavailability",
+            json!({ "action": format!("user{availability}") }),
+        )
+        .await
+        .is_ok();
         let before = self.sights();
         self.availabilities[who] = availability;
         self.seen_anew(&before);
@@ -167,8 +251,17 @@ impl Model {
 
     pub async fn workspace(&mut self, who: Who, name: &'static str) {
         let body = json!({ "action": "workspaceregister", "workspacename": name });
-        let answer = self.people[who].sends("chatowner", "workspace", &body.to_string()).await;
+        let answer = self.people[who]
+            .sends("chatowner", "workspace", &body.to_string())
+            .await;
         let owner = *self.workspaces.entry(name).or_insert(who);
-        is_refused(&answer, if owner == who { &[] } else { &["already_exists"] });
+        is_refused(
+            &answer,
+            if owner == who {
+                &[]
+            } else {
+                &["already_exists"]
+            },
+        );
     }
 }

@@ -189,7 +189,10 @@ fn who() -> std::ops::Range<Who> {
 
 fn among_people() -> BoxedStrategy<Step> {
     // Seldom with oneself.
-    let two = || (who(), prop_oneof![12 => 1..NAMES.len(), 1 => Just(0)]).prop_map(|(who, on)| (who, (who + on) % NAMES.len()));
+    let two = || {
+        (who(), prop_oneof![12 => 1..NAMES.len(), 1 => Just(0)])
+            .prop_map(|(who, on)| (who, (who + on) % NAMES.len()))
+    };
     let login = prop_oneof![
         2 => Just(Login::Elsewhere),
         1 => Just(Login::Again),

@@ -78,7 +78,12 @@ pub struct Talk {
 impl Talk {
     /// Where a cursor stands among the messages; `None`: nowhere.
     pub fn place(&self, from: &Start) -> (Value, Value, Option<usize>) {
-        let not_before = |time: &str| self.messages.iter().position(|m| m.created.as_str() >= time).unwrap_or(self.messages.len());
+        let not_before = |time: &str| {
+            self.messages
+                .iter()
+                .position(|m| m.created.as_str() >= time)
+                .unwrap_or(self.messages.len())
+        };
         match from {
             Start::Nothing => (json!(null), json!(null), None),
             Start::Gone(None) => (json!(Uuid::new_v4()), json!(null), None),
@@ -88,8 +93,14 @@ impl Talk {
             }
             Start::Row(nth) => {
                 let all: Vec<&Message> = self.gone.iter().chain(&self.messages).collect();
-                let Some(row) = all.get(nth % all.len().max(1)) else { return (json!(null), json!(null), None) };
-                let place = self.messages.iter().position(|m| m.id() == row.id()).unwrap_or_else(|| not_before(&row.created));
+                let Some(row) = all.get(nth % all.len().max(1)) else {
+                    return (json!(null), json!(null), None);
+                };
+                let place = self
+                    .messages
+                    .iter()
+                    .position(|m| m.id() == row.id())
+                    .unwrap_or_else(|| not_before(&row.created));
                 (json!(row.id()), json!(row.created), Some(place))
             }
         }
@@ -100,7 +111,10 @@ impl Talk {
         match from {
             Start::Row(nth) if !self.reports.is_empty() => {
                 let place = nth % self.reports.len();
-                self.reports[place].id.as_ref().map_or((json!(null), None), |id| (json!(id), Some(place)))
+                self.reports[place]
+                    .id
+                    .as_ref()
+                    .map_or((json!(null), None), |id| (json!(id), Some(place)))
             }
             Start::Gone(_) => (json!(Uuid::new_v4()), None),
             _ => (json!(null), None),
@@ -109,12 +123,23 @@ impl Talk {
 
     /// The talk as an action names it, in its present life or in one that nobody knows.
     pub fn named(&self, is_stale: bool) -> crate::world::Talk {
-        crate::world::Talk { id: self.id.clone(), instance: if is_stale { "0000000000".into() } else { self.instance.clone() } }
+        crate::world::Talk {
+            id: self.id.clone(),
+            instance: if is_stale {
+                "0000000000".into()
+            } else {
+                self.instance.clone()
+            },
+        }
     }
 
     pub fn new(view: &Value, is_group: bool, members: BTreeMap<Who, Member>) -> Self {
         let text = |field: &str| view[field].as_str().unwrap().to_owned();
-        let (id, instance, last_access) = (text("id"), text("instance"), view["lastaccess"].as_i64().unwrap());
+        let (id, instance, last_access) = (
+            text("id"),
+            text("instance"),
+            view["lastaccess"].as_i64().unwrap(),
+        );
         Self {
             id,
             is_group,
@@ -133,7 +158,16 @@ impl Talk {
 
 impl Model {
     pub fn secrets(&self, whose: &[Who]) -> Value {
-        whose.iter().map(|who| (self.people[*who].user.clone(), json!(format!("secret {who}")))).collect::<serde_json::Map<_, _>>().into()
+        whose
+            .iter()
+            .map(|who| {
+                (
+                    self.people[*who].user.clone(),
+                    json!(format!("secret {who}")),
+                )
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 
     pub fn member(&self, who: Who, name: &str, is_admin: bool) -> Member {
@@ -158,17 +192,40 @@ impl Model {
 
     pub fn content_changed(&mut self, talk: usize) {
         for who in self.talks[talk].members.keys() {
-            self.due[*who].conversations.insert(self.talks[talk].id.clone());
+            self.due[*who]
+                .conversations
+                .insert(self.talks[talk].id.clone());
         }
     }
 
     /// Compares what someone is shown of a conversation with what there is.
     pub fn shows(&mut self, talk: usize, who: Who, view: &Value) {
-        let Talk { id, is_group, instance, members, messages, reports, last_access, .. } = &mut self.talks[talk];
+        let Talk {
+            id,
+            is_group,
+            instance,
+            members,
+            messages,
+            reports,
+            last_access,
+            ..
+        } = &mut self.talks[talk];
         let newest = reports.last_mut().map(|report| {
-            report.id.get_or_insert_with(|| view["lastreportid"].as_str().filter(|id| !id.is_empty()).unwrap().to_owned()).clone()
+            report
+                .id
+                .get_or_insert_with(|| {
+                    view["lastreportid"]
+                        .as_str()
+                        .filter(|id| !id.is_empty())
+                        .unwrap()
+                        .to_owned()
+                })
+                .clone()
         });
-        let mut everyone: Vec<(&str, &str)> = members.keys().map(|who| (self.people[*who].user.as_str(), NAMES[*who])).collect();
+        let mut everyone: Vec<(&str, &str)> = members
+            .keys()
+            .map(|who| (self.people[*who].user.as_str(), NAMES[*who]))
+            .collect();
         everyone.sort_unstable();
         let own = &members[&who];
         let user = &self.people[who].user;
@@ -189,10 +246,23 @@ impl Model {
 
     /// What is answered if someone may not do this; empty: they may. Where several apply, docs/api.md leaves open which
     /// is told.
-    pub fn refusals(&self, who: Who, talk: usize, is_stale: bool, is_for_admins: bool, is_for_unblocked: bool) -> Vec<&'static str> {
+    pub fn refusals(
+        &self,
+        who: Who,
+        talk: usize,
+        is_stale: bool,
+        is_for_admins: bool,
+        is_for_unblocked: bool,
+    ) -> Vec<&'static str> {
         let talk = &self.talks[talk];
-        let Some(own) = talk.members.get(&who) else { return vec!["conversation_not_found"] };
-        let is_blocked = !talk.is_group && talk.members.keys().any(|other| self.blocks.contains(&(*other, who)));
+        let Some(own) = talk.members.get(&who) else {
+            return vec!["conversation_not_found"];
+        };
+        let is_blocked = !talk.is_group
+            && talk
+                .members
+                .keys()
+                .any(|other| self.blocks.contains(&(*other, who)));
         let mut refusals = vec![];
         if is_stale {
             refusals.push("stale_instance");
@@ -206,9 +276,11 @@ impl Model {
     pub async fn create(&mut self, who: Who, with: Who) {
         let request = self.people[who].creation(&self.people[with]);
         let answer = self.asks(who, "chatconversation", request).await;
-        let there =
-            self.talks.iter().position(|talk| !talk.is_group && talk.members.contains_key(&who) && talk.members.contains_key(&with));
-        let is_allowed = there.is_some() || (self.are_friends(who, with) && !self.blocks.contains(&(with, who)));
+        let there = self.talks.iter().position(|talk| {
+            !talk.is_group && talk.members.contains_key(&who) && talk.members.contains_key(&with)
+        });
+        let is_allowed =
+            there.is_some() || (self.are_friends(who, with) && !self.blocks.contains(&(with, who)));
         let refusals: &[_] = if who == with {
             &["bad_request"]
         } else if is_allowed {
@@ -241,7 +313,10 @@ impl Model {
         let view = answer.json()["conversation"].clone();
         let cleared = &mut self.talks[talk];
         assert_ne!(view["instance"], cleared.instance.as_str());
-        view["instance"].as_str().unwrap().clone_into(&mut cleared.instance);
+        view["instance"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut cleared.instance);
         cleared.gone.append(&mut cleared.messages);
         cleared.reports.clear();
         self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
@@ -275,14 +350,25 @@ impl Model {
     }
 
     pub async fn list(&mut self, who: Who) {
-        let answer = self.asks(who, "chatconversation", json!({ "action": "list" })).await.is_ok();
+        let answer = self
+            .asks(who, "chatconversation", json!({ "action": "list" }))
+            .await
+            .is_ok();
         let views = answer["conversations"].as_array().unwrap();
-        let own: Vec<usize> = (0..self.talks.len()).filter(|talk| self.talks[*talk].members.contains_key(&who)).collect();
+        let own: Vec<usize> = (0..self.talks.len())
+            .filter(|talk| self.talks[*talk].members.contains_key(&who))
+            .collect();
         assert_eq!(views.len(), own.len(), "{answer}");
-        let times: Vec<i64> = views.iter().map(|view| view["lastaccess"].as_i64().unwrap()).collect();
+        let times: Vec<i64> = views
+            .iter()
+            .map(|view| view["lastaccess"].as_i64().unwrap())
+            .collect();
         assert!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
         for talk in own {
-            let view = views.iter().find(|view| view["id"] == self.talks[talk].id.as_str()).unwrap();
+            let view = views
+                .iter()
+                .find(|view| view["id"] == self.talks[talk].id.as_str())
+                .unwrap();
             self.shows(talk, who, view);
         }
     }

@@ -6,8 +6,17 @@ use super::*;
 fn a_socket_is_told_what_a_poll_may_not_have_heard() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
-    assert_eq!(notifications.poll(user(1), station(1), on(1)).0.conversations.len(), 1);
-    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    assert_eq!(
+        notifications
+            .poll(user(1), station(1), on(1))
+            .0
+            .conversations
+            .len(),
+        1
+    );
+    let (mut subscription, _) = notifications
+        .subscribe(user(1), station(1), true, LIMITS)
+        .unwrap();
     assert_eq!(subscription.take().conversations, [conversation(7)].into());
 }
 
@@ -25,7 +34,10 @@ fn sockets_are_counted_for_each_user_and_in_all() {
     let (_again, _) = subscribe(1, 2).unwrap();
     drop(second);
     assert!(notifications.has_socket(user(1)) && subscribe(3, 5).is_err());
-    assert_eq!(notifications.users_with_sockets(), [user(1), user(2)].into());
+    assert_eq!(
+        notifications.users_with_sockets(),
+        [user(1), user(2)].into()
+    );
     drop(first);
     assert!(subscribe(3, 5).is_ok());
 }
@@ -33,8 +45,12 @@ fn sockets_are_counted_for_each_user_and_in_all() {
 #[tokio::test]
 async fn a_socket_that_was_replaced_ends_and_takes_nothing_any_more() {
     let notifications = Arc::new(Notifications::default());
-    let (mut old, _) = notifications.subscribe(user(1), station(1), false, LIMITS).unwrap();
-    let (mut new, _) = notifications.subscribe(user(1), station(1), false, LIMITS).unwrap();
+    let (mut old, _) = notifications
+        .subscribe(user(1), station(1), false, LIMITS)
+        .unwrap();
+    let (mut new, _) = notifications
+        .subscribe(user(1), station(1), false, LIMITS)
+        .unwrap();
     notifications.announce(&[changed(7)]);
     assert!(old.take().is_empty());
     assert!(!old.changed().await);
@@ -45,7 +61,9 @@ async fn a_socket_that_was_replaced_ends_and_takes_nothing_any_more() {
 fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
     let notifications = Arc::new(Notifications::default());
     for (acks, expected) in [(true, false), (false, true)] {
-        let (mut subscription, _) = notifications.subscribe(user(1), station(1), false, LIMITS).unwrap();
+        let (mut subscription, _) = notifications
+            .subscribe(user(1), station(1), false, LIMITS)
+            .unwrap();
         subscription.take();
         notifications.announce(&[changed(7)]);
         assert_eq!(subscription.take().conversations.len(), 1);
@@ -62,7 +80,9 @@ fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     for seq in [1, 3] {
-        let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+        let (mut subscription, _) = notifications
+            .subscribe(user(1), station(1), true, LIMITS)
+            .unwrap();
         notifications.announce(&[written(7, seq, 0)]);
         let changes = subscription.take();
         assert!(changes.conversations.contains(&conversation(7)) && changes.rows.is_empty());
@@ -74,7 +94,9 @@ fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
 #[tokio::test]
 async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
     let notifications = polled();
-    let (mut subscription, _) = notifications.subscribe(user(2), station(2), false, LIMITS).unwrap();
+    let (mut subscription, _) = notifications
+        .subscribe(user(2), station(2), false, LIMITS)
+        .unwrap();
     subscription.take();
     let _ = poll!(Box::pin(subscription.changed()));
     notifications.resync_all();
@@ -86,9 +108,17 @@ async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
 #[test]
 fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
     let notifications = polled();
-    let (mut subscription, _) = notifications.subscribe(user(1), station(2), false, LIMITS).unwrap();
+    let (mut subscription, _) = notifications
+        .subscribe(user(1), station(2), false, LIMITS)
+        .unwrap();
     subscription.take();
-    let age = |s| notifications.locked().station(user(1), station(s)).unwrap().polled_at -= IDLE;
+    let age = |s| {
+        notifications
+            .locked()
+            .station(user(1), station(s))
+            .unwrap()
+            .polled_at -= IDLE
+    };
     age(1);
     age(2);
     notifications.evict_idle();
@@ -105,20 +135,40 @@ fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
 #[test]
 fn beside_a_socket_a_poll_takes_nothing() {
     let notifications = polled();
-    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
+    let (mut subscription, _) = notifications
+        .subscribe(user(1), station(1), true, LIMITS)
+        .unwrap();
     subscription.take();
     notifications.announce(&[changed(7)]);
     // As one that was asked before the socket was opened, and whose answer goes nowhere.
-    assert_eq!(notifications.poll(user(1), station(1), on(1)).0.conversations.len(), 1);
-    assert_eq!(notifications.poll(user(1), station(1), on(1)).0.conversations.len(), 1);
+    assert_eq!(
+        notifications
+            .poll(user(1), station(1), on(1))
+            .0
+            .conversations
+            .len(),
+        1
+    );
+    assert_eq!(
+        notifications
+            .poll(user(1), station(1), on(1))
+            .0
+            .conversations
+            .len(),
+        1
+    );
     assert_eq!(subscription.take().conversations, [conversation(7)].into());
 }
 
 #[test]
 fn one_who_was_disconnected_is_told_nothing_any_more() {
     let notifications = Arc::new(Notifications::default());
-    let (mut subscription, _) = notifications.subscribe(user(1), station(1), true, LIMITS).unwrap();
-    let (mut other, _) = notifications.subscribe(user(2), station(2), true, LIMITS).unwrap();
+    let (mut subscription, _) = notifications
+        .subscribe(user(1), station(1), true, LIMITS)
+        .unwrap();
+    let (mut other, _) = notifications
+        .subscribe(user(2), station(2), true, LIMITS)
+        .unwrap();
     for socket in [&mut subscription, &mut other] {
         socket.take();
     }
