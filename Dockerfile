@@ -6,6 +6,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY .sqlx .sqlx
 COPY migrations migrations
+COPY crates crates
 COPY src src
 RUN cargo build --release --locked
 

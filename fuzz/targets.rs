@@ -5,12 +5,12 @@ use actix_web::{http::header::HeaderValue, test::TestRequest};
 use parlance::{
     api::{self, Action, Api, conversation, notification::Said, request::Head},
     chat::error::Error,
-    model::{
-        id::{MessageId, ReportId},
-        key::{PublicKey, VerifyingKey},
-        time::Timestamp,
-    },
     server::Claim,
+};
+use parlance_wire::{
+    id::{MessageId, ReportId},
+    key::{PublicKey, VerifyingKey},
+    time::Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 const KEY: &str = include_str!("seeds/public.key");
 
 /// A request's body; the first byte says to which API.
-pub fn request(data: &[u8]) {
+pub(super) fn request(data: &[u8]) {
     let Some((which, body)) = data.split_first() else {
         return;
     };
@@ -29,7 +29,7 @@ pub fn request(data: &[u8]) {
 }
 
 /// The headers that say who asks, a line each, and the body that is signed.
-pub fn signature(data: &[u8]) {
+pub(super) fn signature(data: &[u8]) {
     let mut lines = data.splitn(4, |byte| *byte == b'\n');
     let mut request = TestRequest::post();
     for name in ["Ozeki-User", "Ozeki-Station", "Ozeki-Signature"] {
@@ -64,7 +64,7 @@ pub fn signature(data: &[u8]) {
 }
 
 /// The fields of a cursor, a line each: two ids, two times, and how many rows.
-pub fn cursor(data: &[u8]) {
+pub(super) fn cursor(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
@@ -122,7 +122,7 @@ pub fn cursor(data: &[u8]) {
 }
 
 /// A text frame of a WebSocket.
-pub fn frame(data: &[u8]) {
+pub(super) fn frame(data: &[u8]) {
     let said = Head::parse(data).and_then(|head| api::request::action::<Said>(&head.action, data));
     if let Err(refusal) = said {
         told(&refusal);

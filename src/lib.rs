@@ -11,7 +11,6 @@
 //! | [`api`] | the wire: actions in, views and error codes out |
 //! | [`chat`] | the rules: who may do what, who hears of it |
 //! | [`store`] | PostgreSQL: the only floor with SQL |
-//! | [`model`] | ids, times, checked text, keys, rows |
 //! | [`settings`], [`telemetry`] | the operator's choices; the log |
 #![cfg_attr(
     not(test),
@@ -24,13 +23,12 @@
 )]
 
 pub mod api;
-pub mod bench;
+mod bench;
 pub mod chat;
 pub mod cli;
-pub mod model;
-pub mod selftest;
+mod selftest;
 pub mod server;
 pub mod settings;
 pub mod store;
-pub mod telemetry;
+mod telemetry;
 pub mod timings;

@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::settings::LogFormat;
 
 /// Starts logging to stderr. `RUST_LOG` chooses what; the default is what an operator wants to know.
-pub fn start(format: LogFormat) {
+pub(crate) fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,sqlx=warn"));
     let log = tracing_subscriber::fmt()

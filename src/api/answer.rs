@@ -15,13 +15,13 @@ struct Answer<T> {
 
 /// The fields of an answer that has none.
 #[derive(Debug, Serialize)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// A good answer with these fields.
 ///
 /// # Errors
 /// `Internal`, if a view cannot be written: a fault of ours.
-pub fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
+pub(crate) fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
     json(&Answer {
         status: "OK",
         errormessage: "",
@@ -30,11 +30,11 @@ pub fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
 }
 
 /// A value as JSON text.
-pub fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))
 }
 
 /// Appends a value as JSON text.
-pub fn append<T: Serialize>(text: &mut Vec<u8>, value: &T) -> Result<(), Error> {
+pub(crate) fn append<T: Serialize>(text: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     serde_json::to_writer(text, value).map_err(|error| Error::Internal(error.to_string()))
 }

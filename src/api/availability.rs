@@ -8,6 +8,8 @@ use crate::chat::{self, Call, error::Error};
 /// What can be asked.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
+#[expect(clippy::enum_variant_names, reason = "the wire names them so")]
 pub enum Action {
     /// Page "Availability".
     UserAvailable,
@@ -20,7 +22,7 @@ pub enum Action {
 }
 
 /// Does what is asked.
-pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let availability = match action {
         Action::UserAvailable => "available",
         Action::UserAway => "away",

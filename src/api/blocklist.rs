@@ -5,26 +5,21 @@ use serde::{Deserialize, Serialize};
 use super::answer::{self, Nothing};
 use crate::{
     chat::{self, Call, error::Error},
-    model::id::{ConversationId, UserId},
     store,
 };
+use parlance_wire::id::{ConversationId, UserId};
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// Page "Blocklist".
     Blocklist,
     /// Ours: blocks a user.
-    Block {
-        /// Whom.
-        userid: UserId,
-    },
+    Block { userid: UserId },
     /// Ours: undoes that.
-    Unblock {
-        /// Whom.
-        userid: UserId,
-    },
+    Unblock { userid: UserId },
 }
 
 #[derive(Serialize)]
@@ -34,12 +29,13 @@ struct BlocklistView {
 }
 
 /// Does what is asked.
-pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::Blocklist => {
             return answer::ok(BlocklistView {
-                blockedusers: store::block::blocked_by(call.db, call.user).await?,
-                blockedconversations: store::participant::hidden_by(call.db, call.user).await?,
+                blockedusers: store::block::blocked_by(&call.services.db, call.user).await?,
+                blockedconversations: store::participant::hidden_by(&call.services.db, call.user)
+                    .await?,
             });
         }
         Action::Block { userid } => chat::friend::block(call, userid).await?,

@@ -17,19 +17,20 @@ use crate::{
         error::Error,
         message::{Sent, Times},
     },
-    model::{
-        chain::Chain,
-        id::{ConversationId, MessageId, ReportId, UserId},
-        rows::ConversationRow,
-        text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
-        time::Timestamp,
-    },
-    store::{self, history::Cursor, participant::Arrangement},
+    store::{self, history::Cursor, participant::Property, rows::ConversationRow},
+};
+use parlance_wire::{
+    chain::Chain,
+    id::{ConversationId, MessageId, ReportId, UserId},
+    text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
+    time::Timestamp,
+    version::ClientVersion,
 };
 
 /// What can be asked, in the order of the published pages.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// Page "Conversation / List": all of the caller's, hidden ones too, the newest first.
     List {
@@ -42,7 +43,6 @@ pub enum Action {
     },
     /// Page "Conversation / Partial download": the newest rows before the cursor.
     DownloadPartial {
-        /// Where.
         conversationid: ConversationId,
         /// Its life, as the caller knows it.
         instance: Instance,
@@ -64,41 +64,29 @@ pub enum Action {
     },
     /// Page "Conversation / Add": stores a message.
     Add {
-        /// Where.
         conversationid: ConversationId,
         /// Its life, as the caller knows it.
         instance: Instance,
-        /// What.
         #[serde(deserialize_with = "document")]
         message: SentView,
     },
     /// Page "Conversation / Clear": a new instance for everyone.
     Clear {
-        /// Where.
         conversationid: ConversationId,
         /// Its life, as the caller knows it.
         instance: Instance,
     },
     /// Page "Conversation / Favorite".
-    Favorite {
-        /** Where. */
-        conversationid: ConversationId,
-    },
+    Favorite { conversationid: ConversationId },
     /// Page "Conversation / Unfavorite".
-    Unfavorite {
-        /** Where. */
-        conversationid: ConversationId,
-    },
+    Unfavorite { conversationid: ConversationId },
     /// Page "Conversation / Change Color".
     SetListItemBackgroundColor {
-        /// Where.
         conversationid: ConversationId,
-        /// Which.
         color: Color,
     },
     /// Page "Conversation / Download": from the cursor on, its row included.
     Download {
-        /// Where.
         conversationid: ConversationId,
         /// Its life, as the caller knows it.
         instance: Instance,
@@ -116,44 +104,31 @@ pub enum Action {
         firstreportid: Option<ReportId>,
     },
     /// Page "Conversation / Mute".
-    Mute {
-        /** Where. */
-        conversationid: ConversationId,
-    },
+    Mute { conversationid: ConversationId },
     /// Page "Conversation / Unmute".
-    Unmute {
-        /** Where. */
-        conversationid: ConversationId,
-    },
+    Unmute { conversationid: ConversationId },
     /// Page "Conversation / Hide": until the instance changes, or without `hideid` for good.
     Hide {
-        /// Where.
         conversationid: ConversationId,
         /// The instances hidden, each followed by `;`.
         #[serde(default, deserialize_with = "given")]
         hideid: Option<HideId>,
     },
     /// Page "Conversation / Unhide": undoes both.
-    Unhide {
-        /** Where. */
-        conversationid: ConversationId,
-    },
+    Unhide { conversationid: ConversationId },
     /// Ours: what a client needs to check the chain of all messages (docs/transcript.md).
     Transcript {
-        /// Where.
         conversationid: ConversationId,
         /// Its life, as the caller knows it.
         instance: Instance,
         /// From the message after this number on.
         #[serde(default)]
         afterseq: i64,
-        /// How many.
         #[serde(default)]
         limit: PageSize<500>,
     },
     /// Ours: the direct conversation with a friend.
     Create {
-        /// The friend.
         participantid: UserId,
         /// The conversation's secret, wrapped for each of the two.
         #[serde(default)]
@@ -224,7 +199,11 @@ struct PropertiesView<'a> {
 }
 
 impl<'a> ConversationView<'a> {
-    fn of(row: &'a ConversationRow, names: &'a HashMap<UserId, Arc<str>>, is_v4: bool) -> Self {
+    fn of(
+        row: &'a ConversationRow,
+        names: &'a HashMap<UserId, Arc<str>>,
+        version: ClientVersion,
+    ) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
         let everyone = row.participants();
         let participant = |id: &UserId| ParticipantView {
@@ -252,7 +231,9 @@ impl<'a> ConversationView<'a> {
                 hideid: &row.hide_id,
                 listitembackgroundcolor: &row.color,
             }],
-            chain: is_v4.then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
+            chain: version
+                .is_v4()
+                .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
         }
     }
 }
@@ -289,29 +270,30 @@ struct StoredView {
 }
 
 /// Does what is asked.
-pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (id, change) = match action {
         Action::List { limit, after } => {
-            let (rows, has_more) = if call.is_v4 && (limit.0.is_some() || after.is_some()) {
+            let (rows, has_more) = if call.version.is_v4() && (limit.0.is_some() || after.is_some())
+            {
                 Box::pin(chat::conversation::page(call, after, limit.0)).await?
             } else {
                 (
-                    Box::pin(store::conversation::list(call.db, call.user)).await?,
+                    Box::pin(store::conversation::list(&call.services.db, call.user)).await?,
                     false,
                 )
             };
-            let names = Box::pin(
-                call.names
-                    .of(call.db, rows.iter().flat_map(ConversationRow::participants)),
-            )
+            let names = Box::pin(call.services.names.of(
+                &call.services.db,
+                rows.iter().flat_map(ConversationRow::participants),
+            ))
             .await?;
             let conversations = rows
                 .iter()
-                .map(|row| ConversationView::of(row, &names, call.is_v4))
+                .map(|row| ConversationView::of(row, &names, call.version))
                 .collect();
             return answer::ok(ListView {
                 conversations,
-                hasmore: call.is_v4.then_some(has_more),
+                hasmore: call.version.is_v4().then_some(has_more),
             });
         }
         Action::Add {
@@ -423,39 +405,39 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             .await?;
             return one(call, &row).await;
         }
-        Action::Favorite { conversationid } => (conversationid, Arrangement::Favorite(true)),
-        Action::Unfavorite { conversationid } => (conversationid, Arrangement::Favorite(false)),
-        Action::Mute { conversationid } => (conversationid, Arrangement::Muted(true)),
-        Action::Unmute { conversationid } => (conversationid, Arrangement::Muted(false)),
+        Action::Favorite { conversationid } => (conversationid, Property::Favorite(true)),
+        Action::Unfavorite { conversationid } => (conversationid, Property::Favorite(false)),
+        Action::Mute { conversationid } => (conversationid, Property::Muted(true)),
+        Action::Unmute { conversationid } => (conversationid, Property::Muted(false)),
         Action::Hide {
             conversationid,
             hideid,
         } => (
             conversationid,
-            hideid.map_or(Arrangement::Hidden, Arrangement::HiddenIn),
+            hideid.map_or(Property::Hidden, Property::HiddenIn),
         ),
-        Action::Unhide { conversationid } => (conversationid, Arrangement::Shown),
+        Action::Unhide { conversationid } => (conversationid, Property::Shown),
         Action::SetListItemBackgroundColor {
             conversationid,
             color,
-        } => (conversationid, Arrangement::Color(color)),
+        } => (conversationid, Property::Color(color)),
     };
     let row = Box::pin(chat::conversation::arrange(call, id, &change)).await?;
     one(call, &row).await
 }
 
 /// An answer with one conversation.
-pub async fn one(call: &Call<'_>, row: &ConversationRow) -> Result<Vec<u8>, Error> {
+pub(crate) async fn one(call: &Call<'_>, row: &ConversationRow) -> Result<Vec<u8>, Error> {
     view(call, row, None).await
 }
 
 /// An answer with one conversation and, for a v4 client, those who are invited to it instead of put in.
-pub async fn one_with(
+pub(crate) async fn one_with(
     call: &Call<'_>,
     row: &ConversationRow,
     invited: Vec<UserId>,
 ) -> Result<Vec<u8>, Error> {
-    view(call, row, Some(invited).filter(|_| call.is_v4)).await
+    view(call, row, Some(invited).filter(|_| call.version.is_v4())).await
 }
 
 async fn view(
@@ -463,9 +445,14 @@ async fn view(
     row: &ConversationRow,
     invited: Option<Vec<UserId>>,
 ) -> Result<Vec<u8>, Error> {
-    let names = Box::pin(call.names.of(call.db, row.participants())).await?;
+    let names = Box::pin(
+        call.services
+            .names
+            .of(&call.services.db, row.participants()),
+    )
+    .await?;
     answer::ok(OneView {
-        conversation: ConversationView::of(row, &names, call.is_v4),
+        conversation: ConversationView::of(row, &names, call.version),
         invited,
     })
 }

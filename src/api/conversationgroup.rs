@@ -10,24 +10,23 @@ use super::{
 };
 use crate::{
     chat::{Call, error::Error, group, quota::MAX_PARTICIPANTS},
-    model::{
-        id::{ConversationId, UserId},
-        rows::InvitationRow,
-        text::{DisplayName, Secret},
-        time::Timestamp,
-    },
-    store::{self, conversation::NewParticipant, group::Change},
+    store::{self, conversation::NewParticipant, group::Change, rows::InvitationRow},
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    text::{DisplayName, Secret},
+    time::Timestamp,
 };
 
 /// What can be asked. All of it is ours.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// A new group. The caller is in it, and its admin; friends are put in, others invited.
     Create {
         /// Its name, for those who have none of their own.
         displayname: DisplayName,
-        /// The others.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
         /// Its secret, wrapped for each, the caller too.
@@ -38,14 +37,12 @@ pub enum Action {
     },
     /// Another name for some, or all.
     Rename {
-        /// Where.
         conversationid: ConversationId,
         /// The names, encrypted for each.
         displaynames: BTreeMap<UserId, DisplayName>,
     },
     /// More participants: friends are put in, others invited.
     AddParticipants {
-        /// Where.
         conversationid: ConversationId,
         /// Whom. Who is in already stays as they are.
         #[serde(deserialize_with = "ids")]
@@ -58,37 +55,23 @@ pub enum Action {
     },
     /// Fewer participants. They see the conversation no more; invitations are withdrawn.
     RemoveParticipants {
-        /// Where.
         conversationid: ConversationId,
-        /// Whom.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
     },
     /// The caller goes.
-    Leave {
-        /// Where.
-        conversationid: ConversationId,
-    },
+    Leave { conversationid: ConversationId },
     /// The groups that the caller is invited to.
     Invitations,
     /// The caller takes part, as they were invited to.
-    Accept {
-        /// Where.
-        conversationid: ConversationId,
-    },
+    Accept { conversationid: ConversationId },
     /// The caller does not.
-    Decline {
-        /// Where.
-        conversationid: ConversationId,
-    },
+    Decline { conversationid: ConversationId },
     /// Another role for a participant.
     SetRole {
-        /// Where.
         conversationid: ConversationId,
-        /// Whose.
         #[serde(alias = "userid")]
         participantid: UserId,
-        /// Which.
         role: Role,
     },
 }
@@ -97,7 +80,6 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything.
     Admin,
     /// Read, write, leave.
     Member,
@@ -144,7 +126,7 @@ fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error>
 }
 
 /// Does what is asked.
-pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (row, _) = match action {
         Action::Create {
             displayname,
@@ -177,7 +159,7 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             return conversation::one_with(call, &row, invited).await;
         }
         Action::Invitations => {
-            let rows = store::invitation::list(call.db, call.user).await?;
+            let rows = store::invitation::list(&call.services.db, call.user).await?;
             return answer::ok(InvitationsView {
                 invitations: rows.into_iter().map(InvitationView::from).collect(),
             });

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::answer;
-use crate::{chat::error::Error, model::text::Instance};
+use crate::chat::error::Error;
+use parlance_wire::text::Instance;
 
 /// HTTP status and `errorcode` of a refusal.
 #[must_use]

@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     chat::{self, Call, error::Error},
-    model::{id::UserId, rows::FriendRow, text::Email},
-    store,
+    store::{self, rows::FriendRow},
 };
+use parlance_wire::{id::UserId, text::Email};
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// Page "Friends / List".
     List,
@@ -30,15 +31,9 @@ pub enum Action {
         email: Option<Email>,
     },
     /// Ours: answers a request with yes.
-    Accept {
-        /// Whose.
-        friendid: UserId,
-    },
+    Accept { friendid: UserId },
     /// Ours: ends a friendship, declines a request, or takes one back.
-    Remove {
-        /// With whom.
-        friendid: UserId,
-    },
+    Remove { friendid: UserId },
 }
 
 #[derive(Serialize)]
@@ -75,11 +70,11 @@ impl<'a> From<&'a FriendRow> for FriendView<'a> {
 }
 
 /// Does what is asked.
-pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List => {
-            let requests = if call.is_v4 {
-                let waiting = store::friend::requests_to(call.db, call.user).await?;
+            let requests = if call.version.is_v4() {
+                let waiting = store::friend::requests_to(&call.services.db, call.user).await?;
                 Some(
                     waiting
                         .into_iter()
@@ -92,7 +87,7 @@ pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Err
             } else {
                 None
             };
-            let rows = store::friend::friends_of(call.db, call.user).await?;
+            let rows = store::friend::friends_of(&call.services.db, call.user).await?;
             return answer::ok(ListView {
                 friends: rows
                     .iter()

@@ -7,16 +7,19 @@ use crate::{
     chat::{
         self, Call,
         error::Error,
-        recent::{self, Rows, Tail},
+        page_cache::{self, Rows, Tail},
     },
-    model::{
-        chain::{Chain, DataHash},
-        id::{ConversationId, MessageId, ReportId, StationId, UserId},
-        rows::{HistoryRow, LinkRow, MessageRow, Newest, ReportRow},
-        text::Instance,
-        time::Timestamp,
+    store::{
+        history::Cursor,
+        rows::{HistoryHead, HistoryRow, LinkRow, MessageRow, ReportRow},
     },
-    store::history::Cursor,
+};
+use parlance_wire::{
+    chain::{Chain, DataHash},
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    text::Instance,
+    time::Timestamp,
+    version::ClientVersion,
 };
 
 /// What stands between the messages and the reports.
@@ -25,7 +28,7 @@ const BETWEEN: &[u8] = br#"],"reports":["#;
 const USUAL_BYTES: usize = 16 << 10;
 
 /// A page of history, written row by row as the rows arrive, so that a page is in memory once.
-pub struct History {
+pub(crate) struct History {
     /// The answer up to here: what it opens with, and the messages.
     messages: Vec<u8>,
     reports: Vec<u8>,
@@ -36,13 +39,13 @@ pub struct History {
     report_places: Vec<(ReportId, usize)>,
     /// When the first of the rows expires.
     ends_at: Option<Timestamp>,
-    is_v4: bool,
+    version: ClientVersion,
     failed: Option<Error>,
 }
 
 /// A message, as download shows it.
 #[derive(Serialize)]
-pub struct MessageView<'a> {
+pub(crate) struct MessageView<'a> {
     #[serde(rename = "ID")]
     id: MessageId,
     #[serde(rename = "Type")]
@@ -65,7 +68,7 @@ pub struct MessageView<'a> {
 
 /// A report, as download shows it.
 #[derive(Serialize)]
-pub struct ReportView<'a> {
+pub(crate) struct ReportView<'a> {
     #[serde(rename = "ID")]
     id: ReportId,
     #[serde(rename = "Type")]
@@ -101,7 +104,7 @@ struct LinkView {
 }
 
 /// An answer with the links of a chain.
-pub fn transcript(links: &[LinkRow], hasmore: bool) -> Result<Vec<u8>, Error> {
+pub(crate) fn transcript(links: &[LinkRow], hasmore: bool) -> Result<Vec<u8>, Error> {
     let view = |link: &LinkRow| LinkView {
         seq: link.seq,
         id: link.message_id,
@@ -117,17 +120,17 @@ pub fn transcript(links: &[LinkRow], hasmore: bool) -> Result<Vec<u8>, Error> {
 impl<'a> MessageView<'a> {
     /// With the fields of version 4, or without.
     #[must_use]
-    pub fn of(row: &'a MessageRow, is_v4: bool) -> Self {
+    pub(crate) fn of(row: &'a MessageRow, version: ClientVersion) -> Self {
         Self {
             id: row.message_id,
             r#type: &row.r#type,
             created: row.created_at,
             valid_until: row.valid_until,
             data: &row.data,
-            user: is_v4.then_some(row.user_id),
-            station: is_v4.then_some(row.station_id),
-            seq: is_v4.then_some(row.seq),
-            chain: is_v4.then_some(row.chain),
+            user: version.is_v4().then_some(row.user_id),
+            station: version.is_v4().then_some(row.station_id),
+            seq: version.is_v4().then_some(row.seq),
+            chain: version.is_v4().then_some(row.chain),
         }
     }
 }
@@ -135,7 +138,7 @@ impl<'a> MessageView<'a> {
 impl<'a> ReportView<'a> {
     /// The same for all versions.
     #[must_use]
-    pub fn of(row: &'a ReportRow) -> Self {
+    pub(crate) fn of(row: &'a ReportRow) -> Self {
         Self {
             id: row.report_id,
             r#type: &row.r#type,
@@ -150,18 +153,19 @@ impl<'a> ReportView<'a> {
 
 /// An answer with the rows from the cursor on: as they were shown before, where nothing was added since, and else as the
 /// database has them.
-pub async fn download(
+pub(crate) async fn download(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
     cursor: &Cursor,
 ) -> Result<Vec<u8>, Error> {
-    let mut history = History::begin("{", call.is_v4);
+    let mut history = History::begin("{", call.version);
     let closing = r#","status":"OK","errormessage":"""#;
     if let Some(tail) = call
-        .recent
-        .tail(conversation, call.is_v4, &instance, cursor)
-        && tail.ends_at.plus(call.settings.expiry_grace) > call.now
+        .services
+        .pages
+        .tail(conversation, call.version, &instance, cursor)
+        && tail.ends_at.plus(call.services.policy.expiry_grace) > call.now
         && chat::message::newest(call, conversation, &instance).await? == tail.newest
         && let Some((messages, reports)) = tail.from(cursor)
     {
@@ -179,20 +183,20 @@ pub async fn download(
     if let (false, Some(newest)) = (page.has_more, page.newest)
         && let Some(tail) = history.tail(instance, newest, cursor)
     {
-        call.recent.keep(conversation, call.is_v4, tail);
+        call.services.pages.keep(conversation, call.version, tail);
     }
     history.end(closing, page.has_more)
 }
 
 /// An answer with the rows before the cursor.
-pub async fn download_partial(
+pub(crate) async fn download_partial(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &Instance,
     cursor: &Cursor,
     limit: usize,
 ) -> Result<Vec<u8>, Error> {
-    let mut history = History::begin(r#"{"status":"OK","errormessage":"","#, call.is_v4);
+    let mut history = History::begin(r#"{"status":"OK","errormessage":"","#, call.version);
     let page = Box::pin(chat::message::download_partial(
         call,
         conversation,
@@ -207,7 +211,7 @@ pub async fn download_partial(
 
 impl History {
     /// Begins the answer with what stands before the rows.
-    fn begin(opening: &str, is_v4: bool) -> Self {
+    fn begin(opening: &str, version: ClientVersion) -> Self {
         let mut messages = Vec::with_capacity(USUAL_BYTES);
         messages.extend_from_slice(opening.as_bytes());
         messages.extend_from_slice(br#""messages":["#);
@@ -219,7 +223,7 @@ impl History {
             message_places: vec![],
             report_places: vec![],
             ends_at: None,
-            is_v4,
+            version,
             failed: None,
         }
     }
@@ -232,7 +236,7 @@ impl History {
                 self.message_places
                     .push((row.message_id, self.messages.len() - self.rows_at));
                 (
-                    answer::append(&mut self.messages, &MessageView::of(row, self.is_v4)),
+                    answer::append(&mut self.messages, &MessageView::of(row, self.version)),
                     row.valid_until,
                 )
             }
@@ -264,12 +268,12 @@ impl History {
     }
 
     /// What was written, for those who ask next, if it is worth it. The conversation ends with it.
-    fn tail(&self, instance: Instance, newest: Newest, cursor: &Cursor) -> Option<Tail> {
+    fn tail(&self, instance: Instance, newest: HistoryHead, cursor: &Cursor) -> Option<Tail> {
         let (rows, bytes) = (
             self.message_places.len() + self.report_places.len(),
             self.messages.len() + self.reports.len(),
         );
-        if self.failed.is_some() || !recent::is_worth(rows, bytes) {
+        if self.failed.is_some() || !page_cache::is_worth(rows, bytes) {
             return None;
         }
         let text = |text: &[u8], from| text.get(from..).unwrap_or_default().to_vec();
@@ -301,7 +305,7 @@ impl History {
         text.extend_from_slice(&self.reports);
         text.push(b']');
         text.extend_from_slice(closing.as_bytes());
-        if self.is_v4 {
+        if self.version.is_v4() {
             text.extend_from_slice(format!(r#","hasmore":{has_more}"#).as_bytes());
         }
         text.push(b'}');

@@ -6,20 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, answer, request::given};
 use crate::{
-    chat::{self, error::Error},
-    model::{
-        id::{StationId, UserId},
-        key::{PublicKey, SecretHash},
-        text::{Email, EncryptedKey, FullName, Nick},
-        time::Timestamp,
-    },
-    settings::{Registration, Settings},
-    store::{Db, user::NewUser},
+    chat::{self, Services, error::Error},
+    settings::Registration,
+    store::user::NewUser,
+};
+use parlance_wire::{
+    id::{StationId, UserId},
+    key::{PublicKey, SecretHash},
+    text::{Email, EncryptedKey, FullName, Nick},
+    time::Timestamp,
 };
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// Page "Login": lets a user in and binds the station to them.
     Login {
@@ -43,19 +44,18 @@ pub struct Register {
     invite: Option<SecretHash>,
 }
 
-/// Who is at the door. Nothing of it is shown yet.
+/// Who is at the context. Nothing of it is shown yet.
 #[derive(Debug)]
-pub struct Door<'a> {
+pub(crate) struct LoginContext<'a> {
     /// The user whom the header claims, if it does.
     pub claimed: Option<UserId>,
     /// The station that the header names.
     pub station: Option<StationId>,
     /// The moment of the request.
     pub now: Timestamp,
-    /// The truth.
-    pub db: &'a Db,
-    /// The operator's choices.
-    pub settings: &'a Settings,
+    pub services: &'a Services,
+    /// The address that clients are told.
+    pub public_url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -90,18 +90,24 @@ struct RegisterView {
 }
 
 /// Does what is asked.
-pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::Login { apikey } => {
-            let station = door.station.ok_or_else(|| {
+            let station = context.station.ok_or_else(|| {
                 Error::BadRequest("The header Ozeki-Station takes 32 hexadecimal digits.".into())
             })?;
-            let account =
-                chat::user::log_in(door.db, door.now, &apikey, door.claimed, station).await?;
+            let account = chat::user::log_in(
+                &context.services.db,
+                context.now,
+                &apikey,
+                context.claimed,
+                station,
+            )
+            .await?;
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
-                listeners: listeners(&door.settings.public_url),
-                registration: if door.settings.registration == Registration::Closed {
+                listeners: listeners(context.public_url),
+                registration: if context.services.policy.registration == Registration::Closed {
                     "false"
                 } else {
                     "true"
@@ -110,7 +116,7 @@ pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> 
                 userid: account.user_id,
                 fullname: &account.full_name,
                 nick: &account.nick,
-                urls: urls(&door.settings.public_url),
+                urls: urls(context.public_url),
             })
         }
         Action::Register(new) => {
@@ -129,7 +135,7 @@ pub async fn perform(door: &Door<'_>, action: Action) -> Result<Vec<u8>, Error> 
                 encrypted_private_key: &new.rsakey,
             };
             let userid =
-                chat::user::register(door.db, door.settings, door.now, &user, new.invite.as_ref())
+                chat::user::register(context.services, context.now, &user, new.invite.as_ref())
                     .await?;
             answer::ok(RegisterView { userid })
         }

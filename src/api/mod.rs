@@ -1,22 +1,23 @@
 //! The wire: which API and action a request names, and how its answer is written. One enum per API is
 //! its router; each variant is a documented action.
 
-pub mod answer;
-pub mod availability;
-pub mod blocklist;
+pub(crate) mod answer;
+pub(crate) mod availability;
+pub(crate) mod blocklist;
 pub mod conversation;
-pub mod conversationgroup;
+pub(crate) mod conversationgroup;
 pub mod error;
-pub mod friends;
-pub mod history;
-pub mod login;
+pub(crate) mod friends;
+pub(crate) mod history;
+pub(crate) mod login;
 pub mod notification;
-pub mod reports;
+pub(crate) mod reports;
 pub mod request;
-pub mod workspace;
+pub(crate) mod workspace;
 
 use self::request::Head;
 use crate::chat::{Call, error::Error, notifications::Fetched};
+use parlance_wire::version::ClientVersion;
 
 /// The APIs that are served, by the names that a URL gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +128,7 @@ impl Action {
 impl Signed {
     /// Whether it may be answered with many rows.
     #[must_use]
-    pub fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         use conversation::Action::{Download, DownloadPartial, List, Transcript};
         matches!(
             self,
@@ -142,13 +143,13 @@ impl Signed {
     /// What the station has once it was given the answer. A v4 client that is told of its list also looks at its
     /// invitations, so for it `list` alone shows nothing.
     #[must_use]
-    pub fn fetches(&self, is_v4: bool) -> Option<Fetched> {
+    pub(crate) fn fetches(&self, version: ClientVersion) -> Option<Fetched> {
         match self {
             Self::Conversation(conversation::Action::Download { conversationid, .. }) => {
                 Some(Fetched::Conversation(*conversationid))
             }
             Self::Conversation(conversation::Action::List { limit, after: None })
-                if limit.0.is_none() && !is_v4 =>
+                if limit.0.is_none() && !version.is_v4() =>
             {
                 Some(Fetched::List)
             }
@@ -160,7 +161,7 @@ impl Signed {
 
 /// Does what a user asks for from a station. What is asked for seldom is boxed: a future is as large as the
 /// largest thing that it may do, and each request would carry that around.
-pub async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     match action {
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,

@@ -1,5 +1,6 @@
 //! `srv=chatserver&api=chatnotification`: what a station has yet to be told; and the same, as a socket's frame.
 
+use parlance_wire::version::ClientVersion;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,15 +15,14 @@ use crate::{
         event::NewRow,
         notifications::{Notifications, Poll},
     },
-    model::{
-        id::{ConversationId, Receipt, StationId, UserId},
-        rows::HistoryRow,
-    },
+    store::rows::HistoryRow,
 };
+use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// Page "Notification": takes the station's pending notifications.
     Download {
@@ -38,7 +38,7 @@ pub enum Action {
 pub enum Said {
     /// The user is writing a message.
     Typing {
-        /// Where.
+        /// The conversation that the caller types in.
         conversationid: ConversationId,
     },
 }
@@ -79,7 +79,7 @@ pub fn perform(
     user: UserId,
     station: StationId,
     connection: Option<u64>,
-    is_v4: bool,
+    version: ClientVersion,
     action: Action,
 ) -> Result<Vec<u8>, Error> {
     let Action::Download { received } = action;
@@ -92,17 +92,17 @@ pub fn perform(
         },
     );
     answer::ok(ChangesView {
-        receipt: is_v4.then_some(receipt),
-        ..view(&changes, user, false)
+        receipt: version.is_v4().then_some(receipt),
+        ..view(&changes, user, ClientVersion::V3)
     })
 }
 
 /// Changes as a frame of a socket: the same object, without `status`.
-pub fn frame(changes: &Changes, user: UserId, is_v4: bool) -> Result<Vec<u8>, Error> {
-    answer::json(&view(changes, user, is_v4))
+pub fn frame(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Vec<u8>, Error> {
+    answer::json(&view(changes, user, version))
 }
 
-fn view(changes: &Changes, user: UserId, is_v4: bool) -> ChangesView<'_> {
+fn view(changes: &Changes, user: UserId, version: ClientVersion) -> ChangesView<'_> {
     let events = changes
         .rows
         .iter()
@@ -115,7 +115,7 @@ fn view(changes: &Changes, user: UserId, is_v4: bool) -> ChangesView<'_> {
         } else {
             vec![]
         },
-        events: is_v4.then(|| events.collect()),
+        events: version.is_v4().then(|| events.collect()),
         typing: changes
             .typing
             .iter()
@@ -130,7 +130,7 @@ fn view(changes: &Changes, user: UserId, is_v4: bool) -> ChangesView<'_> {
 
 fn event(conversationid: ConversationId, new: &NewRow) -> EventView<'_> {
     let (message, report) = match &new.row {
-        HistoryRow::Message(row) => (Some(MessageView::of(row, true)), None),
+        HistoryRow::Message(row) => (Some(MessageView::of(row, ClientVersion::V4)), None),
         HistoryRow::Report(row) => (None, Some(ReportView::of(row))),
     };
     EventView {

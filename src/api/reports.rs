@@ -6,13 +6,11 @@ use super::{
     answer::{self, Nothing},
     request::given,
 };
-use crate::{
-    chat::{self, Call, error::Error},
-    model::{
-        id::{ConversationId, MessageId},
-        text::Instance,
-        time::Timestamp,
-    },
+use crate::chat::{self, Call, error::Error};
+use parlance_wire::{
+    id::{ConversationId, MessageId},
+    text::Instance,
+    time::Timestamp,
 };
 
 /// One request reports on at most so many messages.
@@ -21,6 +19,7 @@ const MOST_IDS: usize = 1000;
 /// What can be asked.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// Page "Report": the caller saw messages.
     Viewed(Report),
@@ -53,7 +52,7 @@ fn message_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MessageId>, D::
 }
 
 /// Does what is asked.
-pub async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (r#type, report) = match action {
         Action::Viewed(report) => ("viewed", report),
         Action::Delivered(report) => ("delivered", report),

@@ -13,10 +13,9 @@ use serde::{
 };
 use serde_path_to_error::Track;
 
-use crate::{chat::error::Error, model::time::Timestamp};
+use crate::chat::error::Error;
+use parlance_wire::{time::Timestamp, version::ClientVersion};
 
-/// From this client version on, answers carry the fields beyond the published ones.
-pub const V4: i64 = 4;
 /// A nonce has at most so many characters.
 const NONCE: usize = 64;
 /// An error's sentence is cut here: a field's name may be the sender's, as long as the body.
@@ -72,10 +71,10 @@ impl<'a> Head<'a> {
         .map_err(|error| Error::BadRequest(sentence(&track.path().to_string(), &error)))
     }
 
-    /// Whether the client takes the fields beyond the published ones.
+    /// The version that the client says it has.
     #[must_use]
-    pub fn is_v4(&self) -> bool {
-        self.clientversioncode.is_some_and(|version| version >= V4)
+    pub fn version(&self) -> ClientVersion {
+        ClientVersion::of_code(self.clientversioncode)
     }
 }
 

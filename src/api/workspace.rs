@@ -3,12 +3,12 @@
 use super::answer::{self, Nothing};
 use crate::{
     chat::error::Error,
-    model::{id::UserId, text::WorkspaceName, time::Timestamp},
     store::{
         Db,
         workspace::{self, Registered},
     },
 };
+use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 use serde::Deserialize;
 
 /// A user has at most so many workspaces.
@@ -17,6 +17,7 @@ const MOST: i64 = 100;
 /// What can be asked.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the fields are those of the pages")]
 pub enum Action {
     /// Page "Workspace - register": by its owner again it is as once; by anyone else it is refused.
     WorkspaceRegister {
@@ -26,7 +27,7 @@ pub enum Action {
 }
 
 /// Does what is asked.
-pub async fn perform(
+pub(crate) async fn perform(
     db: &Db,
     user: UserId,
     now: Timestamp,

@@ -13,15 +13,14 @@ const HEADERS: usize = 32;
 
 /// A connection that is kept.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     answer: Vec<u8>,
     head: usize,
 }
 
 impl Client {
-    /// Connects.
-    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self {
@@ -32,7 +31,7 @@ impl Client {
     }
 
     /// Sends a request and reads its answer to the end. `Some`: why it was refused.
-    pub async fn ask(&mut self, request: &[u8]) -> io::Result<Option<String>> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<Option<String>> {
         self.stream.write_all(request).await?;
         self.answer.clear();
         let (status, head, length) = loop {
@@ -57,7 +56,7 @@ impl Client {
     }
 
     /// Sends a request, and hangs up after a while without having read its answer.
-    pub async fn send_and_go(mut self, request: &[u8], after: Duration) {
+    pub(crate) async fn send_and_go(mut self, request: &[u8], after: Duration) {
         // Whether it arrives is what nobody is to know.
         let _ = self.stream.write_all(request).await;
         tokio::time::sleep(after).await;
@@ -65,7 +64,7 @@ impl Client {
 
     /// The body of the last answer.
     #[must_use]
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         self.answer.get(self.head..).unwrap_or_default()
     }
 

@@ -10,7 +10,7 @@ use nix::{
 
 /// Whom to watch.
 #[derive(Debug)]
-pub struct Meter {
+pub(crate) struct Meter {
     /// The server's process.
     pub server: Option<i32>,
     /// PostgreSQL's first process, whose children are the others.
@@ -19,19 +19,17 @@ pub struct Meter {
 
 /// CPU time, in seconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Cpu {
-    /// The server's.
+pub(crate) struct Cpu {
     pub server: Option<f64>,
     /// That of all processes of PostgreSQL.
     pub postgres: Option<f64>,
-    /// Our own.
     pub client: f64,
 }
 
 impl Cpu {
     /// What was spent since an earlier reading.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Self {
+    pub(crate) fn since(self, earlier: Self) -> Self {
         let minus = |now: Option<f64>, then: Option<f64>| Some(now? - then?);
         Self {
             server: minus(self.server, earlier.server),
@@ -44,7 +42,7 @@ impl Cpu {
 impl Meter {
     /// Watches a server, and the PostgreSQL that `backend` is a process of.
     #[must_use]
-    pub fn of(server: Option<i32>, backend: i32) -> Self {
+    pub(crate) fn of(server: Option<i32>, backend: i32) -> Self {
         let is_postgres = fs::read_to_string(format!("/proc/{backend}/comm"))
             .is_ok_and(|name| name.trim() == "postgres");
         Self {
@@ -57,7 +55,7 @@ impl Meter {
 
     /// The CPU time spent up to now.
     #[must_use]
-    pub fn cpu(&self) -> Cpu {
+    pub(crate) fn cpu(&self) -> Cpu {
         let own = getrusage(UsageWho::RUSAGE_SELF);
         let seconds = |time: nix::sys::time::TimeVal| {
             #[allow(clippy::cast_precision_loss)]
@@ -80,7 +78,7 @@ impl Meter {
     }
 
     /// Forgets the server's peak of memory.
-    pub fn reset_peak(&self) {
+    pub(crate) fn reset_peak(&self) {
         if let Some(server) = self.server {
             // Another user's process does not let us: then the peak is that of its whole life.
             let _ = fs::write(format!("/proc/{server}/clear_refs"), "5");
@@ -89,19 +87,19 @@ impl Meter {
 
     /// The server's peak of resident memory since [`Meter::reset_peak`], in KB.
     #[must_use]
-    pub fn server_peak(&self) -> Option<u64> {
+    pub(crate) fn server_peak(&self) -> Option<u64> {
         field(&format!("/proc/{}/status", self.server?), "VmHWM:")
     }
 
     /// What the server holds of memory now, in KB: its share of what it shares with others counted (PSS).
     #[must_use]
-    pub fn server_memory(&self) -> Option<u64> {
+    pub(crate) fn server_memory(&self) -> Option<u64> {
         field(&format!("/proc/{}/smaps_rollup", self.server?), "Pss:")
     }
 
     /// As [`Meter::server_memory`], for all processes of PostgreSQL.
     #[must_use]
-    pub fn postgres_memory(&self) -> Option<u64> {
+    pub(crate) fn postgres_memory(&self) -> Option<u64> {
         let postmaster = self.postmaster?;
         let of = |process| field(&format!("/proc/{process}/smaps_rollup"), "Pss:");
         Some(of(postmaster)? + children(postmaster).filter_map(of).sum::<u64>())

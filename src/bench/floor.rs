@@ -28,7 +28,7 @@ const SECONDS: u64 = 5;
 const READY: Duration = Duration::from_secs(10);
 
 /// A bare endpoint: parses a body's head, and answers. Until it is killed.
-pub async fn serve(address: SocketAddr, workers: usize) -> Result<(), String> {
+pub(crate) async fn serve(address: SocketAddr, workers: usize) -> Result<(), String> {
     let server = HttpServer::new(|| {
         App::new().default_service(web::route().to(async |body: web::Bytes| {
             match Head::parse(&body) {
@@ -47,7 +47,7 @@ pub async fn serve(address: SocketAddr, workers: usize) -> Result<(), String> {
 }
 
 /// One of pgbench's runs.
-pub struct Pgbench<'a> {
+pub(crate) struct Pgbench<'a> {
     /// What the row is called.
     pub name: &'static str,
     /// What it runs.
@@ -62,7 +62,7 @@ pub struct Pgbench<'a> {
 
 impl<'a> Pgbench<'a> {
     /// All that are told.
-    pub fn all(place: &'a Place, conversations: usize) -> [Self; 4] {
+    pub(crate) fn all(place: &'a Place, conversations: usize) -> [Self; 4] {
         let [transaction, statement] = FLOORS;
         let of = |name, script, clients, conversations| Self {
             name,
@@ -80,7 +80,7 @@ impl<'a> Pgbench<'a> {
     }
 
     /// Runs pgbench with one insert and one update a transaction.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         bench: &Bench,
         settings: &Settings,
@@ -161,7 +161,7 @@ impl<'a> Pgbench<'a> {
 }
 
 /// The bare endpoint, asked what `poll` asks.
-pub async fn endpoint(
+pub(crate) async fn endpoint(
     bench: &Bench,
     connections: usize,
     requests: Arc<Vec<Vec<u8>>>,

@@ -26,7 +26,7 @@ const LONGEST: u64 = 600_000_000;
 
 /// How much load, and how it comes.
 #[derive(Debug, Clone, Copy)]
-pub struct Load {
+pub(crate) struct Load {
     /// So many connections.
     pub connections: usize,
     /// So many requests a second; if not given, each connection asks again when it is answered.
@@ -37,7 +37,7 @@ pub struct Load {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Good answers, in microseconds.
     pub latencies: Histogram<u64>,
     /// Others, by their code.
@@ -47,8 +47,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing yet.
-    pub fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let latencies =
             Histogram::new_with_bounds(1, LONGEST, 3).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -59,7 +58,7 @@ impl Tally {
     }
 
     /// Counts an answer.
-    pub fn count(&mut self, latency: Duration, refusal: Option<String>) {
+    pub(crate) fn count(&mut self, latency: Duration, refusal: Option<String>) {
         match refusal {
             None => self
                 .latencies
@@ -98,7 +97,7 @@ impl Source {
 
 /// Sends requests, in turn and from the first again when there are no more. `begin` is called when all
 /// connections stand and the first request is about to go.
-pub async fn run(
+pub(super) async fn run(
     address: SocketAddr,
     load: Load,
     requests: Arc<Vec<Vec<u8>>>,

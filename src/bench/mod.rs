@@ -1,14 +1,14 @@
 //! `parlance bench`: measures a real server over the wire. What is told: how many operations a second, how
 //! long they take, and what each costs the server, PostgreSQL and the client apart.
 
-pub mod client;
-pub mod cost;
-pub mod floor;
+pub(crate) mod client;
+pub(crate) mod cost;
+pub(crate) mod floor;
 mod load;
-pub mod place;
+pub(crate) mod place;
 mod report;
-pub mod requests;
-pub mod sockets;
+pub(crate) mod requests;
+pub(crate) mod sockets;
 mod stage;
 mod workload;
 
@@ -26,7 +26,8 @@ use self::{
     stage::Stage,
     workload::Workload,
 };
-use crate::{model::id::StationId, server, settings::Settings, store::scenery::Scenery};
+use crate::{server, settings::Settings, store::scenery::Scenery};
+use parlance_wire::id::StationId;
 
 /// Before the first run that counts, a run of this part of its length warms up.
 const WARM_UP: usize = 5;
@@ -37,7 +38,7 @@ const WATCHING: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What is to be measured, and how.
 #[derive(Debug, Args)]
-pub struct Bench {
+pub(crate) struct Bench {
     /// What to measure; all, if none is named
     #[arg(value_enum)]
     workloads: Vec<Workload>,
@@ -95,7 +96,7 @@ pub struct Bench {
 ///
 /// # Errors
 /// One sentence for a person.
-pub async fn run(
+pub(crate) async fn run(
     bench: &Bench,
     settings: &Settings,
     mut tell: impl FnMut(&str) -> Result<(), String>,

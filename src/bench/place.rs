@@ -43,14 +43,13 @@ const LAST_LINES: usize = 20;
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 
 /// A server, and its database.
-pub struct Place {
+pub(crate) struct Place {
     /// Where it listens.
     pub address: SocketAddr,
     /// What a request names as its host.
     pub host: String,
     /// Its process, if it was told.
     pid: Option<i32>,
-    /// Its database.
     pub db: Db,
     /// The database's address, as pgbench takes it.
     pub database_url: String,
@@ -68,7 +67,7 @@ struct Scratch {
 ///
 /// # Errors
 /// One sentence.
-pub fn scratch_directory(name: &str) -> Result<PathBuf, String> {
+pub(crate) fn scratch_directory(name: &str) -> Result<PathBuf, String> {
     let dir = env::temp_dir().join(format!("{name}-{}", Uuid::new_v4().simple()));
     // PostgreSQL, which may have to run as another user, passes through.
     let made = fs::DirBuilder::new().mode(0o711).create(&dir);
@@ -77,7 +76,7 @@ pub fn scratch_directory(name: &str) -> Result<PathBuf, String> {
 }
 
 /// Waits until someone wants it to end: what was started for it has to go as well.
-pub async fn interrupted() {
+pub(crate) async fn interrupted() {
     let Ok(mut terminated) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };
@@ -92,7 +91,7 @@ impl Place {
     ///
     /// # Errors
     /// A target that is not on this machine, unless told.
-    pub async fn open(bench: &Bench, settings: &Settings) -> Result<Self, String> {
+    pub(crate) async fn open(bench: &Bench, settings: &Settings) -> Result<Self, String> {
         match &bench.url {
             Some(url) => Self::running(bench, url),
             None => Self::scratch(bench.database.as_deref(), settings).await,
@@ -139,7 +138,10 @@ impl Place {
     ///
     /// # Errors
     /// One sentence.
-    pub async fn scratch(database: Option<&str>, settings: &Settings) -> Result<Self, String> {
+    pub(crate) async fn scratch(
+        database: Option<&str>,
+        settings: &Settings,
+    ) -> Result<Self, String> {
         let dir = scratch_directory("parlance-bench")?;
         let address = free_address().map_err(|error| error.to_string())?;
         let mut settings = settings.clone();
@@ -183,7 +185,7 @@ impl Place {
     }
 
     /// The server's process, as far as it is known.
-    pub async fn process(&self) -> Option<i32> {
+    pub(crate) async fn process(&self) -> Option<i32> {
         match &self.scratch {
             Some(scratch) => scratch.lock().await.process(),
             None => self.pid,
@@ -194,7 +196,7 @@ impl Place {
     ///
     /// # Errors
     /// Something is left.
-    pub async fn leave(&self) -> Result<(), String> {
+    pub(crate) async fn leave(&self) -> Result<(), String> {
         self.db.close().await;
         let Some(scratch) = &self.scratch else {
             return Ok(());
@@ -219,7 +221,7 @@ fn not_started(error: &io::Error) -> String {
 ///
 /// # Errors
 /// One sentence.
-pub fn serve(
+pub(crate) fn serve(
     dir: &Path,
     log: &Path,
     address: SocketAddr,
@@ -254,7 +256,7 @@ pub fn serve(
 ///
 /// # Errors
 /// It ended, or does not serve by the deadline; with the end of its log.
-pub async fn await_ready(
+pub(crate) async fn await_ready(
     address: SocketAddr,
     child: &mut Child,
     log: &Path,
@@ -290,7 +292,7 @@ pub async fn await_ready(
 
 /// The last lines of a server's log.
 #[must_use]
-pub fn log_end(log: &Path) -> String {
+pub(crate) fn log_end(log: &Path) -> String {
     let log = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = log.lines().collect();
     lines
@@ -306,6 +308,6 @@ impl Scratch {
 }
 
 /// An address on this machine that nobody listens on.
-pub fn free_address() -> io::Result<SocketAddr> {
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

@@ -8,7 +8,7 @@ use super::{cost::Cpu, load::Tally};
 
 /// One run's figures. What could not be measured is absent.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Good answers a second.
     pub per_second: f64,
     /// Latency in microseconds: of half of all, of 99 and 99.9 of a hundred, and the longest.
@@ -36,7 +36,7 @@ pub struct Figures {
 impl Figures {
     /// Of a run.
     #[must_use]
-    pub fn of(tally: &Tally, cpu: Cpu) -> Self {
+    pub(crate) fn of(tally: &Tally, cpu: Cpu) -> Self {
         #[allow(clippy::cast_precision_loss)]
         let good = tally.latencies.len() as f64;
         let each = |seconds: f64| seconds * 1e6 / good.max(1.0);
@@ -60,8 +60,7 @@ impl Figures {
 
 /// What is told of a workload or a floor.
 #[derive(Debug, Serialize)]
-pub struct Row {
-    /// Which.
+pub(crate) struct Row {
     pub name: String,
     /// Over how many connections.
     pub connections: usize,
@@ -79,8 +78,7 @@ pub struct Row {
 
 /// A workload beside its floor.
 #[derive(Debug, Serialize)]
-pub struct Ratio {
-    /// The floor.
+pub(crate) struct Ratio {
     pub floor: String,
     /// So many times its rate.
     pub rate: f64,
@@ -91,7 +89,7 @@ pub struct Ratio {
 impl Row {
     /// Of several runs: each figure's median, and all errors.
     #[must_use]
-    pub fn median(name: String, connections: usize, runs: &[Figures]) -> Self {
+    pub(crate) fn median(name: String, connections: usize, runs: &[Figures]) -> Self {
         let of =
             |figure: fn(&Figures) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
         let mut errors = BTreeMap::new();
@@ -126,7 +124,7 @@ impl Row {
 
     /// Beside this floor.
     #[must_use]
-    pub fn beside(mut self, floor: &Self) -> Self {
+    pub(crate) fn beside(mut self, floor: &Self) -> Self {
         let cpu = |of: &Figures| of.server_us.unwrap_or(0.0) + of.postgres_us.unwrap_or(0.0);
         let rate = self.figures.per_second / floor.figures.per_second;
         self.beside = Some(Ratio {
@@ -139,7 +137,7 @@ impl Row {
 
     /// The table's head.
     #[must_use]
-    pub fn head() -> String {
+    pub(crate) fn head() -> String {
         format!(
             "{:<28} {:>5} {:>10} {:>9} {:>9} {:>9} {:>9} | {:>8} {:>8} {:>8} | {:>9} {:>9}",
             "",
@@ -159,7 +157,7 @@ impl Row {
 
     /// A line of the table. CPU is in microseconds an operation.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let ms =
             |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{:.2}", us / 1000.0));
         let us = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{us:.1}"));

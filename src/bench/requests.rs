@@ -12,7 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::model::{
+use parlance_wire::{
     id::{ConversationId, MessageId, StationId, UserId},
     text::Instance,
     time::Timestamp,
@@ -20,17 +20,14 @@ use crate::model::{
 
 /// Someone who asks, from a station.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller {
-    /// Who.
+pub(crate) struct Caller {
     pub user: UserId,
-    /// Where.
     pub station: StationId,
 }
 
 /// What someone asks for.
 #[derive(Debug)]
-pub struct Asked {
-    /// Who asks.
+pub(crate) struct Asked {
     pub caller: Caller,
     /// Of which API.
     pub api: &'static str,
@@ -39,14 +36,14 @@ pub struct Asked {
 }
 
 /// A key pair.
-pub struct Key {
+pub(crate) struct Key {
     pair: KeyPair,
     random: SystemRandom,
 }
 
 impl Key {
     /// A new one.
-    pub fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let pair =
             KeyPair::generate(KeySize::Rsa2048).map_err(|_| "a key pair could not be made")?;
         Ok(Self {
@@ -56,7 +53,7 @@ impl Key {
     }
 
     /// The public key, as the database keeps it.
-    pub fn public_key(&self) -> Result<String, String> {
+    pub(crate) fn public_key(&self) -> Result<String, String> {
         let der: PublicKeyX509Der<'_> = self
             .pair
             .public_key()
@@ -69,7 +66,7 @@ impl Key {
     ///
     /// # Errors
     /// The key does not sign.
-    pub fn sign(&self, text: &str) -> Result<String, String> {
+    pub(crate) fn sign(&self, text: &str) -> Result<String, String> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         let signed = self.pair.sign(
             &RSA_PKCS1_SHA256,
@@ -83,15 +80,14 @@ impl Key {
 }
 
 /// Signs for everyone: all users have one key.
-pub struct Signer {
-    /// Theirs.
+pub(crate) struct Signer {
     pub key: Key,
     host: String,
 }
 
 impl Signer {
     /// With a new key, for requests to this host.
-    pub fn new(host: &str) -> Result<Self, String> {
+    pub(crate) fn new(host: &str) -> Result<Self, String> {
         Ok(Self {
             key: Key::new()?,
             host: host.to_owned(),
@@ -99,7 +95,7 @@ impl Signer {
     }
 
     /// Makes so many requests, on all cores.
-    pub fn requests(
+    pub(crate) fn requests(
         &self,
         count: usize,
         asked: impl Fn(usize) -> Asked + Sync,
@@ -130,7 +126,7 @@ impl Signer {
     }
 
     /// Makes a request, signed at this moment.
-    pub fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
+    pub(crate) fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
         let Asked {
             caller: Caller { user, station },
             api,
@@ -156,7 +152,7 @@ impl Signer {
     }
 
     /// The address of a WebSocket for a v4 client.
-    pub fn socket(&self, caller: Caller) -> Result<String, String> {
+    pub(crate) fn socket(&self, caller: Caller) -> Result<String, String> {
         let (Caller { user, station }, now) = (caller, Timestamp::now());
         let signature = self
             .key
@@ -172,7 +168,7 @@ impl Signer {
 
 /// A new message.
 #[must_use]
-pub fn add(
+pub(crate) fn add(
     caller: Caller,
     conversation: ConversationId,
     instance: &Instance,
@@ -200,7 +196,7 @@ fn data(id: Uuid, bytes: usize) -> String {
 
 /// Something that an action asks of a conversation.
 #[must_use]
-pub fn of(
+pub(crate) fn of(
     caller: Caller,
     action: &str,
     conversation: ConversationId,
@@ -216,7 +212,7 @@ pub fn of(
 
 /// The rows from a message on.
 #[must_use]
-pub fn download(
+pub(crate) fn download(
     caller: Caller,
     conversation: ConversationId,
     instance: &Instance,
@@ -231,7 +227,7 @@ pub fn download(
 
 /// A report on one message.
 #[must_use]
-pub fn viewed(
+pub(crate) fn viewed(
     caller: Caller,
     conversation: ConversationId,
     instance: &Instance,
@@ -246,9 +242,8 @@ pub fn viewed(
     }
 }
 
-/// All conversations.
 #[must_use]
-pub fn list(caller: Caller) -> Asked {
+pub(crate) fn list(caller: Caller) -> Asked {
     Asked {
         caller,
         api: "chatconversation",
@@ -258,7 +253,7 @@ pub fn list(caller: Caller) -> Asked {
 
 /// What is new.
 #[must_use]
-pub fn poll(caller: Caller) -> Asked {
+pub(crate) fn poll(caller: Caller) -> Asked {
     Asked {
         caller,
         api: "chatnotification",

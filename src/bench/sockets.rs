@@ -28,10 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 32;
 
 /// An open socket.
-pub type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// Opens a socket for each caller, and takes the first frame, which tells to compare everything.
-pub async fn open(
+pub(crate) async fn open(
     address: SocketAddr,
     signer: &Signer,
     callers: &[Caller],
@@ -64,7 +64,10 @@ pub async fn open(
 ///
 /// # Errors
 /// Nobody listens there, or it is refused.
-pub async fn connect(address: SocketAddr, url: String) -> Result<Socket, tungstenite::Error> {
+pub(crate) async fn connect(
+    address: SocketAddr,
+    url: String,
+) -> Result<Socket, tungstenite::Error> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (socket, _) = client_async(url, stream).await?;
@@ -72,7 +75,7 @@ pub async fn connect(address: SocketAddr, url: String) -> Result<Socket, tungste
 }
 
 /// Sends messages over connections, and counts how long each takes to reach one of the sockets.
-pub async fn push(
+pub(crate) async fn push(
     address: SocketAddr,
     load: Load,
     requests: Arc<Vec<Vec<u8>>>,

@@ -5,15 +5,13 @@ use super::{
     requests::{Caller, Signer},
     workload::Workload,
 };
-use crate::{
-    model::{
-        id::{StationId, UserId},
-        text::{Email, Instance},
-    },
-    store::{
-        Db,
-        scenery::{Pair, Scenery},
-    },
+use crate::store::{
+    Db,
+    scenery::{Pair, Scenery},
+};
+use parlance_wire::{
+    id::{StationId, UserId},
+    text::{Email, Instance},
 };
 
 /// How many conversations a user of the short, and of the long list has, and how many such users there are.
@@ -25,12 +23,10 @@ const MOST_DEEP: usize = 1_000_000;
 
 /// What is there to play on.
 #[derive(Debug)]
-pub struct Stage {
+pub(super) struct Stage {
     /// The life that all conversations are in.
     pub instance: Instance,
-    /// Everyone.
     pub users: Vec<UserId>,
-    /// Many conversations.
     pub town: Vec<Pair>,
     /// How many messages each of them had at first.
     pub messages: usize,
@@ -46,7 +42,7 @@ pub struct Stage {
 
 impl Stage {
     /// Sets up what the workloads need.
-    pub async fn set(
+    pub(super) async fn set(
         db: &Db,
         bench: &Bench,
         workloads: &[Workload],
@@ -125,13 +121,13 @@ impl Stage {
     }
 
     /// One of the two of a conversation of the town.
-    pub fn in_town(&self, number: usize, which: usize) -> Option<(Caller, Pair)> {
+    pub(super) fn in_town(&self, number: usize, which: usize) -> Option<(Caller, Pair)> {
         let pair = self.town.get(number % self.town.len().max(1))?;
         Some((caller(*pair.users.get(which % 2)?)?, *pair))
     }
 
     /// One of those with a long history.
-    pub fn in_deep(&self, number: usize) -> Option<(Caller, Pair)> {
+    pub(super) fn in_deep(&self, number: usize) -> Option<(Caller, Pair)> {
         let pair = self.deep.get(number % self.deep.len().max(1))?;
         Some((caller(*pair.users.first()?)?, *pair))
     }
@@ -193,7 +189,7 @@ impl Others<'_> {
 }
 
 /// The user at their station, which has the same number.
-pub fn caller(user: UserId) -> Option<Caller> {
+pub(super) fn caller(user: UserId) -> Option<Caller> {
     Some(Caller {
         user,
         station: StationId::parse(&user.to_string())?,

@@ -11,12 +11,11 @@ use crate::store::scenery::message_id;
 
 /// Requests that only read may be sent again: so many different ones are enough.
 const DIFFERENT: usize = 1000;
-/// A page.
 const PAGE: usize = 50;
 
 /// A kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Workload {
+pub(super) enum Workload {
     /// Messages into many conversations
     Add,
     /// Messages into one conversation
@@ -47,7 +46,7 @@ pub enum Workload {
 
 impl Workload {
     /// All, in the order in which they are measured.
-    pub const ALL: &'static [Self] = &[
+    pub(super) const ALL: &'static [Self] = &[
         Self::Add,
         Self::AddHot,
         Self::AddAlone,
@@ -65,7 +64,7 @@ impl Workload {
 
     /// Its name on the command line.
     #[must_use]
-    pub fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default()
@@ -73,7 +72,7 @@ impl Workload {
 
     /// How many connections it uses, if not told.
     #[must_use]
-    pub fn connections(self) -> usize {
+    pub(super) fn connections(self) -> usize {
         match self {
             Self::Add | Self::AddHot | Self::Reports | Self::Mix => 64,
             Self::AddAlone => 1,
@@ -83,7 +82,7 @@ impl Workload {
 
     /// How many requests a run takes, if not told.
     #[must_use]
-    pub fn operations(self) -> usize {
+    pub(super) fn operations(self) -> usize {
         match self {
             Self::Add | Self::AddHot | Self::Poll => 40_000,
             Self::AddAlone => 4_000,
@@ -94,7 +93,7 @@ impl Workload {
 
     /// What it is told beside: the row of a floor that does as much.
     #[must_use]
-    pub fn floor(self) -> Option<&'static str> {
+    pub(super) fn floor(self) -> Option<&'static str> {
         match self {
             Self::Add => Some("pgbench, spread"),
             Self::AddHot => Some("pgbench, one row"),
@@ -105,7 +104,7 @@ impl Workload {
     }
 
     /// The requests of one run. `from`: how many were made for earlier runs.
-    pub fn requests(
+    pub(super) fn requests(
         self,
         stage: &Stage,
         bench: &Bench,

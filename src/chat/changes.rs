@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::event::{Event, NewRow};
-use crate::model::id::{ConversationId, UserId};
+use parlance_wire::id::{ConversationId, UserId};
+use parlance_wire::version::ClientVersion;
 
 /// Changes of more ids than this are replaced by a resync.
 const MAX_IDS: usize = 10_000;
@@ -56,12 +57,12 @@ impl Changes {
 
     /// Adds what happened. `rows` are the new rows of a conversation, if they join what was announced of it before;
     /// empty for a station that is not told of rows.
-    pub fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], is_v4: bool) {
+    pub fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], version: ClientVersion) {
         match event {
             Event::ConversationChanged { conversation, .. }
             | Event::PageCut { conversation, .. } => {
                 self.conversations.insert(*conversation);
-                if is_v4 {
+                if version.is_v4() {
                     self.add_rows(*conversation, rows);
                 }
             }
@@ -71,7 +72,7 @@ impl Changes {
             }
             Event::Typing {
                 conversation, user, ..
-            } if is_v4 => {
+            } if version.is_v4() => {
                 self.typing.insert((*conversation, *user));
             }
             Event::Typing { .. } => {}
@@ -164,13 +165,13 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         chat::event::NewRows,
-        model::{
-            chain::Chain,
-            id::{MessageId, StationId},
-            rows::{HistoryRow, MessageRow},
-            text::Instance,
-            time::Timestamp,
-        },
+        store::rows::{HistoryRow, MessageRow},
+    };
+    use parlance_wire::{
+        chain::Chain,
+        id::{MessageId, StationId},
+        text::Instance,
+        time::Timestamp,
     };
 
     /// A message of so many bytes, in the conversation with this number, of user 1.
@@ -225,7 +226,7 @@ pub(super) mod tests {
         let whole = |events: &[Event]| {
             let mut changes = Changes::default();
             for event in events {
-                changes.add(event, rows(event), true);
+                changes.add(event, rows(event), ClientVersion::V4);
             }
             assert_eq!(changes.conversations.len(), 2);
             changes.rows.keys().map(|(_, seq)| *seq).collect::<Vec<_>>()
@@ -269,10 +270,10 @@ pub(super) mod tests {
     fn what_may_not_have_arrived_is_told_again_by_its_id() {
         let mut told = Changes::default();
         let event = written(1, 1, 0);
-        told.add(&event, rows(&event), true);
+        told.add(&event, rows(&event), ClientVersion::V4);
         let mut changes = Changes::default();
         for event in [written(1, 2, 0), written(2, 1, 0)] {
-            changes.add(&event, rows(&event), true);
+            changes.add(&event, rows(&event), ClientVersion::V4);
         }
         changes.add_again(told);
         assert_eq!(changes.conversations.len(), 2);

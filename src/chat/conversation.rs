@@ -3,17 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Call, error::Error, event::Event, friend, quota};
-use crate::{
-    model::{
-        id::{ConversationId, UserId},
-        rows::ConversationRow,
-        text::{DisplayName, Instance, Secret},
-    },
-    store::{
-        self,
-        conversation::{Cleared, Made, NewParticipant},
-        participant::Arrangement,
-    },
+use crate::store::{
+    self,
+    conversation::{Cleared, Made, NewParticipant},
+    participant::Property,
+    rows::ConversationRow,
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    text::{DisplayName, Instance, Secret},
 };
 
 /// The direct conversation with a friend. If it is there already, the existing one is answered,
@@ -22,7 +20,7 @@ use crate::{
 /// # Errors
 /// `NotAllowed`, if the other one is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
 /// takes part in as many conversations as one may; `DailyLimit`.
-pub async fn create(
+pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
     secrets: &BTreeMap<UserId, Secret>,
@@ -30,7 +28,7 @@ pub async fn create(
 ) -> Result<ConversationRow, Error> {
     let standing = friend::standing(call, other).await?;
     let id = ConversationId::between(call.user, other);
-    if let Some(there) = store::conversation::seen_by(call.db, id, call.user).await? {
+    if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
     }
     if !standing.asked || !standing.is_asked {
@@ -54,14 +52,22 @@ pub async fn create(
     };
     let participants = [participant(call.user)?, participant(other)?];
     let limits = quota::limits(call);
-    match store::conversation::create_direct(call.db, id, &participants, &limits, call.now).await? {
+    match store::conversation::create_direct(
+        &call.services.db,
+        id,
+        &participants,
+        &limits,
+        call.now,
+    )
+    .await?
+    {
         Made::New => call.outbox.push(Event::ListChanged {
             of: vec![call.user, other],
         }),
         Made::There => {}
         Made::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
-    store::conversation::seen_by(call.db, id, call.user)
+    store::conversation::seen_by(&call.services.db, id, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)
 }
@@ -71,16 +77,17 @@ pub async fn create(
 ///
 /// # Errors
 /// `ConversationNotFound`, if `after` is no conversation of the caller's.
-pub async fn page(
+pub(crate) async fn page(
     call: &Call<'_>,
     after: Option<ConversationId>,
     limit: Option<usize>,
 ) -> Result<(Vec<ConversationRow>, bool), Error> {
     let limit = limit.unwrap_or(usize::MAX);
     let mut rows =
-        store::conversation::page(call.db, call.user, after, limit.saturating_add(1)).await?;
+        store::conversation::page(&call.services.db, call.user, after, limit.saturating_add(1))
+            .await?;
     if let Some(after) = after.filter(|_| rows.is_empty()) {
-        store::conversation::seen_by(call.db, after, call.user)
+        store::conversation::seen_by(&call.services.db, after, call.user)
             .await?
             .ok_or(Error::ConversationNotFound)?;
     }
@@ -93,12 +100,12 @@ pub async fn page(
 ///
 /// # Errors
 /// `StaleInstance`; `NotAllowed` in a group for anyone but an admin, and for one whom the other one blocked.
-pub async fn clear(
+pub(crate) async fn clear(
     call: &mut Call<'_>,
     id: ConversationId,
     instance: &Instance,
 ) -> Result<ConversationRow, Error> {
-    match store::conversation::clear(call.db, id, call.user, instance).await? {
+    match store::conversation::clear(&call.services.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
         Some(Cleared::Contended) => Err(Error::Unavailable {
             cause: "who is in the group keeps changing".into(),
@@ -123,12 +130,12 @@ pub async fn clear(
 }
 
 /// Arranges a conversation in the caller's own list. Twice is as once.
-pub async fn arrange(
+pub(crate) async fn arrange(
     call: &mut Call<'_>,
     id: ConversationId,
-    change: &Arrangement,
+    change: &Property,
 ) -> Result<ConversationRow, Error> {
-    let row = store::participant::arrange(call.db, id, call.user, change, call.now)
+    let row = store::participant::set_property(&call.services.db, id, call.user, change, call.now)
         .await?
         .ok_or(Error::ConversationNotFound)?;
     call.outbox.push(Event::ListChanged {

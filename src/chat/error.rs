@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{
-    model::text::Instance,
-    store::{sqlstate, writer::Refusal},
-};
+use crate::store::{batcher::BatchError, sqlstate};
+use parlance_wire::text::Instance;
 
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
@@ -91,19 +89,19 @@ const REFUSALS: [(&str, &str); 3] = [
     ("credentials_key", "This key exists already."),
 ];
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
+impl From<BatchError> for Error {
+    fn from(refusal: BatchError) -> Self {
         let cause = refusal.to_string();
         match refusal {
-            Refusal::Full | Refusal::Contended => Self::Unavailable {
+            BatchError::Full | BatchError::Contended => Self::Unavailable {
                 cause,
                 is_uncertain: false,
             },
-            Refusal::Stopped => Self::Unavailable {
+            BatchError::Stopped => Self::Unavailable {
                 cause,
                 is_uncertain: true,
             },
-            Refusal::Database(error) => (&*error).into(),
+            BatchError::Database(error) => (&*error).into(),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{
+use crate::store::rows::HistoryRow;
+use parlance_wire::{
     id::{ConversationId, StationId, UserId},
-    rows::HistoryRow,
     text::Instance,
 };
 
@@ -13,7 +13,6 @@ use crate::model::{
 pub enum Event {
     /// A conversation has new content.
     ConversationChanged {
-        /// The conversation.
         conversation: ConversationId,
         /// Everyone in it, the author included: the author has other stations.
         participants: Arc<[UserId]>,
@@ -22,7 +21,6 @@ pub enum Event {
     },
     /// A page of a download was cut: the station has to come back for the rest.
     PageCut {
-        /// The conversation.
         conversation: ConversationId,
         /// The reader, who alone has to hear of it.
         reader: UserId,
@@ -45,7 +43,6 @@ pub enum Event {
     Typing {
         /// The conversation that it is written in.
         conversation: ConversationId,
-        /// The author.
         user: UserId,
         /// The other participants.
         others: Vec<UserId>,
@@ -86,7 +83,6 @@ pub struct NewRow {
     pub seq: i64,
     /// The id of the row of the same kind before it, as the wire writes it; empty if it is the first.
     pub after: String,
-    /// The row.
     pub row: HistoryRow,
 }
 

@@ -1,16 +1,16 @@
 //! Friendship and its end: two are friends when each has said so.
 
 use super::{Call, error::Error, event::Event};
-use crate::{
-    model::id::UserId,
-    store::{self, friend::Standing},
-};
+use crate::store::{self, friend::Relation};
+use parlance_wire::id::UserId;
 
 /// Asks for a friendship, or answers such a request with yes. Twice is as once. Someone who blocked
 /// the caller never hears of it, and the caller is not told.
-pub async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let standing = standing(call, friend).await?;
-    if !standing.is_blocked && store::friend::say(call.db, call.user, friend, call.now).await? {
+    if !standing.is_blocked
+        && store::friend::request(&call.services.db, call.user, friend, call.now).await?
+    {
         announce(call, friend);
     }
     Ok(())
@@ -20,7 +20,7 @@ pub async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
 ///
 /// # Errors
 /// `NotAllowed`, if there is no request to answer.
-pub async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     if !standing(call, friend).await?.is_asked {
         return Err(Error::NotAllowed("There is no request from this user."));
     }
@@ -28,9 +28,9 @@ pub async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
 }
 
 /// Ends a friendship, declines a request, or takes one back. Twice is as once.
-pub async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     standing(call, friend).await?;
-    if store::friend::unsay(call.db, call.user, friend).await? {
+    if store::friend::withdraw(&call.services.db, call.user, friend).await? {
         announce(call, friend);
     }
     Ok(())
@@ -38,18 +38,18 @@ pub async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
 
 /// Blocks someone: they cannot write into the direct conversation, nor befriend, and see the caller
 /// offline; their invitations, and those to groups that they run, are hidden. Twice is as once.
-pub async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
+pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let standing = standing(call, user).await?;
-    if store::block::block(call.db, call.user, user, call.now).await? {
+    if store::block::block(&call.services.db, call.user, user, call.now).await? {
         announce_block(call, user, &standing);
     }
     Ok(())
 }
 
 /// Undoes a block. Twice is as once.
-pub async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
+pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let standing = standing(call, user).await?;
-    if store::block::unblock(call.db, call.user, user).await? {
+    if store::block::unblock(&call.services.db, call.user, user).await? {
         announce_block(call, user, &standing);
     }
     Ok(())
@@ -59,20 +59,20 @@ pub async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
 ///
 /// # Errors
 /// `UserNotFound`; `BadRequest` where someone else is the caller.
-pub async fn standing(call: &Call<'_>, other: UserId) -> Result<Standing, Error> {
+pub(crate) async fn standing(call: &Call<'_>, other: UserId) -> Result<Relation, Error> {
     if other == call.user {
         return Err(Error::BadRequest(
             "This takes another user than oneself.".into(),
         ));
     }
-    store::friend::standing(call.db, call.user, other)
+    store::friend::standing(&call.services.db, call.user, other)
         .await?
         .ok_or(Error::UserNotFound)
 }
 
 /// The caller's stations see a request go, and invitations come and go. A friend sees the caller go offline, or come back.
 /// Anyone else must not learn of it.
-fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Standing) {
+fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Relation) {
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
     });

@@ -1,30 +1,27 @@
 //! Groups: made by anyone, run by their admins, and joined by who said yes: to a friend who adds them, or to an invitation.
 
 use super::{Call, error::Error, event::Event, quota};
-use crate::{
-    model::{
-        id::{ConversationId, UserId},
-        rows::ConversationRow,
-    },
-    store::{
-        self,
-        conversation::NewParticipant,
-        group::{Change, Changed},
-        quota::Limits,
-    },
+use crate::store::{
+    self,
+    conversation::NewParticipant,
+    group::{Change, Changed},
+    quota::Limits,
+    rows::ConversationRow,
 };
+use parlance_wire::id::{ConversationId, UserId};
 
 /// Makes a group of the caller, who is its admin, and others. Answers it, and who is invited instead of put in.
 ///
 /// # Errors
 /// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`.
-pub async fn create(
+pub(crate) async fn create(
     call: &mut Call<'_>,
     creator: &NewParticipant<'_>,
     others: &[NewParticipant<'_>],
 ) -> Result<(ConversationRow, Vec<UserId>), Error> {
     let (id, limits) = (ConversationId::random(), quota::limits(call));
-    let changed = store::group::create(call.db, id, creator, others, &limits, call.now).await?;
+    let changed =
+        store::group::create(&call.services.db, id, creator, others, &limits, call.now).await?;
     let invited = done(call, changed, &limits)?;
     Ok((seen(call, id).await?, invited))
 }
@@ -34,7 +31,7 @@ pub async fn create(
 /// # Errors
 /// `ConversationNotFound`; `NotAllowed`, for anyone but an admin, for what is no group, where nobody would be admin, and if a
 /// friend who is added has blocked the caller; `UserNotFound`, if one whom it is about is not there; `TooLarge`; `DailyLimit`.
-pub async fn change(
+pub(crate) async fn change(
     call: &mut Call<'_>,
     id: ConversationId,
     change: &Change<'_>,
@@ -44,19 +41,19 @@ pub async fn change(
 }
 
 /// The caller goes, and sees the group no more.
-pub async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
+pub(crate) async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
     apply(call, id, &Change::Leave).await?;
     Ok(())
 }
 
 /// The caller does not take part in the group that they are invited to.
-pub async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
+pub(crate) async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
     apply(call, id, &Change::Decline).await?;
     Ok(())
 }
 
 async fn seen(call: &Call<'_>, id: ConversationId) -> Result<ConversationRow, Error> {
-    store::conversation::seen_by(call.db, id, call.user)
+    store::conversation::seen_by(&call.services.db, id, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)
 }
@@ -67,7 +64,8 @@ async fn apply(
     change: &Change<'_>,
 ) -> Result<Vec<UserId>, Error> {
     let limits = quota::limits(call);
-    let changed = store::group::change(call.db, id, call.user, change, &limits, call.now).await?;
+    let changed =
+        store::group::change(&call.services.db, id, call.user, change, &limits, call.now).await?;
     done(call, changed, &limits)
 }
 

@@ -9,17 +9,15 @@ use super::{
     error::Error,
     event::{Event, NewRow, NewRows},
 };
-use crate::{
-    model::{
-        id::{ConversationId, MessageId},
-        rows::{HistoryRow, LinkRow, MessageRow, New, NewMessage, Newest, Stored},
-        text::{Data, Instance, MessageType},
-        time::Timestamp,
-    },
-    store::{
-        self,
-        history::{Cursor, Page, Reading},
-    },
+use crate::store::{
+    self,
+    history::{Cursor, Page, Reading},
+    rows::{HistoryHead, HistoryRow, LinkRow, MessageRow, New, NewMessage, Stored},
+};
+use parlance_wire::{
+    id::{ConversationId, MessageId},
+    text::{Data, Instance, MessageType},
+    time::Timestamp,
 };
 
 /// A sender's clock may be so far ahead of the server's.
@@ -29,7 +27,7 @@ const DOWNLOAD_ROWS: usize = 1000;
 
 /// A message as its sender's client made it.
 #[derive(Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// The idempotency key within the conversation.
     pub id: MessageId,
     /// The sender's type for it.
@@ -38,16 +36,13 @@ pub struct Sent {
     pub created: Timestamp,
     /// Until when it is wanted; else for the configured lifetime.
     pub valid_until: Option<Timestamp>,
-    /// Ciphertext.
     pub data: Data,
 }
 
 /// When a message counts as created, and until when it is wanted.
 #[derive(Debug)]
-pub struct Times {
-    /// As stored.
+pub(crate) struct Times {
     pub created: Timestamp,
-    /// As stored.
     pub valid_until: Timestamp,
 }
 
@@ -56,13 +51,13 @@ pub struct Times {
 /// # Errors
 /// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed` for one
 /// whom the other one blocked.
-pub async fn add(
+pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
     sent: Sent,
 ) -> Result<Times, Error> {
-    let most = call.settings.max_message_bytes;
+    let most = call.services.policy.max_message_bytes;
     if sent.data.as_str().len() > most {
         return Err(Error::TooLarge(format!(
             "message.Data takes at most {most} bytes."
@@ -85,13 +80,13 @@ pub async fn add(
         sent_at: is_ahead.then_some(sent.created),
         valid_until: sent
             .valid_until
-            .unwrap_or_else(|| created_at.plus(call.settings.message_lifetime)),
+            .unwrap_or_else(|| created_at.plus(call.services.policy.message_lifetime)),
         valid_until_given: sent.valid_until.is_some(),
         data: sent.data,
     };
-    let (message, stored) = call.messages.add(message).await?;
+    let (message, stored) = call.services.messages.add(message).await?;
     match stored {
-        Stored::There {
+        Stored::Accepted {
             created_at,
             valid_until,
             new,
@@ -112,8 +107,8 @@ pub async fn add(
                 valid_until,
             })
         }
-        Stored::OtherContent => Err(Error::MessageIdConflict),
-        Stored::Stale(present) => Err(Error::StaleInstance(present)),
+        Stored::IdConflict => Err(Error::MessageIdConflict),
+        Stored::StaleInstance(present) => Err(Error::StaleInstance(present)),
         Stored::Blocked => Err(Error::NotAllowed("This user has blocked you.")),
         Stored::NoConversation => Err(Error::ConversationNotFound),
     }
@@ -144,12 +139,12 @@ fn new_row(message: NewMessage, new: &New) -> NewRow {
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
-pub async fn newest(
+pub(crate) async fn newest(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &Instance,
-) -> Result<Newest, Error> {
-    let (present, newest) = store::conversation::newest(call.db, conversation, call.user)
+) -> Result<HistoryHead, Error> {
+    let (present, newest) = store::conversation::newest(&call.services.db, conversation, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)?;
     if present == *instance {
@@ -161,7 +156,7 @@ pub async fn newest(
 
 /// Reads from the cursor on, its row included. A page that was cut leaves the conversation among the station's
 /// pending notifications, on every node, so that a client comes back for the rest by itself.
-pub async fn download(
+pub(crate) async fn download(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: &Instance,
@@ -170,7 +165,8 @@ pub async fn download(
 ) -> Result<Page, Error> {
     let reading = reading(call, conversation, instance);
     let page = checked(
-        store::history::from_cursor(call.db, &reading, cursor, DOWNLOAD_ROWS, each).await?,
+        store::history::from_cursor(&call.services.db, &reading, cursor, DOWNLOAD_ROWS, each)
+            .await?,
         instance,
     )?;
     if page.has_more {
@@ -184,7 +180,7 @@ pub async fn download(
 }
 
 /// Reads the newest `limit` rows of each kind before the cursor.
-pub async fn download_partial(
+pub(crate) async fn download_partial(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &Instance,
@@ -194,13 +190,13 @@ pub async fn download_partial(
 ) -> Result<Page, Error> {
     let reading = reading(call, conversation, instance);
     checked(
-        store::history::before_cursor(call.db, &reading, cursor, limit, each).await?,
+        store::history::before_cursor(&call.services.db, &reading, cursor, limit, each).await?,
         instance,
     )
 }
 
 /// The links of a conversation's chain after a number, at most `limit`. Whether there are more.
-pub async fn transcript(
+pub(crate) async fn transcript(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &Instance,
@@ -208,9 +204,15 @@ pub async fn transcript(
     limit: usize,
 ) -> Result<(Vec<LinkRow>, bool), Error> {
     let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let found =
-        store::transcript::after(call.db, conversation, call.user, instance, after, one_more)
-            .await?;
+    let found = store::transcript::after(
+        &call.services.db,
+        conversation,
+        call.user,
+        instance,
+        after,
+        one_more,
+    )
+    .await?;
     let (present, mut links) = found.ok_or(Error::ConversationNotFound)?;
     if present != *instance {
         return Err(Error::StaleInstance(present));
@@ -229,7 +231,7 @@ fn reading<'a>(
         conversation_id: conversation,
         user_id: call.user,
         instance,
-        max_message_bytes: call.settings.max_message_bytes,
+        max_message_bytes: call.services.policy.max_message_bytes,
     }
 }
 

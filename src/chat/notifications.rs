@@ -14,10 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::subscription::{SocketLimits, Subscription};
+pub(crate) use self::subscription::{SocketLimits, Subscription};
 use self::{order::Order, subscription::Subscriber};
 use super::{changes::Changes, event::Event};
-use crate::model::id::{ConversationId, Receipt, StationId, UserId};
+use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
+use parlance_wire::version::ClientVersion;
 
 /// Pending notifications that nobody polls for in this time are dropped.
 const IDLE: Duration = Duration::from_mins(15);
@@ -286,7 +287,7 @@ impl Pending {
         self.changes.add(
             event,
             rows,
-            subscriber.is_some_and(|subscriber| subscriber.is_v4),
+            subscriber.map_or(ClientVersion::V3, |subscriber| subscriber.version),
         );
         if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
             subscriber.wake();

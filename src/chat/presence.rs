@@ -6,29 +6,27 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{error::Error, event::Event};
-use crate::{
-    model::id::UserId,
-    store::{
-        Db,
-        presence::{self, AvailabilityChange},
-    },
+use crate::store::{
+    Db,
+    presence::{self, AvailabilityChange},
 };
+use parlance_wire::id::UserId;
 
 /// Maximum users whose state is written at once.
-pub const MAX_BATCH: usize = 500;
+pub(crate) const MAX_BATCH: usize = 500;
 
 /// This node holds sockets of these users. What there is to announce.
-pub async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
+pub(crate) async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
     Ok(changed(presence::arrive(db, node, users).await?))
 }
 
 /// This node has held no socket of these users for a while. What there is to announce.
-pub async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
+pub(crate) async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
     Ok(changed(presence::leave(db, node, users).await?))
 }
 
 /// Ends what nodes left behind that ended longer ago than this. What there is to announce.
-pub async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
+pub(crate) async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
     let most = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(changed(presence::reap(db, grace, most).await?))
 }

@@ -4,7 +4,7 @@ use super::{Call, error::Error};
 use crate::store::quota::{Daily, Exceeded, Limits};
 
 /// A group has at most so many participants.
-pub const MAX_PARTICIPANTS: usize = 5000;
+pub(crate) const MAX_PARTICIPANTS: usize = 5000;
 /// A user invites at most so many people to groups in a day. Honest clients invite friends who left: they have nobody
 /// else's key.
 const MAX_INVITATIONS_PER_DAY: u32 = 100;
@@ -13,13 +13,13 @@ const MAX_WAITING_INVITATIONS: u32 = 100;
 
 /// What holds for this call.
 #[must_use]
-pub fn limits(call: &Call<'_>) -> Limits {
+pub(crate) fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
-        conversations: call.settings.conversations_per_user,
-        conversations_by_others: call.settings.conversations_per_user
-            - call.settings.conversations_per_user / 10,
-        conversations_per_day: call.settings.new_conversations_per_day,
+        conversations: call.services.policy.conversations_per_user,
+        conversations_by_others: call.services.policy.conversations_per_user
+            - call.services.policy.conversations_per_user / 10,
+        conversations_per_day: call.services.policy.new_conversations_per_day,
         invitations_per_day: MAX_INVITATIONS_PER_DAY,
         waiting_invitations: MAX_WAITING_INVITATIONS,
     }
@@ -27,7 +27,7 @@ pub fn limits(call: &Call<'_>) -> Limits {
 
 /// The refusal of what exceeds a quota.
 #[must_use]
-pub fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
+pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {
         Exceeded::Total => Error::TooLarge(format!(
             "You take part in {} conversations, and more are not possible. Leave a group to make room.",

@@ -7,13 +7,13 @@ use super::{
     error::Error,
     event::{Event, NewRow, NewRows},
 };
-use crate::{
-    model::{
-        id::{ConversationId, MessageId},
-        rows::{HistoryRow, ReportRow},
-        text::Instance,
-    },
-    store::report::{NewReport, Reported},
+use crate::store::{
+    report::{NewReport, Reported},
+    rows::{HistoryRow, ReportRow},
+};
+use parlance_wire::{
+    id::{ConversationId, MessageId},
+    text::Instance,
 };
 
 /// Maximum reports of one request that are announced whole. Of more only the conversation is told.
@@ -24,7 +24,7 @@ const MAX_NEW_ROWS: usize = 50;
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
-pub async fn add(
+pub(crate) async fn add(
     call: &mut Call<'_>,
     r#type: &'static str,
     conversation: ConversationId,
@@ -40,7 +40,7 @@ pub async fn add(
         message_ids,
         created_at: call.now.whole_seconds(),
     };
-    let (report, reported) = call.reports.add(report).await?;
+    let (report, reported) = call.services.reports.add(report).await?;
     let (participants, rows) = match reported {
         Reported::Done { participants, rows } => (participants, rows),
         Reported::Stale(present) => return Err(Error::StaleInstance(present)),

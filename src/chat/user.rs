@@ -1,15 +1,14 @@
 //! Coming in: login, registration, and how available one is.
 
-use super::{Call, error::Error, event::Event};
+use super::{Call, Services, error::Error, event::Event};
 use crate::{
-    model::{
-        id::{StationId, UserId},
-        key::SecretHash,
-        rows::AccountRow,
-        time::Timestamp,
-    },
-    settings::{Registration, Settings},
-    store::{self, Db, user::NewUser},
+    settings::Registration,
+    store::{self, Db, rows::AccountRow, user::NewUser},
+};
+use parlance_wire::{
+    id::{StationId, UserId},
+    key::SecretHash,
+    time::Timestamp,
 };
 
 /// A user has at most so many stations; the one seen longest ago gives way.
@@ -19,7 +18,7 @@ const MOST_STATIONS: i32 = 100;
 ///
 /// # Errors
 /// `LoginFailed`, in the same words and with the same work, whether the user exists or not.
-pub async fn log_in(
+pub(crate) async fn log_in(
     db: &Db,
     now: Timestamp,
     key: &SecretHash,
@@ -35,14 +34,13 @@ pub async fn log_in(
 ///
 /// # Errors
 /// `RegistrationClosed`; `AlreadyExists` for a known address.
-pub async fn register(
-    db: &Db,
-    settings: &Settings,
+pub(crate) async fn register(
+    services: &Services,
     now: Timestamp,
     user: &NewUser<'_>,
     invite: Option<&SecretHash>,
 ) -> Result<UserId, Error> {
-    let invite = match settings.registration {
+    let invite = match services.policy.registration {
         Registration::Closed => {
             return Err(Error::RegistrationClosed(
                 "Registration is closed on this server.",
@@ -53,7 +51,7 @@ pub async fn register(
         ))?),
         Registration::Open => None,
     };
-    if store::user::insert(db, user, invite, now).await? {
+    if store::user::insert(&services.db, user, invite, now).await? {
         Ok(UserId::of(user.email))
     } else {
         Err(Error::RegistrationClosed(
@@ -63,8 +61,10 @@ pub async fn register(
 }
 
 /// Says how available the caller is; friends hear of a change.
-pub async fn set_availability(call: &mut Call<'_>, availability: &str) -> Result<(), Error> {
-    if let Some(friends) = store::user::set_availability(call.db, call.user, availability).await? {
+pub(crate) async fn set_availability(call: &mut Call<'_>, availability: &str) -> Result<(), Error> {
+    if let Some(friends) =
+        store::user::set_availability(&call.services.db, call.user, availability).await?
+    {
         call.outbox.push(Event::FriendChanged {
             friend: call.user,
             seen_by: friends,

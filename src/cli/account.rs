@@ -11,7 +11,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pkcs8::{LineEnding, PrivateKeyInfoRef, pkcs5::pbes2};
 
-use crate::model::{
+use parlance_wire::{
     key::{PublicKey, SecretHash},
     text::{Email, EncryptedKey},
 };
@@ -20,7 +20,7 @@ use crate::model::{
 const ROUNDS: u32 = 600_000;
 
 /// What opens a new account, and what the server may hold of it.
-pub struct Account {
+pub(super) struct Account {
     /// What the client sends to log in.
     pub apikey: String,
     /// What the server keeps of that.
@@ -32,7 +32,7 @@ pub struct Account {
 }
 
 /// The account of a person with a password.
-pub fn of_person(email: &Email, password: &str) -> Result<Account, String> {
+pub(super) fn of_person(email: &Email, password: &str) -> Result<Account, String> {
     let mut key = [0; 32];
     let rounds = NonZeroU32::new(ROUNDS).ok_or("rounds")?;
     let salt = format!("parlance:{}", email.as_str());
@@ -47,13 +47,13 @@ pub fn of_person(email: &Email, password: &str) -> Result<Account, String> {
 }
 
 /// The account of a service: its key is random, and opens its private key as well.
-pub fn of_service() -> Result<Account, String> {
+pub(super) fn of_service() -> Result<Account, String> {
     let apikey = random()?;
     account(apikey.clone(), &apikey)
 }
 
 /// 32 random bytes in hex.
-pub fn random() -> Result<String, String> {
+pub(super) fn random() -> Result<String, String> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| "the system has no random numbers")?;
     Ok(hex::encode(bytes))

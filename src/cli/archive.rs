@@ -22,7 +22,7 @@ const MOST_MANIFEST: u64 = 1 << 20;
 
 /// What a backup says of itself.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Manifest {
+pub(super) struct Manifest {
     /// How the file is made: 1.
     pub format: u32,
     /// The Parlance that made it.
@@ -43,20 +43,20 @@ pub struct Manifest {
 
 impl Manifest {
     /// How many rows there are in all.
-    pub fn rows(&self) -> i64 {
+    pub(super) fn rows(&self) -> i64 {
         self.tables.values().map(|table| table.rows).sum()
     }
 }
 
 /// A file that is being written. Nobody else may read it: it holds everything. It goes, unless it is ended.
-pub struct Writing {
+pub(super) struct Writing {
     file: File,
     path: Option<PathBuf>,
 }
 
 impl Writing {
     /// Begins, with room for the dump's header.
-    pub fn begin(path: &Path) -> io::Result<Self> {
+    pub(super) fn begin(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -71,7 +71,7 @@ impl Writing {
     }
 
     /// Takes the dump to its end. Its size and its SHA-256.
-    pub fn dump(&mut self, dump: &mut impl Read) -> io::Result<(u64, String)> {
+    pub(super) fn dump(&mut self, dump: &mut impl Read) -> io::Result<(u64, String)> {
         let mut hash = Context::new(&SHA256);
         let mut buffer = vec![0; 1 << 16];
         let mut bytes = 0;
@@ -88,7 +88,7 @@ impl Writing {
     }
 
     /// Ends, and waits until it is on the disk.
-    pub fn end(mut self, manifest: &Manifest) -> io::Result<()> {
+    pub(super) fn end(mut self, manifest: &Manifest) -> io::Result<()> {
         let padding =
             usize::try_from(manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes).unwrap_or(0);
         self.file.write_all(&vec![0; padding])?;
@@ -121,7 +121,7 @@ impl Drop for Writing {
 }
 
 /// Gives a file that was written its name, unless there is one of that name already.
-pub fn publish(part: &Path, file: &Path) -> io::Result<()> {
+pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
     match std::fs::hard_link(part, file) {
         Ok(()) => std::fs::remove_file(part)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -149,7 +149,7 @@ fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
 }
 
 /// A file that was written.
-pub struct Archive {
+pub(super) struct Archive {
     file: File,
     dump_at: u64,
     /// What it says of itself.
@@ -161,7 +161,7 @@ impl Archive {
     ///
     /// # Errors
     /// One sentence.
-    pub fn open(path: &Path) -> Result<Self, String> {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
         let name = path.display();
         let mut file =
             File::open(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
@@ -199,7 +199,7 @@ impl Archive {
     }
 
     /// Hands on the dump, part by part.
-    pub fn copy(&mut self, mut to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn copy(&mut self, mut to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.dump_at))?;
         let mut left = (&self.file).take(self.manifest.bytes);
         let mut buffer = vec![0; 1 << 16];
@@ -220,7 +220,7 @@ fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
         let entry = entry?;
         match entry.path_bytes().as_ref() {
             path if path == DUMP.as_bytes() => {
-                dump = Some((entry.raw_file_position(), entry.size()))
+                dump = Some((entry.raw_file_position(), entry.size()));
             }
             path if path == MANIFEST.as_bytes() => {
                 manifest = Some(serde_json::from_reader(io::BufReader::new(

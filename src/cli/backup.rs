@@ -20,14 +20,14 @@ use super::{
 };
 use crate::{
     bench::place::{interrupted, scratch_directory},
-    model::time::Timestamp,
     settings::{Database, Settings},
     store::{self, Db, backup::Snapshot},
 };
+use parlance_wire::time::Timestamp;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct Backup {
+pub(super) struct Backup {
     #[command(subcommand)]
     command: Option<Verb>,
     /// Where to; a file that is there already is not touched
@@ -48,7 +48,7 @@ enum Verb {
 }
 
 #[derive(Debug, Args)]
-pub struct Restore {
+pub(super) struct Restore {
     /// The backup
     file: PathBuf,
     /// For scripts: one JSON object
@@ -57,7 +57,7 @@ pub struct Restore {
 }
 
 /// Makes a backup, or verifies one.
-pub async fn run(settings: &Settings, backup: Backup) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, backup: Backup) -> Result<(), String> {
     match (backup.command, backup.file) {
         (Some(Verb::Verify { file }), _) => {
             let manifest = verify(settings, &file).await?;
@@ -72,7 +72,10 @@ pub async fn run(settings: &Settings, backup: Backup) -> Result<(), String> {
 }
 
 /// Restores a backup into an empty database, and compares.
-pub async fn restore(settings: &Settings, Restore { file, json }: Restore) -> Result<(), String> {
+pub(super) async fn restore(
+    settings: &Settings,
+    Restore { file, json }: Restore,
+) -> Result<(), String> {
     let archive = open(&file).await?;
     let manifest = fill(settings, archive).await?;
     tell("Restored", &file, &manifest, json)

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub(super) struct Doctor {
     /// Put right what can be put right without losing anything; then look again
     #[arg(long)]
     repair: bool,
@@ -23,7 +23,7 @@ pub struct Doctor {
 }
 
 /// Examines the database, and says what it found. A finding is a problem: exit code 1.
-pub async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), String> {
     let (repaired, findings) = with_database(settings, async |db| {
         let failed = |error: sqlx::Error| error.to_string();
         let repaired = if doctor.repair {

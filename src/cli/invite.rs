@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::{account, print_json, say, with_database};
 use crate::{
-    model::{key::SecretHash, time::Timestamp},
     settings::{Registration, Settings},
     store,
 };
+use parlance_wire::{key::SecretHash, time::Timestamp};
 
 #[derive(Debug, Args)]
-pub struct Invite {
+pub(super) struct Invite {
     /// How long it is good for
     #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
     expires: std::time::Duration,
@@ -22,7 +22,7 @@ pub struct Invite {
 }
 
 /// Makes an invitation and shows it, once.
-pub async fn run(settings: &Settings, invite: &Invite) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), String> {
     if settings.registration == Registration::Closed {
         eprintln!(
             "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"

@@ -12,7 +12,7 @@ use crate::{
 
 /// A program (`psql`, `pg_dump`), and the address that it takes. A password goes into its environment, not onto a
 /// command line that others can see.
-pub fn on_database(settings: &Settings, name: &str) -> Result<(Command, String), String> {
+pub(super) fn on_database(settings: &Settings, name: &str) -> Result<(Command, String), String> {
     let (program, url) = match settings.database {
         Database::Given(_) => {
             let program = settings
@@ -60,6 +60,6 @@ pub fn on_database(settings: &Settings, name: &str) -> Result<(Command, String),
 }
 
 /// Why a program could not be run.
-pub fn not_run(command: &Command, error: &std::io::Error) -> String {
+pub(super) fn not_run(command: &Command, error: &std::io::Error) -> String {
     format!("{} cannot be run: {error}", command.get_program().display())
 }

@@ -6,7 +6,7 @@ use super::program;
 use crate::{settings::Settings, store};
 
 /// Runs psql until it ends.
-pub async fn run(settings: &Settings, arguments: &[String]) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, arguments: &[String]) -> Result<(), String> {
     let joined = store::embedded::join(settings).await?;
     let (mut psql, url) = program::on_database(settings, "psql")?;
     psql.arg(url).args(arguments);

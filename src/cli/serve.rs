@@ -14,7 +14,7 @@ const MOST_STOP: Duration = Duration::from_secs(9);
 ///
 /// # Errors
 /// One sentence for a person.
-pub async fn run(settings: Settings) -> Result<(), String> {
+pub(super) async fn run(settings: Settings) -> Result<(), String> {
     // From here on a signal is not lost, however early it comes.
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;

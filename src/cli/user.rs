@@ -11,21 +11,21 @@ use super::{
 };
 use crate::{
     chat::error::Error,
-    model::{
-        id::UserId,
-        key::SecretHash,
-        text::{Email, FullName, Nick},
-        time::Timestamp,
-    },
     settings::Settings,
     store::{self, user::NewUser},
+};
+use parlance_wire::{
+    id::UserId,
+    key::SecretHash,
+    text::{Email, FullName, Nick},
+    time::Timestamp,
 };
 
 /// A password has at least so many characters.
 const SHORTEST_PASSWORD: usize = 8;
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Add a person; the password is asked for
     Add(Add),
     /// List all users
@@ -55,7 +55,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct Add {
+pub(super) struct Add {
     #[command(flatten)]
     who: Known,
     /// The full name; the part of the address before the @, if not given
@@ -70,7 +70,7 @@ pub struct Add {
 }
 
 #[derive(Debug, Args)]
-pub struct Known {
+pub(super) struct Known {
     /// The e-mail address
     email: String,
     /// For scripts: one JSON object
@@ -85,7 +85,7 @@ impl Known {
 }
 
 /// Does what the command says.
-pub async fn run(settings: &Settings, command: Command) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), String> {
     match command {
         Command::Add(add) => self::add(settings, &add).await,
         Command::List { json } => list(settings, json).await,

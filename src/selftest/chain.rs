@@ -4,11 +4,10 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::form::Id;
 
-/// SHA-256.
-pub type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
 /// Over parts, one after the other.
-pub fn sha256(parts: &[&[u8]]) -> Hash {
+pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut context = Context::new(&SHA256);
     for part in parts {
         context.update(part);
@@ -19,12 +18,12 @@ pub fn sha256(parts: &[&[u8]]) -> Hash {
 }
 
 /// Where a conversation's chain begins.
-pub fn beginning(conversation: Id, instance: &str) -> Hash {
+pub(super) fn beginning(conversation: Id, instance: &str) -> Hash {
     sha256(&[&conversation.to_be_bytes(), instance.as_bytes()])
 }
 
 /// The chain with one more message.
-pub fn link(before: &Hash, seq: i64, message: Id, data_hash: &Hash) -> Hash {
+pub(super) fn link(before: &Hash, seq: i64, message: Id, data_hash: &Hash) -> Hash {
     sha256(&[
         before,
         &seq.to_be_bytes(),
@@ -34,7 +33,7 @@ pub fn link(before: &Hash, seq: i64, message: Id, data_hash: &Hash) -> Hash {
 }
 
 /// Reads 64 hex digits.
-pub fn read(text: &str) -> Option<Hash> {
+pub(super) fn read(text: &str) -> Option<Hash> {
     let mut hash = Hash::default();
     hex::decode_to_slice(text, &mut hash).ok()?;
     Some(hash)

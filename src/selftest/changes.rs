@@ -65,7 +65,7 @@ impl Test {
 }
 
 /// Reports messages as viewed or delivered, some again.
-pub async fn report(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn report(test: Arc<Test>, mut dice: Dice) {
     let mut wires: Vec<Wire> = test
         .people
         .writers
@@ -147,7 +147,7 @@ pub async fn report(test: Arc<Test>, mut dice: Dice) {
 }
 
 /// Clears conversations, and sees that the old instance is refused from then on.
-pub async fn clear(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn clear(test: Arc<Test>, mut dice: Dice) {
     let conversations: Vec<Conversation> = test
         .people
         .used(Use::Cleared)
@@ -260,7 +260,7 @@ async fn write_to_old(
 }
 
 /// Removes the last member of each group, sees that nothing is served to them, and adds them again.
-pub async fn remove(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn remove(test: Arc<Test>, mut dice: Dice) {
     let groups: Vec<Conversation> = test.people.used(Use::Group).into_iter().cloned().collect();
     let mut unsure = Unsure(HashMap::new());
     while test.is_writing() {
@@ -345,7 +345,7 @@ pub async fn remove(test: Arc<Test>, mut dice: Dice) {
 }
 
 /// Sets flags, each of one user: the other's are not touched.
-pub async fn flag(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn flag(test: Arc<Test>, mut dice: Dice) {
     let two: Vec<Conversation> = test
         .people
         .conversations

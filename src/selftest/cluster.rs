@@ -51,10 +51,9 @@ const DATABASE_STARTS: Duration = Duration::from_mins(3);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Nodes, their database, and NATS.
-pub struct Cluster {
+pub(super) struct Cluster {
     /// Signs for everyone: all users have one key.
     pub key: Key,
-    /// The database.
     pub postgres: tokio::sync::Mutex<Postgres>,
     /// A connection of our own to it.
     pub db: Db,
@@ -74,7 +73,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// What is to be started, in a directory of its own; whatever becomes of it, it has to be ended.
-    pub fn new(setting: Setting, settings: &Settings) -> Result<Self, String> {
+    pub(super) fn new(setting: Setting, settings: &Settings) -> Result<Self, String> {
         let dir = scratch_directory("parlance-selftest")?;
         let made = Self::in_directory(dir.clone(), setting, settings);
         if made.is_err() {
@@ -119,7 +118,7 @@ impl Cluster {
     }
 
     /// Starts all of it.
-    pub async fn start(&self) -> Result<(), String> {
+    pub(super) async fn start(&self) -> Result<(), String> {
         self.postgres.lock().await.await_started().await?;
         self.start_nats().await?;
         self.watchdog.expect("the nodes to start", STARTING * 3);
@@ -131,27 +130,27 @@ impl Cluster {
     }
 
     /// How many nodes there are, whether they run or not.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.nodes.len()
     }
 
     /// Whether NATS is between them.
-    pub fn has_nats(&self) -> bool {
+    pub(super) fn has_nats(&self) -> bool {
         self.nats.is_some()
     }
 
     /// Where a node listens.
-    pub fn address(&self, node: usize) -> Option<SocketAddr> {
+    pub(super) fn address(&self, node: usize) -> Option<SocketAddr> {
         self.nodes.get(node).map(|node| node.address)
     }
 
     /// Whether a node has become ready, and was not ended since.
-    pub fn is_running(&self, node: usize) -> bool {
+    pub(super) fn is_running(&self, node: usize) -> bool {
         self.nodes.get(node).is_some_and(Node::is_running)
     }
 
     /// This node (counted round), or if it was ended, the next that runs.
-    pub fn one_that_runs(&self, wanted: usize) -> usize {
+    pub(super) fn one_that_runs(&self, wanted: usize) -> usize {
         let mut nodes = (wanted..wanted + self.size()).map(|node| node % self.size().max(1));
         nodes
             .find(|node| self.is_running(*node))
@@ -159,13 +158,13 @@ impl Cluster {
     }
 
     /// Starts a node, and does not wait for it.
-    pub async fn start_node(&self, number: usize) -> Result<(), String> {
+    pub(super) async fn start_node(&self, number: usize) -> Result<(), String> {
         self.with_start(async |start| self.node(number)?.start(start).await)
             .await
     }
 
     /// Waits until a node can serve, and hears the others, if NATS is there. An end that nobody asked for is a finding.
-    pub async fn await_ready(&self, number: usize) -> Result<(), String> {
+    pub(super) async fn await_ready(&self, number: usize) -> Result<(), String> {
         let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
         self.with_start(async |start| {
             node.await_ready(start, deadline, |says| self.count_crash(number, &says))
@@ -175,7 +174,7 @@ impl Cluster {
     }
 
     /// Waits until a node can serve, whether it hears the others or not.
-    pub async fn await_ready_without_bus(&self, number: usize) -> Result<(), String> {
+    pub(super) async fn await_ready_without_bus(&self, number: usize) -> Result<(), String> {
         let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
         let await_ready = async |start: &Start<'_>| {
             let start = Start {
@@ -189,7 +188,7 @@ impl Cluster {
     }
 
     /// Waits until all nodes can serve.
-    pub async fn await_all_ready(&self) -> Result<(), String> {
+    pub(super) async fn await_all_ready(&self) -> Result<(), String> {
         for node in 0..self.size() {
             self.await_ready(node).await?;
         }
@@ -197,12 +196,12 @@ impl Cluster {
     }
 
     /// Sends a node a signal.
-    pub async fn signal_node(&self, number: usize, signal: Signal) -> Result<(), String> {
+    pub(super) async fn signal_node(&self, number: usize, signal: Signal) -> Result<(), String> {
         self.node(number)?.signal(signal).await
     }
 
     /// Sends a node a signal that ends it, after which no client asks it any more, and waits until it has gone.
-    pub async fn end_node(&self, number: usize, signal: Signal) -> Result<(), String> {
+    pub(super) async fn end_node(&self, number: usize, signal: Signal) -> Result<(), String> {
         self.node(number)?
             .end(signal, |says| self.count_crash(number, &says))
             .await
@@ -241,7 +240,7 @@ impl Cluster {
     }
 
     /// Starts NATS, if it is wanted.
-    pub async fn start_nats(&self) -> Result<(), String> {
+    pub(super) async fn start_nats(&self) -> Result<(), String> {
         match &self.nats {
             Some(nats) => nats.start().await,
             None => Ok(()),
@@ -249,7 +248,7 @@ impl Cluster {
     }
 
     /// Sends NATS a signal.
-    pub async fn signal_nats(&self, signal: Signal) -> Result<(), String> {
+    pub(super) async fn signal_nats(&self, signal: Signal) -> Result<(), String> {
         self.nats
             .as_ref()
             .ok_or("there is no NATS")?
@@ -257,60 +256,59 @@ impl Cluster {
             .await
     }
 
-    /// Kills NATS.
-    pub async fn kill_nats(&self) {
+    pub(super) async fn kill_nats(&self) {
         if let Some(nats) = &self.nats {
             nats.kill().await;
         }
     }
 
     /// Cuts the connections of all clients.
-    pub fn cut(&self) {
+    pub(super) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// How often connections were cut, and when they are again.
-    pub fn cuts(&self) -> watch::Receiver<u64> {
+    pub(super) fn cuts(&self) -> watch::Receiver<u64> {
         self.cuts.subscribe()
     }
 
     /// A request was sent again.
-    pub fn count_retry(&self) {
+    pub(super) fn count_retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many requests were sent again.
-    pub fn retries(&self) -> usize {
+    pub(super) fn retries(&self) -> usize {
         self.retries.load(Ordering::Relaxed)
     }
 
     /// From now on clients may have to wait. `of_database`: for the database, too, without which no node starts.
-    pub fn disturb(&self, of_database: bool) {
+    pub(super) fn disturb(&self, of_database: bool) {
         self.is_database_disturbed
             .store(of_database, Ordering::Relaxed);
         self.disturbances().begin(Instant::now());
     }
 
     /// Nothing keeps clients waiting any more.
-    pub fn disturbed(&self) {
+    pub(super) fn disturbed(&self) {
         self.is_database_disturbed.store(false, Ordering::Relaxed);
         self.disturbances().end(Instant::now());
     }
 
     /// How long somebody has waited since a moment.
-    pub fn wait_since(&self, moment: Instant) -> Wait {
+    pub(super) fn wait_since(&self, moment: Instant) -> Wait {
         self.disturbances().wait(moment, Instant::now())
     }
 
     /// For how long nothing has been done to the cluster, since a moment.
-    pub fn calm_since(&self, moment: Instant) -> Duration {
+    pub(super) fn calm_since(&self, moment: Instant) -> Duration {
         self.disturbances()
             .calm_for(moment, Instant::now())
             .unwrap_or_default()
     }
 
     /// Waits until nothing was done to the cluster for so long.
-    pub async fn await_calm(&self, calm: Duration) {
+    pub(super) async fn await_calm(&self, calm: Duration) {
         let begun = Instant::now();
         while self.calm_since(begun) < calm {
             tokio::time::sleep(TICK).await;
@@ -324,7 +322,7 @@ impl Cluster {
     }
 
     /// Ends all of it. `keeps`: its directory, which is returned, stays, with the logs of nodes and database.
-    pub async fn end(&self, keeps: bool) -> Result<Option<PathBuf>, String> {
+    pub(super) async fn end(&self, keeps: bool) -> Result<Option<PathBuf>, String> {
         self.db.close().await;
         self.postgres.lock().await.thaw();
         for node in &self.nodes {

@@ -2,21 +2,20 @@
 
 /// Random numbers that a seed decides (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
     /// Decided by a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Others that go their own way.
-    pub fn fork(&mut self) -> Self {
+    pub(super) fn fork(&mut self) -> Self {
         Self(self.roll())
     }
 
-    /// Any number.
-    pub fn roll(&mut self) -> u64 {
+    pub(super) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,27 +24,26 @@ impl Dice {
     }
 
     /// A number from 0 to one less than this.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.roll() % u64::try_from(end.max(1)).unwrap_or(1)).unwrap_or(0)
     }
 
     /// Whether something happens that happens this many times in a hundred.
-    pub fn percent(&mut self, times: usize) -> bool {
+    pub(super) fn percent(&mut self, times: usize) -> bool {
         self.below(100) < times
     }
 
     /// A number from 0 to 1.
-    pub fn share(&mut self) -> f64 {
+    pub(super) fn share(&mut self) -> f64 {
         f64::from(u32::try_from(self.roll() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 
     /// One of these.
-    pub fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+    pub(super) fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         all.get(self.below(all.len()))
     }
 
-    /// Another order.
-    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+    pub(super) fn shuffle<T>(&mut self, all: &mut [T]) {
         for place in (1..all.len()).rev() {
             all.swap(place, self.below(place + 1));
         }

@@ -7,7 +7,7 @@ const CALM: Duration = Duration::from_secs(2);
 
 /// Spans of time in which something was done to nodes, database or NATS, in their order.
 #[derive(Debug, Clone, Default)]
-pub struct Disturbances(Vec<Span>);
+pub(super) struct Disturbances(Vec<Span>);
 
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -18,8 +18,7 @@ struct Span {
 
 /// How long somebody waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
-    /// In all.
+pub(super) struct Wait {
     pub whole: Duration,
     /// What of it was undisturbed.
     pub undisturbed: Duration,
@@ -29,7 +28,7 @@ pub struct Wait {
 
 impl Disturbances {
     /// A disturbance begins, if none goes on.
-    pub fn begin(&mut self, at: Instant) {
+    pub(super) fn begin(&mut self, at: Instant) {
         if self.0.last().is_none_or(|last| last.ended.is_some()) {
             self.0.push(Span {
                 begun: at,
@@ -39,14 +38,14 @@ impl Disturbances {
     }
 
     /// The disturbance that goes on ends.
-    pub fn end(&mut self, at: Instant) {
+    pub(super) fn end(&mut self, at: Instant) {
         if let Some(last) = self.0.last_mut() {
             last.ended.get_or_insert(at);
         }
     }
 
     /// What of the time between two moments was undisturbed, all in all.
-    pub fn undisturbed(&self, from: Instant, to: Instant) -> Duration {
+    pub(super) fn undisturbed(&self, from: Instant, to: Instant) -> Duration {
         let within = |span: &Span| {
             span.ended
                 .map_or(to, |ended| ended.min(to))
@@ -57,7 +56,7 @@ impl Disturbances {
     }
 
     /// For how long it has been undisturbed without a break. `None`: a disturbance goes on.
-    pub fn calm_for(&self, since: Instant, now: Instant) -> Option<Duration> {
+    pub(super) fn calm_for(&self, since: Instant, now: Instant) -> Option<Duration> {
         match self.0.last() {
             None => Some(now.saturating_duration_since(since)),
             Some(last) => last
@@ -67,7 +66,7 @@ impl Disturbances {
     }
 
     /// How long somebody waited from one moment to another.
-    pub fn wait(&self, from: Instant, to: Instant) -> Wait {
+    pub(super) fn wait(&self, from: Instant, to: Instant) -> Wait {
         let is_calm = from
             .checked_sub(CALM)
             .is_none_or(|before| self.since(before).all(|span| span.begun > to));

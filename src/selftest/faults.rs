@@ -17,10 +17,9 @@ use crate::store::scenery::Scenery;
 /// So long after it ended nobody takes the database for one that runs.
 const NOTICED: Duration = Duration::from_millis(300);
 
-/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fault {
+pub(super) enum Fault {
     /// SIGKILL, and started again.
     NodeKilled,
     /// SIGTERM, and started again.
@@ -48,7 +47,7 @@ pub enum Fault {
 }
 
 /// The faults that make sense here, in an order that chance decides.
-pub fn deck(cluster: &Cluster, stays_away: bool, dice: &mut Dice) -> Vec<Fault> {
+pub(super) fn deck(cluster: &Cluster, stays_away: bool, dice: &mut Dice) -> Vec<Fault> {
     let mut deck = vec![
         Fault::NodeKilled,
         Fault::NodeTerminated,
@@ -72,8 +71,7 @@ pub fn deck(cluster: &Cluster, stays_away: bool, dice: &mut Dice) -> Vec<Fault> 
 
 /// What was done, how often.
 #[derive(Debug, Default)]
-pub struct Counts {
-    /// Faults.
+pub(super) struct Counts {
     pub struck: BTreeMap<Fault, usize>,
     /// Faults that could not be struck, and why.
     pub not_struck: BTreeMap<String, usize>,
@@ -83,8 +81,7 @@ pub struct Counts {
 
 /// Whether a fault was struck.
 #[derive(Debug)]
-pub enum Struck {
-    /// It was.
+pub(super) enum Struck {
     Done,
     /// It could not be, because of this.
     Not(String),
@@ -92,7 +89,7 @@ pub enum Struck {
 
 impl Fault {
     /// For a person.
-    pub fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::NodeKilled => "node killed",
             Self::NodeTerminated => "node terminated",
@@ -111,7 +108,7 @@ impl Fault {
 
     /// Does it, and waits until all can serve again. A node that stays away is started again once it was away for so long,
     /// or when the time for that is over.
-    pub async fn strike(
+    pub(super) async fn strike(
         self,
         test: &Test,
         until: Instant,
@@ -252,7 +249,7 @@ async fn stay_away(
 }
 
 /// Stops PostgreSQL's first process, and those of the nodes' connections, until they are thawed.
-pub async fn freeze_database(cluster: &Cluster) -> Result<(), String> {
+pub(super) async fn freeze_database(cluster: &Cluster) -> Result<(), String> {
     let backends = backends(cluster).await?;
     let mut postgres = cluster.postgres.lock().await;
     let first = postgres.process()?;

@@ -15,7 +15,7 @@ const EXAMPLES: usize = 5;
 /// A promise that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(super) enum Kind {
     /// Answered OK, or shown to someone, and not there.
     Lost,
     /// There twice, or given twice.
@@ -50,7 +50,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Lost,
         Self::Doubled,
         Self::Reordered,
@@ -69,7 +69,7 @@ impl Kind {
     ];
 
     /// For a person.
-    pub fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Lost => "lost",
             Self::Doubled => "doubled",
@@ -92,8 +92,7 @@ impl Kind {
 
 /// Of one kind.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Found {
-    /// How often.
+pub(super) struct Found {
     pub count: usize,
     /// Some of them.
     pub examples: Vec<String>,
@@ -101,16 +100,14 @@ pub struct Found {
 
 /// All that was found.
 #[derive(Debug, Default)]
-pub struct Findings(Mutex<BTreeMap<Kind, Found>>);
+pub(super) struct Findings(Mutex<BTreeMap<Kind, Found>>);
 
 impl Findings {
-    /// Counts one.
-    pub fn add(&self, kind: Kind, example: impl FnOnce() -> String) {
+    pub(super) fn add(&self, kind: Kind, example: impl FnOnce() -> String) {
         self.add_many(kind, 1, example);
     }
 
-    /// Counts some.
-    pub fn add_many(&self, kind: Kind, count: usize, example: impl FnOnce() -> String) {
+    pub(super) fn add_many(&self, kind: Kind, count: usize, example: impl FnOnce() -> String) {
         let mut all = self.locked();
         let found = all.entry(kind).or_default();
         if count > 0 && found.examples.len() < EXAMPLES {
@@ -120,19 +117,19 @@ impl Findings {
     }
 
     /// Counts a refusal that does not pass by itself. That there was no answer is counted where it was waited for.
-    pub fn add_refusal(&self, what: &str, refusal: &Refusal) {
+    pub(super) fn add_refusal(&self, what: &str, refusal: &Refusal) {
         if refusal.code.is_some() && !refusal.passes() {
             self.add(Kind::Refused, || format!("{what} was refused: {refusal}"));
         }
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.locked().values().all(|found| found.count == 0)
     }
 
     /// What there is, for a run that ends before its verdict.
-    pub fn so_far(&self) -> String {
+    pub(super) fn so_far(&self) -> String {
         let all = self.locked();
         let line = |(kind, found): (&Kind, &Found)| {
             let example = found.examples.first().map_or("", String::as_str);
@@ -150,12 +147,12 @@ impl Findings {
 
     /// How often there was one of this kind.
     #[cfg(test)]
-    pub fn count(&self, kind: Kind) -> usize {
+    pub(super) fn count(&self, kind: Kind) -> usize {
         self.locked().get(&kind).map_or(0, |found| found.count)
     }
 
     /// Each kind, also those of which there were none.
-    pub fn all(&self) -> BTreeMap<Kind, Found> {
+    pub(super) fn all(&self) -> BTreeMap<Kind, Found> {
         let all = self.locked();
         Kind::ALL
             .iter()

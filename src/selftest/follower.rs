@@ -35,9 +35,8 @@ const LOST_POLLS: usize = 10;
 const CUTS: usize = 8;
 
 /// Someone who reads.
-pub struct Follower {
+pub(super) struct Follower {
     test: Arc<Test>,
-    /// How.
     pub way: Way,
     /// Who, and where.
     pub who: Station,
@@ -62,7 +61,7 @@ struct Hands {
 
 impl Follower {
     /// One that holds nothing yet.
-    pub fn new(test: Arc<Test>, way: Way, who: Station) -> Self {
+    pub(super) fn new(test: Arc<Test>, way: Way, who: Station) -> Self {
         let name = format!("{} of {}", way.label(), plain(who.user));
         Self {
             test,
@@ -77,27 +76,27 @@ impl Follower {
     }
 
     /// What it holds.
-    pub fn held(&self) -> MutexGuard<'_, BTreeMap<Id, Held>> {
+    pub(super) fn held(&self) -> MutexGuard<'_, BTreeMap<Id, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on it has to read the large conversation from its beginning again: more than a page.
-    pub fn forget_the_large_one(&self) {
+    pub(super) fn forget_the_large_one(&self) {
         self.wants_to_forget.store(true, Ordering::Relaxed);
     }
 
     /// It will hang up on its next poll.
-    pub fn lose_a_poll(&self) {
+    pub(super) fn lose_a_poll(&self) {
         self.loses_a_poll.store(true, Ordering::Relaxed);
     }
 
     /// Whether it knows its conversations: what is new is told to it from then on.
-    pub fn has_listed(&self) -> bool {
+    pub(super) fn has_listed(&self) -> bool {
         self.has_listed.load(Ordering::Relaxed)
     }
 
     /// Reads until it is over.
-    pub async fn run(&self, home: usize, mut dice: Dice) {
+    pub(super) async fn run(&self, home: usize, mut dice: Dice) {
         let wire = Wire::new(self.who, home, dice.fork());
         let (socket, receipts) = (None, BTreeMap::new());
         let mut hands = Hands {
@@ -311,7 +310,7 @@ impl Follower {
                     &self.test.cluster.findings,
                 ),
                 Row::Report(row) => {
-                    ledger.check_report(conversation, row, &self.test.cluster.findings)
+                    ledger.check_report(conversation, row, &self.test.cluster.findings);
                 }
             }
         }

@@ -5,15 +5,15 @@ use std::time::SystemTime;
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 /// The id of anything: 128 bits.
-pub type Id = u128;
+pub(super) type Id = u128;
 
 /// The form of user, station and conversation ids: 32 digits.
-pub fn plain(id: Id) -> String {
+pub(super) fn plain(id: Id) -> String {
     format!("{id:032x}")
 }
 
 /// The form of message and report ids: a UUID.
-pub fn dashed(id: Id) -> String {
+pub(super) fn dashed(id: Id) -> String {
     let digits = plain(id);
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     format!(
@@ -27,7 +27,7 @@ pub fn dashed(id: Id) -> String {
 }
 
 /// Reads the form without dashes, in lower case. `None`: it is another one.
-pub fn read_plain(text: &str) -> Option<Id> {
+pub(super) fn read_plain(text: &str) -> Option<Id> {
     let fits = text.len() == 32
         && text
             .bytes()
@@ -36,18 +36,18 @@ pub fn read_plain(text: &str) -> Option<Id> {
 }
 
 /// Reads the form with dashes, in lower case. `None`: it is another one.
-pub fn read_dashed(text: &str) -> Option<Id> {
+pub(super) fn read_dashed(text: &str) -> Option<Id> {
     let id = read_plain(&text.replace('-', ""))?;
     (dashed(id) == text).then_some(id)
 }
 
 /// Now, in Unix seconds.
-pub fn now() -> i64 {
+pub(super) fn now() -> i64 {
     DateTime::<Utc>::from(SystemTime::now()).timestamp()
 }
 
 /// The form of a time, of Unix seconds.
-pub fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0)
         .unwrap_or_default()
         .format("%Y-%m-%d %H:%M:%S")
@@ -55,7 +55,7 @@ pub fn time(seconds: i64) -> String {
 }
 
 /// Reads a time, as Unix seconds. `None`: it is of another form.
-pub fn read_time(text: &str) -> Option<i64> {
+pub(super) fn read_time(text: &str) -> Option<i64> {
     let seconds = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
         .ok()?
         .and_utc()

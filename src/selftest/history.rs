@@ -11,10 +11,9 @@ use super::{
 
 /// The rows of one instance of a conversation.
 #[derive(Debug)]
-pub struct Held {
+pub(super) struct Held {
     /// Whose they are, for findings.
     pub holder: String,
-    /// Which conversation.
     pub conversation: Id,
     /// Which instance of it.
     pub instance: String,
@@ -33,8 +32,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Nothing yet.
-    pub fn new(holder: &str, conversation: Id, instance: &str) -> Self {
+    pub(super) fn new(holder: &str, conversation: Id, instance: &str) -> Self {
         Self {
             holder: holder.to_owned(),
             conversation,
@@ -51,7 +49,7 @@ impl Held {
     }
 
     /// The cursor of a `download` that goes on from what is held.
-    pub fn cursor(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn cursor(&self) -> Vec<(&'static str, String)> {
         let mut cursor = vec![];
         if let (Some(id), Some(date)) = (self.messages.last(), self.dates[0]) {
             cursor.extend([
@@ -69,7 +67,7 @@ impl Held {
     }
 
     /// Takes a page that goes on from what is held, and begins with it. What was new.
-    pub fn take_page(&mut self, page: Page, findings: &Findings) -> Vec<Row> {
+    pub(super) fn take_page(&mut self, page: Page, findings: &Findings) -> Vec<Row> {
         let mut new = vec![];
         let mut messages = page.messages.into_iter().peekable();
         if let Some(newest) = self.messages.last().copied()
@@ -100,7 +98,7 @@ impl Held {
 
     /// Appends a frame's events of this conversation to the letter of docs/api.md: if the first of each kind comes after the
     /// newest row of that kind, all are taken. Whether they were; else it has to be downloaded.
-    pub fn append_by_the_first(&mut self, events: &[Event], findings: &Findings) -> bool {
+    pub(super) fn append_by_the_first(&mut self, events: &[Event], findings: &Findings) -> bool {
         let first_message = events
             .iter()
             .find(|event| matches!(event.row, Row::Message(_)));
@@ -120,7 +118,7 @@ impl Held {
     }
 
     /// Appends events for as long as each comes after the newest row of its kind. How many it took.
-    pub fn append_each(&mut self, events: &[Event], findings: &Findings) -> usize {
+    pub(super) fn append_each(&mut self, events: &[Event], findings: &Findings) -> usize {
         for (taken, event) in events.iter().enumerate() {
             if !self.is_followed_by(event) {
                 return taken;
@@ -202,7 +200,7 @@ impl Held {
     }
 
     /// Compares what was held with the whole history: nothing that is not there, and the same order.
-    pub fn compare(&self, truth: &Self, findings: &Findings) {
+    pub(super) fn compare(&self, truth: &Self, findings: &Findings) {
         for (held, truth) in [
             (&self.messages, &truth.messages),
             (&self.reports, &truth.reports),
@@ -231,7 +229,7 @@ impl Held {
     }
 
     /// Rows of this history that someone does not hold; all, if they hold another instance, or nothing.
-    pub fn missed_by(&self, held: Option<&Self>) -> Vec<Id> {
+    pub(super) fn missed_by(&self, held: Option<&Self>) -> Vec<Id> {
         let held = held.filter(|held| held.instance == self.instance);
         let all = self.messages.iter().chain(&self.reports).copied();
         all.filter(|id| held.is_none_or(|held| !held.seen.contains(id)))

@@ -14,11 +14,11 @@ use super::{
 
 /// Times, by reader and whether it was calm.
 #[derive(Debug, Default)]
-pub struct Latencies(BTreeMap<(Way, bool), Histogram<u64>>);
+pub(super) struct Latencies(BTreeMap<(Way, bool), Histogram<u64>>);
 
 /// Of one kind of reader, in one kind of stretch.
 #[derive(Debug, Clone, Serialize)]
-pub struct Line {
+pub(super) struct Line {
     /// How it reads.
     pub reader: Way,
     /// Whether nothing was done to the cluster meanwhile, and a little before.
@@ -29,13 +29,12 @@ pub struct Line {
     pub p50_ms: f64,
     /// Of a hundred, 99 took no longer.
     pub p99_ms: f64,
-    /// The worst.
     pub worst_ms: f64,
 }
 
 impl Latencies {
     /// A row was waited for so long. More than the bound, undisturbed, is a finding.
-    pub fn add(
+    pub(super) fn add(
         &mut self,
         reader: Way,
         wait: Wait,
@@ -62,7 +61,7 @@ impl Latencies {
     }
 
     /// What is told of them.
-    pub fn lines(&self) -> Vec<Line> {
+    pub(super) fn lines(&self) -> Vec<Line> {
         #[allow(clippy::cast_precision_loss)]
         let millis = |micros: u64| micros as f64 / 1000.0;
         let line = |((reader, is_calm), histogram): (&(Way, bool), &Histogram<u64>)| Line {

@@ -16,11 +16,11 @@ use super::{
 };
 
 /// Two clocks of this machine, read one after the other, may differ by so many seconds.
-pub const SLACK: i64 = 2;
+pub(super) const SLACK: i64 = 2;
 
 /// A report as it was sent.
 #[derive(Debug, Clone)]
-pub struct Reported {
+pub(super) struct Reported {
     /// Where it was sent from.
     pub station: Id,
     /// In which instance.
@@ -33,7 +33,7 @@ pub struct Reported {
 
 /// Something that is one way or another, as its only changer left it.
 #[derive(Debug, Clone)]
-pub struct Settled<T> {
+pub(super) struct Settled<T> {
     /// How it is.
     pub value: T,
     /// Since when; not while it is being changed.
@@ -42,7 +42,7 @@ pub struct Settled<T> {
 
 impl<T> Settled<T> {
     /// The value, if it was the same all the time since then.
-    pub fn at(&self, moment: Instant) -> Option<&T> {
+    pub(super) fn at(&self, moment: Instant) -> Option<&T> {
         self.since
             .is_some_and(|since| since < moment)
             .then_some(&self.value)
@@ -51,14 +51,10 @@ impl<T> Settled<T> {
 
 /// How a user arranged a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flags {
-    /// `mute`.
+pub(super) struct Flags {
     pub is_muted: bool,
-    /// `favorite`.
     pub is_favorite: bool,
-    /// `hide`.
     pub is_hidden: bool,
-    /// `setlistitembackgroundcolor`.
     pub color: String,
 }
 
@@ -75,17 +71,14 @@ impl Default for Flags {
 
 /// Who is shown something, and when.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
-    /// Who.
+pub(super) struct View {
     pub reader: Id,
     /// When it was asked for; `None` of what comes unasked.
     pub asked: Option<Instant>,
 }
 
-/// The book.
 #[derive(Debug, Default)]
-pub struct Ledger {
-    /// Messages.
+pub(super) struct Ledger {
     pub sent: HashMap<(Id, Id), Sent>,
     /// Ids of messages that were answered OK, of the present instance of each conversation.
     pub answered: HashMap<Id, Vec<Id>>,
@@ -103,7 +96,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A message was answered OK: with what was sent, and always the same.
-    pub fn is_answered(
+    pub(super) fn is_answered(
         &mut self,
         conversation: Id,
         id: Id,
@@ -161,7 +154,7 @@ impl Ledger {
     }
 
     /// Judges a message that someone is shown.
-    pub fn check_message(
+    pub(super) fn check_message(
         &self,
         conversation: Id,
         instance: &str,
@@ -209,7 +202,7 @@ impl Ledger {
     }
 
     /// Judges a report that someone is shown.
-    pub fn check_report(&self, conversation: Id, row: &rows::Report, findings: &Findings) {
+    pub(super) fn check_report(&self, conversation: Id, row: &rows::Report, findings: &Findings) {
         let kind = ["viewed", "delivered"]
             .into_iter()
             .find(|kind| *kind == row.kind)
@@ -246,7 +239,13 @@ impl Ledger {
     }
 
     /// Judges that a page of an instance was answered at all.
-    pub fn check_page(&self, conversation: Id, instance: &str, view: View, findings: &Findings) {
+    pub(super) fn check_page(
+        &self,
+        conversation: Id,
+        instance: &str,
+        view: View,
+        findings: &Findings,
+    ) {
         let Some(asked) = view.asked else { return };
         if self
             .members
@@ -273,7 +272,7 @@ impl Ledger {
     }
 
     /// Judges a conversation in someone's list.
-    pub fn check_listed(
+    pub(super) fn check_listed(
         &self,
         conversation: Id,
         instance: &str,
@@ -321,7 +320,7 @@ impl Ledger {
     }
 
     /// Compares the whole history of a conversation's present instance with what was answered.
-    pub fn compare(&self, truth: &Held, findings: &Findings) {
+    pub(super) fn compare(&self, truth: &Held, findings: &Findings) {
         let conversation = truth.conversation;
         let says = |what: &str, id: Id| {
             format!(
@@ -362,7 +361,11 @@ impl Ledger {
     }
 
     /// Reports of an instance that were answered OK: message, user, type.
-    pub fn answered_reports(&self, conversation: Id, instance: &str) -> Vec<(Id, Id, String)> {
+    pub(super) fn answered_reports(
+        &self,
+        conversation: Id,
+        instance: &str,
+    ) -> Vec<(Id, Id, String)> {
         let of_this = self
             .reported
             .iter()
@@ -374,7 +377,7 @@ impl Ledger {
     }
 
     /// When a row was answered OK.
-    pub fn answered_at(&self, conversation: Id, row: &rows::Row) -> Option<Instant> {
+    pub(super) fn answered_at(&self, conversation: Id, row: &rows::Row) -> Option<Instant> {
         match row {
             rows::Row::Message(row) => self.sent.get(&(conversation, row.id))?.answered,
             rows::Row::Report(row) => {
@@ -389,7 +392,7 @@ impl Ledger {
     }
 
     /// Whether a member had not been removed when something was asked for. `None`: that changed meanwhile.
-    pub fn was_in(&self, conversation: Id, member: Id, asked: Instant) -> Option<bool> {
+    pub(super) fn was_in(&self, conversation: Id, member: Id, asked: Instant) -> Option<bool> {
         match self.members.get(&(conversation, member)) {
             None => Some(true),
             Some(is_in) => is_in.at(asked).copied(),
@@ -397,7 +400,7 @@ impl Ledger {
     }
 
     /// Judges which of their conversations someone's list has.
-    pub fn check_list(
+    pub(super) fn check_list(
         &self,
         listed: &[Id],
         theirs: impl Iterator<Item = Id>,
@@ -423,7 +426,7 @@ impl Ledger {
     }
 
     /// Counts reports that were answered OK and are not among these (message, user, type) of a conversation.
-    pub fn compare_reports(
+    pub(super) fn compare_reports(
         &self,
         truth: &Held,
         there: &HashSet<(Id, Id, String)>,

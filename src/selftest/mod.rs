@@ -56,7 +56,7 @@ const SETTLING: Duration = Duration::from_mins(10);
 
 /// What is to be tested.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Nothing lost, doubled, reordered, altered or told too late, while nodes and database are killed
     Delivery(Delivery),
 }
@@ -123,7 +123,7 @@ impl Test {
 ///
 /// # Errors
 /// One sentence, also if a promise was broken.
-pub async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     command: &Command,
     say: impl Fn(&str) -> Result<(), String>,

@@ -25,8 +25,7 @@ const LAST_WORDS: usize = 8;
 
 /// What happens in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// Many messages.
+pub(super) enum Use {
     Busy,
     /// One now and then, so that nothing else tells of it.
     Quiet,
@@ -40,10 +39,8 @@ pub enum Use {
     Group,
 }
 
-/// A conversation.
 #[derive(Debug, Clone)]
-pub struct Conversation {
-    /// Its id.
+pub(super) struct Conversation {
     pub id: Id,
     /// What happens in it.
     pub r#use: Use,
@@ -53,12 +50,11 @@ pub struct Conversation {
 
 /// Users and conversations.
 #[derive(Debug)]
-pub struct People {
+pub(super) struct People {
     /// Each user, at the station that they write from.
     pub writers: Vec<Station>,
     /// The stations that are read at.
     pub readers: Vec<Station>,
-    /// All conversations.
     pub conversations: Vec<Conversation>,
 }
 
@@ -67,7 +63,7 @@ const SECRET: &str = "d3JhcHBlZA==";
 
 impl People {
     /// Makes them; so many conversations of two, and so many stations to read at.
-    pub async fn settle(
+    pub(super) async fn settle(
         cluster: &Cluster,
         conversations: usize,
         readers: usize,
@@ -114,9 +110,9 @@ impl People {
                 )
                 .await?;
                 if place == 0 {
-                    people.writers.push(at)
+                    people.writers.push(at);
                 } else {
-                    people.readers.push(at)
+                    people.readers.push(at);
                 }
             }
         }
@@ -289,7 +285,7 @@ impl People {
     }
 
     /// The conversations that are used so.
-    pub fn used(&self, r#use: Use) -> Vec<&Conversation> {
+    pub(super) fn used(&self, r#use: Use) -> Vec<&Conversation> {
         self.conversations
             .iter()
             .filter(|conversation| conversation.r#use == r#use)
@@ -297,7 +293,7 @@ impl People {
     }
 
     /// The conversations that a user is in, if they were not removed since.
-    pub fn of(&self, user: Id) -> impl Iterator<Item = &Conversation> {
+    pub(super) fn of(&self, user: Id) -> impl Iterator<Item = &Conversation> {
         let is_user = move |member: &usize| {
             self.writers
                 .get(*member)
@@ -309,7 +305,7 @@ impl People {
     }
 
     /// A member of a conversation, where they write from.
-    pub fn member(&self, conversation: &Conversation, place: usize) -> Option<Station> {
+    pub(super) fn member(&self, conversation: &Conversation, place: usize) -> Option<Station> {
         self.writers
             .get(
                 *conversation
@@ -321,7 +317,7 @@ impl People {
 }
 
 /// How members are added to a group, or removed.
-pub fn group_change(action: &str, group: Id, user: Id) -> Asked {
+pub(super) fn group_change(action: &str, group: Id, user: Id) -> Asked {
     let user = plain(user);
     let fields = json!({ "action": action, "conversationid": plain(group), "participantids": [&user], "secrets": { &user: SECRET } });
     Asked {

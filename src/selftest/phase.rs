@@ -20,7 +20,7 @@ use super::{
 };
 
 /// The readers, in the order of the users that they are of. The first two are in the large conversation.
-pub const READERS: [Way; 9] = [
+pub(super) const READERS: [Way; 9] = [
     Way::SocketV3,
     Way::SocketV3,
     Way::Letter,
@@ -40,7 +40,7 @@ const SOON: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Does what the test's plan says.
-pub async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
+pub(super) async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
     let mut readers = JoinSet::new();
     let mut followers = vec![];
     for (number, (way, who)) in READERS.iter().zip(&test.people.readers).enumerate() {
@@ -171,7 +171,7 @@ async fn break_things(
                 *counts
                     .not_struck
                     .entry(format!("{}: {reason}", fault.label()))
-                    .or_default() += 1
+                    .or_default() += 1;
             }
         }
         next = Instant::now() + every.mul_f64(0.5 + dice.share());
@@ -179,7 +179,7 @@ async fn break_things(
 }
 
 /// Waits until every reader holds the whole history, or was not told in time.
-pub async fn await_told(
+pub(super) async fn await_told(
     test: &Test,
     followers: &[Arc<Follower>],
     dice: &mut Dice,

@@ -15,7 +15,7 @@ const STRETCH: Duration = Duration::from_secs(140);
 
 /// How hard to try.
 #[derive(Debug, Clone, Args)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// ci is meant to end within two minutes; hour takes an hour, and has nodes end and stay away in quiet rounds
     #[arg(long, value_enum, default_value = "ci")]
     profile: Profile,
@@ -56,13 +56,12 @@ pub struct Delivery {
 enum Profile {
     /// For each change: under two minutes.
     Ci,
-    /// An hour.
     Hour,
 }
 
 /// Nodes, and what is between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// How many nodes.
     pub nodes: usize,
     /// Whether NATS is between them.
@@ -71,7 +70,7 @@ pub struct Setting {
 
 impl Setting {
     /// For a person.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self { nodes: 1, .. } => "one node",
             Self { has_nats: true, .. } => "two nodes, NATS",
@@ -84,8 +83,7 @@ impl Setting {
 
 /// What is done in one setting.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    /// Where.
+pub(crate) struct Plan {
     pub setting: Setting,
     /// For how long is written.
     pub duration: Duration,
@@ -126,7 +124,7 @@ impl Delivery {
     ///
     /// # Errors
     /// NATS is asked for, and is not there.
-    pub fn plans(&self, has_nats_server: bool) -> Result<Vec<Plan>, String> {
+    pub(crate) fn plans(&self, has_nats_server: bool) -> Result<Vec<Plan>, String> {
         if self.nats && !has_nats_server {
             return Err("--nats takes nats-server, which is not installed".into());
         }

@@ -26,7 +26,7 @@ const ROUND: Duration = Duration::from_mins(3);
 /// How the node ends that answered the last words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Not at all: there is no other, or nothing is to be broken.
     None,
     /// In order, by SIGTERM: it tells others less than an end by force.
@@ -41,10 +41,10 @@ pub enum Ending {
 
 impl Ending {
     /// How many kinds of ends there are.
-    pub const COUNT: u32 = 4;
+    pub(crate) const COUNT: u32 = 4;
 
     /// Those that make sense in a setting; the first is that of a short run.
-    pub fn of(setting: Setting, has_faults: bool) -> Vec<Self> {
+    pub(crate) fn of(setting: Setting, has_faults: bool) -> Vec<Self> {
         match setting {
             _ if !has_faults => vec![Self::None],
             Setting { nodes: 1, .. } => vec![Self::None],
@@ -67,7 +67,7 @@ impl Ending {
     }
 
     /// For a person.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::None => "no node ends",
             Self::Terminated => "terminated",
@@ -111,7 +111,7 @@ impl Ending {
 }
 
 /// The first round: fills the large conversation, and waits until everyone knows their conversations.
-pub async fn begin(
+pub(super) async fn begin(
     test: &Arc<Test>,
     followers: &[Arc<Follower>],
     dice: &mut Dice,
@@ -133,7 +133,7 @@ pub async fn begin(
 
 /// Waits until nothing tells anyone anything by chance: after a fault of the database, everybody is told to compare everything
 /// once more; and that would tell of last words, too.
-pub async fn settle(test: &Test) {
+pub(super) async fn settle(test: &Test) {
     test.cluster
         .watchdog
         .expect("the end of what faults have caused", SETTLES * 4);
@@ -141,7 +141,7 @@ pub async fn settle(test: &Test) {
 }
 
 /// Says last words, has the node end that answered them, sees that all are told, and starts the node again.
-pub async fn round(
+pub(super) async fn round(
     test: &Test,
     ending: Ending,
     followers: &[Arc<Follower>],

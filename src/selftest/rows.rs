@@ -10,12 +10,9 @@ use super::{
     wire::Station,
 };
 
-/// A message.
 #[derive(Debug, Clone)]
-pub struct Message {
-    /// Its id.
+pub(super) struct Message {
     pub id: Id,
-    /// Its type.
     pub kind: String,
     /// In Unix seconds.
     pub created: i64,
@@ -29,21 +26,17 @@ pub struct Message {
 
 /// What only v4 clients are shown of a message.
 #[derive(Debug, Clone)]
-pub struct V4 {
+pub(super) struct V4 {
     /// Who sent it.
     pub sender: Station,
-    /// Its number.
     pub seq: i64,
     /// The chain up to it.
     pub chain: Hash,
 }
 
-/// A report.
 #[derive(Debug, Clone)]
-pub struct Report {
-    /// Its id.
+pub(super) struct Report {
     pub id: Id,
-    /// Its type.
     pub kind: String,
     /// In Unix seconds.
     pub created: i64,
@@ -51,22 +44,18 @@ pub struct Report {
     pub valid_until: i64,
     /// Who had or saw the message, and where.
     pub from: Station,
-    /// Which message.
     pub message: Id,
 }
 
 /// A row of either kind.
 #[derive(Debug, Clone)]
-pub enum Row {
-    /// A message.
+pub(super) enum Row {
     Message(Message),
-    /// A report.
     Report(Report),
 }
 
 impl Row {
-    /// Its id.
-    pub fn id(&self) -> Id {
+    pub(super) fn id(&self) -> Id {
         match self {
             Self::Message(row) => row.id,
             Self::Report(row) => row.id,
@@ -76,18 +65,17 @@ impl Row {
 
 /// What changed in a conversation, as a frame brings it.
 #[derive(Debug, Clone)]
-pub struct Event {
+pub(super) struct Event {
     /// The instance that it belongs to.
     pub instance: String,
     /// The row of its kind before it.
     pub after: Option<Id>,
-    /// The row.
     pub row: Row,
 }
 
 /// A page of history.
 #[derive(Debug, Default)]
-pub struct Page {
+pub(super) struct Page {
     /// Its messages, oldest first.
     pub messages: Vec<Message>,
     /// Its reports, oldest first.
@@ -98,7 +86,7 @@ pub struct Page {
 
 impl Message {
     /// Reads one. `None`: it is not of the documented form.
-    pub fn read(row: &Value) -> Option<Self> {
+    pub(super) fn read(row: &Value) -> Option<Self> {
         let text = |field: &str| row.get(field).and_then(Value::as_str);
         let v4 = match row.get("Seq") {
             None => None,
@@ -124,7 +112,7 @@ impl Message {
 
 impl Report {
     /// Reads one. `None`: it is not of the documented form.
-    pub fn read(row: &Value) -> Option<Self> {
+    pub(super) fn read(row: &Value) -> Option<Self> {
         let text = |field: &str| row.get(field).and_then(Value::as_str);
         Some(Self {
             id: read_dashed(text("ID")?)?,
@@ -142,7 +130,7 @@ impl Report {
 
 impl Page {
     /// Reads one. `None`: it is not of the documented form.
-    pub fn read(page: &Value) -> Option<Self> {
+    pub(super) fn read(page: &Value) -> Option<Self> {
         Some(Self {
             messages: page
                 .get("messages")?
@@ -165,7 +153,7 @@ impl Page {
 }
 
 /// The events of a frame by conversation, each in the frame's order. `None`: they are not of the documented form.
-pub fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
+pub(super) fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
     let mut events = BTreeMap::<Id, Vec<Event>>::new();
     for event in frame
         .get("events")
@@ -198,7 +186,7 @@ pub fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
 
 /// How many events of one conversation do not follow the one before them in their frame: by the row of the same kind that
 /// each names, and by the numbers of the messages, between which there is one for each report.
-pub fn gaps(events: &[Event]) -> usize {
+pub(super) fn gaps(events: &[Event]) -> usize {
     let (mut message, mut report, mut reports_since, mut gaps) = (None, None, 0_i64, 0);
     for event in events {
         match &event.row {

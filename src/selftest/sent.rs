@@ -19,16 +19,13 @@ const LIFETIME: i64 = 7 * 24 * 3600;
 
 /// A message as its sender made it, and what was answered.
 #[derive(Debug, Clone)]
-pub struct Sent {
-    /// Its id.
+pub(super) struct Sent {
     pub id: Id,
     /// Who sends it, and where.
     pub sender: Station,
-    /// The conversation.
     pub conversation: Id,
     /// The instance that it is written for.
     pub instance: String,
-    /// Its type.
     pub kind: &'static str,
     /// What the sender's clock says, in Unix seconds.
     pub created: i64,
@@ -54,7 +51,7 @@ fn data(id: Id, bytes: usize) -> String {
 
 impl Sent {
     /// A new message, which chance gives a form of its own.
-    pub fn new(
+    pub(super) fn new(
         sender: Station,
         conversation: Id,
         instance: &str,
@@ -97,7 +94,7 @@ impl Sent {
     }
 
     /// What `add` takes. `is_altered`: under the same id, but with other content.
-    pub fn document(&self, is_altered: bool) -> String {
+    pub(super) fn document(&self, is_altered: bool) -> String {
         let text = data(if is_altered { !self.id } else { self.id }, self.bytes);
         let mut document = json!({ "ID": dashed(self.id), "Type": self.kind, "Created": time(self.created), "Data": text });
         if let (Some(valid_until), Some(fields)) = (self.valid_until, document.as_object_mut()) {
@@ -107,7 +104,7 @@ impl Sent {
     }
 
     /// Why these times cannot be this message's.
-    pub fn check_times(&self, created: i64, valid_until: i64) -> Option<&'static str> {
+    pub(super) fn check_times(&self, created: i64, valid_until: i64) -> Option<&'static str> {
         if let Some(stored) = self.stored {
             return (stored != (created, valid_until))
                 .then_some("other times than those first answered");

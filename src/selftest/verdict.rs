@@ -32,8 +32,7 @@ use crate::store;
 
 /// What came of one setting.
 #[derive(Debug, Serialize)]
-pub struct Outcome {
-    /// Where.
+pub(super) struct Outcome {
     pub setting: &'static str,
     /// Messages that were answered OK.
     pub messages: usize,
@@ -67,7 +66,7 @@ pub struct Outcome {
 
 /// What came of all settings.
 #[derive(Debug, Serialize)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// Whether all promises were kept.
     pub is_good: bool,
     /// What chance was decided by.
@@ -83,13 +82,17 @@ pub struct Verdict {
     pub totals: BTreeMap<Kind, usize>,
     /// What was left out, and why.
     pub skipped: Vec<String>,
-    /// Each setting.
     pub settings: Vec<Outcome>,
 }
 
 impl Verdict {
     /// Over all settings.
-    pub fn of(seed: u64, bound: Duration, skipped: Vec<String>, settings: Vec<Outcome>) -> Self {
+    pub(super) fn of(
+        seed: u64,
+        bound: Duration,
+        skipped: Vec<String>,
+        settings: Vec<Outcome>,
+    ) -> Self {
         let total = |kind: &Kind| {
             settings
                 .iter()
@@ -220,7 +223,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Reads the whole history, and compares with it what was answered and what everyone holds.
-pub async fn judge(
+pub(super) async fn judge(
     test: &Test,
     followers: &[Arc<Follower>],
     truths: Vec<Truth>,
@@ -282,7 +285,7 @@ pub async fn judge(
 }
 
 /// Counts what was never told to someone who waited for it.
-pub fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) {
+pub(super) fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) {
     for truth in truths {
         for follower in followers
             .iter()
@@ -313,7 +316,7 @@ pub fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) 
 }
 
 /// Counts what of a history someone does not hold; `says`: a sentence on one of these rows.
-pub fn count_missed(
+pub(super) fn count_missed(
     truth: &Held,
     held: Option<&Held>,
     findings: &Findings,
@@ -326,7 +329,7 @@ pub fn count_missed(
 }
 
 /// Whether everybody holds everything that they have to.
-pub fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) -> bool {
+pub(super) fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) -> bool {
     truths.iter().all(|truth| {
         let mut due = followers
             .iter()
@@ -352,17 +355,15 @@ fn is_due(test: &Test, follower: &Follower, conversation: Id) -> bool {
 }
 
 /// A conversation's whole history.
-pub struct Truth {
-    /// Which.
+pub(super) struct Truth {
     pub conversation: Id,
-    /// Its rows.
     pub held: Held,
     /// Its reports: message, user, type.
     pub reported: HashSet<(Id, Id, String)>,
 }
 
 /// Reads the history of all conversations.
-pub async fn truths(test: &Test, dice: &mut Dice) -> Result<Vec<Truth>, String> {
+pub(super) async fn truths(test: &Test, dice: &mut Dice) -> Result<Vec<Truth>, String> {
     let mut truths = vec![];
     for conversation in &test.people.conversations {
         let who = test

@@ -25,7 +25,7 @@ use super::{
 const LONGEST_PAGE: usize = 500;
 
 /// Walks through one conversation after the other.
-pub async fn walk(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn walk(test: Arc<Test>, mut dice: Dice) {
     while test.is_writing() {
         tokio::time::sleep(Duration::from_millis(test.plan.walk_millis)).await;
         let Some(conversation) = dice.pick(&test.people.conversations).cloned() else {
@@ -163,7 +163,7 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, di
 }
 
 /// Reads a conversation's whole history, as a member of it.
-pub async fn read_all(
+pub(super) async fn read_all(
     test: &Test,
     conversation: &Conversation,
     wire: &mut Wire,

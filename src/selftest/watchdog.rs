@@ -10,7 +10,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Knows what is expected next, and until when.
 #[derive(Debug)]
-pub struct Watchdog(Mutex<Expected>);
+pub(super) struct Watchdog(Mutex<Expected>);
 
 #[derive(Debug)]
 struct Expected {
@@ -21,7 +21,7 @@ struct Expected {
 
 impl Watchdog {
     /// This is expected first.
-    pub fn new(what: &str, within: Duration) -> Self {
+    pub(super) fn new(what: &str, within: Duration) -> Self {
         Self(Mutex::new(Expected {
             what: what.to_owned(),
             since: Instant::now(),
@@ -30,7 +30,7 @@ impl Watchdog {
     }
 
     /// What came before has come; now this is expected within a time.
-    pub fn expect(&self, what: impl Into<String>, within: Duration) {
+    pub(super) fn expect(&self, what: impl Into<String>, within: Duration) {
         *self.locked() = Expected {
             what: what.into(),
             since: Instant::now(),
@@ -39,7 +39,7 @@ impl Watchdog {
     }
 
     /// Returns when what is expected has not come in its time, with a sentence that says so.
-    pub async fn watch(&self) -> String {
+    pub(super) async fn watch(&self) -> String {
         loop {
             tokio::time::sleep(TICK).await;
             if let Some(sentence) = self.overdue(Instant::now()) {

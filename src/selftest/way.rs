@@ -7,7 +7,7 @@ use super::wire::{V3, V4};
 /// How a reader hears of what is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub(super) enum Way {
     /// A v4 socket; of a frame's events it looks only whether the first of each kind comes after what it holds.
     Letter,
     /// A v4 socket; it looks at each event.
@@ -22,7 +22,7 @@ pub enum Way {
 
 impl Way {
     /// For a person.
-    pub fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Letter => "v4 socket, by the letter",
             Self::Each => "v4 socket, each event",
@@ -33,7 +33,7 @@ impl Way {
     }
 
     /// The client version that it says it is.
-    pub fn version(self) -> i64 {
+    pub(super) fn version(self) -> i64 {
         if matches!(self, Self::PollV3 | Self::SocketV3) {
             V3
         } else {
@@ -42,7 +42,7 @@ impl Way {
     }
 
     /// Whether it asks again and again.
-    pub fn polls(self) -> bool {
+    pub(super) fn polls(self) -> bool {
         matches!(self, Self::PollV3 | Self::PollV4)
     }
 }

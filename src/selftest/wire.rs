@@ -31,23 +31,20 @@ const GIVES_UP: Duration = Duration::from_mins(1);
 /// Of a hundred requests that are repeated until they are answered, so many are cut off before their answer.
 const CUTS: usize = 2;
 /// The first client version that knows more than is published.
-pub const V4: i64 = 4;
+pub(super) const V4: i64 = 4;
 /// The published one.
-pub const V3: i64 = 3;
+pub(super) const V3: i64 = 3;
 
 /// A user at one of their stations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Station {
-    /// Who.
+pub(super) struct Station {
     pub user: Id,
-    /// Where.
     pub station: Id,
 }
 
 /// What is asked of an API.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    /// Of which.
+pub(super) struct Asked {
     pub api: &'static str,
     /// By a client of which version.
     pub version: i64,
@@ -55,9 +52,8 @@ pub struct Asked {
     pub fields: Value,
 }
 
-/// Who asks.
 #[derive(Debug, Clone, Copy)]
-pub enum From {
+pub(super) enum From {
     /// A user who has logged in; the request is signed.
     Signed(Station),
     /// A station at which nobody has logged in yet.
@@ -66,7 +62,7 @@ pub enum From {
 
 impl Asked {
     /// An action on a conversation.
-    pub fn on(action: &str, conversation: Id, instance: &str, version: i64) -> Self {
+    pub(super) fn on(action: &str, conversation: Id, instance: &str, version: i64) -> Self {
         let fields = json!({ "action": action, "conversationid": plain(conversation), "instance": instance });
         Self {
             api: "chatconversation",
@@ -76,7 +72,7 @@ impl Asked {
     }
 
     /// With one more field.
-    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+    pub(super) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         if let Some(fields) = self.fields.as_object_mut() {
             fields.insert(field.into(), value.into());
         }
@@ -84,7 +80,7 @@ impl Asked {
     }
 
     /// What is to be done, for findings.
-    pub fn action(&self) -> &str {
+    pub(super) fn action(&self) -> &str {
         self.fields
             .get("action")
             .and_then(Value::as_str)
@@ -92,7 +88,7 @@ impl Asked {
     }
 
     /// The request's bytes, made at this moment.
-    pub fn request(
+    pub(super) fn request(
         &self,
         key: &Key,
         host: impl fmt::Display,
@@ -132,21 +128,20 @@ impl Asked {
 
 /// Why something was not done.
 #[derive(Debug, Clone)]
-pub struct Refusal {
+pub(super) struct Refusal {
     /// The error code, or the HTTP status of an answer without one. `None`: there was no answer in a long time.
     pub code: Option<String>,
-    /// The answer.
     pub body: Value,
 }
 
 impl Refusal {
     /// Whether it has this error code.
-    pub fn is(&self, code: &str) -> bool {
+    pub(super) fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 
     /// Whether it says to try again.
-    pub fn passes(&self) -> bool {
+    pub(super) fn passes(&self) -> bool {
         ["unavailable", "rate_limited", "429", "502", "503", "504"]
             .iter()
             .any(|code| self.is(code))
@@ -166,10 +161,8 @@ impl fmt::Display for Refusal {
 
 /// What came back.
 #[derive(Debug)]
-pub enum Answer {
-    /// OK.
+pub(super) enum Answer {
     Done(Value),
-    /// No.
     Refused(Refusal),
     /// Nothing: nobody knows what became of the request.
     Unknown,
@@ -177,7 +170,7 @@ pub enum Answer {
 
 /// What became of a request that was repeated until it was answered.
 #[derive(Debug)]
-pub struct Insisted {
+pub(super) struct Insisted {
     /// OK, or why not.
     pub result: Result<Value, Refusal>,
     /// When the answer was there.
@@ -188,7 +181,7 @@ pub struct Insisted {
 
 /// One client: its connections to all nodes, at a station.
 #[derive(Debug)]
-pub struct Wire {
+pub(super) struct Wire {
     /// Who it is.
     pub who: Station,
     /// The node that it asks first.
@@ -200,7 +193,7 @@ pub struct Wire {
 
 impl Wire {
     /// Not connected yet.
-    pub fn new(who: Station, home: usize, dice: Dice) -> Self {
+    pub(super) fn new(who: Station, home: usize, dice: Dice) -> Self {
         Self {
             who,
             home,
@@ -211,13 +204,12 @@ impl Wire {
     }
 
     /// The node to ask: home, or in so many of a hundred cases another one.
-    pub fn node(&mut self, cluster: &Cluster, elsewhere: usize) -> usize {
+    pub(super) fn node(&mut self, cluster: &Cluster, elsewhere: usize) -> usize {
         let away = usize::from(self.dice.percent(elsewhere));
         cluster.one_that_runs(self.home + away)
     }
 
-    /// Asks once.
-    pub async fn ask(&mut self, cluster: &Cluster, node: usize, asked: &Asked) -> Answer {
+    pub(super) async fn ask(&mut self, cluster: &Cluster, node: usize, asked: &Asked) -> Answer {
         let mut cuts = cluster.cuts();
         let Some((mut client, request)) = self.prepare(cluster, node, asked).await else {
             return Answer::Unknown;
@@ -251,7 +243,7 @@ impl Wire {
     }
 
     /// Asks once for what nobody may be refused. `None`: there was no answer, or none yet.
-    pub async fn ask_for(
+    pub(super) async fn ask_for(
         &mut self,
         cluster: &Cluster,
         node: usize,
@@ -269,7 +261,7 @@ impl Wire {
     }
 
     /// Asks, and hangs up without having read the answer.
-    pub async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Asked) {
+    pub(super) async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Asked) {
         let Some((client, request)) = self.prepare(cluster, node, asked).await else {
             return;
         };
@@ -279,7 +271,7 @@ impl Wire {
     }
 
     /// Asks until there is an answer that is final.
-    pub async fn insist(&mut self, cluster: &Cluster, asked: &Asked) -> Insisted {
+    pub(super) async fn insist(&mut self, cluster: &Cluster, asked: &Asked) -> Insisted {
         let (begun, mut is_uncertain) = (Instant::now(), false);
         loop {
             let node = self.node(cluster, 20);
@@ -333,7 +325,12 @@ impl Wire {
     }
 
     /// Opens a socket at a node.
-    pub async fn listen(&self, cluster: &Cluster, node: usize, version: i64) -> Option<Socket> {
+    pub(super) async fn listen(
+        &self,
+        cluster: &Cluster,
+        node: usize,
+        version: i64,
+    ) -> Option<Socket> {
         let (Station { user, station }, now, address) =
             (self.who, time(now()), cluster.address(node)?);
         let (user, station) = (plain(user), plain(station));
@@ -372,7 +369,7 @@ impl Wire {
     }
 
     /// Closes its connections to nodes that were ended, so that those need not wait for it.
-    pub fn leave_ended(&mut self, cluster: &Cluster) {
+    pub(super) fn leave_ended(&mut self, cluster: &Cluster) {
         for (node, place) in self.connections.iter_mut().enumerate() {
             place.take_if(|_| !cluster.is_running(node));
         }

@@ -28,7 +28,7 @@ const LARGE_MESSAGES: usize = 96;
 const MIDDLING: usize = 33_000;
 
 /// Someone who writes, over several connections.
-pub struct Writer {
+pub(super) struct Writer {
     test: Arc<Test>,
     who: usize,
     station: Station,
@@ -38,7 +38,7 @@ pub struct Writer {
 
 impl Writer {
     /// The user with this place.
-    pub fn new(test: Arc<Test>, who: usize, dice: Dice) -> Option<Self> {
+    pub(super) fn new(test: Arc<Test>, who: usize, dice: Dice) -> Option<Self> {
         let station = *test.people.writers.get(who)?;
         Some(Self {
             test,
@@ -50,7 +50,7 @@ impl Writer {
     }
 
     /// Writes for as long as it is time to.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let test = self.test.clone();
         let conversations: Vec<Conversation> = test
             .people
@@ -182,7 +182,7 @@ impl Writer {
 }
 
 /// Sends a message until it is answered OK, or its instance is gone.
-pub async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
+pub(super) async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
     let insisted = wire.insist(&test.cluster, &add(sent)).await;
     match insisted.result {
         Ok(answer) => test.is_answered(sent, &answer, insisted.answered),
@@ -196,13 +196,13 @@ pub async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
 }
 
 /// How a message is sent.
-pub fn add(sent: &Sent) -> Asked {
+pub(super) fn add(sent: &Sent) -> Asked {
     Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false))
 }
 
 impl Test {
     /// A new message by a member of a conversation, in the book before it is sent.
-    pub fn new_message(
+    pub(super) fn new_message(
         &self,
         conversation: &Conversation,
         who: usize,
@@ -214,7 +214,7 @@ impl Test {
     }
 
     /// A new message for this instance.
-    pub fn new_message_for(
+    pub(super) fn new_message_for(
         &self,
         conversation: &Conversation,
         who: usize,
@@ -245,7 +245,7 @@ impl Test {
     }
 
     /// A message was answered OK.
-    pub fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
+    pub(super) fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
         self.ledger().is_answered(
             sent.conversation,
             sent.id,
@@ -265,7 +265,7 @@ impl Test {
 }
 
 /// Writes one message now and then into each quiet conversation.
-pub async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
     let conversations: Vec<Conversation> = test
         .people
         .used(Use::Quiet)
@@ -303,7 +303,7 @@ pub async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
 }
 
 /// Fills the large conversation, a few messages at once.
-pub async fn fill(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn fill(test: Arc<Test>, mut dice: Dice) {
     for conversation in test.people.used(Use::Large) {
         for who in &conversation.members {
             let Some(mut writer) = Writer::new(test.clone(), *who, dice.fork()) else {
@@ -322,7 +322,7 @@ pub async fn fill(test: Arc<Test>, mut dice: Dice) {
 
 /// Has a node answer a message in each of some conversations where nothing else happens. What it does not answer is sent
 /// elsewhere.
-pub async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
+pub(super) async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
     let mut unanswered = vec![];
     for conversation in test.people.used(Use::LastWords) {
         let Some(who) = dice.pick(&conversation.members).copied() else {
@@ -349,7 +349,7 @@ pub async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
 }
 
 /// Messages that were answered OK, in all instances.
-pub fn count_answered(test: &Test) -> usize {
+pub(super) fn count_answered(test: &Test) -> usize {
     let ledger = test.ledger();
     let answered: HashSet<_> = ledger
         .sent

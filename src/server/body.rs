@@ -12,12 +12,8 @@ use super::{
     load::BodyShare,
     state::State,
 };
-use crate::{
-    api::Api,
-    chat::error::Error,
-    model::{id::UserId, time::Timestamp},
-    timings::Timings,
-};
+use crate::{api::Api, chat::error::Error, timings::Timings};
+use parlance_wire::{id::UserId, time::Timestamp};
 
 /// A body of so many bytes costs no more than its connection: it is not counted, and is taken from everyone.
 const USUAL: usize = 16 << 10;
@@ -29,7 +25,7 @@ const MAX_LOGIN: usize = 32 << 10;
 const LEAST_RATE: usize = 16 << 10;
 
 /// A body, and what it counts for as long as it waits.
-pub struct Body {
+pub(super) struct Body {
     pub bytes: Vec<u8>,
     pub share: Option<BodyShare>,
 }
@@ -39,7 +35,7 @@ pub struct Body {
 /// # Errors
 /// `TooLarge`; `BadRequest`, if it does not arrive whole and in time; `RateLimited` and `Unavailable` (see
 /// [`super::load::Load::body`]).
-pub async fn read(
+pub(super) async fn read(
     state: &State,
     api: Option<Api>,
     address: IpAddr,

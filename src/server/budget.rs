@@ -12,11 +12,10 @@ use std::{
 use crate::chat::error::Error;
 
 /// Who is refused may try again after this.
-pub const RETRY: Duration = Duration::from_secs(2);
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
-/// Maximum bytes.
 #[derive(Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Of all together.
     pub total: usize,
     /// Of one address.
@@ -27,7 +26,7 @@ pub struct Limits {
 
 /// The bytes that are held, and how many may be.
 #[derive(Debug)]
-pub struct Budget<K> {
+pub(super) struct Budget<K> {
     limits: Limits,
     held: Mutex<Held<K>>,
 }
@@ -41,7 +40,7 @@ struct Held<K> {
 
 impl<K: Hash + Eq + Copy> Budget<K> {
     /// Nothing is held yet.
-    pub fn new(limits: Limits) -> Arc<Self> {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
         let held = Held {
             total: 0,
             by_key: HashMap::new(),
@@ -54,7 +53,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
     }
 
     /// A share of nothing yet.
-    pub fn share(self: &Arc<Self>, key: K, address: IpAddr) -> Share<K> {
+    pub(super) fn share(self: &Arc<Self>, key: K, address: IpAddr) -> Share<K> {
         Share {
             budget: self.clone(),
             key,
@@ -70,7 +69,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
 
     /// Whether nothing is held.
     #[cfg(test)]
-    pub fn is_unused(&self) -> bool {
+    pub(super) fn is_unused(&self) -> bool {
         let held = self.held();
         held.total == 0 && held.by_key.is_empty() && held.by_address.is_empty()
     }
@@ -78,7 +77,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
 
 /// A part of a budget, until it is dropped.
 #[derive(Debug)]
-pub struct Share<K: Hash + Eq + Copy> {
+pub(super) struct Share<K: Hash + Eq + Copy> {
     budget: Arc<Budget<K>>,
     key: K,
     address: IpAddr,
@@ -90,7 +89,7 @@ impl<K: Hash + Eq + Copy> Share<K> {
     ///
     /// # Errors
     /// `RateLimited`, where the key or the address holds too much; `Unavailable`, where all together do.
-    pub fn take(&mut self, bytes: usize) -> Result<(), Error> {
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes == 0 {
             return Ok(());
         }
@@ -119,7 +118,7 @@ impl<K: Hash + Eq + Copy> Share<K> {
     }
 
     /// Takes bytes, whatever is held: what cannot be refused any more.
-    pub fn force(&mut self, bytes: usize) {
+    pub(super) fn force(&mut self, bytes: usize) {
         hold(&mut self.budget.held(), self.key, self.address, bytes);
         self.bytes += bytes;
     }

@@ -21,10 +21,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::state::State;
-use crate::{
-    chat::event::{Event, NewRows},
-    model::id::{ConversationId, StationId, UserId},
-};
+use crate::chat::event::{Event, NewRows};
+use parlance_wire::id::{ConversationId, StationId, UserId};
 
 const SUBJECT: &str = "parlance.hints";
 /// How often a node repeats its number.
@@ -74,7 +72,7 @@ enum Hint {
 }
 
 /// One node's end of the bus.
-pub struct Bus {
+pub(super) struct Bus {
     node: Uuid,
     number: Mutex<u64>,
     waiting: Option<mpsc::Sender<Vec<u8>>>,
@@ -88,11 +86,11 @@ struct Peer {
 }
 
 /// What waits to be told.
-pub type Waiting = mpsc::Receiver<Vec<u8>>;
+pub(super) type Waiting = mpsc::Receiver<Vec<u8>>;
 
 impl Bus {
     /// A bus for this node alone, or with an end for [`run`].
-    pub fn new(node: Uuid, has_others: bool) -> (Self, Option<Waiting>) {
+    pub(super) fn new(node: Uuid, has_others: bool) -> (Self, Option<Waiting>) {
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
         let bus = Self {
             node,
@@ -105,7 +103,7 @@ impl Bus {
     }
 
     /// How it is, for an operator.
-    pub fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> &'static str {
         match (&self.waiting, self.is_connected.load(Ordering::Acquire)) {
             (None, _) => "none",
             (Some(_), true) => "connected",
@@ -114,7 +112,7 @@ impl Bus {
     }
 
     /// Tells the other nodes what happened.
-    pub fn tell(&self, events: &[Event]) {
+    pub(super) fn tell(&self, events: &[Event]) {
         if events.is_empty() || self.waiting.is_none() {
             return;
         }
@@ -156,7 +154,7 @@ impl Bus {
     }
 
     /// Counts a hint that nobody is told: the others miss its number, and have everyone compare everything.
-    pub fn skip(&self) {
+    pub(super) fn skip(&self) {
         *self.number.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
@@ -192,7 +190,7 @@ impl Bus {
 
     /// Compares the nodes that live with those that are heard. Whether one is not heard, or has ended
     /// since: what it told last may be missed.
-    pub fn misses_any(&self, living: &[Uuid]) -> bool {
+    pub(super) fn misses_any(&self, living: &[Uuid]) -> bool {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let is_unheard = living.iter().any(|node| {
             peers
@@ -206,7 +204,7 @@ impl Bus {
 }
 
 /// Connects the bus to NATS, however long that takes, and keeps it connected.
-pub async fn run(state: Arc<State>, url: String, mut waiting: Waiting) {
+pub(super) async fn run(state: Arc<State>, url: String, mut waiting: Waiting) {
     let shared = state.clone();
     let options = async_nats::ConnectOptions::new()
         .retry_on_initial_connect()

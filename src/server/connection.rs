@@ -19,9 +19,8 @@ use super::{identity, state::State};
 /// Headers that say that the other end of the connection is a proxy, whose connections many clients share.
 const PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for")];
 
-/// A connection.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     /// Different from that of any other connection of this process.
     number: u64,
     /// Whether notifications were polled for on it.
@@ -30,7 +29,7 @@ pub struct Connection {
 
 /// Sets up a connection that was just accepted: a peer that takes nothing of what is sent to it is dropped after
 /// this time.
-pub fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
+pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     data.insert(Connection {
         number: NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -72,14 +71,14 @@ fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
 }
 
 /// As [`own`], for a poll.
-pub fn of_poll(state: &State, request: &HttpRequest) -> Option<u64> {
+pub(super) fn of_poll(state: &State, request: &HttpRequest) -> Option<u64> {
     let connection = own(state, request)?;
     connection.has_polled.store(true, Ordering::Relaxed);
     Some(connection.number)
 }
 
 /// As [`own`], for another request. Returns `None` if nothing was polled for on it.
-pub fn polled_before(state: &State, request: &HttpRequest) -> Option<u64> {
+pub(super) fn polled_before(state: &State, request: &HttpRequest) -> Option<u64> {
     own(state, request)
         .filter(|connection| connection.has_polled.load(Ordering::Relaxed))
         .map(|connection| connection.number)

@@ -27,17 +27,18 @@ use super::{
     state::State,
 };
 use crate::{
-    api::{self, Action, Api, Signed, login::Door, request::Head},
+    api::{self, Action, Api, Signed, login::LoginContext, request::Head},
     chat::{Call, error::Error},
-    model::{
-        id::{StationId, UserId},
-        time::Timestamp,
-    },
     store,
+};
+use parlance_wire::{
+    id::{StationId, UserId},
+    time::Timestamp,
+    version::ClientVersion,
 };
 
 /// Where the API is served: clients of older installations have the longer paths in their settings.
-pub const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
+pub(super) const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
 
 /// An answer of at most this many bytes is copied into the connection's buffer at once: a usual page costs one system call.
 const USUAL_PAGE: usize = 64 << 10;
@@ -58,7 +59,7 @@ struct Names {
 }
 
 /// Answers a request to the API.
-pub async fn answer(
+pub(super) async fn answer(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<State>,
@@ -107,16 +108,16 @@ pub async fn answer(
     let user = user.map(tracing::field::display);
     match &result {
         Ok(_) => {
-            tracing::debug!(request = %id, outcome = "ok", %address, api, action, user, micros)
+            tracing::debug!(request = %id, outcome = "ok", %address, api, action, user, micros);
         }
         Err(Error::Internal(cause)) => {
-            tracing::error!(request = %id, outcome = "internal", %address, api, action, user, micros, cause)
+            tracing::error!(request = %id, outcome = "internal", %address, api, action, user, micros, cause);
         }
         Err(Error::Unavailable { cause, .. }) => {
             tracing::error!(request = %id, outcome = "unavailable", %address, api, action, user, micros, cause);
         }
         Err(refusal) => {
-            tracing::info!(request = %id, outcome = api::error::row(refusal).1, %address, api, action, user, micros)
+            tracing::info!(request = %id, outcome = api::error::row(refusal).1, %address, api, action, user, micros);
         }
     }
     respond(result, &id.to_string())
@@ -131,7 +132,7 @@ struct Seen {
 }
 
 /// An answer as it is written: piece by piece, as fast as the peer takes it. Until its end it counts as the user's.
-pub struct Answer {
+pub(super) struct Answer {
     text: web::Bytes,
     /// Held until then, of an answer to a user.
     _load: Option<(AtWork, Share<UserId>)>,
@@ -192,12 +193,12 @@ impl MessageBody for Answer {
 }
 
 /// Answers a request to anywhere else.
-pub async fn nowhere() -> HttpResponse {
+pub(super) async fn nowhere() -> HttpResponse {
     respond(Err(Error::UnknownApi), &Uuid::new_v4().simple().to_string())
 }
 
 /// Writes an answer, with the id under which the log has its request.
-pub fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
+pub(super) fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
     let mut response = match &result {
         Ok(_) => HttpResponse::Ok(),
         Err(error) => {
@@ -241,21 +242,26 @@ async fn work(
         api: name,
         body: &bytes,
         timestamp: head.timestamp,
-        nonce: head.nonce.as_deref().filter(|_| head.is_v4()),
+        nonce: head.nonce.as_deref().filter(|_| head.version().is_v4()),
         now: Timestamp::now(),
         address: seen.address,
     };
 
     match action {
-        Action::Login(action) => Box::pin(come_in(state, &asked, action))
+        Action::Login(action) => Box::pin(login(state, &asked, action))
             .await
             .map(Answer::from),
         Action::Workspace(action) => {
             let user = identity::user_anywhere(state, &asked).await?;
             seen.user = Some(user);
-            Box::pin(api::workspace::perform(&state.db, user, asked.now, action))
-                .await
-                .map(Answer::from)
+            Box::pin(api::workspace::perform(
+                &state.services.db,
+                user,
+                asked.now,
+                action,
+            ))
+            .await
+            .map(Answer::from)
         }
         Action::Notification(action) => {
             let (user, station) = match Box::pin(listener(state, &asked)).await? {
@@ -270,7 +276,7 @@ async fn work(
                 user,
                 station,
                 connection,
-                head.is_v4(),
+                head.version(),
                 action,
             )?;
             let share = state
@@ -290,7 +296,7 @@ async fn work(
             perform(
                 state,
                 &asked,
-                (user, station, head.is_v4()),
+                (user, station, head.version()),
                 at_work,
                 action,
             )
@@ -303,13 +309,13 @@ async fn work(
 async fn perform(
     state: &State,
     asked: &Asked<'_>,
-    (user, station, is_v4): (UserId, StationId, bool),
+    (user, station, version): (UserId, StationId, ClientVersion),
     at_work: AtWork,
     action: Signed,
 ) -> Result<Answer, Error> {
     // Asked before anything is read: what is told later may not be in the answer.
     let told = action
-        .fetches(is_v4)
+        .fetches(version)
         .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
         if let Some((what, told)) = told {
@@ -324,15 +330,9 @@ async fn perform(
     let mut call = Call {
         user,
         station,
-        is_v4,
+        version,
         now: asked.now,
-        db: &state.db,
-        messages: &state.messages,
-        reports: &state.reports,
-        names: &state.names,
-        recent: &state.recent,
-        settings: &state.settings,
-        notifications: &state.notifications,
+        services: &state.services,
         outbox: Vec::new(),
     };
     let result = api::perform(&mut call, action).await;
@@ -360,19 +360,19 @@ async fn perform(
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
-async fn come_in(
+async fn login(
     state: &State,
     asked: &Asked<'_>,
     action: api::login::Action,
 ) -> Result<Vec<u8>, Error> {
     let address = asked.address;
     let claimed = asked.claim.user()?;
-    let door = Door {
+    let context = LoginContext {
         claimed,
         station: asked.claim.station()?,
         now: asked.now,
-        db: &state.db,
-        settings: &state.settings,
+        services: &state.services,
+        public_url: &state.settings.public_url,
     };
     // Who registers with a key that is taken learns as much as from a login.
     let is_registration = matches!(action, api::login::Action::Register(_));
@@ -380,7 +380,7 @@ async fn come_in(
         state.limits.take_registration(address)?;
     }
     state.limits.take(address, claimed)?;
-    let result = api::login::perform(&door, action).await;
+    let result = api::login::perform(&context, action).await;
     let has_failed = matches!(
         result,
         Err(Error::LoginFailed | Error::RegistrationClosed(_) | Error::AlreadyExists(_))
@@ -401,7 +401,7 @@ async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, St
         return Ok(None);
     };
     identity::check_time(state, asked)?;
-    let user = store::station::last_user_of(&state.db, station)
+    let user = store::station::last_user_of(&state.services.db, station)
         .await?
         .ok_or(Error::UnknownStation)?;
     Ok(Some((user, station)))

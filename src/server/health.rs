@@ -16,7 +16,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(3);
 
 /// What was last found out, and when: why the node cannot serve, if so.
 #[derive(Debug, Default)]
-pub struct Checks(Arc<Mutex<Option<Check>>>);
+pub(super) struct Checks(Arc<Mutex<Option<Check>>>);
 
 #[derive(Debug)]
 struct Check {
@@ -50,7 +50,7 @@ impl Checks {
 
 /// Asks the database whether it can be used.
 async fn check(state: &State) -> Option<String> {
-    match store::is_current(&state.db).await {
+    match store::is_current(&state.services.db).await {
         Ok(true) => {}
         Ok(false) => return Some("the database has to be migrated".into()),
         Err(error) => {
@@ -58,7 +58,7 @@ async fn check(state: &State) -> Option<String> {
             return Some("the database is away".into());
         }
     }
-    match probe::write(&state.db, state.node).await {
+    match probe::write(&state.services.db, state.node).await {
         Ok(true) => None,
         Ok(false) => {
             Some("the database does not know this node; its next heartbeat says so again".into())
@@ -73,18 +73,24 @@ async fn check(state: &State) -> Option<String> {
 }
 
 /// The process lives.
-pub async fn healthz() -> HttpResponse {
+pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
 /// It can serve: not stopping, the database answers and takes writes, and its migrations are current. Else 503. A bus
 /// that is away does not end the service: clients are told to compare everything, more often.
-pub async fn readyz(state: web::Data<State>) -> HttpResponse {
+pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     let state = state.into_inner();
     let problem = if state.is_stopping() {
         Some("stopping".to_owned())
     } else {
-        let failure = || state.messages.failure().or_else(|| state.reports.failure());
+        let failure = || {
+            state
+                .services
+                .messages
+                .failure()
+                .or_else(|| state.services.reports.failure())
+        };
         state
             .checks
             .problem(&state)

@@ -17,14 +17,11 @@ use chrono::TimeDelta;
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::state::State;
-use crate::{
-    chat::error::Error,
-    model::{
-        id::{StationId, UserId},
-        key::{PublicKey, VerifyingKey},
-        time::Timestamp,
-    },
-    store,
+use crate::{chat::error::Error, store};
+use parlance_wire::{
+    id::{StationId, UserId},
+    key::{PublicKey, VerifyingKey},
+    time::Timestamp,
 };
 
 const USER: &str = "Ozeki-User";
@@ -39,7 +36,7 @@ const IDENTITY_LIFETIME: Duration = Duration::from_mins(1);
 const MOST_NONCES: u64 = 1_000_000;
 
 /// The keys of those who asked lately.
-pub struct Identities {
+pub(super) struct Identities {
     by_user: Cache<UserId, Arc<Identity>>,
     /// How often all were forgotten: what was read before that is not kept after it.
     forgotten: AtomicU64,
@@ -67,28 +64,28 @@ impl Default for Identities {
 
 impl Identities {
     /// Gives back the room of those who have not asked for a while.
-    pub fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         self.by_user.run_pending_tasks();
     }
 
     /// Changes whenever someone's right to come in may have changed.
-    pub fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> u64 {
         self.forgotten.load(Ordering::Acquire)
     }
 
     /// Forgets all: someone's right to come in has changed. Rare.
-    pub fn forget(&self) {
+    pub(super) fn forget(&self) {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.by_user.invalidate_all();
     }
 }
 
 /// The nonces that each station has used.
-pub struct Nonces(Cache<(UserId, StationId, String), ()>);
+pub(super) struct Nonces(Cache<(UserId, StationId, String), ()>);
 
 impl Nonces {
     /// Remembers a nonce for as long as its request could come again.
-    pub fn new(window: TimeDelta) -> Self {
+    pub(super) fn new(window: TimeDelta) -> Self {
         // A clock may be a window ahead, and its request good for a window after that.
         let lifetime = window
             .to_std()
@@ -167,7 +164,7 @@ impl<'a> Claim<'a> {
 }
 
 /// What was asked, as far as a signature covers it.
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     /// Who asks, they say.
     pub claim: Claim<'a>,
     /// The names of the API, as a URL gives them.
@@ -191,7 +188,7 @@ pub struct Asked<'a> {
 /// # Errors
 /// `SignatureMissing`, `SignatureInvalid`, `UnknownStation`, `TimestampOutOfRange`, `Replayed`,
 /// `RateLimited`; `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
-pub async fn user_at_station(
+pub(super) async fn user_at_station(
     state: &State,
     asked: &Asked<'_>,
 ) -> Result<(UserId, StationId), Error> {
@@ -216,7 +213,7 @@ pub async fn user_at_station(
 ///
 /// # Errors
 /// As for [`user_at_station`].
-pub async fn user_anywhere(state: &State, asked: &Asked<'_>) -> Result<UserId, Error> {
+pub(super) async fn user_anywhere(state: &State, asked: &Asked<'_>) -> Result<UserId, Error> {
     check(state, asked, asked.claim.station()?).await
 }
 
@@ -240,7 +237,7 @@ async fn check(
 ///
 /// # Errors
 /// `RateLimited`, where too many came from the address; what the database refuses.
-pub async fn is_known(
+pub(super) async fn is_known(
     state: &State,
     user: UserId,
     station: StationId,
@@ -295,7 +292,7 @@ async fn look_at(
 ///
 /// # Errors
 /// `TimestampOutOfRange`.
-pub fn check_time(state: &State, asked: &Asked<'_>) -> Result<(), Error> {
+pub(super) fn check_time(state: &State, asked: &Asked<'_>) -> Result<(), Error> {
     match asked.timestamp {
         Some(timestamp) if timestamp.distance(asked.now) > state.settings.signature_window => {
             Err(Error::TimestampOutOfRange(asked.now.to_string()))
@@ -318,7 +315,14 @@ async fn identity(
         return Ok(Some((identity, true)));
     }
     let generation = state.identities.generation();
-    let Some(row) = Box::pin(store::user::identity(&state.db, user, station, now)).await? else {
+    let Some(row) = Box::pin(store::user::identity(
+        &state.services.db,
+        user,
+        station,
+        now,
+    ))
+    .await?
+    else {
         return Ok(None);
     };
     let identity = if let Some(identity) = state.identities.by_user.get(&user) {
@@ -351,7 +355,7 @@ impl Identity {
 
 /// The address that a request comes from: of the first hop, from the server's side, that is no
 /// trusted proxy.
-pub fn address(state: &State, request: &HttpRequest) -> IpAddr {
+pub(super) fn address(state: &State, request: &HttpRequest) -> IpAddr {
     let (peer, is_trusted) = (peer(request), |address: &IpAddr| is_trusted(state, address));
     if !is_trusted(&peer) {
         return peer;
@@ -370,7 +374,7 @@ pub fn address(state: &State, request: &HttpRequest) -> IpAddr {
 }
 
 /// Whether a request comes from a trusted proxy.
-pub fn is_proxy(state: &State, request: &HttpRequest) -> bool {
+pub(super) fn is_proxy(state: &State, request: &HttpRequest) -> bool {
     is_trusted(state, &peer(request))
 }
 

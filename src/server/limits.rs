@@ -11,7 +11,8 @@ use std::{
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 
-use crate::{chat::error::Error, model::id::UserId};
+use crate::chat::error::Error;
+use parlance_wire::id::UserId;
 
 /// An address may fail so many times as often as a user: many people may share one.
 const ADDRESS_FACTOR: u32 = 6;
@@ -23,7 +24,7 @@ const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
 const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
 
 /// What is left of everyone's tries.
-pub struct Limits {
+pub(super) struct Limits {
     addresses: Buckets<IpAddr>,
     users: Buckets<UserId>,
     registrations: Buckets<IpAddr>,
@@ -33,7 +34,7 @@ pub struct Limits {
 impl Limits {
     /// With so many failed tries a minute for a user, and so many registrations an hour and bad signatures a
     /// minute for an address.
-    pub fn new(tries: u32, registrations: u32, signatures: u32) -> Self {
+    pub(super) fn new(tries: u32, registrations: u32, signatures: u32) -> Self {
         Self {
             addresses: Buckets::new(tries.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
             users: Buckets::new(tries, LOGINS_REFILL),
@@ -46,7 +47,7 @@ impl Limits {
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next try.
-    pub fn take(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
+    pub(super) fn take(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
         self.addresses.take(network(address))?;
         if let Some(user) = user {
             self.users.take(user)?;
@@ -58,7 +59,7 @@ impl Limits {
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next one.
-    pub fn take_registration(&self, address: IpAddr) -> Result<(), Error> {
+    pub(super) fn take_registration(&self, address: IpAddr) -> Result<(), Error> {
         self.registrations.take(network(address))
     }
 
@@ -66,18 +67,18 @@ impl Limits {
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next one.
-    pub fn check_signatures(&self, address: IpAddr) -> Result<(), Error> {
+    pub(super) fn check_signatures(&self, address: IpAddr) -> Result<(), Error> {
         self.signatures.check(&network(address))
     }
 
     /// A signature did not fit.
-    pub fn count_bad_signature(&self, address: IpAddr) {
+    pub(super) fn count_bad_signature(&self, address: IpAddr) {
         // An address with nothing left is not looked at any more: nothing is left to take.
         let _ = self.signatures.take(network(address));
     }
 
     /// Gives a try back that did not fail.
-    pub fn give_back(&self, address: IpAddr, user: Option<UserId>) {
+    pub(super) fn give_back(&self, address: IpAddr, user: Option<UserId>) {
         self.addresses.give_back(network(address));
         if let Some(user) = user {
             self.users.give_back(user);
@@ -86,7 +87,7 @@ impl Limits {
 }
 
 /// What counts as one address: of IPv6 one customer's network (/64).
-pub fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,

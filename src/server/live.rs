@@ -29,15 +29,16 @@ use crate::{
         event::Event,
         notifications::{SocketLimits, Subscription},
     },
-    model::{
-        id::{ConversationId, UserId},
-        time::Timestamp,
-    },
     store,
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    time::Timestamp,
+    version::ClientVersion,
 };
 
 /// Where sockets are opened: beside the API's paths.
-pub const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
+pub(super) const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
 
 /// What a client says fits into this many bytes.
 const MOST_FRAME: usize = 4096;
@@ -61,7 +62,7 @@ struct Knock {
 }
 
 /// Answers a handshake: with the socket, or with an ordinary refusal.
-pub async fn knock(
+pub(super) async fn knock(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<State>,
@@ -110,9 +111,7 @@ async fn enter(
             is_uncertain: false,
         });
     }
-    let is_v4 = knock
-        .clientversioncode
-        .is_some_and(|version| version >= api::request::V4);
+    let version = ClientVersion::of_code(knock.clientversioncode);
     let (response, session, stream) = actix_ws::handle(request, payload)
         .map_err(|error| Error::BadRequest(format!("{error}.")))?;
     let limits = SocketLimits {
@@ -121,7 +120,7 @@ async fn enter(
     };
     let (subscription, is_first) = state
         .notifications
-        .subscribe(user, station, is_v4, limits)?;
+        .subscribe(user, station, version, limits)?;
     if state.identities.generation() != generation {
         // Someone was barred since it was looked at: whoever was cannot have been disconnected before they subscribed.
         return Err(Error::Unavailable {
@@ -135,7 +134,7 @@ async fn enter(
     let socket = Socket {
         state: state.into_inner(),
         user,
-        is_v4,
+        version,
         session,
         typed: HashMap::new(),
         allowance: BURST,
@@ -155,7 +154,7 @@ enum Frame {
 struct Socket {
     state: Arc<State>,
     user: UserId,
-    is_v4: bool,
+    version: ClientVersion,
     session: Session,
     typed: HashMap<ConversationId, Instant>,
     allowance: f64,
@@ -192,7 +191,7 @@ impl Socket {
             let changes = subscription.take();
             if is_first || !changes.is_empty() {
                 (is_first, pings_at_push) = (false, pings);
-                let frame = notification::frame(&changes, self.user, self.is_v4).ok()?;
+                let frame = notification::frame(&changes, self.user, self.version).ok()?;
                 // An idle socket should not keep room for the changes that it once had.
                 drop(changes);
                 Box::pin(self.send(Frame::Text(frame))).await?;
@@ -244,7 +243,7 @@ impl Socket {
     async fn act(&mut self, text: &str) -> Result<(), Error> {
         let head = api::request::Head::parse(text.as_bytes())?;
         let Said::Typing { conversationid } = api::request::action(&head.action, text.as_bytes())?;
-        if !self.is_v4 {
+        if !self.version.is_v4() {
             return Err(Error::UnknownAction);
         }
         let now = Instant::now();
@@ -255,9 +254,10 @@ impl Socket {
         {
             return Ok(());
         }
-        let everyone = store::participant::everyone_with(&self.state.db, conversationid, self.user)
-            .await?
-            .ok_or(Error::ConversationNotFound)?;
+        let everyone =
+            store::participant::everyone_with(&self.state.services.db, conversationid, self.user)
+                .await?
+                .ok_or(Error::ConversationNotFound)?;
         if self.typed.len() >= MOST_TYPING {
             self.typed.clear();
         }

@@ -17,7 +17,8 @@ use tokio::{
 };
 
 use super::budget::{Budget, Limits, RETRY, Share};
-use crate::{chat::error::Error, model::id::UserId};
+use crate::chat::error::Error;
+use parlance_wire::id::UserId;
 
 /// Pages and lists that are read for one user at the same time.
 const MAX_READS: usize = 2;
@@ -43,11 +44,11 @@ const BODIES: Limits = Limits {
 };
 
 /// The part of the memory for bodies that one of them takes.
-pub type BodyShare = Share<(IpAddr, Option<UserId>)>;
+pub(super) type BodyShare = Share<(IpAddr, Option<UserId>)>;
 
 /// What is at work and in memory, and for whom.
 #[derive(Debug)]
-pub struct Load {
+pub(super) struct Load {
     wait: Duration,
     /// Requests of one user that are at work at the same time, up to their answer's last byte.
     max_requests: usize,
@@ -69,7 +70,7 @@ struct Requests {
 
 /// A request at work, until it is dropped.
 #[derive(Debug)]
-pub struct AtWork {
+pub(super) struct AtWork {
     users: Arc<Users>,
     user: UserId,
     requests: Arc<Requests>,
@@ -81,7 +82,7 @@ pub struct AtWork {
 
 impl Load {
     /// Nothing yet; of each user at most so many requests at the same time.
-    pub fn new(max_requests: usize) -> Self {
+    pub(super) fn new(max_requests: usize) -> Self {
         Self {
             wait: WAIT,
             max_requests,
@@ -95,7 +96,7 @@ impl Load {
     ///
     /// # Errors
     /// `RateLimited`.
-    pub async fn begin(&self, user: UserId) -> Result<AtWork, Error> {
+    pub(super) async fn begin(&self, user: UserId) -> Result<AtWork, Error> {
         let requests = self
             .users
             .locked()
@@ -119,7 +120,7 @@ impl Load {
     ///
     /// # Errors
     /// `RateLimited`, where this user or address leaves too much unread; `Unavailable`, where all together do.
-    pub fn try_answer(
+    pub(super) fn try_answer(
         &self,
         user: UserId,
         address: IpAddr,
@@ -133,7 +134,7 @@ impl Load {
     }
 
     /// Counts an answer to what was done already, and cannot be refused any more.
-    pub fn answer(&self, user: UserId, address: IpAddr, bytes: usize) -> Share<UserId> {
+    pub(super) fn answer(&self, user: UserId, address: IpAddr, bytes: usize) -> Share<UserId> {
         let mut share = self.answers.share(user, address);
         if bytes > USUAL_ANSWER {
             share.force(bytes);
@@ -142,7 +143,7 @@ impl Load {
     }
 
     /// Begins to count a body from an address; `user` is who sends it, if the server knows them.
-    pub fn body(&self, user: Option<UserId>, address: IpAddr) -> BodyShare {
+    pub(super) fn body(&self, user: Option<UserId>, address: IpAddr) -> BodyShare {
         self.bodies.share((address, user), address)
     }
 }
@@ -179,7 +180,7 @@ impl AtWork {
     ///
     /// # Errors
     /// `RateLimited`.
-    pub async fn read(&self) -> Result<OwnedSemaphorePermit, Error> {
+    pub(super) async fn read(&self) -> Result<OwnedSemaphorePermit, Error> {
         self.wait_for(&self.requests.reads).await
     }
 

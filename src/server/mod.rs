@@ -91,7 +91,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .map_err(|error| error.to_string())?;
     if embedded.is_some() {
         // A predecessor that was killed is not one whose hints are missed.
-        store::presence::alone(&state.db, node)
+        store::presence::alone(&state.services.db, node)
             .await
             .map_err(|error| error.to_string())?;
     }
@@ -164,7 +164,7 @@ impl Running {
     /// How many messages and reports wait to be stored.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.state.messages.waiting() + self.state.reports.waiting()
+        self.state.services.messages.waiting() + self.state.services.reports.waiting()
     }
 
     /// The address that clients are told.
@@ -199,7 +199,7 @@ impl Running {
         for task in self.tasks {
             task.abort();
         }
-        self.state.db.close().await;
+        self.state.services.db.close().await;
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
@@ -208,7 +208,7 @@ impl Running {
 
 async fn say_that_it_ended(state: &State) -> sqlx::Result<()> {
     let said = async {
-        let mut connection = state.db.options().connect().await?;
+        let mut connection = state.services.db.options().connect().await?;
         store::presence::end(&mut connection, state.node).await?;
         connection.close().await
     };
@@ -239,9 +239,9 @@ async fn keep_house(state: Arc<State>) {
     loop {
         clock.tick().await;
         state.notifications.evict_idle();
-        state.db.sweep();
+        state.services.db.sweep();
         state.identities.sweep();
-        state.recent.sweep();
+        state.services.pages.sweep();
         // The channel may be gone without a word, as where a firewall forgot the connection.
         if let Err(error) = users::disconnect_disabled(&state).await {
             tracing::debug!(%error, "the database is away");

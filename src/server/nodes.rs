@@ -17,7 +17,7 @@ use crate::{
 
 /// The nodes that this one knows.
 #[derive(Debug, Default)]
-pub struct Nodes {
+pub(super) struct Nodes {
     known: Mutex<Known>,
 }
 
@@ -34,7 +34,7 @@ struct Known {
 impl Nodes {
     /// Takes what the database says of all nodes. Returns the others that live, and whether one has ended since the
     /// last time, or this one was taken for ended itself, so that others may have ended unseen.
-    pub fn take(&self, beat: &Beat) -> (Vec<Uuid>, bool) {
+    pub(super) fn take(&self, beat: &Beat) -> (Vec<Uuid>, bool) {
         // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let alive: HashSet<Uuid> = beat
@@ -65,7 +65,7 @@ impl Nodes {
     }
 
     /// The answer to a beat was lost: others may take it that this node has seen what it said.
-    pub fn miss(&self) {
+    pub(super) fn miss(&self) {
         self.known
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -77,9 +77,13 @@ impl Nodes {
 ///
 /// # Errors
 /// The database is away: the next beat tries again.
-pub async fn beat(state: &State) -> sqlx::Result<()> {
-    let beat =
-        store::presence::beat(&state.db, state.node, state.settings.timings.node_timeout).await;
+pub(super) async fn beat(state: &State) -> sqlx::Result<()> {
+    let beat = store::presence::beat(
+        &state.services.db,
+        state.node,
+        state.settings.timings.node_timeout,
+    )
+    .await;
     let beat = beat.inspect_err(|_| state.nodes.miss())?;
     let (others, has_ended) = state.nodes.take(&beat);
     if has_ended || state.bus.misses_any(&others) {
@@ -89,7 +93,7 @@ pub async fn beat(state: &State) -> sqlx::Result<()> {
 }
 
 /// Beats, and looks after who is online, until the server stops.
-pub async fn run(state: Arc<State>) {
+pub(super) async fn run(state: Arc<State>) {
     let (mut clock, began) = (
         tokio::time::interval(state.settings.timings.heartbeat),
         Instant::now(),
@@ -109,7 +113,7 @@ pub async fn run(state: Arc<State>) {
         // Clients of a node that ended, as of this one's predecessor, get a while to come back.
         let grace = state.settings.timings.offline_after;
         if began.elapsed() > grace {
-            match chat::presence::reap(&state.db, grace).await {
+            match chat::presence::reap(&state.services.db, grace).await {
                 Ok(events) => state.announce(&events),
                 Err(error) => {
                     tracing::debug!(?error, "the database is away");

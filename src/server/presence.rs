@@ -17,16 +17,16 @@ use crate::{
         notifications::Subscription,
         presence::{MAX_BATCH, arrive, leave},
     },
-    model::id::UserId,
     store,
 };
+use parlance_wire::id::UserId;
 
 /// What could not be written is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The users whose row has to be looked at.
 #[derive(Debug, Default)]
-pub struct Presence {
+pub(super) struct Presence {
     due: Mutex<HashSet<UserId>>,
     wake: Notify,
     /// When a socket of a user was closed last, of those who may be online for that.
@@ -35,7 +35,7 @@ pub struct Presence {
 
 impl Presence {
     /// Has the row of a user be made to say what is so.
-    pub fn look_at(&self, user: UserId) {
+    pub(super) fn look_at(&self, user: UserId) {
         self.due().insert(user);
         self.wake.notify_one();
     }
@@ -53,7 +53,7 @@ impl Presence {
 }
 
 /// A socket of a user ends here. If it was their last one, they are offline a while later, unless they come back.
-pub fn socket_closed(state: Arc<State>, user: UserId, subscription: Subscription) {
+pub(super) fn socket_closed(state: Arc<State>, user: UserId, subscription: Subscription) {
     // Before the subscription ends: a look in between would take them for gone.
     state.presence.closed_at().insert(user, Instant::now());
     drop(subscription);
@@ -67,7 +67,7 @@ pub fn socket_closed(state: Arc<State>, user: UserId, subscription: Subscription
 }
 
 /// Writes down who is online, as soon as that changes, until the server ends.
-pub async fn run(state: Arc<State>) {
+pub(super) async fn run(state: Arc<State>) {
     loop {
         let users: Vec<UserId> = {
             let mut due = state.presence.due();
@@ -100,17 +100,17 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
     let (online, gone): (Vec<UserId>, Vec<UserId>) =
         users.iter().partition(|user| is_online(state, **user));
     if !online.is_empty() {
-        state.announce(&arrive(&state.db, state.node, &online).await?);
+        state.announce(&arrive(&state.services.db, state.node, &online).await?);
     }
     if !gone.is_empty() {
-        state.announce(&leave(&state.db, state.node, &gone).await?);
+        state.announce(&leave(&state.services.db, state.node, &gone).await?);
     }
     Ok(())
 }
 
 /// Looks for rows that do not say what the sockets here say.
-pub async fn reconcile(state: &State) -> sqlx::Result<()> {
-    let stored = store::presence::online_on(&state.db, state.node).await?;
+pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
+    let stored = store::presence::online_on(&state.services.db, state.node).await?;
     let open = state.notifications.users_with_sockets();
     let wrong = stored
         .iter()

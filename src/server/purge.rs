@@ -9,7 +9,8 @@ use std::{
 use chrono::TimeDelta;
 
 use super::state::State;
-use crate::{model::time::Timestamp, store};
+use crate::store;
+use parlance_wire::time::Timestamp;
 
 const ROUND: Duration = Duration::from_mins(1);
 /// The clock may be corrected by so much within a round.
@@ -48,26 +49,26 @@ impl Watch {
 }
 
 /// Notes round by round that a server runs, however long a purge takes.
-pub async fn note(state: Arc<State>) {
+pub(super) async fn note(state: Arc<State>) {
     let mut clock = tokio::time::interval(ROUND);
     loop {
         clock.tick().await;
-        if let Err(error) = store::purge::note_run(&state.db).await {
+        if let Err(error) = store::purge::note_run(&state.services.db).await {
             tracing::debug!(%error, "that this server runs was not noted; the next round tries again");
         }
     }
 }
 
 /// Deletes, round by round.
-pub async fn run(state: Arc<State>) {
+pub(super) async fn run(state: Arc<State>) {
     let mut clock = tokio::time::interval(ROUND);
     let mut watch = Watch::new(Instant::now(), Timestamp::now());
     loop {
         clock.tick().await;
-        if let Err(error) = store::purge::cleared(&state.db).await {
+        if let Err(error) = store::purge::cleared(&state.services.db).await {
             tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
         }
-        let kept_since = store::purge::kept_since(&state.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
+        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "nothing that expired is deleted; the next round tries again");
             None
         });
@@ -76,7 +77,7 @@ pub async fn run(state: Arc<State>) {
             && let Some(kept_since) = kept_since
         {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
-            if let Err(error) = store::purge::expired(&state.db, ended_before).await {
+            if let Err(error) = store::purge::expired(&state.services.db, ended_before).await {
                 tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
             }
         }

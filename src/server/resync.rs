@@ -14,7 +14,7 @@ use crate::store;
 
 /// What has to be done.
 #[derive(Debug, Default)]
-pub struct Resync {
+pub(super) struct Resync {
     due: Mutex<Due>,
     wake: Notify,
 }
@@ -30,13 +30,13 @@ struct Due {
 
 impl Resync {
     /// This node may have missed what happened on another one.
-    pub fn request(&self) {
+    pub(super) fn request(&self) {
         self.change(|due| due.here = true);
     }
 
     /// Something may have been committed, or may be committed yet: every station on every node has to resync now,
     /// and once more when that is decided.
-    pub fn request_everywhere(&self) {
+    pub(super) fn request_everywhere(&self) {
         self.change(|due| {
             due.here = true;
             due.everywhere = true;
@@ -64,7 +64,7 @@ impl Resync {
 }
 
 /// Does what is requested, until the server ends.
-pub async fn run(state: Arc<State>) {
+pub(super) async fn run(state: Arc<State>) {
     loop {
         let (here, everywhere, again_at) = state.resync.take(Instant::now());
         if here {

@@ -12,20 +12,15 @@ use super::{
     resync::Resync,
 };
 use crate::{
-    chat::{event::Event, name::Names, notifications::Notifications, recent::Recent},
-    model::rows::NewMessage,
+    chat::{Services, event::Event, notifications::Notifications},
     settings::Settings,
-    store::{Db, report::NewReport, writer::Writer},
+    store::Db,
 };
 
 /// What every request may use.
-pub struct State {
+pub(super) struct State {
     pub settings: Settings,
-    pub db: Db,
-    pub messages: Writer<NewMessage>,
-    pub reports: Writer<NewReport>,
-    pub names: Names,
-    pub recent: Recent,
+    pub services: Services,
     pub node: Uuid,
     pub notifications: Arc<Notifications>,
     pub bus: Arc<Bus>,
@@ -42,7 +37,7 @@ pub struct State {
 
 impl State {
     /// A server that has not begun to serve.
-    pub fn new(settings: Settings, db: Db, node: Uuid, bus: Bus) -> Self {
+    pub(super) fn new(settings: Settings, db: Db, node: Uuid, bus: Bus) -> Self {
         Self {
             limits: Limits::new(
                 settings.login_tries,
@@ -60,22 +55,18 @@ impl State {
             is_stopping: AtomicBool::new(false),
             node,
             bus: Arc::new(bus),
-            messages: Writer::new(db.clone()),
-            reports: Writer::new(db.clone()),
-            names: Names::default(),
-            recent: Recent::default(),
+            services: Services::new(db, &settings),
             settings,
-            db,
         }
     }
 
     /// Tells everyone what happened, here and on other nodes. After the commit, never before.
-    pub fn announce(&self, events: &[Event]) {
+    pub(super) fn announce(&self, events: &[Event]) {
         self.notifications.announce(events);
         self.bus.tell(events);
     }
 
-    pub fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Acquire)
     }
 }

@@ -15,7 +15,7 @@ use crate::settings::Tls;
 
 /// The certificate that is shown, and where it is read from.
 #[derive(Debug)]
-pub struct Certificate {
+pub(super) struct Certificate {
     files: Tls,
     provider: Arc<CryptoProvider>,
     shown: RwLock<Arc<CertifiedKey>>,
@@ -26,7 +26,7 @@ impl Certificate {
     ///
     /// # Errors
     /// A sentence that names the file, or says that the two do not fit.
-    pub fn read(files: &Tls) -> Result<Arc<Self>, String> {
+    pub(super) fn read(files: &Tls) -> Result<Arc<Self>, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let shown = RwLock::new(Arc::new(load(files, &provider)?));
         Ok(Arc::new(Self {
@@ -40,7 +40,7 @@ impl Certificate {
     ///
     /// # Errors
     /// As for [`Certificate::read`].
-    pub fn read_again(&self) -> Result<(), String> {
+    pub(super) fn read_again(&self) -> Result<(), String> {
         let read = load(&self.files, &self.provider)?;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(())
@@ -50,7 +50,7 @@ impl Certificate {
     ///
     /// # Errors
     /// A sentence, if the library refuses its own defaults.
-    pub fn config(self: &Arc<Self>) -> Result<ServerConfig, String> {
+    pub(super) fn config(self: &Arc<Self>) -> Result<ServerConfig, String> {
         Ok(ServerConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?

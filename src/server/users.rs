@@ -6,17 +6,18 @@ use std::{sync::Arc, time::Duration};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
-use crate::{model::id::UserId, store};
+use crate::store;
+use parlance_wire::id::UserId;
 
 /// After a failure the channel is opened again this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Listens on the channel, until the server ends.
-pub async fn watch_changes(state: Arc<State>) {
+pub(super) async fn watch_changes(state: Arc<State>) {
     // One connection, which the library keeps and renews.
     let pool = PgPoolOptions::new()
         .max_connections(1)
-        .connect_lazy_with(state.db.options().clone());
+        .connect_lazy_with(state.services.db.options().clone());
     loop {
         if let Err(error) = listen(&state, &pool).await {
             tracing::debug!(%error, "the channel of changed users is away");
@@ -52,13 +53,13 @@ async fn catch_up(state: &State) -> sqlx::Result<()> {
 }
 
 /// Ends the sockets of those who are barred.
-pub async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
+pub(super) async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
     let users: Vec<UserId> = state
         .notifications
         .users_with_sockets()
         .into_iter()
         .collect();
-    for user in store::user::disabled_among(&state.db, &users).await? {
+    for user in store::user::disabled_among(&state.services.db, &users).await? {
         state.notifications.disconnect(Some(user));
     }
     Ok(())
@@ -66,5 +67,5 @@ pub async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
 
 fn forget_users(state: &State) {
     state.identities.forget();
-    state.names.forget();
+    state.services.names.forget();
 }

@@ -10,7 +10,7 @@ use super::{
     invitation,
     quota::{self, Daily, Limits},
 };
-use crate::model::{
+use parlance_wire::{
     id::{ConversationId, UserId},
     time::Timestamp,
 };

@@ -1,10 +1,10 @@
 //! Blocks: whom a user does not want to hear from.
 
 use super::Db;
-use crate::model::{id::UserId, time::Timestamp};
+use parlance_wire::{id::UserId, time::Timestamp};
 
 /// Whom a user has blocked, by id.
-pub async fn blocked_by(db: &Db, user: UserId) -> sqlx::Result<Vec<UserId>> {
+pub(crate) async fn blocked_by(db: &Db, user: UserId) -> sqlx::Result<Vec<UserId>> {
     db.run(async |c| {
         sqlx::query_scalar!(r#"select blocked_id as "id: UserId" from blocks where user_id = $1 order by blocked_id"#, user as _,)
             .fetch_all(c)
@@ -14,7 +14,12 @@ pub async fn blocked_by(db: &Db, user: UserId) -> sqlx::Result<Vec<UserId>> {
 }
 
 /// Blocks someone; a request of theirs that waits for an answer goes. Whether it is new.
-pub async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> sqlx::Result<bool> {
+pub(crate) async fn block(
+    db: &Db,
+    user: UserId,
+    blocked: UserId,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
     let row = db
         .run(async |c| {
             sqlx::query!(
@@ -42,7 +47,7 @@ pub async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> sq
 }
 
 /// Undoes a block. Whether there was one.
-pub async fn unblock(db: &Db, user: UserId, blocked: UserId) -> sqlx::Result<bool> {
+pub(crate) async fn unblock(db: &Db, user: UserId, blocked: UserId) -> sqlx::Result<bool> {
     let gone = db
         .run(async |c| {
             sqlx::query!(

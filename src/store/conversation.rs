@@ -9,17 +9,17 @@ use super::{
     Db,
     quota::{self, Daily, Exceeded, Limits},
 };
-use crate::model::{
+use crate::store::rows::{ConversationRow, HistoryHead};
+use parlance_wire::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
-    rows::{ConversationRow, Newest},
     text::Instance,
     time::Timestamp,
 };
 
 /// All conversations of a user, hidden ones too, the newest first. One statement, however many
 /// they are.
-pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>> {
+pub(crate) async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>> {
     let rows = db.run(async |c| {
         sqlx::query_as!(
             ConversationRow,
@@ -50,7 +50,7 @@ pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<ConversationRow>>
 }
 
 /// As [`list`], at most `limit` of them, from the one after `after` on, wherever that stands now.
-pub async fn page(
+pub(crate) async fn page(
     db: &Db,
     reader: UserId,
     after: Option<ConversationId>,
@@ -100,7 +100,7 @@ pub async fn page(
 }
 
 /// One conversation, as `reader` sees it. `None`: no such conversation, for this user.
-pub async fn seen_by(
+pub(crate) async fn seen_by(
     db: &Db,
     conversation: ConversationId,
     reader: UserId,
@@ -134,8 +134,7 @@ pub async fn seen_by(
 
 /// One participant of a conversation that is to be.
 #[derive(Debug)]
-pub struct NewParticipant<'a> {
-    /// Who.
+pub(crate) struct NewParticipant<'a> {
     pub user_id: UserId,
     /// The conversation's secret, wrapped for them.
     pub secret: &'a str,
@@ -145,7 +144,7 @@ pub struct NewParticipant<'a> {
 
 /// What became of a direct conversation that was to be made.
 #[derive(Debug)]
-pub enum Made {
+pub(crate) enum Made {
     /// It is new: of any number of callers at the same moment, one is told so.
     New,
     /// It was there already.
@@ -155,7 +154,7 @@ pub enum Made {
 }
 
 /// Makes a direct conversation with its two participants, of whom the first one creates it, unless it is there already.
-pub async fn create_direct(
+pub(crate) async fn create_direct(
     db: &Db,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
@@ -220,7 +219,7 @@ const MAX_TRIES: usize = 20;
 
 /// What became of a `clear`.
 #[derive(Debug)]
-pub enum Cleared {
+pub(crate) enum Cleared {
     /// Everything is gone, and everyone in it has to hear of that. The conversation, as the caller sees it
     /// now.
     Done(Box<ConversationRow>),
@@ -236,7 +235,7 @@ pub enum Cleared {
 
 /// Begins the next life of a conversation's content: what was there is unreachable from this
 /// commit on, and is deleted in the background. `None`: no such conversation, for this user.
-pub async fn clear(
+pub(crate) async fn clear(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
@@ -344,11 +343,11 @@ async fn clear_once(
 }
 
 /// The present instance of a conversation, and what its history ends with. `None`: no such conversation, for this user.
-pub async fn newest(
+pub(crate) async fn newest(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
-) -> sqlx::Result<Option<(Instance, Newest)>> {
+) -> sqlx::Result<Option<(Instance, HistoryHead)>> {
     let row = db
         .run(async |c| {
             sqlx::query!(
@@ -367,7 +366,7 @@ pub async fn newest(
     Ok(row.map(|row| {
         (
             row.instance,
-            Newest {
+            HistoryHead {
                 last_seq: row.last_seq,
                 last_report_id: row.last_report_id,
                 chain: row.chain,

@@ -346,7 +346,7 @@ pub fn session_options() -> String {
 ///
 /// # Errors
 /// It cannot be asked.
-pub async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
+pub(super) async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
     let mut connection = db.options().connect().await?;
     let limit = sqlx::query_scalar!(
         r#"select least(

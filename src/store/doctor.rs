@@ -10,7 +10,7 @@ pub enum Rule {
     /// The numbers of a conversation's rows have no holes, and end where the counter stands.
     Dense,
     /// A conversation names its newest message and its newest report.
-    Newest,
+    HistoryHead,
     /// The rows of the present life, and only they, name the present instance.
     Instance,
     /// Each message and each report is in a conversation that is there.
@@ -33,7 +33,7 @@ impl Rule {
     /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Dense,
-        Self::Newest,
+        Self::HistoryHead,
         Self::Instance,
         Self::Orphan,
         Self::Report,
@@ -51,7 +51,7 @@ impl Rule {
             Self::Dense => {
                 "numbers are missing or too many: rows were deleted or written past the server; restore a backup"
             }
-            Self::Newest => {
+            Self::HistoryHead => {
                 "a list shows another message as the newest than there is; --repair puts it right"
             }
             Self::Instance => {
@@ -83,7 +83,7 @@ impl Rule {
 /// Where a rule does not hold.
 #[derive(Debug)]
 pub struct Finding {
-    /// Which rule.
+    /// The rule that does not hold.
     pub rule: Rule,
     /// In how many places.
     pub count: i64,
@@ -144,7 +144,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             select count(*) as "count!", min(what) as example from wrong
             "#
         ),
-        Rule::Newest => look!(
+        Rule::HistoryHead => look!(
             r#"
             with wrong as (
                 select format('conversation %s', c.conversation_id) as what

@@ -107,7 +107,7 @@ async fn allowed(options: &PgConnectOptions, wished: u32) -> Result<u32, String>
 
 /// The database, for as long as the command line needs it.
 pub struct Joined {
-    /// The database.
+    /// The connections to it.
     pub db: Db,
     /// Ours, if we had to start it.
     embedded: Option<Embedded>,

@@ -1,10 +1,11 @@
 //! Friendships: two are friends when each has said so.
 
 use super::Db;
-use crate::model::{id::UserId, rows::FriendRow, time::Timestamp};
+use crate::store::rows::FriendRow;
+use parlance_wire::{id::UserId, time::Timestamp};
 
 /// A user's friends, by id. One who blocked the reader shows as `offline`.
-pub async fn friends_of(db: &Db, reader: UserId) -> sqlx::Result<Vec<FriendRow>> {
+pub(crate) async fn friends_of(db: &Db, reader: UserId) -> sqlx::Result<Vec<FriendRow>> {
     db.run(async |c| {
         sqlx::query_as!(
             FriendRow,
@@ -27,7 +28,7 @@ pub async fn friends_of(db: &Db, reader: UserId) -> sqlx::Result<Vec<FriendRow>>
 }
 
 /// Those who wait for a user's answer, the longest first: their id and name.
-pub async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(UserId, String)>> {
+pub(crate) async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
@@ -54,7 +55,7 @@ pub async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(UserId, S
 
 /// How two users stand to each other.
 #[derive(Debug)]
-pub struct Standing {
+pub(crate) struct Relation {
     /// The first has said that the second is a friend.
     pub asked: bool,
     /// The second has said so of the first.
@@ -64,10 +65,14 @@ pub struct Standing {
 }
 
 /// How `user` and `other` stand to each other. `None`: there is no such other user.
-pub async fn standing(db: &Db, user: UserId, other: UserId) -> sqlx::Result<Option<Standing>> {
+pub(crate) async fn standing(
+    db: &Db,
+    user: UserId,
+    other: UserId,
+) -> sqlx::Result<Option<Relation>> {
     db.run(async |c| {
         sqlx::query_as!(
-            Standing,
+            Relation,
             r#"
             select exists (select from friendships where user_id = $1 and friend_id = $2) as "asked!",
                    exists (select from friendships where user_id = $2 and friend_id = $1) as "is_asked!",
@@ -85,7 +90,12 @@ pub async fn standing(db: &Db, user: UserId, other: UserId) -> sqlx::Result<Opti
 }
 
 /// Says that `friend` is a friend of `user`'s. Whether that is new.
-pub async fn say(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> sqlx::Result<bool> {
+pub(crate) async fn request(
+    db: &Db,
+    user: UserId,
+    friend: UserId,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
     let said = db
         .run(async |c| {
             sqlx::query!(
@@ -103,7 +113,7 @@ pub async fn say(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> sqlx:
 }
 
 /// Ends a friendship, or a request, whoever said what. Whether there was anything to end.
-pub async fn unsay(db: &Db, user: UserId, friend: UserId) -> sqlx::Result<bool> {
+pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> sqlx::Result<bool> {
     let unsaid = db
         .run(async |c| {
             sqlx::query!(

@@ -9,7 +9,7 @@ use super::{
     invitation,
     quota::{self, Daily, Exceeded, Limits},
 };
-use crate::model::{
+use parlance_wire::{
     id::{ConversationId, UserId},
     text::Instance,
     time::Timestamp,
@@ -17,7 +17,7 @@ use crate::model::{
 
 /// A change to a group.
 #[derive(Debug)]
-pub enum Change<'a> {
+pub(crate) enum Change<'a> {
     /// Another name for some of the participants.
     Rename(&'a [(UserId, &'a str)]),
     /// More participants, or people invited. Who is in already stays as they are.
@@ -36,7 +36,7 @@ pub enum Change<'a> {
 
 /// What became of a change.
 #[derive(Debug)]
-pub enum Changed {
+pub(crate) enum Changed {
     /// It is done.
     Done {
         /// Who has to hear of it, the removed ones too.
@@ -65,7 +65,7 @@ pub enum Changed {
 }
 
 /// Makes a group of its creator, who is its admin, and others, who are put in or invited.
-pub async fn create(
+pub(crate) async fn create(
     db: &Db,
     conversation: ConversationId,
     creator: &NewParticipant<'_>,
@@ -150,7 +150,7 @@ async fn end(
 }
 
 /// Makes a change to a group, if the caller may, in a fixed number of statements.
-pub async fn change(
+pub(crate) async fn change(
     db: &Db,
     conversation: ConversationId,
     caller: UserId,

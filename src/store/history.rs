@@ -12,10 +12,10 @@ use sqlx::PgConnection;
 
 use self::page::{Place, Taking, Way};
 use super::Db;
-use crate::model::{
+use crate::store::rows::{HistoryHead, HistoryRow, MessageRow, ReportRow};
+use parlance_wire::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
-    rows::{HistoryRow, MessageRow, Newest, ReportRow},
     text::Instance,
     time::Timestamp,
 };
@@ -23,7 +23,7 @@ use crate::model::{
 /// A place in a conversation. Without an id and a time: its beginning, or its end, depending on
 /// which way the reader goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// The message that the reader knows.
     pub message_id: Option<MessageId>,
     /// That message's time, in case it is gone.
@@ -36,10 +36,8 @@ pub struct Cursor {
 
 /// Which conversation, who reads it, and which instance they believe it to be in.
 #[derive(Debug)]
-pub struct Reading<'a> {
-    /// Where.
+pub(crate) struct Reading<'a> {
     pub conversation_id: ConversationId,
-    /// Who reads.
     pub user_id: UserId,
     /// The life of the conversation that they know.
     pub instance: &'a Instance,
@@ -49,18 +47,18 @@ pub struct Reading<'a> {
 
 /// How a read ended.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// The conversation's present instance. If it is not the reader's, no row was handed on.
     pub present: Instance,
     /// Whether there is more in the direction of the read.
     pub has_more: bool,
     /// What the conversation ended with at that moment, if the page is of one moment.
-    pub newest: Option<Newest>,
+    pub newest: Option<HistoryHead>,
 }
 
 /// From the cursor on, oldest first, its row included; at most `limit` rows of each kind.
 /// `None`: no such conversation, for this user.
-pub async fn from_cursor(
+pub(crate) async fn from_cursor(
     db: &Db,
     reading: &Reading<'_>,
     cursor: &Cursor,
@@ -74,7 +72,7 @@ pub async fn from_cursor(
 
 /// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left
 /// out. `None`: no such conversation, for this user.
-pub async fn before_cursor(
+pub(crate) async fn before_cursor(
     db: &Db,
     reading: &Reading<'_>,
     cursor: &Cursor,
@@ -94,7 +92,7 @@ pub async fn before_cursor(
 /// What a statement told beside the rows it handed on.
 struct Told {
     present: Instance,
-    newest: Option<Newest>,
+    newest: Option<HistoryHead>,
     /// Where it began. `None`: the row of the id is gone.
     message_seq: Option<i64>,
     report_seq: Option<i64>,
@@ -218,7 +216,7 @@ macro_rules! hand_on {
         let (mut told, mut messages, mut last) = (None, 0, None);
         while let Some(row) = rows.try_next().await? {
             if let Some(present) = row.instance {
-                let newest = row.last_seq.map(|last_seq| Newest {
+                let newest = row.last_seq.map(|last_seq| HistoryHead {
                     last_seq,
                     last_report_id: row.report_id,
                     chain: row.chain,

@@ -11,14 +11,14 @@ use super::{
     group::Changed,
     quota::{self, Exceeded, Limits},
 };
-use crate::model::{
+use crate::store::rows::InvitationRow;
+use parlance_wire::{
     id::{ConversationId, UserId},
-    rows::InvitationRow,
     time::Timestamp,
 };
 
 /// The invitations that wait for a user's answer, the newest first.
-pub async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<InvitationRow>> {
+pub(crate) async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<InvitationRow>> {
     db.run(async |c| {
         sqlx::query_as!(
             InvitationRow,

@@ -1,7 +1,7 @@
 //! Invitations: each lets one person register.
 
 use super::Db;
-use crate::model::{key::SecretHash, time::Timestamp};
+use parlance_wire::{key::SecretHash, time::Timestamp};
 
 /// Stores an invitation that ends at a time.
 pub async fn insert(

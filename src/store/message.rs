@@ -3,13 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Db, impossible, refused_by,
-    writer::{Entry, at},
+    Db,
+    batcher::{Entry, at},
+    impossible, refused_by,
 };
-use crate::model::{
+use crate::store::rows::{New, NewMessage, Stored};
+use parlance_wire::{
     chain::Chain,
     id::{ConversationId, MessageId, UserId},
-    rows::{New, NewMessage, Stored},
     text::Instance,
     time::Timestamp,
 };
@@ -203,7 +204,7 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
                 let (after, everyone) = newest
                     .entry(message.conversation_id)
                     .or_insert_with(|| (row.last_message_id, of_group));
-                Some(Stored::There {
+                Some(Stored::Accepted {
                     created_at: message.created_at,
                     valid_until: message.valid_until,
                     new: Some(New {
@@ -214,14 +215,14 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
                     participants: recipients(everyone.clone())?,
                 })
             }
-            ("there", _, _, Some((created_at, valid_until))) => Some(Stored::There {
+            ("there", _, _, Some((created_at, valid_until))) => Some(Stored::Accepted {
                 created_at,
                 valid_until,
                 new: None,
                 participants: recipients(of_group)?,
             }),
-            ("stale", Some(present), ..) => Some(Stored::Stale(present)),
-            ("other", ..) => Some(Stored::OtherContent),
+            ("stale", Some(present), ..) => Some(Stored::StaleInstance(present)),
+            ("other", ..) => Some(Stored::IdConflict),
             ("blocked", ..) => Some(Stored::Blocked),
             ("moved", ..) => None,
             (outcome, ..) => return Err(impossible(outcome)),

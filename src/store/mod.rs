@@ -3,30 +3,31 @@
 
 mod admission;
 pub mod backup;
-pub mod block;
-pub mod conversation;
+pub(crate) mod batcher;
+pub(crate) mod block;
+pub(crate) mod conversation;
 mod db;
 pub mod doctor;
 pub mod embedded;
-pub mod friend;
-pub mod group;
-pub mod history;
-pub mod invitation;
+pub(crate) mod friend;
+pub(crate) mod group;
+pub(crate) mod history;
+pub(crate) mod invitation;
 pub mod invite;
-pub mod message;
-pub mod participant;
+pub(crate) mod message;
+pub(crate) mod participant;
 pub mod presence;
 pub mod probe;
 pub mod purge;
-pub mod quota;
-pub mod report;
+pub(crate) mod quota;
+pub(crate) mod report;
+pub(crate) mod rows;
 pub mod scenery;
-pub mod sqlstate;
-pub mod station;
-pub mod transcript;
+pub(crate) mod sqlstate;
+pub(crate) mod station;
+pub(crate) mod transcript;
 pub mod user;
-pub mod workspace;
-pub mod writer;
+pub(crate) mod workspace;
 
 use sqlx::{
     ConnectOptions, Connection,

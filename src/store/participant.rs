@@ -1,17 +1,17 @@
 //! How a participant has arranged a conversation in their own list.
 
 use super::Db;
-use crate::model::{
+use crate::store::rows::ConversationRow;
+use parlance_wire::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
-    rows::ConversationRow,
     text::{Color, HideId, Instance},
     time::Timestamp,
 };
 
 /// One change to how a conversation stands in a participant's list.
 #[derive(Debug, Clone)]
-pub enum Arrangement {
+pub(crate) enum Property {
     /// A favorite, or not.
     Favorite(bool),
     /// Muted, or not.
@@ -28,33 +28,33 @@ pub enum Arrangement {
 
 /// Makes one change for one participant and answers the conversation as they see it then, in one
 /// statement. Made twice, it is as if made once. `None`: no such conversation, for this user.
-pub async fn arrange(
+pub(crate) async fn set_property(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
-    change: &Arrangement,
+    change: &Property,
     now: Timestamp,
 ) -> sqlx::Result<Option<ConversationRow>> {
     let favorite = match change {
-        Arrangement::Favorite(on) => Some(*on),
+        Property::Favorite(on) => Some(*on),
         _ => None,
     };
     let muted = match change {
-        Arrangement::Muted(on) => Some(*on),
+        Property::Muted(on) => Some(*on),
         _ => None,
     };
     let hidden = match change {
-        Arrangement::Hidden => Some(true),
-        Arrangement::Shown => Some(false),
+        Property::Hidden => Some(true),
+        Property::Shown => Some(false),
         _ => None,
     };
     let hide_id = match change {
-        Arrangement::HiddenIn(hide_id) => Some(hide_id.as_str()),
-        Arrangement::Shown => Some(""),
+        Property::HiddenIn(hide_id) => Some(hide_id.as_str()),
+        Property::Shown => Some(""),
         _ => None,
     };
     let color = match change {
-        Arrangement::Color(color) => Some(color.as_str()),
+        Property::Color(color) => Some(color.as_str()),
         _ => None,
     };
     db.run(async |c| {
@@ -97,7 +97,7 @@ pub async fn arrange(
 }
 
 /// Everyone in a conversation. `None`: no such conversation, for this user.
-pub async fn everyone_with(
+pub(crate) async fn everyone_with(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
@@ -119,7 +119,7 @@ pub async fn everyone_with(
 }
 
 /// The conversations that a user has hidden for good.
-pub async fn hidden_by(db: &Db, user: UserId) -> sqlx::Result<Vec<ConversationId>> {
+pub(crate) async fn hidden_by(db: &Db, user: UserId) -> sqlx::Result<Vec<ConversationId>> {
     db.run(async |c| {
         sqlx::query_scalar!(
             r#"select conversation_id as "id: ConversationId" from participants

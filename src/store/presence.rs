@@ -6,12 +6,12 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::Db;
-use crate::model::id::UserId;
+use parlance_wire::id::UserId;
 
 /// Someone whose availability changed, and who may see that.
 #[derive(Debug)]
 pub struct AvailabilityChange {
-    /// Who.
+    /// The user whose availability changed.
     pub user_id: UserId,
     /// Their friends, but for those whom they blocked.
     pub friends: Vec<UserId>,
@@ -121,10 +121,10 @@ pub struct Beat {
     pub others: Vec<OtherNode>,
 }
 
-/// Another node.
 #[derive(Debug)]
+/// Another node on this database.
 pub struct OtherNode {
-    /// Its id.
+    /// Its id: a new one each time that it starts.
     pub node_id: Uuid,
     /// Whether it lives.
     pub is_alive: bool,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 
 use super::Db;
-use crate::model::{id::ConversationId, time::Timestamp};
+use parlance_wire::{id::ConversationId, time::Timestamp};
 
 /// Rows of each kind deleted in one commit, at most.
 const BATCH: i64 = 500;

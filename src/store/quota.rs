@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use sqlx::PgConnection;
 
-use crate::model::id::{ConversationId, UserId};
+use parlance_wire::id::{ConversationId, UserId};
 
 /// How much of everything there may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Participants of a group, and people invited to it, together.
     pub participants: usize,
     /// Conversations that a user takes part in.
@@ -26,7 +26,7 @@ pub struct Limits {
 
 /// What a day allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Daily {
+pub(crate) enum Daily {
     /// Conversations that the user creates.
     Conversations,
     /// People whom the user invites.
@@ -35,7 +35,7 @@ pub enum Daily {
 
 /// Why something is not done.
 #[derive(Debug, Clone, Copy)]
-pub enum Exceeded {
+pub(crate) enum Exceeded {
     /// The caller takes part in as many conversations as one may.
     Total,
     /// The other one of a direct conversation does.

@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Db, impossible, refused_by,
-    writer::{Entry, at},
+    Db,
+    batcher::{Entry, at},
+    impossible, refused_by,
 };
-use crate::model::{
+use parlance_wire::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::Instance,
     time::Timestamp,
@@ -19,12 +20,10 @@ const ROW: usize = 150;
 
 /// What someone reports about messages of a conversation.
 #[derive(Debug)]
-pub struct NewReport {
-    /// Where.
+pub(crate) struct NewReport {
     pub conversation_id: ConversationId,
     /// The life of the conversation that they saw.
     pub instance: Instance,
-    /// Who reports.
     pub user_id: UserId,
     /// From which station.
     pub station_id: StationId,
@@ -38,7 +37,7 @@ pub struct NewReport {
 
 /// What became of a report.
 #[derive(Debug)]
-pub enum Reported {
+pub(crate) enum Reported {
     /// It is stored, as far as it was new.
     Done {
         /// Who has to hear of it. Empty, if nothing was new.
@@ -54,14 +53,12 @@ pub enum Reported {
 
 /// A report on one message.
 #[derive(Debug)]
-pub struct Row {
-    /// Its number.
+pub(crate) struct Row {
     pub seq: i64,
     /// The report before it.
     pub after: Option<ReportId>,
     /// The server's name for it.
     pub report_id: ReportId,
-    /// Which message.
     pub message_id: MessageId,
     /// The end of its message, and its own.
     pub valid_until: Timestamp,
@@ -86,7 +83,7 @@ impl Entry for NewReport {
             match add_once(db, batch).await {
                 // As in `message::add`: what the statement saw was older than its lock.
                 Err(error) if tries < TRIES && refused_by(&error, "reports_one_per_message") => {
-                    tries += 1
+                    tries += 1;
                 }
                 result => return result,
             }

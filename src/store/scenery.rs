@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::Db;
-use crate::model::{
+use parlance_wire::{
     id::{ConversationId, MessageId, StationId, UserId},
     text::{Email, Instance},
 };
@@ -35,9 +35,9 @@ insert into bench_floor.messages select conversation_id, last_seq, repeat('x', 5
 /// A conversation of two that is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair {
-    /// Its id.
+    /// The conversation that was filled.
     pub conversation_id: ConversationId,
-    /// The two.
+    /// Its two participants.
     pub users: [UserId; 2],
 }
 
@@ -63,7 +63,7 @@ pub fn message_id(conversation: ConversationId, seq: usize) -> Option<MessageId>
 pub struct Scenery(PgConnection);
 
 impl Scenery {
-    /// Begins.
+    /// An empty scene: two users on this database.
     pub async fn begin(db: &Db) -> sqlx::Result<Self> {
         Ok(Self(
             db.options()

@@ -33,34 +33,34 @@ fn is_one_of(error: &sqlx::Error, classes: &[&str]) -> bool {
 
 /// Whether the database opens no more connections.
 #[must_use]
-pub fn is_full(error: &sqlx::Error) -> bool {
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| code == TOO_MANY_CONNECTIONS)
 }
 
 /// Whether the database said that it ends the session: its connection is of no more use, and of a statement that was on its
 /// way this may be the last word, though it was done.
 #[must_use]
-pub fn is_ended(error: &sqlx::Error) -> bool {
+pub(crate) fn is_ended(error: &sqlx::Error) -> bool {
     is_one_of(error, &ENDED)
 }
 
 /// Whether the database refuses for now, and may not a moment later.
 #[must_use]
-pub fn is_away(error: &sqlx::Error) -> bool {
+pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     is_one_of(error, &AWAY)
 }
 
 /// Whether the database looked at a statement and refused it: then nothing of it was done, and with less in it it may
 /// not be refused.
 #[must_use]
-pub fn is_refusal(error: &sqlx::Error) -> bool {
+pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
     code(error).is_some() && !is_one_of(error, &WHOLE)
 }
 
 /// Why writes fail, in words for a person: no SQL, no names. Returns `None` when the error may be about this one write
 /// alone, its content or its lock.
 #[must_use]
-pub fn cause(error: &sqlx::Error) -> Option<String> {
+pub(crate) fn cause(error: &sqlx::Error) -> Option<String> {
     let Some(code) = code(error) else {
         return Some("the database is away".into());
     };

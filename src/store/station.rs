@@ -1,10 +1,10 @@
 //! Stations, where they are known without their user.
 
 use super::Db;
-use crate::model::id::{StationId, UserId};
+use parlance_wire::id::{StationId, UserId};
 
 /// Who was last seen at a station: for unsigned notification polling, where it is allowed.
-pub async fn last_user_of(db: &Db, station: StationId) -> sqlx::Result<Option<UserId>> {
+pub(crate) async fn last_user_of(db: &Db, station: StationId) -> sqlx::Result<Option<UserId>> {
     db.run(async |c| {
         sqlx::query_scalar!(
             r#"select s.user_id as "user_id: UserId" from stations s

@@ -1,16 +1,16 @@
 //! The transcript: every message's link of the chain, also where its text has expired.
 
 use super::Db;
-use crate::model::{
+use crate::store::rows::LinkRow;
+use parlance_wire::{
     chain::{Chain, DataHash},
     id::{ConversationId, MessageId, UserId},
-    rows::LinkRow,
     text::Instance,
 };
 
 /// The first `limit` links after a number, and the conversation's present instance; without links, if that is
 /// not the reader's. `None`: no such conversation, for this user.
-pub async fn after(
+pub(crate) async fn after(
     db: &Db,
     conversation: ConversationId,
     reader: UserId,

@@ -1,10 +1,10 @@
 //! Users, and the keys that let them in.
 
 use super::Db;
-use crate::model::{
+use crate::store::rows::{AccountRow, UserRow};
+use parlance_wire::{
     id::{StationId, UserId},
     key::{PublicKey, SecretHash},
-    rows::{AccountRow, UserRow},
     text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
 };

@@ -1,11 +1,11 @@
 //! Workspaces: host names, each of one user.
 
 use super::Db;
-use crate::model::{id::UserId, text::WorkspaceName, time::Timestamp};
+use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 
 /// What became of a registration.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Registered {
+pub(crate) enum Registered {
     /// It is the user's, now or since an earlier call.
     Theirs,
     /// It is someone else's.
@@ -15,7 +15,7 @@ pub enum Registered {
 }
 
 /// Gives a host name to a user, who may have at most `most`.
-pub async fn register(
+pub(crate) async fn register(
     db: &Db,
     name: &WorkspaceName,
     user: UserId,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use parlance::{model::id::UserId, store::presence};
+use parlance::store::presence;
+use parlance_wire::id::UserId;
 use serde_json::json;
 use uuid::Uuid;
 

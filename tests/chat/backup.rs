@@ -248,7 +248,7 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
                     bytes,
                     "\"public.messages\": {\n      \"rows\": 1",
                     "\"public.messages\": {\n      \"rows\": 2",
-                )
+                );
             }),
             "not what was backed up: public.messages",
         ),
@@ -285,7 +285,10 @@ async fn a_backup_of_tables_that_do_not_hold_what_they_must_is_not_verified() {
         .await;
     let backup = Backup::of(&world);
     let sentence = bad(&verify(&backup.file));
-    assert!(sentence.contains("the doctor finds Newest"), "{sentence}");
+    assert!(
+        sentence.contains("the doctor finds HistoryHead"),
+        "{sentence}"
+    );
     assert_eq!(doctor::repair(&world.store).await.unwrap(), 1);
     world.end().await;
 }

@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::world::{World, eventually, now};
 
 /// The program on a test's database.
-pub fn parlance(options: &PgConnectOptions) -> Command {
+pub(crate) fn parlance(options: &PgConnectOptions) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     let socket = options.get_socket().unwrap().display();
     command.env(
@@ -28,7 +28,7 @@ pub fn parlance(options: &PgConnectOptions) -> Command {
     command
 }
 
-pub fn run(command: &mut Command, input: &str) -> Output {
+pub(crate) fn run(command: &mut Command, input: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -41,7 +41,7 @@ pub fn run(command: &mut Command, input: &str) -> Output {
 }
 
 #[track_caller]
-pub fn good(output: &Output) -> String {
+pub(crate) fn good(output: &Output) -> String {
     assert!(
         output.status.success(),
         "{}",
@@ -52,7 +52,7 @@ pub fn good(output: &Output) -> String {
 
 /// One sentence on stderr, nothing on stdout, exit code 1.
 #[track_caller]
-pub fn bad(output: &Output) -> String {
+pub(crate) fn bad(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let sentence = String::from_utf8(output.stderr.clone()).unwrap();
@@ -463,7 +463,10 @@ async fn what_the_doctor_finds_is_exit_code_1_until_it_is_repaired() {
                 (&json!("newest"), &json!(1))
             );
         } else {
-            assert!(said.starts_with("Newest: 1, as conversation "), "{said}");
+            assert!(
+                said.starts_with("HistoryHead: 1, as conversation "),
+                "{said}"
+            );
         }
         let (code, said) = doctor(&with(&["--repair"]));
         assert_eq!(code, Some(0), "{said}");

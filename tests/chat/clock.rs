@@ -1,7 +1,8 @@
 //! A wrong clock deletes nothing: what was answered OK is kept until servers have been seen to run for the grace.
 
 use chrono::TimeDelta;
-use parlance::{model::time::Timestamp, settings::Database, store::purge};
+use parlance::{settings::Database, store::purge};
+use parlance_wire::time::Timestamp;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 

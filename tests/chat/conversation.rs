@@ -26,9 +26,9 @@ async fn each_participant_sees_their_own_secret_and_name() {
     let (ann, ben, talk) = world.talk().await;
     assert_eq!(
         talk.id,
-        parlance::model::id::ConversationId::between(
-            parlance::model::id::UserId::parse(&ann.user).unwrap(),
-            parlance::model::id::UserId::parse(&ben.user).unwrap()
+        parlance_wire::id::ConversationId::between(
+            parlance_wire::id::UserId::parse(&ann.user).unwrap(),
+            parlance_wire::id::UserId::parse(&ben.user).unwrap()
         )
         .to_string()
     );
@@ -822,7 +822,7 @@ async fn what_someone_is_called_is_read_again_once_they_have_changed() {
         .await;
     assert_eq!(called().await, "Ben");
     // Whoever changes a user says so.
-    let user = parlance::model::id::UserId::parse(&ben.user).unwrap();
+    let user = parlance_wire::id::UserId::parse(&ben.user).unwrap();
     parlance::store::user::set_disabled(&world.store, user, None)
         .await
         .unwrap();

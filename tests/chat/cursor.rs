@@ -333,7 +333,7 @@ async fn a_cursor_of_an_earlier_instance_is_gone() {
 }
 
 /// Fills a conversation behind the server's back.
-pub async fn fill(world: &World, ann: &Person, talk: &Talk, rows: u32, bytes: u32) {
+pub(crate) async fn fill(world: &World, ann: &Person, talk: &Talk, rows: u32, bytes: u32) {
     world
         .sql(&format!(
             "with m as (select n, gen_random_uuid() as message_id, repeat('A', {bytes}) as data from generate_series(1, {rows}) n)
@@ -604,7 +604,7 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
         .sql("update messages set stored_at = now() - interval '30 days' where valid_until < now()")
         .await;
     assert_eq!(
-        parlance::store::purge::expired(&world.store, parlance::model::time::Timestamp::now())
+        parlance::store::purge::expired(&world.store, parlance_wire::time::Timestamp::now())
             .await
             .unwrap(),
         1
@@ -802,7 +802,7 @@ async fn what_an_earlier_life_left_behind_says_nothing_of_this_one() {
         .sql("update messages set stored_at = now() - interval '30 days' where valid_until < now()")
         .await;
     assert_eq!(
-        parlance::store::purge::expired(&world.store, parlance::model::time::Timestamp::now())
+        parlance::store::purge::expired(&world.store, parlance_wire::time::Timestamp::now())
             .await
             .unwrap(),
         1

@@ -402,7 +402,7 @@ async fn a_node_that_ends_and_stays_away_takes_nothing_along() {
 #[tokio::test]
 async fn a_node_that_starts_and_ends_between_two_looks_of_another_is_missed_too() {
     let long = |settings: &mut parlance::settings::Settings| {
-        settings.timings.heartbeat = Duration::from_secs(3)
+        settings.timings.heartbeat = Duration::from_secs(3);
     };
     let here = World::with(long).await;
     let (ann, ben, talk) = here.talk().await;

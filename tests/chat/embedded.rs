@@ -22,10 +22,10 @@ use crate::world::eventually;
 
 /// A directory for a test's data, removed with it. Others may pass through: PostgreSQL does not run as
 /// root.
-pub struct Dir(PathBuf);
+pub(crate) struct Dir(PathBuf);
 
 impl Dir {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let dir =
@@ -35,7 +35,7 @@ impl Dir {
         Self(dir)
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 
@@ -44,7 +44,7 @@ impl Dir {
     }
 
     /// The process that `postmaster.pid` names.
-    pub fn postmaster(&self) -> Option<i32> {
+    pub(crate) fn postmaster(&self) -> Option<i32> {
         std::fs::read_to_string(self.postgres().join("postmaster.pid"))
             .ok()?
             .lines()
@@ -68,7 +68,7 @@ fn lives(process: i32) -> bool {
     kill(Pid::from_raw(process), None).is_ok()
 }
 
-pub fn parlance(data: &Path) -> Command {
+pub(crate) fn parlance(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     command
         .current_dir(data.parent().unwrap())
@@ -83,7 +83,7 @@ pub fn parlance(data: &Path) -> Command {
 }
 
 /// A server that runs as a child.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     pub url: String,
     pub log: Arc<Mutex<String>>,
@@ -98,12 +98,12 @@ impl Drop for Server {
 
 impl Server {
     /// Starts it and waits until it serves.
-    pub fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         Self::start_as(&mut parlance(data))
     }
 
     /// As [`Server::start`], with what else it is told.
-    pub fn start_as(command: &mut Command) -> Self {
+    pub(crate) fn start_as(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (tell, told) = mpsc::channel();
@@ -123,17 +123,17 @@ impl Server {
         Self { child, url, log }
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
     /// Whether its log says so.
-    pub fn logged(&self, words: &str) -> bool {
+    pub(crate) fn logged(&self, words: &str) -> bool {
         self.log.lock().unwrap().contains(words)
     }
 
     /// Ends it as an operator does; how long that took.
-    pub fn stop(mut self) -> Duration {
+    pub(crate) fn stop(mut self) -> Duration {
         let begun = Instant::now();
         self.signal(Signal::SIGTERM);
         let status = self.child.wait().unwrap();

@@ -8,12 +8,12 @@ use crate::{
     world::{Answer, News, Person, Talk, World},
 };
 
-pub async fn asks(person: &Person, action: &str, mut fields: Value) -> Answer {
+pub(crate) async fn asks(person: &Person, action: &str, mut fields: Value) -> Answer {
     fields["action"] = action.into();
     person.asks("chatconversationgroup", fields).await
 }
 
-pub fn secrets(people: &[&Person]) -> Value {
+pub(crate) fn secrets(people: &[&Person]) -> Value {
     people
         .iter()
         .map(|person| {
@@ -26,7 +26,7 @@ pub fn secrets(people: &[&Person]) -> Value {
         .into()
 }
 
-pub fn ids(people: &[&Person]) -> Vec<String> {
+pub(crate) fn ids(people: &[&Person]) -> Vec<String> {
     people.iter().map(|person| person.user.clone()).collect()
 }
 
@@ -48,7 +48,7 @@ async fn group(world: &std::sync::Arc<World>) -> ([Person; 4], Talk) {
     (people, talk)
 }
 
-pub async fn members(person: &Person, talk: &Talk) -> Vec<String> {
+pub(crate) async fn members(person: &Person, talk: &Talk) -> Vec<String> {
     let seen = person.sees(talk).await;
     seen["participants"]
         .as_array()

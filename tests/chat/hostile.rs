@@ -25,7 +25,7 @@ async fn everything(world: &World) -> Tables {
 }
 
 /// The next frame that says something of this. Friends come and go meanwhile.
-pub async fn hears(ear: &mut Ear, field: &str) -> Value {
+pub(crate) async fn hears(ear: &mut Ear, field: &str) -> Value {
     loop {
         match ear.hears().await[field].take() {
             Value::Null => {}

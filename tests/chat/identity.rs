@@ -240,8 +240,8 @@ async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
             .await
     };
     asks().await.is_ok();
-    let user = parlance::model::id::UserId::parse(&ann.user).unwrap();
-    let now = parlance::model::time::Timestamp::now();
+    let user = parlance_wire::id::UserId::parse(&ann.user).unwrap();
+    let now = parlance_wire::time::Timestamp::now();
     assert!(
         parlance::store::user::set_disabled(&world.store, user, Some(now))
             .await

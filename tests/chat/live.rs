@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 use crate::world::{News, Person, Talk, World, at, eventually, message, now};
 
 /// A station that listens.
-pub struct Ear {
+pub(crate) struct Ear {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
@@ -25,7 +25,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// The address of a handshake.
-pub fn address(person: &Person, version: i64, timestamp: &str) -> String {
+pub(crate) fn address(person: &Person, version: i64, timestamp: &str) -> String {
     let signature = person.signs("chatserver", "websocket", timestamp);
     format!(
         "{}/ws?user={}&station={}&timestamp={}&signature={}&clientversioncode={version}",
@@ -39,7 +39,7 @@ pub fn address(person: &Person, version: i64, timestamp: &str) -> String {
 
 impl Ear {
     /// Opens a socket; its first frame has not been read yet.
-    pub async fn open(person: &Person, version: i64) -> Self {
+    pub(crate) async fn open(person: &Person, version: i64) -> Self {
         let (socket, _) = tokio_tungstenite::connect_async(address(person, version, &now()))
             .await
             .unwrap();
@@ -47,7 +47,7 @@ impl Ear {
     }
 
     /// Opens a socket and reads its first frame, of a station that was not known.
-    pub async fn of(person: &Person, version: i64) -> Self {
+    pub(crate) async fn of(person: &Person, version: i64) -> Self {
         let mut ear = Self::open(person, version).await;
         assert_eq!(
             ear.hears().await["conversationlistchangedof"],
@@ -57,7 +57,7 @@ impl Ear {
     }
 
     /// The next frame.
-    pub async fn hears(&mut self) -> Value {
+    pub(crate) async fn hears(&mut self) -> Value {
         loop {
             match timeout(Duration::from_secs(10), self.socket.next())
                 .await
@@ -81,7 +81,7 @@ impl Ear {
     }
 
     /// Nothing was sent up to now: the answer to a ping comes first.
-    pub async fn hears_nothing(&mut self) {
+    pub(crate) async fn hears_nothing(&mut self) {
         self.socket
             .send(Message::Ping(vec![7].into()))
             .await
@@ -99,7 +99,7 @@ impl Ear {
     }
 
     /// Reads what was sent up to now.
-    pub async fn calms_down(&mut self) {
+    pub(crate) async fn calms_down(&mut self) {
         self.socket
             .send(Message::Ping(vec![7].into()))
             .await
@@ -112,12 +112,12 @@ impl Ear {
         ) {}
     }
 
-    pub async fn says(&mut self, text: &str) {
+    pub(crate) async fn says(&mut self, text: &str) {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
     /// How the server ends it.
-    pub async fn ends(&mut self) -> CloseCode {
+    pub(crate) async fn ends(&mut self) -> CloseCode {
         loop {
             match timeout(Duration::from_secs(10), self.socket.next())
                 .await
@@ -605,11 +605,11 @@ async fn one_who_is_barred_is_hung_up_on() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let mut ear = Ear::of(&ann, 3).await;
-    let user = parlance::model::id::UserId::parse(&ann.user).unwrap();
+    let user = parlance_wire::id::UserId::parse(&ann.user).unwrap();
     parlance::store::user::set_disabled(
         &world.store,
         user,
-        Some(parlance::model::time::Timestamp::now()),
+        Some(parlance_wire::time::Timestamp::now()),
     )
     .await
     .unwrap();

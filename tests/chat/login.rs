@@ -1,11 +1,8 @@
 //! Coming in: login and registration, and how many failures are let through.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use parlance::{
-    model::{key::SecretHash, time::Timestamp},
-    settings::Registration,
-    store,
-};
+use parlance::{settings::Registration, store};
+use parlance_wire::{key::SecretHash, time::Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

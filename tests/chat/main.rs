@@ -7,8 +7,10 @@
     reason = "a test's name is its claim; and reads best plain"
 )]
 
+mod architecture;
 mod availability;
 mod backup;
+mod batcher;
 mod blocklist;
 mod broken;
 mod cli;
@@ -23,7 +25,6 @@ mod fuzz;
 mod golden;
 mod group;
 mod hostile;
-mod house;
 mod identity;
 mod invitation;
 mod live;
@@ -34,6 +35,7 @@ mod message;
 mod model;
 mod nodes;
 mod notification;
+mod page_cache;
 mod plans;
 mod pool;
 mod presence;
@@ -43,7 +45,6 @@ mod purge;
 mod quota;
 mod readme;
 mod ready;
-mod recent;
 mod report;
 mod selftest;
 mod serve;
@@ -52,4 +53,3 @@ mod transcript;
 mod upgrade;
 mod workspace;
 mod world;
-mod writer;

@@ -19,14 +19,14 @@ use crate::{
 };
 
 /// A real nats-server, on a port of its own.
-pub struct Nats {
+pub(crate) struct Nats {
     port: u16,
     child: Option<Child>,
 }
 
 impl Nats {
     /// Not started yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -35,11 +35,11 @@ impl Nats {
         Self { port, child: None }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut command = Command::new("nats-server");
         command
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
@@ -48,7 +48,7 @@ impl Nats {
         self.child = Some(command.spawn().expect("nats-server is there"));
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -63,7 +63,7 @@ impl Drop for Nats {
 }
 
 /// Two nodes on one database.
-pub async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
+pub(crate) async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
     let options = database().await;
     let mut nodes = vec![];
     for _ in 0..2 {
@@ -77,7 +77,7 @@ pub async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
 }
 
 /// Two nodes that tell each other through NATS what happens.
-pub async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
+pub(crate) async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
     let mut nats = Nats::new();
     nats.start();
     let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
@@ -88,7 +88,7 @@ pub async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
 }
 
 /// The same person at the other node, at a station of their own.
-pub async fn at(world: &Arc<World>, person: &Person) -> Person {
+pub(crate) async fn at(world: &Arc<World>, person: &Person) -> Person {
     Person {
         world: world.clone(),
         ..person.clone()
@@ -97,12 +97,12 @@ pub async fn at(world: &Arc<World>, person: &Person) -> Person {
     .await
 }
 
-pub async fn has_bus(world: &World, state: &str) -> bool {
+pub(crate) async fn has_bus(world: &World, state: &str) -> bool {
     let answer = world.sends("GET", "/readyz").await;
     answer.status == 200 && answer.text.contains(&format!("bus: {state}"))
 }
 
-pub async fn end(nodes: [Arc<World>; 2]) {
+pub(crate) async fn end(nodes: [Arc<World>; 2]) {
     for node in &nodes {
         node.stop().await;
     }

@@ -265,11 +265,11 @@ async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_
     assert_eq!(ann.hears().await, News::default());
     assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
     let bars = async |person: &Person| {
-        let user = parlance::model::id::UserId::parse(&person.user).unwrap();
+        let user = parlance_wire::id::UserId::parse(&person.user).unwrap();
         parlance::store::user::set_disabled(
             &world.store,
             user,
-            Some(parlance::model::time::Timestamp::now()),
+            Some(parlance_wire::time::Timestamp::now()),
         )
         .await
         .unwrap();

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 use crate::world::{World, database, eventually, file};
 
 /// The statement whose text holds all of these, from what the build checked.
-pub fn statement(marks: &[&str]) -> String {
+pub(crate) fn statement(marks: &[&str]) -> String {
     let mut found = vec![];
     for entry in std::fs::read_dir(file(".sqlx")).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();

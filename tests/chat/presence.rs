@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use parlance::{
-    model::{id::UserId, time::Timestamp},
-    settings::Settings,
-    store::user::set_disabled,
-};
+use parlance::{settings::Settings, store::user::set_disabled};
+use parlance_wire::{id::UserId, time::Timestamp};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep_until},

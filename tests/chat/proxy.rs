@@ -23,7 +23,7 @@ const SOCKET: &str = ".s.PGSQL.5432";
 const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
 
 /// What runs between the two.
-pub struct Proxy {
+pub(crate) struct Proxy {
     dir: tempfile::TempDir,
     state: Arc<State>,
 }
@@ -39,7 +39,7 @@ struct State {
 
 impl Proxy {
     /// Starts between those who take [`Proxy::options`] and the PostgreSQL at `upstream`.
-    pub fn start(upstream: &Path) -> Self {
+    pub(crate) fn start(upstream: &Path) -> Self {
         let state = Arc::new(State {
             round_trips: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
@@ -64,39 +64,39 @@ impl Proxy {
     }
 
     /// The same database, by way of the proxy.
-    pub fn options(&self, options: &PgConnectOptions) -> PgConnectOptions {
+    pub(crate) fn options(&self, options: &PgConnectOptions) -> PgConnectOptions {
         options.clone().socket(self.dir.path())
     }
 
     /// How often someone has waited for an answer so far.
-    pub fn round_trips(&self) -> usize {
+    pub(crate) fn round_trips(&self) -> usize {
         self.state.round_trips.load(Ordering::SeqCst)
     }
 
     /// How many connections were opened so far.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Cuts all connections, and lets none through.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.state.is_cut.store(true, Ordering::SeqCst);
         let _ = self.state.cut.send(());
     }
 
     /// Lets connections through again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.state.is_cut.store(false, Ordering::SeqCst);
     }
 
     /// Connections stay, but nothing comes through any more; new ones work.
-    pub fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.state.is_silent.store(true, Ordering::SeqCst);
         let _ = self.state.cut.send(());
     }
 
     /// The next statement is done, but its connection is cut before the answer.
-    pub fn lose_next_answer(&self) {
+    pub(crate) fn lose_next_answer(&self) {
         self.state.loses_next_answer.store(true, Ordering::SeqCst);
     }
 }
@@ -155,7 +155,7 @@ impl State {
 }
 
 /// A world whose server reaches its database through a proxy.
-pub async fn behind_a_proxy(change: impl FnOnce(&mut Settings)) -> (Arc<World>, Proxy) {
+pub(crate) async fn behind_a_proxy(change: impl FnOnce(&mut Settings)) -> (Arc<World>, Proxy) {
     let options = database().await;
     let proxy = Proxy::start(&socket_dir());
     let mut settings = settings();

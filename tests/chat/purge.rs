@@ -7,7 +7,8 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use parlance::{model::time::Timestamp, settings::Database, store};
+use parlance::{settings::Database, store};
+use parlance_wire::time::Timestamp;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use uuid::Uuid;

@@ -55,7 +55,7 @@ fn is_worth_it(outcome: &Value, ending: &str) {
         assert!(
             outcome[field].as_u64().unwrap() >= least,
             "{field}: {outcome:#}"
-        )
+        );
     };
     at_least("messages", 100);
     at_least("reports", 5);

@@ -2,10 +2,8 @@
 
 use aws_lc_rs::digest;
 use chrono::TimeDelta;
-use parlance::{
-    model::time::Timestamp,
-    store::{self, Db},
-};
+use parlance::store::{self, Db};
+use parlance_wire::time::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, migrate::Migrator};
 
@@ -25,7 +23,7 @@ fn bytes(id: &Value) -> Vec<u8> {
 }
 
 /// Follows a chain through rows, as docs/transcript.md says; where it leads.
-pub fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
+pub(crate) fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
     rows.as_array().unwrap().iter().fold(chain, |chain, row| {
         let hash = match row["Data"].as_str() {
             Some(data) => sha256(&[data.as_bytes()]),
@@ -42,18 +40,18 @@ pub fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
     })
 }
 
-pub fn beginning(talk: &Talk) -> Vec<u8> {
+pub(crate) fn beginning(talk: &Talk) -> Vec<u8> {
     sha256(&[&hex::decode(&talk.id).unwrap(), talk.instance.as_bytes()])
 }
 
-pub async fn asks(who: &Person, action: &str, talk: &Talk, fields: Value) -> Value {
+pub(crate) async fn asks(who: &Person, action: &str, talk: &Talk, fields: Value) -> Value {
     who.asks_as(4, "chatconversation", on(action, talk, fields))
         .await
         .is_ok()
 }
 
 /// The conversation's head, as a v4 client's list shows it.
-pub async fn head(who: &Person, talk: &Talk) -> Value {
+pub(crate) async fn head(who: &Person, talk: &Talk) -> Value {
     let list = who
         .asks_as(4, "chatconversation", json!({ "action": "list" }))
         .await

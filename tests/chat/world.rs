@@ -22,12 +22,12 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
 use parlance::{
-    model::{id::UserId, text::Email},
     server::{self, Running},
     settings::{Database, LogFormat, Registration, Settings},
     store::{self, Db, doctor},
     timings::Timings,
 };
+use parlance_wire::{id::UserId, text::Email};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use uuid::Uuid;
@@ -74,7 +74,7 @@ fn clean_up() {
 }
 
 /// The settings of a test: the defaults, but small, and open to registration.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         listen_addr: "127.0.0.1:0".parse().unwrap(),
         public_url: "http://127.0.0.1:0".into(),
@@ -107,12 +107,12 @@ pub fn settings() -> Settings {
 }
 
 /// A database of a test's own, made from the migrated template.
-pub async fn database() -> PgConnectOptions {
+pub(crate) async fn database() -> PgConnectOptions {
     copy_of("parlance").await
 }
 
 /// A database for one test, which no server has used yet.
-pub async fn empty_database() -> PgConnectOptions {
+pub(crate) async fn empty_database() -> PgConnectOptions {
     copy_of("template0").await
 }
 
@@ -133,7 +133,7 @@ async fn copy_of(template: &str) -> PgConnectOptions {
 }
 
 /// The process of the test cluster's PostgreSQL.
-pub fn postmaster() -> i32 {
+pub(crate) fn postmaster() -> i32 {
     let file = socket_dir()
         .with_file_name("postgres")
         .join("postmaster.pid");
@@ -147,12 +147,12 @@ pub fn postmaster() -> i32 {
 }
 
 /// The directory of the test cluster's socket.
-pub fn socket_dir() -> PathBuf {
+pub(crate) fn socket_dir() -> PathBuf {
     CLUSTER.get_socket().cloned().unwrap()
 }
 
 /// A server, its database, and a client.
-pub struct World {
+pub(crate) struct World {
     running: Mutex<Option<Running>>,
     pub db: PgPool,
     /// The database, for what is called behind the wire.
@@ -162,12 +162,12 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new() -> Arc<Self> {
+    pub(crate) async fn new() -> Arc<Self> {
         Self::with(|_| ()).await
     }
 
     /// With other settings than the usual ones.
-    pub async fn with(change: impl FnOnce(&mut Settings)) -> Arc<Self> {
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Arc<Self> {
         let options = database().await;
         let mut settings = settings();
         settings.database = Database::Given(Box::new(options.clone()));
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// With a server on settings that are complete; `options` is the test's own way to the database.
-    pub async fn on(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
+    pub(crate) async fn on(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
         let running = server::start(settings).await.unwrap();
         let world = Self::at(&format!("http://{}", running.address), options);
         *world.running.lock().unwrap() = Some(running);
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// What a server that runs elsewhere serves, from its database.
-    pub fn at(url: &str, options: PgConnectOptions) -> Arc<Self> {
+    pub(crate) fn at(url: &str, options: PgConnectOptions) -> Arc<Self> {
         let (store, url) = (Db::new(options.clone(), 2), url.to_owned());
         let db = sqlx::postgres::PgPoolOptions::new()
             .max_connections(2)
@@ -199,7 +199,7 @@ impl World {
     }
 
     /// A person who has registered and logged in, from one station.
-    pub async fn person(self: &Arc<Self>, name: &str) -> Person {
+    pub(crate) async fn person(self: &Arc<Self>, name: &str) -> Person {
         let email = format!("{}@example.org", name.to_lowercase());
         let key = key(name);
         let public_key = public_key(&key);
@@ -221,21 +221,21 @@ impl World {
     }
 
     /// Two people who are friends.
-    pub async fn friends(self: &Arc<Self>) -> (Person, Person) {
+    pub(crate) async fn friends(self: &Arc<Self>) -> (Person, Person) {
         let (ann, ben) = (self.person("Ann").await, self.person("Ben").await);
         ann.befriends(&ben).await;
         (ann, ben)
     }
 
     /// Two friends with a conversation, and its id and instance.
-    pub async fn talk(self: &Arc<Self>) -> (Person, Person, Talk) {
+    pub(crate) async fn talk(self: &Arc<Self>) -> (Person, Person, Talk) {
         let (ann, ben) = self.friends().await;
         let talk = ann.creates(&ben).await;
         (ann, ben, talk)
     }
 
     /// Posts a body with these headers.
-    pub async fn posts(
+    pub(crate) async fn posts(
         &self,
         srv: &str,
         api: &str,
@@ -253,7 +253,7 @@ impl World {
     }
 
     /// Asks with another method, or at another path.
-    pub async fn sends(&self, method: &str, path: &str) -> Answer {
+    pub(crate) async fn sends(&self, method: &str, path: &str) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         Answer::of(
             self.http
@@ -266,7 +266,7 @@ impl World {
     }
 
     /// How many rows a table has.
-    pub async fn count(&self, table: &str) -> i64 {
+    pub(crate) async fn count(&self, table: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
             .fetch_one(&self.db)
             .await
@@ -274,7 +274,7 @@ impl World {
     }
 
     /// Runs a statement on the database, behind the server's back.
-    pub async fn sql(&self, statement: &str) {
+    pub(crate) async fn sql(&self, statement: &str) {
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
             .execute(&self.db)
             .await
@@ -282,7 +282,7 @@ impl World {
     }
 
     /// Stops the server and checks what must hold of any database that it leaves behind.
-    pub async fn end(&self) {
+    pub(crate) async fn end(&self) {
         let wrong = doctor::examine(&self.store).await.unwrap();
         assert!(wrong.is_empty(), "{wrong:#?}");
         self.db.close().await;
@@ -290,17 +290,17 @@ impl World {
     }
 
     /// How many messages and reports wait to be stored.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.running.lock().unwrap().as_ref().unwrap().waiting()
     }
 
     /// Another server on the same database.
-    pub async fn another(&self) -> Arc<Self> {
+    pub(crate) async fn another(&self) -> Arc<Self> {
         self.another_with(|_| ()).await
     }
 
     /// As [`World::another`], with other settings than the usual ones.
-    pub async fn another_with(&self, change: impl FnOnce(&mut Settings)) -> Arc<Self> {
+    pub(crate) async fn another_with(&self, change: impl FnOnce(&mut Settings)) -> Arc<Self> {
         let options = self.store.options().clone();
         let mut settings = settings();
         change(&mut settings);
@@ -309,14 +309,14 @@ impl World {
     }
 
     /// A connection to the server.
-    pub async fn connection(&self) -> tokio::net::TcpStream {
+    pub(crate) async fn connection(&self) -> tokio::net::TcpStream {
         tokio::net::TcpStream::connect(self.url.trim_start_matches("http://"))
             .await
             .unwrap()
     }
 
     /// Has the server read its certificate again.
-    pub fn reads_certificate_again(&self) -> Result<bool, String> {
+    pub(crate) fn reads_certificate_again(&self) -> Result<bool, String> {
         self.running
             .lock()
             .unwrap()
@@ -326,7 +326,7 @@ impl World {
     }
 
     /// Stops the server.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let running = self.running.lock().unwrap().take();
         if let Some(running) = running {
             running.stop().await;
@@ -336,14 +336,14 @@ impl World {
 
 /// A conversation, as one of its participants knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Talk {
+pub(crate) struct Talk {
     pub id: String,
     pub instance: String,
 }
 
 /// Someone with a key, at a station.
 #[derive(Clone)]
-pub struct Person {
+pub(crate) struct Person {
     pub world: Arc<World>,
     pub name: String,
     pub user: String,
@@ -353,7 +353,7 @@ pub struct Person {
 
 impl Person {
     /// The same person at another station, logged in.
-    pub async fn elsewhere(&self) -> Self {
+    pub(crate) async fn elsewhere(&self) -> Self {
         let other = Self {
             station: Uuid::new_v4().simple().to_string(),
             ..self.clone()
@@ -362,7 +362,7 @@ impl Person {
         other
     }
 
-    pub async fn logs_in(&self) {
+    pub(crate) async fn logs_in(&self) {
         let body = json!({ "action": "login", "apikey": format!("the apikey of {}", self.name) })
             .to_string();
         self.world
@@ -377,19 +377,19 @@ impl Person {
     }
 
     /// Asks something of chatserver, signed, as a published client does.
-    pub async fn asks(&self, api: &str, fields: Value) -> Answer {
+    pub(crate) async fn asks(&self, api: &str, fields: Value) -> Answer {
         self.asks_as(3, api, fields).await
     }
 
     /// As [`Person::asks`], with a client of another version.
-    pub async fn asks_as(&self, version: i64, api: &str, mut fields: Value) -> Answer {
+    pub(crate) async fn asks_as(&self, version: i64, api: &str, mut fields: Value) -> Answer {
         fields["clientversioncode"] = version.into();
         fields["timestamp"] = now().into();
         self.sends("chatserver", api, &fields.to_string()).await
     }
 
     /// Signs a body as it stands, and sends it.
-    pub async fn sends(&self, srv: &str, api: &str, body: &str) -> Answer {
+    pub(crate) async fn sends(&self, srv: &str, api: &str, body: &str) -> Answer {
         let signature = self.signs(srv, api, body);
         let headers = [
             ("Ozeki-User", &*self.user),
@@ -400,7 +400,7 @@ impl Person {
     }
 
     /// A signed request, byte by byte, for what a well-behaved client does not do.
-    pub fn request(&self, version: i64, api: &str, mut fields: Value) -> Vec<u8> {
+    pub(crate) fn request(&self, version: i64, api: &str, mut fields: Value) -> Vec<u8> {
         fields["clientversioncode"] = version.into();
         fields["timestamp"] = now().into();
         let body = fields.to_string();
@@ -415,14 +415,14 @@ impl Person {
         .into_bytes()
     }
 
-    pub fn signs(&self, srv: &str, api: &str, body: &str) -> String {
+    pub(crate) fn signs(&self, srv: &str, api: &str, body: &str) -> String {
         sign(
             &self.key,
             &format!("{srv}\n{api}\n{}\n{}\n{body}", self.user, self.station),
         )
     }
 
-    pub async fn befriends(&self, other: &Self) {
+    pub(crate) async fn befriends(&self, other: &Self) {
         self.asks(
             "chatfriends",
             json!({ "action": "add", "friendid": other.user }),
@@ -439,13 +439,13 @@ impl Person {
     }
 
     /// Creates the direct conversation with a friend.
-    pub async fn creates(&self, other: &Self) -> Talk {
+    pub(crate) async fn creates(&self, other: &Self) -> Talk {
         let answer = self.asks("chatconversation", self.creation(other)).await;
         Talk::of(&answer.is_ok()["conversation"])
     }
 
     /// What [`Person::creates`] asks.
-    pub fn creation(&self, other: &Self) -> Value {
+    pub(crate) fn creation(&self, other: &Self) -> Value {
         let secrets = HashMap::from([
             (&self.user, format!("secret for {}", self.name)),
             (&other.user, format!("secret for {}", other.name)),
@@ -458,13 +458,13 @@ impl Person {
     }
 
     /// Asks something of a conversation; with its instance, which most actions want.
-    pub async fn does(&self, action: &str, talk: &Talk, fields: Value) -> Answer {
+    pub(crate) async fn does(&self, action: &str, talk: &Talk, fields: Value) -> Answer {
         self.asks("chatconversation", on(action, talk, fields))
             .await
     }
 
     /// Adds a message; answers its id.
-    pub async fn adds(&self, talk: &Talk, data: &str) -> String {
+    pub(crate) async fn adds(&self, talk: &Talk, data: &str) -> String {
         let message = message(data);
         self.does("add", talk, json!({ "message": message.to_string() }))
             .await
@@ -473,18 +473,18 @@ impl Person {
     }
 
     /// Says that messages were seen.
-    pub async fn views(&self, talk: &Talk, ids: &[String]) -> Answer {
+    pub(crate) async fn views(&self, talk: &Talk, ids: &[String]) -> Answer {
         let report = json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": ids });
         self.asks("chatreports", report).await
     }
 
     /// All messages and reports, from the beginning.
-    pub async fn reads(&self, talk: &Talk) -> Value {
+    pub(crate) async fn reads(&self, talk: &Talk) -> Value {
         self.does("download", talk, json!({})).await.is_ok()
     }
 
     /// All messages, however many there are: page by page.
-    pub async fn reads_all(&self, talk: &Talk) -> Vec<Value> {
+    pub(crate) async fn reads_all(&self, talk: &Talk) -> Vec<Value> {
         let mut all: Vec<Value> = vec![];
         loop {
             let cursor =
@@ -506,7 +506,7 @@ impl Person {
     }
 
     /// What the station has yet to hear. It shows that it has what it heard before, whatever connection is used.
-    pub async fn hears(&self) -> News {
+    pub(crate) async fn hears(&self) -> News {
         static RECEIPTS: LazyLock<Mutex<HashMap<(String, String), Value>>> =
             LazyLock::new(Mutex::default);
         let listener = (self.world.url.clone(), self.station.clone());
@@ -539,7 +539,7 @@ impl Person {
     }
 
     /// The conversation, as this person's list shows it.
-    pub async fn sees(&self, talk: &Talk) -> Value {
+    pub(crate) async fn sees(&self, talk: &Talk) -> Value {
         let list = self
             .asks("chatconversation", json!({ "action": "list" }))
             .await
@@ -554,14 +554,14 @@ impl Person {
     }
 
     /// Says so before any socket is opened, so that one that is opened is no news.
-    pub async fn is_available(&self) {
+    pub(crate) async fn is_available(&self) {
         self.asks("chatavailability", json!({ "action": "useravailable" }))
             .await
             .is_ok();
     }
 
     /// How available their only friend is, as their list shows it.
-    pub async fn friend_is(&self) -> String {
+    pub(crate) async fn friend_is(&self) -> String {
         let list = self
             .asks("chatfriends", json!({ "action": "list" }))
             .await
@@ -573,7 +573,7 @@ impl Person {
     }
 
     /// Waits until their only friend is as available as this.
-    pub async fn sees_friend(&self, availability: &str) {
+    pub(crate) async fn sees_friend(&self, availability: &str) {
         eventually(availability, async || {
             self.friend_is().await == availability
         })
@@ -581,21 +581,21 @@ impl Person {
     }
 
     /// Listens from now on: a station's first answer always names the caller.
-    pub async fn listens(&self) {
+    pub(crate) async fn listens(&self) {
         assert_eq!(self.hears().await.lists, [self.user.clone()]);
     }
 }
 
 /// What a station hears.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub(crate) struct News {
     pub conversations: Vec<String>,
     pub lists: Vec<String>,
     pub friends: Vec<String>,
 }
 
 impl Talk {
-    pub fn of(conversation: &Value) -> Self {
+    pub(crate) fn of(conversation: &Value) -> Self {
         Self {
             id: conversation["id"].as_str().unwrap().to_owned(),
             instance: conversation["instance"].as_str().unwrap().to_owned(),
@@ -604,7 +604,7 @@ impl Talk {
 }
 
 /// An action on a conversation, with its instance.
-pub fn on(action: &str, talk: &Talk, mut fields: Value) -> Value {
+pub(crate) fn on(action: &str, talk: &Talk, mut fields: Value) -> Value {
     fields["action"] = action.into();
     fields["conversationid"] = talk.id.clone().into();
     fields["instance"] = talk.instance.clone().into();
@@ -612,23 +612,23 @@ pub fn on(action: &str, talk: &Talk, mut fields: Value) -> Value {
 }
 
 /// A new message, as a client makes it.
-pub fn message(data: &str) -> Value {
+pub(crate) fn message(data: &str) -> Value {
     json!({ "ID": Uuid::new_v4().to_string(), "Type": "Message", "Created": now(), "ValidUntil": at(TimeDelta::days(7)), "Data": data })
 }
 
 /// The present moment, as the wire writes it.
-pub fn now() -> String {
+pub(crate) fn now() -> String {
     at(TimeDelta::zero())
 }
 
 /// A moment so far from now, as the wire writes it.
-pub fn at(distance: TimeDelta) -> String {
+pub(crate) fn at(distance: TimeDelta) -> String {
     (DateTime::<Utc>::from(std::time::SystemTime::now()) + distance)
         .format("%Y-%m-%d %H:%M:%S")
         .to_string()
 }
 
-pub fn sign(key: &KeyPair, text: &str) -> String {
+pub(crate) fn sign(key: &KeyPair, text: &str) -> String {
     let mut signature = vec![0; key.public_modulus_len()];
     key.sign(
         &RSA_PKCS1_SHA256,
@@ -641,7 +641,7 @@ pub fn sign(key: &KeyPair, text: &str) -> String {
 }
 
 /// The key of someone of this name, made once.
-pub fn key(name: &str) -> Arc<KeyPair> {
+pub(crate) fn key(name: &str) -> Arc<KeyPair> {
     static KEYS: LazyLock<Mutex<HashMap<String, Arc<KeyPair>>>> = LazyLock::new(Mutex::default);
     let mut keys = KEYS.lock().unwrap();
     keys.entry(name.to_owned())
@@ -649,14 +649,14 @@ pub fn key(name: &str) -> Arc<KeyPair> {
         .clone()
 }
 
-pub fn public_key(key: &KeyPair) -> String {
+pub(crate) fn public_key(key: &KeyPair) -> String {
     let der: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
     STANDARD.encode(der.as_ref())
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub text: String,
@@ -672,13 +672,13 @@ impl Answer {
         }
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
     /// It is a good answer.
     #[track_caller]
-    pub fn is_ok(&self) -> Value {
+    pub(crate) fn is_ok(&self) -> Value {
         let json = self.json();
         assert_eq!(
             (self.status, &json["status"], &json["errormessage"]),
@@ -691,7 +691,7 @@ impl Answer {
 
     /// It is this refusal.
     #[track_caller]
-    pub fn is_refused(&self, status: u16, code: &str) -> Value {
+    pub(crate) fn is_refused(&self, status: u16, code: &str) -> Value {
         let json = self.json();
         assert_eq!(
             (self.status, &json["status"], &json["errorcode"]),
@@ -712,7 +712,7 @@ impl Answer {
 }
 
 /// Waits until something holds. Events are awaited; this is for what other processes do.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(
@@ -724,6 +724,6 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A file beside the tests.
-pub fn file(path: &str) -> PathBuf {
+pub(crate) fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

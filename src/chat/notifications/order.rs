@@ -7,10 +7,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{
-    chat::event::{Event, NewRow, NewRows},
-    model::{id::ConversationId, text::Instance},
-};
+use crate::chat::event::{Event, NewRow, NewRows};
+use parlance_wire::{id::ConversationId, text::Instance};
 
 /// Conversations are spread over so many locks, so that announcements rarely wait for one another.
 const STRIPES: usize = 64;
@@ -19,21 +17,21 @@ const MAX_CONVERSATIONS: usize = 4096;
 
 /// Up to where each conversation was announced on this node.
 #[derive(Debug)]
-pub struct Order {
+pub(super) struct Order {
     stripes: Vec<Mutex<HashMap<ConversationId, Head>>>,
     hasher: RandomState,
 }
 
 /// The newest row that was announced.
 #[derive(Debug)]
-pub struct Head {
+pub(super) struct Head {
     seq: i64,
     /// `None`: not known, as another node stored the row.
     instance: Option<Instance>,
 }
 
 /// While it is held, nothing else is announced of the conversation.
-pub type Turn<'a> = MutexGuard<'a, HashMap<ConversationId, Head>>;
+pub(super) type Turn<'a> = MutexGuard<'a, HashMap<ConversationId, Head>>;
 
 impl Default for Order {
     fn default() -> Self {
@@ -47,7 +45,7 @@ impl Default for Order {
 impl Order {
     /// The rows of an event, if they follow what was announced of the conversation before, and else none. What is
     /// returned with them is to be held until they are handed on.
-    pub fn rows<'a>(&self, event: &'a Event) -> (Option<Turn<'_>>, &'a [Arc<NewRow>]) {
+    pub(super) fn rows<'a>(&self, event: &'a Event) -> (Option<Turn<'_>>, &'a [Arc<NewRow>]) {
         let Event::ConversationChanged {
             conversation,
             new: Some(new),

@@ -1,5 +1,6 @@
 //! A socket's subscription to the pending notifications of its station.
 
+use parlance_wire::version::ClientVersion;
 use std::{
     sync::{
         Arc,
@@ -11,10 +12,8 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{Notifications, Pending};
-use crate::{
-    chat::{changes::Changes, error::Error},
-    model::id::{StationId, UserId},
-};
+use crate::chat::{changes::Changes, error::Error};
+use parlance_wire::id::{StationId, UserId};
 
 /// Who is refused a socket may try again after this.
 const RETRY: Duration = Duration::from_secs(30);
@@ -31,7 +30,7 @@ pub struct SocketLimits {
 /// The registry's end of a subscription.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) is_v4: bool,
+    pub(super) version: ClientVersion,
     wake: Notify,
     has_ended: AtomicBool,
 }
@@ -67,7 +66,7 @@ impl Notifications {
         self: &Arc<Self>,
         user: UserId,
         station: StationId,
-        is_v4: bool,
+        version: ClientVersion,
         limits: SocketLimits,
     ) -> Result<(Subscription, bool), Error> {
         let mut inner = self.locked();
@@ -83,7 +82,7 @@ impl Notifications {
             return Err(Error::RateLimited(RETRY));
         }
         let subscriber = Arc::new(Subscriber {
-            is_v4,
+            version,
             wake: Notify::new(),
             has_ended: AtomicBool::new(false),
         });

@@ -249,7 +249,7 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
     for (order, at_once, one_by_one) in cases {
         let notifications = Arc::new(Notifications::default());
         let (mut subscription, _) = notifications
-            .subscribe(user(1), station(1), true, LIMITS)
+            .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
             .unwrap();
         subscription.take();
         for seq in order {
@@ -273,7 +273,7 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
 fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     let notifications = Arc::new(Notifications::default());
     let (mut subscription, _) = notifications
-        .subscribe(user(1), station(1), true, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
     subscription.take();
     notifications.announce(&[written(7, 1, 0)]);
@@ -309,7 +309,7 @@ async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
     let notifications = polled();
     take(&notifications, 1, 2);
     let (mut subscription, _) = notifications
-        .subscribe(user(1), station(1), true, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
     subscription.take();
     let _ = poll!(Box::pin(subscription.changed()));
@@ -328,7 +328,7 @@ async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
 fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
     let notifications = Arc::new(Notifications::default());
     let (mut subscription, _) = notifications
-        .subscribe(user(1), station(1), true, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
     subscription.take();
     notifications.announce(&[

@@ -15,7 +15,7 @@ use tokio::{
 use super::send;
 
 /// A NATS server of our own.
-pub struct Nats {
+pub(super) struct Nats {
     address: SocketAddr,
     child: Mutex<Option<Child>>,
     is_up: AtomicBool,
@@ -23,7 +23,7 @@ pub struct Nats {
 
 impl Nats {
     /// Not started yet.
-    pub fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: SocketAddr) -> Self {
         Self {
             address,
             child: Mutex::default(),
@@ -32,17 +32,17 @@ impl Nats {
     }
 
     /// As nodes take it.
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("nats://{}", self.address)
     }
 
     /// Whether it was started, and not killed since.
-    pub fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.is_up.load(Ordering::Relaxed)
     }
 
     /// Starts it. That it serves shows in what nodes say of their bus.
-    pub async fn start(&self) -> Result<(), String> {
+    pub(super) async fn start(&self) -> Result<(), String> {
         let mut command = Command::new("nats-server");
         command.args([
             "-a",
@@ -67,12 +67,11 @@ impl Nats {
     }
 
     /// Sends it a signal.
-    pub async fn signal(&self, signal: Signal) -> Result<(), String> {
+    pub(super) async fn signal(&self, signal: Signal) -> Result<(), String> {
         send(self.child.lock().await.as_ref(), signal)
     }
 
-    /// Kills it.
-    pub async fn kill(&self) {
+    pub(super) async fn kill(&self) {
         self.is_up.store(false, Ordering::Relaxed);
         if let Some(mut child) = self.child.lock().await.take() {
             let _ = child.kill().await;

@@ -20,7 +20,7 @@ const STOPPING: Duration = Duration::from_secs(20);
 const RESTART: Duration = Duration::from_millis(200);
 
 /// A node, whether it runs or not.
-pub struct Node {
+pub(super) struct Node {
     /// Where it listens.
     pub address: SocketAddr,
     log: PathBuf,
@@ -35,10 +35,8 @@ struct Process {
 }
 
 /// What a node is started with.
-pub struct Start<'a> {
-    /// Where.
+pub(super) struct Start<'a> {
     pub dir: &'a Path,
-    /// Its settings.
     pub environment: &'a [(&'a str, &'a OsStr)],
     /// What it says of itself once it is ready.
     pub says: Option<&'a str>,
@@ -48,7 +46,7 @@ pub struct Start<'a> {
 
 impl Node {
     /// Not started yet.
-    pub fn new(address: SocketAddr, log: PathBuf) -> Self {
+    pub(super) fn new(address: SocketAddr, log: PathBuf) -> Self {
         Self {
             address,
             log,
@@ -58,12 +56,12 @@ impl Node {
     }
 
     /// Whether it has become ready, and was not ended since.
-    pub fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         self.is_running.load(Ordering::Relaxed)
     }
 
     /// Starts it, and does not wait for it.
-    pub async fn start(&self, start: &Start<'_>) -> Result<(), String> {
+    pub(super) async fn start(&self, start: &Start<'_>) -> Result<(), String> {
         let child = serve(start.dir, &self.log, self.address, start.environment)?;
         *self.process.lock().await = Some(Process {
             child,
@@ -74,7 +72,7 @@ impl Node {
 
     /// Waits until it can serve. One that ends is started again, as an operator's supervisor would do; `crashed` is told of
     /// each end that nobody asked for.
-    pub async fn await_ready(
+    pub(super) async fn await_ready(
         &self,
         start: &Start<'_>,
         deadline: Instant,
@@ -111,7 +109,7 @@ impl Node {
     }
 
     /// Sends it a signal.
-    pub async fn signal(&self, signal: Signal) -> Result<(), String> {
+    pub(super) async fn signal(&self, signal: Signal) -> Result<(), String> {
         send(
             self.process
                 .lock()
@@ -124,7 +122,7 @@ impl Node {
 
     /// Ends it by a signal, after which no client asks it any more, and waits until it has gone. `crashed` is told if it had
     /// ended before.
-    pub async fn end(&self, signal: Signal, crashed: impl Fn(String)) -> Result<(), String> {
+    pub(super) async fn end(&self, signal: Signal, crashed: impl Fn(String)) -> Result<(), String> {
         self.is_running.store(false, Ordering::Relaxed);
         let Some(Process {
             mut child,

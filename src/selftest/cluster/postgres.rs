@@ -22,7 +22,7 @@ use crate::{
 const CONNECTIONS: u32 = 24;
 
 /// A PostgreSQL that runs until it is stopped; if it is killed, it is started again.
-pub struct Postgres {
+pub(crate) struct Postgres {
     /// As clients take it.
     pub url: String,
     pid_file: PathBuf,
@@ -35,7 +35,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// Begins to make it, in this directory, and to start it.
-    pub fn begin(dir: &Path, settings: &Settings) -> Result<Self, String> {
+    pub(crate) fn begin(dir: &Path, settings: &Settings) -> Result<Self, String> {
         let mut settings = settings.clone();
         settings.data_dir = dir.join("data");
         settings.database = Database::Embedded;
@@ -71,7 +71,7 @@ impl Postgres {
     }
 
     /// Waits until it has started.
-    pub async fn await_started(&mut self) -> Result<(), String> {
+    pub(crate) async fn await_started(&mut self) -> Result<(), String> {
         match self.started.take() {
             Some(started) => started.await.map_err(|_| "PostgreSQL's thread has ended")?,
             None => Ok(()),
@@ -79,7 +79,7 @@ impl Postgres {
     }
 
     /// Its first process, if it runs.
-    pub fn process(&self) -> Result<Pid, String> {
+    pub(crate) fn process(&self) -> Result<Pid, String> {
         let file = fs::read_to_string(&self.pid_file)
             .map_err(|error| format!("the database's process is not known: {error}"))?;
         let process = file
@@ -93,7 +93,7 @@ impl Postgres {
     }
 
     /// Stops its first process and these connections' processes, until [`Postgres::thaw`].
-    pub fn freeze(&mut self, first: Pid, backends: &[Pid]) {
+    pub(crate) fn freeze(&mut self, first: Pid, backends: &[Pid]) {
         // The first one first: it starts no others then.
         for process in std::iter::once(&first).chain(backends) {
             if kill(*process, Signal::SIGSTOP).is_ok() {
@@ -103,7 +103,7 @@ impl Postgres {
     }
 
     /// Has all that was stopped go on.
-    pub fn thaw(&mut self) {
+    pub(crate) fn thaw(&mut self) {
         for process in self.frozen.drain(..).rev() {
             // It may have been killed meanwhile.
             let _ = kill(process, Signal::SIGCONT);
@@ -111,7 +111,7 @@ impl Postgres {
     }
 
     /// Shuts it down.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.thaw();
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());

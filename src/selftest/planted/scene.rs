@@ -17,19 +17,17 @@ use crate::selftest::{
 };
 
 /// Where it plays.
-pub const CONVERSATION: Id = 7;
-/// Its instance.
-pub const INSTANCE: &str = "PqjfKSn7V8";
+pub(super) const CONVERSATION: Id = 7;
+pub(super) const INSTANCE: &str = "PqjfKSn7V8";
 const SENDER: Station = Station {
     user: 1,
     station: 2,
 };
 /// Who reads, and reports.
-pub const READER: Id = 3;
+pub(super) const READER: Id = 3;
 
 /// A server that does what it must, for a conversation of some messages; each is in the book.
-pub struct Scene {
-    /// The book.
+pub(super) struct Scene {
     pub ledger: Ledger,
     /// What was found.
     pub findings: Findings,
@@ -44,7 +42,7 @@ pub struct Scene {
 
 impl Scene {
     /// With so many messages.
-    pub fn new(messages: u128) -> Self {
+    pub(super) fn new(messages: u128) -> Self {
         let mut scene = Self {
             ledger: Ledger::default(),
             findings: Findings::default(),
@@ -62,7 +60,7 @@ impl Scene {
     }
 
     /// Writes a message, and is answered OK.
-    pub fn write(&mut self, id: Id) {
+    pub(super) fn write(&mut self, id: Id) {
         let sent = Sent::new(SENDER, CONVERSATION, INSTANCE, id, 50, &mut self.dice);
         self.ledger.sent.insert((CONVERSATION, id), sent.clone());
         let mut row: Value = serde_json::from_str(&sent.document(false)).unwrap();
@@ -91,7 +89,7 @@ impl Scene {
     }
 
     /// A reader reports a message, and is answered OK.
-    pub fn report(&mut self, id: Id) {
+    pub(super) fn report(&mut self, id: Id) {
         self.seq += 1;
         let message = self
             .messages
@@ -111,7 +109,7 @@ impl Scene {
     }
 
     /// What someone holds who is given this.
-    pub fn given(&self, messages: &[Value], reports: &[Value]) -> Held {
+    pub(super) fn given(&self, messages: &[Value], reports: &[Value]) -> Held {
         let mut held = Held::new("someone", CONVERSATION, INSTANCE);
         let page = Page::read(&json!({ "messages": messages, "reports": reports })).unwrap();
         let view = View {
@@ -122,7 +120,7 @@ impl Scene {
             match row {
                 Row::Message(row) => {
                     self.ledger
-                        .check_message(CONVERSATION, INSTANCE, &row, view, &self.findings)
+                        .check_message(CONVERSATION, INSTANCE, &row, view, &self.findings);
                 }
                 Row::Report(row) => self.ledger.check_report(CONVERSATION, &row, &self.findings),
             }
@@ -131,13 +129,13 @@ impl Scene {
     }
 
     /// The whole history.
-    pub fn truth(&self) -> Held {
+    pub(super) fn truth(&self) -> Held {
         self.given(&self.messages, &self.reports)
     }
 
     /// Only this was found, so many times.
     #[track_caller]
-    pub fn found(&self, expected: &[(Kind, usize)]) {
+    pub(super) fn found(&self, expected: &[(Kind, usize)]) {
         for kind in Kind::ALL {
             let count = expected
                 .iter()
@@ -153,7 +151,7 @@ impl Scene {
     }
 
     /// The events of a frame with these messages and reports, in this order: (is it a message, place, after).
-    pub fn frame(&self, events: &[(bool, usize, &str)]) -> Vec<rows::Event> {
+    pub(super) fn frame(&self, events: &[(bool, usize, &str)]) -> Vec<rows::Event> {
         let events: Vec<_> = events
             .iter()
             .map(|(is_message, place, after)| {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::{NAME, POLL, place::Place, programs::Programs};
 
 /// The major version that made the data. `None`: there is none yet.
-pub fn version(data: &Path) -> Result<Option<String>, String> {
+pub(super) fn version(data: &Path) -> Result<Option<String>, String> {
     match std::fs::read_to_string(data.join("PG_VERSION")) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -30,7 +30,7 @@ pub fn version(data: &Path) -> Result<Option<String>, String> {
 }
 
 /// Refuses data of another major version than the programs'.
-pub fn check_version(data: Option<&str>, programs: &Programs) -> Result<(), String> {
+pub(super) fn check_version(data: Option<&str>, programs: &Programs) -> Result<(), String> {
     match data {
         Some(version) if version != programs.major => Err(format!(
             "the data was made by PostgreSQL {version}, and the programs are of PostgreSQL {}: nothing was touched. Install PostgreSQL {version} (or name its programs in PG_BIN), or move the data with pg_upgrade, or with pg_dump and psql",
@@ -41,7 +41,7 @@ pub fn check_version(data: Option<&str>, programs: &Programs) -> Result<(), Stri
 }
 
 /// Makes the cluster: aside, and moved into place when it is whole, so that none is ever half made.
-pub async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
+pub(super) async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
     let aside = place.data.with_file_name("postgres-unfinished");
     let failed = |error: io::Error| format!("{} cannot be made: {error}", aside.display());
     match std::fs::remove_dir_all(&aside) {
@@ -83,7 +83,7 @@ pub async fn make(place: &Place, programs: &Programs) -> Result<(), String> {
 }
 
 /// Makes the database, if the cluster does not have it.
-pub async fn ensure_database(options: &PgConnectOptions) -> Result<(), String> {
+pub(super) async fn ensure_database(options: &PgConnectOptions) -> Result<(), String> {
     let failed = |error: sqlx::Error| format!("the database cannot be made: {error}");
     let mut connection = options
         .clone()
@@ -114,7 +114,7 @@ pub async fn ensure_database(options: &PgConnectOptions) -> Result<(), String> {
 ///
 /// # Errors
 /// A sentence, if it does not end: someone else started it.
-pub async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), String> {
+pub(super) async fn await_predecessor(place: &Place, patience: Duration) -> Result<(), String> {
     let deadline = Instant::now() + patience;
     for file in [place.data.join("postmaster.pid"), place.socket_lock()] {
         while let Ok(text) = std::fs::read_to_string(&file) {

@@ -17,7 +17,7 @@ use super::POLL;
 const COMMAND: Duration = Duration::from_secs(3);
 
 /// Takes the data directory for this process. `None`: another one holds it.
-pub fn lock(data_dir: &Path) -> Result<Option<File>, String> {
+pub(super) fn lock(data_dir: &Path) -> Result<Option<File>, String> {
     let file = lock_file(data_dir, "lock")?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -29,7 +29,7 @@ pub fn lock(data_dir: &Path) -> Result<Option<File>, String> {
 }
 
 /// As [`lock`], but a command that is about to end is waited for.
-pub async fn patient_lock(data_dir: &Path) -> Result<Option<File>, String> {
+pub(super) async fn patient_lock(data_dir: &Path) -> Result<Option<File>, String> {
     let deadline = Instant::now() + COMMAND;
     loop {
         match lock(data_dir)? {
@@ -40,13 +40,13 @@ pub async fn patient_lock(data_dir: &Path) -> Result<Option<File>, String> {
 }
 
 /// Those who have joined another's database share a lock on this file.
-pub fn guest_book(data_dir: &Path) -> Result<File, String> {
+pub(super) fn guest_book(data_dir: &Path) -> Result<File, String> {
     lock_file(data_dir, "guests")
 }
 
 /// Waits until those who have joined have gone, for so long. While what it returns is held, nobody joins any more. Returns
 /// `None` when somebody stayed, or it could not be found out.
-pub async fn see_guests_off(data_dir: &Path, patience: Duration) -> Option<File> {
+pub(super) async fn see_guests_off(data_dir: &Path, patience: Duration) -> Option<File> {
     let deadline = Instant::now() + patience;
     loop {
         match guest_book(data_dir) {

@@ -24,8 +24,7 @@ const MOST_PATH: usize = 107;
 const SOCKET: &str = ".s.PGSQL.5432";
 
 /// Where the embedded PostgreSQL is, and whose it is.
-pub struct Place {
-    /// The cluster.
+pub(super) struct Place {
     pub data: PathBuf,
     /// The socket's directory, private to the owner.
     pub socket_dir: PathBuf,
@@ -38,7 +37,7 @@ impl Place {
     ///
     /// # Errors
     /// One sentence: there is nobody to run it as.
-    pub fn of(data_dir: &Path) -> Result<Self, String> {
+    pub(super) fn of(data_dir: &Path) -> Result<Self, String> {
         let data_dir = std::path::absolute(data_dir)
             .map_err(|error| format!("{}: {error}", data_dir.display()))?;
         let run = data_dir.join("run");
@@ -58,7 +57,7 @@ impl Place {
     }
 
     /// Makes the socket's directory, private to the owner.
-    pub fn prepare(&self) -> Result<(), String> {
+    pub(super) fn prepare(&self) -> Result<(), String> {
         use std::os::unix::fs::DirBuilderExt;
         let dir = &self.socket_dir;
         let failed = |error: io::Error| format!("{} cannot be made: {error}", dir.display());
@@ -87,12 +86,12 @@ impl Place {
     }
 
     /// The file in which PostgreSQL says whose the socket is.
-    pub fn socket_lock(&self) -> PathBuf {
+    pub(super) fn socket_lock(&self) -> PathBuf {
         self.socket_dir.join(format!("{SOCKET}.lock"))
     }
 
     /// Has a file belong to whom PostgreSQL runs as.
-    pub fn give_to_owner(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn give_to_owner(&self, path: &Path) -> io::Result<()> {
         match &self.owner {
             Some(user) => {
                 std::os::unix::fs::lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
@@ -123,7 +122,7 @@ impl Place {
     }
 
     /// Has a program run as its owner.
-    pub fn run_as_owner(&self, command: &mut Command) {
+    pub(super) fn run_as_owner(&self, command: &mut Command) {
         if let Some(user) = &self.owner {
             command
                 .uid(user.uid.as_raw())
@@ -137,7 +136,7 @@ impl Place {
     }
 
     /// How to reach it.
-    pub fn options(&self) -> PgConnectOptions {
+    pub(super) fn options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host("localhost")
             .socket(&self.socket_dir)
@@ -147,7 +146,7 @@ impl Place {
     }
 
     /// As [`Place::options`], for other programs.
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         let host = self.socket_dir.as_os_str().as_encoded_bytes();
         format!(
             "postgres://{NAME}@localhost/{NAME}?host={}",

@@ -11,17 +11,15 @@ const INSTALL: &str = "PostgreSQL's programs were not found. Install them (Debia
 
 /// A directory with `initdb` and `postgres` of one version.
 #[derive(Debug, Clone)]
-pub struct Programs {
+pub(super) struct Programs {
     dir: PathBuf,
-    /// As `15`.
     pub major: String,
-    /// As `15.18`.
     pub version: String,
 }
 
 /// Which file a program is: whoever upgrades it puts another one in its place.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(super) struct Identity {
     device: u64,
     inode: u64,
     size: u64,
@@ -34,7 +32,7 @@ impl Programs {
     ///
     /// # Errors
     /// A sentence with the install command.
-    pub fn find(given: Option<&Path>, data_version: Option<&str>) -> Result<Self, String> {
+    pub(super) fn find(given: Option<&Path>, data_version: Option<&str>) -> Result<Self, String> {
         if let Some(dir) = given {
             return Self::at(dir).ok_or_else(|| {
                 format!(
@@ -55,12 +53,12 @@ impl Programs {
     }
 
     /// The path of one of them.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
     /// Which file `postgres` is now. Returns `None` when it is not there.
-    pub fn identity(&self) -> Option<Identity> {
+    pub(super) fn identity(&self) -> Option<Identity> {
         let found = std::fs::metadata(self.path("postgres")).ok()?;
         let modified = (found.mtime(), found.mtime_nsec());
         Some(Identity {

@@ -68,10 +68,9 @@ const POSTGRES_SETTINGS: [&str; 11] = [
 ];
 
 /// What is to run, and where.
-pub struct Supervisor {
+pub(super) struct Supervisor {
     pub place: Place,
     pub data_dir: PathBuf,
-    /// `PG_BIN`.
     pub pg_bin: Option<PathBuf>,
     /// What this process asks of it.
     pub db: Db,
@@ -83,7 +82,7 @@ pub struct Supervisor {
 }
 
 /// A shell that runs PostgreSQL, and the pipe whose end is its end.
-pub struct Supervised {
+pub(super) struct Supervised {
     shell: Child,
     pipe: ChildStdin,
     programs: Programs,
@@ -105,7 +104,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// The shell cannot be run.
-    pub fn spawn(&self, programs: Programs) -> io::Result<Supervised> {
+    pub(super) fn spawn(&self, programs: Programs) -> io::Result<Supervised> {
         let identity = programs.identity();
         let place = &self.place;
         let mut command = Command::new("/bin/sh");
@@ -149,7 +148,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// It has ended.
-    pub async fn await_ready(&self, child: &mut Supervised) -> Result<(), String> {
+    pub(super) async fn await_ready(&self, child: &mut Supervised) -> Result<(), String> {
         let options = self.place.options().database("postgres");
         loop {
             if options.connect().await.is_ok() {
@@ -165,7 +164,7 @@ impl Supervisor {
     }
 
     /// Starts it again if it ends by itself, or its programs were replaced; ends it when asked to.
-    pub async fn watch(self: Arc<Self>, mut child: Supervised) {
+    pub(super) async fn watch(self: Arc<Self>, mut child: Supervised) {
         let mut pause = Duration::ZERO;
         loop {
             let started = Instant::now();

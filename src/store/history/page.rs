@@ -1,8 +1,8 @@
 //! A page: how much goes onto it, and where the next statement goes on.
 
-use crate::model::{
+use crate::store::rows::HistoryRow;
+use parlance_wire::{
     id::{MessageId, ReportId},
-    rows::HistoryRow,
     time::Timestamp,
 };
 
@@ -16,7 +16,7 @@ const CHUNK_ROWS: usize = 250;
 
 /// Which way a reader goes.
 #[derive(Debug, Clone, Copy)]
-pub enum Way {
+pub(super) enum Way {
     /// From old to new.
     Forth,
     /// From new to old.
@@ -25,7 +25,7 @@ pub enum Way {
 
 impl Way {
     /// Where one begins who names no place.
-    pub fn beginning(self) -> i64 {
+    pub(super) fn beginning(self) -> i64 {
         match self {
             Self::Forth => 0,
             Self::Back => i64::MAX,
@@ -33,7 +33,7 @@ impl Way {
     }
 
     /// Where there is nothing to read any more.
-    pub fn end(self) -> i64 {
+    pub(super) fn end(self) -> i64 {
         match self {
             Self::Forth => i64::MAX,
             Self::Back => 0,
@@ -41,7 +41,7 @@ impl Way {
     }
 
     /// Where one begins whose row is gone, with nothing there that is not older.
-    pub fn gone(self, at: Option<Timestamp>) -> i64 {
+    pub(super) fn gone(self, at: Option<Timestamp>) -> i64 {
         if at.is_some() {
             i64::MAX
         } else {
@@ -50,7 +50,7 @@ impl Way {
     }
 
     /// Where one goes on who has read this row.
-    pub fn after(self, seq: i64) -> i64 {
+    pub(super) fn after(self, seq: i64) -> i64 {
         match self {
             Self::Forth => seq + 1,
             Self::Back => seq,
@@ -60,7 +60,7 @@ impl Way {
 
 /// Where a statement begins to read: at the row with an id, or at a number.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Place {
+pub(super) struct Place {
     /// The message with this id.
     pub message_id: Option<MessageId>,
     /// Else messages from this number on, or before it.
@@ -83,7 +83,7 @@ fn written_bytes(data: &str) -> usize {
 }
 
 /// What goes onto a page, and what of it is there already.
-pub struct Taking<F> {
+pub(super) struct Taking<F> {
     each: F,
     /// So many rows of each kind at most.
     pub limit: usize,
@@ -98,7 +98,7 @@ pub struct Taking<F> {
 
 impl<F: FnMut(HistoryRow)> Taking<F> {
     /// Nothing yet, of so many rows of each kind at most, and so many messages at least.
-    pub fn new(each: F, limit: usize, at_least: usize) -> Self {
+    pub(super) fn new(each: F, limit: usize, at_least: usize) -> Self {
         Self {
             each,
             limit,
@@ -111,7 +111,7 @@ impl<F: FnMut(HistoryRow)> Taking<F> {
     }
 
     /// Takes a row, if it has room; else it has more.
-    pub fn take(&mut self, row: HistoryRow) {
+    pub(super) fn take(&mut self, row: HistoryRow) {
         let has_room = match &row {
             HistoryRow::Message(row) => {
                 let is_cut = self.messages >= self.at_least && self.bytes >= PAGE_BYTES;
@@ -133,7 +133,7 @@ impl<F: FnMut(HistoryRow)> Taking<F> {
 
     /// How many messages the next statement reads: at most one that the page does not take, which shows that
     /// there are more.
-    pub fn chunk(&self, max_message_bytes: usize) -> usize {
+    pub(super) fn chunk(&self, max_message_bytes: usize) -> usize {
         let fitting = (CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, CHUNK_ROWS);
         fitting.min(self.limit.saturating_sub(self.messages) + 1)
     }

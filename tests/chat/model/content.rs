@@ -23,7 +23,7 @@ fn unix(time: &str) -> i64 {
 }
 
 impl Model {
-    pub async fn add(&mut self, who: Who, talk: usize, sent: Value, is_stale: bool) {
+    pub(super) async fn add(&mut self, who: Who, talk: usize, sent: Value, is_stale: bool) {
         let before = now();
         let answer = self
             .does(
@@ -125,7 +125,7 @@ impl Model {
         );
     }
 
-    pub async fn read(
+    pub(super) async fn read(
         &mut self,
         who: Who,
         talk: usize,
@@ -151,7 +151,7 @@ impl Model {
         );
     }
 
-    pub async fn read_back(
+    pub(super) async fn read_back(
         &mut self,
         who: Who,
         talk: usize,
@@ -181,7 +181,7 @@ impl Model {
         );
     }
 
-    pub async fn report(
+    pub(super) async fn report(
         &mut self,
         who: Who,
         talk: usize,
@@ -231,7 +231,7 @@ impl Model {
         }
     }
 
-    pub async fn transcript(&mut self, who: Who, talk: usize, is_stale: bool) {
+    pub(super) async fn transcript(&mut self, who: Who, talk: usize, is_stale: bool) {
         let answer = self
             .does(who, talk, "transcript", is_stale, json!({ "limit": 500 }))
             .await;

@@ -35,7 +35,7 @@ impl Model {
     }
 
     /// Everyone who sees an invitation, to what, and by whom.
-    pub fn all_invited(&self) -> BTreeSet<(Who, usize, Who)> {
+    pub(super) fn all_invited(&self) -> BTreeSet<(Who, usize, Who)> {
         let all =
             (0..NAMES.len()).flat_map(|who| (0..self.talks.len()).map(move |talk| (who, talk)));
         all.filter(|(who, talk)| self.sees_invitation(*who, *talk))
@@ -54,7 +54,7 @@ impl Model {
     }
 
     /// Who sees other invitations than before hears of it.
-    pub fn invited_anew(&mut self, before: &BTreeSet<(Who, usize, Who)>) {
+    pub(super) fn invited_anew(&mut self, before: &BTreeSet<(Who, usize, Who)>) {
         let now = self.all_invited();
         self.list_changed(now.symmetric_difference(before).map(|(who, ..)| *who));
     }
@@ -71,7 +71,7 @@ impl Model {
                 .any(|other| self.blocks.contains(&(whom, *other)))
     }
 
-    pub async fn group(&mut self, who: Who, others: &[Who]) {
+    pub(super) async fn group(&mut self, who: Who, others: &[Who]) {
         let others: BTreeSet<Who> = others
             .iter()
             .copied()
@@ -159,7 +159,7 @@ impl Model {
         (!is_refused(&answer, refusals)).then(|| answer.json())
     }
 
-    pub async fn invite(&mut self, who: Who, talk: usize, whom: Who) {
+    pub(super) async fn invite(&mut self, who: Who, talk: usize, whom: Who) {
         let mut refusals = self.refusals_of_group(who, talk);
         let is_in = self.talks[talk].members.contains_key(&whom);
         if refusals.is_empty()
@@ -215,7 +215,7 @@ impl Model {
         self.shows(talk, who, &view);
     }
 
-    pub async fn accept(&mut self, who: Who, talk: usize) {
+    pub(super) async fn accept(&mut self, who: Who, talk: usize) {
         let is_in = self.talks[talk].members.contains_key(&who);
         let refusals: &[_] = match () {
             () if is_in && !self.talks[talk].is_group => &["not_allowed"],
@@ -242,7 +242,7 @@ impl Model {
         self.shows(talk, who, &answer["conversation"]);
     }
 
-    pub async fn decline(&mut self, who: Who, talk: usize) {
+    pub(super) async fn decline(&mut self, who: Who, talk: usize) {
         let is_invited = self.sees_invitation(who, talk);
         let refusals: &[_] = if is_invited || self.talks[talk].declined.contains(&who) {
             &[]
@@ -264,7 +264,7 @@ impl Model {
         self.invited_anew(&before);
     }
 
-    pub async fn invitations(&self, who: Who) {
+    pub(super) async fn invitations(&self, who: Who) {
         let answer = self.people[who]
             .asks_as(
                 4,
@@ -301,7 +301,7 @@ impl Model {
         assert_eq!(shown, expected);
     }
 
-    pub async fn day(&mut self) {
+    pub(super) async fn day(&mut self) {
         self.people[0]
             .world
             .sql("update departures set departed_at = departed_at - interval '1 day'")
@@ -311,7 +311,7 @@ impl Model {
         }
     }
 
-    pub async fn remove(&mut self, who: Who, talk: usize, whom: Who) {
+    pub(super) async fn remove(&mut self, who: Who, talk: usize, whom: Who) {
         if who == whom {
             return;
         }
@@ -335,7 +335,7 @@ impl Model {
         self.shows(talk, who, &answer["conversation"]);
     }
 
-    pub async fn leave(&mut self, who: Who, talk: usize) {
+    pub(super) async fn leave(&mut self, who: Who, talk: usize) {
         let refusals = match self.talks[talk].members.get(&who) {
             None => vec!["conversation_not_found"],
             Some(_) if !self.talks[talk].is_group => vec!["not_allowed"],
@@ -374,7 +374,7 @@ impl Model {
         self.invited_anew(&before);
     }
 
-    pub async fn role(&mut self, who: Who, talk: usize, whom: Who, is_admin: bool) {
+    pub(super) async fn role(&mut self, who: Who, talk: usize, whom: Who, is_admin: bool) {
         let mut refusals = self.refusals_of_group(who, talk);
         let members = &self.talks[talk].members;
         if refusals.is_empty() && !members.contains_key(&whom) {
@@ -406,7 +406,7 @@ impl Model {
         self.shows(talk, who, &answer["conversation"]);
     }
 
-    pub async fn rename(&mut self, who: Who, talk: usize, name: &str) {
+    pub(super) async fn rename(&mut self, who: Who, talk: usize, name: &str) {
         let refusals = self.refusals_of_group(who, talk);
         let names: serde_json::Map<_, _> = (0..NAMES.len())
             .map(|who| (self.people[who].user.clone(), name.into()))

@@ -153,7 +153,7 @@ impl Model {
             } => self.role(who, self.which(talk), whom, is_admin).await,
             Step::Rename { who, talk, name } => {
                 self.rename(who, self.which(talk), &format!("name {name}"))
-                    .await
+                    .await;
             }
             Step::Arrange { who, talk, how } => self.arrange(who, self.which(talk), how).await,
             Step::Clear {

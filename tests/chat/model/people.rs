@@ -14,7 +14,7 @@ struct Sight {
 }
 
 impl Model {
-    pub async fn login(&mut self, who: Who, how: Login) {
+    pub(super) async fn login(&mut self, who: Who, how: Login) {
         let new = Uuid::new_v4().simple().to_string();
         let station = if matches!(how, Login::Elsewhere) {
             &new
@@ -57,7 +57,7 @@ impl Model {
         }
     }
 
-    pub async fn register(&self, who: Who) {
+    pub(super) async fn register(&self, who: Who) {
         let body = json!({
             "action": "register", "email": format!("{}@example.org", NAMES[who]), "fullname": "Someone else", "nick": "someone",
             "apikey": "another key of sixteen", "publickey": public_key(&self.people[who].key), "rsakey": "another",
@@ -69,7 +69,7 @@ impl Model {
         is_refused(&answer, &["already_exists"]);
     }
 
-    pub fn are_friends(&self, one: Who, other: Who) -> bool {
+    pub(super) fn are_friends(&self, one: Who, other: Who) -> bool {
         self.said.contains_key(&(one, other)) && self.said.contains_key(&(other, one))
     }
 
@@ -112,7 +112,7 @@ impl Model {
         }
     }
 
-    pub async fn friends(&self, who: Who) {
+    pub(super) async fn friends(&self, who: Who) {
         let answer = self.people[who]
             .asks_as(4, "chatfriends", json!({ "action": "list" }))
             .await
@@ -149,7 +149,7 @@ impl Model {
     }
 
     /// `action`: `add` or `accept`.
-    pub async fn befriend(&mut self, who: Who, action: &str, whom: Who) {
+    pub(super) async fn befriend(&mut self, who: Who, action: &str, whom: Who) {
         let answer = self
             .asks_of(who, "chatfriends", action, "friendid", whom)
             .await;
@@ -169,7 +169,7 @@ impl Model {
         self.seen_anew(&before);
     }
 
-    pub async fn unfriend(&mut self, who: Who, whom: Who) {
+    pub(super) async fn unfriend(&mut self, who: Who, whom: Who) {
         let answer = self
             .asks_of(who, "chatfriends", "remove", "friendid", whom)
             .await;
@@ -182,7 +182,7 @@ impl Model {
         self.seen_anew(&before);
     }
 
-    pub async fn block(&mut self, who: Who, whom: Who, is: bool) {
+    pub(super) async fn block(&mut self, who: Who, whom: Who, is: bool) {
         let answer = self
             .asks_of(
                 who,
@@ -209,7 +209,7 @@ impl Model {
         self.invited_anew(&invited);
     }
 
-    pub async fn blocklist(&self, who: Who) {
+    pub(super) async fn blocklist(&self, who: Who) {
         let answer = self
             .asks(who, "chatblocklist", json!({ "action": "blocklist" }))
             .await
@@ -236,7 +236,7 @@ impl Model {
         );
     }
 
-    pub async fn say(&mut self, who: Who, availability: &'static str) {
+    pub(super) async fn say(&mut self, who: Who, availability: &'static str) {
         self.asks(
             who,
             "chatavailability",
@@ -249,7 +249,7 @@ impl Model {
         self.seen_anew(&before);
     }
 
-    pub async fn workspace(&mut self, who: Who, name: &'static str) {
+    pub(super) async fn workspace(&mut self, who: Who, name: &'static str) {
         let body = json!({ "action": "workspaceregister", "workspacename": name });
         let answer = self.people[who]
             .sends("chatowner", "workspace", &body.to_string())

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{NAMES, Which, Who};
 
 #[derive(Debug, Clone)]
-pub enum Step {
+pub(super) enum Step {
     Create {
         who: Who,
         with: Who,
@@ -146,7 +146,7 @@ pub enum Step {
 
 /// How one comes in.
 #[derive(Debug, Clone)]
-pub enum Login {
+pub(super) enum Login {
     Again,
     Elsewhere,
     WithAnotherKey,
@@ -155,7 +155,7 @@ pub enum Login {
 
 /// Where one reads from.
 #[derive(Debug, Clone)]
-pub enum Start {
+pub(super) enum Start {
     /// Nowhere in particular.
     Nothing,
     /// One of the rows that there ever were.
@@ -165,7 +165,7 @@ pub enum Start {
 }
 
 #[derive(Debug, Clone)]
-pub enum How {
+pub(super) enum How {
     Favorite(bool),
     Muted(bool),
     Hide(Option<&'static str>),
@@ -174,7 +174,7 @@ pub enum How {
 }
 
 /// Random steps: of all kinds, or, so that these meet more often, among people alone, or about who is in which group.
-pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let all = prop_oneof![1 => among_people(), 4 => in_conversations(), 1 => in_groups()];
     prop_oneof![
         2 => prop::collection::vec(all, 1..80),

@@ -14,20 +14,20 @@ use crate::world::at;
 
 /// A message, as sent and as it has to be answered.
 #[derive(Debug, Clone)]
-pub struct Message {
+pub(super) struct Message {
     pub sent: Value,
     pub created: String,
     pub user: Who,
 }
 
 impl Message {
-    pub fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         self.sent["ID"].as_str().unwrap()
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct Report {
+pub(super) struct Report {
     /// The server's choice: known once it was seen.
     pub id: Option<String>,
     pub r#type: &'static str,
@@ -37,7 +37,7 @@ pub struct Report {
 }
 
 #[derive(Debug, Clone)]
-pub struct Member {
+pub(super) struct Member {
     pub secret: String,
     pub name: String,
     pub is_admin: bool,
@@ -50,7 +50,7 @@ pub struct Member {
 }
 
 #[derive(Debug, Clone)]
-pub struct Invitation {
+pub(super) struct Invitation {
     pub by: Who,
     pub secret: String,
     pub name: String,
@@ -58,7 +58,7 @@ pub struct Invitation {
 }
 
 #[derive(Debug, Clone)]
-pub struct Talk {
+pub(super) struct Talk {
     pub id: String,
     pub is_group: bool,
     pub instance: String,
@@ -77,7 +77,7 @@ pub struct Talk {
 
 impl Talk {
     /// Where a cursor stands among the messages; `None`: nowhere.
-    pub fn place(&self, from: &Start) -> (Value, Value, Option<usize>) {
+    pub(super) fn place(&self, from: &Start) -> (Value, Value, Option<usize>) {
         let not_before = |time: &str| {
             self.messages
                 .iter()
@@ -107,7 +107,7 @@ impl Talk {
     }
 
     /// As [`Talk::place`], among the reports. Their times are the server's.
-    pub fn report_place(&self, from: &Start) -> (Value, Option<usize>) {
+    pub(super) fn report_place(&self, from: &Start) -> (Value, Option<usize>) {
         match from {
             Start::Row(nth) if !self.reports.is_empty() => {
                 let place = nth % self.reports.len();
@@ -122,7 +122,7 @@ impl Talk {
     }
 
     /// The talk as an action names it, in its present life or in one that nobody knows.
-    pub fn named(&self, is_stale: bool) -> crate::world::Talk {
+    pub(super) fn named(&self, is_stale: bool) -> crate::world::Talk {
         crate::world::Talk {
             id: self.id.clone(),
             instance: if is_stale {
@@ -133,7 +133,7 @@ impl Talk {
         }
     }
 
-    pub fn new(view: &Value, is_group: bool, members: BTreeMap<Who, Member>) -> Self {
+    pub(super) fn new(view: &Value, is_group: bool, members: BTreeMap<Who, Member>) -> Self {
         let text = |field: &str| view[field].as_str().unwrap().to_owned();
         let (id, instance, last_access) = (
             text("id"),
@@ -157,7 +157,7 @@ impl Talk {
 }
 
 impl Model {
-    pub fn secrets(&self, whose: &[Who]) -> Value {
+    pub(super) fn secrets(&self, whose: &[Who]) -> Value {
         whose
             .iter()
             .map(|who| {
@@ -170,7 +170,7 @@ impl Model {
             .into()
     }
 
-    pub fn member(&self, who: Who, name: &str, is_admin: bool) -> Member {
+    pub(super) fn member(&self, who: Who, name: &str, is_admin: bool) -> Member {
         Member {
             secret: format!("secret {who}"),
             name: name.to_owned(),
@@ -184,13 +184,13 @@ impl Model {
         }
     }
 
-    pub fn list_changed(&mut self, of: impl IntoIterator<Item = Who>) {
+    pub(super) fn list_changed(&mut self, of: impl IntoIterator<Item = Who>) {
         for who in of {
             self.due[who].list = true;
         }
     }
 
-    pub fn content_changed(&mut self, talk: usize) {
+    pub(super) fn content_changed(&mut self, talk: usize) {
         for who in self.talks[talk].members.keys() {
             self.due[*who]
                 .conversations
@@ -199,7 +199,7 @@ impl Model {
     }
 
     /// Compares what someone is shown of a conversation with what there is.
-    pub fn shows(&mut self, talk: usize, who: Who, view: &Value) {
+    pub(super) fn shows(&mut self, talk: usize, who: Who, view: &Value) {
         let Talk {
             id,
             is_group,
@@ -246,7 +246,7 @@ impl Model {
 
     /// What is answered if someone may not do this; empty: they may. Where several apply, docs/api.md leaves open which
     /// is told.
-    pub fn refusals(
+    pub(super) fn refusals(
         &self,
         who: Who,
         talk: usize,
@@ -273,7 +273,7 @@ impl Model {
         refusals
     }
 
-    pub async fn create(&mut self, who: Who, with: Who) {
+    pub(super) async fn create(&mut self, who: Who, with: Who) {
         let request = self.people[who].creation(&self.people[with]);
         let answer = self.asks(who, "chatconversation", request).await;
         let there = self.talks.iter().position(|talk| {
@@ -305,7 +305,7 @@ impl Model {
         self.shows(talk, who, &view);
     }
 
-    pub async fn clear(&mut self, who: Who, talk: usize, is_stale: bool) {
+    pub(super) async fn clear(&mut self, who: Who, talk: usize, is_stale: bool) {
         let answer = self.does(who, talk, "clear", is_stale, json!({})).await;
         if is_refused(&answer, &self.refusals(who, talk, is_stale, true, true)) {
             return;
@@ -323,7 +323,7 @@ impl Model {
         self.shows(talk, who, &view);
     }
 
-    pub async fn arrange(&mut self, who: Who, talk: usize, how: How) {
+    pub(super) async fn arrange(&mut self, who: Who, talk: usize, how: How) {
         let (action, fields) = match how {
             How::Favorite(is) => (if is { "favorite" } else { "unfavorite" }, json!({})),
             How::Muted(is) => (if is { "mute" } else { "unmute" }, json!({})),
@@ -349,7 +349,7 @@ impl Model {
         self.shows(talk, who, &answer.json()["conversation"]);
     }
 
-    pub async fn list(&mut self, who: Who) {
+    pub(super) async fn list(&mut self, who: Who) {
         let answer = self
             .asks(who, "chatconversation", json!({ "action": "list" }))
             .await

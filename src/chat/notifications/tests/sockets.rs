@@ -1,6 +1,7 @@
 //! What a station with a socket is told.
 
 use super::*;
+use parlance_wire::version::ClientVersion;
 
 #[test]
 fn a_socket_is_told_what_a_poll_may_not_have_heard() {
@@ -15,7 +16,7 @@ fn a_socket_is_told_what_a_poll_may_not_have_heard() {
         1
     );
     let (mut subscription, _) = notifications
-        .subscribe(user(1), station(1), true, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
     assert_eq!(subscription.take().conversations, [conversation(7)].into());
 }
@@ -23,7 +24,7 @@ fn a_socket_is_told_what_a_poll_may_not_have_heard() {
 #[test]
 fn sockets_are_counted_for_each_user_and_in_all() {
     let notifications = Arc::new(Notifications::default());
-    let subscribe = |u, s| notifications.subscribe(user(u), station(s), true, LIMITS);
+    let subscribe = |u, s| notifications.subscribe(user(u), station(s), ClientVersion::V4, LIMITS);
     let (first, is_first) = subscribe(1, 1).unwrap();
     let (second, is_first_again) = subscribe(1, 2).unwrap();
     assert!(is_first && !is_first_again);
@@ -46,10 +47,10 @@ fn sockets_are_counted_for_each_user_and_in_all() {
 async fn a_socket_that_was_replaced_ends_and_takes_nothing_any_more() {
     let notifications = Arc::new(Notifications::default());
     let (mut old, _) = notifications
-        .subscribe(user(1), station(1), false, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V3, LIMITS)
         .unwrap();
     let (mut new, _) = notifications
-        .subscribe(user(1), station(1), false, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V3, LIMITS)
         .unwrap();
     notifications.announce(&[changed(7)]);
     assert!(old.take().is_empty());
@@ -62,7 +63,7 @@ fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
     let notifications = Arc::new(Notifications::default());
     for (acks, expected) in [(true, false), (false, true)] {
         let (mut subscription, _) = notifications
-            .subscribe(user(1), station(1), false, LIMITS)
+            .subscribe(user(1), station(1), ClientVersion::V3, LIMITS)
             .unwrap();
         subscription.take();
         notifications.announce(&[changed(7)]);
@@ -81,7 +82,7 @@ fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
     notifications.announce(&[changed(7)]);
     for seq in [1, 3] {
         let (mut subscription, _) = notifications
-            .subscribe(user(1), station(1), true, LIMITS)
+            .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
             .unwrap();
         notifications.announce(&[written(7, seq, 0)]);
         let changes = subscription.take();
@@ -95,7 +96,7 @@ fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
 async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
     let notifications = polled();
     let (mut subscription, _) = notifications
-        .subscribe(user(2), station(2), false, LIMITS)
+        .subscribe(user(2), station(2), ClientVersion::V3, LIMITS)
         .unwrap();
     subscription.take();
     let _ = poll!(Box::pin(subscription.changed()));
@@ -109,7 +110,7 @@ async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
 fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
     let notifications = polled();
     let (mut subscription, _) = notifications
-        .subscribe(user(1), station(2), false, LIMITS)
+        .subscribe(user(1), station(2), ClientVersion::V3, LIMITS)
         .unwrap();
     subscription.take();
     let age = |s| {
@@ -117,7 +118,7 @@ fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
             .locked()
             .station(user(1), station(s))
             .unwrap()
-            .polled_at -= IDLE
+            .polled_at -= IDLE;
     };
     age(1);
     age(2);
@@ -136,7 +137,7 @@ fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
 fn beside_a_socket_a_poll_takes_nothing() {
     let notifications = polled();
     let (mut subscription, _) = notifications
-        .subscribe(user(1), station(1), true, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
     subscription.take();
     notifications.announce(&[changed(7)]);
@@ -164,10 +165,10 @@ fn beside_a_socket_a_poll_takes_nothing() {
 fn one_who_was_disconnected_is_told_nothing_any_more() {
     let notifications = Arc::new(Notifications::default());
     let (mut subscription, _) = notifications
-        .subscribe(user(1), station(1), true, LIMITS)
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
     let (mut other, _) = notifications
-        .subscribe(user(2), station(2), true, LIMITS)
+        .subscribe(user(2), station(2), ClientVersion::V4, LIMITS)
         .unwrap();
     for socket in [&mut subscription, &mut other] {
         socket.take();

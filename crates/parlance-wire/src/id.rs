@@ -13,8 +13,9 @@ use super::text::Email;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $form:ident, $takes:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
-        #[sqlx(transparent)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
+        #[cfg_attr(feature = "sqlx", sqlx(transparent))]
         pub struct $name(Uuid);
 
         impl $name {

@@ -1,5 +1,5 @@
 //! What users are called. A name is kept once it was read: nobody changes theirs yet. Who makes that possible
-//! says so on the channel that [`Names::forget`] hears.
+//! says so on the channel that [`NameCache::forget`] hears.
 
 use std::{
     collections::HashMap,
@@ -7,24 +7,22 @@ use std::{
 };
 
 use super::error::Error;
-use crate::{
-    model::id::UserId,
-    store::{self, Db},
-};
+use crate::store::{self, Db};
+use parlance_wire::id::UserId;
 
 /// So many names are kept.
-const MOST: usize = 200_000;
+const MAX_NAMES: usize = 200_000;
 
 /// The names that were asked for lately.
 #[derive(Debug, Default)]
-pub struct Names(RwLock<HashMap<UserId, Arc<str>>>);
+pub(crate) struct NameCache(RwLock<HashMap<UserId, Arc<str>>>);
 
-impl Names {
+impl NameCache {
     /// The names of these users; of one who is not there, none.
     ///
     /// # Errors
     /// Those of the database, where a name was not asked for yet.
-    pub async fn of(
+    pub(crate) async fn of(
         &self,
         db: &Db,
         users: impl IntoIterator<Item = UserId>,
@@ -44,7 +42,7 @@ impl Names {
         if !unknown.is_empty() {
             let read = store::user::nicks(db, &unknown).await?;
             let mut known = self.locked();
-            if known.len() + read.len() > MOST {
+            if known.len() + read.len() > MAX_NAMES {
                 known.clear();
             }
             for (user, name) in read {
@@ -57,7 +55,7 @@ impl Names {
     }
 
     /// Forgets all: a user has changed.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.locked().clear();
     }
 

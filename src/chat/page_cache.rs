@@ -9,14 +9,12 @@ use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 
-use crate::{
-    model::{
-        id::{ConversationId, MessageId, ReportId},
-        rows::Newest,
-        text::Instance,
-        time::Timestamp,
-    },
-    store::history::Cursor,
+use crate::store::{history::Cursor, rows::HistoryHead};
+use parlance_wire::{
+    id::{ConversationId, MessageId, ReportId},
+    text::Instance,
+    time::Timestamp,
+    version::ClientVersion,
 };
 
 /// All that is kept has so many bytes.
@@ -30,26 +28,24 @@ const MOST_OF_ONE: usize = 256 << 10;
 
 /// What was read lately, for each conversation and for clients with and without version 4.
 #[derive(Debug)]
-pub struct Recent(Cache<(ConversationId, bool), Arc<Tail>>);
+pub(crate) struct PageCache(Cache<(ConversationId, ClientVersion), Arc<Tail>>);
 
 /// The rows of a conversation from somewhere on to its newest one.
 #[derive(Debug)]
-pub struct Tail {
+pub(crate) struct Tail {
     /// The life of the conversation that they belong to.
     pub instance: Instance,
     /// What the conversation ended with when they were read.
-    pub newest: Newest,
+    pub newest: HistoryHead,
     /// When the first of them expires.
     pub ends_at: Timestamp,
-    /// The messages.
     pub messages: Rows<MessageId>,
-    /// The reports.
     pub reports: Rows<ReportId>,
 }
 
 /// Rows of one kind, oldest first.
 #[derive(Debug)]
-pub struct Rows<Id> {
+pub(crate) struct Rows<Id> {
     /// As they are shown, one after the other.
     pub text: Vec<u8>,
     /// Where in the text each begins.
@@ -60,11 +56,11 @@ pub struct Rows<Id> {
 
 /// Whether so many messages and reports, of so many bytes, are better kept than read again.
 #[must_use]
-pub fn is_worth(rows: usize, bytes: usize) -> bool {
+pub(crate) fn is_worth(rows: usize, bytes: usize) -> bool {
     rows >= WORTH && bytes <= MOST_OF_ONE
 }
 
-impl Default for Recent {
+impl Default for PageCache {
     fn default() -> Self {
         let weight = |_: &_, tail: &Arc<Tail>| u32::try_from(tail.bytes()).unwrap_or(u32::MAX);
         Self(
@@ -77,19 +73,19 @@ impl Default for Recent {
     }
 }
 
-impl Recent {
+impl PageCache {
     /// What is kept of a conversation in this life, if it has what a reader wants who stands there, and it is worth it.
     #[must_use]
-    pub fn tail(
+    pub(crate) fn tail(
         &self,
         conversation: ConversationId,
-        is_v4: bool,
+        version: ClientVersion,
         instance: &Instance,
         cursor: &Cursor,
     ) -> Option<Arc<Tail>> {
         let tail = self
             .0
-            .get(&(conversation, is_v4))
+            .get(&(conversation, version))
             .filter(|tail| tail.instance == *instance)?;
         let (messages, reports) = tail.places(cursor)?;
         let rows = tail.messages.places.len() - messages + tail.reports.places.len() - reports;
@@ -97,12 +93,12 @@ impl Recent {
     }
 
     /// Keeps what was read.
-    pub fn keep(&self, conversation: ConversationId, is_v4: bool, tail: Tail) {
-        self.0.insert((conversation, is_v4), Arc::new(tail));
+    pub(crate) fn keep(&self, conversation: ConversationId, version: ClientVersion, tail: Tail) {
+        self.0.insert((conversation, version), Arc::new(tail));
     }
 
     /// Lets go of what nobody asked for lately.
-    pub fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         self.0.run_pending_tasks();
     }
 }
@@ -110,7 +106,7 @@ impl Recent {
 impl Tail {
     /// The messages and the reports from a cursor on, as they are shown. `None`: there may be others.
     #[must_use]
-    pub fn from(&self, cursor: &Cursor) -> Option<(&[u8], &[u8])> {
+    pub(crate) fn from(&self, cursor: &Cursor) -> Option<(&[u8], &[u8])> {
         let (messages, reports) = self.places(cursor)?;
         Some((
             self.messages.text_from(messages),

@@ -11,13 +11,15 @@ use super::{
 };
 
 /// SHA-256 of a message's `Data`, as UTF-8. 64 hex digits on the wire.
-#[derive(Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
+#[cfg_attr(feature = "sqlx", sqlx(transparent))]
 pub struct DataHash([u8; 32]);
 
 /// The hash over a conversation's messages up to one of them. 64 hex digits on the wire.
-#[derive(Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
+#[cfg_attr(feature = "sqlx", sqlx(transparent))]
 pub struct Chain([u8; 32]);
 
 impl DataHash {
@@ -104,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_chain_is_what_the_documented_vector_says() {
-        let document = include_str!("../../docs/transcript.md");
+        let document = include_str!("../../../docs/transcript.md");
         let shown = |chain: Chain| document.contains(&format!("`{chain:?}`"));
         let conversation = ConversationId::parse("8ca16186c36a4e0a1ef2096e6c60b613").unwrap();
         let mut chain = Chain::beginning(conversation, &Instance::parse("PqjfKSn7V8").unwrap());

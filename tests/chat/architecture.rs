@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use crate::world::file;
 
 /// The floors, from the ground. A file uses its own floor and those before it.
-const FLOORS: [&str; 11] = [
+const FLOORS: [&str; 10] = [
     "timings",
     "settings",
     "telemetry",
-    "model",
     "store",
     "chat",
     "api",
@@ -100,24 +99,24 @@ fn an_import_is_seen_however_it_is_written() {
     assert_eq!(
         imports(
             "chat/a.rs",
-            "use crate::{model::id::{A, B}, store::{self, Db}, api};"
+            "use crate::{chat::id::{A, B}, store::{self, Db}, api};"
         ),
-        ["model", "store", "api"]
+        ["chat", "store", "api"]
     );
     assert_eq!(
         imports(
             "chat/a.rs",
-            "use crate::{\n    api,\n    model::id,\n};\n// crate::server\nlet a = crate::cli::run();"
+            "use crate::{\n    api,\n    chat::id,\n};\n// crate::server\nlet a = crate::cli::run();"
         ),
-        ["api", "model", "cli"]
+        ["api", "chat", "cli"]
     );
     assert_eq!(
         imports("chat/a.rs", "use super::super::api::answer;"),
         ["api"]
     );
     assert_eq!(
-        imports("chat/mod.rs", "use super::{api, model};"),
-        ["api", "model"]
+        imports("chat/mod.rs", "use super::{api, chat};"),
+        ["api", "chat"]
     );
     assert_eq!(
         imports(
@@ -166,13 +165,13 @@ fn sql_stands_only_in_the_store() {
 }
 
 #[test]
-fn a_file_has_at_most_three_hundred_lines_of_code() {
+fn a_file_has_at_most_five_hundred_lines_of_code() {
     for (name, text) in sources() {
         let code = text
             .lines()
             .take_while(|line| *line != "#[cfg(test)]")
             .filter(|line| !line.trim().is_empty() && !line.trim().starts_with("//"))
             .count();
-        assert!(code <= 300, "{name} has {code} lines of code");
+        assert!(code <= 500, "{name} has {code} lines of code");
     }
 }

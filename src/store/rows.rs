@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
+use parlance_wire::{
     chain::{Chain, DataHash},
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::{Data, Instance, MessageType},
@@ -12,15 +12,12 @@ use super::{
 /// A user, as an operator's list shows them.
 #[derive(Debug)]
 pub struct UserRow {
-    /// Who.
     pub user_id: UserId,
-    /// Their address.
     pub email: String,
     /// Their full name.
     pub full_name: String,
     /// The name that others see.
     pub nick: String,
-    /// Since when.
     pub created_at: Timestamp,
     /// Since when they may not come in.
     pub disabled_at: Option<Timestamp>,
@@ -41,10 +38,8 @@ pub struct AccountRow {
 
 /// A friend, as the caller may see them.
 #[derive(Debug)]
-pub struct FriendRow {
-    /// Who.
+pub(crate) struct FriendRow {
     pub user_id: UserId,
-    /// Their name.
     pub nick: String,
     /// For wrapping a conversation's secret.
     pub public_key: String,
@@ -54,8 +49,7 @@ pub struct FriendRow {
 
 /// A conversation, as one of its participants sees it: the shared part, and their own row.
 #[derive(Debug)]
-pub struct ConversationRow {
-    /// Which.
+pub(crate) struct ConversationRow {
     pub conversation_id: ConversationId,
     /// A group, or a conversation of two.
     pub is_group: bool,
@@ -94,7 +88,7 @@ pub struct ConversationRow {
 impl ConversationRow {
     /// Everyone in it, sorted by id.
     #[must_use]
-    pub fn participants(&self) -> Vec<UserId> {
+    pub(crate) fn participants(&self) -> Vec<UserId> {
         let mut everyone = match (self.peer_id, &self.group) {
             (Some(peer), _) => vec![self.user_id, peer],
             (None, group) => group.clone().unwrap_or_default(),
@@ -106,10 +100,8 @@ impl ConversationRow {
 
 /// An invitation to a group, as whom it is for sees it.
 #[derive(Debug)]
-pub struct InvitationRow {
-    /// Which group.
+pub(crate) struct InvitationRow {
     pub conversation_id: ConversationId,
-    /// Who invited.
     pub inviter_id: UserId,
     /// The inviter's name.
     pub inviter_nick: String,
@@ -125,8 +117,7 @@ pub struct InvitationRow {
 
 /// A message that someone wants stored.
 #[derive(Debug, Clone)]
-pub struct NewMessage {
-    /// Where.
+pub(crate) struct NewMessage {
     pub conversation_id: ConversationId,
     /// The life of the conversation that it was written for.
     pub instance: Instance,
@@ -136,7 +127,6 @@ pub struct NewMessage {
     pub station_id: StationId,
     /// Its sender's name for it.
     pub message_id: MessageId,
-    /// Its type.
     pub r#type: MessageType,
     /// When it counts as created.
     pub created_at: Timestamp,
@@ -146,15 +136,14 @@ pub struct NewMessage {
     pub valid_until: Timestamp,
     /// Whether `valid_until` came from the sender (or from the configured lifetime).
     pub valid_until_given: bool,
-    /// Ciphertext.
     pub data: Data,
 }
 
 /// What became of one [`NewMessage`].
 #[derive(Debug)]
-pub enum Stored {
+pub(crate) enum Stored {
     /// It is there, now or since an earlier try.
-    There {
+    Accepted {
         /// Its time, as stored.
         created_at: Timestamp,
         /// Its end, as stored.
@@ -166,9 +155,9 @@ pub enum Stored {
         participants: Arc<[UserId]>,
     },
     /// The same id names other content.
-    OtherContent,
+    IdConflict,
     /// The conversation lives another life by now: this one.
-    Stale(Instance),
+    StaleInstance(Instance),
     /// The other one blocked the sender.
     Blocked,
     /// No such conversation, for this user.
@@ -177,8 +166,7 @@ pub enum Stored {
 
 /// What numbering a message told of it.
 #[derive(Debug)]
-pub struct New {
-    /// Its number.
+pub(crate) struct New {
     pub seq: i64,
     /// The message before it.
     pub after: Option<MessageId>,
@@ -189,7 +177,7 @@ pub struct New {
 /// What a conversation's history ends with. Where this is the same, so is the history, but for what expired: the chain
 /// stands for all messages, and the id of a report for those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Newest {
+pub(crate) struct HistoryHead {
     /// The number of the newest row.
     pub last_seq: i64,
     /// The newest report.
@@ -201,26 +189,21 @@ pub struct Newest {
 /// One row of a conversation's history.
 #[derive(Debug)]
 pub enum HistoryRow {
-    /// A message.
     Message(MessageRow),
-    /// A report.
     Report(ReportRow),
 }
 
 /// A message, as stored.
 #[derive(Debug, Clone)]
 pub struct MessageRow {
-    /// Its number.
     pub seq: i64,
     /// Its sender's name for it.
     pub message_id: MessageId,
-    /// Its type.
     pub r#type: String,
     /// When it counts as created.
     pub created_at: Timestamp,
     /// Until when it is wanted.
     pub valid_until: Timestamp,
-    /// Ciphertext.
     pub data: String,
     /// Who wrote it.
     pub user_id: UserId,
@@ -232,8 +215,7 @@ pub struct MessageRow {
 
 /// A message, as far as it is needed to check a chain. It may have expired.
 #[derive(Debug)]
-pub struct LinkRow {
-    /// Its number.
+pub(crate) struct LinkRow {
     pub seq: i64,
     /// Its sender's name for it.
     pub message_id: MessageId,
@@ -258,6 +240,5 @@ pub struct ReportRow {
     pub user_id: UserId,
     /// At which station.
     pub station_id: StationId,
-    /// Which message.
     pub message_id: MessageId,
 }

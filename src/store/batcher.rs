@@ -28,7 +28,7 @@ const MAX_ROUNDS: usize = 20;
 const FAILED_FOR: Duration = Duration::from_secs(10);
 
 /// What is stored in batches.
-pub trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
+pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// What became of it.
     type Outcome: Send + fmt::Debug;
     /// See [`Entry::key`].
@@ -50,7 +50,7 @@ pub trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
 
 /// Why the writer did not store an entry.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum BatchError {
     /// Too many wait already. Nothing was begun.
     #[error("too much waits to be stored")]
     Full,
@@ -67,7 +67,7 @@ pub enum Refusal {
 
 /// Stores entries of one kind.
 #[derive(Debug)]
-pub struct Writer<E: Entry>(Arc<Inner<E>>);
+pub(crate) struct Batcher<E: Entry>(Arc<Inner<E>>);
 
 #[derive(Debug)]
 struct Inner<E: Entry> {
@@ -90,13 +90,13 @@ struct Waiting<E: Entry> {
     entry: E,
     /// How often it was to be stored again.
     rounds: usize,
-    tell: oneshot::Sender<Result<(E, E::Outcome), Refusal>>,
+    tell: oneshot::Sender<Result<(E, E::Outcome), BatchError>>,
 }
 
-impl<E: Entry> Writer<E> {
+impl<E: Entry> Batcher<E> {
     /// Onto this database.
     #[must_use]
-    pub fn new(db: Db) -> Self {
+    pub(crate) fn new(db: Db) -> Self {
         let queue = Mutex::new(Queue {
             waiting: VecDeque::new(),
             bytes: 0,
@@ -114,7 +114,7 @@ impl<E: Entry> Writer<E> {
     ///
     /// # Errors
     /// Those of its own: that a neighbour cannot be stored is not among them.
-    pub async fn add(&self, entry: E) -> Result<(E, E::Outcome), Refusal> {
+    pub(crate) async fn add(&self, entry: E) -> Result<(E, E::Outcome), BatchError> {
         let (tell, told) = oneshot::channel();
         if self.0.queue(Waiting {
             entry,
@@ -129,12 +129,12 @@ impl<E: Entry> Writer<E> {
                 .serve(),
             );
         }
-        told.await.unwrap_or(Err(Refusal::Stopped))
+        told.await.unwrap_or(Err(BatchError::Stopped))
     }
 
     /// Why the last batch could not be stored, for a person. Returns `None` when it was, or when that is a while ago.
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed
             .as_ref()
@@ -144,17 +144,17 @@ impl<E: Entry> Writer<E> {
 
     /// How many entries wait for their batch to begin.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.0.locked().waiting.len()
     }
 }
 
 impl<E: Entry> Inner<E> {
     /// Puts an entry into the queue. Whether it is for the caller to see that the queue is served.
-    fn queue(&self, waiting: Waiting<E>) -> Result<bool, Refusal> {
+    fn queue(&self, waiting: Waiting<E>) -> Result<bool, BatchError> {
         let mut queue = self.locked();
         if queue.waiting.len() >= MOST_WAITING || queue.bytes >= MOST_WAITING_BYTES {
-            return Err(Refusal::Full);
+            return Err(BatchError::Full);
         }
         queue.bytes += waiting.entry.bytes();
         queue.waiting.push_back(waiting);
@@ -195,7 +195,7 @@ impl<E: Entry> Inner<E> {
         let (again, contended): (Vec<_>, Vec<_>) =
             again.into_iter().partition(|one| one.rounds < MAX_ROUNDS);
         for Waiting { tell, .. } in contended {
-            let _ = tell.send(Err(Refusal::Contended));
+            let _ = tell.send(Err(BatchError::Contended));
         }
         let mut queue = self.locked();
         for one in again.into_iter().rev() {
@@ -228,7 +228,7 @@ impl<E: Entry> Inner<E> {
                 Err(error) => {
                     let error = Arc::new(error);
                     (0..size)
-                        .map(|_| Err(Refusal::Database(error.clone())))
+                        .map(|_| Err(BatchError::Database(error.clone())))
                         .collect::<Vec<_>>()
                 }
             };
@@ -308,7 +308,7 @@ impl<E: Entry> Drop for Turn<E> {
 ///
 /// # Errors
 /// There is no such place.
-pub fn at<'a, E, O>(
+pub(crate) fn at<'a, E, O>(
     batch: &'a [E],
     outcomes: &'a mut [O],
     place: i64,
@@ -363,8 +363,8 @@ mod tests {
         }
     }
 
-    fn writer() -> Writer<Probe> {
-        Writer::new(Db::new(PgConnectOptions::new(), 1))
+    fn writer() -> Batcher<Probe> {
+        Batcher::new(Db::new(PgConnectOptions::new(), 1))
     }
 
     async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -377,8 +377,11 @@ mod tests {
     }
 
     /// Adds a probe, without waiting for what becomes of it.
-    fn add(writer: &Writer<Probe>, probe: Probe) -> JoinHandle<Result<(Probe, usize), Refusal>> {
-        let writer = Writer(writer.0.clone());
+    fn add(
+        writer: &Batcher<Probe>,
+        probe: Probe,
+    ) -> JoinHandle<Result<(Probe, usize), BatchError>> {
+        let writer = Batcher(writer.0.clone());
         tokio::spawn(async move { writer.add(probe).await })
     }
 
@@ -405,7 +408,7 @@ mod tests {
             .await
             .expect("it ends")
             .unwrap();
-        assert!(matches!(refused, Err(Refusal::Contended)), "{refused:?}");
+        assert!(matches!(refused, Err(BatchError::Contended)), "{refused:?}");
     }
 
     #[tokio::test]
@@ -433,7 +436,10 @@ mod tests {
         assert_eq!(stored.unwrap().1, 1);
         assert!(!changing.is_finished());
         lets_on.add_permits(MAX_ROUNDS - 2);
-        assert!(matches!(changing.await.unwrap(), Err(Refusal::Contended)));
+        assert!(matches!(
+            changing.await.unwrap(),
+            Err(BatchError::Contended)
+        ));
         assert_eq!(writer.0.locked().bytes, 0);
     }
 
@@ -462,7 +468,7 @@ mod tests {
                 .await
                 .expect("nobody waits for ever")
                 .unwrap();
-            assert!(matches!(told, Err(Refusal::Stopped)), "{told:?}");
+            assert!(matches!(told, Err(BatchError::Stopped)), "{told:?}");
         }
         {
             let queue = writer.0.locked();

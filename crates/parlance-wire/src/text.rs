@@ -9,9 +9,10 @@ use uuid::Uuid;
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $takes:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, sqlx::Type)]
+        #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
         #[serde(transparent)]
-        #[sqlx(transparent)]
+        #[cfg_attr(feature = "sqlx", sqlx(transparent))]
         pub struct $name(String);
 
         impl $name {
@@ -151,8 +152,9 @@ impl<'de, const MOST: usize> Deserialize<'de> for Opaque<MOST> {
 }
 
 /// An e-mail address, trimmed and lower-cased: what a user id is made from. At most 254 bytes.
-#[derive(Clone, PartialEq, Eq, Debug, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
+#[cfg_attr(feature = "sqlx", sqlx(transparent))]
 pub struct Email(String);
 
 impl Email {

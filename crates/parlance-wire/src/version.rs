@@ -1,0 +1,28 @@
+//! Which answers a client takes.
+
+/// A client's version, as `clientversioncode` gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientVersion {
+    /// The published answers, key for key.
+    V3,
+    /// With the fields and frames beyond the published ones.
+    V4,
+}
+
+impl ClientVersion {
+    /// The version that a `clientversioncode` stands for. One that is absent counts as the oldest.
+    #[must_use]
+    pub fn of_code(code: Option<i64>) -> Self {
+        if code.is_some_and(|code| code >= 4) {
+            Self::V4
+        } else {
+            Self::V3
+        }
+    }
+
+    /// Whether the client takes what is beyond the published answers.
+    #[must_use]
+    pub fn is_v4(self) -> bool {
+        self == Self::V4
+    }
+}
