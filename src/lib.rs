@@ -22,7 +22,7 @@
     )
 )]
 
-pub mod api;
+mod api;
 mod bench;
 pub mod chat;
 pub mod cli;

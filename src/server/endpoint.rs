@@ -20,19 +20,20 @@ use uuid::Uuid;
 use super::{
     body::{self, Body},
     budget::Share,
-    connection, identity,
-    identity::{Asked, Claim},
+    connection,
+    identity::{self, Asked},
     limits,
     load::AtWork,
     state::State,
 };
 use crate::{
-    api::{self, Action, Api, Signed, login::LoginContext, request::Head},
+    api::{self, login::LoginContext},
     chat::{Call, error::Error},
     store,
 };
 use parlance_wire::{
     id::{StationId, UserId},
+    request::{Action, Api, Head, Signed, login::Action as Login},
     time::Timestamp,
     version::ClientVersion,
 };
@@ -75,29 +76,28 @@ pub(super) async fn answer(
     let names = web::Query::<Names>::from_query(request.query_string())
         .map(web::Query::into_inner)
         .unwrap_or_default();
-    let api = Api::named(&names.srv, &names.api).ok();
+    let api = Api::named(&names.srv, &names.api);
     let address = seen.address;
-    let (result, seen) =
-        match body::read(&state, api.map(|(api, ..)| api), address, &request, payload).await {
-            // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
-            // committed, and must then be announced.
-            Ok(body) => actix_web::rt::spawn(async move {
-                (work(&state, api, &request, body, &mut seen).await, seen)
-            })
-            .await
-            .unwrap_or_else(|error| {
-                (
-                    Err(Error::Internal(error.to_string())),
-                    Seen {
-                        address,
-                        api: "",
-                        action: String::new(),
-                        user: None,
-                    },
-                )
-            }),
-            Err(error) => (Err(error), seen),
-        };
+    let (result, seen) = match body::read(&state, api, address, &request, payload).await {
+        // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
+        // committed, and must then be announced.
+        Ok(body) => actix_web::rt::spawn(async move {
+            (work(&state, api, &request, body, &mut seen).await, seen)
+        })
+        .await
+        .unwrap_or_else(|error| {
+            (
+                Err(Error::Internal(error.to_string())),
+                Seen {
+                    address,
+                    api: "",
+                    action: String::new(),
+                    user: None,
+                },
+            )
+        }),
+        Err(error) => (Err(error), seen),
+    };
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let Seen {
         address,
@@ -222,12 +222,13 @@ pub(super) fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
 
 async fn work(
     state: &State,
-    api: Option<(Api, &'static str, &'static str)>,
+    api: Option<Api>,
     request: &HttpRequest,
     body: Body,
     seen: &mut Seen,
 ) -> Result<Answer, Error> {
-    let (api, srv, name) = api.ok_or(Error::UnknownApi)?;
+    let api = api.ok_or(Error::UnknownApi)?;
+    let (srv, name) = api.names();
     seen.api = name;
     if request.method() != Method::POST {
         return Err(Error::MethodNotAllowed);
@@ -237,7 +238,7 @@ async fn work(
     let action = Action::parse(api, &head, &bytes)?;
     seen.action.push_str(&head.action);
     let asked = Asked {
-        claim: Claim::of_headers(request),
+        claim: identity::claim(request),
         srv,
         api: name,
         body: &bytes,
@@ -314,15 +315,14 @@ async fn perform(
     action: Signed,
 ) -> Result<Answer, Error> {
     // Asked before anything is read: what is told later may not be in the answer.
-    let told = action
-        .fetches(version)
+    let told = api::fetches(&action, version)
         .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
         if let Some((what, told)) = told {
             state.notifications.fetched(user, station, told, what);
         }
     };
-    let reading = if action.is_read() {
+    let reading = if api::is_read(&action) {
         Some(at_work.read().await?)
     } else {
         None
@@ -360,11 +360,7 @@ async fn perform(
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
-async fn login(
-    state: &State,
-    asked: &Asked<'_>,
-    action: api::login::Action,
-) -> Result<Vec<u8>, Error> {
+async fn login(state: &State, asked: &Asked<'_>, action: Login) -> Result<Vec<u8>, Error> {
     let address = asked.address;
     let claimed = asked.claim.user()?;
     let context = LoginContext {
@@ -375,7 +371,7 @@ async fn login(
         public_url: &state.settings.public_url,
     };
     // Who registers with a key that is taken learns as much as from a login.
-    let is_registration = matches!(action, api::login::Action::Register(_));
+    let is_registration = matches!(action, Login::Register(_));
     if is_registration {
         state.limits.take_registration(address)?;
     }

@@ -12,7 +12,6 @@ use std::{
 };
 
 use actix_web::HttpRequest;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use moka::{policy::EvictionPolicy, sync::Cache};
 
@@ -21,12 +20,9 @@ use crate::{chat::error::Error, store};
 use parlance_wire::{
     id::{StationId, UserId},
     key::{PublicKey, VerifyingKey},
+    signature::{self, Claim, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
     time::Timestamp,
 };
-
-const USER: &str = "Ozeki-User";
-const STATION: &str = "Ozeki-Station";
-const SIGNATURE: &str = "Ozeki-Signature";
 
 /// So many users' keys are kept parsed; each takes about 3 KB.
 const MOST_IDENTITIES: u64 = 20_000;
@@ -110,56 +106,12 @@ impl Nonces {
     }
 }
 
-/// Who someone says they are. Nothing is shown yet.
-pub struct Claim<'a> {
-    /// The user's id, as it stands in the signed text.
-    pub user: Option<&'a str>,
-    /// The station's id, as it stands in the signed text.
-    pub station: Option<&'a str>,
-    /// The signature, in base64.
-    pub signature: Option<&'a str>,
-}
-
-impl<'a> Claim<'a> {
-    /// As the headers of a request say it.
-    #[must_use]
-    pub fn of_headers(request: &'a HttpRequest) -> Self {
-        Self {
-            user: header(request, USER),
-            station: header(request, STATION),
-            signature: header(request, SIGNATURE),
-        }
-    }
-
-    /// The user that is claimed.
-    ///
-    /// # Errors
-    /// `BadRequest`: not an id.
-    pub fn user(&self) -> Result<Option<UserId>, Error> {
-        self.user
-            .map(|text| UserId::parse(text).ok_or_else(|| wrong(USER)))
-            .transpose()
-    }
-
-    /// The signature, as bytes.
-    ///
-    /// # Errors
-    /// `SignatureMissing`; `SignatureInvalid`: not base64.
-    pub fn signed(&self) -> Result<Vec<u8>, Error> {
-        let signature = self.signature.ok_or(Error::SignatureMissing(SIGNATURE))?;
-        STANDARD
-            .decode(signature)
-            .map_err(|_| Error::SignatureInvalid)
-    }
-
-    /// The station that is named.
-    ///
-    /// # Errors
-    /// `BadRequest`: not an id.
-    pub fn station(&self) -> Result<Option<StationId>, Error> {
-        self.station
-            .map(|text| StationId::parse(text).ok_or_else(|| wrong(STATION)))
-            .transpose()
+/// Who the headers of a request say that its sender is.
+pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
+    Claim {
+        user: header(request, USER_HEADER),
+        station: header(request, STATION_HEADER),
+        signature: header(request, SIGNATURE_HEADER),
     }
 }
 
@@ -195,7 +147,7 @@ pub(super) async fn user_at_station(
     let station = asked
         .claim
         .station()?
-        .ok_or(Error::SignatureMissing(STATION))?;
+        .ok_or(Error::SignatureMissing(STATION_HEADER))?;
     let user = check(state, asked, Some(station)).await?;
     if asked.timestamp.is_none() {
         return Err(Error::BadRequest("timestamp is missing.".into()));
@@ -214,7 +166,8 @@ pub(super) async fn user_at_station(
 /// # Errors
 /// As for [`user_at_station`].
 pub(super) async fn user_anywhere(state: &State, asked: &Asked<'_>) -> Result<UserId, Error> {
-    check(state, asked, asked.claim.station()?).await
+    let station = asked.claim.station()?;
+    check(state, asked, station).await
 }
 
 /// Checks who asks. A flood of signatures that do not fit costs its own address: there, no more are looked at
@@ -261,21 +214,23 @@ async fn look_at(
     asked: &Asked<'_>,
     station: Option<StationId>,
 ) -> Result<UserId, Error> {
-    let signature = asked.claim.signed()?;
-    let user = asked.claim.user()?.ok_or(Error::SignatureMissing(USER))?;
+    let signed = asked.claim.signature()?;
+    let user = asked
+        .claim
+        .user()?
+        .ok_or(Error::SignatureMissing(USER_HEADER))?;
 
     let (identity, is_known) = identity(state, user, station, asked.now)
         .await?
         .ok_or(Error::SignatureInvalid)?;
-    let text = [
-        asked.srv.as_bytes(),
-        asked.api.as_bytes(),
-        asked.claim.user.unwrap_or_default().as_bytes(),
-        asked.claim.station.unwrap_or_default().as_bytes(),
+    let text = signature::text(
+        asked.srv,
+        asked.api,
+        asked.claim.user.unwrap_or_default(),
+        asked.claim.station.unwrap_or_default(),
         asked.body,
-    ]
-    .join(&b'\n');
-    if !identity.key.verifies(&text, &signature) {
+    );
+    if !identity.key.verifies(&text, &signed) {
         return Err(Error::SignatureInvalid);
     }
     if identity.disabled {
@@ -400,10 +355,6 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
         .to_str()
         .ok()
         .filter(|text| !text.is_empty())
-}
-
-fn wrong(header: &str) -> Error {
-    Error::BadRequest(format!("{header} takes 32 hexadecimal digits."))
 }
 
 #[cfg(test)]

@@ -14,16 +14,13 @@ use tokio::time::{interval_at, timeout};
 use uuid::Uuid;
 
 use super::{
-    endpoint, identity,
-    identity::{Asked, Claim},
+    endpoint,
+    identity::{self, Asked},
     presence,
     state::State,
 };
 use crate::{
-    api::{
-        self,
-        notification::{self, Said},
-    },
+    api::{self, notification},
     chat::{
         error::Error,
         event::Event,
@@ -33,6 +30,8 @@ use crate::{
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
+    request::{self, Head, notification::ClientFrame},
+    signature::{Claim, WEBSOCKET},
     time::Timestamp,
     version::ClientVersion,
 };
@@ -95,8 +94,8 @@ async fn enter(
             station: given(&knock.station).map(|()| knock.station.as_str()),
             signature: given(&signature).map(|()| signature.as_str()),
         },
-        srv: "chatserver",
-        api: "websocket",
+        srv: WEBSOCKET.0,
+        api: WEBSOCKET.1,
         body: knock.timestamp.as_bytes(),
         timestamp: Timestamp::parse(&knock.timestamp),
         nonce: None,
@@ -241,8 +240,9 @@ impl Socket {
     }
 
     async fn act(&mut self, text: &str) -> Result<(), Error> {
-        let head = api::request::Head::parse(text.as_bytes())?;
-        let Said::Typing { conversationid } = api::request::action(&head.action, text.as_bytes())?;
+        let head = Head::parse(text.as_bytes())?;
+        let ClientFrame::Typing { conversationid } =
+            request::action(&head.action, text.as_bytes())?;
         if !self.version.is_v4() {
             return Err(Error::UnknownAction);
         }

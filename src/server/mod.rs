@@ -31,7 +31,6 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
-pub use self::identity::Claim;
 use self::{bus::Bus, state::State, tls::Certificate};
 use crate::{
     settings::Settings,
