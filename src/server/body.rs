@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, http::header, web};
 use futures_util::StreamExt;
 use tokio::time::{Duration, Instant, timeout_at};
 
-use super::{identity, limits, load::BodyShare, state::State};
+use super::{address, identity, load::BodyShare, state::State};
 use crate::{chat::error::Error, timings::Timings};
 use parlance_wire::{id::UserId, request::Api, signature::Claim, time::Timestamp};
 
@@ -62,7 +62,7 @@ pub(super) async fn read(
         }
         if length > USUAL && body.share.is_none() {
             sender = known_sender(state, &identity::claim(request), address).await?;
-            body.share = Some(state.load.body(sender, limits::network(address)));
+            body.share = Some(state.load.body(sender, address::network(address)));
         }
         if length > MAX_OF_STRANGERS && sender.is_none() {
             return Err(Error::TooLarge(format!(

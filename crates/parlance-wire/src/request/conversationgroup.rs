@@ -100,7 +100,7 @@ fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error>
     let ids = BTreeSet::deserialize(from)?;
     if ids.len() > MAX_PARTICIPANTS {
         return Err(de::Error::custom(format_args!(
-            "expected at most {MAX_PARTICIPANTS} user ids"
+            "expected a list of at most {MAX_PARTICIPANTS} user ids"
         )));
     }
     Ok(ids)

@@ -12,7 +12,7 @@ pub struct PageSize<const MAX: usize>(pub Option<usize>);
 impl<const MAX: usize> PageSize<MAX> {
     /// What is asked for, or 50.
     #[must_use]
-    pub fn or_usual(self) -> usize {
+    pub fn or_default_size(self) -> usize {
         self.0.unwrap_or(50)
     }
 

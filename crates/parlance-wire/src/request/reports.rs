@@ -52,7 +52,7 @@ fn message_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MessageId>, D::
     let ids = Vec::deserialize(from)?;
     if ids.len() > MAX_MESSAGE_IDS {
         return Err(de::Error::custom(format_args!(
-            "expected at most {MAX_MESSAGE_IDS} message ids"
+            "expected a list of at most {MAX_MESSAGE_IDS} message ids"
         )));
     }
     Ok(ids)
