@@ -10,6 +10,7 @@
 //! | [`server`] | HTTP: a request comes in, an answer goes out, what happened is announced |
 //! | [`api`] | the wire: actions in, views and error codes out |
 //! | [`chat`] | the rules: who may do what, who hears of it |
+//! | [`notify`] | what happened is announced: pending notifications, the bus |
 //! | [`store`] | PostgreSQL: the only floor with SQL |
 //! | [`settings`], [`telemetry`] | the operator's choices; the log |
 #![cfg_attr(
@@ -26,6 +27,7 @@ pub mod api;
 mod bench;
 pub mod chat;
 pub mod cli;
+mod notify;
 mod selftest;
 pub mod server;
 pub mod settings;

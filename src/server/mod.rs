@@ -2,18 +2,16 @@
 
 mod body;
 mod budget;
-mod bus;
 mod connection;
 mod endpoint;
 mod health;
+mod heartbeat;
 mod identity;
 mod limits;
 mod live;
 mod load;
-mod nodes;
 mod presence;
 mod purge;
-mod resync;
 mod state;
 mod tls;
 mod users;
@@ -32,8 +30,12 @@ use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 pub use self::identity::Claim;
-use self::{bus::Bus, state::State, tls::Certificate};
+use self::{state::State, tls::Certificate};
 use crate::{
+    notify::{
+        bus::{self, Bus},
+        resync,
+    },
     settings::Settings,
     store::{self, embedded::Embedded},
 };
@@ -84,9 +86,9 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         settings.timings.write_timeout,
     );
     let node = Uuid::new_v4();
-    let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
+    let (bus, queue) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State::new(settings, db, node, bus));
-    nodes::beat(&state)
+    heartbeat::beat(&state)
         .await
         .map_err(|error| error.to_string())?;
     if embedded.is_some() {
@@ -131,16 +133,25 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let handle = server.handle();
 
     let mut tasks = vec![
-        tokio::spawn(users::watch_changes(state.clone())),
-        tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(users::watch_user_changes(state.clone())),
+        tokio::spawn(evict_idle(state.clone())),
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
-        tokio::spawn(nodes::run(state.clone())),
+        tokio::spawn(heartbeat::heartbeat(state.clone())),
         tokio::spawn(presence::run(state.clone())),
-        tokio::spawn(resync::run(state.clone())),
+        tokio::spawn(resync::resync_all_nodes(
+            state.resync.clone(),
+            state.notifications.clone(),
+            state.bus.clone(),
+        )),
     ];
-    if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
-        tasks.push(tokio::spawn(bus::run(state.clone(), url, waiting)));
+    if let (Some(url), Some(queue)) = (state.settings.nats_url.clone(), queue) {
+        let node = bus::Node {
+            bus: state.bus.clone(),
+            notifications: state.notifications.clone(),
+            resync: state.resync.clone(),
+        };
+        tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }
     Ok(Running {
         address,
@@ -233,8 +244,8 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Looks now and then for what nobody needs any more, and for whom nobody should hold any more.
-async fn keep_house(state: Arc<State>) {
+/// Evicts what was idle for a while from all caches, and disconnects users who were disabled.
+async fn evict_idle(state: Arc<State>) {
     let mut clock = tokio::time::interval(HOUSEKEEPING);
     loop {
         clock.tick().await;
