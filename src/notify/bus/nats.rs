@@ -43,12 +43,11 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
                     tracing::debug!(%error, "a hint was not published; the others miss its number");
                 }
             }
-            message = subscriber.next() => match message {
-                Some(message) => receive(&node, &message.payload),
-                None => {
-                    node.resync.request();
-                    subscriber = subscribe(&client).await;
-                }
+            message = subscriber.next() => if let Some(message) = message {
+                receive(&node, &message.payload);
+            } else {
+                node.resync.request();
+                subscriber = subscribe(&client).await;
             },
             _ = clock.tick() => node.bus.send(vec![]),
         }
