@@ -15,7 +15,10 @@ pub(crate) mod reports;
 mod request;
 pub(crate) mod workspace;
 
-use crate::chat::{Call, error::Error, notifications::Fetched};
+use crate::{
+    chat::{Call, error::Error},
+    notify::registry::Fetched,
+};
 use parlance_wire::{
     request::{
         Signed, conversation::Action as Conversation, conversationgroup::Action as Group,

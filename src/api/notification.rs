@@ -7,11 +7,11 @@ use super::{
     history::{MessageView, ReportView},
 };
 use crate::{
-    chat::{
+    chat::error::Error,
+    notify::{
         changes::Changes,
-        error::Error,
         event::NewRow,
-        notifications::{Notifications, Poll},
+        registry::{Notifications, Poll},
     },
     store::rows::HistoryRow,
 };

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::notify::registry::TooManySockets;
 use crate::store::{batcher::BatchError, sqlstate};
 use parlance_wire::text::Instance;
 
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A field is missing or of the wrong form; the sentence names it and what it takes.
     #[error("{0}")]
     BadRequest(String),
@@ -88,6 +89,12 @@ const REFUSALS: [(&str, &str); 3] = [
     ("users_one_per_email", "This user already exists."),
     ("credentials_key", "This key already exists."),
 ];
+
+impl From<TooManySockets> for Error {
+    fn from(refusal: TooManySockets) -> Self {
+        Self::RateLimited(refusal.retry_after)
+    }
+}
 
 impl From<BatchError> for Error {
     fn from(refusal: BatchError) -> Self {
