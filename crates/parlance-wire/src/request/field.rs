@@ -18,10 +18,6 @@ impl<const MAX: usize> PageSize<MAX> {
 
     /// Not given: the server's default holds.
     #[must_use]
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
     pub fn is_default(&self) -> bool {
         self.0.is_none()
     }
