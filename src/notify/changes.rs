@@ -46,6 +46,22 @@ impl Changes {
             && self.typing.is_empty()
     }
 
+    /// The new row, if there is nothing else to tell.
+    #[must_use]
+    pub(crate) fn single_row(&self) -> Option<&NewRow> {
+        let is_single = self.rows.len() == 1
+            && self.conversations.len() == 1
+            && !self.list
+            && !self.resync
+            && self.friends.is_empty()
+            && self.typing.is_empty();
+        self.rows
+            .values()
+            .next()
+            .filter(|_| is_single)
+            .map(|row| &**row)
+    }
+
     /// Everything may have changed.
     #[must_use]
     pub(crate) fn resync() -> Self {
@@ -164,7 +180,7 @@ impl Changes {
 pub(super) mod tests {
     use super::*;
     use crate::{
-        notify::event::NewRows,
+        notify::event::{NewRows, Rendered},
         store::rows::{HistoryRow, MessageRow},
     };
     use parlance_wire::{
@@ -203,6 +219,7 @@ pub(super) mod tests {
             seq,
             after: String::new(),
             row: HistoryRow::Message(row),
+            rendered: Rendered::default(),
         })];
         Event::ConversationChanged {
             conversation,

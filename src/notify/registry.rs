@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use self::subscription::{SocketLimits, Subscription, TooManySockets};
+pub(crate) use self::subscription::{Feed, SocketLimits, Subscription, TooManySockets};
 use self::{order::Order, subscription::Subscriber};
 use super::{
     changes::Changes,
@@ -104,27 +104,19 @@ impl Notifications {
         {
             pending.in_flight = None;
         }
-        pending.acknowledge(poll.connection);
+        pending.ack(poll.connection);
         if pending.subscriber.is_some() {
             return (pending.changes.ids(), receipt);
         }
-        pending.tell_again();
+        pending.redeliver();
         pending.polled_at = Instant::now();
-        let changes = std::mem::take(&mut pending.changes);
-        if !changes.is_empty() {
-            pending.in_flight = Some(InFlight {
-                changes: changes.ids(),
-                receipt,
-                connection: poll.connection,
-            });
-        }
-        (changes, receipt)
+        (pending.take_in_flight(receipt, poll.connection), receipt)
     }
 
     /// A station has sent another request on a connection of its own: it has what it was told on it before.
-    pub(crate) fn acknowledge(&self, user: UserId, station: StationId, connection: u64) {
+    pub(crate) fn ack(&self, user: UserId, station: StationId, connection: u64) {
         if let Some(pending) = self.locked().station(user, station) {
-            pending.acknowledge(Some(connection));
+            pending.ack(Some(connection));
         }
     }
 
@@ -303,7 +295,20 @@ impl Pending {
         }
     }
 
-    fn acknowledge(&mut self, connection: Option<u64>) {
+    /// Takes what is pending, and keeps its ids until the station shows that it has them.
+    fn take_in_flight(&mut self, receipt: Receipt, connection: Option<u64>) -> Changes {
+        let changes = std::mem::take(&mut self.changes);
+        if !changes.is_empty() {
+            self.in_flight = Some(InFlight {
+                changes: changes.ids(),
+                receipt,
+                connection,
+            });
+        }
+        changes
+    }
+
+    fn ack(&mut self, connection: Option<u64>) {
         if connection.is_some()
             && self
                 .in_flight
@@ -315,7 +320,7 @@ impl Pending {
     }
 
     /// What was told and may not have arrived is told once more.
-    fn tell_again(&mut self) {
+    fn redeliver(&mut self) {
         if let Some(told) = self.in_flight.take() {
             self.changes.add_again(told.changes);
         }

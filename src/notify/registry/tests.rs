@@ -1,6 +1,6 @@
 //! What a station is told, whatever is lost, late or replaced.
 
-use std::task::Poll as Ready;
+use std::{future::poll_fn, pin::Pin};
 
 use futures_util::poll;
 
@@ -16,6 +16,12 @@ const LIMITS: SocketLimits = SocketLimits {
     per_user: 2,
     total: 3,
 };
+/// Ready when something was added since the last look.
+fn changed_in(subscription: &Subscription) -> Pin<Box<impl Future<Output = ()> + use<>>> {
+    let feed = subscription.feed();
+    Box::pin(poll_fn(move |context| feed.poll_changed(context)))
+}
+
 const SILENT: Poll = Poll {
     connection: None,
     received: None,
@@ -67,8 +73,9 @@ fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
 }
 
 /// The conversations and numbers of the rows that a socket takes.
-fn rows(subscription: &mut Subscription) -> Vec<i64> {
+fn rows(subscription: &Subscription) -> Vec<i64> {
     subscription
+        .feed()
         .take()
         .rows
         .keys()
@@ -132,9 +139,9 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
     // Another request on it.
     notifications.announce(&[changed(7)]);
     assert_eq!(told(&notifications, on(3)), 1);
-    notifications.acknowledge(user(1), station(1), 4);
+    notifications.ack(user(1), station(1), 4);
     assert_eq!(told(&notifications, on(5)), 1);
-    notifications.acknowledge(user(1), station(1), 5);
+    notifications.ack(user(1), station(1), 5);
     assert_eq!(told(&notifications, on(6)), 0);
     // A poll that names the answer; one that names an older one does not help.
     notifications.announce(&[changed(7)]);
@@ -248,14 +255,14 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
     ];
     for (order, at_once, one_by_one) in cases {
         let notifications = Arc::new(Notifications::default());
-        let (mut subscription, _) = notifications
+        let (subscription, _) = notifications
             .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
             .unwrap();
-        subscription.take();
+        subscription.feed().take();
         for seq in order {
             notifications.announce(&[written(7, *seq, 0)]);
         }
-        let frame = subscription.take();
+        let frame = subscription.feed().take();
         assert_eq!(frame.conversations, [conversation(7)].into());
         assert_eq!(
             frame.rows.keys().map(|(_, seq)| *seq).collect::<Vec<_>>(),
@@ -264,7 +271,7 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
         );
         for (seq, expected) in order.iter().zip(one_by_one) {
             notifications.announce(&[written(8, *seq, 0)]);
-            assert_eq!(rows(&mut subscription), *expected, "{order:?} at {seq}");
+            assert_eq!(rows(&subscription), *expected, "{order:?} at {seq}");
         }
     }
 }
@@ -272,12 +279,12 @@ fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
 #[test]
 fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     let notifications = Arc::new(Notifications::default());
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
-    subscription.take();
+    subscription.feed().take();
     notifications.announce(&[written(7, 1, 0)]);
-    assert_eq!(rows(&mut subscription), [1]);
+    assert_eq!(rows(&subscription), [1]);
     // Of another node, or too many: numbers alone.
     let unseen = Event::ConversationChanged {
         conversation: conversation(7),
@@ -289,48 +296,51 @@ fn after_rows_that_are_not_at_hand_the_next_ones_join() {
         }),
     };
     notifications.announce(&[unseen]);
-    assert!(rows(&mut subscription).is_empty());
+    assert!(rows(&subscription).is_empty());
     notifications.announce(&[written(7, 61, 0)]);
-    assert_eq!(rows(&mut subscription), [61]);
+    assert_eq!(rows(&subscription), [61]);
     // A retry, or a clear, says nothing of numbers.
     notifications.announce(&[changed(7)]);
-    assert!(rows(&mut subscription).is_empty());
+    assert!(rows(&subscription).is_empty());
     notifications.announce(&[written(7, 62, 0)]);
-    assert_eq!(rows(&mut subscription), [62]);
+    assert_eq!(rows(&subscription), [62]);
     // The first row of another instance: whoever holds the one before has to look.
     notifications.announce(&[in_instance(7, 63, 0, "BBBBBBBBBB")]);
-    assert!(rows(&mut subscription).is_empty());
+    assert!(rows(&subscription).is_empty());
     notifications.announce(&[in_instance(7, 64, 0, "BBBBBBBBBB")]);
-    assert_eq!(rows(&mut subscription), [64]);
+    assert_eq!(rows(&subscription), [64]);
 }
 
 #[tokio::test]
 async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
     let notifications = polled();
     take(&notifications, 1, 2);
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
-    subscription.take();
-    let _ = poll!(Box::pin(subscription.changed()));
+    subscription.feed().take();
+    assert!(poll!(changed_in(&subscription)).is_pending());
     let cut = Event::PageCut {
         conversation: conversation(7),
         reader: user(1),
         station: station(1),
     };
     notifications.announce(&[cut]);
-    assert_eq!(poll!(Box::pin(subscription.changed())), Ready::Ready(true));
-    assert_eq!(subscription.take().conversations, [conversation(7)].into());
+    assert!(poll!(changed_in(&subscription)).is_ready());
+    assert_eq!(
+        subscription.feed().take().conversations,
+        [conversation(7)].into()
+    );
     assert!(take(&notifications, 1, 2).is_empty());
 }
 
 #[test]
 fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
     let notifications = Arc::new(Notifications::default());
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
-    subscription.take();
+    subscription.feed().take();
     notifications.announce(&[
         written(7, 1, 0),
         Event::FriendChanged {
@@ -341,7 +351,7 @@ fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
     notifications.resync_all();
     // It follows on what was dropped.
     notifications.announce(&[written(7, 2, 0)]);
-    let changes = subscription.take();
+    let changes = subscription.feed().take();
     assert!(
         changes.resync
             && changes.rows.is_empty()
@@ -349,5 +359,5 @@ fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
     );
     assert_eq!(changes.friends, [user(2)].into());
     notifications.announce(&[written(7, 3, 0)]);
-    assert_eq!(rows(&mut subscription), [3]);
+    assert_eq!(rows(&subscription), [3]);
 }
