@@ -98,7 +98,7 @@ async fn upgrade(
         return Err(unavailable("users changed during the handshake"));
     }
     if is_first {
-        state.presence.look_at(user);
+        state.presence.refresh(user);
     }
     let pings = Pings::default();
     let pushes = Pushes::new(subscription.feed(), user, version, pings.clone());

@@ -13,7 +13,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-use super::{Notifications, Pending};
+use super::{Notifications, pending::Pending};
 use crate::notify::changes::Changes;
 use parlance_wire::id::{StationId, UserId};
 
