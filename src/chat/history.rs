@@ -30,7 +30,7 @@ pub(crate) async fn download(
     let reading = reading(call, conversation, instance);
     let read =
         store::history::from_cursor(&call.services.db, &reading, cursor, DOWNLOAD_ROWS, |row| {
-            page.push(&row)
+            page.push(&row);
         });
     let read = checked(Box::pin(read).await?, instance)?;
     if read.has_more {

@@ -11,7 +11,7 @@ mod subscription;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 pub(crate) use self::subscription::{Feed, SocketLimits, Subscription, TooManySockets};

@@ -14,7 +14,7 @@ use parlance_wire::{id::Receipt, version::ClientVersion};
 
 /// Pending notifications that nobody polls for in this time are dropped.
 // A client that runs polls far more often; one that comes back later resyncs.
-const IDLE: Duration = Duration::from_mins(15);
+pub(super) const IDLE: Duration = Duration::from_mins(15);
 
 /// What one station has yet to be told.
 #[derive(Debug)]

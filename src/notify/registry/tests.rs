@@ -1,6 +1,6 @@
 //! What a station is told, whatever is lost, late or replaced.
 
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use futures_util::poll;
 

@@ -132,7 +132,7 @@ impl MessageBody for Frames {
         // A ping that was counted before a push is written before it.
         match Pin::new(&mut self.control).poll_next(context) {
             Poll::Pending => self.pushes.poll(context).map(Some),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 }
