@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatnotification`: what a station has yet to be told; and the same, as a socket's frame.
+//! `srv=chatserver&api=chatnotification`: the pending notifications of a station; and the same, as a socket's frame.
 
 use bytes::Bytes;
 use parlance_wire::version::ClientVersion;
@@ -30,7 +30,7 @@ pub enum Action {
     },
 }
 
-/// What a v4 client may say through a socket.
+/// What a v4 client may send through a socket.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFrame {

@@ -82,7 +82,7 @@ pub(crate) fn cache_new_row(
     );
 }
 
-/// The links of a conversation's chain after a number, at most `limit`. Whether there are more.
+/// Returns at most `limit` links of a conversation's chain after a number, and `true` if there are more.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
