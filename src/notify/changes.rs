@@ -179,4 +179,4 @@ impl Changes {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -13,7 +13,7 @@ use parlance_wire::{
 };
 
 /// A message of so many bytes, in the conversation with this number, of user 1.
-pub(in crate::notify) fn written(n: usize, seq: i64, bytes: usize) -> Event {
+pub(crate) fn written(n: usize, seq: i64, bytes: usize) -> Event {
     in_instance(n, seq, bytes, "AAAAAAAAAA")
 }
 
@@ -53,7 +53,8 @@ fn conversation(n: usize) -> ConversationId {
     ConversationId::parse(&format!("{n:032x}")).unwrap()
 }
 
-fn rows(event: &Event) -> &[Arc<NewRow>] {
+/// The new rows of an event.
+pub(crate) fn rows(event: &Event) -> &[Arc<NewRow>] {
     match event {
         Event::ConversationChanged { new: Some(new), .. } => &new.rows,
         _ => &[],
