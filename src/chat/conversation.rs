@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Call, error::Error, event::Event, friend, quota};
 use crate::store::{
     self,
-    conversation::{Cleared, Made, NewParticipant},
+    conversation::{Cleared, Created, NewParticipant},
     participant::Property,
     rows::ConversationRow,
 };
@@ -26,15 +26,15 @@ pub(crate) async fn create(
     secrets: &BTreeMap<UserId, Secret>,
     display_names: &BTreeMap<UserId, DisplayName>,
 ) -> Result<ConversationRow, Error> {
-    let standing = friend::standing(call, other).await?;
+    let relation = friend::relation(call, other).await?;
     let id = ConversationId::between(call.user, other);
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
     }
-    if !standing.asked || !standing.is_asked {
+    if !relation.outgoing || !relation.incoming {
         return Err(Error::NotAllowed("A conversation takes a friend."));
     }
-    if standing.is_blocked {
+    if relation.blocked {
         return Err(Error::NotAllowed("This user has blocked you."));
     }
     let participant = |user_id: UserId| {
@@ -61,11 +61,11 @@ pub(crate) async fn create(
     )
     .await?
     {
-        Made::New => call.outbox.push(Event::ListChanged {
+        Created::New => call.outbox.push(Event::ListChanged {
             of: vec![call.user, other],
         }),
-        Made::There => {}
-        Made::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
+        Created::Existing => {}
+        Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     store::conversation::seen_by(&call.services.db, id, call.user)
         .await?
@@ -113,7 +113,7 @@ pub(crate) async fn clear(
         }),
         Some(Cleared::NotAdmin) => Err(Error::NotAllowed("In a group, only an admin may clear.")),
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
-        Some(Cleared::Stale(present)) => Err(Error::StaleInstance(present)),
+        Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
             call.outbox.push(Event::ListChanged {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::{
     self,
-    history::{Cursor, Page, Reading},
+    history::{Cursor, Page, PageQuery},
     rows::{HistoryHead, HistoryRow, LinkRow, MessageRow, New, NewMessage, Stored},
 };
 use parlance_wire::{
@@ -144,7 +144,7 @@ pub(crate) async fn newest(
     conversation: ConversationId,
     instance: &Instance,
 ) -> Result<HistoryHead, Error> {
-    let (present, newest) = store::conversation::newest(&call.services.db, conversation, call.user)
+    let (present, newest) = store::conversation::head(&call.services.db, conversation, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)?;
     if present == *instance {
@@ -163,10 +163,9 @@ pub(crate) async fn download(
     cursor: &Cursor,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Page, Error> {
-    let reading = reading(call, conversation, instance);
+    let query = query(call, conversation, instance);
     let page = checked(
-        store::history::from_cursor(&call.services.db, &reading, cursor, DOWNLOAD_ROWS, each)
-            .await?,
+        store::history::from_cursor(&call.services.db, &query, cursor, DOWNLOAD_ROWS, each).await?,
         instance,
     )?;
     if page.has_more {
@@ -188,9 +187,9 @@ pub(crate) async fn download_partial(
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Page, Error> {
-    let reading = reading(call, conversation, instance);
+    let query = query(call, conversation, instance);
     checked(
-        store::history::before_cursor(&call.services.db, &reading, cursor, limit, each).await?,
+        store::history::before_cursor(&call.services.db, &query, cursor, limit, each).await?,
         instance,
     )
 }
@@ -222,12 +221,12 @@ pub(crate) async fn transcript(
     Ok((links, has_more))
 }
 
-fn reading<'a>(
+fn query<'a>(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &'a Instance,
-) -> Reading<'a> {
-    Reading {
+) -> PageQuery<'a> {
+    PageQuery {
         conversation_id: conversation,
         user_id: call.user,
         instance,

@@ -91,7 +91,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .map_err(|error| error.to_string())?;
     if embedded.is_some() {
         // A predecessor that was killed is not one whose hints are missed.
-        store::presence::alone(&state.services.db, node)
+        store::presence::forget_other_nodes(&state.services.db, node)
             .await
             .map_err(|error| error.to_string())?;
     }
@@ -209,7 +209,7 @@ impl Running {
 async fn say_that_it_ended(state: &State) -> sqlx::Result<()> {
     let said = async {
         let mut connection = state.services.db.options().connect().await?;
-        store::presence::end(&mut connection, state.node).await?;
+        store::presence::node_ended(&mut connection, state.node).await?;
         connection.close().await
     };
     timeout(FAREWELL, said)

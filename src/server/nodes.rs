@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{presence, state::State};
 use crate::{
     chat::{self, error::Error},
-    store::{self, presence::Beat},
+    store::{self, presence::Heartbeat},
 };
 
 /// The nodes that this one knows.
@@ -34,7 +34,7 @@ struct Known {
 impl Nodes {
     /// Takes what the database says of all nodes. Returns the others that live, and whether one has ended since the
     /// last time, or this one was taken for ended itself, so that others may have ended unseen.
-    pub(super) fn take(&self, beat: &Beat) -> (Vec<Uuid>, bool) {
+    pub(super) fn take(&self, beat: &Heartbeat) -> (Vec<Uuid>, bool) {
         // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let alive: HashSet<Uuid> = beat
@@ -78,7 +78,7 @@ impl Nodes {
 /// # Errors
 /// The database is away: the next beat tries again.
 pub(super) async fn beat(state: &State) -> sqlx::Result<()> {
-    let beat = store::presence::beat(
+    let beat = store::presence::heartbeat(
         &state.services.db,
         state.node,
         state.settings.timings.node_timeout,
@@ -142,7 +142,7 @@ mod tests {
                 .iter()
                 .map(|node| (*node, true))
                 .chain(ended.iter().map(|node| (*node, false)));
-            let beat = Beat {
+            let beat = Heartbeat {
                 was_alive,
                 others: all
                     .map(|(node_id, is_alive)| OtherNode { node_id, is_alive })

@@ -40,7 +40,7 @@ impl Resync {
         self.change(|due| {
             due.here = true;
             due.everywhere = true;
-            due.again_at = Some(Instant::now() + store::DECIDED);
+            due.again_at = Some(Instant::now() + store::COMMIT_SETTLED_AFTER);
         });
     }
 
