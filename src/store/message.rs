@@ -50,7 +50,7 @@ async fn add(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stored>>>
             // While this statement waited for the lock, another one stored the same message: what
             // this one saw was older than the lock. Nothing is stored; the next try sees it.
             Err(error) if tries < MAX_TRIES && refused_by(&error, "messages_one_per_id") => {
-                tries += 1
+                tries += 1;
             }
             result => return result,
         }
