@@ -88,8 +88,8 @@ mod tests {
         }
         assert!(
             retry_after(&Error::Unavailable {
-                cause: String::new(),
-                is_uncertain: true
+                source: String::new(),
+                uncertain: true
             })
             .is_some_and(|seconds| seconds > 0)
         );

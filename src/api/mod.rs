@@ -16,7 +16,10 @@ pub mod request;
 pub(crate) mod workspace;
 
 use self::request::Head;
-use crate::chat::{Call, error::Error, notifications::Fetched};
+use crate::{
+    chat::{Call, error::Error},
+    notify::registry::Fetched,
+};
 use parlance_wire::version::ClientVersion;
 
 /// The APIs that are served, by the names that a URL gives.
@@ -106,7 +109,7 @@ impl Action {
     /// Reads the action that a body names, with its fields.
     ///
     /// # Errors
-    /// `UnknownAction`, or `BadRequest` with the field and what it takes.
+    /// `UnknownAction`, or `BadRequest` with the field and what it must be.
     pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, Error> {
         let name = &head.action;
         Ok(match api {

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Call, error::Error, event::Event, friend, quota};
+use super::{Call, error::Error, friend, quota};
+use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::{Cleared, Created, NewParticipant},
@@ -32,7 +33,9 @@ pub(crate) async fn create(
         return Ok(there);
     }
     if !relation.outgoing || !relation.incoming {
-        return Err(Error::NotAllowed("A conversation takes a friend."));
+        return Err(Error::NotAllowed(
+            "You can only start a conversation with a friend.",
+        ));
     }
     if relation.blocked {
         return Err(Error::NotAllowed("This user has blocked you."));
@@ -108,10 +111,12 @@ pub(crate) async fn clear(
     match store::conversation::clear(&call.services.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
         Some(Cleared::Contended) => Err(Error::Unavailable {
-            cause: "who is in the group keeps changing".into(),
-            is_uncertain: false,
+            source: "who is in the group keeps changing".into(),
+            uncertain: false,
         }),
-        Some(Cleared::NotAdmin) => Err(Error::NotAllowed("In a group, only an admin may clear.")),
+        Some(Cleared::NotAdmin) => Err(Error::NotAllowed(
+            "Only an admin of the group may clear it.",
+        )),
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
@@ -146,6 +151,6 @@ pub(crate) async fn arrange(
 
 fn missing(field: &str) -> Error {
     Error::BadRequest(format!(
-        "{field} takes an entry for each of the two participants."
+        "{field} must have an entry for each of the two participants."
     ))
 }

@@ -1,6 +1,7 @@
 //! Friendship and its end: two are friends when each has said so.
 
-use super::{Call, error::Error, event::Event};
+use super::{Call, error::Error};
+use crate::notify::event::Event;
 use crate::store::{self, friend::Relation};
 use parlance_wire::id::UserId;
 
@@ -61,9 +62,7 @@ pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Err
 /// `UserNotFound`; `BadRequest` where someone else is the caller.
 pub(crate) async fn relation(call: &Call<'_>, other: UserId) -> Result<Relation, Error> {
     if other == call.user {
-        return Err(Error::BadRequest(
-            "This takes another user than oneself.".into(),
-        ));
+        return Err(Error::BadRequest("You cannot do this to yourself.".into()));
     }
     store::friend::relation(&call.services.db, call.user, other)
         .await?

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{
-    Call,
-    error::Error,
-    event::{Event, NewRow, NewRows},
-};
+use super::{Call, error::Error};
+use crate::notify::event::{Event, NewRow, NewRows};
 use crate::store::{
     self,
     history::{Cursor, Page, PageQuery},
@@ -57,10 +54,10 @@ pub(crate) async fn add(
     instance: Instance,
     sent: Sent,
 ) -> Result<Times, Error> {
-    let most = call.services.policy.max_message_bytes;
-    if sent.data.as_str().len() > most {
+    let max = call.services.policy.max_message_bytes;
+    if sent.data.as_str().len() > max {
         return Err(Error::TooLarge(format!(
-            "message.Data takes at most {most} bytes."
+            "message.Data must have at most {max} bytes."
         )));
     }
     let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);

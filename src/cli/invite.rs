@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{account, print_json, say, with_database};
 use crate::{
     settings::{Registration, Settings},
-    store,
+    store::{self, error::with_causes},
 };
 use parlance_wire::{key::SecretHash, time::Timestamp};
 
@@ -34,7 +34,7 @@ pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), Stri
     with_database(settings, async |db| {
         store::invite::insert(db, &SecretHash::of(&code), now, expires)
             .await
-            .map_err(|error| error.to_string())
+            .map_err(|error| with_causes(&error))
     })
     .await?;
     if invite.json {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     chat::error::Error,
     settings::Settings,
-    store::{self, user::NewUser},
+    store::{self, error::with_causes, user::NewUser},
 };
 use parlance_wire::{
     id::UserId,
@@ -118,7 +118,7 @@ async fn list(settings: &Settings, json: bool) -> Result<(), String> {
     let users = with_database(settings, async |db| {
         store::user::list(db)
             .await
-            .map_err(|error| error.to_string())
+            .map_err(|error| with_causes(&error))
     })
     .await?;
     if json {
@@ -155,7 +155,7 @@ async fn set_disabled(settings: &Settings, who: &Known, disabled: bool) -> Resul
     let there = with_database(settings, async |db| {
         store::user::set_disabled(db, UserId::of(&email), at)
             .await
-            .map_err(|error| error.to_string())
+            .map_err(|error| with_causes(&error))
     })
     .await?;
     if !there {
@@ -189,7 +189,7 @@ async fn apikey(
             Timestamp::now(),
         )
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| with_causes(&error))
     })
     .await?;
     let apikey = if added {
@@ -241,8 +241,7 @@ async fn insert(
         {
             Ok(_) => Ok(()),
             Err(Error::AlreadyExists(_)) => Err(format!("{} exists already", email.as_str())),
-            Err(Error::Internal(cause) | Error::Unavailable { cause, .. }) => Err(cause),
-            Err(other) => Err(other.to_string()),
+            Err(other) => Err(other.cause().unwrap_or_else(|| other.to_string())),
         }
     })
     .await
@@ -256,8 +255,8 @@ fn names(
     let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
     let nick = nick.unwrap_or(name);
     Ok((
-        FullName::parse(name).ok_or_else(|| format!("--name takes {}", FullName::TAKES))?,
-        Nick::parse(nick).ok_or_else(|| format!("--nick takes {}", Nick::TAKES))?,
+        FullName::parse(name).ok_or_else(|| format!("--name must be {}", FullName::EXPECTED))?,
+        Nick::parse(nick).ok_or_else(|| format!("--nick must be {}", Nick::EXPECTED))?,
     ))
 }
 

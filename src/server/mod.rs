@@ -1,19 +1,20 @@
 //! HTTP: starts the server, and stops it. What production starts is what tests start.
 
+mod address;
 mod body;
 mod budget;
-mod bus;
 mod connection;
 mod endpoint;
 mod health;
+mod heartbeat;
 mod identity;
+mod keys;
 mod limits;
 mod live;
 mod load;
-mod nodes;
+mod nonces;
 mod presence;
 mod purge;
-mod resync;
 mod state;
 mod tls;
 mod users;
@@ -27,33 +28,36 @@ use std::{
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, web};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sqlx::{ConnectOptions, Connection};
 use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 pub use self::identity::Claim;
-use self::{bus::Bus, state::State, tls::Certificate};
+use self::{state::State, tls::Certificate};
 use crate::{
+    notify::{
+        bus::{self, Bus},
+        resync,
+    },
     settings::Settings,
-    store::{self, embedded::Embedded},
+    store::{self, embedded::Embedded, error::with_causes},
 };
 
-/// Requests in flight get so long to end once the server stops.
+/// Time for requests in flight to end once the server stops.
 const GRACE_SECONDS: u64 = 5;
-/// How often what nobody needs any more is looked for.
-const HOUSEKEEPING: Duration = Duration::from_mins(1);
-/// How long the database may take to hear that this node has ended.
+/// How often idle entries and connections are looked for.
+const EVICT_IDLE_EVERY: Duration = Duration::from_mins(1);
+/// Maximum time for the database to take note of this node's end.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// A peer that does not finish its request's head in this time is dropped.
+/// A peer that does not finish a request's head in this time is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Beside its sockets, a worker holds so many connections.
+/// Maximum connections of a worker beyond its WebSockets.
 const SPARE_CONNECTIONS: usize = 5000;
-/// An idle connection is kept for so long.
+/// An idle connection is closed after this.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
-    /// Where it listens: the real port, where 0 was asked for.
+    /// Where it listens, with the real port if 0 was asked for.
     pub address: SocketAddr,
     state: Arc<State>,
     handle: ServerHandle,
@@ -63,7 +67,7 @@ pub struct Running {
     embedded: Option<Embedded>,
 }
 
-/// Starts the database if it is ours, brings it up to date, and serves.
+/// Starts the embedded database if there is no other, migrates, and serves.
 ///
 /// # Errors
 /// One sentence for a person.
@@ -72,7 +76,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let (db, embedded) = store::embedded::open(&settings).await?;
     store::migrate(&db).await?;
     let (listener, address) = listen(settings.listen_addr)?;
-    // A public address that was not given names the real port.
+    // The default public address has the port of `LISTEN_ADDR`, which may be 0.
     settings.public_url = settings
         .public_url
         .replace(&settings.listen_addr.to_string(), &address.to_string());
@@ -84,16 +88,16 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         settings.timings.write_timeout,
     );
     let node = Uuid::new_v4();
-    let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
+    let (bus, queue) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State::new(settings, db, node, bus));
-    nodes::beat(&state)
+    heartbeat::beat(&state)
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| with_causes(&error))?;
     if embedded.is_some() {
-        // A predecessor that was killed is not one whose hints are missed.
+        // Nobody else uses an embedded database: a node in it is this server's predecessor, whose hints nobody misses.
         store::presence::forget_other_nodes(&state.services.db, node)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| with_causes(&error))?;
     }
 
     let shared = state.clone();
@@ -107,8 +111,8 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             )
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
-            .default_service(web::route().to(endpoint::nowhere));
-        // Each path by itself: several in one resource are matched as patterns.
+            .default_service(web::route().to(endpoint::not_found));
+        // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
         let app = endpoint::PATHS.iter().fold(app, |app, path| {
             app.service(web::resource(*path).route(web::route().to(endpoint::answer)))
         });
@@ -131,16 +135,25 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let handle = server.handle();
 
     let mut tasks = vec![
-        tokio::spawn(users::watch_changes(state.clone())),
-        tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(users::watch_user_changes(state.clone())),
+        tokio::spawn(evict_idle(state.clone())),
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
-        tokio::spawn(nodes::run(state.clone())),
+        tokio::spawn(heartbeat::heartbeat(state.clone())),
         tokio::spawn(presence::run(state.clone())),
-        tokio::spawn(resync::run(state.clone())),
+        tokio::spawn(resync::resync_all_nodes(
+            state.resync.clone(),
+            state.notifications.clone(),
+            state.bus.clone(),
+        )),
     ];
-    if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
-        tasks.push(tokio::spawn(bus::run(state.clone(), url, waiting)));
+    if let (Some(url), Some(queue)) = (state.settings.nats_url.clone(), queue) {
+        let node = bus::Node {
+            bus: state.bus.clone(),
+            notifications: state.notifications.clone(),
+            resync: state.resync.clone(),
+        };
+        tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }
     Ok(Running {
         address,
@@ -154,26 +167,26 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
 }
 
 impl Running {
-    /// The database's address, as `psql`, `pg_dump` and `sqlx migrate` take it; of an embedded one
-    /// only, as another's may hold a password.
+    /// The embedded database's address, as `psql`, `pg_dump` and `sqlx migrate` take it. Returns `None` for the operator's own
+    /// database: its address may hold a password.
     #[must_use]
     pub fn database_url(&self) -> Option<&str> {
         self.embedded.as_ref().map(Embedded::url)
     }
 
-    /// How many messages and reports wait to be stored.
+    /// Messages and reports in the batchers' queues.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.state.services.messages.waiting() + self.state.services.reports.waiting()
     }
 
-    /// The address that clients are told.
+    /// The public address, as clients are given it.
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.state.settings.public_url
     }
 
-    /// Reads the certificate again. Returns whether there is one.
+    /// Reads the certificate again. Returns `false` if the server has none.
     ///
     /// # Errors
     /// One sentence; the old certificate stays.
@@ -183,8 +196,7 @@ impl Running {
         })
     }
 
-    /// Takes no more requests, closes sockets, lets requests in flight end, and stops an embedded
-    /// database.
+    /// Stops: accepts no more requests, closes sockets, waits for requests in flight, and stops an embedded database.
     pub async fn stop(self) {
         self.state.is_stopping.store(true, Ordering::Release);
         self.state.notifications.disconnect(None);
@@ -192,9 +204,13 @@ impl Running {
         if !matches!(self.served.await, Ok(Ok(()))) {
             tracing::warn!("the server ended with an error");
         }
-        // Once nothing is announced here any more. The connections of the pool lived in the workers.
-        if let Err(error) = say_that_it_ended(&self.state).await {
-            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
+        // Only once nothing is announced here any more. On a connection of its own: those of the pool were read by the
+        // workers, which have ended.
+        if let Err(error) = announce_end(&self.state).await {
+            tracing::warn!(
+                error = with_causes(&error),
+                "the other nodes will notice a moment later that this one has ended"
+            );
         }
         for task in self.tasks {
             task.abort();
@@ -206,15 +222,18 @@ impl Running {
     }
 }
 
-async fn say_that_it_ended(state: &State) -> sqlx::Result<()> {
-    let said = async {
-        let mut connection = state.services.db.options().connect().await?;
-        store::presence::node_ended(&mut connection, state.node).await?;
-        connection.close().await
-    };
-    timeout(FAREWELL, said)
-        .await
-        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+async fn announce_end(state: &State) -> store::error::Result<()> {
+    timeout(
+        FAREWELL,
+        store::presence::node_ended(&state.services.db, state.node),
+    )
+    .await
+    .unwrap_or_else(|elapsed| {
+        Err(store::error::Error::Away {
+            uncertain: true,
+            source: elapsed.into(),
+        })
+    })
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
@@ -224,7 +243,8 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     Ok((listener, real))
 }
 
-/// Every socket is a file. The usual soft limit is for programs that cannot count beyond it.
+/// Raises the limit of open files to what the system allows: every socket is one. The usual soft limit of 1,024 is for
+/// programs that use `select`.
 pub fn allow_many_sockets() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
@@ -233,18 +253,19 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Looks now and then for what nobody needs any more, and for whom nobody should hold any more.
-async fn keep_house(state: Arc<State>) {
-    let mut clock = tokio::time::interval(HOUSEKEEPING);
+/// Evicts what was idle for a while from all caches, and disconnects users who were disabled unheard.
+async fn evict_idle(state: Arc<State>) {
+    let mut clock = tokio::time::interval(EVICT_IDLE_EVERY);
     loop {
         clock.tick().await;
         state.notifications.evict_idle();
         state.services.db.sweep();
-        state.identities.sweep();
+        state.keys.evict_idle();
         state.services.pages.sweep();
-        // The channel may be gone without a word, as where a firewall forgot the connection.
+        // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
+        // has dropped it.
         if let Err(error) = users::disconnect_disabled(&state).await {
-            tracing::debug!(%error, "the database is away");
+            tracing::debug!(error = with_causes(&error), "the database is away");
         }
     }
 }

@@ -14,9 +14,9 @@ use super::state::State;
 use crate::{
     chat::{
         error::Error,
-        notifications::Subscription,
         presence::{MAX_BATCH, arrive, leave},
     },
+    notify::registry::Subscription,
     store,
 };
 use parlance_wire::id::UserId;
@@ -53,7 +53,11 @@ impl Presence {
 }
 
 /// A socket of a user ends here. If it was their last one, they are offline a while later, unless they come back.
-pub(super) fn socket_closed(state: Arc<State>, user: UserId, subscription: Subscription) {
+pub(super) fn mark_offline_after_grace(
+    state: Arc<State>,
+    user: UserId,
+    subscription: Subscription,
+) {
     // Before the subscription ends: a look in between would take them for gone.
     state.presence.closed_at().insert(user, Instant::now());
     drop(subscription);
@@ -80,11 +84,11 @@ pub(super) async fn run(state: Arc<State>) {
         }
         if let Err(error) = write(&state, &users).await {
             tracing::warn!(
-                ?error,
+                cause = error.cause(),
                 "could not write down who is online; it is tried again"
             );
             if let Error::Unavailable {
-                is_uncertain: true, ..
+                uncertain: true, ..
             } = error
             {
                 // It may be written, and friends were not told.
@@ -109,7 +113,7 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
 }
 
 /// Looks for rows that do not say what the sockets here say.
-pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
+pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     let stored = store::presence::online_on(&state.services.db, state.node).await?;
     let open = state.notifications.users_with_sockets();
     let wrong = stored

@@ -1,4 +1,4 @@
-//! What every request may use.
+//! What requests and background tasks share: one per server.
 
 use std::sync::{
     Arc,
@@ -7,28 +7,26 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{
-    bus::Bus, health, identity, limits::Limits, load::Load, nodes::Nodes, presence::Presence,
-    resync::Resync,
-};
+use super::{health, keys::Keys, limits::Limits, load::Load, nonces::Nonces, presence::Presence};
 use crate::{
-    chat::{Services, event::Event, notifications::Notifications},
+    chat::Services,
+    notify::{bus::Bus, event::Event, nodes::Nodes, registry::Notifications, resync::Resync},
     settings::Settings,
     store::Db,
 };
 
-/// What every request may use.
+/// What requests and background tasks share.
 pub(super) struct State {
     pub settings: Settings,
     pub services: Services,
     pub node: Uuid,
     pub notifications: Arc<Notifications>,
     pub bus: Arc<Bus>,
-    pub resync: Resync,
+    pub resync: Arc<Resync>,
     pub nodes: Nodes,
     pub presence: Presence,
-    pub identities: identity::Identities,
-    pub nonces: identity::Nonces,
+    pub keys: Keys,
+    pub nonces: Nonces,
     pub limits: Limits,
     pub load: Load,
     pub checks: health::Checks,
@@ -36,7 +34,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A server that has not begun to serve.
+    /// The state of a server that is about to start: nothing cached, nobody connected.
     pub(super) fn new(settings: Settings, db: Db, node: Uuid, bus: Bus) -> Self {
         Self {
             limits: Limits::new(
@@ -44,10 +42,10 @@ impl State {
                 settings.registrations,
                 settings.bad_signatures,
             ),
-            nonces: identity::Nonces::new(settings.signature_window),
-            identities: identity::Identities::default(),
+            nonces: Nonces::new(settings.signature_window),
+            keys: Keys::default(),
             notifications: Arc::default(),
-            resync: Resync::default(),
+            resync: Arc::default(),
             nodes: Nodes::default(),
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
@@ -60,10 +58,10 @@ impl State {
         }
     }
 
-    /// Tells everyone what happened, here and on other nodes. After the commit, never before.
+    /// Announces what happened, to stations here and to the other nodes. After the commit, never before.
     pub(super) fn announce(&self, events: &[Event]) {
         self.notifications.announce(events);
-        self.bus.tell(events);
+        self.bus.publish(events);
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -6,28 +6,34 @@ use std::{sync::Arc, time::Duration};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
-use crate::store;
+use crate::store::{
+    self,
+    error::{Result, with_causes},
+};
 use parlance_wire::id::UserId;
 
 /// After a failure the channel is opened again this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Listens on the channel, until the server ends.
-pub(super) async fn watch_changes(state: Arc<State>) {
+pub(super) async fn watch_user_changes(state: Arc<State>) {
     // One connection, which the library keeps and renews.
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(state.services.db.options().clone());
     loop {
         if let Err(error) = listen(&state, &pool).await {
-            tracing::debug!(%error, "the channel of changed users is away");
+            tracing::debug!(
+                error = with_causes(&error),
+                "the channel of changed users is away"
+            );
         }
         tokio::time::sleep(RETRY).await;
     }
 }
 
 /// Until the channel fails.
-async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
+async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
     channel.listen(store::user::CHANGED_CHANNEL).await?;
     catch_up(state).await?;
@@ -47,13 +53,13 @@ async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
 }
 
 /// Makes up for what may have been missed while nobody listened.
-async fn catch_up(state: &State) -> sqlx::Result<()> {
+async fn catch_up(state: &State) -> Result<()> {
     forget_users(state);
     disconnect_disabled(state).await
 }
 
 /// Ends the sockets of those who are barred.
-pub(super) async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
+pub(super) async fn disconnect_disabled(state: &State) -> Result<()> {
     let users: Vec<UserId> = state
         .notifications
         .users_with_sockets()
@@ -66,6 +72,6 @@ pub(super) async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
 }
 
 fn forget_users(state: &State) {
-    state.identities.forget();
+    state.keys.forget();
     state.services.names.forget();
 }

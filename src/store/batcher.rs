@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Db,
-    error::{self, Error, Shared, impossible},
+    error::{self, Shared, impossible},
 };
 
 /// Maximum entries of a batch, and about how many bytes. Larger ones gain nothing (BENCHMARKS.md), and are more work to

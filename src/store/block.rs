@@ -14,12 +14,7 @@ pub(crate) async fn blocked_by(db: &Db, user: UserId) -> Result<Vec<UserId>> {
 }
 
 /// Blocks someone, and declines a friend request of theirs that waits for an answer. Returns whether the block is new.
-pub(crate) async fn block(
-    db: &Db,
-    user: UserId,
-    blocked: UserId,
-    now: Timestamp,
-) -> Result<bool> {
+pub(crate) async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> Result<bool> {
     let row = db
         .run(async |c| {
             sqlx::query!(

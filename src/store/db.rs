@@ -41,7 +41,7 @@ pub struct Db {
 
 /// How a transaction ends, and what it answers.
 #[derive(Debug)]
-pub(crate) enum End<T> {
+pub enum End<T> {
     /// Keep what was done.
     Commit(T),
     /// Undo it.
@@ -99,7 +99,7 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::run`].
-    pub(crate) async fn transaction<T>(
+    pub async fn transaction<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<End<T>>,
     ) -> Result<T> {

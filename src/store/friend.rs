@@ -65,11 +65,7 @@ pub(crate) struct Relation {
 }
 
 /// How `user` and `other` stand to each other. Returns `None` when there is no such other user.
-pub(crate) async fn relation(
-    db: &Db,
-    user: UserId,
-    other: UserId,
-) -> Result<Option<Relation>> {
+pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Option<Relation>> {
     db.run(async |c| {
         sqlx::query_as!(
             Relation,
@@ -90,12 +86,7 @@ pub(crate) async fn relation(
 }
 
 /// `user` requests `friend`, or answers their request. Returns whether that is new.
-pub(crate) async fn request(
-    db: &Db,
-    user: UserId,
-    friend: UserId,
-    now: Timestamp,
-) -> Result<bool> {
+pub(crate) async fn request(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> Result<bool> {
     let inserted = db
         .run(async |c| {
             sqlx::query!(

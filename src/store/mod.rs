@@ -37,7 +37,7 @@ use sqlx::{
 
 use self::error::Result;
 
-pub use self::db::{COMMIT_SETTLED_AFTER, Db, session_options};
+pub use self::db::{COMMIT_SETTLED_AFTER, Db, End, session_options};
 
 /// What the database must look like. Applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();

@@ -182,11 +182,7 @@ pub async fn node_ended(db: &Db, node: Uuid) -> Result<()> {
 /// Cleans up after nodes that ended longer ago than `grace`: users whose sockets they held are offline, at most
 /// `max_users` of them in one call. A node's own row is deleted once every other living node has sent a heartbeat after
 /// its end, and thereby seen it.
-pub async fn expire(
-    db: &Db,
-    grace: Duration,
-    max_users: i64,
-) -> Result<Vec<AvailabilityChange>> {
+pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<AvailabilityChange>> {
     // First: a node without a row counts as ended below.
     db.run(async |c| {
         sqlx::query!(

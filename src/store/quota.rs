@@ -64,8 +64,9 @@ pub(super) async fn precheck(
                ceil(extract(epoch from (t.moment::date + 1)::timestamp - t.moment))::bigint as "seconds_left!",
                (select count(*) from (select from participants p where p.user_id = $1 limit $4) taken) as "taken!",
                (select count(*) from unnest($2::uuid[]) as a (user_id)
-                where not are_friends($1, a.user_id)
-                    and not exists (select from participants p where p.conversation_id = $3 and p.user_id = a.user_id)) as "strangers!"
+                -- Looked up one by one: a join could be planned to compare each with each.
+                where (select true from participants p where p.conversation_id = $3 and p.user_id = a.user_id) is null
+                    and not are_friends($1, a.user_id)) as "strangers!"
         from today t
         left join quotas q on q.user_id = $1
         "#,

@@ -20,9 +20,7 @@ pub(super) enum Meaning {
 
 /// Codes and classes of codes, the longer before the shorter, with what a person is told where writes fail.
 const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
-    use Meaning::{
-        ServerAway, SessionEnded, StatementRefused, StatementStopped, WritesRefused,
-    };
+    use Meaning::{ServerAway, SessionEnded, StatementRefused, StatementStopped, WritesRefused};
     [
         // The connection failed. Citus reports a dead worker by this code on a connection that lives, perhaps of a
         // COMMIT that went through: so what happened is uncertain.
@@ -101,7 +99,9 @@ mod tests {
         for (place, (class, ..)) in MEANINGS.iter().enumerate() {
             let earlier = MEANINGS.iter().take(place);
             assert!(
-                earlier.into_iter().all(|(other, ..)| !class.starts_with(other)),
+                earlier
+                    .into_iter()
+                    .all(|(other, ..)| !class.starts_with(other)),
                 "{class} is never found"
             );
         }

@@ -230,11 +230,7 @@ pub async fn list(db: &Db) -> Result<Vec<UserRow>> {
 }
 
 /// Disables a user, or enables them again, and notifies every node. Returns whether there is such a user.
-pub async fn set_disabled(
-    db: &Db,
-    user: UserId,
-    disabled_at: Option<Timestamp>,
-) -> Result<bool> {
+pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool> {
     let changed = db
         .run(async |c| {
             sqlx::query_scalar!(

@@ -49,6 +49,7 @@ mod report;
 mod selftest;
 mod serve;
 mod settings;
+mod transaction;
 mod transcript;
 mod upgrade;
 mod workspace;

@@ -37,7 +37,13 @@ impl Entry for Probe {
         );
         Ok(batch
             .iter()
-            .map(|probe| (!probe.always_retried).then_some(probe.number))
+            .map(|probe| {
+                if probe.always_retried {
+                    Attempt::MembershipChanged
+                } else {
+                    Attempt::Done(probe.number)
+                }
+            })
             .collect())
     }
 }
@@ -56,10 +62,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Adds a probe, without waiting for what becomes of it.
-fn add(
-    batcher: &Batcher<Probe>,
-    probe: Probe,
-) -> JoinHandle<Result<(Probe, usize), BatchError>> {
+fn add(batcher: &Batcher<Probe>, probe: Probe) -> JoinHandle<Result<(Probe, usize), BatchError>> {
     let batcher = Batcher(batcher.0.clone());
     tokio::spawn(async move { batcher.add(probe).await })
 }

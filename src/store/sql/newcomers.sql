@@ -16,16 +16,17 @@ with asked as materialized (
     where b.blocked_id in (select user_id from asked where is_friend)
         or exists (select from participants p where p.conversation_id = $1 and p.user_id = b.blocked_id)
 )
+-- Looked up one by one: a join would be planned by how many rows there were at that time, and could compare each with each.
 select a.user_id as "user_id!: UserId", a.is_friend as "is_friend!",
-       b.user_id is not null as "has_blocked!",
-       m.user_id is not null or d.user_id is not null
+       (select true from blocks b where b.user_id = a.user_id and b.blocked_id = $2) is not null as "has_blocked!",
+       a.user_id in (select user_id from meets_blocked) or d.departed_at is not null
            or (select count(*) from (select from participants p where p.user_id = a.user_id limit $4) taken) >= $4
            as "needs_consent!",
        -- The clock, and not now(): that is when the transaction began, before it waited for its locks.
        coalesce(d.declined and d.departed_at > clock_timestamp() - interval '1 day', false) as "declined_recently!"
 from asked a
-left join blocks b on b.user_id = a.user_id and b.blocked_id = $2
-left join meets_blocked m on m.user_id = a.user_id
-left join departures d on d.conversation_id = $1 and d.user_id = a.user_id
-where not exists (select from participants p where p.conversation_id = $1 and p.user_id = a.user_id)
+left join lateral (
+    select d.departed_at, d.declined from departures d where d.conversation_id = $1 and d.user_id = a.user_id limit 1
+) d on true
+where (select true from participants p where p.conversation_id = $1 and p.user_id = a.user_id) is null
 order by a.user_id

@@ -1,0 +1,99 @@
+//! What happened, and who has to hear of it. Events are announced after the commit; what is true stands in the database.
+
+use std::sync::Arc;
+
+use crate::store::rows::HistoryRow;
+use parlance_wire::{
+    id::{ConversationId, StationId, UserId},
+    text::Instance,
+};
+
+/// Something that stations have to hear of.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// A conversation has new content.
+    ConversationChanged {
+        conversation: ConversationId,
+        /// Everyone in it, the author included: the author has other stations.
+        participants: Arc<[UserId]>,
+        /// The new rows, where they are known.
+        new: Option<NewRows>,
+    },
+    /// A page of a download was cut: the station has to come back for the rest.
+    PageCut {
+        conversation: ConversationId,
+        /// The reader, who alone has to hear of it.
+        reader: UserId,
+        /// The station that was given the page.
+        station: StationId,
+    },
+    /// A user's list of conversations has changed.
+    ListChanged {
+        /// The users whose lists have changed.
+        of: Vec<UserId>,
+    },
+    /// Friends should look at a user again: their availability, their friendship.
+    FriendChanged {
+        /// The user to look at.
+        friend: UserId,
+        /// The users who should look.
+        seen_by: Vec<UserId>,
+    },
+    /// Someone is writing a message.
+    Typing {
+        /// The conversation that it is written in.
+        conversation: ConversationId,
+        user: UserId,
+        /// The other participants.
+        others: Vec<UserId>,
+    },
+}
+
+impl Event {
+    /// The users whose stations have to hear of it.
+    #[must_use]
+    pub(crate) fn recipients(&self) -> &[UserId] {
+        match self {
+            Self::ConversationChanged { participants, .. } => participants,
+            Self::PageCut { reader, .. } => std::slice::from_ref(reader),
+            Self::ListChanged { of } => of,
+            Self::FriendChanged { seen_by, .. } => seen_by,
+            Self::Typing { others, .. } => others,
+        }
+    }
+}
+
+/// Rows that one commit added to a conversation, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRows {
+    /// The first one's number in the conversation.
+    pub first: i64,
+    /// The last one's.
+    pub last: i64,
+    /// All of them, or none, where they are too many or not at hand: then they are downloaded.
+    pub rows: Vec<Arc<NewRow>>,
+}
+
+/// A row that was just stored, with what a client needs to know whether it holds the one before.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    /// The instance of the conversation that it belongs to.
+    pub instance: Instance,
+    /// Its number in the conversation.
+    pub seq: i64,
+    /// The id of the row of the same kind before it, as the wire writes it; empty if it is the first.
+    pub after: String,
+    pub row: HistoryRow,
+}
+
+impl NewRow {
+    /// About how many bytes it takes on the wire.
+    #[must_use]
+    pub(crate) fn bytes(&self) -> usize {
+        let data = match &self.row {
+            HistoryRow::Message(row) => row.data.len(),
+            HistoryRow::Report(_) => 0,
+        };
+        data + 400
+    }
+}

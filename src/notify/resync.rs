@@ -1,0 +1,116 @@
+//! Resyncs: when something may have happened that cannot be announced, every station is told to compare what it holds
+//! with the server. Each resync walks through all stations, so they are done one at a time, whoever asks for them, and
+//! many requests at the same moment are one.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::Notify;
+
+use super::{bus::Bus, registry::Notifications};
+use crate::store;
+
+/// The resyncs that are requested and not done yet.
+#[derive(Debug, Default)]
+pub(crate) struct Resync {
+    due: Mutex<Due>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Due {
+    here: bool,
+    /// On the other nodes, too.
+    everywhere: bool,
+    /// Everywhere once more, from this moment on.
+    again_at: Option<Instant>,
+}
+
+impl Resync {
+    /// This node may have missed what happened on another one.
+    pub(crate) fn request(&self) {
+        self.due().here = true;
+        self.wake.notify_one();
+    }
+
+    /// Something may have been committed, or may be committed yet: every station on every node has to resync now,
+    /// and once more when that is decided.
+    pub(crate) fn request_everywhere(&self) {
+        {
+            let mut due = self.due();
+            due.here = true;
+            due.everywhere = true;
+            // A commit whose answer was lost may still be on its way: a station that looks now may see it or not.
+            due.again_at = Some(Instant::now() + store::COMMIT_SETTLED_AFTER);
+        }
+        self.wake.notify_one();
+    }
+
+    /// What has to be done now: here, everywhere. And when to look again.
+    fn take(&self, now: Instant) -> (bool, bool, Option<Instant>) {
+        let mut due = self.due();
+        let is_again = due.again_at.take_if(|again_at| *again_at <= now).is_some();
+        let everywhere = std::mem::take(&mut due.everywhere) || is_again;
+        (
+            std::mem::take(&mut due.here) || is_again,
+            everywhere,
+            due.again_at,
+        )
+    }
+
+    fn due(&self) -> MutexGuard<'_, Due> {
+        // Nothing panics while it holds the lock; if it did, flags are still flags.
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does the resyncs that are requested, until the server ends.
+pub(crate) async fn resync_all_nodes(
+    resync: Arc<Resync>,
+    notifications: Arc<Notifications>,
+    bus: Arc<Bus>,
+) {
+    loop {
+        let (here, everywhere, again_at) = resync.take(Instant::now());
+        if here {
+            notifications.resync_all();
+        }
+        if everywhere {
+            // A gap that nothing can fill: it reaches the other nodes even where a hint would be lost.
+            bus.skip_sequence();
+        }
+        match again_at {
+            None => resync.wake.notified().await,
+            Some(at) => tokio::select! {
+                () = resync.wake.notified() => {}
+                () = tokio::time::sleep_until(at.into()) => {}
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_requests_are_one_resync_and_an_uncertain_commit_causes_two() {
+        let (resync, now) = (Resync::default(), Instant::now());
+        assert_eq!(resync.take(now), (false, false, None));
+        for _ in 0..3 {
+            resync.request();
+        }
+        assert_eq!(resync.take(now), (true, false, None));
+        assert_eq!(resync.take(now), (false, false, None));
+        for _ in 0..3 {
+            resync.request_everywhere();
+        }
+        let (here, everywhere, again_at) = resync.take(now);
+        assert!(here && everywhere);
+        assert_eq!(resync.take(now), (false, false, again_at));
+        assert_eq!(resync.take(again_at.unwrap()), (true, true, None));
+        assert_eq!(resync.take(again_at.unwrap()), (false, false, None));
+    }
+}
