@@ -88,7 +88,7 @@ mod tests {
         }
         assert!(
             retry_after(&Error::Unavailable {
-                source: String::new(),
+                source: "lost".into(),
                 uncertain: true
             })
             .is_some_and(|seconds| seconds > 0)

@@ -24,6 +24,7 @@ mod friends;
 mod fuzz;
 mod golden;
 mod group;
+mod group_locks;
 mod hostile;
 mod identity;
 mod invitation;
