@@ -27,6 +27,7 @@ pub(super) async fn admit(
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let newcomers = newcomers(c, conversation, caller, people, limits).await?;
+    // Only a friend's block shows: whether a stranger blocked the caller must not.
     if newcomers.iter().any(|one| one.is_friend && one.has_blocked) {
         return Ok(Err(Changed::Blocked));
     }
@@ -36,6 +37,7 @@ pub(super) async fn admit(
     insert_participants(c, conversation, &only(people, added), now).await?;
     let invited_ids: Vec<UserId> = invited.iter().map(|one| one.user_id).collect();
     if !invited_ids.is_empty() {
+        // Also for those whom no invitation reaches: else the quota would tell who declined.
         if let Some(exceeded) =
             quota::charge(c, caller, Daily::Invitations, invited_ids.len(), limits).await?
         {
@@ -47,6 +49,8 @@ pub(super) async fn admit(
         );
         invitation::invite(c, conversation, caller, &reached, limits).await?;
     }
+    // After the writes, and exact: `would_be_full` is asked before anyone is locked, and has to guess whom an invitation
+    // reaches.
     let is_full = sqlx::query_scalar!(
         r#"select (select count(*) from participants where conversation_id = $1)
                 + (select count(*) from invitations where conversation_id = $1) > $2 as "full!""#,
@@ -132,6 +136,7 @@ async fn insert_participants(
     people: &[&NewParticipant<'_>],
     now: Timestamp,
 ) -> Result<()> {
+    // An invitation never stands beside a participant: what was asked is answered by this.
     sqlx::query!(
         "with answered as (
             delete from invitations where conversation_id = $1 and user_id = any($3)

@@ -17,6 +17,7 @@ pub(crate) async fn blocked_by(db: &Db, user: UserId) -> Result<Vec<UserId>> {
 pub(crate) async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> Result<bool> {
     let row = db
         .run(async |c| {
+            // A friendship stays: to unblock someone brings it back.
             sqlx::query!(
                 r#"
                 with declined as (

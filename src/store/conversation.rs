@@ -149,6 +149,7 @@ pub(crate) async fn head(
 ) -> Result<Option<(Instance, HistoryHead)>> {
     let row = db
         .run(async |c| {
+            // No join beyond these two: it is asked before each page that is served from the cache.
             sqlx::query!(
                 r#"select c.instance as "instance: Instance", c.last_seq, c.last_report_id as "last_report_id: ReportId",
                        c.chain as "chain: Chain"

@@ -96,6 +96,7 @@ pub struct Finding {
 pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
     let mut connection = db.maintenance_options().connect().await?;
     let mut tx = connection.begin().await?;
+    // Rules compare tables: each statement must see the same moment.
     sqlx::raw_sql("set transaction isolation level repeatable read read only")
         .execute(&mut *tx)
         .await?;

@@ -7,6 +7,7 @@ use parlance_wire::{id::UserId, time::Timestamp};
 /// A user's friends, by id. One who blocked the reader shows as `offline`.
 pub(crate) async fn friends_of(db: &Db, reader: UserId) -> Result<Vec<FriendRow>> {
     db.run(async |c| {
+        // A friend who blocked the reader is shown as offline, and not left out: a block must not show.
         sqlx::query_as!(
             FriendRow,
             r#"
@@ -89,6 +90,8 @@ pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Opt
 pub(crate) async fn request(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> Result<bool> {
     let inserted = db
         .run(async |c| {
+            // Each writes a row of their own: two who request each other at the same moment are friends, whatever the
+            // order of their commits.
             sqlx::query!(
                 "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
                 on conflict on constraint friendships_key do nothing",
@@ -107,6 +110,7 @@ pub(crate) async fn request(db: &Db, user: UserId, friend: UserId, now: Timestam
 pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> Result<bool> {
     let deleted = db
         .run(async |c| {
+            // Both rows: one that is left over would be a new request by the other one.
             sqlx::query!(
                 "delete from friendships
                 where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",

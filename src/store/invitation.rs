@@ -22,6 +22,7 @@ use parlance_wire::{
 /// The invitations that wait for a user's answer, the newest first.
 pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<InvitationRow>> {
     db.run(async |c| {
+        // Of those in the group, the reader learns only whom they know: friends, and whom they would meet though blocked.
         sqlx::query_as!(
             InvitationRow,
             r#"
@@ -80,6 +81,7 @@ pub(super) async fn invite(
     people: &[&NewParticipant<'_>],
     limits: &Limits,
 ) -> Result<()> {
+    // Friendship and blocks are looked up for the rows in conflict alone, which are few.
     let ids: Vec<UserId> = people.iter().map(|p| p.user_id).collect();
     sqlx::query!(
         "insert into invitations (conversation_id, user_id, inviter_id, secret, display_name, invited_at)
@@ -183,6 +185,7 @@ pub(super) async fn accept(
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Option<Changed>> {
+    // Before the participant is counted: of two groups accepted at the same moment, the second one sees the first.
     quota::lock(c, [user]).await?;
     let joined = sqlx::query!(
         "with accepted as (

@@ -93,6 +93,7 @@ pub(crate) async fn everyone_with(
 ) -> Result<Option<Vec<UserId>>> {
     let everyone = db
         .run(async |c| {
+            // An aggregate answers one row in any case: null, if the user takes no part.
             sqlx::query_scalar!(
                 r#"select array_agg(o.user_id) as "everyone: Vec<UserId>" from participants o
                 where o.conversation_id = $1

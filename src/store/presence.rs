@@ -125,6 +125,8 @@ pub struct OtherNode {
 pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> Result<Heartbeat> {
     let rows = db
         .run(async |c| {
+            // One statement: what a node learns of the others is as of the moment of its own heartbeat, by which they
+            // know what it has seen.
             sqlx::query!(
                 r#"
                 with own as (
@@ -199,6 +201,7 @@ pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<Avai
         .await
     })
     .await?;
+    // A bounded number of users: their rows are locked below, and each change is announced.
     let left: Vec<UserId> = db
         .run(async |c| {
             sqlx::query_scalar!(
@@ -223,6 +226,7 @@ pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<Avai
     }
     db.transaction(async |tx| {
         lock(tx, &left).await?;
+        // Asked again: a node that was thought to have ended may have sent a heartbeat meanwhile.
         sqlx::query!(
             "delete from listeners l
             where l.user_id = any($2) and not exists (

@@ -56,6 +56,7 @@ pub(super) async fn precheck(
     people: &[UserId],
     limits: &Limits,
 ) -> Result<Option<Exceeded>> {
+    // The clock, here and below, and not now(): a transaction that waited for its locks may have begun yesterday.
     let seen = sqlx::query!(
         r#"
         with today as materialized (select clock_timestamp() at time zone 'UTC' as moment)
@@ -103,6 +104,7 @@ pub(super) async fn lock(
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
+    // There must be a row to lock. If another transaction inserts it at this moment, this waits for its end.
     sqlx::query!(
         "insert into quotas (user_id) select user_id from users where user_id = any($1) order by user_id
         on conflict on constraint quotas_key do nothing",
@@ -125,6 +127,7 @@ pub(super) async fn exceeds_total(
     user: UserId,
     limits: &Limits,
 ) -> Result<bool> {
+    // Counts no further than it takes.
     let exceeds = sqlx::query_scalar!(
         r#"select count(*) > $2::bigint as "over!" from (select from participants where user_id = $1 limit $2::bigint + 1) taken"#,
         user as _,
@@ -164,6 +167,7 @@ pub(super) async fn charge(
         Daily::Conversations => (count, 0),
         Daily::Invitations => (0, count),
     };
+    // Charged first, and compared after: a call that exceeds it is rolled back.
     let spent = sqlx::query!(
         r#"
         with today as materialized (select moment, moment::date as day from (select clock_timestamp() at time zone 'UTC' as moment) n)

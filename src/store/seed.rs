@@ -143,6 +143,7 @@ impl Seeder {
             .execute(&mut self.0)
             .await?;
         }
+        // The chain runs over a conversation's messages, so one statement has whole conversations, or a part of one.
         for pairs in pairs.chunks((MAX_ROWS / messages.max(1)).max(1)) {
             for from in (1..=messages).step_by(MAX_ROWS) {
                 self.messages(pairs, from, messages.min(from + MAX_ROWS - 1), bytes)

@@ -23,6 +23,7 @@ pub(crate) async fn after(
 ) -> Result<Option<(Instance, Vec<LinkRow>)>> {
     let rows = db
         .run(async |c| {
+            // `left join`: where there are no links, one row still says which instance there is.
             sqlx::query!(
                 r#"
                 select s.instance as "instance: Instance", t.seq as "seq?", t.message_id as "message_id?: MessageId",

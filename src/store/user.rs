@@ -46,6 +46,8 @@ pub async fn insert(
     let user_id = UserId::of(user.email);
     let stored = db
         .run(async |c| {
+            // One statement: a user without a key cannot come into being. The invite is locked: of two who use it at the
+            // same moment, the second one finds it used.
             sqlx::query!(
                 "with invited as (
                     select code_hash from invites
@@ -119,6 +121,7 @@ pub async fn log_in(
     now: Timestamp,
 ) -> Result<Option<AccountRow>> {
     db.run(async |c| {
+        // `offset $4 - 1`: this station is one of those that stay, and is not counted among the others.
         sqlx::query_as!(
             AccountRow,
             r#"
@@ -233,6 +236,7 @@ pub async fn list(db: &Db) -> Result<Vec<UserRow>> {
 pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool> {
     let changed = db
         .run(async |c| {
+            // In the same commit: a node that is notified finds what changed. And once it is set, the time stays.
             sqlx::query_scalar!(
                 r#"
                 with changed as (

@@ -24,6 +24,8 @@ pub(crate) async fn register(
 ) -> Result<Registered> {
     let row = db
         .run(async |c| {
+            // `do update` changes nothing: it returns the owner of a name that is taken, which `do nothing` does not. Whoever
+            // has the maximum inserts nothing, and the owner is read.
             sqlx::query!(
                 r#"
                 with stored as (

@@ -126,6 +126,7 @@ async fn set_role(
         Some(before) if before == role => return Ok(Some(Changed::nothing())),
         Some(_) => {}
     }
+    // After the change: the last admin may have given up their own role.
     let has_admin = sqlx::query_scalar!(
         r#"select exists (select from participants where conversation_id = $1 and role = 'admin') as "has!""#,
         conversation as _,
@@ -152,6 +153,7 @@ async fn promote_longest_member(c: &mut PgConnection, conversation: Conversation
     )
     .execute(&mut *c)
     .await?;
+    // Those who blocked the new admin are not shown their invitations any more.
     if promoted.rows_affected() > 0 {
         return invitation::withdraw_hidden(c, conversation).await;
     }
