@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use crate::notify::registry::TooManySockets;
-use crate::store::{
-    self,
-    batcher::BatchError,
-    error::{Cause, with_causes},
-};
+use crate::store::{self, batcher::BatchError, error::Cause};
+use crate::telemetry::with_causes;
 use parlance_wire::text::Instance;
 
 /// Why a request was not done. Nothing of it was stored.

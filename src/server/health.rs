@@ -9,7 +9,10 @@ use actix_web::{HttpResponse, web};
 use tokio::sync::Mutex;
 
 use super::state::State;
-use crate::store::{self, error::with_causes, probe};
+use crate::{
+    store::{self, probe},
+    telemetry::with_causes,
+};
 
 /// Whoever asks more often is told what was found out last.
 const PROBE_EVERY: Duration = Duration::from_secs(3);

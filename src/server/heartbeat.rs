@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 use super::{presence, state::State};
 use crate::{
     chat::{self, error::Error},
-    store::{self, error::with_causes},
+    store,
+    telemetry::with_causes,
 };
 
 /// Says in the database that this node is alive, and looks which others are.

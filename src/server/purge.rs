@@ -9,7 +9,7 @@ use std::{
 use chrono::TimeDelta;
 
 use super::state::State;
-use crate::store::{self, error::with_causes};
+use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
 const ROUND: Duration = Duration::from_mins(1);

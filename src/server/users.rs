@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
-use crate::store::{
-    self,
-    error::{Result, with_causes},
+use crate::{
+    store::{self, error::Result},
+    telemetry::with_causes,
 };
 use parlance_wire::id::UserId;
 

@@ -168,22 +168,6 @@ fn without_shard(constraint: &str) -> &str {
     }
 }
 
-/// An error with all its causes, in one line, outermost first. A cause that the one before it quotes is left out.
-#[must_use]
-pub fn with_causes(error: &(dyn StdError + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        next = cause.source();
-    }
-    line
-}
-
 /// One error for the several callers whose work failed together.
 pub(crate) type Shared = Arc<Error>;
 
@@ -221,14 +205,5 @@ mod tests {
             }
         ));
         assert!(!none.ends_connection());
-    }
-
-    #[test]
-    fn the_causes_of_an_error_are_one_line() {
-        let error = Error::not_begun("no connection became free");
-        assert_eq!(
-            with_causes(&error),
-            "the database is away: no connection became free"
-        );
     }
 }

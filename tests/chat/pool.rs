@@ -221,7 +221,7 @@ async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
     let work = async |_: &mut PgConnection| {
         tell.send(()).unwrap();
         released.await.unwrap();
-        sqlx::Result::Ok(())
+        Ok::<_, sqlx::Error>(())
     };
     let works = async |name: &'static str| {
         db.run(async |c| sleep(c, 0.0).await).await.unwrap();

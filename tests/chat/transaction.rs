@@ -125,7 +125,7 @@ async fn work_that_is_abandoned_in_the_middle_of_a_statement_gives_its_locks_bac
         biased;
         _ = abandoned => unreachable!("it is asleep"),
         () = eventually("it is asleep", async || {
-            sqlx::query_scalar::<_, i64>(asleep).fetch_one(&options.connect().await.unwrap()).await.unwrap() == 1
+            sqlx::query_scalar::<_, i64>(asleep).fetch_one(&mut options.connect().await.unwrap()).await.unwrap() == 1
         }) => {}
     }
     // PostgreSQL notices that the client is gone when it next writes to it: here, at the end of the statement.
