@@ -4,8 +4,8 @@ use super::{GROUP, USER, connection, filled, plan};
 
 #[tokio::test]
 async fn what_takes_many_users_looks_each_up_by_its_key_and_compares_no_two_lists() {
-    let others = "array(select md5('u' || n)::uuid from generate_series(1, 500) n)";
-    let texts = "array(select '' from generate_series(1, 500))";
+    let others = "array[md5('u1')::uuid, md5('u9')::uuid]";
+    let texts = "array['', '']";
     // Empty and full, as a plan stays what it was when its statement was first used.
     for (state, mut db) in [("empty", connection().await), ("full", filled().await)] {
         for (name, marks, arguments) in [
