@@ -47,11 +47,11 @@ pub(crate) struct PageQuery<'a> {
 #[derive(Debug)]
 pub(crate) struct Page {
     /// The conversation's current instance. If it is not the reader's, there were no rows.
-    pub present: Instance,
+    pub instance: Instance,
     /// There is more in the direction of the read.
     pub has_more: bool,
     /// What the conversation ended with at that moment, if one statement read the whole page.
-    pub newest: Option<HistoryHead>,
+    pub head: Option<HistoryHead>,
 }
 
 /// From the cursor on, oldest first, its row included; at most `limit` rows of each kind. Returns `None` when there is
@@ -113,9 +113,9 @@ async fn read(
         };
         if answer.instance != *query.instance {
             return Ok(Some(Page {
-                present: answer.instance,
+                instance: answer.instance,
                 has_more: false,
-                newest: None,
+                head: None,
             }));
         }
         let mut next = Position {
@@ -143,9 +143,9 @@ async fn read(
         }
         if next.message_seq.is_none() && next.report_seq.is_none() {
             return Ok(Some(Page {
-                present: answer.instance,
+                instance: answer.instance,
                 has_more: page.has_more,
-                newest: answer.head.filter(|_| single_statement),
+                head: answer.head.filter(|_| single_statement),
             }));
         }
         single_statement = false;
