@@ -9,7 +9,10 @@ use actix_web::{HttpResponse, web};
 use tokio::sync::Mutex;
 
 use super::state::State;
-use crate::store::{self, probe, sqlstate};
+use crate::{
+    store::{self, probe},
+    telemetry::with_causes,
+};
 
 /// Whoever asks more often is told what was found out last.
 const PROBE_EVERY: Duration = Duration::from_secs(3);
@@ -54,7 +57,7 @@ async fn check(state: &State) -> Option<String> {
         Ok(true) => {}
         Ok(false) => return Some("the database has to be migrated".into()),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
+            tracing::warn!(error = with_causes(&error), "not ready");
             return Some("the database is away".into());
         }
     }
@@ -64,8 +67,9 @@ async fn check(state: &State) -> Option<String> {
             Some("the database does not know this node; its next heartbeat says so again".into())
         }
         Err(error) => {
-            tracing::warn!(%error, "writes fail");
-            let cause = sqlstate::cause(&error)
+            tracing::warn!(error = with_causes(&error), "writes fail");
+            let cause = error
+                .write_failure()
                 .unwrap_or_else(|| "the database takes too long, or refuses them".into());
             Some(format!("writes fail: {cause}"))
         }

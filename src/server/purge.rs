@@ -9,7 +9,7 @@ use std::{
 use chrono::TimeDelta;
 
 use super::state::State;
-use crate::store;
+use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
 const ROUND: Duration = Duration::from_mins(1);
@@ -54,7 +54,10 @@ pub(super) async fn note(state: Arc<State>) {
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::note_run(&state.services.db).await {
-            tracing::debug!(%error, "that this server runs was not noted; the next round tries again");
+            tracing::debug!(
+                error = with_causes(&error),
+                "that this server runs was not noted; the next round tries again"
+            );
         }
     }
 }
@@ -66,19 +69,30 @@ pub(super) async fn run(state: Arc<State>) {
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::cleared(&state.services.db).await {
-            tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
+            tracing::warn!(
+                error = with_causes(&error),
+                "cleared rows were not deleted; the next round tries again"
+            );
         }
-        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "nothing that expired is deleted; the next round tries again");
-            None
-        });
+        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "nothing that expired is deleted; the next round tries again"
+                );
+                None
+            });
         let now = Timestamp::now();
         if watch.trusts(Instant::now(), now)
             && let Some(kept_since) = kept_since
         {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
             if let Err(error) = store::purge::expired(&state.services.db, ended_before).await {
-                tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "expired messages were not deleted; the next round tries again"
+                );
             }
         }
     }
