@@ -49,6 +49,7 @@ mod report;
 mod selftest;
 mod serve;
 mod settings;
+mod tls;
 mod transcript;
 mod upgrade;
 mod workspace;

@@ -10,10 +10,9 @@ use tokio::{
 };
 
 use crate::{
-    live::{Ear, address},
     nodes::{at, end, two_nodes},
     proxy::behind_a_proxy,
-    world::{World, eventually, now},
+    world::{Socket, World, address, eventually, now},
 };
 
 /// Settings with which things happen sooner.
@@ -26,10 +25,10 @@ fn soon(settings: &mut Settings) {
 async fn whoever_comes_back_and_goes_again_is_offline_the_whole_time_after_they_went_last() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
-    drop(Ear::of(&ann, 3).await);
+    drop(Socket::of(&ann, 3).await);
     let begun = Instant::now();
     sleep_until(begun + Duration::from_millis(2500)).await;
-    drop(Ear::open(&ann, 3).await);
+    drop(Socket::open(&ann, 3).await);
     // Three seconds after the first going, one and a half after the second.
     sleep_until(begun + Duration::from_secs(4)).await;
     assert_eq!(ben.friend_is().await, "available");
@@ -42,10 +41,10 @@ async fn whoever_comes_back_and_goes_again_is_offline_the_whole_time_after_they_
 async fn a_going_that_could_not_be_written_is_made_up_for() {
     let (world, proxy) = behind_a_proxy(soon).await;
     let (ann, ben) = world.friends().await;
-    let ear = Ear::of(&ann, 3).await;
+    let socket = Socket::of(&ann, 3).await;
     ben.sees_friend("available").await;
     proxy.cut();
-    drop(ear);
+    drop(socket);
     // The database is away when it should be told.
     tokio::time::sleep(Duration::from_secs(4)).await;
     proxy.mend();
@@ -57,7 +56,7 @@ async fn a_going_that_could_not_be_written_is_made_up_for() {
 async fn what_the_database_lost_of_who_is_online_is_written_again() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
-    let ear = Ear::of(&ann, 3).await;
+    let socket = Socket::of(&ann, 3).await;
     ben.sees_friend("available").await;
     // As another node does that took this one for ended, or a late write of a socket that was closed.
     world
@@ -76,7 +75,7 @@ async fn what_the_database_lost_of_who_is_online_is_written_again() {
         world.count("listeners").await == 1
     })
     .await;
-    drop(ear);
+    drop(socket);
     world.end().await;
 }
 
@@ -92,15 +91,15 @@ async fn sockets_that_open_while_others_close_are_online() {
     .await;
     let (ann, ben) = world.friends().await;
     for round in 0..40 {
-        let ear = Ear::open(&ann, 3).await;
-        drop(ear);
+        let socket = Socket::open(&ann, 3).await;
+        drop(socket);
         tokio::time::sleep(Duration::from_millis(15 + round % 10)).await;
-        let ear = Ear::open(&ann, 3).await;
+        let socket = Socket::open(&ann, 3).await;
         // What is written about the one that was closed is waited for.
         tokio::time::sleep(Duration::from_millis(30)).await;
         ben.sees_friend("available").await;
         assert_eq!(world.count("listeners").await, 1, "round {round}");
-        drop(ear);
+        drop(socket);
     }
     world.end().await;
 }
@@ -110,20 +109,20 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
     let nodes = two_nodes(soon).await;
     let (ann, ben) = nodes[0].friends().await;
     let seen_by = at(&nodes[1], &ben).await;
-    let ear = Ear::of(&ann, 3).await;
+    let socket = Socket::of(&ann, 3).await;
     eventually("the other node to have run for a while", async || {
         nodes[1].count("nodes").await == 2
     })
     .await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     nodes[0].stop().await;
-    drop(ear);
+    drop(socket);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(seen_by.friend_is().await, "available");
-    let ear = Ear::of(&at(&nodes[1], &ann).await, 3).await;
+    let socket = Socket::of(&at(&nodes[1], &ann).await, 3).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(seen_by.friend_is().await, "available");
-    drop(ear);
+    drop(socket);
     seen_by.sees_friend("offline").await;
     eventually("what is left of the node to go", async || {
         nodes[1].count("nodes").await == 1
@@ -136,8 +135,8 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
 async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_same() {
     let (world, proxy) = behind_a_proxy(soon).await;
     let (ann, ben) = world.friends().await;
-    let mut ear = Ear::of(&ann, 4).await;
-    let mut bens = Ear::of(&ben, 4).await;
+    let mut socket = Socket::of(&ann, 4).await;
+    let mut bens = Socket::of(&ben, 4).await;
     proxy.cut();
     set_disabled(
         &world.store,
@@ -148,11 +147,11 @@ async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_sa
     .unwrap();
     proxy.mend();
     assert_eq!(
-        ear.ends().await,
+        socket.ends().await,
         tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Policy
     );
     // Nobody else does.
-    bens.calms_down().await;
+    bens.drain().await;
     world.end().await;
 }
 

@@ -23,7 +23,7 @@ const FULL: &str = "create function is_full() returns trigger language plpgsql a
 #[tokio::test]
 async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     readiness(&world, 200).await;
     for (harm, heal, why) in [
         (
@@ -50,7 +50,7 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
         world.sql(heal).await;
         readiness(&world, 200).await;
     }
-    ann.adds(&talk, "well again").await;
+    ann.adds(&conversation, "well again").await;
     // What it tried left nothing behind.
     assert_eq!(world.count("messages").await, 1);
     world.end().await;
@@ -59,7 +59,7 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
 #[tokio::test]
 async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     // Large messages do not fit any more; what is small does.
     world
         .sql(&format!(
@@ -68,14 +68,14 @@ async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
         ))
         .await;
     let large = message(&"x".repeat(2000));
-    ann.does("add", &talk, json!({ "message": large }))
+    ann.does("add", &conversation, json!({ "message": large }))
         .await
-        .is_refused(503, "unavailable");
+        .refused(503, "unavailable");
     assert!(readiness(&world, 503).await.starts_with("writes fail: "));
     world.sql("drop function is_full cascade").await;
-    ann.does("add", &talk, json!({ "message": large }))
+    ann.does("add", &conversation, json!({ "message": large }))
         .await
-        .is_ok();
+        .ok();
     readiness(&world, 200).await;
     world.end().await;
 }
@@ -83,7 +83,7 @@ async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
 #[tokio::test]
 async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unready() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     world
         .sql(
             "create function refuse() returns trigger language plpgsql as
@@ -91,9 +91,9 @@ async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unread
             create trigger refuse before insert on messages for each row when (new.data = 'bad') execute function refuse()",
         )
         .await;
-    ann.does("add", &talk, json!({ "message": message("bad") }))
+    ann.does("add", &conversation, json!({ "message": message("bad") }))
         .await
-        .is_refused(500, "internal");
+        .refused(500, "internal");
     assert_eq!(world.sends("GET", "/readyz").await.status, 200);
     world.end().await;
 }
@@ -116,21 +116,21 @@ async fn who_waits(world: &World) -> i32 {
 #[tokio::test]
 async fn a_session_that_was_ended_does_not_make_the_node_unready() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     let mut hold = world.db.begin().await.unwrap();
     sqlx::query("select from conversations for update")
         .execute(&mut *hold)
         .await
         .unwrap();
     let asked = tokio::spawn(async move {
-        ann.does("add", &talk, json!({ "message": message("x") }))
+        ann.does("add", &conversation, json!({ "message": message("x") }))
             .await
     });
     let process = who_waits(&world).await;
     world
         .sql(&format!("select pg_terminate_backend({process}, 5000)"))
         .await;
-    asked.await.unwrap().is_refused(503, "unavailable");
+    asked.await.unwrap().refused(503, "unavailable");
     hold.rollback().await.unwrap();
     let answer = world.sends("GET", "/readyz").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -140,7 +140,7 @@ async fn a_session_that_was_ended_does_not_make_the_node_unready() {
 #[tokio::test]
 async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
     let world = World::new().await;
-    let _people = world.talk().await;
+    let _people = world.conversation().await;
     let mut hold = world.db.begin().await.unwrap();
     sqlx::query("lock table messages")
         .execute(&mut *hold)
