@@ -44,7 +44,7 @@ pub(super) fn signature(data: &[u8]) {
     for refusal in [
         claim.user().err(),
         claim.station().err(),
-        claim.signed().err(),
+        claim.signature().err(),
     ]
     .into_iter()
     .flatten()
@@ -52,7 +52,7 @@ pub(super) fn signature(data: &[u8]) {
         told(&refusal);
     }
     let key = VerifyingKey::from(PublicKey::parse(KEY.trim()).expect("a key"));
-    if let Ok(signature) = claim.signed() {
+    if let Ok(signature) = claim.signature() {
         assert!(
             !key.verifies(body, &signature),
             "a signature was made without the key"

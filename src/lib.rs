@@ -1,17 +1,19 @@
 //! Parlance: a self-hosted chat server that speaks the public Ozeki Chat API.
 //!
-//! The house, in reading order. Each floor uses only the ones below it:
+//! The layers, from the top. Each uses only those below it (ARCHITECTURE.md):
 //!
-//! | floor | what it is for |
+//! | module | what it is for |
 //! | --- | --- |
 //! | [`cli`] | the command line |
-//! | [`selftest`] | proves the promises, over the wire |
-//! | [`bench`] | measures a server, over the wire |
+//! | `selftest` | proves the guarantees, over the wire |
+//! | `bench` | measures a server, over the wire |
 //! | [`server`] | HTTP: a request comes in, an answer goes out, what happened is announced |
-//! | [`api`] | the wire: actions in, views and error codes out |
-//! | [`chat`] | the rules: who may do what, who hears of it |
-//! | [`store`] | PostgreSQL: the only floor with SQL |
-//! | [`settings`], [`telemetry`] | the operator's choices; the log |
+//! | [`api`] | the wire: actions in, answers and error codes out |
+//! | [`chat`] | the rules: who may do what, who is notified |
+//! | [`store`] | PostgreSQL: the only layer with SQL |
+//! | [`settings`], [`timings`] | the operator's choices; intervals and time limits |
+//!
+//! What server and clients share (ids, times, checked text, keys) is the crate `parlance-wire`.
 #![cfg_attr(
     not(test),
     warn(

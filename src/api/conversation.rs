@@ -364,7 +364,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 conversationid,
                 &instance,
                 &cursor,
-                limit.or_usual(),
+                limit.or_default_size(),
             )
             .await;
         }
@@ -379,7 +379,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 conversationid,
                 &instance,
                 afterseq,
-                limit.or_usual(),
+                limit.or_default_size(),
             ))
             .await?;
             return history::transcript(&links, hasmore);

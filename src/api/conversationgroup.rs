@@ -119,7 +119,7 @@ fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error>
     let ids = BTreeSet::deserialize(from)?;
     if ids.len() > MAX_PARTICIPANTS {
         return Err(de::Error::custom(format_args!(
-            "expected at most {MAX_PARTICIPANTS} user ids"
+            "expected a list of at most {MAX_PARTICIPANTS} user ids"
         )));
     }
     Ok(ids)
@@ -191,7 +191,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
         } => {
             if participantids.contains(&call.user) {
                 return Err(Error::BadRequest(
-                    "participantids takes others; one goes oneself with leave.".into(),
+                    "participantids cannot name you: use `leave` to remove yourself.".into(),
                 ));
             }
             let users: Vec<_> = participantids.into_iter().collect();
@@ -218,9 +218,9 @@ fn participant<'a>(
     names: &'a BTreeMap<UserId, DisplayName>,
     default_name: &'a str,
 ) -> Result<NewParticipant<'a>, Error> {
-    let secret = secrets
-        .get(&user_id)
-        .ok_or_else(|| Error::BadRequest("secrets takes an entry for each participant.".into()))?;
+    let secret = secrets.get(&user_id).ok_or_else(|| {
+        Error::BadRequest("secrets must have an entry for each participant.".into())
+    })?;
     let display_name = names
         .get(&user_id)
         .map_or(default_name, DisplayName::as_str);

@@ -94,7 +94,7 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
     match action {
         Action::Login { apikey } => {
             let station = context.station.ok_or_else(|| {
-                Error::BadRequest("The header Ozeki-Station takes 32 hexadecimal digits.".into())
+                Error::BadRequest("The header Ozeki-Station must be 32 hexadecimal digits.".into())
             })?;
             let account = chat::user::log_in(
                 &context.services.db,
@@ -122,7 +122,7 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
         Action::Register(new) => {
             if new.apikey.is_short() {
                 return Err(Error::BadRequest(
-                    "apikey takes 16 to 256 characters: the hex of 32 bytes has 64.".into(),
+                    "apikey must be 16 to 256 characters: the hex of 32 bytes has 64.".into(),
                 ));
             }
             let user = NewUser {

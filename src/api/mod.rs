@@ -106,7 +106,7 @@ impl Action {
     /// Reads the action that a body names, with its fields.
     ///
     /// # Errors
-    /// `UnknownAction`, or `BadRequest` with the field and what it takes.
+    /// `UnknownAction`, or `BadRequest` with the field and what it must be.
     pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, Error> {
         let name = &head.action;
         Ok(match api {

@@ -13,8 +13,8 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// One request reports on at most so many messages.
-const MOST_IDS: usize = 1000;
+/// Maximum messages that one request reports on.
+const MAX_IDS: usize = 1000;
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
@@ -43,9 +43,9 @@ pub struct Report {
 
 fn message_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MessageId>, D::Error> {
     let ids = Vec::deserialize(from)?;
-    if ids.len() > MOST_IDS {
+    if ids.len() > MAX_IDS {
         return Err(de::Error::custom(format_args!(
-            "expected at most {MOST_IDS} message ids"
+            "expected a list of at most {MAX_IDS} message ids"
         )));
     }
     Ok(ids)

@@ -16,10 +16,10 @@ use serde_path_to_error::Track;
 use crate::chat::error::Error;
 use parlance_wire::{time::Timestamp, version::ClientVersion};
 
-/// A nonce has at most so many characters.
-const NONCE: usize = 64;
-/// An error's sentence is cut here: a field's name may be the sender's, as long as the body.
-const SENTENCE: usize = 300;
+/// Maximum characters of a nonce.
+const MAX_NONCE: usize = 64;
+/// Maximum characters of an error's sentence: a field's name may be the sender's, as long as the body.
+const MAX_SENTENCE: usize = 300;
 
 /// The fields that every request may carry.
 #[derive(Debug, Deserialize)]
@@ -45,16 +45,18 @@ impl<'a> Head<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
         // serde would read a struct from an array as well.
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-            return Err(Error::BadRequest("The body takes one JSON object.".into()));
+            return Err(Error::BadRequest(
+                "The body must be one JSON object.".into(),
+            ));
         }
         let head = serde_json::from_slice(body).or_else(|_| Self::explain(body))?;
         if head
             .nonce
             .as_ref()
-            .is_some_and(|nonce| nonce.chars().count() > NONCE)
+            .is_some_and(|nonce| nonce.chars().count() > MAX_NONCE)
         {
             return Err(Error::BadRequest(format!(
-                "nonce takes at most {NONCE} characters."
+                "nonce must have at most {MAX_NONCE} characters."
             )));
         }
         Ok(head)
@@ -78,19 +80,19 @@ impl<'a> Head<'a> {
     }
 }
 
-/// How many rows a page has: 1 to `MOST`, if it is said.
+/// How many rows a page has: 1 to `MAX`, if the client says.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct PageSize<const MOST: usize>(pub Option<usize>);
+pub struct PageSize<const MAX: usize>(pub Option<usize>);
 
-impl<const MOST: usize> PageSize<MOST> {
+impl<const MAX: usize> PageSize<MAX> {
     /// What is asked for, or 50.
     #[must_use]
-    pub fn or_usual(self) -> usize {
+    pub fn or_default_size(self) -> usize {
         self.0.unwrap_or(50)
     }
 }
 
-impl<'de, const MOST: usize> Deserialize<'de> for PageSize<MOST> {
+impl<'de, const MAX: usize> Deserialize<'de> for PageSize<MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = match serde_json::Value::deserialize(from)? {
             serde_json::Value::Null => return Ok(Self::default()),
@@ -98,9 +100,9 @@ impl<'de, const MOST: usize> Deserialize<'de> for PageSize<MOST> {
             number => number.as_u64(),
         };
         match number.and_then(|number| usize::try_from(number).ok()) {
-            Some(limit) if (1..=MOST).contains(&limit) => Ok(Self(Some(limit))),
+            Some(limit) if (1..=MAX).contains(&limit) => Ok(Self(Some(limit))),
             _ => Err(de::Error::custom(format_args!(
-                "expected a whole number from 1 to {MOST}"
+                "expected a whole number from 1 to {MAX}"
             ))),
         }
     }
@@ -109,7 +111,7 @@ impl<'de, const MOST: usize> Deserialize<'de> for PageSize<MOST> {
 /// Reads a body as the variant of `A` that `name` names.
 ///
 /// # Errors
-/// `UnknownAction`, or `BadRequest` with the field and what it takes.
+/// `UnknownAction`, or `BadRequest` with the field and what it must be.
 pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A, Error> {
     if let Ok(action) = A::deserialize(Named {
         name,
@@ -131,8 +133,8 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
     })
 }
 
-/// What serde calls things, and what people do.
-const WORDS: [(&str, &str); 6] = [
+/// What serde calls a type, and what a person does.
+const PLAIN_WORDS: [(&str, &str); 6] = [
     ("a string", "text"),
     ("a borrowed string", "text"),
     ("a map", "an object"),
@@ -143,7 +145,7 @@ const WORDS: [(&str, &str); 6] = [
 /// Marks a sentence that is about a field within another one.
 const WITHIN: &str = "within ";
 
-/// Says which field is wrong and what it takes.
+/// Says which field is wrong and what it must be.
 fn sentence(path: &str, error: &serde_json::Error) -> String {
     let is_whole = path == "." || path == "?";
     let text = error.to_string();
@@ -160,19 +162,19 @@ fn sentence(path: &str, error: &serde_json::Error) -> String {
             format!("{path}.")
         };
         format!("{within}{} is missing.", field.trim_end_matches('`'))
-    } else if let Some((_, takes)) = text.rsplit_once("expected ").filter(|_| !is_whole) {
-        let takes = WORDS
+    } else if let Some((_, expected)) = text.rsplit_once("expected ").filter(|_| !is_whole) {
+        let expected = PLAIN_WORDS
             .iter()
-            .find(|(serdes, _)| *serdes == takes)
-            .map_or(takes, |(_, peoples)| peoples);
-        format!("{path} takes {takes}.")
+            .find(|(serdes, _)| *serdes == expected)
+            .map_or(expected, |(_, plain)| plain);
+        format!("{path} must be {expected}.")
     } else {
         format!("The body is not valid: {text}.")
     };
     sentence
         .chars()
         .filter(|c| !c.is_control())
-        .take(SENTENCE)
+        .take(MAX_SENTENCE)
         .collect()
 }
 

@@ -11,8 +11,8 @@ use crate::{
 use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 use serde::Deserialize;
 
-/// A user has at most so many workspaces.
-const MOST: i64 = 100;
+/// Maximum workspaces of a user.
+const MAX_WORKSPACES: i64 = 100;
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
@@ -34,11 +34,11 @@ pub(crate) async fn perform(
     action: Action,
 ) -> Result<Vec<u8>, Error> {
     let Action::WorkspaceRegister { workspacename } = action;
-    match workspace::register(db, &workspacename, user, MOST, now).await? {
+    match workspace::register(db, &workspacename, user, MAX_WORKSPACES, now).await? {
         Registered::Theirs => answer::ok(Nothing {}),
         Registered::Taken => Err(Error::AlreadyExists(
             "This workspace belongs to someone else.",
         )),
-        Registered::TooMany => Err(Error::NotAllowed("A user has at most 100 workspaces.")),
+        Registered::TooMany => Err(Error::NotAllowed("A user can have at most 100 workspaces.")),
     }
 }

@@ -32,7 +32,9 @@ pub(crate) async fn create(
         return Ok(there);
     }
     if !standing.asked || !standing.is_asked {
-        return Err(Error::NotAllowed("A conversation takes a friend."));
+        return Err(Error::NotAllowed(
+            "You can only start a conversation with a friend.",
+        ));
     }
     if standing.is_blocked {
         return Err(Error::NotAllowed("This user has blocked you."));
@@ -111,7 +113,9 @@ pub(crate) async fn clear(
             cause: "who is in the group keeps changing".into(),
             is_uncertain: false,
         }),
-        Some(Cleared::NotAdmin) => Err(Error::NotAllowed("In a group, only an admin may clear.")),
+        Some(Cleared::NotAdmin) => Err(Error::NotAllowed(
+            "Only an admin of the group may clear it.",
+        )),
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Cleared::Stale(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
@@ -146,6 +150,6 @@ pub(crate) async fn arrange(
 
 fn missing(field: &str) -> Error {
     Error::BadRequest(format!(
-        "{field} takes an entry for each of the two participants."
+        "{field} must have an entry for each of the two participants."
     ))
 }

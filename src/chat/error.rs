@@ -12,7 +12,7 @@ pub enum Error {
     #[error("{0}")]
     BadRequest(String),
     /// No such key, or not this user's, or a disabled user's.
-    #[error("The login failed.")]
+    #[error("Login failed.")]
     LoginFailed,
     /// A header of the signature is not there.
     #[error("The header {0} is missing.")]
@@ -45,7 +45,7 @@ pub enum Error {
     #[error("There is no such user.")]
     UserNotFound,
     /// An API takes POST alone.
-    #[error("An API is called with POST.")]
+    #[error("An API must be called with POST.")]
     MethodNotAllowed,
     /// The conversation lives another life by now.
     #[error("The conversation has a new instance.")]
@@ -57,7 +57,7 @@ pub enum Error {
     #[error("{0}")]
     AlreadyExists(&'static str),
     /// The nonce was seen before.
-    #[error("This request was sent before.")]
+    #[error("This request was already sent.")]
     Replayed,
     /// Over a configured limit, which the sentence gives.
     #[error("{0}")]
@@ -66,7 +66,7 @@ pub enum Error {
     #[error("{0}")]
     DailyLimit(String, Duration),
     /// Too many tries.
-    #[error("There were too many tries. Wait a moment.")]
+    #[error("Too many attempts. Try again in a moment.")]
     RateLimited(Duration),
     /// A fault of ours. The cause goes to the log, never to the wire.
     #[error("The server failed. The log has the cause, under this answer's X-Request-Id.")]
@@ -84,9 +84,9 @@ pub enum Error {
 
 /// What the database itself refuses, by the constraint's name.
 const REFUSALS: [(&str, &str); 3] = [
-    ("users_key", "This user exists already."),
-    ("users_one_per_email", "This user exists already."),
-    ("credentials_key", "This key exists already."),
+    ("users_key", "This user already exists."),
+    ("users_one_per_email", "This user already exists."),
+    ("credentials_key", "This key already exists."),
 ];
 
 impl From<BatchError> for Error {

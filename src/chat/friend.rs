@@ -61,9 +61,7 @@ pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Err
 /// `UserNotFound`; `BadRequest` where someone else is the caller.
 pub(crate) async fn standing(call: &Call<'_>, other: UserId) -> Result<Relation, Error> {
     if other == call.user {
-        return Err(Error::BadRequest(
-            "This takes another user than oneself.".into(),
-        ));
+        return Err(Error::BadRequest("You cannot do this to yourself.".into()));
     }
     store::friend::standing(&call.services.db, call.user, other)
         .await?

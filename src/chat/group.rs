@@ -77,13 +77,13 @@ fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<Us
             Ok(invited)
         }
         Changed::NoConversation => Err(Error::ConversationNotFound),
-        Changed::NoGroup => Err(Error::NotAllowed("This conversation is no group.")),
-        Changed::NotAdmin => Err(Error::NotAllowed("In a group, only an admin may do this.")),
+        Changed::NoGroup => Err(Error::NotAllowed("This conversation is not a group.")),
+        Changed::NotAdmin => Err(Error::NotAllowed("Only an admin of the group may do this.")),
         Changed::Full => Err(Error::TooLarge(format!(
-            "A group takes at most {} participants, those who are invited included.",
+            "A group can have at most {} participants, including those who are invited.",
             limits.participants
         ))),
-        Changed::LastAdmin => Err(Error::NotAllowed("A group has at least one admin.")),
+        Changed::LastAdmin => Err(Error::NotAllowed("A group must have at least one admin.")),
         Changed::NoParticipant | Changed::NoUser => Err(Error::UserNotFound),
         Changed::Blocked => Err(Error::NotAllowed("One of these users has blocked you.")),
         Changed::Exceeded(exceeded) => Err(quota::refusal(exceeded, limits)),

@@ -57,10 +57,10 @@ pub(crate) async fn add(
     instance: Instance,
     sent: Sent,
 ) -> Result<Times, Error> {
-    let most = call.services.policy.max_message_bytes;
-    if sent.data.as_str().len() > most {
+    let max = call.services.policy.max_message_bytes;
+    if sent.data.as_str().len() > max {
         return Err(Error::TooLarge(format!(
-            "message.Data takes at most {most} bytes."
+            "message.Data must have at most {max} bytes."
         )));
     }
     let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);

@@ -30,23 +30,23 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
 pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {
         Exceeded::Total => Error::TooLarge(format!(
-            "You take part in {} conversations, and more are not possible. Leave a group to make room.",
+            "You are in {} conversations, which is the maximum. Leave a group to make room.",
             limits.conversations
         )),
         Exceeded::TotalOfOther => Error::TooLarge(format!(
-            "The other user takes part in {} conversations, and more are not possible. They have to leave a group first.",
+            "The other user is in {} conversations, which is the maximum. They have to leave a group first.",
             limits.conversations
         )),
         Exceeded::Day(Daily::Conversations, wait) => Error::DailyLimit(
             format!(
-                "A user creates at most {} conversations a day. The next day begins at midnight UTC.",
+                "You can create at most {} conversations a day. The next day begins at midnight UTC.",
                 limits.conversations_per_day
             ),
             wait,
         ),
         Exceeded::Day(Daily::Invitations, wait) => Error::DailyLimit(
             format!(
-                "A user invites at most {} people a day. The next day begins at midnight UTC.",
+                "You can invite at most {} people a day. The next day begins at midnight UTC.",
                 limits.invitations_per_day
             ),
             wait,

@@ -11,8 +11,8 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A user has at most so many stations; the one seen longest ago gives way.
-const MOST_STATIONS: i32 = 100;
+/// Maximum stations of a user; the one seen longest ago gives way.
+const MAX_STATIONS: i32 = 100;
 
 /// Lets someone in and binds their station to them. Twice is as once.
 ///
@@ -25,7 +25,7 @@ pub(crate) async fn log_in(
     claimed: Option<UserId>,
     station: StationId,
 ) -> Result<AccountRow, Error> {
-    store::user::log_in(db, key, claimed, station, MOST_STATIONS, now)
+    store::user::log_in(db, key, claimed, station, MAX_STATIONS, now)
         .await?
         .ok_or(Error::LoginFailed)
 }
@@ -47,7 +47,7 @@ pub(crate) async fn register(
             ));
         }
         Registration::Invite => Some(invite.ok_or(Error::RegistrationClosed(
-            "Registration takes an invitation on this server.",
+            "Registration on this server requires an invitation.",
         ))?),
         Registration::Open => None,
     };
@@ -55,7 +55,7 @@ pub(crate) async fn register(
         Ok(UserId::of(user.email))
     } else {
         Err(Error::RegistrationClosed(
-            "This invitation is not valid (any more).",
+            "This invitation is not valid, or was used already.",
         ))
     }
 }

@@ -256,8 +256,8 @@ fn names(
     let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
     let nick = nick.unwrap_or(name);
     Ok((
-        FullName::parse(name).ok_or_else(|| format!("--name takes {}", FullName::TAKES))?,
-        Nick::parse(nick).ok_or_else(|| format!("--nick takes {}", Nick::TAKES))?,
+        FullName::parse(name).ok_or_else(|| format!("--name must be {}", FullName::EXPECTED))?,
+        Nick::parse(nick).ok_or_else(|| format!("--nick must be {}", Nick::EXPECTED))?,
     ))
 }
 

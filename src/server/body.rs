@@ -7,8 +7,8 @@ use futures_util::StreamExt;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{
+    address,
     identity::{self, Claim},
-    limits,
     load::BodyShare,
     state::State,
 };
@@ -67,7 +67,7 @@ pub(super) async fn read(
         }
         if length > USUAL && body.share.is_none() {
             sender = known_sender(state, &Claim::of_headers(request), address).await?;
-            body.share = Some(state.load.body(sender, limits::network(address)));
+            body.share = Some(state.load.body(sender, address::network(address)));
         }
         if length > MAX_OF_STRANGERS && sender.is_none() {
             return Err(Error::TooLarge(format!(

@@ -1,5 +1,5 @@
-//! A budget of bytes that all share, with a part for each address and each key, so that none can use up what the
-//! others need; only many addresses together can.
+//! A budget of bytes with a limit in all, per address and per key: one address or user cannot use up what the others
+//! need, only many addresses together can.
 
 use std::{
     collections::HashMap,
@@ -11,20 +11,20 @@ use std::{
 
 use crate::chat::error::Error;
 
-/// Who is refused may try again after this.
+/// A client that is refused may try again after this.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Limits {
-    /// Of all together.
+    /// Maximum bytes in all.
     pub total: usize,
-    /// Of one address.
+    /// Maximum bytes of one address.
     pub per_address: usize,
-    /// Of one key.
+    /// Maximum bytes of one key.
     pub per_key: usize,
 }
 
-/// The bytes that are held, and how many may be.
+/// The bytes that are held, and their limits.
 #[derive(Debug)]
 pub(super) struct Budget<K> {
     limits: Limits,
@@ -39,7 +39,7 @@ struct Held<K> {
 }
 
 impl<K: Hash + Eq + Copy> Budget<K> {
-    /// Nothing is held yet.
+    /// An unused budget.
     pub(super) fn new(limits: Limits) -> Arc<Self> {
         let held = Held {
             total: 0,
@@ -52,7 +52,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
         })
     }
 
-    /// A share of nothing yet.
+    /// An empty share.
     pub(super) fn share(self: &Arc<Self>, key: K, address: IpAddr) -> Share<K> {
         Share {
             budget: self.clone(),
@@ -67,7 +67,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is held.
+    /// Returns `true` if nothing is held, and no key is remembered.
     #[cfg(test)]
     pub(super) fn is_unused(&self) -> bool {
         let held = self.held();
@@ -75,7 +75,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
     }
 }
 
-/// A part of a budget, until it is dropped.
+/// The bytes of one holder, which are given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share<K: Hash + Eq + Copy> {
     budget: Arc<Budget<K>>,
@@ -85,10 +85,11 @@ pub(super) struct Share<K: Hash + Eq + Copy> {
 }
 
 impl<K: Hash + Eq + Copy> Share<K> {
-    /// Takes bytes. Who holds nothing else may take more than their part.
+    /// Takes bytes. A share of a key and address that hold nothing else may exceed the limits: else one large answer could never
+    /// be sent.
     ///
     /// # Errors
-    /// `RateLimited`, where the key or the address holds too much; `Unavailable`, where all together do.
+    /// `RateLimited`, if the key or the address holds too much; `Unavailable`, if all together do.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes == 0 {
             return Ok(());
@@ -98,14 +99,14 @@ impl<K: Hash + Eq + Copy> Share<K> {
             per_address,
             per_key,
         } = self.budget.limits;
-        let is_over = |used: usize, most: usize| used > self.bytes && used + bytes > most;
+        let exceeds = |used: usize, max: usize| used > self.bytes && used + bytes > max;
         let mut held = self.budget.held();
         let by_key = held.by_key.get(&self.key).copied().unwrap_or(0);
         let by_address = held.by_address.get(&self.address).copied().unwrap_or(0);
-        if is_over(by_key, per_key) || is_over(by_address, per_address) {
+        if exceeds(by_key, per_key) || exceeds(by_address, per_address) {
             return Err(Error::RateLimited(RETRY));
         }
-        if is_over(held.total, total) {
+        if exceeds(held.total, total) {
             return Err(Error::Unavailable {
                 cause: "the memory for bodies and answers is used up".into(),
                 is_uncertain: false,
@@ -117,7 +118,7 @@ impl<K: Hash + Eq + Copy> Share<K> {
         Ok(())
     }
 
-    /// Takes bytes, whatever is held: what cannot be refused any more.
+    /// Takes bytes regardless of the limits, for what cannot be refused any more.
     pub(super) fn force(&mut self, bytes: usize) {
         hold(&mut self.budget.held(), self.key, self.address, bytes);
         self.bytes += bytes;
@@ -137,13 +138,13 @@ impl<K: Hash + Eq + Copy> Drop for Share<K> {
         }
         let mut held = self.budget.held();
         held.total -= self.bytes;
-        give_back(&mut held.by_key, &self.key, self.bytes);
-        give_back(&mut held.by_address, &self.address, self.bytes);
+        release(&mut held.by_key, &self.key, self.bytes);
+        release(&mut held.by_address, &self.address, self.bytes);
     }
 }
 
-/// Takes bytes off a key; one that holds nothing is not remembered.
-fn give_back<K: Hash + Eq>(held: &mut HashMap<K, usize>, key: &K, bytes: usize) {
+/// Releases bytes of a key; one that holds nothing is forgotten, so that the map does not grow.
+fn release<K: Hash + Eq>(held: &mut HashMap<K, usize>, key: &K, bytes: usize) {
     if let Some(used) = held.get_mut(key) {
         *used -= bytes;
         if *used == 0 {
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_and_each_address_has_a_part_and_it_is_given_back() {
+    fn each_key_and_each_address_has_a_limit_and_what_is_dropped_is_given_back() {
         let budget = budget();
         let first = [
             take(&budget, 1, 1, 10).unwrap(),
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_nothing_else_may_take_more_than_a_part() {
+    fn a_share_of_one_who_holds_nothing_else_may_exceed_the_limits() {
         let budget = budget();
         let large = take(&budget, 1, 1, 21).unwrap();
         assert!(take(&budget, 1, 1, 1).is_err());
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_refused_counts_all_the_same() {
+    fn what_is_taken_regardless_of_the_limits_counts_all_the_same() {
         let budget = budget();
         let mut forced = budget.share(1, address(1));
         forced.take(20).unwrap();

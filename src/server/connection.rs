@@ -14,7 +14,7 @@ use actix_web::{
     rt::net::TcpStream,
 };
 
-use super::{identity, state::State};
+use super::{address, state::State};
 
 /// Headers that say that the other end of the connection is a proxy, whose connections many clients share.
 const PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for")];
@@ -66,7 +66,7 @@ fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
     let is_of_proxy = PROXY_HEADERS
         .iter()
         .any(|name| request.headers().contains_key(name))
-        || identity::is_proxy(state, request);
+        || address::is_proxy(&state.settings, request);
     request.conn_data::<Connection>().filter(|_| !is_of_proxy)
 }
 

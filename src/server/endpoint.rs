@@ -18,11 +18,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
+    address,
     body::{self, Body},
     budget::Share,
-    connection, identity,
-    identity::{Asked, Claim},
-    limits,
+    connection,
+    identity::{self, Claim, SignedRequest},
     load::AtWork,
     state::State,
 };
@@ -51,7 +51,7 @@ const FIRST_MOMENT: Duration = Duration::from_secs(30);
 
 /// The query of a URL. Its order does not matter.
 #[derive(Debug, Default, Deserialize)]
-struct Names {
+struct ApiQuery {
     #[serde(default)]
     srv: String,
     #[serde(default)]
@@ -66,29 +66,29 @@ pub(super) async fn answer(
 ) -> HttpResponse {
     let begun = Instant::now();
     let id = Uuid::new_v4().simple();
-    let mut seen = Seen {
-        address: identity::address(&state, &request),
+    let mut log = RequestLog {
+        address: address::of_client(&state.settings, &request),
         api: "",
         action: String::new(),
         user: None,
     };
-    let names = web::Query::<Names>::from_query(request.query_string())
+    let query = web::Query::<ApiQuery>::from_query(request.query_string())
         .map(web::Query::into_inner)
         .unwrap_or_default();
-    let api = Api::named(&names.srv, &names.api).ok();
-    let address = seen.address;
-    let (result, seen) =
+    let api = Api::named(&query.srv, &query.api).ok();
+    let address = log.address;
+    let (result, log) =
         match body::read(&state, api.map(|(api, ..)| api), address, &request, payload).await {
             // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
             // committed, and must then be announced.
             Ok(body) => actix_web::rt::spawn(async move {
-                (work(&state, api, &request, body, &mut seen).await, seen)
+                (work(&state, api, &request, body, &mut log).await, log)
             })
             .await
             .unwrap_or_else(|error| {
                 (
                     Err(Error::Internal(error.to_string())),
-                    Seen {
+                    RequestLog {
                         address,
                         api: "",
                         action: String::new(),
@@ -96,15 +96,15 @@ pub(super) async fn answer(
                     },
                 )
             }),
-            Err(error) => (Err(error), seen),
+            Err(error) => (Err(error), log),
         };
     let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let Seen {
+    let RequestLog {
         address,
         api,
         action,
         user,
-    } = &seen;
+    } = &log;
     let user = user.map(tracing::field::display);
     match &result {
         Ok(_) => {
@@ -124,7 +124,7 @@ pub(super) async fn answer(
 }
 
 /// What the log says of a request, as far as it was looked at.
-struct Seen {
+struct RequestLog {
     address: IpAddr,
     api: &'static str,
     action: String,
@@ -193,7 +193,7 @@ impl MessageBody for Answer {
 }
 
 /// Answers a request to anywhere else.
-pub(super) async fn nowhere() -> HttpResponse {
+pub(super) async fn not_found() -> HttpResponse {
     respond(Err(Error::UnknownApi), &Uuid::new_v4().simple().to_string())
 }
 
@@ -225,18 +225,18 @@ async fn work(
     api: Option<(Api, &'static str, &'static str)>,
     request: &HttpRequest,
     body: Body,
-    seen: &mut Seen,
+    log: &mut RequestLog,
 ) -> Result<Answer, Error> {
     let (api, srv, name) = api.ok_or(Error::UnknownApi)?;
-    seen.api = name;
+    log.api = name;
     if request.method() != Method::POST {
         return Err(Error::MethodNotAllowed);
     }
     let Body { bytes, share } = body;
     let head = Head::parse(&bytes)?;
     let action = Action::parse(api, &head, &bytes)?;
-    seen.action.push_str(&head.action);
-    let asked = Asked {
+    log.action.push_str(&head.action);
+    let asked = SignedRequest {
         claim: Claim::of_headers(request),
         srv,
         api: name,
@@ -244,7 +244,7 @@ async fn work(
         timestamp: head.timestamp,
         nonce: head.nonce.as_deref().filter(|_| head.version().is_v4()),
         now: Timestamp::now(),
-        address: seen.address,
+        address: log.address,
     };
 
     match action {
@@ -252,8 +252,8 @@ async fn work(
             .await
             .map(Answer::from),
         Action::Workspace(action) => {
-            let user = identity::user_anywhere(state, &asked).await?;
-            seen.user = Some(user);
+            let user = identity::verify_user(state, &asked).await?;
+            log.user = Some(user);
             Box::pin(api::workspace::perform(
                 &state.services.db,
                 user,
@@ -266,9 +266,9 @@ async fn work(
         Action::Notification(action) => {
             let (user, station) = match Box::pin(listener(state, &asked)).await? {
                 Some(known) => known,
-                None => identity::user_at_station(state, &asked).await?,
+                None => identity::verify(state, &asked).await?,
             };
-            seen.user = Some(user);
+            log.user = Some(user);
             let at_work = state.load.begin(user).await?;
             let connection = connection::of_poll(state, request);
             let text = api::notification::perform(
@@ -281,12 +281,12 @@ async fn work(
             )?;
             let share = state
                 .load
-                .answer(user, limits::network(asked.address), text.len());
+                .answer(user, address::network(asked.address), text.len());
             Ok(Answer::of(text, Some((at_work, share))))
         }
         Action::Signed(action) => {
-            let (user, station) = identity::user_at_station(state, &asked).await?;
-            seen.user = Some(user);
+            let (user, station) = identity::verify(state, &asked).await?;
+            log.user = Some(user);
             if let Some(connection) = connection::polled_before(state, request) {
                 state.notifications.acknowledge(user, station, connection);
             }
@@ -308,12 +308,12 @@ async fn work(
 /// Does what a user asks for from a station, and announces what came of it.
 async fn perform(
     state: &State,
-    asked: &Asked<'_>,
+    asked: &SignedRequest<'_>,
     (user, station, version): (UserId, StationId, ClientVersion),
     at_work: AtWork,
     action: Signed,
 ) -> Result<Answer, Error> {
-    // Asked before anything is read: what is told later may not be in the answer.
+    // SignedRequest before anything is read: what is told later may not be in the answer.
     let told = action
         .fetches(version)
         .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
@@ -349,7 +349,7 @@ async fn perform(
             acknowledge();
         }
     })?;
-    let address = limits::network(asked.address);
+    let address = address::network(asked.address);
     let share = match reading {
         Some(_) => state.load.try_answer(user, address, text.len())?,
         // What was done was done: that is answered, however much waits to be read.
@@ -362,7 +362,7 @@ async fn perform(
 /// Login and registration: failures are counted, and too many are not even looked at.
 async fn login(
     state: &State,
-    asked: &Asked<'_>,
+    asked: &SignedRequest<'_>,
     action: api::login::Action,
 ) -> Result<Vec<u8>, Error> {
     let address = asked.address;
@@ -379,21 +379,24 @@ async fn login(
     if is_registration {
         state.limits.take_registration(address)?;
     }
-    state.limits.take(address, claimed)?;
+    state.limits.take_login(address, claimed)?;
     let result = api::login::perform(&context, action).await;
     let has_failed = matches!(
         result,
         Err(Error::LoginFailed | Error::RegistrationClosed(_) | Error::AlreadyExists(_))
     );
     if !has_failed {
-        state.limits.give_back(address, claimed);
+        state.limits.give_login_back(address, claimed);
     }
     result
 }
 
 /// The published notification request carries its station alone. Where the operator allows that, the
-/// user is the one last seen there.
-async fn listener(state: &State, asked: &Asked<'_>) -> Result<Option<(UserId, StationId)>, Error> {
+/// user is the one last log there.
+async fn listener(
+    state: &State,
+    asked: &SignedRequest<'_>,
+) -> Result<Option<(UserId, StationId)>, Error> {
     if !state.settings.allow_unsigned_notifications || asked.claim.user.is_some() {
         return Ok(None);
     }

@@ -1,6 +1,5 @@
-//! How many failed logins are let through: a token bucket per address and per user. A try takes a
-//! token before it is made and gets it back if it succeeds, so that tries at the same moment count.
-//! And how many signatures that do not fit: an address that sends many is not looked at for a while.
+//! Limits of failed logins, registrations and invalid signatures: a token bucket per address and, for logins, per user. An
+//! attempt takes a token before it is made and gets it back if it succeeds, so that simultaneous attempts count.
 
 use std::{
     hash::Hash,
@@ -11,19 +10,20 @@ use std::{
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 
+use super::address::network;
 use crate::chat::error::Error;
 use parlance_wire::id::UserId;
 
-/// An address may fail so many times as often as a user: many people may share one.
+/// An address has this many times the failed logins of a user: many people may share one.
 const ADDRESS_FACTOR: u32 = 6;
-/// So many addresses and users are remembered.
-const MOST: u64 = 100_000;
-/// How soon a bucket of login tries, and one of registrations, is full again.
+/// Maximum addresses or users remembered by each limit; those unused for longest give way.
+const MAX_KEYS: u64 = 100_000;
+/// Time in which an empty bucket is full again.
 const LOGINS_REFILL: Duration = Duration::from_mins(1);
 const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
 const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
 
-/// What is left of everyone's tries.
+/// The attempts that each address and user has left.
 pub(super) struct Limits {
     addresses: Buckets<IpAddr>,
     users: Buckets<UserId>,
@@ -32,22 +32,22 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// With so many failed tries a minute for a user, and so many registrations an hour and bad signatures a
-    /// minute for an address.
-    pub(super) fn new(tries: u32, registrations: u32, signatures: u32) -> Self {
+    /// Limits with these failed logins a minute per user, registrations an hour per address, and invalid signatures a minute
+    /// per address.
+    pub(super) fn new(logins: u32, registrations: u32, signatures: u32) -> Self {
         Self {
-            addresses: Buckets::new(tries.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
-            users: Buckets::new(tries, LOGINS_REFILL),
+            addresses: Buckets::new(logins.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
+            users: Buckets::new(logins, LOGINS_REFILL),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL),
             signatures: Buckets::new(signatures, SIGNATURES_REFILL),
         }
     }
 
-    /// Takes a try from the address and, where one is claimed, the user.
+    /// Takes a login attempt from the address and, if one is claimed, the user.
     ///
     /// # Errors
-    /// `RateLimited`, with the time until the next try.
-    pub(super) fn take(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
+    /// `RateLimited`, with the time until the next attempt.
+    pub(super) fn take_login(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
         self.addresses.take(network(address))?;
         if let Some(user) = user {
             self.users.take(user)?;
@@ -55,7 +55,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Takes a registration from the address; it does not come back.
+    /// Takes a registration from the address; it is not given back.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next one.
@@ -63,7 +63,7 @@ impl Limits {
         self.registrations.take(network(address))
     }
 
-    /// Whether signatures from an address are still looked at.
+    /// Checks that signatures from an address are still verified.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next one.
@@ -71,26 +71,18 @@ impl Limits {
         self.signatures.check(&network(address))
     }
 
-    /// A signature did not fit.
+    /// Counts an invalid signature.
     pub(super) fn count_bad_signature(&self, address: IpAddr) {
-        // An address with nothing left is not looked at any more: nothing is left to take.
+        // Requests that were checked at the same moment may find the bucket empty by now: they are refused already.
         let _ = self.signatures.take(network(address));
     }
 
-    /// Gives a try back that did not fail.
-    pub(super) fn give_back(&self, address: IpAddr, user: Option<UserId>) {
+    /// Gives back the attempt of a login that did not fail.
+    pub(super) fn give_login_back(&self, address: IpAddr, user: Option<UserId>) {
         self.addresses.give_back(network(address));
         if let Some(user) = user {
             self.users.give_back(user);
         }
-    }
-}
-
-/// What counts as one address: of IPv6 one customer's network (/64).
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -112,7 +104,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             refill,
             by_key: Cache::builder()
                 .eviction_policy(EvictionPolicy::lru())
-                .max_capacity(MOST)
+                .max_capacity(MAX_KEYS)
                 .time_to_idle(refill * 2)
                 .build(),
         }
@@ -129,7 +121,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
         })
     }
 
-    /// As [`Buckets::take`], but takes nothing. One that nothing was taken from is not remembered.
+    /// As [`Buckets::take`], but takes nothing, and remembers no new key.
     fn check(&self, key: &K) -> Result<(), Error> {
         let Some(bucket) = self.by_key.get(key) else {
             return Ok(());

@@ -14,8 +14,8 @@ use tokio::time::{interval_at, timeout};
 use uuid::Uuid;
 
 use super::{
-    endpoint, identity,
-    identity::{Asked, Claim},
+    address, endpoint,
+    identity::{self, Claim, SignedRequest},
     presence,
     state::State,
 };
@@ -68,7 +68,7 @@ pub(super) async fn knock(
     state: web::Data<State>,
 ) -> HttpResponse {
     let id = Uuid::new_v4().simple().to_string();
-    let address = identity::address(&state, &request);
+    let address = address::of_client(&state.settings, &request);
     match enter(&request, payload, state).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -84,12 +84,12 @@ async fn enter(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     let knock = web::Query::<Knock>::from_query(request.query_string())
-        .map_err(|_| Error::BadRequest("clientversioncode takes a whole number.".into()))?
+        .map_err(|_| Error::BadRequest("clientversioncode must be a whole number.".into()))?
         .into_inner();
     // A `+` that was not encoded has become a space.
     let signature = knock.signature.replace(' ', "+");
     let given = |text: &'_ str| (!text.is_empty()).then_some(());
-    let asked = Asked {
+    let signed = SignedRequest {
         claim: Claim {
             user: given(&knock.user).map(|()| knock.user.as_str()),
             station: given(&knock.station).map(|()| knock.station.as_str()),
@@ -101,10 +101,10 @@ async fn enter(
         timestamp: Timestamp::parse(&knock.timestamp),
         nonce: None,
         now: Timestamp::now(),
-        address: identity::address(&state, request),
+        address: address::of_client(&state.settings, request),
     };
-    let generation = state.identities.generation();
-    let (user, station) = identity::user_at_station(&state, &asked).await?;
+    let generation = state.keys.generation();
+    let (user, station) = identity::verify(&state, &signed).await?;
     if state.is_stopping() {
         return Err(Error::Unavailable {
             cause: "the server is stopping".into(),
@@ -121,7 +121,7 @@ async fn enter(
     let (subscription, is_first) = state
         .notifications
         .subscribe(user, station, version, limits)?;
-    if state.identities.generation() != generation {
+    if state.keys.generation() != generation {
         // Someone was barred since it was looked at: whoever was cannot have been disconnected before they subscribed.
         return Err(Error::Unavailable {
             cause: "users changed during the handshake".into(),
@@ -208,7 +208,7 @@ impl Socket {
                         Some(Ok(AggregatedMessage::Ping(bytes))) => Box::pin(self.send(Frame::Pong(bytes))).await?,
                         Some(Ok(AggregatedMessage::Text(text))) => if let Some(reason) = Box::pin(self.hear(&text)).await { return Some(reason) },
                         Some(Ok(AggregatedMessage::Binary(_))) => return Some(close(CloseCode::Unsupported, "text frames only")),
-                        Some(Err(ProtocolError::Overflow)) => return Some(close(CloseCode::Size, "a frame takes at most 4096 bytes")),
+                        Some(Err(ProtocolError::Overflow)) => return Some(close(CloseCode::Size, "a frame may have at most 4096 bytes")),
                         Some(Err(_)) => return Some(CloseCode::Protocol.into()),
                     }
                 },

@@ -1,5 +1,6 @@
 //! HTTP: starts the server, and stops it. What production starts is what tests start.
 
+mod address;
 mod body;
 mod budget;
 mod bus;
@@ -7,10 +8,12 @@ mod connection;
 mod endpoint;
 mod health;
 mod identity;
+mod keys;
 mod limits;
 mod live;
 mod load;
 mod nodes;
+mod nonces;
 mod presence;
 mod purge;
 mod resync;
@@ -38,22 +41,22 @@ use crate::{
     store::{self, embedded::Embedded},
 };
 
-/// Requests in flight get so long to end once the server stops.
+/// Time for requests in flight to end once the server stops.
 const GRACE_SECONDS: u64 = 5;
-/// How often what nobody needs any more is looked for.
-const HOUSEKEEPING: Duration = Duration::from_mins(1);
-/// How long the database may take to hear that this node has ended.
+/// How often idle entries and connections are looked for.
+const EVICT_IDLE_EVERY: Duration = Duration::from_mins(1);
+/// Maximum time for the database to take note of this node's end.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// A peer that does not finish its request's head in this time is dropped.
+/// A peer that does not finish a request's head in this time is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Beside its sockets, a worker holds so many connections.
+/// Maximum connections of a worker beyond its WebSockets.
 const SPARE_CONNECTIONS: usize = 5000;
-/// An idle connection is kept for so long.
+/// An idle connection is closed after this.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
-    /// Where it listens: the real port, where 0 was asked for.
+    /// Where it listens, with the real port if 0 was asked for.
     pub address: SocketAddr,
     state: Arc<State>,
     handle: ServerHandle,
@@ -63,7 +66,7 @@ pub struct Running {
     embedded: Option<Embedded>,
 }
 
-/// Starts the database if it is ours, brings it up to date, and serves.
+/// Starts the embedded database if there is no other, migrates, and serves.
 ///
 /// # Errors
 /// One sentence for a person.
@@ -72,7 +75,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let (db, embedded) = store::embedded::open(&settings).await?;
     store::migrate(&db).await?;
     let (listener, address) = listen(settings.listen_addr)?;
-    // A public address that was not given names the real port.
+    // The default public address has the port of `LISTEN_ADDR`, which may be 0.
     settings.public_url = settings
         .public_url
         .replace(&settings.listen_addr.to_string(), &address.to_string());
@@ -90,7 +93,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .await
         .map_err(|error| error.to_string())?;
     if embedded.is_some() {
-        // A predecessor that was killed is not one whose hints are missed.
+        // Nobody else uses an embedded database: a node in it is this server's predecessor, whose hints nobody misses.
         store::presence::alone(&state.services.db, node)
             .await
             .map_err(|error| error.to_string())?;
@@ -107,8 +110,8 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             )
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
-            .default_service(web::route().to(endpoint::nowhere));
-        // Each path by itself: several in one resource are matched as patterns.
+            .default_service(web::route().to(endpoint::not_found));
+        // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
         let app = endpoint::PATHS.iter().fold(app, |app, path| {
             app.service(web::resource(*path).route(web::route().to(endpoint::answer)))
         });
@@ -132,7 +135,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
 
     let mut tasks = vec![
         tokio::spawn(users::watch_changes(state.clone())),
-        tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(evict_idle(state.clone())),
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(nodes::run(state.clone())),
@@ -154,26 +157,26 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
 }
 
 impl Running {
-    /// The database's address, as `psql`, `pg_dump` and `sqlx migrate` take it; of an embedded one
-    /// only, as another's may hold a password.
+    /// The embedded database's address, as `psql`, `pg_dump` and `sqlx migrate` take it. Returns `None` for the operator's own
+    /// database: its address may hold a password.
     #[must_use]
     pub fn database_url(&self) -> Option<&str> {
         self.embedded.as_ref().map(Embedded::url)
     }
 
-    /// How many messages and reports wait to be stored.
+    /// Messages and reports in the batchers' queues.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.state.services.messages.waiting() + self.state.services.reports.waiting()
     }
 
-    /// The address that clients are told.
+    /// The public address, as clients are given it.
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.state.settings.public_url
     }
 
-    /// Reads the certificate again. Returns whether there is one.
+    /// Reads the certificate again. Returns `false` if the server has none.
     ///
     /// # Errors
     /// One sentence; the old certificate stays.
@@ -183,8 +186,7 @@ impl Running {
         })
     }
 
-    /// Takes no more requests, closes sockets, lets requests in flight end, and stops an embedded
-    /// database.
+    /// Stops: accepts no more requests, closes sockets, waits for requests in flight, and stops an embedded database.
     pub async fn stop(self) {
         self.state.is_stopping.store(true, Ordering::Release);
         self.state.notifications.disconnect(None);
@@ -192,8 +194,9 @@ impl Running {
         if !matches!(self.served.await, Ok(Ok(()))) {
             tracing::warn!("the server ended with an error");
         }
-        // Once nothing is announced here any more. The connections of the pool lived in the workers.
-        if let Err(error) = say_that_it_ended(&self.state).await {
+        // Only once nothing is announced here any more. On a connection of its own: those of the pool were read by the
+        // workers, which have ended.
+        if let Err(error) = announce_end(&self.state).await {
             tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
         }
         for task in self.tasks {
@@ -206,13 +209,13 @@ impl Running {
     }
 }
 
-async fn say_that_it_ended(state: &State) -> sqlx::Result<()> {
-    let said = async {
+async fn announce_end(state: &State) -> sqlx::Result<()> {
+    let announced = async {
         let mut connection = state.services.db.options().connect().await?;
         store::presence::end(&mut connection, state.node).await?;
         connection.close().await
     };
-    timeout(FAREWELL, said)
+    timeout(FAREWELL, announced)
         .await
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
@@ -224,7 +227,8 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     Ok((listener, real))
 }
 
-/// Every socket is a file. The usual soft limit is for programs that cannot count beyond it.
+/// Raises the limit of open files to what the system allows: every socket is one. The usual soft limit of 1,024 is for
+/// programs that use `select`.
 pub fn allow_many_sockets() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
@@ -233,16 +237,17 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Looks now and then for what nobody needs any more, and for whom nobody should hold any more.
-async fn keep_house(state: Arc<State>) {
-    let mut clock = tokio::time::interval(HOUSEKEEPING);
+/// Frees now and then what is idle, and disconnects users who were disabled unheard.
+async fn evict_idle(state: Arc<State>) {
+    let mut clock = tokio::time::interval(EVICT_IDLE_EVERY);
     loop {
         clock.tick().await;
         state.notifications.evict_idle();
         state.services.db.sweep();
-        state.identities.sweep();
+        state.keys.evict_idle();
         state.services.pages.sweep();
-        // The channel may be gone without a word, as where a firewall forgot the connection.
+        // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
+        // has dropped it.
         if let Err(error) = users::disconnect_disabled(&state).await {
             tracing::debug!(%error, "the database is away");
         }

@@ -1,4 +1,4 @@
-//! What every request may use.
+//! What requests and background tasks share: one per server.
 
 use std::sync::{
     Arc,
@@ -8,8 +8,8 @@ use std::sync::{
 use uuid::Uuid;
 
 use super::{
-    bus::Bus, health, identity, limits::Limits, load::Load, nodes::Nodes, presence::Presence,
-    resync::Resync,
+    bus::Bus, health, keys::Keys, limits::Limits, load::Load, nodes::Nodes, nonces::Nonces,
+    presence::Presence, resync::Resync,
 };
 use crate::{
     chat::{Services, event::Event, notifications::Notifications},
@@ -17,7 +17,7 @@ use crate::{
     store::Db,
 };
 
-/// What every request may use.
+/// What requests and background tasks share.
 pub(super) struct State {
     pub settings: Settings,
     pub services: Services,
@@ -27,8 +27,8 @@ pub(super) struct State {
     pub resync: Resync,
     pub nodes: Nodes,
     pub presence: Presence,
-    pub identities: identity::Identities,
-    pub nonces: identity::Nonces,
+    pub keys: Keys,
+    pub nonces: Nonces,
     pub limits: Limits,
     pub load: Load,
     pub checks: health::Checks,
@@ -36,7 +36,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A server that has not begun to serve.
+    /// The state of a server that is about to start: nothing cached, nobody connected.
     pub(super) fn new(settings: Settings, db: Db, node: Uuid, bus: Bus) -> Self {
         Self {
             limits: Limits::new(
@@ -44,8 +44,8 @@ impl State {
                 settings.registrations,
                 settings.bad_signatures,
             ),
-            nonces: identity::Nonces::new(settings.signature_window),
-            identities: identity::Identities::default(),
+            nonces: Nonces::new(settings.signature_window),
+            keys: Keys::default(),
             notifications: Arc::default(),
             resync: Resync::default(),
             nodes: Nodes::default(),
@@ -60,7 +60,7 @@ impl State {
         }
     }
 
-    /// Tells everyone what happened, here and on other nodes. After the commit, never before.
+    /// Announces what happened, to stations here and to the other nodes. After the commit, never before.
     pub(super) fn announce(&self, events: &[Event]) {
         self.notifications.announce(events);
         self.bus.tell(events);

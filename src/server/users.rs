@@ -66,6 +66,6 @@ pub(super) async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
 }
 
 fn forget_users(state: &State) {
-    state.identities.forget();
+    state.keys.forget();
     state.services.names.forget();
 }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::text::Email;
 
-/// Declares an id: its name, how the wire writes it, and what an error says it takes.
+/// Declares an id: its name, how the wire writes it, and what an error says it must be.
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $form:ident, $takes:literal) => {
+    ($(#[$doc:meta])* $name:ident, $form:ident, $expected:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
@@ -58,10 +58,10 @@ macro_rules! id {
                 impl de::Visitor<'_> for Visitor {
                     type Value = $name;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($takes)
+                        f.write_str($expected)
                     }
                     fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $takes)))
+                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $expected)))
                     }
                 }
                 from.deserialize_str(Visitor)

@@ -19,8 +19,8 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// What it takes, for the sentence of an error.
-    pub const TAKES: &'static str =
+    /// What it must be, for the sentence of an error.
+    pub const EXPECTED: &'static str =
         "base64 of the DER SubjectPublicKeyInfo of an RSA key of 2048 to 8192 bits";
 
     /// Parses and checks kind and size. `None`: not such a key.
@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         Self::parse(&text)
-            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::TAKES)))
+            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::EXPECTED)))
     }
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
 
-/// Declares a checked text: its name, what it takes (for the error's sentence), and its check.
+/// Declares a checked text: its name, what it must be (for the sentence of an error), and its check.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $takes:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
@@ -16,8 +16,8 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// What it takes, for the sentence of an error.
-            pub const TAKES: &'static str = $takes;
+            /// What it must be, for the sentence of an error.
+            pub const EXPECTED: &'static str = $expected;
 
             /// Checks the form. `None`: not of this form.
             #[must_use]
@@ -45,10 +45,10 @@ macro_rules! text {
                 impl de::Visitor<'_> for Visitor {
                     type Value = $name;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($takes)
+                        f.write_str($expected)
                     }
                     fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $takes)))
+                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $expected)))
                     }
                 }
                 from.deserialize_str(Visitor)
@@ -69,7 +69,7 @@ text!(
 );
 text!(
     /// The background colour of a list item, as given.
-    Color, "a colour as `#rrggbb`",
+    Color, "a color like `#rrggbb`",
     |text| text.len() == 7 && text.starts_with('#') && text[1..].bytes().all(|b| b.is_ascii_hexdigit())
 );
 text!(
@@ -84,12 +84,12 @@ text!(
 );
 text!(
     /// A person's full name.
-    FullName, "1 to 128 characters, without control characters or outer spaces",
+    FullName, "1 to 128 characters, without control characters, leading or trailing spaces",
     |text| is_name(text, 128)
 );
 text!(
     /// The short name that others see.
-    Nick, "1 to 64 characters, without control characters or outer spaces",
+    Nick, "1 to 64 characters, without control characters, leading or trailing spaces",
     |text| is_name(text, 64)
 );
 text!(

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, NaiveDate, SubsecRound, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-const TAKES: &str = "a time in UTC, `yyyy-MM-dd HH:mm:ss`";
+const EXPECTED: &str = "a time in UTC, `yyyy-MM-dd HH:mm:ss`";
 
 /// A moment in UTC, to the microsecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -129,10 +129,10 @@ impl<'de> Deserialize<'de> for Timestamp {
         impl de::Visitor<'_> for Visitor {
             type Value = Timestamp;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(TAKES)
+                f.write_str(EXPECTED)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
-                Timestamp::parse(text).ok_or_else(|| E::custom(format_args!("expected {TAKES}")))
+                Timestamp::parse(text).ok_or_else(|| E::custom(format_args!("expected {EXPECTED}")))
             }
         }
         from.deserialize_str(Visitor)

@@ -39,7 +39,7 @@ async fn what_is_no_group_is_refused_by_field() {
     ] {
         let refusal = asks(&ann, action, fields).await.refused(400, "bad_request");
         assert_eq!(
-            refusal["errormessage"], "participantids takes at most 5000 user ids.",
+            refusal["errormessage"], "participantids must be a list of at most 5000 user ids.",
             "{action}"
         );
     }

@@ -99,7 +99,7 @@ async fn what_is_no_message_is_refused_by_field_and_not_stored() {
             .refused(400, "bad_request");
         let sentence = refusal["errormessage"].as_str().unwrap();
         assert!(
-            sentence.starts_with(&format!("message.{field} takes ")),
+            sentence.starts_with(&format!("message.{field} must be ")),
             "{field} {wrong}: {refusal}"
         );
         let as_object = ann

@@ -1,0 +1,127 @@
+//! The public keys of users, and the stations that they have logged in from, cached: an RSA key takes longer to parse than
+//! a signature to check.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::sync::Cache;
+
+use crate::{
+    chat::error::Error,
+    store::{self, Db},
+};
+use parlance_wire::{
+    id::{StationId, UserId},
+    key::{PublicKey, VerifyingKey},
+    time::Timestamp,
+};
+
+/// Maximum users whose keys are kept parsed; each takes about 3 KB.
+const MAX_KEYS: u64 = 20_000;
+/// A key is read again after this. Changes are announced (`users.rs`); this bounds the harm if an announcement is lost.
+const LIFETIME: Duration = Duration::from_mins(1);
+
+/// The keys of users who sent requests lately.
+pub(super) struct Keys {
+    by_user: Cache<UserId, Arc<UserKey>>,
+    /// How often all were forgotten: what was read before that is not kept after it.
+    generation: AtomicU64,
+}
+
+/// A user's key and what else decides whether their signature counts.
+pub(super) struct UserKey {
+    pub key: VerifyingKey,
+    pub disabled: bool,
+    /// The stations that the user is known to have logged in from.
+    stations: Mutex<BTreeSet<StationId>>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        let by_user = Cache::builder()
+            .max_capacity(MAX_KEYS)
+            .time_to_live(LIFETIME)
+            .build();
+        Self {
+            by_user,
+            generation: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Keys {
+    /// Frees the memory of expired entries: the cache does so by itself only when it is used.
+    pub(super) fn evict_idle(&self) {
+        self.by_user.run_pending_tasks();
+    }
+
+    /// Changes whenever someone's right to sign may have changed.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Forgets all keys: a user has changed. Rare.
+    pub(super) fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.by_user.invalidate_all();
+    }
+
+    /// A user's key, and `true` if they have logged in from the station or none is given. Returns `None` if there is no
+    /// such user.
+    ///
+    /// # Errors
+    /// Those of the database, if the key or the station is not cached.
+    pub(super) async fn of(
+        &self,
+        db: &Db,
+        user: UserId,
+        station: Option<StationId>,
+        now: Timestamp,
+    ) -> Result<Option<(Arc<UserKey>, bool)>, Error> {
+        let cached = self.by_user.get(&user);
+        if let Some(cached) =
+            cached.filter(|key| station.is_none_or(|station| key.stations().contains(&station)))
+        {
+            return Ok(Some((cached, true)));
+        }
+        // Read before the database is: a change that is announced in between must not be overwritten with what was true
+        // before it.
+        let generation = self.generation();
+        let Some(row) = Box::pin(store::user::identity(db, user, station, now)).await? else {
+            return Ok(None);
+        };
+        let key = if let Some(cached) = self.by_user.get(&user) {
+            cached
+        } else {
+            let key = PublicKey::parse(&row.public_key).ok_or_else(|| {
+                Error::Internal(format!("the public key of {user} does not parse"))
+            })?;
+            Arc::new(UserKey {
+                key: key.into(),
+                disabled: row.disabled,
+                stations: Mutex::default(),
+            })
+        };
+        // Only a known station is remembered: an unknown one may log in a moment from now.
+        if let Some(station) = station.filter(|_| row.station_known) {
+            key.stations().insert(station);
+        }
+        if self.generation() == generation {
+            self.by_user.insert(user, key.clone());
+        }
+        Ok(Some((key, station.is_none() || row.station_known)))
+    }
+}
+
+impl UserKey {
+    fn stations(&self) -> MutexGuard<'_, BTreeSet<StationId>> {
+        // Nothing panics while it holds the lock; if it did, a set of ids is still a set of ids.
+        self.stations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,60 @@
+//! The nonces that each station has used, so that no request of a v4 client can be sent again by someone else.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use moka::{policy::EvictionPolicy, sync::Cache};
+
+use parlance_wire::id::{StationId, UserId};
+
+/// Maximum nonces remembered.
+const MAX_NONCES: u64 = 1_000_000;
+/// A window longer than half of this is the operator's wish not to look at clocks at all.
+const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
+
+/// The nonces used within the last two signature windows.
+pub(super) struct Nonces(Cache<(UserId, StationId, String), ()>);
+
+impl Nonces {
+    /// Remembers each nonce for as long as its request could be sent again, with this `SIGNATURE_WINDOW`.
+    pub(super) fn new(window: TimeDelta) -> Self {
+        // Twice: a client's clock may be a window ahead, and its request is good for a window after that.
+        let lifetime = window
+            .to_std()
+            .unwrap_or(MAX_LIFETIME)
+            .saturating_mul(2)
+            .min(MAX_LIFETIME);
+        Self(
+            Cache::builder()
+                // The default policy may drop a new entry in favor of one that was read often; that nonce could be
+                // used again at once.
+                .eviction_policy(EvictionPolicy::lru())
+                .max_capacity(MAX_NONCES)
+                .time_to_live(lifetime)
+                .build(),
+        )
+    }
+
+    /// Marks a nonce as used. Returns `false` if it was used before.
+    pub(super) fn use_once(&self, user: UserId, station: StationId, nonce: &str) -> bool {
+        self.0
+            .entry((user, station, nonce.to_owned()))
+            .or_insert(())
+            .is_fresh()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_remembered_for_as_long_as_its_request_is_good() {
+        // Signed by a clock that is a window ahead, it is good for a window after that.
+        let nonces = Nonces::new(TimeDelta::minutes(5));
+        assert_eq!(
+            nonces.0.policy().time_to_live(),
+            Some(Duration::from_mins(10))
+        );
+    }
+}
