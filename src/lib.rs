@@ -10,6 +10,7 @@
 //! | [`server`] | HTTP: a request comes in, an answer goes out, what happened is announced |
 //! | [`api`] | the wire: actions in, answers and error codes out |
 //! | [`chat`] | the rules: who may do what, who is notified |
+//! | `notify` | events are announced: pending notifications, the bus between nodes |
 //! | [`store`] | PostgreSQL: the only layer with SQL |
 //! | [`settings`], [`timings`] | the operator's choices; intervals and time limits |
 //!
@@ -28,6 +29,7 @@ pub mod api;
 mod bench;
 pub mod chat;
 pub mod cli;
+mod notify;
 mod selftest;
 pub mod server;
 pub mod settings;

@@ -16,7 +16,10 @@ pub mod request;
 pub(crate) mod workspace;
 
 use self::request::Head;
-use crate::chat::{Call, error::Error, notifications::Fetched};
+use crate::{
+    chat::{Call, error::Error},
+    notify::registry::Fetched,
+};
 use parlance_wire::version::ClientVersion;
 
 /// The APIs that are served, by the names that a URL gives.

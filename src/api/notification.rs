@@ -9,11 +9,11 @@ use super::{
     request::given,
 };
 use crate::{
-    chat::{
+    chat::error::Error,
+    notify::{
         changes::Changes,
-        error::Error,
         event::NewRow,
-        notifications::{Notifications, Poll},
+        registry::{Notifications, Poll},
     },
     store::rows::HistoryRow,
 };
@@ -74,7 +74,7 @@ struct TypingView {
 }
 
 /// Does what is asked. `connection` is the one that the request came on, if its other end is the station's own.
-pub fn perform(
+pub(crate) fn perform(
     notifications: &Notifications,
     user: UserId,
     station: StationId,
@@ -98,7 +98,11 @@ pub fn perform(
 }
 
 /// Changes as a frame of a socket: the same object, without `status`.
-pub fn frame(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Vec<u8>, Error> {
+pub(crate) fn frame(
+    changes: &Changes,
+    user: UserId,
+    version: ClientVersion,
+) -> Result<Vec<u8>, Error> {
     answer::json(&view(changes, user, version))
 }
 

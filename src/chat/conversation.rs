@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Call, error::Error, event::Event, friend, quota};
+use super::{Call, error::Error, friend, quota};
+use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::{Cleared, Made, NewParticipant},

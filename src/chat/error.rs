@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::notify::registry::TooManySockets;
 use crate::store::{batcher::BatchError, sqlstate};
 use parlance_wire::text::Instance;
 
@@ -88,6 +89,12 @@ const REFUSALS: [(&str, &str); 3] = [
     ("users_one_per_email", "This user already exists."),
     ("credentials_key", "This key already exists."),
 ];
+
+impl From<TooManySockets> for Error {
+    fn from(refusal: TooManySockets) -> Self {
+        Self::RateLimited(refusal.retry_after)
+    }
+}
 
 impl From<BatchError> for Error {
     fn from(refusal: BatchError) -> Self {

@@ -1,6 +1,7 @@
 //! Friendship and its end: two are friends when each has said so.
 
-use super::{Call, error::Error, event::Event};
+use super::{Call, error::Error};
+use crate::notify::event::Event;
 use crate::store::{self, friend::Relation};
 use parlance_wire::id::UserId;
 

@@ -1,6 +1,7 @@
 //! Groups: made by anyone, run by their admins, and joined by who said yes: to a friend who adds them, or to an invitation.
 
-use super::{Call, error::Error, event::Event, quota};
+use super::{Call, error::Error, quota};
+use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::NewParticipant,

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{
-    Call,
-    error::Error,
-    event::{Event, NewRow, NewRows},
-};
+use super::{Call, error::Error};
+use crate::notify::event::{Event, NewRow, NewRows};
 use crate::store::{
     self,
     history::{Cursor, Page, Reading},

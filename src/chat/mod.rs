@@ -2,15 +2,12 @@
 //! through the store, and puts what happened into the call's outbox; it is announced only after
 //! the commit.
 
-pub(crate) mod changes;
 pub(crate) mod conversation;
 pub mod error;
-pub(crate) mod event;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod message;
 pub(crate) mod name_cache;
-pub(crate) mod notifications;
 pub(crate) mod page_cache;
 pub(crate) mod presence;
 pub(crate) mod quota;
@@ -25,6 +22,7 @@ use parlance_wire::{
 };
 
 use crate::{
+    notify::event::Event,
     settings::{Registration, Settings},
     store::{Db, batcher::Batcher, report::NewReport, rows::NewMessage},
 };
@@ -89,5 +87,5 @@ pub(crate) struct Call<'a> {
     pub now: Timestamp,
     pub services: &'a Services,
     /// What happened in this call, to be announced after its commit.
-    pub outbox: Vec<event::Event>,
+    pub outbox: Vec<Event>,
 }

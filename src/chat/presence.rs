@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{error::Error, event::Event};
+use super::error::Error;
+use crate::notify::event::Event;
 use crate::store::{
     Db,
     presence::{self, AvailabilityChange},

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{
-    Call,
-    error::Error,
-    event::{Event, NewRow, NewRows},
-};
+use super::{Call, error::Error};
+use crate::notify::event::{Event, NewRow, NewRows};
 use crate::store::{
     report::{NewReport, Reported},
     rows::{HistoryRow, ReportRow},

@@ -1,7 +1,8 @@
 //! Coming in: login, registration, and how available one is.
 
-use super::{Call, Services, error::Error, event::Event};
+use super::{Call, Services, error::Error};
 use crate::{
+    notify::event::Event,
     settings::Registration,
     store::{self, Db, rows::AccountRow, user::NewUser},
 };

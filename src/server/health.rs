@@ -100,7 +100,7 @@ pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     match problem {
         None => HttpResponse::Ok()
             .content_type("text/plain")
-            .body(format!("ready\nbus: {}\n", state.bus.state())),
+            .body(format!("ready\nbus: {}\n", state.bus.status())),
         Some(problem) => HttpResponse::ServiceUnavailable()
             .content_type("text/plain")
             .body(format!("{problem}\n")),

@@ -24,10 +24,10 @@ use crate::{
         self,
         notification::{self, Said},
     },
-    chat::{
-        error::Error,
+    chat::error::Error,
+    notify::{
         event::Event,
-        notifications::{SocketLimits, Subscription},
+        registry::{SocketLimits, Subscription},
     },
     store,
 };
@@ -165,7 +165,7 @@ impl Socket {
     async fn run(mut self, mut subscription: Subscription, stream: actix_ws::MessageStream) {
         let reason = self.converse(&mut subscription, stream).await;
         let patience = self.state.settings.timings.peer_timeout;
-        presence::socket_closed(self.state, self.user, subscription);
+        presence::mark_offline_after_grace(self.state, self.user, subscription);
         let _ = Box::pin(timeout(patience, self.session.close(reason))).await;
     }
 

@@ -3,20 +3,18 @@
 mod address;
 mod body;
 mod budget;
-mod bus;
 mod connection;
 mod endpoint;
 mod health;
+mod heartbeat;
 mod identity;
 mod keys;
 mod limits;
 mod live;
 mod load;
-mod nodes;
 mod nonces;
 mod presence;
 mod purge;
-mod resync;
 mod state;
 mod tls;
 mod users;
@@ -35,8 +33,12 @@ use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 pub use self::identity::Claim;
-use self::{bus::Bus, state::State, tls::Certificate};
+use self::{state::State, tls::Certificate};
 use crate::{
+    notify::{
+        bus::{self, Bus},
+        resync,
+    },
     settings::Settings,
     store::{self, embedded::Embedded},
 };
@@ -87,9 +89,9 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         settings.timings.write_timeout,
     );
     let node = Uuid::new_v4();
-    let (bus, waiting) = Bus::new(node, settings.nats_url.is_some());
+    let (bus, queue) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State::new(settings, db, node, bus));
-    nodes::beat(&state)
+    heartbeat::beat(&state)
         .await
         .map_err(|error| error.to_string())?;
     if embedded.is_some() {
@@ -134,16 +136,25 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let handle = server.handle();
 
     let mut tasks = vec![
-        tokio::spawn(users::watch_changes(state.clone())),
+        tokio::spawn(users::watch_user_changes(state.clone())),
         tokio::spawn(evict_idle(state.clone())),
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
-        tokio::spawn(nodes::run(state.clone())),
+        tokio::spawn(heartbeat::heartbeat(state.clone())),
         tokio::spawn(presence::run(state.clone())),
-        tokio::spawn(resync::run(state.clone())),
+        tokio::spawn(resync::resync_all_nodes(
+            state.resync.clone(),
+            state.notifications.clone(),
+            state.bus.clone(),
+        )),
     ];
-    if let (Some(url), Some(waiting)) = (state.settings.nats_url.clone(), waiting) {
-        tasks.push(tokio::spawn(bus::run(state.clone(), url, waiting)));
+    if let (Some(url), Some(queue)) = (state.settings.nats_url.clone(), queue) {
+        let node = bus::Node {
+            bus: state.bus.clone(),
+            notifications: state.notifications.clone(),
+            resync: state.resync.clone(),
+        };
+        tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }
     Ok(Running {
         address,
@@ -237,7 +248,7 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Frees now and then what is idle, and disconnects users who were disabled unheard.
+/// Evicts what was idle for a while from all caches, and disconnects users who were disabled unheard.
 async fn evict_idle(state: Arc<State>) {
     let mut clock = tokio::time::interval(EVICT_IDLE_EVERY);
     loop {

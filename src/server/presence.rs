@@ -14,9 +14,9 @@ use super::state::State;
 use crate::{
     chat::{
         error::Error,
-        notifications::Subscription,
         presence::{MAX_BATCH, arrive, leave},
     },
+    notify::registry::Subscription,
     store,
 };
 use parlance_wire::id::UserId;
@@ -53,7 +53,11 @@ impl Presence {
 }
 
 /// A socket of a user ends here. If it was their last one, they are offline a while later, unless they come back.
-pub(super) fn socket_closed(state: Arc<State>, user: UserId, subscription: Subscription) {
+pub(super) fn mark_offline_after_grace(
+    state: Arc<State>,
+    user: UserId,
+    subscription: Subscription,
+) {
     // Before the subscription ends: a look in between would take them for gone.
     state.presence.closed_at().insert(user, Instant::now());
     drop(subscription);

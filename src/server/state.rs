@@ -7,12 +7,10 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{
-    bus::Bus, health, keys::Keys, limits::Limits, load::Load, nodes::Nodes, nonces::Nonces,
-    presence::Presence, resync::Resync,
-};
+use super::{health, keys::Keys, limits::Limits, load::Load, nonces::Nonces, presence::Presence};
 use crate::{
-    chat::{Services, event::Event, notifications::Notifications},
+    chat::Services,
+    notify::{bus::Bus, event::Event, nodes::Nodes, registry::Notifications, resync::Resync},
     settings::Settings,
     store::Db,
 };
@@ -24,7 +22,7 @@ pub(super) struct State {
     pub node: Uuid,
     pub notifications: Arc<Notifications>,
     pub bus: Arc<Bus>,
-    pub resync: Resync,
+    pub resync: Arc<Resync>,
     pub nodes: Nodes,
     pub presence: Presence,
     pub keys: Keys,
@@ -47,7 +45,7 @@ impl State {
             nonces: Nonces::new(settings.signature_window),
             keys: Keys::default(),
             notifications: Arc::default(),
-            resync: Resync::default(),
+            resync: Arc::default(),
             nodes: Nodes::default(),
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
@@ -63,7 +61,7 @@ impl State {
     /// Announces what happened, to stations here and to the other nodes. After the commit, never before.
     pub(super) fn announce(&self, events: &[Event]) {
         self.notifications.announce(events);
-        self.bus.tell(events);
+        self.bus.publish(events);
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -13,7 +13,7 @@ use parlance_wire::id::UserId;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Listens on the channel, until the server ends.
-pub(super) async fn watch_changes(state: Arc<State>) {
+pub(super) async fn watch_user_changes(state: Arc<State>) {
     // One connection, which the library keeps and renews.
     let pool = PgPoolOptions::new()
         .max_connections(1)

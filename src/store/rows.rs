@@ -188,14 +188,14 @@ pub(crate) struct HistoryHead {
 
 /// One row of a conversation's history.
 #[derive(Debug)]
-pub enum HistoryRow {
+pub(crate) enum HistoryRow {
     Message(MessageRow),
     Report(ReportRow),
 }
 
 /// A message, as stored.
 #[derive(Debug, Clone)]
-pub struct MessageRow {
+pub(crate) struct MessageRow {
     pub seq: i64,
     /// Its sender's name for it.
     pub message_id: MessageId,
@@ -227,7 +227,7 @@ pub(crate) struct LinkRow {
 
 /// A report, as stored.
 #[derive(Debug)]
-pub struct ReportRow {
+pub(crate) struct ReportRow {
     /// The server's name for it.
     pub report_id: ReportId,
     /// `delivered` or `viewed`.

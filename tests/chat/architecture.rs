@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use crate::world::file;
 
 /// The floors, from the ground. A file uses its own floor and those before it.
-const FLOORS: [&str; 10] = [
+const FLOORS: [&str; 11] = [
     "timings",
     "settings",
     "telemetry",
     "store",
+    "notify",
     "chat",
     "api",
     "server",

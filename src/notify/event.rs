@@ -10,7 +10,7 @@ use parlance_wire::{
 
 /// Something that stations have to hear of.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub(crate) enum Event {
     /// A conversation has new content.
     ConversationChanged {
         conversation: ConversationId,
@@ -52,7 +52,7 @@ pub enum Event {
 impl Event {
     /// The users whose stations have to hear of it.
     #[must_use]
-    pub fn recipients(&self) -> &[UserId] {
+    pub(crate) fn recipients(&self) -> &[UserId] {
         match self {
             Self::ConversationChanged { participants, .. } => participants,
             Self::PageCut { reader, .. } => std::slice::from_ref(reader),
@@ -65,7 +65,7 @@ impl Event {
 
 /// Rows that one commit added to a conversation, one after the other.
 #[derive(Debug, Clone)]
-pub struct NewRows {
+pub(crate) struct NewRows {
     /// The first one's number in the conversation.
     pub first: i64,
     /// The last one's.
@@ -76,7 +76,7 @@ pub struct NewRows {
 
 /// A row that was just stored, with what a client needs to know whether it holds the one before.
 #[derive(Debug)]
-pub struct NewRow {
+pub(crate) struct NewRow {
     /// The instance of the conversation that it belongs to.
     pub instance: Instance,
     /// Its number in the conversation.
@@ -89,7 +89,7 @@ pub struct NewRow {
 impl NewRow {
     /// About how many bytes it takes on the wire.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let data = match &self.row {
             HistoryRow::Message(row) => row.data.len(),
             HistoryRow::Report(_) => 0,

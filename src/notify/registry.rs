@@ -14,9 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use self::subscription::{SocketLimits, Subscription};
+pub(crate) use self::subscription::{SocketLimits, Subscription, TooManySockets};
 use self::{order::Order, subscription::Subscriber};
-use super::{changes::Changes, event::Event};
+use super::{
+    changes::Changes,
+    event::{Event, NewRow},
+};
 use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
 use parlance_wire::version::ClientVersion;
 
@@ -30,7 +33,7 @@ const CHUNK: usize = 500;
 
 /// The pending notifications of all stations that this node knows.
 #[derive(Debug, Default)]
-pub struct Notifications {
+pub(crate) struct Notifications {
     inner: Mutex<Inner>,
     order: Order,
 }
@@ -59,7 +62,7 @@ struct InFlight {
 
 /// How a poll shows what arrived.
 #[derive(Debug, Clone, Copy)]
-pub struct Poll {
+pub(crate) struct Poll {
     /// The connection that it came on, if its other end is the station's own.
     pub connection: Option<u64>,
     /// The receipt of the answer that the station has.
@@ -68,7 +71,7 @@ pub struct Poll {
 
 /// What a station has fetched, so that it need not be told of it again.
 #[derive(Debug, Clone, Copy)]
-pub enum Fetched {
+pub(crate) enum Fetched {
     /// A conversation, by `download`.
     Conversation(ConversationId),
     /// The list of conversations.
@@ -80,7 +83,7 @@ pub enum Fetched {
 impl Notifications {
     /// Takes what a station has to be told, with what it was told before and has not shown to have. A station that is
     /// not known is told to resync. Beside a socket a poll takes nothing: it is the socket that is told.
-    pub fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
+    pub(crate) fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
         let receipt = Receipt::random();
         let mut inner = self.locked();
         if inner.station(user, station).is_none() {
@@ -119,7 +122,7 @@ impl Notifications {
     }
 
     /// A station has sent another request on a connection of its own: it has what it was told on it before.
-    pub fn acknowledge(&self, user: UserId, station: StationId, connection: u64) {
+    pub(crate) fn acknowledge(&self, user: UserId, station: StationId, connection: u64) {
         if let Some(pending) = self.locked().station(user, station) {
             pending.acknowledge(Some(connection));
         }
@@ -127,7 +130,7 @@ impl Notifications {
 
     /// The answer to a poll that the station has not shown to have: to be asked before something is fetched, for
     /// [`Notifications::fetched`].
-    pub fn in_flight(&self, user: UserId, station: StationId) -> Option<Receipt> {
+    pub(crate) fn in_flight(&self, user: UserId, station: StationId) -> Option<Receipt> {
         Some(
             self.locked()
                 .station(user, station)?
@@ -138,7 +141,13 @@ impl Notifications {
     }
 
     /// A station was given what the answer with this receipt had told it of: it need not be told again.
-    pub fn fetched(&self, user: UserId, station: StationId, receipt: Receipt, what: Fetched) {
+    pub(crate) fn fetched(
+        &self,
+        user: UserId,
+        station: StationId,
+        receipt: Receipt,
+        what: Fetched,
+    ) {
         let mut inner = self.locked();
         let Some(pending) = inner.station(user, station) else {
             return;
@@ -167,7 +176,7 @@ impl Notifications {
     /// New rows are handed on only where they join what was announced of their conversation before: else a client
     /// that appends them would miss what comes later, or came by another way (another node, another request of the
     /// same batch).
-    pub fn announce(&self, events: &[Event]) {
+    pub(crate) fn announce(&self, events: &[Event]) {
         for event in events {
             let (_order, rows) = self.order.rows(event);
             for recipients in event.recipients().chunks(CHUNK) {
@@ -185,7 +194,7 @@ impl Notifications {
     }
 
     /// Something may have happened that cannot be announced: every station has to resync.
-    pub fn resync_all(&self) {
+    pub(crate) fn resync_all(&self) {
         self.locked().by_user.retain(|_, stations| {
             stations.retain(|_, pending| match &pending.subscriber {
                 None => false,
@@ -200,7 +209,7 @@ impl Notifications {
     }
 
     /// Drops what nobody polls for and no socket subscribes to.
-    pub fn evict_idle(&self) {
+    pub(crate) fn evict_idle(&self) {
         self.locked().by_user.retain(|_, stations| {
             stations.retain(|_, pending| {
                 pending.subscriber.is_some() || pending.polled_at.elapsed() < IDLE
@@ -210,12 +219,12 @@ impl Notifications {
     }
 
     /// Whether a socket of this user is open here.
-    pub fn has_socket(&self, user: UserId) -> bool {
+    pub(crate) fn has_socket(&self, user: UserId) -> bool {
         self.locked().sockets_of(user) > 0
     }
 
     /// The users who have a socket open here.
-    pub fn users_with_sockets(&self) -> HashSet<UserId> {
+    pub(crate) fn users_with_sockets(&self) -> HashSet<UserId> {
         let inner = self.locked();
         inner
             .by_user
@@ -230,7 +239,7 @@ impl Notifications {
     }
 
     /// Ends the subscriptions of one user, or of everyone.
-    pub fn disconnect(&self, whose: Option<UserId>) {
+    pub(crate) fn disconnect(&self, whose: Option<UserId>) {
         let inner = self.locked();
         for (_, stations) in inner
             .by_user
@@ -282,7 +291,7 @@ impl Pending {
         }
     }
 
-    fn add(&mut self, event: &Event, rows: &[Arc<super::event::NewRow>]) {
+    fn add(&mut self, event: &Event, rows: &[Arc<NewRow>]) {
         let subscriber = self.subscriber.as_ref();
         self.changes.add(
             event,

@@ -12,15 +12,22 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{Notifications, Pending};
-use crate::chat::{changes::Changes, error::Error};
+use crate::notify::changes::Changes;
 use parlance_wire::id::{StationId, UserId};
 
-/// Who is refused a socket may try again after this.
+/// A station that is refused a socket may try again after this.
 const RETRY: Duration = Duration::from_secs(30);
+
+/// The user, or the node, holds as many sockets as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManySockets {
+    /// When it may be tried again.
+    pub retry_after: Duration,
+}
 
 /// How many sockets a node holds.
 #[derive(Debug, Clone, Copy)]
-pub struct SocketLimits {
+pub(crate) struct SocketLimits {
     /// Maximum of one user.
     pub per_user: usize,
     /// Maximum of all users together.
@@ -48,7 +55,7 @@ impl Subscriber {
 
 /// A subscription, until it is dropped.
 #[derive(Debug)]
-pub struct Subscription {
+pub(crate) struct Subscription {
     notifications: Arc<Notifications>,
     user: UserId,
     station: StationId,
@@ -61,14 +68,14 @@ impl Notifications {
     /// connected again. Returns the subscription, and whether it is the user's first on this node.
     ///
     /// # Errors
-    /// `RateLimited`, where the user, or the node, holds as many sockets as it may.
-    pub fn subscribe(
+    /// The user, or the node, holds as many sockets as it may.
+    pub(crate) fn subscribe(
         self: &Arc<Self>,
         user: UserId,
         station: StationId,
         version: ClientVersion,
         limits: SocketLimits,
-    ) -> Result<(Subscription, bool), Error> {
+    ) -> Result<(Subscription, bool), TooManySockets> {
         let mut inner = self.locked();
         let of_user = inner.sockets_of(user);
         let is_again = inner
@@ -79,7 +86,7 @@ impl Notifications {
                 || inner.subscribers >= limits.total
                 || !inner.has_room_for(user))
         {
-            return Err(Error::RateLimited(RETRY));
+            return Err(TooManySockets { retry_after: RETRY });
         }
         let subscriber = Arc::new(Subscriber {
             version,
@@ -116,14 +123,14 @@ impl Notifications {
 
 impl Subscription {
     /// Waits until there may be something to take. Returns `false` once the subscription was replaced or revoked.
-    pub async fn changed(&self) -> bool {
+    pub(crate) async fn changed(&self) -> bool {
         self.subscriber.wake.notified().await;
         !self.subscriber.has_ended.load(Ordering::Acquire)
     }
 
     /// Takes what there is to tell; nothing, once the subscription was replaced or revoked. Until [`Subscription::ack`],
     /// nobody knows whether it arrived.
-    pub fn take(&mut self) -> Changes {
+    pub(crate) fn take(&mut self) -> Changes {
         if self.subscriber.has_ended.load(Ordering::Acquire) {
             return Changes::default();
         }
@@ -139,7 +146,7 @@ impl Subscription {
     }
 
     /// The peer has shown that all that was taken has arrived.
-    pub fn ack(&mut self) {
+    pub(crate) fn ack(&mut self) {
         self.unacked = false;
     }
 }

@@ -16,7 +16,7 @@ const MAX_ROW_BYTES: usize = 32 * 1024;
 
 /// What a station has to be told: ids, each once.
 #[derive(Debug, Clone, Default)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// Conversations with new content.
     pub conversations: BTreeSet<ConversationId>,
     /// Whether the user's list changed.
@@ -38,7 +38,7 @@ pub struct Changes {
 impl Changes {
     /// Whether there is nothing to tell.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.conversations.is_empty()
             && !self.list
             && !self.resync
@@ -48,7 +48,7 @@ impl Changes {
 
     /// Everything may have changed.
     #[must_use]
-    pub fn resync() -> Self {
+    pub(crate) fn resync() -> Self {
         Self {
             resync: true,
             ..Self::default()
@@ -57,7 +57,7 @@ impl Changes {
 
     /// Adds what happened. `rows` are the new rows of a conversation, if they join what was announced of it before;
     /// empty for a station that is not told of rows.
-    pub fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], version: ClientVersion) {
+    pub(crate) fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], version: ClientVersion) {
         match event {
             Event::ConversationChanged { conversation, .. }
             | Event::PageCut { conversation, .. } => {
@@ -81,7 +81,7 @@ impl Changes {
     }
 
     /// Adds what was told before and may not have arrived; of conversations only their ids.
-    pub fn add_again(&mut self, told: Self) {
+    pub(crate) fn add_again(&mut self, told: Self) {
         for conversation in told.conversations {
             self.conversations.insert(conversation);
             self.drop_rows(conversation);
@@ -94,7 +94,7 @@ impl Changes {
 
     /// The ids alone, as a poll is told them.
     #[must_use]
-    pub fn ids(&self) -> Self {
+    pub(crate) fn ids(&self) -> Self {
         let Self {
             conversations,
             list,
@@ -112,7 +112,7 @@ impl Changes {
     }
 
     /// From now on, of what changed so far only the ids are told, and who was writing is not told any more.
-    pub fn keep_ids(&mut self) {
+    pub(crate) fn keep_ids(&mut self) {
         self.ids_only.clone_from(&self.conversations);
         self.rows.clear();
         self.row_bytes = 0;
@@ -120,7 +120,7 @@ impl Changes {
     }
 
     /// Everything may have changed: what was known of conversations is part of that.
-    pub fn become_resync(&mut self) {
+    pub(crate) fn become_resync(&mut self) {
         let friends = std::mem::take(&mut self.friends);
         *self = Self {
             friends,
@@ -164,7 +164,7 @@ impl Changes {
 pub(super) mod tests {
     use super::*;
     use crate::{
-        chat::event::NewRows,
+        notify::event::NewRows,
         store::rows::{HistoryRow, MessageRow},
     };
     use parlance_wire::{
@@ -175,11 +175,16 @@ pub(super) mod tests {
     };
 
     /// A message of so many bytes, in the conversation with this number, of user 1.
-    pub(in crate::chat) fn written(n: usize, seq: i64, bytes: usize) -> Event {
+    pub(in crate::notify) fn written(n: usize, seq: i64, bytes: usize) -> Event {
         in_instance(n, seq, bytes, "AAAAAAAAAA")
     }
 
-    pub(in crate::chat) fn in_instance(n: usize, seq: i64, bytes: usize, instance: &str) -> Event {
+    pub(in crate::notify) fn in_instance(
+        n: usize,
+        seq: i64,
+        bytes: usize,
+        instance: &str,
+    ) -> Event {
         let user_id = UserId::parse(&format!("{:032x}", 1)).unwrap();
         let (conversation, instance) = (conversation(n), Instance::parse(instance).unwrap());
         let row = MessageRow {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::chat::event::{Event, NewRow, NewRows};
+use crate::notify::event::{Event, NewRow, NewRows};
 use parlance_wire::{id::ConversationId, text::Instance};
 
 /// Conversations are spread over so many locks, so that announcements rarely wait for one another.

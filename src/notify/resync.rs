@@ -1,20 +1,20 @@
-//! Resyncs: when something may have happened that cannot be announced, every station is told to compare
-//! everything. Each walks through all stations, so whoever asks for one, they are done one at a time, and many
-//! requests at the same moment are one.
+//! Resyncs: when something may have happened that cannot be announced, every station is told to compare what it holds
+//! with the server. Each resync walks through all stations, so they are done one at a time, whoever asks for them, and
+//! many requests at the same moment are one.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use tokio::sync::Notify;
 
-use super::state::State;
+use super::{bus::Bus, registry::Notifications};
 use crate::store;
 
-/// What has to be done.
+/// The resyncs that are requested and not done yet.
 #[derive(Debug, Default)]
-pub(super) struct Resync {
+pub(crate) struct Resync {
     due: Mutex<Due>,
     wake: Notify,
 }
@@ -30,29 +30,27 @@ struct Due {
 
 impl Resync {
     /// This node may have missed what happened on another one.
-    pub(super) fn request(&self) {
-        self.change(|due| due.here = true);
+    pub(crate) fn request(&self) {
+        self.due().here = true;
+        self.wake.notify_one();
     }
 
     /// Something may have been committed, or may be committed yet: every station on every node has to resync now,
     /// and once more when that is decided.
-    pub(super) fn request_everywhere(&self) {
-        self.change(|due| {
+    pub(crate) fn request_everywhere(&self) {
+        {
+            let mut due = self.due();
             due.here = true;
             due.everywhere = true;
+            // A commit whose answer was lost may still be on its way: a station that looks now may see it or not.
             due.again_at = Some(Instant::now() + store::DECIDED);
-        });
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Due)) {
-        // Nothing panics while it holds the lock.
-        change(&mut self.due.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         self.wake.notify_one();
     }
 
     /// What has to be done now: here, everywhere. And when to look again.
     fn take(&self, now: Instant) -> (bool, bool, Option<Instant>) {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = self.due();
         let is_again = due.again_at.take_if(|again_at| *again_at <= now).is_some();
         let everywhere = std::mem::take(&mut due.everywhere) || is_again;
         (
@@ -61,22 +59,32 @@ impl Resync {
             due.again_at,
         )
     }
+
+    fn due(&self) -> MutexGuard<'_, Due> {
+        // Nothing panics while it holds the lock; if it did, flags are still flags.
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Does what is requested, until the server ends.
-pub(super) async fn run(state: Arc<State>) {
+/// Does the resyncs that are requested, until the server ends.
+pub(crate) async fn resync_all_nodes(
+    resync: Arc<Resync>,
+    notifications: Arc<Notifications>,
+    bus: Arc<Bus>,
+) {
     loop {
-        let (here, everywhere, again_at) = state.resync.take(Instant::now());
+        let (here, everywhere, again_at) = resync.take(Instant::now());
         if here {
-            state.notifications.resync_all();
+            notifications.resync_all();
         }
         if everywhere {
-            state.bus.skip();
+            // A gap that nothing can fill: it reaches the other nodes even where a hint would be lost.
+            bus.skip_sequence();
         }
         match again_at {
-            None => state.resync.wake.notified().await,
+            None => resync.wake.notified().await,
             Some(at) => tokio::select! {
-                () = state.resync.wake.notified() => {}
+                () = resync.wake.notified() => {}
                 () = tokio::time::sleep_until(at.into()) => {}
             },
         }
@@ -88,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_requests_are_one_and_a_doubt_comes_twice() {
+    fn many_requests_are_one_resync_and_an_uncertain_commit_causes_two() {
         let (resync, now) = (Resync::default(), Instant::now());
         assert_eq!(resync.take(now), (false, false, None));
         for _ in 0..3 {

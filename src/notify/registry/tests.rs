@@ -5,7 +5,7 @@ use std::task::Poll as Ready;
 use futures_util::poll;
 
 use super::*;
-use crate::chat::{
+use crate::notify::{
     changes::tests::{in_instance, written},
     event::NewRows,
 };

@@ -1,0 +1,212 @@
+//! The bus: what happened on one node is published to the others, over NATS. It carries hints only, ids of what changed;
+//! what is true stands in the database.
+//!
+//! A hint may be lost: NATS is away, or a node is killed between a commit and its hint. So each node numbers what it
+//! publishes, and repeats its number every second. Whoever misses a number, or does not hear a node that is alive, has
+//! every station resync. Without NATS, nodes on one database do so every few seconds: slow, but nobody is notified too
+//! seldom.
+
+mod envelope;
+mod nats;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use self::envelope::{Envelope, Hint};
+pub(crate) use self::nats::{Node, run};
+use super::event::Event;
+
+/// A node that has not been heard for this long counts as unheard.
+// Three repetitions of its number may be lost before that.
+const SILENCE: Duration = Duration::from_secs(4);
+/// Maximum envelopes that wait to be published. More are dropped, and missed by their number.
+const MAX_QUEUED: usize = 10_000;
+
+/// One node's end of the bus.
+#[derive(Debug)]
+pub(crate) struct Bus {
+    node: Uuid,
+    sequence: Mutex<u64>,
+    /// `None` where there are no other nodes.
+    queue: Option<mpsc::Sender<Vec<u8>>>,
+    connected: AtomicBool,
+    peers: Mutex<HashMap<Uuid, Peer>>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    sequence: u64,
+    heard_at: Instant,
+}
+
+/// Envelopes that wait to be published.
+pub(crate) type Queue = mpsc::Receiver<Vec<u8>>;
+
+impl Bus {
+    /// A bus for this node alone, or with a queue for [`run`].
+    pub(crate) fn new(node: Uuid, has_others: bool) -> (Self, Option<Queue>) {
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED);
+        let bus = Self {
+            node,
+            sequence: Mutex::new(0),
+            queue: has_others.then_some(sender),
+            connected: AtomicBool::new(false),
+            peers: Mutex::default(),
+        };
+        (bus, has_others.then_some(receiver))
+    }
+
+    /// `none`, `connected` or `away`, for an operator.
+    pub(crate) fn status(&self) -> &'static str {
+        match (&self.queue, self.connected.load(Ordering::Acquire)) {
+            (None, _) => "none",
+            (Some(_), true) => "connected",
+            (Some(_), false) => "away",
+        }
+    }
+
+    /// Publishes what happened to the other nodes.
+    pub(crate) fn publish(&self, events: &[Event]) {
+        // Without this, each request that changes nothing would repeat the number.
+        if !events.is_empty() && self.queue.is_some() {
+            self.send(events.iter().map(Hint::from).collect());
+        }
+    }
+
+    /// Counts an envelope that nobody is sent: the others miss its number, and have every station resync.
+    pub(crate) fn skip_sequence(&self) {
+        *self.sequence() += 1;
+    }
+
+    /// Queues an envelope; without hints it repeats the sequence number.
+    fn send(&self, hints: Vec<Hint>) {
+        let Some(queue) = &self.queue else { return };
+        // Numbered and queued under one lock, so that numbers arrive in their order.
+        let mut sequence = self.sequence();
+        *sequence += u64::from(!hints.is_empty());
+        let envelope = Envelope {
+            node: self.node,
+            sequence: *sequence,
+            hints,
+        };
+        match serde_json::to_vec(&envelope) {
+            // A full queue drops it: the others miss the number, and resync.
+            Ok(text) => drop(queue.try_send(text)),
+            Err(error) => tracing::error!(%error, "a hint could not be written"),
+        }
+    }
+
+    /// Notes an envelope of another node. Returns `true` if one before it was missed.
+    fn receive(&self, envelope: &Envelope) -> bool {
+        let mut peers = self.peers();
+        let expected = peers.get(&envelope.node).map_or(0, |peer| peer.sequence)
+            + u64::from(!envelope.hints.is_empty());
+        peers.insert(
+            envelope.node,
+            Peer {
+                sequence: envelope.sequence,
+                heard_at: Instant::now(),
+            },
+        );
+        envelope.sequence != expected
+    }
+
+    /// Compares the nodes that are alive with those that are heard. Returns `true` if one is not heard, or has ended
+    /// since: its last hint may be missed.
+    pub(crate) fn has_gap(&self, alive: &[Uuid]) -> bool {
+        let mut peers = self.peers();
+        let is_unheard = alive.iter().any(|node| {
+            peers
+                .get(node)
+                .is_none_or(|peer| peer.heard_at.elapsed() > SILENCE)
+        });
+        let before = peers.len();
+        peers.retain(|node, peer| alive.contains(node) || peer.heard_at.elapsed() < SILENCE);
+        is_unheard || peers.len() < before
+    }
+
+    fn sequence(&self) -> MutexGuard<'_, u64> {
+        // Nothing panics while it holds the lock; if it did, a number is still a number.
+        self.sequence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn peers(&self) -> MutexGuard<'_, HashMap<Uuid, Peer>> {
+        // As for the sequence.
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands what a bus has queued to another one. Returns which envelopes showed a gap.
+    fn gaps(by: &Bus, queue: &mut Queue) -> Vec<bool> {
+        let mut gaps = vec![];
+        while let Ok(text) = queue.try_recv() {
+            gaps.push(by.receive(&serde_json::from_slice(&text).unwrap()));
+        }
+        gaps
+    }
+
+    #[test]
+    fn a_node_notices_that_an_envelope_was_lost_never_sent_or_sent_before_it_began() {
+        let (bus, queue) = Bus::new(Uuid::new_v4(), true);
+        let mut queue = queue.unwrap();
+        let (other, _) = Bus::new(Uuid::new_v4(), true);
+        let list = [Event::ListChanged { of: vec![] }];
+        bus.send(vec![]);
+        bus.publish(&list);
+        bus.publish(&[]);
+        bus.publish(&list);
+        bus.send(vec![]);
+        assert_eq!(gaps(&other, &mut queue), [false; 4]);
+        // One that is lost shows at the next one, even if that only repeats the number.
+        bus.publish(&list);
+        queue.try_recv().unwrap();
+        bus.send(vec![]);
+        bus.publish(&list);
+        assert_eq!(gaps(&other, &mut queue), [true, false]);
+        // So does one that was never sent.
+        bus.skip_sequence();
+        bus.send(vec![]);
+        bus.send(vec![]);
+        assert_eq!(gaps(&other, &mut queue), [true, false]);
+        // Whoever starts later has missed what was published before.
+        let (late, _) = Bus::new(Uuid::new_v4(), true);
+        bus.publish(&list);
+        assert_eq!(gaps(&late, &mut queue), [true]);
+    }
+
+    #[test]
+    fn a_node_that_is_alive_and_not_heard_or_has_ended_is_a_gap() {
+        let (bus, queue) = Bus::new(Uuid::new_v4(), true);
+        let mut queue = queue.unwrap();
+        let (other, _) = Bus::new(Uuid::new_v4(), true);
+        assert!(!other.has_gap(&[]));
+        assert!(other.has_gap(&[bus.node]));
+        bus.send(vec![]);
+        gaps(&other, &mut queue);
+        assert!(!other.has_gap(&[bus.node]));
+        // Its last hint may be missed, once.
+        other
+            .peers
+            .lock()
+            .unwrap()
+            .get_mut(&bus.node)
+            .unwrap()
+            .heard_at -= SILENCE;
+        assert!(other.has_gap(&[bus.node]));
+        assert!(other.has_gap(&[]));
+        assert!(!other.has_gap(&[]));
+    }
+}

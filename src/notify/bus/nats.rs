@@ -1,0 +1,121 @@
+//! The bus over NATS: connects, publishes what is queued, and hands on what other nodes publish.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+
+use super::{Bus, Queue, envelope::Envelope};
+use crate::notify::{event::Event, registry::Notifications, resync::Resync};
+
+const SUBJECT: &str = "parlance.hints";
+/// How often a node repeats its sequence number.
+// Well below `bus::SILENCE`: one repetition that is lost must not make every station resync.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long after a failure NATS is tried again.
+const RETRY: Duration = Duration::from_secs(4);
+
+/// What the bus needs of its node.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub bus: Arc<Bus>,
+    /// Where hints of other nodes are announced.
+    pub notifications: Arc<Notifications>,
+    /// Whom to ask when a hint was missed.
+    pub resync: Arc<Resync>,
+}
+
+/// Connects the bus to NATS, however long that takes, and keeps it connected until the server ends.
+pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
+    let client = connect(&node, &url).await;
+    let mut subscriber = subscribe(&client).await;
+    let mut clock = tokio::time::interval(HEARTBEAT);
+    loop {
+        tokio::select! {
+            Some(envelope) = queue.recv() => {
+                // The client would buffer it while NATS is away, and then flood the others with what their resync
+                // has told already. They miss its number instead.
+                if node.bus.connected.load(Ordering::Acquire)
+                    && let Err(error) = client.publish(SUBJECT, envelope.into()).await
+                {
+                    tracing::debug!(%error, "a hint was not published; the others miss its number");
+                }
+            }
+            message = subscriber.next() => if let Some(message) = message {
+                receive(&node, &message.payload);
+            } else {
+                node.resync.request();
+                subscriber = subscribe(&client).await;
+            },
+            _ = clock.tick() => node.bus.send(vec![]),
+        }
+    }
+}
+
+async fn connect(node: &Node, url: &str) -> async_nats::Client {
+    let shared = node.clone();
+    let options = async_nats::ConnectOptions::new()
+        .retry_on_initial_connect()
+        .event_callback(move |event| {
+            let node = shared.clone();
+            async move { on_connection_event(&node, &event) }
+        });
+    loop {
+        match options.clone().connect(url).await {
+            Ok(client) => return client,
+            Err(error) => tracing::error!(%error, "NATS_URL cannot be used"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn subscribe(client: &async_nats::Client) -> async_nats::Subscriber {
+    loop {
+        match client.subscribe(SUBJECT).await {
+            Ok(subscriber) => return subscriber,
+            Err(error) => tracing::error!(%error, "cannot subscribe to the hints of other nodes"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn receive(node: &Node, payload: &[u8]) {
+    let envelope = match serde_json::from_slice::<Envelope>(payload) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            // Of a node of another version, or of a stranger: what it says may concern anyone.
+            tracing::warn!(%error, "a hint of another node cannot be read; every station has to resync");
+            node.resync.request();
+            return;
+        }
+    };
+    // NATS delivers to the publisher, too.
+    if envelope.node == node.bus.node {
+        return;
+    }
+    if node.bus.receive(&envelope) {
+        node.resync.request();
+    }
+    let events: Vec<Event> = envelope.hints.into_iter().map(Event::from).collect();
+    node.notifications.announce(&events);
+}
+
+/// A change of the connection means that a hint may have been missed.
+fn on_connection_event(node: &Node, event: &async_nats::Event) {
+    match event {
+        async_nats::Event::Connected => {
+            tracing::info!("NATS is connected");
+            node.bus.connected.store(true, Ordering::Release);
+            node.resync.request();
+        }
+        async_nats::Event::Disconnected => {
+            tracing::warn!("NATS is away; every station has to resync until it is back");
+            node.bus.connected.store(false, Ordering::Release);
+            node.resync.request();
+        }
+        async_nats::Event::SlowConsumer(_) => node.resync.request(),
+        other => tracing::debug!(event = %other, "NATS"),
+    }
+}

@@ -1,0 +1,12 @@
+//! Notifications: what happened is announced to the stations that have to hear of it, here and on other nodes.
+//!
+//! A rule says what happened as an [`event::Event`], and after its commit the event is announced twice: to the
+//! [`registry`] of this node, which holds the pending notifications of each station, and over the [`bus`] to the other
+//! nodes. All of this is a cache. What may have been lost is made up for by a [`resync`], never guessed.
+
+pub(crate) mod bus;
+pub(crate) mod changes;
+pub(crate) mod event;
+pub(crate) mod nodes;
+pub(crate) mod registry;
+pub(crate) mod resync;

@@ -1,0 +1,112 @@
+//! The other nodes on the same database: which are alive, and which have ended since. A node's last announcement may not
+//! have reached this one, so its end makes every station here resync.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use uuid::Uuid;
+
+use crate::store::presence::Beat;
+
+/// The nodes that this one knows.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// There was a heartbeat before.
+    started: bool,
+    /// The answer to the last heartbeat was lost.
+    missed: bool,
+    alive: HashSet<Uuid>,
+    /// Those whose end has been noticed.
+    ended: HashSet<Uuid>,
+}
+
+impl Nodes {
+    /// Takes what a heartbeat learned of all nodes. Returns the others that are alive, and `true` if one has ended since
+    /// the last heartbeat, or this one was taken for ended itself, so that others may have ended unseen.
+    pub(crate) fn observe(&self, beat: &Beat) -> (Vec<Uuid>, bool) {
+        let mut known = self.known();
+        let of = |is_alive| -> HashSet<Uuid> {
+            let nodes = beat.others.iter();
+            nodes
+                .filter(|node| node.is_alive == is_alive)
+                .map(|node| node.node_id)
+                .collect()
+        };
+        let (alive, ended) = (of(true), of(false));
+        let has_lapsed = known.started && (known.missed || !beat.was_alive);
+        // A node may start and end between two heartbeats: then it was never seen alive.
+        let has_ended =
+            !known.alive.is_subset(&alive) || (known.started && !ended.is_subset(&known.ended));
+        *known = Known {
+            started: true,
+            missed: false,
+            alive,
+            ended,
+        };
+        (
+            known.alive.iter().copied().collect(),
+            has_ended || has_lapsed,
+        )
+    }
+
+    /// The answer to a heartbeat was lost.
+    // The others forget a node that ended once each has looked; the database may count this as a look.
+    pub(crate) fn miss(&self) {
+        self.known().missed = true;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::presence::OtherNode;
+
+    #[test]
+    fn each_end_of_a_node_is_noticed_once_also_of_one_that_was_never_seen_alive() {
+        let (nodes, [one, other]) = (Nodes::default(), [Uuid::new_v4(), Uuid::new_v4()]);
+        let beat = |was_alive, alive: &[Uuid], ended: &[Uuid]| {
+            let all = alive
+                .iter()
+                .map(|node| (*node, true))
+                .chain(ended.iter().map(|node| (*node, false)));
+            let beat = Beat {
+                was_alive,
+                others: all
+                    .map(|(node_id, is_alive)| OtherNode { node_id, is_alive })
+                    .collect(),
+            };
+            nodes.observe(&beat).1
+        };
+        // Whoever starts has announced nothing yet.
+        assert!(!beat(false, &[one], &[other]));
+        assert!(!beat(true, &[one], &[other]));
+        // Ended, and later its row is gone.
+        assert!(beat(true, &[], &[one, other]));
+        assert!(!beat(true, &[], &[one, other]));
+        assert!(!beat(true, &[], &[]));
+        // Started and ended between two beats.
+        assert!(beat(true, &[], &[other]));
+        // Its row is gone at once.
+        assert!(!beat(true, &[one], &[]));
+        assert!(beat(true, &[], &[]));
+        // This one was away for so long that it was taken for ended.
+        assert!(beat(false, &[], &[]));
+        assert!(!beat(true, &[], &[]));
+        // The answer of the database was lost.
+        nodes.miss();
+        assert!(beat(true, &[], &[]));
+        assert!(!beat(true, &[], &[]));
+    }
+}

@@ -1,0 +1,65 @@
+//! The heartbeat: this node says in the database that it is alive, looks which others are, and settles who is online.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{presence, state::State};
+use crate::{
+    chat::{self, error::Error},
+    store,
+};
+
+/// Says in the database that this node is alive, and looks which others are.
+///
+/// # Errors
+/// The database is away: the next heartbeat tries again.
+pub(super) async fn beat(state: &State) -> sqlx::Result<()> {
+    let beat = store::presence::beat(
+        &state.services.db,
+        state.node,
+        state.settings.timings.node_timeout,
+    )
+    .await;
+    let beat = beat.inspect_err(|_| state.nodes.miss())?;
+    let (others, has_ended) = state.nodes.observe(&beat);
+    if has_ended || state.bus.has_gap(&others) {
+        state.resync.request();
+    }
+    Ok(())
+}
+
+/// Beats, and looks after who is online, until the server stops.
+pub(super) async fn heartbeat(state: Arc<State>) {
+    let (mut clock, began) = (
+        tokio::time::interval(state.settings.timings.heartbeat),
+        Instant::now(),
+    );
+    loop {
+        clock.tick().await;
+        if state.is_stopping() {
+            return;
+        }
+        if let Err(error) = beat(&state).await {
+            tracing::debug!(%error, "the database is away");
+            continue;
+        }
+        if let Err(error) = presence::reconcile(&state).await {
+            tracing::debug!(%error, "who is online is compared with the next heartbeat");
+        }
+        // Clients of a node that ended, as of this one's predecessor, get this long to come back.
+        let grace = state.settings.timings.offline_after;
+        if began.elapsed() > grace {
+            match chat::presence::reap(&state.services.db, grace).await {
+                Ok(events) => state.announce(&events),
+                Err(error) => {
+                    tracing::debug!(?error, "the database is away");
+                    if let Error::Unavailable {
+                        is_uncertain: true, ..
+                    } = error
+                    {
+                        state.resync.request_everywhere();
+                    }
+                }
+            }
+        }
+    }
+}
