@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::timings::Timings;
+use crate::{clock::Clock, timings::Timings};
 
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +102,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Not for operators; tests shorten them.
     pub timings: Timings,
+    /// Not for operators; tests put it forward.
+    pub clock: Clock,
     /// `CONVERSATIONS_PER_USER`: how many conversations a user takes part in at most.
     pub conversations_per_user: u32,
     /// `NEW_CONVERSATIONS_PER_DAY`: how many conversations a user creates at most in a day (UTC).
@@ -272,6 +274,7 @@ impl Settings {
                 _ => None,
             })?,
             timings: Timings::default(),
+            clock: Clock::default(),
             conversations_per_user: env.read(
                 "CONVERSATIONS_PER_USER",
                 "1000",

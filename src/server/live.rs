@@ -100,7 +100,7 @@ async fn enter(
         body: knock.timestamp.as_bytes(),
         timestamp: Timestamp::parse(&knock.timestamp),
         nonce: None,
-        now: Timestamp::now(),
+        now: state.settings.clock.now(),
         address: address::of_client(&state.settings, request),
     };
     let generation = state.keys.generation();

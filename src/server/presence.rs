@@ -5,10 +5,10 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::state::State;
 use crate::{
@@ -59,7 +59,8 @@ pub(super) fn mark_offline_after_grace(
     subscription: Subscription,
 ) {
     // Before the subscription ends: a look in between would take them for gone.
-    state.presence.closed_at().insert(user, Instant::now());
+    let now = state.settings.clock.instant();
+    state.presence.closed_at().insert(user, now);
     drop(subscription);
     if state.notifications.has_socket(user) || state.is_stopping() {
         return;
@@ -126,7 +127,7 @@ pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
     state
         .presence
         .closed_at()
-        .retain(|_, closed_at| closed_at.elapsed() < state.settings.timings.offline_after);
+        .retain(|_, closed_at| is_recent(state, *closed_at));
     Ok(())
 }
 
@@ -134,5 +135,9 @@ pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
 fn is_online(state: &State, user: UserId) -> bool {
     let closed_at = state.presence.closed_at().get(&user).copied();
     state.notifications.has_socket(user)
-        || closed_at.is_some_and(|at| at.elapsed() < state.settings.timings.offline_after)
+        || closed_at.is_some_and(|at| is_recent(state, at))
+}
+
+fn is_recent(state: &State, closed_at: Instant) -> bool {
+    state.settings.clock.since(closed_at) < state.settings.timings.offline_after
 }

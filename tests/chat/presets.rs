@@ -1,8 +1,6 @@
 //! What an operator, or another program, has preset for the role or the database: the server's sessions say themselves
 //! what their statements rely on.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use parlance::{
     settings::Database,
@@ -191,18 +189,18 @@ async fn a_backup_is_restored_into_a_database_that_is_preset_to_be_read_only() {
 async fn an_idle_session_that_would_be_ended_is_not() {
     let options = hostile().await;
     let db = Db::new(options, 1);
-    let backend = async || -> i32 {
+    let limits = async || -> String {
         db.run(async |c| {
-            sqlx::query_scalar("select pg_backend_pid()")
+            sqlx::query_scalar(
+                "select current_setting('idle_session_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')",
+            )
                 .fetch_one(c)
                 .await
         })
         .await
         .unwrap()
     };
-    let first = backend().await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(backend().await, first);
+    assert_eq!(limits().await, "0 15s");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,11 @@ use tokio::io::AsyncWriteExt;
 
 use crate::world::{World, eventually, message};
 
+/// A world whose server looks each time that it is asked.
+async fn world() -> std::sync::Arc<World> {
+    World::with(|settings| settings.timings.probe = std::time::Duration::ZERO).await
+}
+
 /// Waits for an answer; returns its text.
 async fn readiness(world: &World, status: u16) -> String {
     let mut text = String::new();
@@ -22,7 +27,7 @@ const FULL: &str = "create function is_full() returns trigger language plpgsql a
 
 #[tokio::test]
 async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
-    let world = World::new().await;
+    let world = world().await;
     let (ann, _ben, conversation) = world.conversation().await;
     readiness(&world, 200).await;
     for (harm, heal, why) in [
@@ -58,7 +63,7 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
 
 #[tokio::test]
 async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
-    let world = World::new().await;
+    let world = world().await;
     let (ann, _ben, conversation) = world.conversation().await;
     // Large messages do not fit any more; what is small does.
     world
@@ -98,21 +103,6 @@ async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unread
     world.end().await;
 }
 
-/// The process of a statement that waits for a lock.
-async fn who_waits(world: &World) -> i32 {
-    let waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-    let mut found = None;
-    eventually("a statement waits", async || {
-        found = sqlx::query_scalar(waiting)
-            .fetch_optional(&world.db)
-            .await
-            .unwrap();
-        found.is_some()
-    })
-    .await;
-    found.unwrap()
-}
-
 #[tokio::test]
 async fn a_session_that_was_ended_does_not_make_the_node_unready() {
     let world = World::new().await;
@@ -126,7 +116,7 @@ async fn a_session_that_was_ended_does_not_make_the_node_unready() {
         ann.does("add", &conversation, json!({ "message": message("x") }))
             .await
     });
-    let process = who_waits(&world).await;
+    let process = world.blocked_process().await;
     world
         .sql(&format!("select pg_terminate_backend({process}, 5000)"))
         .await;
@@ -151,7 +141,7 @@ async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
         .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
         .unwrap();
-    let process = who_waits(&world).await;
+    let process = world.blocked_process().await;
     // A reset, not an end.
     socket.set_zero_linger().unwrap();
     drop(socket);
@@ -164,7 +154,6 @@ async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
             })
         })
         .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     hold.rollback().await.unwrap();
     for asked in others {
         assert_eq!(asked.await.unwrap(), 200);

@@ -99,8 +99,6 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
                     let answer = ann
                         .does("add", &conversation, json!({ "message": message }))
                         .await;
-                    // No faster than people write, however fast the machine is.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
                     if answer.status != 503 {
                         break answer;
                     }

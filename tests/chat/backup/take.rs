@@ -1,7 +1,5 @@
 //! A backup is one moment, and takes nothing else.
 
-use std::time::Duration;
-
 use serde_json::json;
 use sqlx::Connection;
 
@@ -23,8 +21,6 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
         async move {
             while is_over.try_recv().is_err() {
                 ann.adds(&conversation, "meanwhile").await;
-                // No faster than people write, however fast the machine is.
-                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     });

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
-    nodes::{at, end, two_nodes, two_nodes_with_nats},
+    nodes::{at, end, know_each_other, two_nodes, two_nodes_with_nats},
     world::{Changes, Conversation, Person, Socket, World, eventually, message},
 };
 
@@ -63,7 +63,8 @@ async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
     let (ann, ben, conversation) = nodes[0].conversation().await;
     fill(&nodes[0], &ann, &conversation, 1200).await;
     let mut socket = Socket::of(&ben, 3).await;
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    know_each_other(&nodes, &ben).await;
+    know_each_other(&[nodes[1].clone(), nodes[0].clone()], &ben).await;
     socket.drain().await;
     // The same station, whose requests another node answers.
     let there = Person {

@@ -6,7 +6,6 @@ use std::{
         process::CommandExt,
     },
     process::Command,
-    time::{Duration, Instant},
 };
 
 use nix::{
@@ -111,12 +110,8 @@ async fn a_number_that_another_program_of_the_same_user_has_since_a_power_cut_is
         if with_pid_file {
             std::fs::write(dir.postgres().join("postmaster.pid"), text + "\n").unwrap();
         }
-        let begun = Instant::now();
+        // It is not waited for: that would take longer than a start may, and end in a refusal.
         Server::start(&dir.data()).stop();
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "it was waited for"
-        );
     }
     assert_eq!(
         other.try_wait().unwrap(),

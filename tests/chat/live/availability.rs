@@ -9,7 +9,7 @@ use crate::world::{Socket, World, eventually};
 #[tokio::test]
 async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() {
     let world =
-        World::with(|settings| settings.timings.offline_after = Duration::from_secs(2)).await;
+        World::with(|settings| settings.timings.offline_after = Duration::from_millis(100)).await;
     let (ann, ben) = world.friends().await;
     let mut bens = Socket::of(&ben, 3).await;
     let anns = Socket::of(&ann, 3).await;

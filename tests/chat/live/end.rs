@@ -1,7 +1,5 @@
 //! How the server ends a socket.
 
-use std::time::Duration;
-
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
 
 use crate::world::{Socket, World, address, now};
@@ -11,10 +9,8 @@ async fn at_the_end_of_the_server_sockets_are_closed_with_1001() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let (mut anns, mut bens) = (Socket::of(&ann, 3).await, Socket::of(&ben, 4).await);
-    let begun = std::time::Instant::now();
     let ((), one, other) = tokio::join!(world.stop(), anns.ends(), bens.ends());
     assert_eq!((one, other), (CloseCode::Away, CloseCode::Away));
-    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]

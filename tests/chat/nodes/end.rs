@@ -48,7 +48,7 @@ async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
     nats.start();
     let nodes = two_nodes(|settings| {
         settings.nats_url = Some(nats.url());
-        settings.timings.offline_after = Duration::from_secs(2);
+        settings.timings.offline_after = Duration::from_millis(100);
     })
     .await;
     let (ann, ben) = nodes[0].friends().await;

@@ -7,11 +7,12 @@ mod push;
 use std::{
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use parlance::settings::{Database, Settings};
 
-use crate::world::{Person, World, database, eventually, settings};
+use crate::world::{Changes, Person, World, database, eventually, settings};
 
 /// A real nats-server, on a port of its own.
 pub(crate) struct Nats {
@@ -71,11 +72,33 @@ pub(crate) async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2]
     [nodes.pop().unwrap(), other]
 }
 
+/// Settings with which nodes look at each other often.
+pub(crate) fn soon(settings: &mut Settings) {
+    settings.timings.heartbeat = Duration::from_millis(200);
+    settings.timings.bus_repeat = Duration::from_millis(100);
+}
+
+/// Waits until both nodes have heard of one another, so that only what happens is told: two heartbeats go by in which
+/// nobody at the second one has to resync.
+pub(crate) async fn know_each_other(nodes: &[Arc<World>; 2], person: &Person) {
+    let watcher = at(&nodes[1], person).await;
+    eventually("quiet", async || {
+        watcher.hears().await;
+        nodes[1].heartbeats(2).await;
+        watcher.hears().await == Changes::default()
+    })
+    .await;
+}
+
 /// Two nodes that tell each other through NATS what happens.
 pub(crate) async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
     let mut nats = Nats::new();
     nats.start();
-    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    let nodes = two_nodes(|settings| {
+        soon(settings);
+        settings.nats_url = Some(nats.url());
+    })
+    .await;
     for node in &nodes {
         eventually("the bus", async || has_bus(node, "connected").await).await;
     }

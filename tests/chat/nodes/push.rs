@@ -1,10 +1,11 @@
 //! What happens on one node is heard on the others.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use tokio::sync::Semaphore;
 
-use super::{Nats, at, end, has_bus, two_nodes, two_nodes_with_nats};
+use super::{Nats, at, end, has_bus, know_each_other, soon, two_nodes, two_nodes_with_nats};
 use crate::world::{Conversation, Socket, eventually};
 
 /// Reads frames until one names the conversation, or tells to compare everything.
@@ -25,8 +26,7 @@ async fn what_happens_on_one_node_is_pushed_by_the_other() {
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let there = at(&nodes[1], &ben).await;
     let mut socket = Socket::of(&there, 4).await;
-    // Once both have heard of one another, only what happens is told.
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    know_each_other(&nodes, &ben).await;
     socket.drain().await;
     for n in 0..5 {
         ann.adds(&conversation, &n.to_string()).await;
@@ -69,7 +69,11 @@ async fn what_happens_on_one_node_is_pushed_by_the_other() {
 #[tokio::test]
 async fn a_node_starts_without_nats_says_so_and_recovers_by_itself() {
     let mut nats = Nats::new();
-    let nodes = two_nodes(|settings| settings.nats_url = Some(nats.url())).await;
+    let nodes = two_nodes(|settings| {
+        soon(settings);
+        settings.nats_url = Some(nats.url());
+    })
+    .await;
     for node in &nodes {
         assert!(has_bus(node, "away").await);
     }
@@ -82,7 +86,7 @@ async fn a_node_starts_without_nats_says_so_and_recovers_by_itself() {
     for node in &nodes {
         eventually("the bus", async || has_bus(node, "connected").await).await;
     }
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    know_each_other(&nodes, &ben).await;
     socket.drain().await;
     ann.adds(&conversation, "heard").await;
     assert_eq!(
@@ -98,13 +102,15 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let there = at(&nodes[1], &ben).await;
     let mut socket = Socket::of(&there, 4).await;
+    // Some is written before each time that NATS is killed, some while it is away, and the rest afterwards.
+    let pace = Arc::new(Semaphore::new(50));
     let writer = tokio::spawn({
-        let conversation = conversation.clone();
+        let (conversation, pace) = (conversation.clone(), pace.clone());
         async move {
             let mut written = vec![];
             for n in 0..150 {
+                pace.acquire().await.unwrap().forget();
                 written.push(ann.adds(&conversation, &n.to_string()).await);
-                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             written
         }
@@ -140,7 +146,10 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
             if held.len() / 40 > kills {
                 kills += 1;
                 nats.kill();
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                pace.add_permits(40);
+                for node in &nodes {
+                    eventually("NATS to be missed", async || has_bus(node, "away").await).await;
+                }
                 nats.start();
             }
         }
@@ -154,7 +163,7 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
 
 #[tokio::test]
 async fn without_nats_two_nodes_are_slow_but_nobody_is_notified_too_seldom() {
-    let nodes = two_nodes(|_| ()).await;
+    let nodes = two_nodes(soon).await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let mut socket = Socket::of(&at(&nodes[1], &ben).await, 3).await;
     for n in 0..2 {

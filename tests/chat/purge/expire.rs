@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{age, purge};
 use crate::{
     transcript::{asks, beginning, follow, head},
-    world::{Conversation, World, at, database, eventually, message, settings},
+    world::{Conversation, Person, World, at, database, eventually, message, settings},
 };
 
 #[tokio::test]
@@ -117,6 +117,9 @@ async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired(
     settings.database = Database::Given(Box::new(options.clone()));
     let before = World::start(settings.clone(), options.clone()).await;
     let (ann, _, conversation) = before.conversation().await;
+    let cleo = before.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    let other = ann.creates(&cleo).await;
     ann.adds(&conversation, "cleared").await;
     let conversation =
         Conversation::of(&ann.does("clear", &conversation, json!({})).await.ok()["conversation"]);
@@ -124,11 +127,33 @@ async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired(
     age(&before, 400).await;
     before.stop().await;
     // For all that it knows, its clock is a year ahead.
+    settings.timings.purge = Duration::from_millis(50);
     let world = World::start(settings, options).await;
     eventually("the purge", async || world.count("messages").await == 1).await;
-    // Had it gone on, it would be done by now.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(world.count("messages").await, 1);
+    // Once the next round has begun, this one is over.
+    let ann = Person {
+        world: world.clone(),
+        ..ann
+    };
+    ann.adds(&other, "cleared, too").await;
+    ann.does("clear", &other, json!({})).await.ok();
+    eventually("the next round", async || {
+        world.count("messages").await == 1
+    })
+    .await;
+    assert_eq!(
+        ann.reads(&conversation).await["messages"][0]["Data"],
+        "expired"
+    );
+    // It has watched its clock for an hour, and servers have run for longer than the grace since it was stored.
+    world
+        .sql("update clock_runs set started_at = started_at - interval '300 days'")
+        .await;
+    world.clock.advance(Duration::from_hours(2));
+    eventually("the text to go", async || {
+        world.count("messages").await == 0 && world.count("expired_messages").await == 1
+    })
+    .await;
     world.end().await;
 }
 

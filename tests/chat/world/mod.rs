@@ -10,6 +10,7 @@ mod person;
 mod socket;
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -21,10 +22,12 @@ use parlance::{
     settings::{Database, LogFormat, Registration, Settings},
     store::{Db, doctor},
     timings::Timings,
+    clock::Clock,
 };
 use parlance_wire::{id::UserId, text::Email};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub(crate) use self::{
@@ -65,6 +68,7 @@ pub(crate) fn settings() -> Settings {
         workers: 1,
         log_format: LogFormat::Human,
         timings: Timings::default(),
+        clock: Clock::default(),
         conversations_per_user: 1000,
         new_conversations_per_day: 100,
     }
@@ -77,6 +81,8 @@ pub(crate) struct World {
     /// The database, for what is called behind the wire.
     pub store: Db,
     pub url: String,
+    /// The server's clock.
+    pub clock: Clock,
     http: reqwest::Client,
 }
 
@@ -96,14 +102,19 @@ impl World {
 
     /// With a server on settings that are complete; `options` is the test's own way to the database.
     pub(crate) async fn start(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
+        let clock = settings.clock.clone();
         let running = server::start(settings).await.unwrap();
-        let world = Self::at(&format!("http://{}", running.address), options);
+        let world = Self::served(&format!("http://{}", running.address), options, clock);
         *world.running.lock().unwrap() = Some(running);
         world
     }
 
     /// What a server that runs elsewhere serves, from its database.
     pub(crate) fn at(url: &str, options: PgConnectOptions) -> Arc<Self> {
+        Self::served(url, options, Clock::default())
+    }
+
+    fn served(url: &str, options: PgConnectOptions, clock: Clock) -> Arc<Self> {
         let (store, url) = (Db::new(options.clone(), 2), url.to_owned());
         let db = sqlx::postgres::PgPoolOptions::new()
             .max_connections(2)
@@ -113,6 +124,7 @@ impl World {
             db,
             store,
             url,
+            clock,
             http: reqwest::Client::new(),
         })
     }
@@ -234,6 +246,43 @@ impl World {
             .unwrap()
     }
 
+    /// Waits for heartbeats of each node on this database. Two show that one began after now, and did all that it does.
+    pub(crate) async fn heartbeats(&self, count: usize) {
+        let seen = async || -> HashMap<Uuid, DateTime<Utc>> {
+            sqlx::query_as("select node_id, alive_until from nodes where ended_at is null")
+                .fetch_all(&self.db)
+                .await
+                .unwrap()
+                .into_iter()
+                .collect()
+        };
+        for _ in 0..count {
+            let before = seen().await;
+            eventually("a heartbeat", async || {
+                let now = seen().await;
+                before
+                    .iter()
+                    .all(|(node, was)| now.get(node).is_none_or(|is| is != was))
+            })
+            .await;
+        }
+    }
+
+    /// The process of a statement that waits for a lock, once there is one.
+    pub(crate) async fn blocked_process(&self) -> i32 {
+        let waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        let mut found = None;
+        eventually("a statement waits", async || {
+            found = sqlx::query_scalar(waiting)
+                .fetch_optional(&self.db)
+                .await
+                .unwrap();
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
     /// Has the server read its certificate again.
     pub(crate) fn reads_certificate_again(&self) -> Result<bool, String> {
         self.running
@@ -267,12 +316,10 @@ pub(crate) fn at(distance: TimeDelta) -> String {
 
 /// Waits until something holds. Events are awaited; this is for what other processes do.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !holds().await {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{what} did not come true"
-        );
+        assert!(Instant::now() < deadline, "{what} did not come true");
+        // The one pause of these tests: a database, a program or a file tells nobody when it changes.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -123,6 +123,12 @@ impl Socket {
         ) {}
     }
 
+    /// Closes it, and waits until the server has taken note.
+    pub(crate) async fn closes(mut self) {
+        self.stream.close(None).await.unwrap();
+        while self.stream.next().await.is_some() {}
+    }
+
     pub(crate) async fn says(&mut self, text: &str) {
         self.stream.send(Message::text(text)).await.unwrap();
     }
