@@ -23,7 +23,10 @@ impl Checks {
     async fn problem(&self, state: &Arc<State>) -> Option<String> {
         // Held while it is found out: those who ask meanwhile wait for the same answer.
         let mut last = self.0.clone().lock_owned().await;
-        if let Some(last) = last.as_ref().filter(|last| last.at.elapsed() < state.settings.timings.probe) {
+        if let Some(last) = last
+            .as_ref()
+            .filter(|last| last.at.elapsed() < state.settings.timings.probe)
+        {
             return last.problem.clone();
         }
         let state = state.clone();

@@ -119,8 +119,7 @@ mod tests {
                 noon.plus(TimeDelta::minutes(i64::try_from(n).unwrap())),
             )
         };
-        let time = &state.settings.clock;
-    let mut watch = Watch::new(start, noon);
+        let mut watch = Watch::new(start, noon);
         let mut looks = |(instant, now): (Instant, Timestamp), off: TimeDelta| {
             watch.trusts(instant, now.plus(off))
         };

@@ -4,8 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use nix::sys::signal::Signal;
 
-use crate::world::eventually;
 use super::{Dir, KEEP, KEPT, Server, lives, parlance, psql, refuses};
+use crate::world::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_starts_on_nothing_safely_and_stops_cleanly() {

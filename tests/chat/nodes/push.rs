@@ -103,13 +103,13 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
     let there = at(&nodes[1], &ben).await;
     let mut socket = Socket::of(&there, 4).await;
     // Some is written before each time that NATS is killed, some while it is away, and the rest afterwards.
-    let pace = Arc::new(Semaphore::new(50));
+    let permits = Arc::new(Semaphore::new(50));
     let writer = tokio::spawn({
-        let (conversation, pace) = (conversation.clone(), pace.clone());
+        let (conversation, permits) = (conversation.clone(), permits.clone());
         async move {
             let mut written = vec![];
             for n in 0..150 {
-                pace.acquire().await.unwrap().forget();
+                permits.acquire().await.unwrap().forget();
                 written.push(ann.adds(&conversation, &n.to_string()).await);
             }
             written
@@ -146,7 +146,7 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
             if held.len() / 40 > kills {
                 kills += 1;
                 nats.kill();
-                pace.add_permits(40);
+                permits.add_permits(40);
                 for node in &nodes {
                     eventually("NATS to be missed", async || has_bus(node, "away").await).await;
                 }

@@ -18,11 +18,11 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parlance::{
+    clock::Clock,
     server::{self, Running},
     settings::{Database, LogFormat, Registration, Settings},
     store::{Db, doctor},
     timings::Timings,
-    clock::Clock,
 };
 use parlance_wire::{id::UserId, text::Email};
 use serde_json::json;
