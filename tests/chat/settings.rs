@@ -25,12 +25,13 @@ fn example() -> BTreeMap<String, String> {
 }
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-    Settings::read(|name| {
+    let settings = Settings::read(|name| {
         variables
             .iter()
             .find(|(other, _)| *other == name)
             .map(|(_, value)| (*value).into())
-    })
+    });
+    settings.map_err(|error| error.to_string())
 }
 
 /// What each field holds, as text.
@@ -292,5 +293,34 @@ fn the_compose_file_hands_on_every_setting() {
                 "{line} cannot be changed in .env"
             );
         }
+    }
+}
+
+#[test]
+fn the_image_is_built_of_files_that_docker_gets_to_see() {
+    let ignored = std::fs::read_to_string(file(".dockerignore")).unwrap();
+    let seen: BTreeSet<_> = ignored
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    let dockerfile = std::fs::read_to_string(file("Dockerfile")).unwrap();
+    let copied: BTreeSet<_> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|line| !line.starts_with("--from="))
+        .flat_map(|line| line.split(' ').rev().skip(1))
+        .collect();
+    assert_eq!(copied, seen);
+    // What the build reads: the manifest, the members of the workspace, and what the macros look up.
+    for needed in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "crates",
+        "src",
+        "migrations",
+        ".sqlx",
+        ".cargo",
+    ] {
+        assert!(copied.contains(needed), "{needed}");
     }
 }

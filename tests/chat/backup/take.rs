@@ -92,7 +92,7 @@ async fn what_is_there_is_not_touched() {
             .arg(&backup.file),
         "",
     ));
-    assert!(again.contains("is there already"), "{again}");
+    assert!(again.contains("exists already"), "{again}");
     assert_eq!(std::fs::read(&backup.file).unwrap(), bytes);
     ann.adds(&conversation, "y").await;
     let onto = bad(&run(
