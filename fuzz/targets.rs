@@ -3,7 +3,7 @@
 
 use actix_web::{http::header::HeaderValue, test::TestRequest};
 use parlance::{
-    api::{self, Action, Api, conversation, notification::Said, request::Head},
+    api::{self, Action, Api, conversation, notification::ClientFrame, request::Head},
     chat::error::Error,
     server::Claim,
 };
@@ -123,7 +123,8 @@ pub(super) fn cursor(data: &[u8]) {
 
 /// A text frame of a WebSocket.
 pub(super) fn frame(data: &[u8]) {
-    let said = Head::parse(data).and_then(|head| api::request::action::<Said>(&head.action, data));
+    let said =
+        Head::parse(data).and_then(|head| api::request::action::<ClientFrame>(&head.action, data));
     if let Err(refusal) = said {
         told(&refusal);
     }

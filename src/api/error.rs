@@ -48,6 +48,10 @@ pub fn retry_after(error: &Error) -> Option<u64> {
     }
 }
 
+/// The body of a refusal that could not be rendered: never an empty one.
+const UNRENDERED: &str =
+    r#"{"status":"ERROR","errormessage":"The server made a mistake.","errorcode":"internal"}"#;
+
 /// The body of a refusal.
 #[must_use]
 pub fn body(error: &Error) -> Vec<u8> {
@@ -69,7 +73,10 @@ pub fn body(error: &Error) -> Vec<u8> {
         errorcode: row(error).1,
         instance,
     };
-    answer::json(&view).unwrap_or_default()
+    answer::json(&view).unwrap_or_else(|error| {
+        tracing::error!(?error, "a refusal could not be rendered");
+        UNRENDERED.as_bytes().to_vec()
+    })
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Signed {
 /// Does what a user asks for from a station. What is asked for seldom is boxed: a future is as large as the
 /// largest thing that it may do, and each request would carry that around.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
-    match action {
+    let answer = match action {
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,
         Signed::Conversation(action) => conversation::perform(call, action).await,
@@ -174,5 +174,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u
         }
         Signed::Reports(action) => Box::pin(reports::perform(call, action)).await,
         Signed::Blocklist(action) => Box::pin(blocklist::perform(call, action)).await,
-    }
+    }?;
+    history::cache_new_rows(call)?;
+    Ok(answer)
 }

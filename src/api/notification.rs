@@ -1,13 +1,11 @@
 //! `srv=chatserver&api=chatnotification`: what a station has yet to be told; and the same, as a socket's frame.
 
+use bytes::Bytes;
 use parlance_wire::version::ClientVersion;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::{
-    answer,
-    history::{MessageView, ReportView},
-    request::given,
-};
+use super::{answer, history, request::given};
 use crate::{
     chat::error::Error,
     notify::{
@@ -35,7 +33,7 @@ pub enum Action {
 /// What a v4 client may say through a socket.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Said {
+pub enum ClientFrame {
     /// The user is writing a message.
     Typing {
         /// The conversation that the caller types in.
@@ -61,9 +59,9 @@ struct EventView<'a> {
     conversationid: ConversationId,
     instance: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<MessageView<'a>>,
+    message: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<ReportView<'a>>,
+    report: Option<&'a RawValue>,
     after: &'a str,
 }
 
@@ -93,7 +91,7 @@ pub(crate) fn perform(
     );
     answer::ok(ChangesView {
         receipt: version.is_v4().then_some(receipt),
-        ..view(&changes, user, ClientVersion::V3)
+        ..view(&changes, user, ClientVersion::V3)?
     })
 }
 
@@ -102,16 +100,26 @@ pub(crate) fn frame(
     changes: &Changes,
     user: UserId,
     version: ClientVersion,
-) -> Result<Vec<u8>, Error> {
-    answer::json(&view(changes, user, version))
+) -> Result<Bytes, Error> {
+    let render = || answer::json(&view(changes, user, version)?).map(Bytes::from);
+    match changes.single_row() {
+        // Nearly all pushes are one new row, and then nothing in the frame is of the user: all sockets share it.
+        Some(new) if version.is_v4() => new.rendered.frame(render),
+        _ => render(),
+    }
 }
 
-fn view(changes: &Changes, user: UserId, version: ClientVersion) -> ChangesView<'_> {
-    let events = changes
-        .rows
-        .iter()
-        .map(|((conversation, _), row)| event(*conversation, row));
-    ChangesView {
+fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<ChangesView<'_>, Error> {
+    let events = if version.is_v4() {
+        let rows = changes.rows.iter();
+        Some(
+            rows.map(|((conversation, _), row)| event(*conversation, row))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+    } else {
+        None
+    };
+    Ok(ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
         conversationlistchangedof: if changes.list || changes.resync {
@@ -119,7 +127,7 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> ChangesView<
         } else {
             vec![]
         },
-        events: version.is_v4().then(|| events.collect()),
+        events,
         typing: changes
             .typing
             .iter()
@@ -129,19 +137,20 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> ChangesView<
             })
             .collect(),
         receipt: None,
-    }
+    })
 }
 
-fn event(conversationid: ConversationId, new: &NewRow) -> EventView<'_> {
+fn event(conversationid: ConversationId, new: &NewRow) -> Result<EventView<'_>, Error> {
+    let row = history::rendered(new)?;
     let (message, report) = match &new.row {
-        HistoryRow::Message(row) => (Some(MessageView::of(row, ClientVersion::V4)), None),
-        HistoryRow::Report(row) => (None, Some(ReportView::of(row))),
+        HistoryRow::Message(_) => (Some(row), None),
+        HistoryRow::Report(_) => (None, Some(row)),
     };
-    EventView {
+    Ok(EventView {
         conversationid,
         instance: new.instance.as_str(),
         message,
         report,
         after: &new.after,
-    }
+    })
 }

@@ -287,7 +287,7 @@ async fn work(
             let (user, station) = identity::verify(state, &asked).await?;
             log.user = Some(user);
             if let Some(connection) = connection::polled_before(state, request) {
-                state.notifications.acknowledge(user, station, connection);
+                state.notifications.ack(user, station, connection);
             }
             let at_work = state.load.begin(user).await?;
             // Those at work are few; only what waits for them has to count.

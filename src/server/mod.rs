@@ -121,7 +121,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             app.service(web::resource(*path).route(web::route().to(endpoint::answer)))
         });
         live::PATHS.iter().fold(app, |app, path| {
-            app.service(web::resource(*path).route(web::route().to(live::knock)))
+            app.service(web::resource(*path).route(web::route().to(live::handshake)))
         })
     })
     .on_connect(move |stream, data| connection::set_up(stream, data, write_timeout))
@@ -260,7 +260,7 @@ async fn evict_idle(state: Arc<State>) {
         state.notifications.evict_idle();
         state.services.db.sweep();
         state.keys.evict_idle();
-        state.services.pages.sweep();
+        state.services.pages.evict_idle();
         // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
         // has dropped it.
         if let Err(error) = users::disconnect_disabled(&state).await {

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{Database, Error, LogFormat, Registration, Settings, Tls};
-use crate::timings::Timings;
+use crate::{clock::Clock, timings::Timings};
 
 /// A message that is valid for longer would end in a year that cannot be written: these are 1000 years.
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);

@@ -2,7 +2,13 @@
 
 use futures_util::SinkExt;
 use serde_json::json;
-use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::frame::{
+        Frame,
+        coding::{CloseCode, Data, OpCode},
+    },
+};
 
 use crate::world::{Conversation, Socket, World};
 
@@ -94,6 +100,24 @@ async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() 
         .await
         .unwrap();
     assert_eq!(binary.ends().await, CloseCode::Unsupported);
+    // Whole, and in two parts of which each is valid by itself but for the character that is cut.
+    let text = |payload: &'static [u8], data, is_final| {
+        Message::Frame(Frame::message(payload, OpCode::Data(data), is_final))
+    };
+    let parts = [
+        vec![text(b"\xff", Data::Text, true)],
+        vec![
+            text(b"{\xc3", Data::Text, false),
+            text(b"}", Data::Continue, true),
+        ],
+    ];
+    for parts in parts {
+        let mut invalid = Socket::open(&ann, 4).await;
+        for part in parts {
+            invalid.stream.send(part).await.unwrap();
+        }
+        assert_eq!(invalid.ends().await, CloseCode::Invalid);
+    }
     let mut chatty = Socket::open(&ann, 4).await;
     for _ in 0..60 {
         let _ = chatty.stream.send(Message::text("{}")).await;
