@@ -115,7 +115,7 @@ fn given(text: &str) -> Option<&str> {
 
 fn unavailable(cause: &str) -> Error {
     Error::Unavailable {
-        cause: cause.into(),
-        is_uncertain: false,
+        source: cause.into(),
+        uncertain: false,
     }
 }

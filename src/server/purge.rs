@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use super::state::State;
-use crate::store;
+use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
 /// The clock may be corrected by so much within a round.
@@ -51,7 +51,10 @@ pub(super) async fn note(state: Arc<State>) {
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::note_run(&state.services.db).await {
-            tracing::debug!(%error, "that this server runs was not noted; the next round tries again");
+            tracing::debug!(
+                error = with_causes(&error),
+                "that this server runs was not noted; the next round tries again"
+            );
         }
     }
 }
@@ -64,19 +67,30 @@ pub(super) async fn run(state: Arc<State>) {
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::cleared(&state.services.db).await {
-            tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
+            tracing::warn!(
+                error = with_causes(&error),
+                "cleared rows were not deleted; the next round tries again"
+            );
         }
-        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "nothing that expired is deleted; the next round tries again");
-            None
-        });
+        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "nothing that expired is deleted; the next round tries again"
+                );
+                None
+            });
         let now = time.now();
         if watch.trusts(time.instant(), now)
             && let Some(kept_since) = kept_since
         {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
             if let Err(error) = store::purge::expired(&state.services.db, ended_before).await {
-                tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "expired messages were not deleted; the next round tries again"
+                );
             }
         }
     }
