@@ -13,7 +13,7 @@ use super::{
     state::State,
 };
 use crate::{api::Api, chat::error::Error, timings::Timings};
-use parlance_wire::{id::UserId, time::Timestamp};
+use parlance_wire::id::UserId;
 
 /// A body of so many bytes costs no more than its connection: it is not counted, and is taken from everyone.
 const USUAL: usize = 16 << 10;
@@ -112,7 +112,7 @@ async fn known_sender(
         return Ok(None);
     };
     Ok(
-        identity::is_known(state, user, station, address, Timestamp::now())
+        identity::is_known(state, user, station, address, state.settings.clock.now())
             .await?
             .then_some(user),
     )

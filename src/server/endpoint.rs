@@ -33,7 +33,6 @@ use crate::{
 };
 use parlance_wire::{
     id::{StationId, UserId},
-    time::Timestamp,
     version::ClientVersion,
 };
 
@@ -241,7 +240,7 @@ async fn work(
         body: &bytes,
         timestamp: head.timestamp,
         nonce: head.nonce.as_deref().filter(|_| head.version().is_v4()),
-        now: Timestamp::now(),
+        now: state.settings.clock.now(),
         address: log.address,
     };
 

@@ -1,21 +1,15 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::state::State;
 use crate::{
     store::{self, probe},
     telemetry::with_causes,
 };
-
-/// Whoever asks more often is told what was found out last.
-const PROBE_EVERY: Duration = Duration::from_secs(3);
 
 /// What was last found out, and when: why the node cannot serve, if so.
 #[derive(Debug, Default)]
@@ -32,7 +26,10 @@ impl Checks {
     async fn problem(&self, state: &Arc<State>) -> Option<String> {
         // Held while it is found out: those who ask meanwhile wait for the same answer.
         let mut last = self.0.clone().lock_owned().await;
-        if let Some(last) = last.as_ref().filter(|last| last.at.elapsed() < PROBE_EVERY) {
+        if let Some(last) = last
+            .as_ref()
+            .filter(|last| last.at.elapsed() < state.settings.timings.probe)
+        {
             return last.problem.clone();
         }
         let state = state.clone();
