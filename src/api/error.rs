@@ -95,8 +95,8 @@ mod tests {
         }
         assert!(
             retry_after(&Error::Unavailable {
-                cause: String::new(),
-                is_uncertain: true
+                source: "lost".into(),
+                uncertain: true
             })
             .is_some_and(|seconds| seconds > 0)
         );

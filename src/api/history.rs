@@ -5,7 +5,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::answer;
 use crate::{
-    chat::{self, Call, error::Error, page::RenderedPage},
+    chat::{self, Call, error::Error, history::RenderedPage},
     notify::event::{Event, NewRow},
     store::{
         history::Cursor,
@@ -178,7 +178,7 @@ pub(super) fn rendered(new: &NewRow) -> Result<&RawValue, Error> {
             HistoryRow::Message(row) => to_raw_value(&MessageView::of(row, ClientVersion::V4)),
             HistoryRow::Report(row) => to_raw_value(&ReportView::of(row)),
         };
-        text.map_err(|error| Error::Internal(error.to_string()))
+        text.map_err(|error| Error::Internal(error.into()))
     })
 }
 

@@ -1,10 +1,14 @@
 //! History: pages of messages and reports, read without a gap, and the chain of all messages.
 
-use super::{Call, error::Error, page::RenderedPage};
+mod page;
+
+pub(crate) use self::page::RenderedPage;
+pub(super) use self::page::Rows;
+use super::{Call, error::Error};
 use crate::notify::event::{Event, NewRow};
 use crate::store::{
     self,
-    history::{Cursor, Reading},
+    history::{Cursor, PageQuery},
     rows::{HistoryHead, LinkRow},
 };
 use parlance_wire::{id::ConversationId, text::Instance};
@@ -27,9 +31,9 @@ pub(crate) async fn download(
     if copy_cached(call, conversation, instance, cursor, page).await? {
         return Ok(false);
     }
-    let reading = reading(call, conversation, instance);
+    let query = query(call, conversation, instance);
     let read =
-        store::history::from_cursor(&call.services.db, &reading, cursor, DOWNLOAD_ROWS, |row| {
+        store::history::from_cursor(&call.services.db, &query, cursor, DOWNLOAD_ROWS, |row| {
             page.push(&row);
         });
     let read = checked(Box::pin(read).await?, instance)?;
@@ -39,7 +43,7 @@ pub(crate) async fn download(
             reader: call.user,
             station: call.station,
         });
-    } else if let Some(head) = read.newest {
+    } else if let Some(head) = read.head {
         let pages = &call.services.pages;
         pages.insert(conversation, call.version, instance, head, cursor, page);
     }
@@ -58,8 +62,8 @@ pub(crate) async fn download_partial(
     limit: usize,
     page: &mut RenderedPage,
 ) -> Result<bool, Error> {
-    let reading = reading(call, conversation, instance);
-    let read = store::history::before_cursor(&call.services.db, &reading, cursor, limit, |row| {
+    let query = query(call, conversation, instance);
+    let read = store::history::before_cursor(&call.services.db, &query, cursor, limit, |row| {
         page.push(&row);
     });
     Ok(checked(Box::pin(read).await?, instance)?.has_more)
@@ -82,7 +86,7 @@ pub(crate) fn cache_new_row(
     );
 }
 
-/// The links of a conversation's chain after a number, at most `limit`. Whether there are more.
+/// Returns at most `limit` links of a conversation's chain after a number, and `true` if there are more.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
@@ -93,7 +97,7 @@ pub(crate) async fn transcript(
     after: i64,
     limit: usize,
 ) -> Result<(Vec<LinkRow>, bool), Error> {
-    let one_more = i64::try_from(limit + 1).map_err(|error| Error::Internal(error.to_string()))?;
+    let one_more = i64::try_from(limit + 1).map_err(|error| Error::Internal(error.into()))?;
     let found = store::transcript::after(
         &call.services.db,
         conversation,
@@ -139,7 +143,7 @@ async fn head(
     conversation: ConversationId,
     instance: &Instance,
 ) -> Result<HistoryHead, Error> {
-    let (current, head) = store::conversation::newest(&call.services.db, conversation, call.user)
+    let (current, head) = store::conversation::head(&call.services.db, conversation, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)?;
     if current == *instance {
@@ -149,12 +153,12 @@ async fn head(
     }
 }
 
-fn reading<'a>(
+fn query<'a>(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &'a Instance,
-) -> Reading<'a> {
-    Reading {
+) -> PageQuery<'a> {
+    PageQuery {
         conversation_id: conversation,
         user_id: call.user,
         instance,
@@ -167,9 +171,9 @@ fn checked(
     instance: &Instance,
 ) -> Result<store::history::Page, Error> {
     let read = read.ok_or(Error::ConversationNotFound)?;
-    if read.present == *instance {
+    if read.instance == *instance {
         Ok(read)
     } else {
-        Err(Error::StaleInstance(read.present))
+        Err(Error::StaleInstance(read.instance))
     }
 }

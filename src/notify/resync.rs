@@ -1,4 +1,4 @@
-//! Resyncs: when something may have happened that cannot be announced, every station is told to compare what it holds
+//! Resyncs: when something may have happened that cannot be announced, every station has to compare what it holds
 //! with the server. Each resync walks through all stations, so they are done one at a time, whoever asks for them, and
 //! many requests at the same moment are one.
 
@@ -43,7 +43,7 @@ impl Resync {
             due.here = true;
             due.everywhere = true;
             // A commit whose answer was lost may still be on its way: a station that looks now may see it or not.
-            due.again_at = Some(Instant::now() + store::DECIDED);
+            due.again_at = Some(Instant::now() + store::COMMIT_SETTLED_AFTER);
         }
         self.wake.notify_one();
     }

@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{address, identity, load::BodyShare, state::State};
 use crate::{chat::error::Error, timings::Timings};
-use parlance_wire::{id::UserId, request::Api, signature::Claim, time::Timestamp};
+use parlance_wire::{id::UserId, request::Api, signature::Claim};
 
 /// A body of so many bytes costs no more than its connection: it is not counted, and is taken from everyone.
 const USUAL: usize = 16 << 10;
@@ -107,7 +107,7 @@ async fn known_sender(
         return Ok(None);
     };
     Ok(
-        identity::is_known(state, user, station, address, Timestamp::now())
+        identity::is_known(state, user, station, address, state.settings.clock.now())
             .await?
             .then_some(user),
     )

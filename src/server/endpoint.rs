@@ -34,7 +34,6 @@ use crate::{
 use parlance_wire::{
     id::{StationId, UserId},
     request::{Action, Api, Head, Signed, login::Action as Login},
-    time::Timestamp,
     version::ClientVersion,
 };
 
@@ -88,7 +87,7 @@ pub(super) async fn answer(
             .await
             .unwrap_or_else(|error| {
                 (
-                    Err(Error::Internal(error.to_string())),
+                    Err(Error::Internal(error.into())),
                     RequestLog {
                         address,
                         api: "",
@@ -111,11 +110,9 @@ pub(super) async fn answer(
         Ok(_) => {
             tracing::debug!(request = %id, outcome = "ok", %address, api, action, user, micros);
         }
-        Err(Error::Internal(cause)) => {
-            tracing::error!(request = %id, outcome = "internal", %address, api, action, user, micros, cause);
-        }
-        Err(Error::Unavailable { cause, .. }) => {
-            tracing::error!(request = %id, outcome = "unavailable", %address, api, action, user, micros, cause);
+        Err(error @ (Error::Internal(_) | Error::Unavailable { .. })) => {
+            let (outcome, cause) = (api::error::row(error).1, error.cause());
+            tracing::error!(request = %id, outcome, %address, api, action, user, micros, cause);
         }
         Err(refusal) => {
             tracing::info!(request = %id, outcome = api::error::row(refusal).1, %address, api, action, user, micros);
@@ -245,7 +242,7 @@ async fn work(
         body: &bytes,
         timestamp: head.timestamp,
         nonce: head.nonce.as_deref().filter(|_| head.version().is_v4()),
-        now: Timestamp::now(),
+        now: state.settings.clock.now(),
         address: log.address,
     };
 
@@ -338,7 +335,7 @@ async fn perform(
     };
     let result = api::perform(&mut call, action).await;
     if let Err(Error::Unavailable {
-        is_uncertain: true, ..
+        uncertain: true, ..
     }) = result
     {
         state.resync.request_everywhere();

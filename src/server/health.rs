@@ -1,18 +1,15 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::state::State;
-use crate::store::{self, probe, sqlstate};
-
-/// Whoever asks more often is told what was found out last.
-const PROBE_EVERY: Duration = Duration::from_secs(3);
+use crate::{
+    store::{self, probe},
+    telemetry::with_causes,
+};
 
 /// What was last found out, and when: why the node cannot serve, if so.
 #[derive(Debug, Default)]
@@ -29,7 +26,10 @@ impl Checks {
     async fn problem(&self, state: &Arc<State>) -> Option<String> {
         // Held while it is found out: those who ask meanwhile wait for the same answer.
         let mut last = self.0.clone().lock_owned().await;
-        if let Some(last) = last.as_ref().filter(|last| last.at.elapsed() < PROBE_EVERY) {
+        if let Some(last) = last
+            .as_ref()
+            .filter(|last| last.at.elapsed() < state.settings.timings.probe)
+        {
             return last.problem.clone();
         }
         let state = state.clone();
@@ -54,7 +54,7 @@ async fn check(state: &State) -> Option<String> {
         Ok(true) => {}
         Ok(false) => return Some("the database has to be migrated".into()),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
+            tracing::warn!(error = with_causes(&error), "not ready");
             return Some("the database is away".into());
         }
     }
@@ -64,8 +64,9 @@ async fn check(state: &State) -> Option<String> {
             Some("the database does not know this node; its next heartbeat says so again".into())
         }
         Err(error) => {
-            tracing::warn!(%error, "writes fail");
-            let cause = sqlstate::cause(&error)
+            tracing::warn!(error = with_causes(&error), "writes fail");
+            let cause = error
+                .write_failure()
                 .unwrap_or_else(|| "the database takes too long, or refuses them".into());
             Some(format!("writes fail: {cause}"))
         }

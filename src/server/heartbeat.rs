@@ -1,19 +1,20 @@
 //! The heartbeat: this node says in the database that it is alive, looks which others are, and settles who is online.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use super::{presence, state::State};
 use crate::{
     chat::{self, error::Error},
     store,
+    telemetry::with_causes,
 };
 
 /// Says in the database that this node is alive, and looks which others are.
 ///
 /// # Errors
 /// The database is away: the next heartbeat tries again.
-pub(super) async fn beat(state: &State) -> sqlx::Result<()> {
-    let beat = store::presence::beat(
+pub(super) async fn beat(state: &State) -> store::error::Result<()> {
+    let beat = store::presence::heartbeat(
         &state.services.db,
         state.node,
         state.settings.timings.node_timeout,
@@ -31,7 +32,7 @@ pub(super) async fn beat(state: &State) -> sqlx::Result<()> {
 pub(super) async fn heartbeat(state: Arc<State>) {
     let (mut clock, began) = (
         tokio::time::interval(state.settings.timings.heartbeat),
-        Instant::now(),
+        state.settings.clock.instant(),
     );
     loop {
         clock.tick().await;
@@ -39,21 +40,24 @@ pub(super) async fn heartbeat(state: Arc<State>) {
             return;
         }
         if let Err(error) = beat(&state).await {
-            tracing::debug!(%error, "the database is away");
+            tracing::debug!(error = with_causes(&error), "the database is away");
             continue;
         }
         if let Err(error) = presence::reconcile(&state).await {
-            tracing::debug!(%error, "who is online is compared with the next heartbeat");
+            tracing::debug!(
+                error = with_causes(&error),
+                "who is online is compared with the next heartbeat"
+            );
         }
         // Clients of a node that ended, as of this one's predecessor, get this long to come back.
         let grace = state.settings.timings.offline_after;
-        if began.elapsed() > grace {
+        if state.settings.clock.since(began) > grace {
             match chat::presence::reap(&state.services.db, grace).await {
                 Ok(events) => state.announce(&events),
                 Err(error) => {
-                    tracing::debug!(?error, "the database is away");
+                    tracing::debug!(cause = error.cause(), "the database is away");
                     if let Error::Unavailable {
-                        is_uncertain: true, ..
+                        uncertain: true, ..
                     } = error
                     {
                         state.resync.request_everywhere();

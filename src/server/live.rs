@@ -79,7 +79,7 @@ async fn upgrade(
         body: handshake.timestamp.as_bytes(),
         timestamp: Timestamp::parse(&handshake.timestamp),
         nonce: None,
-        now: Timestamp::now(),
+        now: state.settings.clock.now(),
         address: address::of_client(&state.settings, request),
     };
     let generation = state.keys.generation();
@@ -119,7 +119,7 @@ fn given(text: &str) -> Option<&str> {
 
 fn unavailable(cause: &str) -> Error {
     Error::Unavailable {
-        cause: cause.into(),
-        is_uncertain: false,
+        source: cause.into(),
+        uncertain: false,
     }
 }

@@ -28,7 +28,6 @@ use std::{
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, web};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sqlx::{ConnectOptions, Connection};
 use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
@@ -95,12 +94,12 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let state = Arc::new(State::new(settings, db, node, bus));
     heartbeat::beat(&state)
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| with_causes(&error))?;
     if embedded.is_some() {
         // Nobody else uses an embedded database: a node in it is this server's predecessor, whose hints nobody misses.
-        store::presence::alone(&state.services.db, node)
+        store::presence::forget_other_nodes(&state.services.db, node)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| with_causes(&error))?;
     }
 
     let shared = state.clone();
@@ -155,6 +154,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             bus: state.bus.clone(),
             notifications: state.notifications.clone(),
             resync: state.resync.clone(),
+            repeat: state.settings.timings.bus_repeat,
         };
         tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }
@@ -210,7 +210,10 @@ impl Running {
         // Only once nothing is announced here any more. On a connection of its own: those of the pool were read by the
         // workers, which have ended.
         if let Err(error) = announce_end(&self.state).await {
-            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
+            tracing::warn!(
+                error = with_causes(&error),
+                "the other nodes will notice a moment later that this one has ended"
+            );
         }
         for task in self.tasks {
             task.abort();
@@ -222,15 +225,18 @@ impl Running {
     }
 }
 
-async fn announce_end(state: &State) -> sqlx::Result<()> {
-    let announced = async {
-        let mut connection = state.services.db.options().connect().await?;
-        store::presence::end(&mut connection, state.node).await?;
-        connection.close().await
-    };
-    timeout(FAREWELL, announced)
-        .await
-        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+async fn announce_end(state: &State) -> store::error::Result<()> {
+    timeout(
+        FAREWELL,
+        store::presence::node_ended(&state.services.db, state.node),
+    )
+    .await
+    .unwrap_or_else(|elapsed| {
+        Err(store::error::Error::Away {
+            uncertain: true,
+            source: elapsed.into(),
+        })
+    })
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
@@ -262,7 +268,7 @@ async fn evict_idle(state: Arc<State>) {
         // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
         // has dropped it.
         if let Err(error) = users::disconnect_disabled(&state).await {
-            tracing::debug!(%error, "the database is away");
+            tracing::debug!(error = with_causes(&error), "the database is away");
         }
     }
 }

@@ -5,10 +5,10 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::state::State;
 use crate::{
@@ -59,7 +59,8 @@ pub(super) fn mark_offline_after_grace(
     subscription: Subscription,
 ) {
     // Before the subscription ends: a comparison in between would find neither a socket nor a recent one.
-    state.presence.closed_at().insert(user, Instant::now());
+    let now = state.settings.clock.instant();
+    state.presence.closed_at().insert(user, now);
     drop(subscription);
     if state.notifications.has_socket(user) || state.is_stopping() {
         return;
@@ -83,9 +84,12 @@ pub(super) async fn run(state: Arc<State>) {
             continue;
         }
         if let Err(error) = write(&state, &users).await {
-            tracing::warn!(?error, "could not write who is online; it is tried again");
+            tracing::warn!(
+                cause = error.cause(),
+                "could not write who is online; it is tried again"
+            );
             if let Error::Unavailable {
-                is_uncertain: true, ..
+                uncertain: true, ..
             } = error
             {
                 // It may be written, and friends were not notified.
@@ -110,7 +114,7 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
 }
 
 /// Compares the rows of this node with its open sockets, and requests updates where they differ.
-pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
+pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     let stored = store::presence::online_on(&state.services.db, state.node).await?;
     let open = state.notifications.users_with_sockets();
     let wrong = stored
@@ -123,13 +127,16 @@ pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
     state
         .presence
         .closed_at()
-        .retain(|_, closed_at| closed_at.elapsed() < state.settings.timings.offline_after);
+        .retain(|_, closed_at| is_recent(state, *closed_at));
     Ok(())
 }
 
-/// Whether a user has a socket open here, or had one until a moment ago.
+/// Returns `true` if a user has a socket open here, or had one until a moment ago.
 fn is_online(state: &State, user: UserId) -> bool {
     let closed_at = state.presence.closed_at().get(&user).copied();
-    state.notifications.has_socket(user)
-        || closed_at.is_some_and(|at| at.elapsed() < state.settings.timings.offline_after)
+    state.notifications.has_socket(user) || closed_at.is_some_and(|at| is_recent(state, at))
+}
+
+fn is_recent(state: &State, closed_at: Instant) -> bool {
+    state.settings.clock.since(closed_at) < state.settings.timings.offline_after
 }

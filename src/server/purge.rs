@@ -1,18 +1,15 @@
 //! When to delete what nobody can read any more: every minute, once the clock has shown for an hour that it can be
 //! trusted, and what was stored long enough ago by the time that servers have run.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use tokio::time::Instant;
 
 use super::state::State;
-use crate::store;
+use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
-const ROUND: Duration = Duration::from_mins(1);
 /// The clock may be corrected by so much within a round.
 const CORRECTION: TimeDelta = TimeDelta::minutes(1);
 /// A clock that jumped, or was not watched yet, is watched for so long: a wrong one would have everything deleted at once.
@@ -50,35 +47,50 @@ impl Watch {
 
 /// Notes round by round that a server runs, however long a purge takes.
 pub(super) async fn note(state: Arc<State>) {
-    let mut clock = tokio::time::interval(ROUND);
+    let mut clock = tokio::time::interval(state.settings.timings.purge);
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::note_run(&state.services.db).await {
-            tracing::debug!(%error, "that this server runs was not noted; the next round tries again");
+            tracing::debug!(
+                error = with_causes(&error),
+                "that this server runs was not noted; the next round tries again"
+            );
         }
     }
 }
 
 /// Deletes, round by round.
 pub(super) async fn run(state: Arc<State>) {
-    let mut clock = tokio::time::interval(ROUND);
-    let mut watch = Watch::new(Instant::now(), Timestamp::now());
+    let mut clock = tokio::time::interval(state.settings.timings.purge);
+    let time = &state.settings.clock;
+    let mut watch = Watch::new(time.instant(), time.now());
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::cleared(&state.services.db).await {
-            tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
+            tracing::warn!(
+                error = with_causes(&error),
+                "cleared rows were not deleted; the next round tries again"
+            );
         }
-        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "nothing that expired is deleted; the next round tries again");
-            None
-        });
-        let now = Timestamp::now();
-        if watch.trusts(Instant::now(), now)
+        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "nothing that expired is deleted; the next round tries again"
+                );
+                None
+            });
+        let now = time.now();
+        if watch.trusts(time.instant(), now)
             && let Some(kept_since) = kept_since
         {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
             if let Err(error) = store::purge::expired(&state.services.db, ended_before).await {
-                tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "expired messages were not deleted; the next round tries again"
+                );
             }
         }
     }

@@ -1,27 +1,26 @@
-//! Reading a conversation: pages of messages and reports by cursor. A page is one statement, which also
-//! checks who reads and which instance. Only a page of more messages than one statement reads (128, where they
-//! may have 64 KiB), and a cursor whose row is gone, take another one.
+//! Reading a conversation: pages of messages and reports by cursor. A page is one statement, which also checks who reads
+//! and which instance. Two kinds take another one: a page of more messages than one statement reads (128, where they may
+//! have 64 KiB), and a cursor whose row is gone.
 //!
-//! A cursor's id finds its row and the row's `seq` says where to go on. Times are no order: clocks
-//! differ, and many rows share a second (docs/api.md, The cursor loses nothing).
+//! A cursor's id finds its row, and the row's `seq` says where to continue. Times are no order: clocks differ, and many
+//! rows share a second (docs/api.md, The cursor loses nothing).
 
 mod page;
+mod statement;
 
-use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 
-use self::page::{Place, Taking, Way};
-use super::Db;
-use crate::store::rows::{HistoryHead, HistoryRow, MessageRow, ReportRow};
+use self::page::{Direction, PageBuilder, Position};
+use super::{Db, error::Result};
+use crate::store::rows::{HistoryHead, HistoryRow};
 use parlance_wire::{
-    chain::Chain,
-    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
     text::Instance,
     time::Timestamp,
 };
 
-/// A place in a conversation. Without an id and a time: its beginning, or its end, depending on
-/// which way the reader goes.
+/// A position in a conversation that a reader knows. Without an id and a time: its beginning, or its end, depending on
+/// the direction of the read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor {
     /// The message that the reader knows.
@@ -34,158 +33,143 @@ pub(crate) struct Cursor {
     pub report_at: Option<Timestamp>,
 }
 
-/// Which conversation, who reads it, and which instance they believe it to be in.
+/// Which conversation, who reads it, and which instance they believe it to have.
 #[derive(Debug)]
-pub(crate) struct Reading<'a> {
+pub(crate) struct PageQuery<'a> {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
-    /// The life of the conversation that they know.
     pub instance: &'a Instance,
-    /// How many bytes of `Data` a message may have.
+    /// Maximum bytes of a message's `Data`: how many messages one statement may read.
     pub max_message_bytes: usize,
 }
 
 /// How a read ended.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// The conversation's present instance. If it is not the reader's, no row was handed on.
-    pub present: Instance,
-    /// Whether there is more in the direction of the read.
+    /// The conversation's current instance. If it is not the reader's, there were no rows.
+    pub instance: Instance,
+    /// There is more in the direction of the read.
     pub has_more: bool,
-    /// What the conversation ended with at that moment, if the page is of one moment.
-    pub newest: Option<HistoryHead>,
+    /// What the conversation ended with at that moment, if one statement read the whole page.
+    pub head: Option<HistoryHead>,
 }
 
-/// From the cursor on, oldest first, its row included; at most `limit` rows of each kind.
-/// `None`: no such conversation, for this user.
+/// From the cursor on, oldest first, its row included; at most `limit` rows of each kind. Returns `None` when there is
+/// no such conversation, for this user.
 pub(crate) async fn from_cursor(
     db: &Db,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
-) -> sqlx::Result<Option<Page>> {
-    let mut taking = Taking::new(each, limit, 2);
-    db.run(async |c| read(c, reading, cursor, Way::Forth, &mut taking).await)
+) -> Result<Option<Page>> {
+    // The cursor's own row, and the next one: else a reader would never get past two large messages.
+    let mut page = PageBuilder::new(each, limit, 2);
+    db.run(async |c| read(c, query, cursor, Direction::Forward, &mut page).await)
         .await
 }
 
-/// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left
-/// out. `None`: no such conversation, for this user.
+/// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left out. Returns `None`
+/// when there is no such conversation, for this user.
 pub(crate) async fn before_cursor(
     db: &Db,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
-) -> sqlx::Result<Option<Page>> {
+) -> Result<Option<Page>> {
     let mut newest_first = vec![];
-    let take = |row| newest_first.push(row);
-    let mut taking = Taking::new(take, limit, 1);
-    let page = db
-        .run(async |c| read(c, reading, cursor, Way::Back, &mut taking).await)
+    let push = |row| newest_first.push(row);
+    let mut page = PageBuilder::new(push, limit, 1);
+    let read = db
+        .run(async |c| read(c, query, cursor, Direction::Backward, &mut page).await)
         .await?;
     newest_first.into_iter().rev().for_each(each);
-    Ok(page)
-}
-
-/// What a statement told beside the rows it handed on.
-struct Told {
-    present: Instance,
-    newest: Option<HistoryHead>,
-    /// Where it began. `None`: the row of the id is gone.
-    message_seq: Option<i64>,
-    report_seq: Option<i64>,
-    /// How many messages there were, and the number of the last one.
-    messages: usize,
-    last: Option<i64>,
+    Ok(read)
 }
 
 /// Reads a page, in as few statements as it takes: nearly always one.
 async fn read(
     c: &mut PgConnection,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
-    way: Way,
-    taking: &mut Taking<impl FnMut(HistoryRow)>,
-) -> sqlx::Result<Option<Page>> {
-    let mut is_one = true;
-    let mut from = Place {
+    direction: Direction,
+    page: &mut PageBuilder<impl FnMut(HistoryRow)>,
+) -> Result<Option<Page>> {
+    let mut single_statement = true;
+    let mut from = Position {
         message_id: cursor.message_id,
-        message_seq: cursor.message_at.is_none().then_some(way.beginning()),
+        message_seq: cursor.message_at.is_none().then_some(direction.start()),
         report_id: cursor.report_id,
-        report_seq: cursor.report_at.is_none().then_some(way.beginning()),
+        report_seq: cursor.report_at.is_none().then_some(direction.start()),
     };
-    let mut reports = taking.limit + 1;
+    let mut reports = page.report_limit();
     loop {
-        let messages = taking.chunk(reading.max_message_bytes);
-        let told = match way {
-            Way::Forth => {
-                read_forth(c, reading, from, number(messages), number(reports), taking).await?
-            }
-            Way::Back => {
-                read_back(c, reading, from, number(messages), number(reports), taking).await?
-            }
+        let messages = page.message_limit(query.max_message_bytes);
+        let Some(answer) =
+            statement::read(c, query, from, direction, (messages, reports), page).await?
+        else {
+            return Ok(None);
         };
-        let Some(told) = told else { return Ok(None) };
-        if told.present != *reading.instance {
+        if answer.instance != *query.instance {
             return Ok(Some(Page {
-                present: told.present,
+                instance: answer.instance,
                 has_more: false,
-                newest: None,
+                head: None,
             }));
         }
-        let go_on = told
-            .last
-            .filter(|_| told.messages == messages && !taking.has_more)
-            .map(|last| way.after(last));
-        let mut next = Place {
-            message_seq: go_on,
-            ..Place::default()
+        let mut next = Position {
+            message_seq: answer
+                .last
+                .filter(|_| answer.messages == messages && !page.has_more)
+                .map(|last| direction.after(last)),
+            ..Position::default()
         };
-        if told.message_seq.is_none() || told.report_seq.is_none() {
-            // Whoever names a row that is gone, or a time only, begins at the first one that is not older.
+        if answer.message_seq.is_none() || answer.report_seq.is_none() {
+            // A cursor whose row is gone, or that is a time only, begins at the first row that is not older.
             let wanted = Cursor {
-                message_at: cursor.message_at.filter(|_| told.message_seq.is_none()),
-                report_at: cursor.report_at.filter(|_| told.report_seq.is_none()),
+                message_at: cursor.message_at.filter(|_| answer.message_seq.is_none()),
+                report_at: cursor.report_at.filter(|_| answer.report_seq.is_none()),
                 ..*cursor
             };
-            let (message_seq, report_seq) = locate(c, reading, &wanted).await?;
-            if told.message_seq.is_none() {
-                next.message_seq = Some(message_seq.unwrap_or(way.gone(cursor.message_at)));
+            let (message_seq, report_seq) = locate(c, query, &wanted).await?;
+            if answer.message_seq.is_none() {
+                next.message_seq =
+                    Some(message_seq.unwrap_or(direction.missing(cursor.message_at)));
             }
-            if told.report_seq.is_none() {
-                next.report_seq = Some(report_seq.unwrap_or(way.gone(cursor.report_at)));
+            if answer.report_seq.is_none() {
+                next.report_seq = Some(report_seq.unwrap_or(direction.missing(cursor.report_at)));
             }
         }
         if next.message_seq.is_none() && next.report_seq.is_none() {
             return Ok(Some(Page {
-                present: told.present,
-                has_more: taking.has_more,
-                newest: told.newest.filter(|_| is_one),
+                instance: answer.instance,
+                has_more: page.has_more,
+                head: answer.head.filter(|_| single_statement),
             }));
         }
-        is_one = false;
+        single_statement = false;
         reports = if next.report_seq.is_some() {
-            taking.limit + 1
+            page.report_limit()
         } else {
             0
         };
-        from = Place {
-            message_seq: next.message_seq.or(Some(way.end())),
-            report_seq: next.report_seq.or(Some(way.end())),
-            ..Place::default()
+        // Now both are numbers, so no statement after this one has to locate anything.
+        from = Position {
+            message_seq: next.message_seq.or(Some(direction.end())),
+            report_seq: next.report_seq.or(Some(direction.end())),
+            ..Position::default()
         };
     }
 }
 
-/// The numbers of the cursor's message, if it expired, and else of the first message and the first report that are
-/// not older than the cursor says. Who reads was checked before, and is again by the statement that uses them.
+/// The numbers to continue at: of the cursor's message, if it expired, else of the first message that is not older than
+/// the cursor says; and of such a report. The reader was checked before, and is again by the statement that uses them.
 async fn locate(
     c: &mut PgConnection,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
-) -> sqlx::Result<(Option<i64>, Option<i64>)> {
+) -> Result<(Option<i64>, Option<i64>)> {
     let row = sqlx::query!(
         "select coalesce(
                     (select e.seq from expired_messages e
@@ -199,7 +183,7 @@ async fn locate(
                     order by r.seq limit 1) as report_seq
         from conversations c
         where c.conversation_id = $1",
-        reading.conversation_id as _,
+        query.conversation_id as _,
         cursor.message_at as _,
         cursor.report_at as _,
         cursor.message_id as _,
@@ -207,212 +191,4 @@ async fn locate(
     .fetch_one(c)
     .await?;
     Ok((row.message_seq, row.report_seq))
-}
-
-/// Puts the rows of a statement together: first the conversation's own, then messages, then reports.
-macro_rules! hand_on {
-    ($rows:expr, $taking:ident) => {{
-        let mut rows = $rows;
-        let (mut told, mut messages, mut last) = (None, 0, None);
-        while let Some(row) = rows.try_next().await? {
-            if let Some(present) = row.instance {
-                let newest = row.last_seq.map(|last_seq| HistoryHead {
-                    last_seq,
-                    last_report_id: row.report_id,
-                    chain: row.chain,
-                });
-                told = Some((present, newest, row.message_seq, row.report_seq));
-                continue;
-            }
-            let (
-                Some(r#type),
-                Some(created_at),
-                Some(valid_until),
-                Some(message_id),
-                Some(user_id),
-                Some(station_id),
-            ) = (
-                row.r#type,
-                row.created_at,
-                row.valid_until,
-                row.message_id,
-                row.user_id,
-                row.station_id,
-            )
-            else {
-                return Err(sqlx::Error::RowNotFound);
-            };
-            $taking.take(
-                match (row.report_id, row.message_seq, row.data, row.chain) {
-                    (Some(report_id), ..) => HistoryRow::Report(ReportRow {
-                        report_id,
-                        r#type,
-                        created_at,
-                        valid_until,
-                        user_id,
-                        station_id,
-                        message_id,
-                    }),
-                    (None, Some(seq), Some(data), Some(chain)) => {
-                        (messages, last) = (messages + 1, Some(seq));
-                        HistoryRow::Message(MessageRow {
-                            seq,
-                            message_id,
-                            r#type,
-                            created_at,
-                            valid_until,
-                            data,
-                            user_id,
-                            station_id,
-                            chain,
-                        })
-                    }
-                    _ => return Err(sqlx::Error::RowNotFound),
-                },
-            );
-        }
-        Ok(told.map(|(present, newest, message_seq, report_seq)| Told {
-            present,
-            newest,
-            message_seq,
-            report_seq,
-            messages,
-            last,
-        }))
-    }};
-}
-
-async fn read_forth(
-    c: &mut PgConnection,
-    reading: &Reading<'_>,
-    from: Place,
-    messages: i64,
-    reports: i64,
-    taking: &mut Taking<impl FnMut(HistoryRow)>,
-) -> sqlx::Result<Option<Told>> {
-    hand_on!(
-        sqlx::query!(
-            r#"
-                with seen as materialized (
-                    select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
-                           case when $4::uuid is null then $5::bigint else
-                               (select m.seq from messages m
-                                   where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
-                           end as message_seq,
-                           case when $6::uuid is null then $7::bigint else
-                               (select r.seq from reports r
-                                   where r.conversation_id = $1 and r.report_id = $6 and r.seq > c.cleared_seq)
-                           end as report_seq
-                    from participants p
-                    join conversations c using (conversation_id)
-                    where p.conversation_id = $1 and p.user_id = $2
-                )
-                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, s.last_report_id as "report_id?: ReportId",
-                       null::uuid as "message_id: MessageId", null::text as type,
-                       null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                       s.chain as "chain?: Chain", s.last_seq as "last_seq?"
-                from seen s
-                union all
-                (
-                    select null, m.seq, null, null,
-                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null
-                    from messages m
-                    where m.conversation_id = $1 and m.seq >= (
-                        select greatest(message_seq, cleared_seq + 1) from seen where instance = $3 and message_seq is not null)
-                    order by m.seq limit $8
-                )
-                union all
-                (
-                    select null, null, null, r.report_id,
-                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null
-                    from reports r
-                    where r.conversation_id = $1 and r.seq >= (
-                        select greatest(report_seq, cleared_seq + 1) from seen where instance = $3 and report_seq is not null)
-                    order by r.seq limit $9
-                )
-                "#,
-            reading.conversation_id as _,
-            reading.user_id as _,
-            reading.instance.as_str(),
-            from.message_id as _,
-            from.message_seq,
-            from.report_id as _,
-            from.report_seq,
-            messages,
-            reports,
-        )
-        .fetch(c),
-        taking
-    )
-}
-
-/// As [`read_forth`], newest first.
-async fn read_back(
-    c: &mut PgConnection,
-    reading: &Reading<'_>,
-    from: Place,
-    messages: i64,
-    reports: i64,
-    taking: &mut Taking<impl FnMut(HistoryRow)>,
-) -> sqlx::Result<Option<Told>> {
-    hand_on!(
-        sqlx::query!(
-            r#"
-                with seen as materialized (
-                    select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
-                           case when $4::uuid is null then $5::bigint else
-                               (select m.seq from messages m
-                                   where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
-                           end as message_seq,
-                           case when $6::uuid is null then $7::bigint else
-                               (select r.seq from reports r
-                                   where r.conversation_id = $1 and r.report_id = $6 and r.seq > c.cleared_seq)
-                           end as report_seq
-                    from participants p
-                    join conversations c using (conversation_id)
-                    where p.conversation_id = $1 and p.user_id = $2
-                )
-                select s.instance as "instance?: Instance", s.message_seq, s.report_seq, s.last_report_id as "report_id?: ReportId",
-                       null::uuid as "message_id: MessageId", null::text as type,
-                       null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
-                       null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                       s.chain as "chain?: Chain", s.last_seq as "last_seq?"
-                from seen s
-                union all
-                (
-                    select null, m.seq, null, null,
-                           m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null
-                    from messages m
-                    where m.conversation_id = $1 and m.seq < (select message_seq from seen where instance = $3)
-                        and m.seq > (select cleared_seq from seen)
-                    order by m.seq desc limit $8
-                )
-                union all
-                (
-                    select null, null, null, r.report_id,
-                           r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null
-                    from reports r
-                    where r.conversation_id = $1 and r.seq < (select report_seq from seen where instance = $3)
-                        and r.seq > (select cleared_seq from seen)
-                    order by r.seq desc limit $9
-                )
-                "#,
-            reading.conversation_id as _,
-            reading.user_id as _,
-            reading.instance.as_str(),
-            from.message_id as _,
-            from.message_seq,
-            from.report_id as _,
-            from.report_seq,
-            messages,
-            reports,
-        )
-        .fetch(c),
-        taking
-    )
-}
-
-fn number(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -1,29 +1,31 @@
 //! Workspaces: host names, each of one user.
 
-use super::Db;
+use super::{Db, error::Result};
 use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 
 /// What became of a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Registered {
     /// It is the user's, now or since an earlier call.
-    Theirs,
-    /// It is someone else's.
+    Owned,
+    /// It belongs to someone else.
     Taken,
-    /// The user has as many as one may have.
+    /// The user has the maximum already.
     TooMany,
 }
 
-/// Gives a host name to a user, who may have at most `most`.
+/// Gives a host name to a user, who may have at max `max`.
 pub(crate) async fn register(
     db: &Db,
     name: &WorkspaceName,
     user: UserId,
-    most: i64,
+    max: i64,
     now: Timestamp,
-) -> sqlx::Result<Registered> {
+) -> Result<Registered> {
     let row = db
         .run(async |c| {
+            // `do update` changes nothing: it returns the owner of a name that is taken, which `do nothing` does not. Whoever
+            // has the maximum inserts nothing, and the owner is read.
             sqlx::query!(
                 r#"
                 with stored as (
@@ -38,14 +40,14 @@ pub(crate) async fn register(
                 name.as_str(),
                 user as _,
                 now as _,
-                most,
+                max,
             )
             .fetch_one(c)
             .await
         })
         .await?;
     Ok(match row.owner {
-        Some(owner) if owner == user => Registered::Theirs,
+        Some(owner) if owner == user => Registered::Owned,
         Some(_) => Registered::Taken,
         None => Registered::TooMany,
     })

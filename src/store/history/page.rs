@@ -1,4 +1,4 @@
-//! A page: how much goes onto it, and where the next statement goes on.
+//! A page: how much goes onto it, and where the next statement continues.
 
 use crate::store::rows::HistoryRow;
 use parlance_wire::{
@@ -6,61 +6,57 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A page is cut after this many bytes of `Data`, as they are written. From a cursor on, two rows always fit: its own, and the
-/// next one, or a reader would never get past two large ones. Before a cursor, one does.
-const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// One statement reads messages of so many bytes at most: what a page does not take is read in vain.
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
-/// One statement reads so many messages at most.
-const CHUNK_ROWS: usize = 250;
+/// A page is cut after this many bytes of `Data`, as JSON.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum bytes of `Data` that one statement reads. Twice a page: what the page does not take is read in vain, but
+/// most messages are much smaller than they may be.
+const MAX_CHUNK_BYTES: usize = 8 * 1024 * 1024;
+/// Maximum messages that one statement reads.
+const MAX_CHUNK_ROWS: usize = 250;
 
-/// Which way a reader goes.
+/// The direction of a read.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Way {
+pub(super) enum Direction {
     /// From old to new.
-    Forth,
+    Forward,
     /// From new to old.
-    Back,
+    Backward,
 }
 
-impl Way {
-    /// Where one begins who names no place.
-    pub(super) fn beginning(self) -> i64 {
+impl Direction {
+    /// Where a read without a cursor begins.
+    pub(super) fn start(self) -> i64 {
         match self {
-            Self::Forth => 0,
-            Self::Back => i64::MAX,
+            Self::Forward => 0,
+            Self::Backward => i64::MAX,
         }
     }
 
-    /// Where there is nothing to read any more.
+    /// Where there is nothing left to read.
     pub(super) fn end(self) -> i64 {
         match self {
-            Self::Forth => i64::MAX,
-            Self::Back => 0,
+            Self::Forward => i64::MAX,
+            Self::Backward => 0,
         }
     }
 
-    /// Where one begins whose row is gone, with nothing there that is not older.
-    pub(super) fn gone(self, at: Option<Timestamp>) -> i64 {
-        if at.is_some() {
-            i64::MAX
-        } else {
-            self.beginning()
-        }
+    /// Where a read begins whose cursor's row is gone, if no row is as new as the cursor.
+    pub(super) fn missing(self, at: Option<Timestamp>) -> i64 {
+        if at.is_some() { i64::MAX } else { self.start() }
     }
 
-    /// Where one goes on who has read this row.
+    /// Where a read continues after this row.
     pub(super) fn after(self, seq: i64) -> i64 {
         match self {
-            Self::Forth => seq + 1,
-            Self::Back => seq,
+            Self::Forward => seq + 1,
+            Self::Backward => seq,
         }
     }
 }
 
 /// Where a statement begins to read: at the row with an id, or at a number.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// The message with this id.
     pub message_id: Option<MessageId>,
     /// Else messages from this number on, or before it.
@@ -72,37 +68,37 @@ pub(super) struct Place {
 }
 
 /// How many bytes `Data` takes in JSON.
-fn written_bytes(data: &str) -> usize {
+fn json_bytes(data: &str) -> usize {
     let short = data
         .bytes()
         .filter(|byte| matches!(byte, b'"' | b'\\'))
         .count();
-    // As `\u0001`: only in what was stored before it was refused.
+    // As `\u0001`: only in rows that were stored before such characters were refused.
     let long = data.bytes().filter(|byte| *byte < b' ').count();
     data.len() + short + 5 * long
 }
 
-/// What goes onto a page, and what of it is there already.
-pub(super) struct Taking<F> {
+/// A page that is being filled.
+pub(super) struct PageBuilder<F> {
     each: F,
-    /// So many rows of each kind at most.
-    pub limit: usize,
-    /// So many messages at least, however large.
-    at_least: usize,
+    /// Maximum rows of each kind.
+    limit: usize,
+    /// This many messages fit, however large they are.
+    min_messages: usize,
     messages: usize,
     reports: usize,
     bytes: usize,
-    /// Whether there was a row that it has no room for.
+    /// There was a row that did not fit.
     pub has_more: bool,
 }
 
-impl<F: FnMut(HistoryRow)> Taking<F> {
-    /// Nothing yet, of so many rows of each kind at most, and so many messages at least.
-    pub(super) fn new(each: F, limit: usize, at_least: usize) -> Self {
+impl<F: FnMut(HistoryRow)> PageBuilder<F> {
+    /// An empty page of at most `limit` rows of each kind, which takes `min_messages` however large they are.
+    pub(super) fn new(each: F, limit: usize, min_messages: usize) -> Self {
         Self {
             each,
             limit,
-            at_least,
+            min_messages,
             messages: 0,
             reports: 0,
             bytes: 0,
@@ -110,13 +106,13 @@ impl<F: FnMut(HistoryRow)> Taking<F> {
         }
     }
 
-    /// Takes a row, if it has room; else it has more.
-    pub(super) fn take(&mut self, row: HistoryRow) {
+    /// Adds a row, if it fits; else the page has more.
+    pub(super) fn push(&mut self, row: HistoryRow) {
         let has_room = match &row {
             HistoryRow::Message(row) => {
-                let is_cut = self.messages >= self.at_least && self.bytes >= PAGE_BYTES;
+                let is_cut = self.messages >= self.min_messages && self.bytes >= MAX_PAGE_BYTES;
                 self.messages += 1;
-                self.bytes += written_bytes(&row.data);
+                self.bytes += json_bytes(&row.data);
                 self.messages <= self.limit && !is_cut
             }
             HistoryRow::Report(_) => {
@@ -131,10 +127,19 @@ impl<F: FnMut(HistoryRow)> Taking<F> {
         }
     }
 
-    /// How many messages the next statement reads: at most one that the page does not take, which shows that
-    /// there are more.
-    pub(super) fn chunk(&self, max_message_bytes: usize) -> usize {
-        let fitting = (CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, CHUNK_ROWS);
-        fitting.min(self.limit.saturating_sub(self.messages) + 1)
+    /// How many messages the next statement reads: at most one that does not fit, which shows that there are more.
+    pub(super) fn message_limit(&self, max_message_bytes: usize) -> i64 {
+        let fitting = (MAX_CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, MAX_CHUNK_ROWS);
+        as_limit(fitting.min(self.limit.saturating_sub(self.messages) + 1))
     }
+
+    /// How many reports a statement reads, as for messages. All at once: reports are small.
+    pub(super) fn report_limit(&self) -> i64 {
+        as_limit(self.limit + 1)
+    }
+}
+
+/// A number for `limit`, where the maximum means none.
+fn as_limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
