@@ -131,7 +131,7 @@ pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     Ok(())
 }
 
-/// Whether a user has a socket open here, or had one until a moment ago.
+/// Returns `true` if a user has a socket open here, or had one until a moment ago.
 fn is_online(state: &State, user: UserId) -> bool {
     let closed_at = state.presence.closed_at().get(&user).copied();
     state.notifications.has_socket(user) || closed_at.is_some_and(|at| is_recent(state, at))

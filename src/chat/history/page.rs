@@ -1,7 +1,7 @@
 //! A page of history while it is put together: each row as text, written when it arrives, so that a page is in memory
 //! once. How a row is written is the wire's business: `api` hands in the function.
 
-use super::error::Error;
+use crate::chat::error::Error;
 use crate::store::rows::HistoryRow;
 use parlance_wire::{
     id::{MessageId, ReportId},
@@ -15,10 +15,10 @@ pub(crate) type Render = fn(&mut Vec<u8>, &HistoryRow, ClientVersion) -> Result<
 /// The messages and the reports of a page.
 #[derive(Debug)]
 pub(crate) struct RenderedPage {
-    pub(super) messages: Rows<MessageId>,
-    pub(super) reports: Rows<ReportId>,
+    pub(in crate::chat) messages: Rows<MessageId>,
+    pub(in crate::chat) reports: Rows<ReportId>,
     /// When the first of its rows expires.
-    pub(super) expires_at: Option<Timestamp>,
+    pub(in crate::chat) expires_at: Option<Timestamp>,
     version: ClientVersion,
     render: Render,
     failed: Option<Error>,
@@ -26,13 +26,13 @@ pub(crate) struct RenderedPage {
 
 /// Rows of one kind, oldest first.
 #[derive(Debug)]
-pub(super) struct Rows<Id> {
+pub(in crate::chat) struct Rows<Id> {
     /// What is written before the rows, and the rows with commas between them.
     text: Vec<u8>,
     /// Where the rows begin in the text.
     start: usize,
     /// Where each row begins, counted from the first one.
-    pub(super) offsets: Vec<(Id, usize)>,
+    pub(in crate::chat) offsets: Vec<(Id, usize)>,
 }
 
 impl RenderedPage {
@@ -54,7 +54,7 @@ impl RenderedPage {
     }
 
     /// Adds a row; messages and reports keep their own order.
-    pub(super) fn push(&mut self, row: &HistoryRow) {
+    pub(in crate::chat) fn push(&mut self, row: &HistoryRow) {
         let (text, valid_until) = match row {
             HistoryRow::Message(row) => (self.messages.begin(row.message_id), row.valid_until),
             HistoryRow::Report(row) => (self.reports.begin(row.report_id), row.valid_until),
@@ -70,7 +70,7 @@ impl RenderedPage {
     }
 
     /// Adds rows that were written before.
-    pub(super) fn copy(&mut self, messages: &[u8], reports: &[u8]) {
+    pub(in crate::chat) fn copy(&mut self, messages: &[u8], reports: &[u8]) {
         // The answer is put together behind the messages: its end should not move them once more.
         let rest = self.reports.text.len() + reports.len() + 64;
         self.messages.text.reserve_exact(messages.len() + rest);
@@ -89,7 +89,7 @@ impl RenderedPage {
         }
     }
 
-    pub(super) fn has_failed(&self) -> bool {
+    pub(in crate::chat) fn has_failed(&self) -> bool {
         self.failed.is_some()
     }
 }
@@ -104,7 +104,7 @@ impl<Id: Copy + PartialEq> Rows<Id> {
     }
 
     /// Begins a row, which is to be written to the end of the text.
-    pub(super) fn begin(&mut self, id: Id) -> &mut Vec<u8> {
+    pub(in crate::chat) fn begin(&mut self, id: Id) -> &mut Vec<u8> {
         if !self.offsets.is_empty() {
             self.text.push(b',');
         }
@@ -113,7 +113,7 @@ impl<Id: Copy + PartialEq> Rows<Id> {
     }
 
     /// The rows alone.
-    pub(super) fn to_owned(&self) -> Self {
+    pub(in crate::chat) fn to_owned(&self) -> Self {
         Self {
             text: self.text_from(0).to_vec(),
             start: 0,
@@ -122,12 +122,12 @@ impl<Id: Copy + PartialEq> Rows<Id> {
     }
 
     /// How many rows stand before the one with this id. Returns `None` if it is not here.
-    pub(super) fn position(&self, id: Id) -> Option<usize> {
+    pub(in crate::chat) fn position(&self, id: Id) -> Option<usize> {
         self.offsets.iter().position(|(other, _)| *other == id)
     }
 
     /// The text without its first rows.
-    pub(super) fn text_from(&self, position: usize) -> &[u8] {
+    pub(in crate::chat) fn text_from(&self, position: usize) -> &[u8] {
         self.offsets
             .get(position)
             .and_then(|(_, offset)| self.text.get(self.start + offset..))
@@ -135,7 +135,7 @@ impl<Id: Copy + PartialEq> Rows<Id> {
     }
 
     /// The bytes in memory.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::chat) fn bytes(&self) -> usize {
         self.text.capacity() + size_of_val(&*self.offsets)
     }
 }
