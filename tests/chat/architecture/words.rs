@@ -11,7 +11,6 @@ const GIVEN_UP: &[(&str, &str)] = &[
     ("keep_company", "heartbeat"),
     ("unsay", "withdraw"),
     ("lend", "take_in_flight"),
-    ("lent", "in flight"),
     ("calms_down", "drain"),
     ("hang_up", "disconnect"),
     ("be_gone", "mark_offline_after_grace"),
