@@ -286,7 +286,7 @@ fn a_reference_is_seen_however_it_is_written() {
     let found = references(&["chat".to_owned()], "fn f() { b::x() }", &modules);
     assert!(
         found.contains(
-            &["crate", "chat", "b", "x"]
+            ["crate", "chat", "b", "x"]
                 .map(ToOwned::to_owned)
                 .as_slice()
         )
