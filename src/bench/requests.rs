@@ -1,21 +1,19 @@
 //! Signed requests, made before they are sent: a signature takes the client longer than all else, and would
 //! set the pace.
 
-use aws_lc_rs::{
-    encoding::{AsDer, PublicKeyX509Der},
-    rand::SystemRandom,
-    rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PKCS1_SHA256},
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::sync::Arc;
+
+use parlance_client::{keys::KeyPair, signing::Identity};
 use serde_json::json;
+use url::Url;
 use uuid::Uuid;
 
 use parlance_wire::{
     id::{ConversationId, MessageId, StationId, UserId},
+    signature,
     text::Instance,
     time::Timestamp,
+    version::ClientVersion,
 };
 
 /// Someone who asks, from a station.
@@ -35,53 +33,9 @@ pub(crate) struct Asked {
     pub fields: serde_json::Value,
 }
 
-/// A key pair.
-pub(crate) struct Key {
-    pair: KeyPair,
-    random: SystemRandom,
-}
-
-impl Key {
-    /// A new one.
-    pub(crate) fn new() -> Result<Self, String> {
-        let pair =
-            KeyPair::generate(KeySize::Rsa2048).map_err(|_| "a key pair could not be made")?;
-        Ok(Self {
-            pair,
-            random: SystemRandom::new(),
-        })
-    }
-
-    /// The public key, as the database keeps it.
-    pub(crate) fn public_key(&self) -> Result<String, String> {
-        let der: PublicKeyX509Der<'_> = self
-            .pair
-            .public_key()
-            .as_der()
-            .map_err(|_| "the key cannot be written")?;
-        Ok(STANDARD.encode(der.as_ref()))
-    }
-
-    /// Signs a text as docs/api.md says, in base64.
-    ///
-    /// # Errors
-    /// The key does not sign.
-    pub(crate) fn sign(&self, text: &str) -> Result<String, String> {
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        let signed = self.pair.sign(
-            &RSA_PKCS1_SHA256,
-            &self.random,
-            text.as_bytes(),
-            &mut signature,
-        );
-        signed.map_err(|_| "a request could not be signed")?;
-        Ok(STANDARD.encode(signature))
-    }
-}
-
 /// Signs for everyone: all users have one key.
 pub(crate) struct Signer {
-    pub key: Key,
+    pub key: Arc<KeyPair>,
     host: String,
 }
 
@@ -89,7 +43,7 @@ impl Signer {
     /// With a new key, for requests to this host.
     pub(crate) fn new(host: &str) -> Result<Self, String> {
         Ok(Self {
-            key: Key::new()?,
+            key: Arc::new(KeyPair::generate().map_err(|error| error.to_string())?),
             host: host.to_owned(),
         })
     }
@@ -139,9 +93,14 @@ impl Signer {
             fields.insert("timestamp".into(), now.to_string().into());
         }
         let body = fields.to_string();
-        let signature = self
-            .key
-            .sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
+        let text = signature::text(
+            "chatserver",
+            api,
+            &user.to_string(),
+            &station.to_string(),
+            body.as_bytes(),
+        );
+        let signature = self.key.sign(&text).map_err(|error| error.to_string())?;
         let text = format!(
             "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: {host}\r\nOzeki-User: {user}\r\nOzeki-Station: {station}\r\n\
              Ozeki-Signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
@@ -153,16 +112,18 @@ impl Signer {
 
     /// The address of a WebSocket for a v4 client.
     pub(crate) fn socket(&self, caller: Caller) -> Result<String, String> {
-        let (Caller { user, station }, now) = (caller, Timestamp::now());
-        let signature = self
-            .key
-            .sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}"))?;
-        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let (now, signature) = (encoded(&now.to_string()), encoded(&signature));
-        Ok(format!(
-            "ws://{}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode=4",
-            self.host
-        ))
+        let Caller { user, station } = caller;
+        let identity = Identity {
+            user,
+            station,
+            pair: self.key.clone(),
+        };
+        let listener =
+            Url::parse(&format!("ws://{}/ws", self.host)).map_err(|error| error.to_string())?;
+        let url = identity
+            .socket_url(&listener, ClientVersion::V4, Timestamp::now())
+            .map_err(|error| error.to_string())?;
+        Ok(url.into())
     }
 }
 

@@ -78,7 +78,7 @@ impl Stage {
             users,
         };
         let mut seed = Seeder::connect(db).await.map_err(failed)?;
-        seed.users(&with_stations, &signer.key.public_key()?)
+        seed.users(&with_stations, signer.key.public_key())
             .await
             .map_err(failed)?;
         let bytes = bench.bytes;
@@ -154,7 +154,7 @@ impl Others<'_> {
             )
             .collect();
         self.seed
-            .users(&rows, &self.signer.key.public_key()?)
+            .users(&rows, self.signer.key.public_key())
             .await
             .map_err(|error| error.to_string())?;
         Ok(users)

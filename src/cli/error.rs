@@ -2,9 +2,10 @@
 
 use std::{io, process::ExitStatus};
 
+use parlance_client::keys::KeyError;
 use tokio::task::JoinError;
 
-use super::{account, backup, env_file, program};
+use super::{backup, env_file, program};
 use crate::{
     settings,
     store::{self, embedded},
@@ -34,7 +35,7 @@ pub enum Error {
     Sql(#[from] sqlx::Error),
     /// A key could not be made.
     #[error(transparent)]
-    Account(#[from] account::Error),
+    Key(#[from] KeyError),
     /// A program of PostgreSQL's could not be run.
     #[error(transparent)]
     Program(#[from] program::Error),

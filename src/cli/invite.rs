@@ -4,11 +4,12 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::json;
 
-use super::{Error, account, print_json, say, with_database};
+use super::{Error, print_json, say, with_database};
 use crate::{
     settings::{Registration, Settings},
     store,
 };
+use parlance_client::keys;
 use parlance_wire::{key::SecretHash, time::Timestamp};
 
 #[derive(Debug, Args)]
@@ -29,7 +30,7 @@ pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), Erro
             "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
         );
     }
-    let code = account::random()?;
+    let code = keys::random_secret()?;
     let now = Timestamp::now();
     let expires = now.plus(TimeDelta::from_std(invite.expires)?);
     with_database(settings, async |db| {

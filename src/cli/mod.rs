@@ -1,7 +1,6 @@
 //! The command line. Output for people on stdout, as JSON for scripts with `--json`; a problem is one
 //! line on stderr, and exit code 1 (2: the command line itself is wrong).
 
-mod account;
 mod backup;
 mod doctor;
 mod env_file;

@@ -5,18 +5,15 @@ use std::io::{IsTerminal, Read};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{
-    Error,
-    account::{self, Account},
-    print_json, say, with_database,
-};
+use super::{Error, print_json, say, with_database};
 use crate::{
     settings::Settings,
     store::{self, user::NewUser},
 };
+use parlance_client::keys::{self, Account, KeyError};
 use parlance_wire::{
     id::UserId,
-    key::SecretHash,
+    key::{PublicKey, SecretHash},
     text::{Email, FullName, Nick},
     time::Timestamp,
 };
@@ -101,7 +98,7 @@ async fn add(settings: &Settings, add: &Add) -> Result<(), Error> {
     let email = add.who.email()?;
     let (full_name, nick) = names(&email, add.name.as_deref(), add.nick.as_deref())?;
     let password = password(add.password_stdin)?;
-    let account = account::of_person(&email, &password)?;
+    let account = Account::of_person(&email, &password)?;
     insert(settings, &email, &full_name, &nick, &account, "password").await?;
     if add.who.json {
         print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "nick": nick }))
@@ -172,7 +169,7 @@ async fn apikey(
     label: &str,
 ) -> Result<(), Error> {
     let email = who.email()?;
-    let apikey = account::random()?;
+    let apikey = keys::random_secret()?;
     // First as one more key of an existing user: who exists is known only then.
     let added = with_database(settings, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
@@ -183,9 +180,9 @@ async fn apikey(
         apikey
     } else {
         let (full_name, nick) = names(&email, name, None)?;
-        let account = account::of_service()?;
+        let account = Account::of_service()?;
         insert(settings, &email, &full_name, &nick, &account, label).await?;
-        account.apikey
+        account.apikey.reveal().to_owned()
     };
     if who.json {
         print_json(
@@ -212,13 +209,15 @@ async fn insert(
     account: &Account,
     label: &str,
 ) -> Result<(), Error> {
+    let key_hash = SecretHash::of(account.apikey.reveal());
+    let public_key = PublicKey::parse(account.pair.public_key()).ok_or(KeyError::NotAKeyPair)?;
     let user = NewUser {
         email,
         full_name,
         nick,
-        key_hash: &account.key_hash,
+        key_hash: &key_hash,
         label,
-        public_key: &account.public_key,
+        public_key: &public_key,
         encrypted_private_key: &account.encrypted_private_key,
     };
     with_database(settings, async |db| {

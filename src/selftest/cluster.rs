@@ -36,10 +36,7 @@ use super::{
     watchdog::Watchdog,
 };
 use crate::{
-    bench::{
-        place::{free_address, scratch_directory},
-        requests::Key,
-    },
+    bench::place::{free_address, scratch_directory},
     settings::Settings,
     store::Db,
 };
@@ -53,7 +50,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Nodes, their database, and NATS.
 pub(super) struct Cluster {
     /// Signs for everyone: all users have one key.
-    pub key: Key,
+    pub key: KeyPair,
     pub postgres: tokio::sync::Mutex<Postgres>,
     /// A connection of our own to it.
     pub db: Db,
@@ -93,7 +90,7 @@ impl Cluster {
         } else {
             None
         };
-        let key = Key::new()?;
+        let key = KeyPair::generate().map_err(|error| error.to_string())?;
         let postgres = Postgres::begin(&dir, settings)?;
         let database_url = postgres.url.clone();
         let db = Db::new(

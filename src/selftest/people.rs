@@ -73,7 +73,7 @@ impl People {
         let users = (3..MOST_USERS)
             .find(|users| users * (users - 1) / 2 >= conversations)
             .unwrap_or(MOST_USERS);
-        let public_key = cluster.key.public_key()?;
+        let public_key = cluster.key.public_key();
         let mut people = Self {
             writers: vec![],
             readers: vec![],

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parlance_client::keys::KeyPair;
+use parlance_wire::signature;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -18,7 +20,6 @@ use super::{
 };
 use crate::bench::{
     client::Client,
-    requests::Key,
     sockets::{self, Socket},
 };
 
@@ -90,7 +91,7 @@ impl Asked {
     /// The request's bytes, made at this moment.
     pub(super) fn request(
         &self,
-        key: &Key,
+        key: &KeyPair,
         host: impl fmt::Display,
         from: From,
         dice: &mut Dice,
@@ -110,8 +111,8 @@ impl Asked {
         let head = match from {
             From::Signed(Station { user, station }) => {
                 let (user, station) = (plain(user), plain(station));
-                let signature =
-                    key.sign(&format!("chatserver\n{api}\n{user}\n{station}\n{body}"))?;
+                let text = signature::text("chatserver", api, &user, &station, body.as_bytes());
+                let signature = key.sign(&text).map_err(|error| error.to_string())?;
                 format!(
                     "Ozeki-User: {user}\r\nOzeki-Station: {station}\r\nOzeki-Signature: {signature}\r\n"
                 )
@@ -334,10 +335,9 @@ impl Wire {
         let (Station { user, station }, now, address) =
             (self.who, time(now()), cluster.address(node)?);
         let (user, station) = (plain(user), plain(station));
-        let signature = cluster
-            .key
-            .sign(&format!("chatserver\nwebsocket\n{user}\n{station}\n{now}"))
-            .ok()?;
+        let (srv, api) = signature::WEBSOCKET;
+        let text = signature::text(srv, api, &user, &station, now.as_bytes());
+        let signature = cluster.key.sign(&text).ok()?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (now, signature) = (encoded(&now), encoded(&signature));
         let url = format!(

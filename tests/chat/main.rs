@@ -14,6 +14,7 @@ mod batcher;
 mod blocklist;
 mod broken;
 mod cli;
+mod client;
 mod clock;
 mod conversation;
 mod cursor;

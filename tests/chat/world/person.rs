@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use aws_lc_rs::rsa::KeyPair;
+use parlance_client::keys::KeyPair;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

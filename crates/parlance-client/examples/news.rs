@@ -1,0 +1,47 @@
+//! Prints what is new.
+//!
+//! `cargo run -p parlance-client --example news -- http://127.0.0.1:8080/ ann@example.org PASSWORD`
+
+use std::io::Write;
+
+use parlance_client::{Feed, News, Server, StationId};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, email, password] = &arguments[..] else {
+        return Err("usage: news URL EMAIL PASSWORD".into());
+    };
+    let session = Server::new(url)?
+        .login(email, password, StationId::random())
+        .await?;
+    let mut feed = Feed::open(session).await?;
+    loop {
+        let news = feed.next().await?;
+        print(&news, &mut std::io::stdout())?;
+    }
+}
+
+/// Prints one thing that is new, on a line.
+pub(crate) fn print(news: &News, out: &mut impl Write) -> std::io::Result<()> {
+    match news {
+        News::Message {
+            conversation,
+            message,
+            ..
+        } => {
+            let text = message.data.as_str();
+            writeln!(
+                out,
+                "{conversation} {} {}: {text}",
+                message.created, message.user
+            )
+        }
+        News::Report { report, .. } => {
+            let (id, what, who) = (report.message_id, &report.r#type, report.user);
+            writeln!(out, "{id} {what} by {who}")
+        }
+        News::List(list) => writeln!(out, "{} conversations", list.len()),
+        other => writeln!(out, "{other:?}"),
+    }
+}

@@ -1,0 +1,364 @@
+//! What the calls answer, with the fields that a version 4 client gets.
+
+use std::collections::BTreeMap;
+
+use parlance_wire::{
+    id::{ConversationId, MessageId, Receipt, ReportId, StationId, UserId},
+    text::{Data, EncryptedKey, Instance},
+    time::Timestamp,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IntoDeserializer, value::StringDeserializer},
+};
+
+/// The answer to a login.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Login {
+    /// The server's version.
+    pub server: String,
+    /// Where sockets are opened, by scheme: `ws` or `wss`.
+    pub listeners: BTreeMap<String, String>,
+    /// The private key under the user's password.
+    pub rsakey: EncryptedKey,
+    /// The user's id.
+    pub userid: UserId,
+    /// The user's full name.
+    pub fullname: String,
+    /// The short name that others see.
+    pub nick: String,
+}
+
+/// A conversation, as its caller sees it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Conversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// It has more than two participants, or might have.
+    pub isgroup: bool,
+    /// Who takes part, sorted.
+    pub participantids: Vec<UserId>,
+    /// Who takes part, with their short names.
+    pub participants: Vec<Participant>,
+    /// Its name, encrypted.
+    pub displayname: String,
+    /// The newest message of the present instance.
+    #[serde(deserialize_with = "blank")]
+    pub lastmessageid: Option<MessageId>,
+    /// The newest report of the present instance.
+    #[serde(deserialize_with = "blank")]
+    pub lastreportid: Option<ReportId>,
+    /// When the newest message was written; Unix seconds.
+    pub lastaccess: i64,
+    /// The caller's copy of its secret, wrapped.
+    pub secret: String,
+    /// The present life of its content.
+    pub instance: Instance,
+    /// The caller's settings of it.
+    pub properties: Vec<Properties>,
+    /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
+    #[serde(default)]
+    pub chain: String,
+}
+
+/// Who takes part in a conversation.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Participant {
+    /// The user's id.
+    pub userid: UserId,
+    /// Their short name.
+    pub username: String,
+}
+
+/// A user's settings of a conversation.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Properties {
+    /// The user.
+    pub userid: UserId,
+    /// Without notifications.
+    pub ismuted: bool,
+    /// Among the favorites.
+    pub isfavorite: bool,
+    /// The instances hidden, each followed by `;`.
+    pub hideid: String,
+    /// `#rrggbb`.
+    pub listitembackgroundcolor: String,
+}
+
+/// A message, as the server keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Message {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: MessageId,
+    /// What kind of message it is.
+    #[serde(rename = "Type")]
+    pub r#type: String,
+    /// When it was written, by its sender's clock.
+    #[serde(rename = "Created")]
+    pub created: Timestamp,
+    /// When it expires.
+    #[serde(rename = "ValidUntil")]
+    pub valid_until: Timestamp,
+    /// What it says, encrypted.
+    #[serde(rename = "Data")]
+    pub data: Data,
+    /// Who sent it.
+    #[serde(rename = "User")]
+    pub user: UserId,
+    /// From where.
+    #[serde(rename = "Station")]
+    pub station: StationId,
+    /// Its number in the conversation.
+    #[serde(rename = "Seq")]
+    pub seq: i64,
+    /// The hash over all messages up to this one (docs/transcript.md).
+    #[serde(rename = "Chain")]
+    pub chain: String,
+}
+
+/// A report: a user's station has received a message, or its user has seen it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Report {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: ReportId,
+    /// `viewed` or `delivered`.
+    #[serde(rename = "Type")]
+    pub r#type: String,
+    /// When it was made.
+    #[serde(rename = "Created")]
+    pub created: Timestamp,
+    /// Who made it.
+    #[serde(rename = "User")]
+    pub user: UserId,
+    /// From where.
+    #[serde(rename = "Station")]
+    pub station: StationId,
+    /// About which message.
+    #[serde(rename = "MessageID")]
+    pub message_id: MessageId,
+}
+
+/// A message's times, as the server stored them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Stored {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: MessageId,
+    /// When it was written: a time that lies ahead was set to the server's.
+    #[serde(rename = "Created")]
+    pub created: Timestamp,
+    /// When it expires.
+    #[serde(rename = "ValidUntil")]
+    pub valid_until: Timestamp,
+}
+
+/// A page of a conversation's rows, oldest first.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Page {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// The reports.
+    pub reports: Vec<Report>,
+    /// There are more rows than these.
+    #[serde(default)]
+    pub hasmore: bool,
+}
+
+/// A page of links of a conversation's chain (docs/transcript.md).
+#[derive(Debug, Clone, Deserialize)]
+pub struct Transcript {
+    /// The links, oldest first.
+    pub transcript: Vec<Link>,
+    /// There are more.
+    pub hasmore: bool,
+}
+
+/// One link: a message's place in the chain, also of one that is purged.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Link {
+    /// The message's number.
+    #[serde(rename = "Seq")]
+    pub seq: i64,
+    /// The message.
+    #[serde(rename = "ID")]
+    pub id: MessageId,
+    /// SHA-256 of its `Data`, hex.
+    #[serde(rename = "DataHash")]
+    pub data_hash: String,
+    /// The hash over all messages up to it, hex.
+    #[serde(rename = "Chain")]
+    pub chain: String,
+}
+
+/// A group as it is after a call, and who was invited instead of put in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Group {
+    /// The group.
+    pub conversation: Conversation,
+    /// Who was not put in. Whether an invitation reached them is not told.
+    #[serde(default)]
+    pub invited: Vec<UserId>,
+}
+
+/// An invitation to a group.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Invitation {
+    /// The group.
+    pub conversationid: ConversationId,
+    /// Who invites.
+    pub inviterid: UserId,
+    /// Their short name.
+    pub invitername: String,
+    /// The caller's copy of the group's secret, wrapped.
+    pub secret: String,
+    /// The group's name, encrypted.
+    pub displayname: String,
+    /// When.
+    pub invited: Timestamp,
+    /// Who of those in it the caller knows: friends, and users whom the caller blocked.
+    pub participantids: Vec<UserId>,
+}
+
+/// The caller's friends.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Friends {
+    /// The friends.
+    #[serde(rename = "availabilities")]
+    pub friends: Vec<Friend>,
+    /// Who asks to be one.
+    #[serde(default)]
+    pub requests: Vec<FriendRequest>,
+}
+
+/// A friend.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Friend {
+    /// Their id.
+    pub friendid: UserId,
+    /// Their short name.
+    pub friendname: String,
+    /// Their public key: base64 of the DER SubjectPublicKeyInfo.
+    pub publickey: String,
+    /// `available`, `away`, `busy` or `offline`.
+    pub availability: String,
+}
+
+/// Someone who asks to be a friend.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FriendRequest {
+    /// Their id.
+    pub friendid: UserId,
+    /// Their short name.
+    pub friendname: String,
+}
+
+/// Users and conversations that the caller does not want to see.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Blocklist {
+    /// The users whom the caller blocked.
+    pub blockedusers: Vec<UserId>,
+    /// The conversations that the caller has hidden.
+    pub blockedconversations: Vec<ConversationId>,
+}
+
+/// A notification object: the answer to a poll, or a frame of a socket.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Notification {
+    /// Friends whose availability changed.
+    #[serde(rename = "friendavailabilitesof")]
+    pub friends: Vec<UserId>,
+    /// Conversations with new rows.
+    #[serde(rename = "conversationchangedof")]
+    pub conversations: Vec<ConversationId>,
+    /// Not empty: resync. The list changed, or the server cannot tell any more what did.
+    #[serde(rename = "conversationlistchangedof")]
+    pub list: Vec<UserId>,
+    /// What is new, whole; of a socket.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// Who is typing; of a socket.
+    #[serde(default)]
+    pub typing: Vec<Typing>,
+    /// What the next poll names, to show that this answer arrived; of a poll.
+    #[serde(default)]
+    pub receipt: Option<Receipt>,
+}
+
+impl Notification {
+    /// The client has to compare everything: [`Session::list`](crate::Session::list),
+    /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations), and the rows of each
+    /// conversation whose newest ids it does not hold.
+    #[must_use]
+    pub fn wants_resync(&self) -> bool {
+        !self.list.is_empty()
+    }
+}
+
+/// A row as it was committed.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Event {
+    /// The conversation.
+    pub conversationid: ConversationId,
+    /// Its instance.
+    pub instance: Instance,
+    /// The row, if it is a message.
+    #[serde(default)]
+    pub message: Option<Message>,
+    /// The row, if it is a report.
+    #[serde(default)]
+    pub report: Option<Report>,
+    /// The id of the row of this kind before it, or empty.
+    pub after: String,
+}
+
+/// Somebody is writing a message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Typing {
+    /// In this conversation.
+    pub conversationid: ConversationId,
+    /// Who.
+    pub userid: UserId,
+}
+
+/// An answer that says no more than that it was done.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Done {}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OneConversation {
+    pub conversation: Conversation,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Conversations {
+    pub conversations: Vec<Conversation>,
+    #[serde(default)]
+    pub hasmore: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Invitations {
+    pub invitations: Vec<Invitation>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Added {
+    pub message: Stored,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Registered {
+    pub userid: UserId,
+}
+
+/// Reads an id that is empty where there is none.
+fn blank<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let text: StringDeserializer<D::Error> = text.into_deserializer();
+    T::deserialize(text).map(Some)
+}

@@ -1,0 +1,150 @@
+//! One call: written, signed, sent, and sent again where that can do no harm.
+
+use std::time::Duration;
+
+use parlance_wire::{
+    id::StationId,
+    request::{self, Api},
+    signature::{SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
+    text::Instance,
+    time::Timestamp,
+    version::ClientVersion,
+};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    error::{Error, ErrorCode, Refusal},
+    keys,
+    server::Server,
+    signing::Identity,
+};
+
+/// A call that is about to be made.
+pub(crate) struct Call<'a, A> {
+    server: &'a Server,
+    api: Api,
+    action: &'a A,
+    identity: Option<&'a Identity>,
+    station: Option<StationId>,
+    repeatable: bool,
+}
+
+/// The body of a refusal.
+#[derive(Deserialize)]
+struct RefusalBody {
+    errormessage: String,
+    #[serde(default)]
+    errorcode: ErrorCode,
+    #[serde(default)]
+    instance: Option<Instance>,
+}
+
+impl<'a, A: Serialize> Call<'a, A> {
+    pub(crate) fn new(server: &'a Server, api: Api, action: &'a A) -> Self {
+        Self {
+            server,
+            api,
+            action,
+            identity: None,
+            station: None,
+            repeatable: true,
+        }
+    }
+
+    /// Signed by this user.
+    pub(crate) fn signed(self, identity: &'a Identity) -> Self {
+        Self {
+            identity: Some(identity),
+            ..self
+        }
+    }
+
+    /// Not signed, from this station.
+    pub(crate) fn station(self, station: StationId) -> Self {
+        Self {
+            station: Some(station),
+            ..self
+        }
+    }
+
+    /// Done twice, it would do harm.
+    pub(crate) fn once(self) -> Self {
+        Self {
+            repeatable: false,
+            ..self
+        }
+    }
+
+    /// Makes the call, until it is answered or given up.
+    pub(crate) async fn send<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let mut failures = 0;
+        loop {
+            match self.attempt().await {
+                Ok(body) => return serde_json::from_slice(&body).map_err(Error::Answer),
+                Err(error) => {
+                    failures += 1;
+                    let retry = &self.server.retry;
+                    let Some(pause) = retry.pause(failures, &error, self.repeatable) else {
+                        return Err(error);
+                    };
+                    tracing::debug!(api = self.api.names().1, failures, ?pause, %error, "sent again");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<Vec<u8>, Error> {
+        // Anew for each attempt: a server refuses a nonce that it saw before, and an old timestamp.
+        let nonce = keys::random_secret()?;
+        let body = request::body(self.action, ClientVersion::V4, Timestamp::now(), &nonce)
+            .map_err(Error::Request)?;
+        let (srv, api) = self.api.names();
+        let mut url = self.server.url.clone();
+        url.query_pairs_mut()
+            .append_pair("srv", srv)
+            .append_pair("api", api);
+        let mut request = self
+            .server
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(station) = self.station {
+            request = request.header(STATION_HEADER, station.to_string());
+        }
+        if let Some(identity) = self.identity {
+            request = request
+                .header(USER_HEADER, identity.user.to_string())
+                .header(STATION_HEADER, identity.station.to_string())
+                .header(SIGNATURE_HEADER, identity.sign(self.api, &body)?);
+        }
+        let answer = request.body(body).send().await?;
+        let status = answer.status().as_u16();
+        let retry_after = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        let body = answer.bytes().await?;
+        if status == 200 {
+            return Ok(body.into());
+        }
+        Err(refusal(status, retry_after, &body).into())
+    }
+}
+
+/// Reads the answer to what was refused, which may be a proxy's.
+pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Refusal {
+    let (code, message, instance) = match serde_json::from_slice::<RefusalBody>(body) {
+        Ok(body) => (body.errorcode, body.errormessage, body.instance),
+        Err(_) => (ErrorCode::Unknown, format!("HTTP status {status}"), None),
+    };
+    Refusal {
+        status,
+        code,
+        message,
+        retry_after,
+        instance,
+    }
+}

@@ -1,0 +1,270 @@
+//! What is new in all conversations: the socket, what it misses, and the order in which both are read.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    text::Instance,
+};
+
+use crate::{
+    answer::{Conversation, Event, Message, Notification, Report},
+    error::{Error, ErrorCode},
+    history::{Appended, History},
+    session::Session,
+    socket::Socket,
+};
+
+/// One thing that is new.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum News {
+    /// A message.
+    Message {
+        /// In this conversation.
+        conversation: ConversationId,
+        /// In this instance, which an answer has to name.
+        instance: Instance,
+        /// The message.
+        message: Message,
+    },
+    /// A report.
+    Report {
+        /// In this conversation.
+        conversation: ConversationId,
+        /// The report.
+        report: Report,
+    },
+    /// A conversation was cleared: what was held of it is gone.
+    Cleared {
+        /// This one.
+        conversation: ConversationId,
+    },
+    /// The list of conversations was read anew: something in it, an invitation or a friendship may have changed.
+    List(Vec<Conversation>),
+    /// The availability of friends has changed.
+    Friends(Vec<UserId>),
+    /// Somebody is writing.
+    Typing {
+        /// In this conversation.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+    },
+}
+
+/// What is new in all conversations of a user, from the moment on that it was opened.
+///
+/// It holds a socket open, and opens another one when it ends. Rows that a frame does not carry whole are downloaded;
+/// when the server says that it cannot tell what changed, the whole list is compared (resync). So nothing is missed
+/// and nothing comes twice, however often the connection breaks, for as long as the feed lives. One that is opened
+/// later begins later: a client that must not miss what comes between keeps a [`History`] for each conversation
+/// itself.
+pub struct Feed {
+    session: Session,
+    socket: Option<Socket>,
+    held: HashMap<ConversationId, History>,
+    ready: VecDeque<News>,
+    /// What has still to be downloaded. Kept until it is done, so that no error loses it.
+    changed: BTreeSet<ConversationId>,
+    wants_resync: bool,
+    failures: u32,
+}
+
+impl Feed {
+    /// Opens a feed. What is there already is not news.
+    pub async fn open(session: Session) -> Result<Self, Error> {
+        // First the socket, then the list: what comes between is in both.
+        let socket = session.open_socket().await?;
+        let list = session.list().await?;
+        let held = list.iter().map(|one| (one.id, History::end(one))).collect();
+        Ok(Self {
+            session,
+            socket: Some(socket),
+            held,
+            ready: VecDeque::new(),
+            changed: BTreeSet::new(),
+            wants_resync: false,
+            failures: 0,
+        })
+    }
+
+    /// The session that it uses.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Waits for the next thing that is new.
+    ///
+    /// # Errors
+    /// After as many failures in a row as [`Retry`](crate::Retry) allows. Nothing is lost then: call it again.
+    pub async fn next(&mut self) -> Result<News, Error> {
+        loop {
+            if let Some(news) = self.ready.pop_front() {
+                return Ok(news);
+            }
+            if self.wants_resync {
+                self.resync().await?;
+            } else if let Some(conversation) = self.changed.first().copied() {
+                self.download(conversation).await?;
+            } else if let Some(socket) = &mut self.socket {
+                match socket.next().await? {
+                    Some(notification) => self.take(notification),
+                    None => self.socket = None,
+                }
+            } else {
+                self.reconnect().await?;
+            }
+        }
+    }
+
+    async fn reconnect(&mut self) -> Result<(), Error> {
+        match self.session.open_socket().await {
+            // The first frame has what the old socket did not deliver, or asks for a resync.
+            Ok(socket) => {
+                self.socket = Some(socket);
+                self.failures = 0;
+                Ok(())
+            }
+            Err(error) => {
+                self.failures += 1;
+                let retry = &self.session.server.retry;
+                let Some(pause) = retry.pause(self.failures, &error, true) else {
+                    self.failures = 0;
+                    return Err(error);
+                };
+                tracing::debug!(failures = self.failures, ?pause, %error, "the socket is opened again");
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, notification: Notification) {
+        self.wants_resync |= notification.wants_resync();
+        let mut whole = BTreeSet::new();
+        let mut broken = BTreeSet::new();
+        for event in notification.events {
+            let conversation = event.conversationid;
+            // A row of the other kind would still follow; but then a download from here brings both.
+            if broken.contains(&conversation) {
+                continue;
+            }
+            let history = self.held.get_mut(&conversation);
+            match history.map(|history| history.append(&event)) {
+                Some(Appended::Yes) => {
+                    whole.insert(conversation);
+                    self.ready.extend(rows(event));
+                }
+                Some(Appended::Known) => {
+                    whole.insert(conversation);
+                }
+                Some(Appended::Gap) | None => {
+                    broken.insert(conversation);
+                }
+            }
+        }
+        // Named without its rows, or with rows that do not follow what is held.
+        let named = notification.conversations.into_iter();
+        self.changed
+            .extend(named.filter(|one| !whole.contains(one) || broken.contains(one)));
+        self.changed.extend(broken);
+        if !notification.friends.is_empty() {
+            self.ready.push_back(News::Friends(notification.friends));
+        }
+        for typing in notification.typing {
+            self.ready.push_back(News::Typing {
+                conversation: typing.conversationid,
+                user: typing.userid,
+            });
+        }
+    }
+
+    /// Compares everything with the list.
+    async fn resync(&mut self) -> Result<(), Error> {
+        let list = self.session.list().await?;
+        let ids: BTreeSet<_> = list.iter().map(|one| one.id).collect();
+        self.held.retain(|id, _| ids.contains(id));
+        self.changed.retain(|id| ids.contains(id));
+        for one in &list {
+            match self.held.get_mut(&one.id) {
+                Some(history) if history.is_current(one) => {}
+                Some(history) => {
+                    if *history.instance() != one.instance {
+                        history.restart(one.instance.clone());
+                        self.ready.push_back(News::Cleared {
+                            conversation: one.id,
+                        });
+                    }
+                    self.changed.insert(one.id);
+                }
+                // It was not there before, so all of it is new.
+                None => {
+                    self.held.insert(one.id, History::beginning(one));
+                    self.changed.insert(one.id);
+                }
+            }
+        }
+        self.wants_resync = false;
+        self.ready.push_back(News::List(list));
+        Ok(())
+    }
+
+    /// Downloads a page of what a conversation has beyond what is held.
+    async fn download(&mut self, conversation: ConversationId) -> Result<(), Error> {
+        let Some(history) = self.held.get_mut(&conversation) else {
+            // A new one: the list has its instance. If it is gone again, the list says that, too.
+            self.changed.remove(&conversation);
+            self.wants_resync = true;
+            return Ok(());
+        };
+        match history.next_page(&self.session).await {
+            Ok(page) => {
+                let instance = history.instance().clone();
+                self.ready
+                    .extend(page.messages.into_iter().map(|message| News::Message {
+                        conversation,
+                        instance: instance.clone(),
+                        message,
+                    }));
+                let reports = page.reports.into_iter();
+                self.ready.extend(reports.map(|report| News::Report {
+                    conversation,
+                    report,
+                }));
+                if !page.hasmore {
+                    self.changed.remove(&conversation);
+                }
+                Ok(())
+            }
+            Err(Error::Refused(refusal)) if refusal.code == ErrorCode::StaleInstance => {
+                let instance = refusal.instance.clone();
+                history.restart(instance.ok_or(Error::Refused(refusal))?);
+                self.ready.push_back(News::Cleared { conversation });
+                Ok(())
+            }
+            // The user does not take part in it any more.
+            Err(error) if error.code() == Some(ErrorCode::ConversationNotFound) => {
+                self.changed.remove(&conversation);
+                self.held.remove(&conversation);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn rows(event: Event) -> impl Iterator<Item = News> {
+    let conversation = event.conversationid;
+    let message = event.message.map(|message| News::Message {
+        conversation,
+        instance: event.instance,
+        message,
+    });
+    let report = event.report.map(|report| News::Report {
+        conversation,
+        report,
+    });
+    message.into_iter().chain(report)
+}

@@ -1,0 +1,218 @@
+//! The rows of one conversation: a position from which no row is missed (docs/api.md, The cursor loses nothing).
+
+use parlance_wire::{
+    id::{ConversationId, MessageId, ReportId},
+    request::conversation::Action,
+    text::Instance,
+    time::Timestamp,
+};
+
+use crate::{
+    answer::{Conversation, Event, Page},
+    error::Error,
+    session::Session,
+};
+
+/// What a client holds of a conversation: its instance, and its newest rows.
+///
+/// A client that always asks from the newest row that it holds misses nothing, whatever the clocks. So the position
+/// goes on by the rows that came, and never by times.
+///
+/// ```no_run
+/// # async fn run(session: parlance_client::Session) -> Result<(), parlance_client::Error> {
+/// use parlance_client::History;
+///
+/// for conversation in session.list().await? {
+///     let mut history = History::beginning(&conversation);
+///     loop {
+///         let page = history.next_page(&session).await?;
+///         println!("{} messages", page.messages.len());
+///         if !page.hasmore {
+///             break;
+///         }
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    conversation: ConversationId,
+    instance: Instance,
+    message: Option<(MessageId, Option<Timestamp>)>,
+    report: Option<(ReportId, Option<Timestamp>)>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It follows the newest row that was held, and is the newest now.
+    Yes,
+    /// It is held already.
+    Known,
+    /// Rows before it are missing, or the instance is another one: download.
+    Gap,
+}
+
+impl History {
+    /// Nothing is held yet of the present instance.
+    #[must_use]
+    pub fn beginning(conversation: &Conversation) -> Self {
+        Self {
+            conversation: conversation.id,
+            instance: conversation.instance.clone(),
+            message: None,
+            report: None,
+        }
+    }
+
+    /// Everything up to now is held, or not wanted.
+    #[must_use]
+    pub fn end(conversation: &Conversation) -> Self {
+        Self {
+            message: conversation.lastmessageid.map(|id| (id, None)),
+            report: conversation.lastreportid.map(|id| (id, None)),
+            ..Self::beginning(conversation)
+        }
+    }
+
+    /// The instance.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Whether the newest rows that a list shows are those that are held.
+    #[must_use]
+    pub fn is_current(&self, conversation: &Conversation) -> bool {
+        self.instance == conversation.instance
+            && self.message.map(|(id, _)| id) == conversation.lastmessageid
+            && self.report.map(|(id, _)| id) == conversation.lastreportid
+    }
+
+    /// Forgets what is held: another instance has begun.
+    pub fn restart(&mut self, instance: Instance) {
+        self.instance = instance;
+        self.message = None;
+        self.report = None;
+    }
+
+    /// The request for what comes from here on.
+    pub(crate) fn request(&self) -> Action {
+        Action::Download {
+            conversationid: self.conversation,
+            instance: self.instance.clone(),
+            firstmessagedate: self.message.and_then(|(_, at)| at),
+            firstmessageid: self.message.map(|(id, _)| id),
+            firstreportdate: self.report.and_then(|(_, at)| at),
+            firstreportid: self.report.map(|(id, _)| id),
+        }
+    }
+
+    /// Downloads the next rows, without those that are held, and holds them. More follow while `hasmore` is true.
+    ///
+    /// # Errors
+    /// Also `StaleInstance`: the conversation was cleared. Its refusal names the instance to
+    /// [`restart`](Self::restart) with.
+    pub async fn next_page(&mut self, session: &Session) -> Result<Page, Error> {
+        let mut page = session.download(self).await?;
+        // The server answers from the row that the cursor names, which is held already.
+        if let Some((held, _)) = self.message {
+            page.messages.retain(|row| row.id != held);
+        }
+        if let Some((held, _)) = self.report {
+            page.reports.retain(|row| row.id != held);
+        }
+        if let Some(row) = page.messages.last() {
+            self.message = Some((row.id, Some(row.created)));
+        }
+        if let Some(row) = page.reports.last() {
+            self.report = Some((row.id, Some(row.created)));
+        }
+        Ok(page)
+    }
+
+    /// Holds the row of an event, if it follows what is held.
+    pub fn append(&mut self, event: &Event) -> Appended {
+        if event.instance != self.instance {
+            return Appended::Gap;
+        }
+        if let Some(row) = &event.message {
+            let held = self.message.map(|(id, _)| id);
+            if held == Some(row.id) {
+                return Appended::Known;
+            }
+            if event.after == text(held) {
+                self.message = Some((row.id, Some(row.created)));
+                return Appended::Yes;
+            }
+        }
+        if let Some(row) = &event.report {
+            let held = self.report.map(|(id, _)| id);
+            if held == Some(row.id) {
+                return Appended::Known;
+            }
+            if event.after == text(held) {
+                self.report = Some((row.id, Some(row.created)));
+                return Appended::Yes;
+            }
+        }
+        Appended::Gap
+    }
+}
+
+/// An id as an event's `after` has it: empty before the first row.
+fn text<T: ToString>(id: Option<T>) -> String {
+    id.map_or_else(String::new, |id| id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(instance: &str, id: MessageId, after: &str) -> Event {
+        let row = json!({
+            "ID": id, "Type": "Message", "Created": "2026-01-31 12:00:00", "ValidUntil": "2026-02-07 12:00:00", "Data": "SGk=",
+            "User": "0123456789abcdef0123456789abcdef", "Station": "0123456789abcdef0123456789abcdef", "Seq": 1, "Chain": "",
+        });
+        let event = json!({
+            "conversationid": "8ca16186c36a4e0a1ef2096e6c60b613", "instance": instance, "message": row, "after": after,
+        });
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_appended_only_where_it_follows() {
+        let mut history = History {
+            conversation: ConversationId::parse("8ca16186c36a4e0a1ef2096e6c60b613").unwrap(),
+            instance: Instance::parse("PqjfKSn7V8").unwrap(),
+            message: None,
+            report: None,
+        };
+        let (first, second) = (MessageId::random(), MessageId::random());
+        let begin = history.clone();
+        assert_eq!(
+            history.append(&event("PqjfKSn7V8", second, &first.to_string())),
+            Appended::Gap
+        );
+        assert_eq!(
+            history.append(&event("Another000", first, "")),
+            Appended::Gap
+        );
+        assert_eq!(history, begin);
+        assert_eq!(
+            history.append(&event("PqjfKSn7V8", first, "")),
+            Appended::Yes
+        );
+        assert_eq!(
+            history.append(&event("PqjfKSn7V8", first, "")),
+            Appended::Known
+        );
+        assert_eq!(
+            history.append(&event("PqjfKSn7V8", second, &first.to_string())),
+            Appended::Yes
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! A user's keys: the pair that signs, its private half under a password, and the apikey (docs/api.md, End-to-end
+//! encryption).
+//!
+//! ```
+//! use parlance_client::keys::KeyPair;
+//!
+//! # fn main() -> Result<(), parlance_client::keys::KeyError> {
+//! let pair = KeyPair::generate()?;
+//! // What the server keeps, and hands out at login.
+//! let encrypted = pair.encrypt("a long password")?;
+//! let again = KeyPair::decrypt(&encrypted, "a long password")?;
+//! assert_eq!(again.public_key(), pair.public_key());
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{fmt, num::NonZeroU32};
+
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    pbkdf2,
+    rand::{self, SystemRandom},
+    rsa,
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use parlance_wire::{
+    key::Credential,
+    text::{Email, EncryptedKey},
+};
+use pkcs8::{
+    EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument, pkcs5::pbes2,
+};
+use thiserror::Error;
+
+/// Rounds of PBKDF2, for the apikey and for the private key's encryption. All clients use the same number
+/// (docs/api.md), or the same password would make another apikey.
+const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(600_000 - 1);
+/// The PEM label of an encrypted private key.
+const LABEL: &str = "ENCRYPTED PRIVATE KEY";
+
+/// Why a key could not be made, used, encrypted or decrypted.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The system has no random numbers.
+    #[error("the system has no random numbers")]
+    Random,
+    /// A key pair could not be made.
+    #[error("a key pair could not be made")]
+    Generate,
+    /// The bytes are not an RSA key pair of at least 2048 bits.
+    #[error("not an RSA key pair of at least 2048 bits")]
+    NotAKeyPair,
+    /// The key pair does not sign.
+    #[error("a text could not be signed")]
+    Sign,
+    /// The text is not an encrypted private key, or the password is not the one it was encrypted under.
+    #[error("the private key cannot be decrypted: another password, or no encrypted key")]
+    Decrypt(#[source] pkcs8::Error),
+    /// The private key could not be encrypted.
+    #[error("the private key cannot be encrypted")]
+    Encrypt(#[source] pkcs8::Error),
+    /// The encrypted private key is longer than servers take.
+    #[error("the encrypted private key is too long")]
+    TooLong,
+}
+
+/// A user's RSA key pair. `Debug` does not show it.
+pub struct KeyPair {
+    pair: rsa::KeyPair,
+    public_key: String,
+    random: SystemRandom,
+}
+
+impl KeyPair {
+    /// Makes a new pair of 2048 bits. Takes a tenth of a second or more.
+    pub fn generate() -> Result<Self, KeyError> {
+        let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map_err(|_| KeyError::Generate)?;
+        Self::new(pair)
+    }
+
+    /// Reads a pair from PKCS#8, DER.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        let pair = rsa::KeyPair::from_pkcs8(der).map_err(|_| KeyError::NotAKeyPair)?;
+        Self::new(pair)
+    }
+
+    fn new(pair: rsa::KeyPair) -> Result<Self, KeyError> {
+        let der: PublicKeyX509Der<'_> = pair
+            .public_key()
+            .as_der()
+            .map_err(|_| KeyError::NotAKeyPair)?;
+        Ok(Self {
+            public_key: STANDARD.encode(der.as_ref()),
+            pair,
+            random: SystemRandom::new(),
+        })
+    }
+
+    /// The public key: base64 of the DER SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn public_key(&self) -> &str {
+        &self.public_key
+    }
+
+    /// Signs a text with RSASSA-PKCS1-v1_5 and SHA-256; base64.
+    pub fn sign(&self, text: &[u8]) -> Result<String, KeyError> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(&RSA_PKCS1_SHA256, &self.random, text, &mut signature)
+            .map_err(|_| KeyError::Sign)?;
+        Ok(STANDARD.encode(signature))
+    }
+
+    /// The private key under a password: PKCS#8 as PEM (PBES2: PBKDF2-HMAC-SHA256, AES-256-CBC), which openssl and
+    /// WebCrypto open, too. Takes a tenth of a second or more.
+    pub fn encrypt(&self, password: &str) -> Result<EncryptedKey, KeyError> {
+        let (mut salt, mut iv) = ([0; 16], [0; 16]);
+        rand::fill(&mut salt).map_err(|_| KeyError::Random)?;
+        rand::fill(&mut iv).map_err(|_| KeyError::Random)?;
+        let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| KeyError::NotAKeyPair)?;
+        let pem = encrypt(der.as_ref(), password, &salt, iv).map_err(KeyError::Encrypt)?;
+        EncryptedKey::parse(&pem).ok_or(KeyError::TooLong)
+    }
+
+    /// Opens what [`encrypt`](Self::encrypt) made: `rsakey` of the answer to a login.
+    pub fn decrypt(key: &EncryptedKey, password: &str) -> Result<Self, KeyError> {
+        let der = decrypt(key.as_str(), password).map_err(KeyError::Decrypt)?;
+        Self::from_pkcs8(der.as_bytes())
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyPair")
+    }
+}
+
+fn encrypt(der: &[u8], password: &str, salt: &[u8], iv: [u8; 16]) -> pkcs8::Result<String> {
+    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS.get(), salt, iv)?;
+    let document = PrivateKeyInfoRef::try_from(der)?.encrypt_with_params(parameters, password)?;
+    Ok(document.to_pem(LABEL, LineEnding::LF)?.to_string())
+}
+
+fn decrypt(pem: &str, password: &str) -> pkcs8::Result<SecretDocument> {
+    let (_, document) = SecretDocument::from_pem(pem)?;
+    EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())?.decrypt(password)
+}
+
+/// The apikey that a password makes: hex of PBKDF2-HMAC-SHA256, salted with the address, so that the server never
+/// sees the password. Takes a tenth of a second or more.
+#[must_use]
+pub fn apikey(email: &Email, password: &str) -> String {
+    let mut key = [0; 32];
+    let salt = format!("parlance:{}", email.as_str());
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        ROUNDS,
+        salt.as_bytes(),
+        password.as_bytes(),
+        &mut key,
+    );
+    hex::encode(key)
+}
+
+/// 32 random bytes in hex: the apikey of a service, which has no password, or an invitation's code.
+pub fn random_secret() -> Result<String, KeyError> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| KeyError::Random)?;
+    Ok(hex::encode(bytes))
+}
+
+/// Everything that a client makes for a new user. What the server gets of it are `apikey`, the public key, and
+/// `encrypted_private_key`.
+#[derive(Debug)]
+pub struct Account {
+    /// What logs the user in.
+    pub apikey: Credential,
+    /// What signs their requests.
+    pub pair: KeyPair,
+    /// The private key under the password.
+    pub encrypted_private_key: EncryptedKey,
+}
+
+impl Account {
+    /// Of a person with a password.
+    pub fn of_person(email: &Email, password: &str) -> Result<Self, KeyError> {
+        Self::new(apikey(email, password), password)
+    }
+
+    /// Of a service: its apikey is random, and opens its private key as well.
+    pub fn of_service() -> Result<Self, KeyError> {
+        let apikey = random_secret()?;
+        Self::new(apikey.clone(), &apikey)
+    }
+
+    fn new(apikey: String, password: &str) -> Result<Self, KeyError> {
+        let pair = KeyPair::generate()?;
+        Ok(Self {
+            encrypted_private_key: pair.encrypt(password)?,
+            apikey: Credential::new(apikey).ok_or(KeyError::TooLong)?,
+            pair,
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! A client of the Ozeki Chat API, as Parlance serves it to version 4 clients.
+//!
+//! # A tour
+//!
+//! [`Server`] is where to connect. [`Server::register`] makes a user, [`Server::login`] answers a [`Session`]: a
+//! user at a station (a device), who signs every call. [`Session::add`] sends a message, and [`Feed`] tells what is
+//! new: it holds a socket open, connects again when it breaks, and downloads what it missed.
+//!
+//! ```no_run
+//! use parlance_client::{Feed, News, Server, StationId, message};
+//!
+//! # async fn run() -> Result<(), parlance_client::Error> {
+//! let server = Server::new("https://chat.example.org/")?;
+//! // Kept by the client: one id for each installation.
+//! let station = StationId::random();
+//! let session = server.login("ann@example.org", "a long password", station).await?;
+//!
+//! for conversation in session.list().await? {
+//!     println!("{} {}", conversation.id, conversation.displayname);
+//! }
+//!
+//! let mut feed = Feed::open(session).await?;
+//! loop {
+//!     if let News::Message { conversation, message, .. } = feed.next().await? {
+//!         println!("{conversation}: {}", message.data.as_str());
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! | module | |
+//! | --- | --- |
+//! | [`keys`] | a user's key pair, and what is made from a password |
+//! | [`signing`] | who asks, and signed requests for a transport of one's own |
+//! | [`Server`], [`Session`] | the calls, each with a typed answer |
+//! | [`answer`] | what the calls answer |
+//! | [`History`] | the rows of one conversation: the cursor that misses nothing |
+//! | [`Feed`] | what is new in all conversations |
+//! | [`Socket`] | the socket below the feed, for those who keep their own rows |
+//!
+//! # What it does not do
+//!
+//! Encryption: a message's [`Data`], a conversation's secret and its name are opaque text here. A client encrypts
+//! them first (docs/api.md, End-to-end encryption).
+//!
+//! # Retries
+//!
+//! A call that the server could not answer now (429, 503), or whose answer was lost, is sent again after a pause, if
+//! that can do no harm: a message is stored once however often it is sent, as its id is its idempotency key. See
+//! [`Retry`].
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod keys;
+pub mod signing;
+
+#[cfg(feature = "http")]
+pub mod answer;
+#[cfg(feature = "http")]
+mod call;
+#[cfg(feature = "http")]
+mod error;
+#[cfg(feature = "http")]
+mod feed;
+#[cfg(feature = "http")]
+mod history;
+#[cfg(feature = "http")]
+mod retry;
+#[cfg(feature = "http")]
+mod server;
+#[cfg(feature = "http")]
+mod session;
+#[cfg(feature = "http")]
+mod socket;
+
+pub use parlance_wire::{
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    text::{Color, Data, DisplayName, Instance, Secret},
+    time::Timestamp,
+};
+
+#[cfg(feature = "http")]
+pub use self::{
+    error::{Error, ErrorCode, Refusal},
+    feed::{Feed, News},
+    history::{Appended, History},
+    retry::Retry,
+    server::{NewUser, Server},
+    session::{Session, message},
+    socket::Socket,
+};

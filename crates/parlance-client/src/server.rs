@@ -1,0 +1,150 @@
+//! A server: where to connect, registration, login.
+
+use std::{fmt, sync::Arc};
+
+use parlance_wire::{
+    id::{StationId, UserId},
+    key::{Credential, PublicKey},
+    request::{
+        Api,
+        login::{Action, Register},
+    },
+    text::{Email, FullName, Nick},
+};
+use url::Url;
+
+use crate::{
+    answer,
+    call::Call,
+    error::Error,
+    keys::{self, Account, KeyPair},
+    retry::Retry,
+    session::Session,
+    signing::Identity,
+};
+
+/// Where a server is, and how it is called. Clones share their connections.
+#[derive(Clone)]
+pub struct Server {
+    pub(crate) http: reqwest::Client,
+    pub(crate) url: Url,
+    pub(crate) retry: Retry,
+}
+
+/// Whom to register.
+#[derive(Debug, Clone)]
+pub struct NewUser<'a> {
+    /// Their e-mail address, which makes their id.
+    pub email: &'a str,
+    /// Their full name.
+    pub fullname: &'a str,
+    /// The short name that others see.
+    pub nick: &'a str,
+    /// An invitation's code, where the operator asks for one.
+    pub invite: Option<&'a str>,
+}
+
+impl Server {
+    /// The server at this address, with the default retries.
+    ///
+    /// # Errors
+    /// `Invalid`, if it is not an address of `http` or `https`.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Self::with_retry(url, Retry::default())
+    }
+
+    /// The server at this address.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_retry(url: &str, retry: Retry) -> Result<Self, Error> {
+        let url = Url::parse(url).map_err(|_| Error::Invalid("the server's address"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Error::Invalid("the server's address"));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(retry.timeout)
+            // A redirect would be asked with a signature that does not fit.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { http, url, retry })
+    }
+
+    /// Registers a person with a password, and makes their keys. Takes a second: keys are slow to make and to
+    /// encrypt.
+    pub async fn register(&self, user: &NewUser<'_>, password: &str) -> Result<UserId, Error> {
+        let email = Email::parse(user.email).ok_or(Error::Invalid("the e-mail address"))?;
+        let account = Account::of_person(&email, password)?;
+        self.register_account(user, account).await
+    }
+
+    /// Registers a user whose keys are made already.
+    pub async fn register_account(
+        &self,
+        user: &NewUser<'_>,
+        account: Account,
+    ) -> Result<UserId, Error> {
+        let invite = user
+            .invite
+            .map(|code| Credential::new(code.to_owned()).ok_or(Error::Invalid("the invitation")))
+            .transpose()?;
+        let register = Register {
+            email: Email::parse(user.email).ok_or(Error::Invalid("the e-mail address"))?,
+            fullname: FullName::parse(user.fullname).ok_or(Error::Invalid("the full name"))?,
+            nick: Nick::parse(user.nick).ok_or(Error::Invalid("the short name"))?,
+            publickey: PublicKey::parse(account.pair.public_key())
+                .ok_or(Error::Invalid("the public key"))?,
+            apikey: account.apikey,
+            rsakey: account.encrypted_private_key,
+            invite,
+        };
+        let action = Action::Register(Box::new(register));
+        // Not sent again after a lost answer: the second one would be told that the address is taken.
+        let answer: answer::Registered = Call::new(self, Api::Login, &action).once().send().await?;
+        Ok(answer.userid)
+    }
+
+    /// Logs a person in at a station: with the password alone, as all else is made from it or comes from the server.
+    pub async fn login(
+        &self,
+        email: &str,
+        password: &str,
+        station: StationId,
+    ) -> Result<Session, Error> {
+        let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
+        let apikey = keys::apikey(&email, password);
+        self.log_in(apikey, password, station).await
+    }
+
+    /// Logs a service in, whose apikey opens its private key as well.
+    pub async fn login_service(&self, apikey: &str, station: StationId) -> Result<Session, Error> {
+        self.log_in(apikey.to_owned(), apikey, station).await
+    }
+
+    async fn log_in(
+        &self,
+        apikey: String,
+        password: &str,
+        station: StationId,
+    ) -> Result<Session, Error> {
+        let apikey = Credential::new(apikey).ok_or(Error::Invalid("the apikey"))?;
+        let action = Action::Login { apikey };
+        let login: answer::Login = Call::new(self, Api::Login, &action)
+            .station(station)
+            .send()
+            .await?;
+        let pair = KeyPair::decrypt(&login.rsakey, password)?;
+        let identity = Identity {
+            user: login.userid,
+            station,
+            pair: Arc::new(pair),
+        };
+        Ok(Session::new(self.clone(), identity, login))
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({})", self.url)
+    }
+}

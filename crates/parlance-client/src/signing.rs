@@ -1,0 +1,77 @@
+//! Who asks, and signed requests. [`Session`](crate::Session) uses them; so can a transport of one's own.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use parlance_client::{StationId, keys::KeyPair, signing::Identity};
+//! use parlance_wire::{id::UserId, request::Api, text::Email};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let user = UserId::of(&Email::parse("ann@example.org").ok_or("no address")?);
+//! let ann = Identity {
+//!     user,
+//!     station: StationId::random(),
+//!     pair: Arc::new(KeyPair::generate()?),
+//! };
+//! let body = br#"{"action":"list","timestamp":"2026-01-31 12:00:00"}"#;
+//! let signature = ann.sign(Api::Friends, body)?;
+//! assert_eq!(signature.len(), 344);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::sync::Arc;
+
+use parlance_wire::{
+    id::{StationId, UserId},
+    request::Api,
+    signature,
+    time::Timestamp,
+    version::ClientVersion,
+};
+use url::Url;
+
+use crate::keys::{KeyError, KeyPair};
+
+/// A user at a station, with the key that signs for them.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The user.
+    pub user: UserId,
+    /// The station that they ask from.
+    pub station: StationId,
+    /// The user's key.
+    pub pair: Arc<KeyPair>,
+}
+
+impl Identity {
+    /// Signs the body of a request; base64, for the header `Ozeki-Signature`.
+    pub fn sign(&self, api: Api, body: &[u8]) -> Result<String, KeyError> {
+        self.sign_as(api.names(), body)
+    }
+
+    fn sign_as(&self, (srv, api): (&str, &str), body: &[u8]) -> Result<String, KeyError> {
+        let (user, station) = (self.user.to_string(), self.station.to_string());
+        self.pair
+            .sign(&signature::text(srv, api, &user, &station, body))
+    }
+
+    /// The address that opens a socket at this moment. `listener` is the one that login's answer names.
+    pub fn socket_url(
+        &self,
+        listener: &Url,
+        version: ClientVersion,
+        now: Timestamp,
+    ) -> Result<Url, KeyError> {
+        let now = now.to_string();
+        let signature = self.sign_as(signature::WEBSOCKET, now.as_bytes())?;
+        let mut url = listener.clone();
+        url.query_pairs_mut()
+            .append_pair("user", &self.user.to_string())
+            .append_pair("station", &self.station.to_string())
+            .append_pair("timestamp", &now)
+            .append_pair("signature", &signature)
+            .append_pair("clientversioncode", &version.code().to_string());
+        Ok(url)
+    }
+}

@@ -1,0 +1,305 @@
+//! The client crate and its examples, against a server: what breaks between the two is repeated, and nothing comes twice.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parlance_client::{
+    ErrorCode, Feed, History, NewUser, News, Secret, Server, Session, StationId,
+    answer::Conversation, message,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+
+use crate::world::World;
+
+#[path = "../../crates/parlance-client/examples/echo.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod echo;
+#[path = "../../crates/parlance-client/examples/news.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod news;
+
+const PASSWORD: &str = "a long password";
+
+/// Stands between client and server, and breaks what is asked of it.
+struct Relay {
+    url: String,
+    server: Mutex<String>,
+    /// So many answers get lost on their way.
+    lost: AtomicUsize,
+    /// Changes to cut all connections.
+    cut: watch::Sender<()>,
+}
+
+impl Relay {
+    async fn open() -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let relay = Arc::new(Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            server: Mutex::default(),
+            lost: AtomicUsize::new(0),
+            cut: watch::Sender::new(()),
+        });
+        tokio::spawn({
+            let relay = relay.clone();
+            async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(relay.clone().serve(client));
+                }
+            }
+        });
+        relay
+    }
+
+    /// From now on, connections go to this server.
+    fn leads_to(&self, world: &World) {
+        *self.server.lock().unwrap() = world.url.trim_start_matches("http://").to_owned();
+    }
+
+    async fn serve(self: Arc<Self>, client: TcpStream) {
+        let mut cut = self.cut.subscribe();
+        let address = self.server.lock().unwrap().clone();
+        let server = TcpStream::connect(address).await.unwrap();
+        let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+            (client.into_split(), server.into_split());
+        let answers = async {
+            let mut bytes = [0; 16 << 10];
+            while let Ok(length @ 1..) = from_server.read(&mut bytes).await {
+                let take = |lost: usize| lost.checked_sub(1);
+                let lost = self
+                    .lost
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+                if lost.is_ok() || to_client.write_all(&bytes[..length]).await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = answers => {}
+            _ = copy(&mut from_client, &mut to_server) => {}
+            _ = cut.changed() => {}
+        }
+    }
+}
+
+/// A world whose people connect through a relay.
+async fn relayed() -> (Arc<World>, Arc<Relay>) {
+    let relay = Relay::open().await;
+    let world = World::with(|settings| settings.public_url.clone_from(&relay.url)).await;
+    relay.leads_to(&world);
+    (world, relay)
+}
+
+async fn user(url: &str, name: &str) -> Session {
+    let server = Server::new(url).unwrap();
+    let email = format!("{}@example.org", name.to_lowercase());
+    let new = NewUser {
+        email: &email,
+        fullname: name,
+        nick: name,
+        invite: None,
+    };
+    server.register(&new, PASSWORD).await.unwrap();
+    server
+        .login(&email, PASSWORD, StationId::random())
+        .await
+        .unwrap()
+}
+
+/// Ann and Ben, friends, and their conversation.
+async fn friends(url: &str) -> (Session, Session, Conversation) {
+    let (ann, ben) = tokio::join!(user(url, "Ann"), user(url, "Ben"));
+    ann.add_friend("ben@example.org").await.unwrap();
+    ben.accept_friend(ann.user()).await.unwrap();
+    let secret = Secret::parse("d3JhcHBlZA==".into()).unwrap();
+    let secrets = BTreeMap::from([(ann.user(), secret.clone()), (ben.user(), secret)]);
+    let conversation = ann
+        .create(ben.user(), secrets, BTreeMap::new())
+        .await
+        .unwrap();
+    (ann, ben, conversation)
+}
+
+async fn adds(session: &Session, conversation: &Conversation, data: &str) {
+    let message = message(data).unwrap();
+    session
+        .add(conversation.id, &conversation.instance, message)
+        .await
+        .unwrap();
+}
+
+/// The next message of a feed.
+async fn hears(feed: &mut Feed) -> String {
+    let next = async {
+        loop {
+            if let News::Message { message, .. } = feed.next().await.unwrap() {
+                return message.data.as_str().to_owned();
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), next)
+        .await
+        .expect("a message")
+}
+
+#[tokio::test]
+async fn the_example_bot_answers_each_message() {
+    let (world, _relay) = relayed().await;
+    let (ann, ben, conversation) = friends(&world.url).await;
+    let bot = tokio::spawn(echo::answer(Feed::open(ben.clone()).await.unwrap()));
+    let mut feed = Feed::open(ann.clone()).await.unwrap();
+    for question in ["one", "two", "three"] {
+        adds(&ann, &conversation, question).await;
+        assert_eq!(hears(&mut feed).await, question);
+        assert_eq!(hears(&mut feed).await, question, "the answer");
+    }
+    assert!(!bot.is_finished());
+    bot.abort();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_example_that_prints_what_is_new_prints_messages_and_reports() {
+    let (world, relay) = relayed().await;
+    let (ann, ben, conversation) = friends(&relay.url).await;
+    let mut feed = Feed::open(ben).await.unwrap();
+    let sent = message("aGVsbG8=").unwrap();
+    let id = sent.id;
+    ann.add(conversation.id, &conversation.instance, sent)
+        .await
+        .unwrap();
+    ann.viewed(conversation.id, &conversation.instance, vec![id])
+        .await
+        .unwrap();
+    let mut printed = Vec::new();
+    let reported = format!("{id} viewed by {}\n", ann.user());
+    let print = async {
+        while !String::from_utf8_lossy(&printed).contains(&reported) {
+            news::print(&feed.next().await.unwrap(), &mut printed).unwrap();
+        }
+    };
+    timeout(Duration::from_secs(30), print)
+        .await
+        .expect("a report");
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(
+        printed.contains(&format!("{}: aGVsbG8=\n", ann.user())),
+        "{printed}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_a_broken_socket_missed_comes_once_and_in_order_from_any_node() {
+    let (world, relay) = relayed().await;
+    let (ann, ben, conversation) = friends(&world.url).await;
+    let ben_by_relay = Server::new(&relay.url)
+        .unwrap()
+        .login("ben@example.org", PASSWORD, StationId::random())
+        .await
+        .unwrap();
+    let mut feed = Feed::open(ben_by_relay).await.unwrap();
+    adds(&ann, &conversation, "one").await;
+    assert_eq!(hears(&mut feed).await, "one");
+
+    // The same node: it still has what the socket did not deliver.
+    relay.cut.send_replace(());
+    adds(&ann, &conversation, "two").await;
+    adds(&ben, &conversation, "three").await;
+    assert_eq!(hears(&mut feed).await, "two");
+    assert_eq!(hears(&mut feed).await, "three");
+
+    // Another one, which has not heard of any of it: the client compares everything.
+    let node = world.another().await;
+    relay.leads_to(&node);
+    adds(&ann, &conversation, "four").await;
+    relay.cut.send_replace(());
+    assert_eq!(hears(&mut feed).await, "four");
+    node.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_sent_again_and_stored_once() {
+    let (world, relay) = relayed().await;
+    let (ann, _, conversation) = friends(&relay.url).await;
+    relay.lost.store(2, Ordering::Relaxed);
+    adds(&ann, &conversation, "once").await;
+    assert_eq!(relay.lost.load(Ordering::Relaxed), 0, "answers were lost");
+    assert_eq!(world.count("messages").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_group_is_not_made_twice_when_the_answer_was_lost() {
+    let (world, relay) = relayed().await;
+    let (ann, ..) = friends(&relay.url).await;
+    let before = world.count("conversations").await;
+    relay.lost.store(1, Ordering::Relaxed);
+    let secret = Secret::parse("d3JhcHBlZA==".into()).unwrap();
+    let made = ann
+        .create_group(
+            Secret::parse("bmFtZQ==".into()).unwrap(),
+            [].into(),
+            BTreeMap::from([(ann.user(), secret)]),
+        )
+        .await;
+    assert!(
+        matches!(made, Err(parlance_client::Error::Transport(_))),
+        "{made:?}"
+    );
+    assert_eq!(world.count("conversations").await, before + 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_history_has_every_row_once_and_a_cleared_one_begins_anew() {
+    let (world, relay) = relayed().await;
+    let (ann, ben, conversation) = friends(&relay.url).await;
+    for number in 0..20 {
+        adds(&ann, &conversation, &number.to_string()).await;
+    }
+    let mut history = History::beginning(&conversation);
+    let first = history.next_page(&ben).await.unwrap();
+    assert_eq!(first.messages.len(), 20);
+    let again = history.next_page(&ben).await.unwrap();
+    assert!(again.messages.is_empty() && !again.hasmore);
+    assert!(history.is_current(&ben.list().await.unwrap()[0]));
+
+    let cleared = ann
+        .clear(conversation.id, &conversation.instance)
+        .await
+        .unwrap();
+    let error = history.next_page(&ben).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::StaleInstance));
+    history.restart(cleared.instance.clone());
+    adds(&ann, &cleared, "after").await;
+    let page = history.next_page(&ben).await.unwrap();
+    assert_eq!(page.messages[0].data.as_str(), "after");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_with_its_code() {
+    let (world, relay) = relayed().await;
+    let ann = user(&relay.url, "Ann").await;
+    let server = Server::new(&relay.url).unwrap();
+    let wrong = server
+        .login("ann@example.org", "another password", StationId::random())
+        .await;
+    assert_eq!(wrong.unwrap_err().code(), Some(ErrorCode::LoginFailed));
+    // Her key is opened by her password alone.
+    let key = ann.login().rsakey.clone();
+    assert!(parlance_client::keys::KeyPair::decrypt(&key, "another password").is_err());
+    world.end().await;
+}
