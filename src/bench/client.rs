@@ -8,8 +8,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// An answer has at most so many headers.
-const HEADERS: usize = 32;
+/// Maximum headers of an answer.
+const MAX_HEADERS: usize = 32;
 
 /// A connection that is kept.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Client {
 
 /// Status, length of the head, length of the body. `None`: the head is not there yet.
 fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let httparse::Status::Complete(head) = response

@@ -1,5 +1,5 @@
 //! What work costs: CPU time and memory of the server, of PostgreSQL with all its processes, and of the
-//! client, each apart. Linux tells; elsewhere these figures are absent.
+//! client, each apart. Linux tells; elsewhere these results are absent.
 
 use std::fs;
 

@@ -7,12 +7,13 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use tokio::process::Command;
 
 use super::{
-    Bench,
     client::Client,
     cost::Meter,
     load::{self, Load},
-    place::{Place, free_address},
-    report::{Figures, Row},
+    options::Bench,
+    report::{Results, Row},
+    scratch::free_address,
+    target::Target,
 };
 use parlance_wire::request::Head;
 
@@ -59,19 +60,19 @@ pub(crate) struct Pgbench<'a> {
     /// Spread over so many conversations.
     pub conversations: usize,
     /// On which database.
-    pub place: &'a Place,
+    pub target: &'a Target,
 }
 
 impl<'a> Pgbench<'a> {
     /// All that are told.
-    pub(crate) fn all(place: &'a Place, conversations: usize) -> [Self; 4] {
+    pub(crate) fn all(target: &'a Target, conversations: usize) -> [Self; 4] {
         let [transaction, statement] = BASELINES;
         let of = |name, script, clients, conversations| Self {
             name,
             script,
             clients,
             conversations,
-            place,
+            target,
         };
         [
             of("pgbench, spread", transaction, 64, conversations),
@@ -88,7 +89,7 @@ impl<'a> Pgbench<'a> {
         settings: &Settings,
         meter: &Meter,
     ) -> Result<Row, String> {
-        let mut seed = Seeder::connect(&self.place.db)
+        let mut seed = Seeder::connect(&self.target.db)
             .await
             .map_err(|error| error.to_string())?;
         seed.create_baseline(self.conversations)
@@ -96,15 +97,15 @@ impl<'a> Pgbench<'a> {
             .map_err(|error| error.to_string())?;
         let script = std::env::temp_dir().join(format!("parlance-floor-{}", std::process::id()));
         fs::write(&script, self.script).map_err(|error| error.to_string())?;
-        let mut figures = vec![];
+        let mut results = vec![];
         for _ in 0..bench.runs {
-            figures.push(self.once(&script, settings, meter).await?);
+            results.push(self.once(&script, settings, meter).await?);
         }
         let _ = fs::remove_file(&script);
         seed.drop_baseline()
             .await
             .map_err(|error| error.to_string())?;
-        Ok(Row::median(self.name.to_owned(), self.clients, &figures))
+        Ok(Row::median(self.name.to_owned(), self.clients, &results))
     }
 
     async fn once(
@@ -112,7 +113,7 @@ impl<'a> Pgbench<'a> {
         script: &Path,
         settings: &Settings,
         meter: &Meter,
-    ) -> Result<Figures, String> {
+    ) -> Result<Results, String> {
         let program = store::embedded::program(settings, "pgbench").await;
         let program = program.map_err(|error| with_causes(&error))?;
         let mut pgbench = Command::new(&program);
@@ -127,7 +128,7 @@ impl<'a> Pgbench<'a> {
             .arg(format!("--file={}", script.display()));
         let before = meter.cpu();
         let output = pgbench
-            .arg(&self.place.database_url)
+            .arg(&self.target.database_url)
             .stdin(Stdio::null())
             .output()
             .await;
@@ -152,11 +153,11 @@ impl<'a> Pgbench<'a> {
             )
         })?;
         let operations = number("number of transactions actually processed: ").unwrap_or(1.0);
-        Ok(Figures {
+        Ok(Results {
             per_second,
             p50_us: number("latency average = ").map(|ms| ms * 1000.0),
             postgres_us: cpu.postgres.map(|seconds| seconds * 1e6 / operations),
-            ..Figures::default()
+            ..Results::default()
         })
     }
 }
@@ -191,16 +192,16 @@ pub(crate) async fn endpoint(
         rate: None,
         operations: requests.len().max(100_000),
     };
-    let mut figures = vec![];
+    let mut results = vec![];
     for _ in 0..bench.runs {
         let mut before = meter.cpu();
         let tally = load::run(address, load, requests.clone(), || before = meter.cpu()).await?;
-        figures.push(Figures::of(&tally, meter.cpu().since(before)));
+        results.push(Results::of(&tally, meter.cpu().since(before)));
     }
     child.kill().await.map_err(failed)?;
     Ok(Row::median(
         "a bare actix endpoint".into(),
         connections,
-        &figures,
+        &results,
     ))
 }

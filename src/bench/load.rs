@@ -27,11 +27,11 @@ const LONGEST: u64 = 600_000_000;
 /// How much load, and how it comes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
-    /// So many connections.
+    /// Number of connections.
     pub connections: usize,
-    /// So many requests a second; if not given, each connection asks again when it is answered.
+    /// Requests a second; if not given, each connection asks again when it is answered.
     pub rate: Option<f64>,
-    /// So many requests in all.
+    /// Requests in all.
     pub operations: usize,
 }
 

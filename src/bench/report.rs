@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{cost::Cpu, load::Tally};
 
-/// One run's figures. What could not be measured is absent.
+/// One run's results. What could not be measured is absent.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Figures {
+pub(crate) struct Results {
     /// Good answers a second.
     pub per_second: f64,
     /// Latency in microseconds: of half of all, of 99 and 99.9 of a hundred, and the longest.
@@ -33,7 +33,7 @@ pub(crate) struct Figures {
     pub errors: BTreeMap<String, u64>,
 }
 
-impl Figures {
+impl Results {
     /// Of a run.
     #[must_use]
     pub(crate) fn of(tally: &Tally, cpu: Cpu) -> Self {
@@ -68,7 +68,7 @@ pub(crate) struct Row {
     pub runs: usize,
     /// The median of each figure.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub results: Results,
     /// The lowest and the highest rate.
     pub per_second_range: (f64, f64),
     /// What it is beside its floor, if that was measured in the same run.
@@ -89,9 +89,9 @@ pub(crate) struct Ratio {
 impl Row {
     /// Of several runs: each figure's median, and all errors.
     #[must_use]
-    pub(crate) fn median(name: String, connections: usize, runs: &[Figures]) -> Self {
+    pub(crate) fn median(name: String, connections: usize, runs: &[Results]) -> Self {
         let of =
-            |figure: fn(&Figures) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
+            |figure: fn(&Results) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
         let mut errors = BTreeMap::new();
         for (code, count) in runs.iter().flat_map(|run| &run.errors) {
             *errors.entry(code.clone()).or_default() += count;
@@ -101,7 +101,7 @@ impl Row {
             name,
             connections,
             runs: runs.len(),
-            figures: Figures {
+            results: Results {
                 per_second: of(|run| Some(run.per_second)).unwrap_or_default(),
                 p50_us: of(|run| run.p50_us),
                 p99_us: of(|run| run.p99_us),
@@ -125,12 +125,12 @@ impl Row {
     /// Beside this floor.
     #[must_use]
     pub(crate) fn beside(mut self, floor: &Self) -> Self {
-        let cpu = |of: &Figures| of.server_us.unwrap_or(0.0) + of.postgres_us.unwrap_or(0.0);
-        let rate = self.figures.per_second / floor.figures.per_second;
+        let cpu = |of: &Results| of.server_us.unwrap_or(0.0) + of.postgres_us.unwrap_or(0.0);
+        let rate = self.results.per_second / floor.results.per_second;
         self.beside = Some(Ratio {
             floor: floor.name.clone(),
             rate,
-            cpu: cpu(&self.figures) / cpu(&floor.figures),
+            cpu: cpu(&self.results) / cpu(&floor.results),
         });
         self
     }
@@ -163,7 +163,7 @@ impl Row {
         let us = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{us:.1}"));
         let mb =
             |kb: Option<f64>| kb.map_or_else(|| "-".into(), |kb| format!("{:.1}", kb / 1024.0));
-        let f = &self.figures;
+        let f = &self.results;
         let mut line = format!(
             "{:<28} {:>5} {:>10.0} {:>9} {:>9} {:>9} {:>9} | {:>8} {:>8} {:>8} | {:>9} {:>9}",
             self.name,
@@ -205,13 +205,13 @@ mod tests {
     #[test]
     fn a_workload_is_told_beside_its_floor() {
         let row = |name: &str, per_second, server_us, postgres_us| {
-            let figures = Figures {
+            let results = Results {
                 per_second,
                 server_us,
                 postgres_us,
-                ..Figures::default()
+                ..Results::default()
             };
-            Row::median(name.into(), 64, &[figures])
+            Row::median(name.into(), 64, &[results])
         };
         let floor = row("pgbench, spread", 10_000.0, None, Some(150.0));
         let line = row("add", 15_000.0, Some(40.0), Some(50.0))

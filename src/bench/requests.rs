@@ -145,7 +145,7 @@ pub(crate) fn add(
     }
 }
 
-/// So much base64 as this; different for each message, as ciphertext is.
+/// Base64 of this many bytes; different for each message, as ciphertext is.
 fn data(id: Uuid, bytes: usize) -> String {
     id.simple()
         .to_string()

@@ -23,14 +23,14 @@ use super::{
 };
 
 /// How long a frame may take before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// So many sockets are opened at once.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+/// Sockets that are opened at once.
 const AT_ONCE: usize = 32;
 
 /// An open socket.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// Opens a socket for each caller, and takes the first frame, which tells to compare everything.
+/// Opens a socket for each caller, and takes the first frame, which asks for a resync.
 pub(crate) async fn open(
     address: SocketAddr,
     signer: &Signer,
@@ -151,7 +151,7 @@ pub(crate) async fn push(
             .unwrap_or(usize::MAX)
     };
     while count(&heard.lock().unwrap_or_else(PoisonError::into_inner)) < requests.len() {
-        if tokio::time::timeout(PATIENCE, listeners.notified())
+        if tokio::time::timeout(FRAME_TIMEOUT, listeners.notified())
             .await
             .is_err()
         {

@@ -1,15 +1,15 @@
-//! What is measured: each workload is a kind of request, made for a stage.
+//! What is measured: each workload is a kind of request, made for a fixture.
 
 use clap::ValueEnum;
 
 use super::{
-    Bench,
+    fixture::{Fixture, Needs, caller},
+    options::Bench,
     requests::{self, Asked, Signer},
-    stage::{Stage, caller},
 };
 use crate::store::seed::message_id;
 
-/// Requests that only read may be sent again: so many different ones are enough.
+/// Different requests of a workload that only reads: they may be sent again.
 const DIFFERENT: usize = 1000;
 const PAGE: usize = 50;
 
@@ -42,6 +42,16 @@ pub(super) enum Workload {
     SocketsIdle,
     /// Messages, each pushed to a WebSocket
     SocketsPush,
+}
+
+/// What these workloads need of a fixture.
+pub(super) fn needs(workloads: &[Workload]) -> Needs {
+    let any = |some: &[Workload]| some.iter().any(|one| workloads.contains(one));
+    Needs {
+        long: any(&[Workload::Download, Workload::DownloadPartial]),
+        short_lists: any(&[Workload::List]),
+        long_lists: any(&[Workload::ListLong]),
+    }
 }
 
 impl Workload {
@@ -106,7 +116,7 @@ impl Workload {
     /// The requests of one run. `from`: how many were made for earlier runs.
     pub(super) fn requests(
         self,
-        stage: &Stage,
+        fixture: &Fixture,
         bench: &Bench,
         signer: &Signer,
         count: usize,
@@ -122,14 +132,14 @@ impl Workload {
                 | Self::SocketsPush
         );
         let count = if is_new { count } else { count.min(DIFFERENT) };
-        let asked = |number: usize| self.asked(stage, bench, from + number);
+        let asked = |number: usize| self.asked(fixture, bench, from + number);
         if (0..count.min(1)).any(|number| asked(number).is_none()) {
             return Err(format!(
                 "{} has nothing to work on: more --users, --conversations or --messages are needed",
                 self.name()
             ));
         }
-        let anyone = stage
+        let anyone = fixture
             .users
             .first()
             .copied()
@@ -140,46 +150,57 @@ impl Workload {
         })
     }
 
-    fn asked(self, stage: &Stage, bench: &Bench, number: usize) -> Option<Asked> {
-        let instance = &stage.instance;
+    fn asked(self, fixture: &Fixture, bench: &Bench, number: usize) -> Option<Asked> {
+        let instance = &fixture.instance;
         Some(match self {
             Self::Add | Self::AddAlone | Self::SocketsPush => {
-                let (caller, pair) = stage.in_town(number, number / stage.town.len().max(1))?;
+                let (caller, pair) = fixture.of_many(number, number / fixture.many.len().max(1))?;
                 requests::add(caller, pair.conversation_id, instance, bench.bytes)
             }
             Self::AddHot => {
-                let (caller, pair) = stage.in_town(0, number)?;
+                let (caller, pair) = fixture.of_many(0, number)?;
                 requests::add(caller, pair.conversation_id, instance, bench.bytes)
             }
             Self::Reports => {
                 // Each of both, about each message, once.
-                let round = number / stage.town.len().max(1);
-                let (caller, pair) = stage.in_town(number, round)?;
+                let round = number / fixture.many.len().max(1);
+                let (caller, pair) = fixture.of_many(number, round)?;
                 let seq = 1 + round / 2;
                 let message =
-                    message_id(pair.conversation_id, seq).filter(|_| seq <= stage.messages)?;
+                    message_id(pair.conversation_id, seq).filter(|_| seq <= fixture.messages)?;
                 requests::viewed(caller, pair.conversation_id, instance, Some(message))
             }
             Self::Download => {
-                let (caller, pair) = stage.in_deep(number)?;
-                let first = message_id(pair.conversation_id, stage.depth.saturating_sub(PAGE) + 1);
+                let (caller, pair) = fixture.of_long(number)?;
+                let first = message_id(
+                    pair.conversation_id,
+                    fixture.long_messages.saturating_sub(PAGE) + 1,
+                );
                 requests::download(caller, pair.conversation_id, instance, first)
             }
             Self::DownloadPartial => {
-                let (caller, pair) = stage.in_deep(number)?;
+                let (caller, pair) = fixture.of_long(number)?;
                 let mut asked =
                     requests::of(caller, "downloadpartial", pair.conversation_id, instance);
-                let middle = message_id(pair.conversation_id, stage.depth / 2 + 1)?;
+                let middle = message_id(pair.conversation_id, fixture.long_messages / 2 + 1)?;
                 asked
                     .fields
                     .as_object_mut()?
                     .insert("lastmessageid".into(), middle.to_string().into());
                 asked
             }
-            Self::List => requests::list(*stage.short.get(number % stage.short.len().max(1))?),
-            Self::ListLong => requests::list(*stage.long.get(number % stage.long.len().max(1))?),
+            Self::List => requests::list(
+                *fixture
+                    .short_lists
+                    .get(number % fixture.short_lists.len().max(1))?,
+            ),
+            Self::ListLong => requests::list(
+                *fixture
+                    .long_lists
+                    .get(number % fixture.long_lists.len().max(1))?,
+            ),
             Self::Flags => {
-                let (caller, pair) = stage.in_town(number / 2, 0)?;
+                let (caller, pair) = fixture.of_many(number / 2, 0)?;
                 requests::of(
                     caller,
                     if number.is_multiple_of(2) {
@@ -192,11 +213,11 @@ impl Workload {
                 )
             }
             Self::Poll => requests::poll(caller(
-                *stage.users.get(number % stage.users.len().max(1))?,
+                *fixture.users.get(number % fixture.users.len().max(1))?,
             )?),
             Self::Mix => {
-                let (caller, pair) = stage.in_town(number / 20 * 7 + number % 7, number)?;
-                let newest = message_id(pair.conversation_id, stage.messages);
+                let (caller, pair) = fixture.of_many(number / 20 * 7 + number % 7, number)?;
+                let newest = message_id(pair.conversation_id, fixture.messages);
                 match number % 20 {
                     0..=4 => requests::add(caller, pair.conversation_id, instance, bench.bytes),
                     5..=8 => requests::download(caller, pair.conversation_id, instance, newest),

@@ -2,10 +2,10 @@
 
 mod nats;
 mod node;
+mod nodes;
 mod postgres;
 
 use std::{
-    ffi::OsStr,
     fs,
     net::SocketAddr,
     path::PathBuf,
@@ -24,19 +24,15 @@ use nix::{
 use sqlx::postgres::PgConnectOptions;
 use tokio::{process::Child, sync::watch};
 
-use self::{
-    nats::Nats,
-    node::{Node, Start},
-    postgres::Postgres,
-};
+use self::{nats::Nats, node::Node, postgres::Postgres};
 use super::{
     disturbances::{Disturbances, Wait},
-    findings::{Findings, Kind},
+    findings::Findings,
     plan::Setting,
     watchdog::Watchdog,
 };
 use crate::{
-    bench::place::{free_address, scratch_directory},
+    bench::scratch::{free_address, scratch_directory},
     settings::Settings,
     store::Db,
 };
@@ -131,7 +127,7 @@ impl Cluster {
         self.nodes.len()
     }
 
-    /// Whether NATS is between them.
+    /// NATS is between them.
     pub(super) fn has_nats(&self) -> bool {
         self.nats.is_some()
     }
@@ -141,7 +137,7 @@ impl Cluster {
         self.nodes.get(node).map(|node| node.address)
     }
 
-    /// Whether a node has become ready, and was not ended since.
+    /// A node has become ready, and was not ended since.
     pub(super) fn is_running(&self, node: usize) -> bool {
         self.nodes.get(node).is_some_and(Node::is_running)
     }
@@ -152,88 +148,6 @@ impl Cluster {
         nodes
             .find(|node| self.is_running(*node))
             .unwrap_or(wanted % self.size().max(1))
-    }
-
-    /// Starts a node, and does not wait for it.
-    pub(super) async fn start_node(&self, number: usize) -> Result<(), String> {
-        self.with_start(async |start| self.node(number)?.start(start).await)
-            .await
-    }
-
-    /// Waits until a node can serve, and hears the others, if NATS is there. An end that nobody asked for is a finding.
-    pub(super) async fn await_ready(&self, number: usize) -> Result<(), String> {
-        let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
-        self.with_start(async |start| {
-            node.await_ready(start, deadline, |says| self.count_crash(number, &says))
-                .await
-        })
-        .await
-    }
-
-    /// Waits until a node can serve, whether it hears the others or not.
-    pub(super) async fn await_ready_without_bus(&self, number: usize) -> Result<(), String> {
-        let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
-        let await_ready = async |start: &Start<'_>| {
-            let start = Start {
-                says: None,
-                ..*start
-            };
-            node.await_ready(&start, deadline, |says| self.count_crash(number, &says))
-                .await
-        };
-        self.with_start(await_ready).await
-    }
-
-    /// Waits until all nodes can serve.
-    pub(super) async fn await_all_ready(&self) -> Result<(), String> {
-        for node in 0..self.size() {
-            self.await_ready(node).await?;
-        }
-        Ok(())
-    }
-
-    /// Sends a node a signal.
-    pub(super) async fn signal_node(&self, number: usize, signal: Signal) -> Result<(), String> {
-        self.node(number)?.signal(signal).await
-    }
-
-    /// Sends a node a signal that ends it, after which no client asks it any more, and waits until it has gone.
-    pub(super) async fn end_node(&self, number: usize, signal: Signal) -> Result<(), String> {
-        self.node(number)?
-            .end(signal, |says| self.count_crash(number, &says))
-            .await
-    }
-
-    fn node(&self, number: usize) -> Result<&Node, String> {
-        Ok(self.nodes.get(number).ok_or("no such node")?)
-    }
-
-    async fn with_start<T>(&self, work: impl AsyncFnOnce(&Start<'_>) -> T) -> T {
-        let url = self.nats.as_ref().map(Nats::url);
-        let mut environment = vec![
-            ("DATABASE_URL", OsStr::new(&self.database_url)),
-            ("REGISTRATION", OsStr::new("open")),
-            ("REGISTRATIONS", OsStr::new("100000")),
-        ];
-        environment.extend(url.as_ref().map(|url| ("NATS_URL", OsStr::new(url))));
-        let says = self
-            .nats
-            .as_ref()
-            .is_some_and(Nats::is_up)
-            .then_some("bus: connected");
-        let may_end = self.is_database_disturbed.load(Ordering::Relaxed);
-        work(&Start {
-            dir: &self.dir,
-            environment: &environment,
-            says,
-            may_end,
-        })
-        .await
-    }
-
-    fn count_crash(&self, node: usize, says: &str) {
-        self.findings
-            .add(Kind::Crashed, || format!("node {node}: {says}"));
     }
 
     /// Starts NATS, if it is wanted.

@@ -11,7 +11,7 @@ use nix::{
 };
 use serde::Serialize;
 
-use super::{Test, cluster::Cluster, dice::Dice, quiet::Ending, writer};
+use super::{Test, cluster::Cluster, quiet::Ending, rng::Rng, writer};
 use crate::store::seed::Seeder;
 
 /// So long after it ended nobody takes the database for one that runs.
@@ -47,7 +47,7 @@ pub(super) enum Fault {
 }
 
 /// The faults that make sense here, in an order that chance decides.
-pub(super) fn deck(cluster: &Cluster, stays_away: bool, dice: &mut Dice) -> Vec<Fault> {
+pub(super) fn deck(cluster: &Cluster, stays_away: bool, rng: &mut Rng) -> Vec<Fault> {
     let mut deck = vec![
         Fault::NodeKilled,
         Fault::NodeTerminated,
@@ -65,7 +65,7 @@ pub(super) fn deck(cluster: &Cluster, stays_away: bool, dice: &mut Dice) -> Vec<
     if cluster.size() > 1 && stays_away {
         deck.push(Fault::NodeStaysAway);
     }
-    dice.shuffle(&mut deck);
+    rng.shuffle(&mut deck);
     deck
 }
 
@@ -112,15 +112,15 @@ impl Fault {
         self,
         test: &Test,
         until: Instant,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Result<Struck, String> {
         let cluster = &test.cluster;
-        let node = dice.below(cluster.size());
+        let node = rng.below(cluster.size());
         let moment = Duration::from_millis(
-            500 + u64::try_from(dice.below(test.plan.longest_freeze)).unwrap_or(0),
+            500 + u64::try_from(rng.below(test.plan.longest_freeze)).unwrap_or(0),
         );
         if self == Self::NodeStaysAway {
-            stay_away(test, node, until, dice).await?;
+            stay_away(test, node, until, rng).await?;
             return Ok(Struck::Done);
         }
         cluster.disturb(matches!(
@@ -130,7 +130,7 @@ impl Fault {
                 | Self::BackendKilled
                 | Self::KilledInRecovery
         ));
-        let struck = self.break_it(cluster, node, moment, dice).await?;
+        let struck = self.break_it(cluster, node, moment, rng).await?;
         cluster.await_all_ready().await?;
         cluster.disturbed();
         Ok(struck)
@@ -141,7 +141,7 @@ impl Fault {
         cluster: &Cluster,
         node: usize,
         moment: Duration,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Result<Struck, String> {
         match self {
             Self::NodeKilled | Self::NodeTerminated => {
@@ -195,7 +195,7 @@ impl Fault {
                     Ok(backends) => backends,
                     Err(reason) => return Ok(Struck::Not(reason)),
                 };
-                let Some(backend) = dice.pick(&backends) else {
+                let Some(backend) = rng.pick(&backends) else {
                     return Ok(Struck::Not("nodes have no connections".into()));
                 };
                 if let Err(error) = kill(*backend, signal) {
@@ -220,18 +220,13 @@ impl Fault {
 }
 
 /// Ends a node right after it answered a few last messages, each in a quiet conversation, so that little else tells of them.
-async fn stay_away(
-    test: &Test,
-    node: usize,
-    until: Instant,
-    dice: &mut Dice,
-) -> Result<(), String> {
-    writer::last_words(test, node, dice).await;
+async fn stay_away(test: &Test, node: usize, until: Instant, rng: &mut Rng) -> Result<(), String> {
+    writer::last_words(test, node, rng).await;
     test.cluster.disturb(false);
     test.cluster
         .end_node(
             node,
-            if dice.percent(50) {
+            if rng.percent(50) {
                 Signal::SIGTERM
             } else {
                 Signal::SIGKILL
@@ -239,7 +234,7 @@ async fn stay_away(
         )
         .await?;
     test.cluster.disturbed();
-    let away = test.plan.stays_away.mul_f64(1.0 + dice.share());
+    let away = test.plan.stays_away.mul_f64(1.0 + rng.share());
     tokio::time::sleep_until((Instant::now() + away).min(until).into()).await;
     test.cluster.disturb(false);
     test.cluster.start_node(node).await?;

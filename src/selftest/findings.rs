@@ -40,7 +40,7 @@ pub(super) enum Kind {
     BrokenLinks,
     /// Refused, where it must not be.
     Refused,
-    /// Asked for a long time, while nothing was disturbed, and not answered.
+    /// Request for a long time, while nothing was disturbed, and not answered.
     Unanswered,
     /// A node ended, and nobody had asked it to.
     Crashed,
@@ -118,7 +118,7 @@ impl Findings {
 
     /// Counts a refusal that does not pass by itself. That there was no answer is counted where it was waited for.
     pub(super) fn add_refusal(&self, what: &str, refusal: &Refusal) {
-        if refusal.code.is_some() && !refusal.passes() {
+        if refusal.code.is_some() && !refusal.is_temporary() {
             self.add(Kind::Refused, || format!("{what} was refused: {refusal}"));
         }
     }

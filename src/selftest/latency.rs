@@ -7,20 +7,20 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{
+    channel::Channel,
     disturbances::Wait,
     findings::{Findings, Kind},
-    way::Way,
 };
 
 /// Times, by reader and whether it was calm.
 #[derive(Debug, Default)]
-pub(super) struct Latencies(BTreeMap<(Way, bool), Histogram<u64>>);
+pub(super) struct Latencies(BTreeMap<(Channel, bool), Histogram<u64>>);
 
 /// Of one kind of reader, in one kind of stretch.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Line {
     /// How it reads.
-    pub reader: Way,
+    pub reader: Channel,
     /// Whether nothing was done to the cluster meanwhile, and a little before.
     pub is_calm: bool,
     /// How many rows.
@@ -36,7 +36,7 @@ impl Latencies {
     /// A row was waited for so long. More than the bound, undisturbed, is a finding.
     pub(super) fn add(
         &mut self,
-        reader: Way,
+        reader: Channel,
         wait: Wait,
         bound: Duration,
         findings: &Findings,
@@ -64,7 +64,7 @@ impl Latencies {
     pub(super) fn lines(&self) -> Vec<Line> {
         #[allow(clippy::cast_precision_loss)]
         let millis = |micros: u64| micros as f64 / 1000.0;
-        let line = |((reader, is_calm), histogram): (&(Way, bool), &Histogram<u64>)| Line {
+        let line = |((reader, is_calm), histogram): (&(Channel, bool), &Histogram<u64>)| Line {
             reader: *reader,
             is_calm: *is_calm,
             rows: histogram.len(),

@@ -4,14 +4,15 @@
 
 mod chain;
 mod changes;
+mod channel;
 mod cluster;
-mod dice;
 mod disturbances;
 mod faults;
 mod findings;
 mod follower;
 mod form;
 mod history;
+mod judge;
 mod latency;
 mod ledger;
 mod people;
@@ -20,12 +21,13 @@ mod plan;
 #[cfg(test)]
 mod planted;
 mod quiet;
+mod request;
+mod rng;
 mod rows;
 mod sent;
 mod verdict;
 mod walker;
 mod watchdog;
-mod way;
 mod wire;
 mod writer;
 
@@ -42,17 +44,17 @@ use clap::Subcommand;
 
 use self::{
     cluster::Cluster,
-    dice::Dice,
     latency::Latencies,
     ledger::Ledger,
     people::People,
     plan::{Delivery, Plan},
+    rng::Rng,
     verdict::{Outcome, Verdict},
 };
-use crate::{bench::place::interrupted, settings::Settings};
+use crate::{bench::scratch::interrupted, settings::Settings};
 
-/// Users, friends and conversations are made in this time, however many there are to be.
-const SETTLING: Duration = Duration::from_mins(10);
+/// How long making users, friends and conversations may take.
+const PEOPLE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What is to be tested.
 #[derive(Debug, Subcommand)]
@@ -71,7 +73,7 @@ struct Test {
     is_writing: AtomicBool,
     is_over: AtomicBool,
     are_pollers_waiting: AtomicBool,
-    /// Each message has a number, too.
+    /// Numbers for messages, from which some ids are made.
     numbers: AtomicU64,
     paced: AtomicUsize,
     next_slot: Mutex<Instant>,
@@ -101,7 +103,7 @@ impl Test {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many messages may be sent.
+    /// Waits until `count` more messages may be sent: the rate is that of all writers together.
     async fn pace(&self, count: usize) {
         self.paced.fetch_add(count, Ordering::Relaxed);
         let share =
@@ -130,7 +132,7 @@ pub(crate) async fn run(
 ) -> Result<(), String> {
     let Command::Delivery(delivery) = command;
     let seed = delivery.seed.unwrap_or_else(any_seed);
-    let mut dice = Dice::new(seed);
+    let mut rng = Rng::new(seed);
     let has_nats_server = std::process::Command::new("nats-server")
         .arg("--version")
         .output()
@@ -152,7 +154,7 @@ pub(crate) async fn run(
             delivery,
             &format!("{label}: {seconds:.0} s of writing, and a little more; seed {seed} ..."),
         );
-        outcomes.push(test(plan, settings, &mut dice).await?);
+        outcomes.push(test(plan, settings, &mut rng).await?);
     }
     let verdict = Verdict::of(seed, bound, skipped, outcomes);
     say(&if delivery.json {
@@ -169,10 +171,10 @@ pub(crate) async fn run(
     }
 }
 
-async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcome, String> {
+async fn test(plan: Plan, settings: &Settings, rng: &mut Rng) -> Result<Outcome, String> {
     let cluster = Arc::new(Cluster::new(plan.setting, settings)?);
     let (outcome, is_suspect) = tokio::select! {
-        outcome = begin(plan, cluster.clone(), dice) => {
+        outcome = begin(plan, cluster.clone(), rng) => {
             let is_suspect = outcome.is_err();
             (outcome, is_suspect)
         }
@@ -195,18 +197,19 @@ async fn test(plan: Plan, settings: &Settings, dice: &mut Dice) -> Result<Outcom
     }
 }
 
-async fn begin(plan: Plan, cluster: Arc<Cluster>, dice: &mut Dice) -> Result<Outcome, String> {
+async fn begin(plan: Plan, cluster: Arc<Cluster>, rng: &mut Rng) -> Result<Outcome, String> {
     cluster.start().await?;
     let mut ledger = Ledger::default();
-    cluster
-        .watchdog
-        .expect("users, friends and conversations to be made", SETTLING);
-    let people = People::settle(
+    cluster.watchdog.expect(
+        "users, friends and conversations to be made",
+        PEOPLE_TIMEOUT,
+    );
+    let people = People::create(
         &cluster,
         plan.conversations,
         phase::READERS.len(),
         &mut ledger,
-        dice,
+        rng,
     )
     .await?;
     let test = Test {
@@ -226,7 +229,7 @@ async fn begin(plan: Plan, cluster: Arc<Cluster>, dice: &mut Dice) -> Result<Out
         lost_polls: AtomicUsize::new(0),
         own_lag_millis: AtomicU64::new(0),
     };
-    phase::run(&Arc::new(test), dice).await
+    phase::run(&Arc::new(test), rng).await
 }
 
 fn any_seed() -> u64 {

@@ -9,27 +9,27 @@ use tokio::task::JoinSet;
 
 use super::{
     Test, changes,
-    dice::Dice,
+    channel::Channel,
     faults::{Counts, Struck, deck},
     follower::Follower,
+    judge::{self, Truth},
     quiet::{self, Ending},
-    verdict::{self, Outcome, Truth},
-    walker,
-    way::Way,
-    writer,
+    rng::Rng,
+    verdict::Outcome,
+    walker, writer,
 };
 
 /// The readers, in the order of the users that they are of. The first two are in the large conversation.
-pub(super) const READERS: [Way; 9] = [
-    Way::SocketV3,
-    Way::SocketV3,
-    Way::Letter,
-    Way::Letter,
-    Way::Each,
-    Way::PollV4,
-    Way::PollV3,
-    Way::PollV4,
-    Way::PollV3,
+pub(super) const READERS: [Channel; 9] = [
+    Channel::SocketV3,
+    Channel::SocketV3,
+    Channel::Letter,
+    Channel::Letter,
+    Channel::Each,
+    Channel::PollV4,
+    Channel::PollV3,
+    Channel::PollV4,
+    Channel::PollV3,
 ];
 /// Nothing is broken in the beginning: so long is calm for sure.
 const CALM_AT_FIRST: Duration = Duration::from_secs(3);
@@ -40,36 +40,36 @@ const SOON: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Does what the test's plan says.
-pub(super) async fn run(test: &Arc<Test>, dice: &mut Dice) -> Result<Outcome, String> {
+pub(super) async fn run(test: &Arc<Test>, rng: &mut Rng) -> Result<Outcome, String> {
     let mut readers = JoinSet::new();
     let mut followers = vec![];
-    for (number, (way, who)) in READERS.iter().zip(&test.people.readers).enumerate() {
-        let follower = Arc::new(Follower::new(test.clone(), *way, *who));
+    for (number, (channel, who)) in READERS.iter().zip(&test.people.readers).enumerate() {
+        let follower = Arc::new(Follower::new(test.clone(), *channel, *who));
         followers.push(follower.clone());
-        let dice = dice.fork();
-        readers.spawn(async move { follower.run(number, dice).await });
+        let rng = rng.fork();
+        readers.spawn(async move { follower.run(number, rng).await });
     }
     readers.spawn(watch_own_lag(test.clone()));
     let mut counts = Counts::default();
-    quiet::begin(test, &followers, dice).await?;
+    quiet::begin(test, &followers, rng).await?;
     let mut endings = test.plan.endings.iter().copied().cycle();
-    quiet_round(test, endings.next(), &followers, &mut counts, dice).await?;
+    quiet_round(test, endings.next(), &followers, &mut counts, rng).await?;
     let mut took = Duration::ZERO;
     for _ in 0..test.plan.stretches {
-        took += write(test, &mut counts, dice).await?;
+        took += write(test, &mut counts, rng).await?;
         if test.plan.is_long {
             quiet::settle(test).await;
-            quiet_round(test, endings.next(), &followers, &mut counts, dice).await?;
+            quiet_round(test, endings.next(), &followers, &mut counts, rng).await?;
         }
         if test.paced.load(Ordering::Relaxed) >= test.plan.messages {
             break;
         }
     }
     test.cluster.await_all_ready().await?;
-    let truths = await_told(test, &followers, dice).await?;
+    let truths = await_told(test, &followers, rng).await?;
     test.is_over.store(true, Ordering::Relaxed);
     readers.shutdown().await;
-    verdict::judge(test, &followers, truths, counts, took).await
+    judge::judge(test, &followers, truths, counts, took).await
 }
 
 async fn quiet_round(
@@ -77,16 +77,16 @@ async fn quiet_round(
     ending: Option<Ending>,
     followers: &[Arc<Follower>],
     counts: &mut Counts,
-    dice: &mut Dice,
+    rng: &mut Rng,
 ) -> Result<(), String> {
     let ending = ending.ok_or("there is no way to end a node")?;
-    quiet::round(test, ending, followers, dice).await?;
+    quiet::round(test, ending, followers, rng).await?;
     *counts.quiet_rounds.entry(ending).or_default() += 1;
     Ok(())
 }
 
 /// Everybody writes, and things are broken. For how long it took.
-async fn write(test: &Arc<Test>, counts: &mut Counts, dice: &mut Dice) -> Result<Duration, String> {
+async fn write(test: &Arc<Test>, counts: &mut Counts, rng: &mut Rng) -> Result<Duration, String> {
     let duration = test.plan.duration / test.plan.stretches;
     test.is_writing.store(true, Ordering::Relaxed);
     let begun = Instant::now();
@@ -95,22 +95,22 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, dice: &mut Dice) -> Result
         if let Some(writer) = writer::Writer::new(
             test.clone(),
             number % test.people.writers.len().max(1),
-            dice.fork(),
+            rng.fork(),
         ) {
             doers.spawn(writer.run());
         }
     }
-    doers.spawn(writer::write_quietly(test.clone(), dice.fork()));
-    doers.spawn(changes::report(test.clone(), dice.fork()));
-    doers.spawn(changes::clear(test.clone(), dice.fork()));
-    doers.spawn(changes::remove(test.clone(), dice.fork()));
-    doers.spawn(changes::flag(test.clone(), dice.fork()));
-    doers.spawn(walker::walk(test.clone(), dice.fork()));
+    doers.spawn(writer::write_quietly(test.clone(), rng.fork()));
+    doers.spawn(changes::report(test.clone(), rng.fork()));
+    doers.spawn(changes::clear(test.clone(), rng.fork()));
+    doers.spawn(changes::remove(test.clone(), rng.fork()));
+    doers.spawn(changes::flag(test.clone(), rng.fork()));
+    doers.spawn(walker::walk(test.clone(), rng.fork()));
     break_things(
         test,
         begun + duration.saturating_sub(LAST_FAULT.min(duration / 4)),
         counts,
-        dice,
+        rng,
     )
     .await?;
     let rest = (begun + duration).saturating_duration_since(Instant::now());
@@ -135,7 +135,7 @@ async fn break_things(
     test: &Arc<Test>,
     last: Instant,
     counts: &mut Counts,
-    dice: &mut Dice,
+    rng: &mut Rng,
 ) -> Result<(), String> {
     let Some(every) = test.plan.kill_every else {
         return Ok(());
@@ -157,7 +157,7 @@ async fn break_things(
             return Ok(());
         }
         if faults.is_empty() {
-            faults = deck(&test.cluster, duration > test.plan.stays_away * 4, dice);
+            faults = deck(&test.cluster, duration > test.plan.stays_away * 4, rng);
         }
         let Some(fault) = faults.pop() else {
             return Ok(());
@@ -165,7 +165,7 @@ async fn break_things(
         test.cluster
             .watchdog
             .expect(format!("the end of a fault ({})", fault.label()), SOON * 3);
-        match fault.strike(test, last, dice).await? {
+        match fault.strike(test, last, rng).await? {
             Struck::Done => *counts.struck.entry(fault).or_default() += 1,
             Struck::Not(reason) => {
                 *counts
@@ -174,7 +174,7 @@ async fn break_things(
                     .or_default() += 1;
             }
         }
-        next = Instant::now() + every.mul_f64(0.5 + dice.share());
+        next = Instant::now() + every.mul_f64(0.5 + rng.share());
     }
 }
 
@@ -182,14 +182,14 @@ async fn break_things(
 pub(super) async fn await_told(
     test: &Test,
     followers: &[Arc<Follower>],
-    dice: &mut Dice,
+    rng: &mut Rng,
 ) -> Result<Vec<Truth>, String> {
     test.cluster
         .watchdog
         .expect("everybody to be told everything", SOON + test.plan.bound);
     let deadline = Instant::now() + test.plan.bound;
-    let truths = verdict::truths(test, dice).await?;
-    while Instant::now() < deadline && !verdict::is_all_told(test, followers, &truths) {
+    let truths = judge::truths(test, rng).await?;
+    while Instant::now() < deadline && !judge::is_all_told(test, followers, &truths) {
         tokio::time::sleep(TICK).await;
     }
     Ok(truths)

@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 
 use super::{
-    Test, dice::Dice, faults, follower::Follower, phase::await_told, plan::Setting, verdict,
-    way::Way, writer,
+    Test, channel::Channel, faults, follower::Follower, phase::await_told, plan::Setting, rng::Rng,
+    verdict, writer,
 };
 use crate::store;
 
@@ -114,20 +114,20 @@ impl Ending {
 pub(super) async fn begin(
     test: &Arc<Test>,
     followers: &[Arc<Follower>],
-    dice: &mut Dice,
+    rng: &mut Rng,
 ) -> Result<(), String> {
     test.cluster.watchdog.expect(
         "the large conversation to be filled, and everyone to have listed theirs",
         ROUND,
     );
-    writer::fill(test.clone(), dice.fork()).await;
+    writer::fill(test.clone(), rng.fork()).await;
     while followers.iter().any(|follower| !follower.has_listed()) {
         tokio::time::sleep(TICK).await;
     }
     if test.cluster.size() > 1 {
         tokio::time::sleep(INTRODUCTION).await;
     }
-    await_told(test, followers, dice).await?;
+    await_told(test, followers, rng).await?;
     Ok(())
 }
 
@@ -145,7 +145,7 @@ pub(super) async fn round(
     test: &Test,
     ending: Ending,
     followers: &[Arc<Follower>],
-    dice: &mut Dice,
+    rng: &mut Rng,
 ) -> Result<(), String> {
     let cluster = &test.cluster;
     cluster
@@ -154,8 +154,8 @@ pub(super) async fn round(
     test.are_pollers_waiting.store(true, Ordering::Relaxed);
     tokio::time::sleep(TICK * 3).await;
     ending.prepare(test).await;
-    let node = dice.below(cluster.size());
-    writer::last_words(test, node, dice).await;
+    let node = rng.below(cluster.size());
+    writer::last_words(test, node, rng).await;
     if ending != Ending::None {
         cluster.disturb(ending == Ending::KilledWithoutDatabase);
         ending.end(test, node).await?;
@@ -165,17 +165,17 @@ pub(super) async fn round(
         cluster.disturbed();
     }
     for follower in followers {
-        match follower.way {
-            Way::PollV3 | Way::PollV4 => follower.lose_a_poll(),
-            Way::SocketV3 => follower.forget_the_large_one(),
-            Way::Letter | Way::Each => {}
+        match follower.channel {
+            Channel::PollV3 | Channel::PollV4 => follower.lose_a_poll(),
+            Channel::SocketV3 => follower.forget_the_large_one(),
+            Channel::Letter | Channel::Each => {}
         }
     }
     test.are_pollers_waiting.store(false, Ordering::Relaxed);
     // What they are to forget is forgotten when they next look.
     tokio::time::sleep(TICK * 3).await;
-    let truths = await_told(test, followers, dice).await?;
-    verdict::count_misses(test, followers, &truths);
+    let truths = await_told(test, followers, rng).await?;
+    judge::count_misses(test, followers, &truths);
     if ending != Ending::None {
         cluster.disturb(false);
         if ending == Ending::TerminatedWithoutNats {

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::{
     chain::{Hash, sha256},
-    dice::Dice,
     form::{Id, dashed, now, plain, time},
     ledger::SLACK,
+    rng::Rng,
     wire::Station,
 };
 
@@ -57,21 +57,21 @@ impl Sent {
         instance: &str,
         id: Id,
         bytes: usize,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Self {
         let begun_at = now();
-        let days = i64::try_from(dice.below(7)).unwrap_or(0) - 3;
-        let created = match dice.below(20) {
+        let days = i64::try_from(rng.below(7)).unwrap_or(0) - 3;
+        let created = match rng.below(20) {
             0..=11 => begun_at,
             // Many in one second, as far as their senders say.
             12..=15 => begun_at / 1000 * 1000,
             16..=18 => begun_at + days * 24 * 3600,
             _ => begun_at + 200,
         };
-        let valid_until = dice
+        let valid_until = rng
             .percent(30)
-            .then_some(created + 24 * 3600 * (4 + i64::try_from(dice.below(30)).unwrap_or(0)));
-        let kind = dice
+            .then_some(created + 24 * 3600 * (4 + i64::try_from(rng.below(30)).unwrap_or(0)));
+        let kind = rng
             .pick(&["Message", "Message", "Message", "Edit.v1", "a_b-c"])
             .copied()
             .unwrap_or("Message");

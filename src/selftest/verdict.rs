@@ -1,34 +1,15 @@
 //! The verdict: what was done, what was found, and how long it took to be told.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
 use super::{
-    Test,
-    dice::Dice,
-    faults::{Counts, Fault},
-    findings::{Findings, Found, Kind},
-    follower::Follower,
-    form::{Id, dashed, plain},
-    history::Held,
+    faults::Fault,
+    findings::{Found, Kind},
     latency::Line,
-    people::Use,
     quiet::Ending,
-    walker,
-    wire::Wire,
-    writer,
 };
-use crate::store;
 
 /// What came of one setting.
 #[derive(Debug, Serialize)]
@@ -67,15 +48,15 @@ pub(super) struct Outcome {
 /// What came of all settings.
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
-    /// Whether all promises were kept.
+    /// All promises were kept.
     pub is_good: bool,
-    /// What chance was decided by.
+    /// The seed of all random choices.
     pub seed: u64,
     /// Messages that were answered OK, in all.
     pub messages: usize,
     /// Requests that were sent again, in all.
     pub retries: usize,
-    /// Later than so many seconds after its OK, or the end of a fault, nothing may be told.
+    /// Seconds after its OK, or the end of a fault, in which everything has to be told.
     pub bound_seconds: f64,
     /// How often each promise was broken, in all.
     #[serde(flatten)]
@@ -219,175 +200,5 @@ impl fmt::Display for Verdict {
             "told late is", self.bound_seconds
         )?;
         write!(f, "{:<22} {}", "seed", self.seed)
-    }
-}
-
-/// Reads the whole history, and compares with it what was answered and what everyone holds.
-pub(super) async fn judge(
-    test: &Test,
-    followers: &[Arc<Follower>],
-    truths: Vec<Truth>,
-    counts: Counts,
-    took: Duration,
-) -> Result<Outcome, String> {
-    let findings = &test.cluster.findings;
-    for Truth {
-        conversation,
-        held: truth,
-        reported,
-    } in &truths
-    {
-        test.ledger().compare(truth, findings);
-        test.ledger().compare_reports(truth, reported, findings);
-        for follower in followers {
-            if let Some(held) = follower
-                .held()
-                .get(conversation)
-                .filter(|held| held.instance == truth.instance)
-            {
-                held.compare(truth, findings);
-            }
-        }
-    }
-    count_misses(test, followers, &truths);
-    for rule in store::doctor::examine(&test.cluster.db)
-        .await
-        .map_err(|error| error.to_string())?
-    {
-        findings.add(Kind::RulesNotKept, || {
-            format!("{:?}: {}", rule.rule, rule.example)
-        });
-    }
-    let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-    let reports = test
-        .ledger()
-        .reported
-        .values()
-        .filter(|sent| sent.answered.is_some())
-        .count();
-    Ok(Outcome {
-        setting: test.plan.setting.label(),
-        messages: writer::count_answered(test),
-        retries: test.cluster.retries(),
-        reports,
-        clears: read(&test.clears),
-        removals: read(&test.removals),
-        lost_polls: read(&test.lost_polls),
-        faults: counts.struck,
-        not_struck: counts.not_struck,
-        quiet_rounds: counts.quiet_rounds,
-        latencies: test.latencies().lines(),
-        own_lag_ms: test.own_lag_millis.load(Ordering::Relaxed),
-        findings: findings.all(),
-        seconds: took.as_secs_f64(),
-        evidence: None,
-    })
-}
-
-/// Counts what was never told to someone who waited for it.
-pub(super) fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) {
-    for truth in truths {
-        for follower in followers
-            .iter()
-            .filter(|follower| is_due(test, follower, truth.conversation))
-        {
-            let held = follower.held();
-            count_missed(
-                &truth.held,
-                held.get(&truth.conversation),
-                &test.cluster.findings,
-                |example| {
-                    let used = test
-                        .people
-                        .conversations
-                        .iter()
-                        .find(|one| one.id == truth.conversation)
-                        .map_or("", |one| label(one.r#use));
-                    format!(
-                        "rows, as {}, of a {used} conversation to {} of {}",
-                        dashed(example),
-                        follower.way.label(),
-                        plain(follower.who.user)
-                    )
-                },
-            );
-        }
-    }
-}
-
-/// Counts what of a history someone does not hold; `says`: a sentence on one of these rows.
-pub(super) fn count_missed(
-    truth: &Held,
-    held: Option<&Held>,
-    findings: &Findings,
-    says: impl FnOnce(Id) -> String,
-) {
-    let missing = truth.missed_by(held);
-    if let Some(example) = missing.first() {
-        findings.add_many(Kind::UnderNotified, missing.len(), || says(*example));
-    }
-}
-
-/// Whether everybody holds everything that they have to.
-pub(super) fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) -> bool {
-    truths.iter().all(|truth| {
-        let mut due = followers
-            .iter()
-            .filter(|follower| is_due(test, follower, truth.conversation));
-        due.all(|follower| {
-            truth
-                .held
-                .missed_by(follower.held().get(&truth.conversation))
-                .is_empty()
-        })
-    })
-}
-
-/// Whether someone is to be told of a conversation: they are in it, and were not removed.
-fn is_due(test: &Test, follower: &Follower, conversation: Id) -> bool {
-    let reader = follower.who.user;
-    let is_removed = test
-        .ledger()
-        .members
-        .get(&(conversation, reader))
-        .is_some_and(|member| !member.value);
-    !is_removed && test.people.of(reader).any(|one| one.id == conversation)
-}
-
-/// A conversation's whole history.
-pub(super) struct Truth {
-    pub conversation: Id,
-    pub held: Held,
-    /// Its reports: message, user, type.
-    pub reported: HashSet<(Id, Id, String)>,
-}
-
-/// Reads the history of all conversations.
-pub(super) async fn truths(test: &Test, dice: &mut Dice) -> Result<Vec<Truth>, String> {
-    let mut truths = vec![];
-    for conversation in &test.people.conversations {
-        let who = test
-            .people
-            .member(conversation, 0)
-            .ok_or("a conversation has no members")?;
-        let mut wire = Wire::new(who, 0, dice.fork());
-        let (held, reported) = walker::read_all(test, conversation, &mut wire).await?;
-        truths.push(Truth {
-            conversation: conversation.id,
-            held,
-            reported,
-        });
-    }
-    Ok(truths)
-}
-
-fn label(r#use: Use) -> &'static str {
-    match r#use {
-        Use::Busy => "busy",
-        Use::Quiet => "quiet",
-        Use::LastWords => "quiet (a node's last words)",
-        Use::Cleared => "cleared",
-        Use::Large => "large",
-        Use::Group => "group",
     }
 }

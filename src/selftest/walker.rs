@@ -11,40 +11,41 @@ use serde_json::Value;
 
 use super::{
     Test, chain,
-    dice::Dice,
     findings::Kind,
     form::{Id, dashed, plain, read_dashed},
     history::Held,
     ledger::View,
     people::{Conversation, Use},
+    request::{Request, V4},
+    rng::Rng,
     rows::{Page, Row},
-    wire::{Asked, V4, Wire},
+    wire::Wire,
 };
 
 /// How long a page may be, at most.
 const LONGEST_PAGE: usize = 500;
 
 /// Walks through one conversation after the other.
-pub(super) async fn walk(test: Arc<Test>, mut dice: Dice) {
+pub(super) async fn walk(test: Arc<Test>, mut rng: Rng) {
     while test.is_writing() {
         tokio::time::sleep(Duration::from_millis(test.plan.walk_millis)).await;
-        let Some(conversation) = dice.pick(&test.people.conversations).cloned() else {
+        let Some(conversation) = rng.pick(&test.people.conversations).cloned() else {
             return;
         };
         // The last member of a group may have been removed.
         let members = conversation.members.len() - usize::from(conversation.r#use == Use::Group);
-        let Some(who) = test.people.member(&conversation, dice.below(members)) else {
+        let Some(who) = test.people.member(&conversation, rng.below(members)) else {
             return;
         };
-        let mut wire = Wire::new(who, dice.below(2), dice.fork());
+        let mut wire = Wire::new(who, rng.below(2), rng.fork());
         if !test.is_over() {
-            walk_back(&test, &conversation, &mut wire, &mut dice).await;
+            walk_back(&test, &conversation, &mut wire, &mut rng).await;
         }
     }
 }
 
 /// Walks to the beginning of a conversation. What was answered OK before is there; and the chain leads through all of it.
-async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, dice: &mut Dice) {
+async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, rng: &mut Rng) {
     let view = View {
         reader: wire.who.user,
         asked: Some(Instant::now()),
@@ -64,10 +65,10 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, di
     };
     let (mut messages, mut reports) = (vec![], vec![]);
     loop {
-        let longest = if dice.percent(50) { 20 } else { LONGEST_PAGE };
-        let limit = 1 + dice.below(longest);
+        let longest = if rng.percent(50) { 20 } else { LONGEST_PAGE };
+        let limit = 1 + rng.below(longest);
         let mut asked =
-            Asked::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
+            Request::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
         if let Some(oldest) = messages.last() {
             let oldest: &super::rows::Message = oldest;
             asked = asked
@@ -177,7 +178,7 @@ pub(super) async fn read_all(
     let mut held = Held::new("the history", conversation.id, &instance);
     let mut reported = HashSet::new();
     loop {
-        let mut asked = Asked::on("download", conversation.id, &instance, V4);
+        let mut asked = Request::on("download", conversation.id, &instance, V4);
         for (field, value) in held.cursor() {
             asked = asked.with(field, value);
         }
@@ -222,7 +223,7 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
         vec![],
     );
     loop {
-        let asked = Asked::on("transcript", history.conversation, &history.instance, V4)
+        let asked = Request::on("transcript", history.conversation, &history.instance, V4)
             .with("afterseq", after)
             .with("limit", LONGEST_PAGE);
         let page = wire.insist(&test.cluster, &asked).await.result;

@@ -1,165 +1,33 @@
-//! Signed requests as docs/api.md describes them, written out anew, and what becomes of them.
+//! Clients of the test: their connections to the nodes, and what becomes of their requests.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use parlance_client::keys::KeyPair;
 use parlance_wire::signature;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
 
 use super::{
     cluster::Cluster,
-    dice::Dice,
     findings::Kind,
-    form::{Id, now, plain, time},
+    form::{now, plain, time},
+    request::{From, Refusal, Request, Station},
+    rng::Rng,
 };
 use crate::bench::{
     client::Client,
     sockets::{self, Socket},
 };
 
-/// An answer is waited for so long.
-const PATIENCE: Duration = Duration::from_secs(6);
-/// How long one waits before one asks again.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Whoever was not answered in so much undisturbed time asks no more.
-const GIVES_UP: Duration = Duration::from_mins(1);
-/// Of a hundred requests that are repeated until they are answered, so many are cut off before their answer.
-const CUTS: usize = 2;
-/// The first client version that knows more than is published.
-pub(super) const V4: i64 = 4;
-/// The published one.
-pub(super) const V3: i64 = 3;
-
-/// A user at one of their stations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Station {
-    pub user: Id,
-    pub station: Id,
-}
-
-/// What is asked of an API.
-#[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub api: &'static str,
-    /// By a client of which version.
-    pub version: i64,
-    /// The action and its fields.
-    pub fields: Value,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum From {
-    /// A user who has logged in; the request is signed.
-    Signed(Station),
-    /// A station at which nobody has logged in yet.
-    Unsigned(Id),
-}
-
-impl Asked {
-    /// An action on a conversation.
-    pub(super) fn on(action: &str, conversation: Id, instance: &str, version: i64) -> Self {
-        let fields = json!({ "action": action, "conversationid": plain(conversation), "instance": instance });
-        Self {
-            api: "chatconversation",
-            version,
-            fields,
-        }
-    }
-
-    /// With one more field.
-    pub(super) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
-        if let Some(fields) = self.fields.as_object_mut() {
-            fields.insert(field.into(), value.into());
-        }
-        self
-    }
-
-    /// What is to be done, for findings.
-    pub(super) fn action(&self) -> &str {
-        self.fields
-            .get("action")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    }
-
-    /// The request's bytes, made at this moment.
-    pub(super) fn request(
-        &self,
-        key: &KeyPair,
-        host: impl fmt::Display,
-        from: From,
-        dice: &mut Dice,
-    ) -> Result<Vec<u8>, String> {
-        let mut fields = self.fields.clone();
-        if let Some(fields) = fields.as_object_mut() {
-            fields.insert("clientversioncode".into(), self.version.into());
-            fields.insert("timestamp".into(), time(now()).into());
-            if self.version >= V4 {
-                fields.insert(
-                    "nonce".into(),
-                    format!("{:016x}{:016x}", dice.roll(), dice.roll()).into(),
-                );
-            }
-        }
-        let (api, body) = (self.api, fields.to_string());
-        let head = match from {
-            From::Signed(Station { user, station }) => {
-                let (user, station) = (plain(user), plain(station));
-                let text = signature::text("chatserver", api, &user, &station, body.as_bytes());
-                let signature = key.sign(&text).map_err(|error| error.to_string())?;
-                format!(
-                    "Ozeki-User: {user}\r\nOzeki-Station: {station}\r\nOzeki-Signature: {signature}\r\n"
-                )
-            }
-            From::Unsigned(station) => format!("Ozeki-Station: {}\r\n", plain(station)),
-        };
-        let length = body.len();
-        Ok(format!(
-            "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: {host}\r\n{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .into_bytes())
-    }
-}
-
-/// Why something was not done.
-#[derive(Debug, Clone)]
-pub(super) struct Refusal {
-    /// The error code, or the HTTP status of an answer without one. `None`: there was no answer in a long time.
-    pub code: Option<String>,
-    pub body: Value,
-}
-
-impl Refusal {
-    /// Whether it has this error code.
-    pub(super) fn is(&self, code: &str) -> bool {
-        self.code.as_deref() == Some(code)
-    }
-
-    /// Whether it says to try again.
-    pub(super) fn passes(&self) -> bool {
-        ["unavailable", "rate_limited", "429", "502", "503", "504"]
-            .iter()
-            .any(|code| self.is(code))
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}",
-            self.code.as_deref().unwrap_or("no answer"),
-            self.body
-        )
-    }
-}
-
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
+/// The pause before a request is repeated.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// A request is given up after this much undisturbed time.
+const GIVE_UP_AFTER: Duration = Duration::from_mins(1);
+/// Percentage of repeated requests that are cut off before their answer.
+const CUT_PERCENT: usize = 2;
 /// What came back.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -176,7 +44,7 @@ pub(super) struct Insisted {
     pub result: Result<Value, Refusal>,
     /// When the answer was there.
     pub answered: Instant,
-    /// Whether one of the tries was not answered: it may be carried out yet.
+    /// One of the attempts was not answered: it may be carried out later.
     pub is_uncertain: bool,
 }
 
@@ -189,34 +57,34 @@ pub(super) struct Wire {
     pub home: usize,
     connections: Vec<Option<Client>>,
     cuts_seen: u64,
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Wire {
     /// Not connected yet.
-    pub(super) fn new(who: Station, home: usize, dice: Dice) -> Self {
+    pub(super) fn new(who: Station, home: usize, rng: Rng) -> Self {
         Self {
             who,
             home,
             connections: vec![],
             cuts_seen: 0,
-            dice,
+            rng,
         }
     }
 
     /// The node to ask: home, or in so many of a hundred cases another one.
     pub(super) fn node(&mut self, cluster: &Cluster, elsewhere: usize) -> usize {
-        let away = usize::from(self.dice.percent(elsewhere));
+        let away = usize::from(self.rng.percent(elsewhere));
         cluster.one_that_runs(self.home + away)
     }
 
-    pub(super) async fn ask(&mut self, cluster: &Cluster, node: usize, asked: &Asked) -> Answer {
+    pub(super) async fn ask(&mut self, cluster: &Cluster, node: usize, asked: &Request) -> Answer {
         let mut cuts = cluster.cuts();
         let Some((mut client, request)) = self.prepare(cluster, node, asked).await else {
             return Answer::Unknown;
         };
         let answer = tokio::select! {
-            answer = timeout(PATIENCE, client.ask(&request)) => answer,
+            answer = timeout(ANSWER_TIMEOUT, client.ask(&request)) => answer,
             _ = cuts.changed() => return Answer::Unknown,
         };
         let Ok(Ok(refusal)) = answer else {
@@ -248,7 +116,7 @@ impl Wire {
         &mut self,
         cluster: &Cluster,
         node: usize,
-        asked: &Asked,
+        asked: &Request,
         what: &str,
     ) -> Option<Value> {
         match self.ask(cluster, node, asked).await {
@@ -262,21 +130,21 @@ impl Wire {
     }
 
     /// Asks, and hangs up without having read the answer.
-    pub(super) async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Asked) {
+    pub(super) async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Request) {
         let Some((client, request)) = self.prepare(cluster, node, asked).await else {
             return;
         };
-        let after = Duration::from_millis(u64::try_from(self.dice.below(4)).unwrap_or(0) * 60);
+        let after = Duration::from_millis(u64::try_from(self.rng.below(4)).unwrap_or(0) * 60);
         // Whether all of it was sent in time is what nobody is to know, either.
-        let _ = timeout(PATIENCE, client.send_and_go(&request, after)).await;
+        let _ = timeout(ANSWER_TIMEOUT, client.send_and_go(&request, after)).await;
     }
 
     /// Asks until there is an answer that is final.
-    pub(super) async fn insist(&mut self, cluster: &Cluster, asked: &Asked) -> Insisted {
+    pub(super) async fn insist(&mut self, cluster: &Cluster, asked: &Request) -> Insisted {
         let (begun, mut is_uncertain) = (Instant::now(), false);
         loop {
             let node = self.node(cluster, 20);
-            let answer = if self.dice.percent(CUTS) {
+            let answer = if self.rng.percent(CUT_PERCENT) {
                 self.ask_and_go(cluster, node, asked).await;
                 Answer::Unknown
             } else {
@@ -291,14 +159,14 @@ impl Wire {
                         is_uncertain,
                     };
                 }
-                Answer::Refused(refusal) if !refusal.passes() => {
+                Answer::Refused(refusal) if !refusal.is_temporary() => {
                     return Insisted {
                         result: Err(refusal),
                         answered,
                         is_uncertain,
                     };
                 }
-                _ if cluster.wait_since(begun).undisturbed > GIVES_UP => {
+                _ if cluster.wait_since(begun).undisturbed > GIVE_UP_AFTER => {
                     let says = || {
                         format!(
                             "{} in {:.0} s",
@@ -319,7 +187,7 @@ impl Wire {
                 _ => {
                     is_uncertain = true;
                     cluster.count_retry();
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
         }
@@ -343,7 +211,7 @@ impl Wire {
         let url = format!(
             "ws://{address}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode={version}"
         );
-        match timeout(PATIENCE, sockets::connect(address, url))
+        match timeout(ANSWER_TIMEOUT, sockets::connect(address, url))
             .await
             .ok()?
         {
@@ -380,7 +248,7 @@ impl Wire {
         &mut self,
         cluster: &Cluster,
         node: usize,
-        asked: &Asked,
+        asked: &Request,
     ) -> Option<(Client, Vec<u8>)> {
         let (address, cuts) = (cluster.address(node)?, *cluster.cuts().borrow());
         if self.cuts_seen != cuts {
@@ -390,18 +258,13 @@ impl Wire {
         self.connections.resize_with(cluster.size(), || None);
         let client = match self.connections.get_mut(node).and_then(Option::take) {
             Some(client) => client,
-            None => timeout(PATIENCE, Client::connect(address))
+            None => timeout(ANSWER_TIMEOUT, Client::connect(address))
                 .await
                 .ok()?
                 .ok()?,
         };
         let request = asked
-            .request(
-                &cluster.key,
-                address,
-                From::Signed(self.who),
-                &mut self.dice,
-            )
+            .request(&cluster.key, address, From::Signed(self.who), &mut self.rng)
             .ok()?;
         Some((client, request))
     }

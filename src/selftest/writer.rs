@@ -1,31 +1,32 @@
 //! Those who write: several messages at once, the same one twice, again long after, and altered; and now and then one
 //! where it is quiet.
 
+mod quietly;
+
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::task::JoinSet;
 
+pub(super) use self::quietly::{fill, last_words, write_quietly};
 use super::{
     Test,
-    dice::Dice,
     findings::Kind,
-    form::{Id, dashed, plain},
+    form::{Id, dashed},
     people::{Conversation, Use},
+    request::{Request, Station, V3},
+    rng::Rng,
     sent::Sent,
-    wire::{Answer, Asked, Station, V3, Wire},
+    wire::{Answer, Wire},
 };
 
-/// So many messages are sent at once, at most.
+/// Maximum messages that are sent at once.
 const AT_ONCE: usize = 8;
-/// How large a message is that fills pages, and how many there are: together more than 4 MiB.
-const LARGE: usize = 60_000;
-const LARGE_MESSAGES: usize = 96;
-/// Larger than what a frame holds.
-const MIDDLING: usize = 33_000;
+/// Bytes of a message that is larger than what a frame holds.
+const OVER_FRAME: usize = 33_000;
 
 /// Someone who writes, over several connections.
 pub(super) struct Writer {
@@ -33,19 +34,19 @@ pub(super) struct Writer {
     who: usize,
     station: Station,
     wires: Vec<Wire>,
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Writer {
-    /// The user with this place.
-    pub(super) fn new(test: Arc<Test>, who: usize, dice: Dice) -> Option<Self> {
+    /// The user of this number.
+    pub(super) fn new(test: Arc<Test>, who: usize, rng: Rng) -> Option<Self> {
         let station = *test.people.writers.get(who)?;
         Some(Self {
             test,
             who,
             station,
             wires: vec![],
-            dice,
+            rng,
         })
     }
 
@@ -60,11 +61,11 @@ impl Writer {
             .cloned()
             .collect();
         while test.is_writing() {
-            let Some(conversation) = self.dice.pick(&conversations).cloned() else {
+            let Some(conversation) = self.rng.pick(&conversations).cloned() else {
                 return;
             };
-            let count = match self.dice.below(100) {
-                0..=29 => 4 + self.dice.below(AT_ONCE - 3),
+            let count = match self.rng.below(100) {
+                0..=29 => 4 + self.rng.below(AT_ONCE - 3),
                 30..=69 => 1,
                 70..=79 => {
                     self.at_once(&conversation).await;
@@ -81,7 +82,7 @@ impl Writer {
             };
             test.pace(count).await;
             let messages = (0..count)
-                .filter_map(|_| test.new_message(&conversation, self.who, None, &mut self.dice));
+                .filter_map(|_| test.new_message(&conversation, self.who, None, &mut self.rng));
             let messages: Vec<_> = messages.collect();
             self.send(messages.into_iter().map(|sent| (sent, 0)).collect())
                 .await;
@@ -100,7 +101,7 @@ impl Writer {
         }
     }
 
-    /// Sends messages, each over a connection of its own, with a node's place added to the usual one.
+    /// Sends messages, each over a connection of its own, to its usual node or this many further.
     async fn send(&mut self, messages: Vec<(Sent, usize)>) {
         let mut tasks = JoinSet::new();
         for (sent, elsewhere) in messages {
@@ -123,7 +124,7 @@ impl Writer {
         self.test.pace(2).await;
         if let Some(sent) = self
             .test
-            .new_message(conversation, self.who, None, &mut self.dice)
+            .new_message(conversation, self.who, None, &mut self.rng)
         {
             self.send(vec![(sent.clone(), 0), (sent, 1)]).await;
         }
@@ -133,7 +134,7 @@ impl Writer {
     async fn again(&mut self, conversation: &Conversation) {
         self.test.pace(1).await;
         if let Some(sent) = self.one_of_mine(conversation) {
-            let elsewhere = self.dice.below(2);
+            let elsewhere = self.rng.below(2);
             self.send(vec![(sent, elsewhere)]).await;
         }
     }
@@ -145,7 +146,7 @@ impl Writer {
         };
         let mut wire = self.wire();
         self.test.pace(1).await;
-        let asked = Asked::on("add", sent.conversation, &sent.instance, V3)
+        let asked = Request::on("add", sent.conversation, &sent.instance, V3)
             .with("message", sent.document(true));
         let result = wire.insist(&self.test.cluster, &asked).await.result;
         self.wires.push(wire);
@@ -168,7 +169,7 @@ impl Writer {
 
     fn one_of_mine(&mut self, conversation: &Conversation) -> Option<Sent> {
         let ledger = self.test.ledger();
-        let id = *self.dice.pick(ledger.answered.get(&conversation.id)?)?;
+        let id = *self.rng.pick(ledger.answered.get(&conversation.id)?)?;
         let sent = ledger.sent.get(&(conversation.id, id))?;
         (sent.sender == self.station).then(|| sent.clone())
     }
@@ -177,7 +178,7 @@ impl Writer {
     fn wire(&mut self) -> Wire {
         self.wires
             .pop()
-            .unwrap_or_else(|| Wire::new(self.station, self.who, self.dice.fork()))
+            .unwrap_or_else(|| Wire::new(self.station, self.who, self.rng.fork()))
     }
 }
 
@@ -196,21 +197,21 @@ pub(super) async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
 }
 
 /// How a message is sent.
-pub(super) fn add(sent: &Sent) -> Asked {
-    Asked::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false))
+pub(super) fn add(sent: &Sent) -> Request {
+    Request::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false))
 }
 
 impl Test {
-    /// A new message by a member of a conversation, in the book before it is sent.
+    /// A new message by a member of a conversation, in the ledger before it is sent.
     pub(super) fn new_message(
         &self,
         conversation: &Conversation,
         who: usize,
         bytes: Option<usize>,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Option<Sent> {
         let instance = self.ledger().instances.get(&conversation.id)?.clone();
-        self.new_message_for(conversation, who, &instance, bytes, dice)
+        self.new_message_for(conversation, who, &instance, bytes, rng)
     }
 
     /// A new message for this instance.
@@ -220,24 +221,24 @@ impl Test {
         who: usize,
         instance: &str,
         bytes: Option<usize>,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Option<Sent> {
         let sender: Station = *self.people.writers.get(who)?;
         let number = Id::from(self.numbers.fetch_add(1, Ordering::Relaxed));
         // Ids that sort low or high, whenever they are sent; and the usual ones.
-        let id = match dice.below(10) {
+        let id = match rng.below(10) {
             0 | 1 => number,
             2 | 3 => Id::MAX - number,
-            _ => (Id::from(dice.roll()) << 64) | Id::from(dice.roll()),
+            _ => (Id::from(rng.next_u64()) << 64) | Id::from(rng.next_u64()),
         };
         let bytes = bytes.unwrap_or_else(|| {
-            if dice.percent(2) {
-                MIDDLING + dice.below(20_000)
+            if rng.percent(2) {
+                OVER_FRAME + rng.below(20_000)
             } else {
-                40 + dice.below(500)
+                40 + rng.below(500)
             }
         });
-        let sent = Sent::new(sender, conversation.id, instance, id, bytes, dice);
+        let sent = Sent::new(sender, conversation.id, instance, id, bytes, rng);
         self.ledger()
             .sent
             .insert((conversation.id, id), sent.clone());
@@ -255,96 +256,12 @@ impl Test {
         );
     }
 
-    /// Whether a message to it may be too late for its instance.
+    /// A message to it may be too late for its instance.
     fn is_cleared_often(&self, conversation: Id) -> bool {
         self.people
             .used(Use::Cleared)
             .iter()
             .any(|one| one.id == conversation)
-    }
-}
-
-/// Writes one message now and then into each quiet conversation.
-pub(super) async fn write_quietly(test: Arc<Test>, mut dice: Dice) {
-    let conversations: Vec<Conversation> = test
-        .people
-        .used(Use::Quiet)
-        .into_iter()
-        .chain(test.people.used(Use::Large))
-        .cloned()
-        .collect();
-    let pause = |dice: &mut Dice| {
-        Duration::from_millis(u64::try_from(1500 + dice.below(test.plan.quiet_millis)).unwrap_or(0))
-    };
-    let mut due: Vec<Instant> = conversations
-        .iter()
-        .map(|_| Instant::now() + pause(&mut dice))
-        .collect();
-    let mut tasks = JoinSet::new();
-    while test.is_writing() {
-        for (conversation, due) in conversations.iter().zip(&mut due) {
-            if *due > Instant::now() {
-                continue;
-            }
-            *due = Instant::now() + pause(&mut dice);
-            let Some(who) = dice.pick(&conversation.members).copied() else {
-                continue;
-            };
-            let Some(sent) = test.new_message(conversation, who, Some(100), &mut dice) else {
-                continue;
-            };
-            let (test, mut wire) = (test.clone(), Wire::new(sent.sender, who, dice.fork()));
-            tasks.spawn(async move { deliver(&test, &mut wire, &sent).await });
-        }
-        while tasks.try_join_next().is_some() {}
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    while tasks.join_next().await.is_some() {}
-}
-
-/// Fills the large conversation, a few messages at once.
-pub(super) async fn fill(test: Arc<Test>, mut dice: Dice) {
-    for conversation in test.people.used(Use::Large) {
-        for who in &conversation.members {
-            let Some(mut writer) = Writer::new(test.clone(), *who, dice.fork()) else {
-                continue;
-            };
-            for _ in 0..LARGE_MESSAGES / 8 {
-                let messages = (0..4)
-                    .filter_map(|_| test.new_message(conversation, *who, Some(LARGE), &mut dice));
-                let messages: Vec<_> = messages.map(|sent| (sent, 0)).collect();
-                test.pace(messages.len()).await;
-                writer.send(messages).await;
-            }
-        }
-    }
-}
-
-/// Has a node answer a message in each of some conversations where nothing else happens. What it does not answer is sent
-/// elsewhere.
-pub(super) async fn last_words(test: &Test, node: usize, dice: &mut Dice) {
-    let mut unanswered = vec![];
-    for conversation in test.people.used(Use::LastWords) {
-        let Some(who) = dice.pick(&conversation.members).copied() else {
-            continue;
-        };
-        let Some(sent) = test.new_message(conversation, who, Some(100), dice) else {
-            continue;
-        };
-        let mut wire = Wire::new(sent.sender, node, dice.fork());
-        match wire.ask(&test.cluster, node, &add(&sent)).await {
-            Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
-            Answer::Refused(refusal) if !refusal.passes() => {
-                test.cluster.findings.add_refusal(
-                    &format!("add of last words in {}", plain(sent.conversation)),
-                    &refusal,
-                );
-            }
-            _ => unanswered.push((wire, sent)),
-        }
-    }
-    for (mut wire, sent) in unanswered {
-        deliver(test, &mut wire, &sent).await;
     }
 }
 

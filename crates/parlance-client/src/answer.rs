@@ -1,15 +1,23 @@
 //! What the calls answer, with the fields that a version 4 client gets.
 
+mod notification;
+mod people;
+
 use std::collections::BTreeMap;
 
 use parlance_wire::{
-    id::{ConversationId, MessageId, Receipt, ReportId, StationId, UserId},
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
 };
 use serde::{
     Deserialize, Deserializer,
     de::{IntoDeserializer, value::StringDeserializer},
+};
+
+pub use self::{
+    notification::{Event, Notification, Typing},
+    people::{Blocklist, Friend, FriendRequest, Friends},
 };
 
 /// The answer to a login.
@@ -219,107 +227,6 @@ pub struct Invitation {
     pub invited: Timestamp,
     /// Who of those in it the caller knows: friends, and users whom the caller blocked.
     pub participantids: Vec<UserId>,
-}
-
-/// The caller's friends.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Friends {
-    /// The friends.
-    #[serde(rename = "availabilities")]
-    pub friends: Vec<Friend>,
-    /// Who asks to be one.
-    #[serde(default)]
-    pub requests: Vec<FriendRequest>,
-}
-
-/// A friend.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Friend {
-    /// Their id.
-    pub friendid: UserId,
-    /// Their short name.
-    pub friendname: String,
-    /// Their public key: base64 of the DER SubjectPublicKeyInfo.
-    pub publickey: String,
-    /// `available`, `away`, `busy` or `offline`.
-    pub availability: String,
-}
-
-/// Someone who asks to be a friend.
-#[derive(Debug, Clone, Deserialize)]
-pub struct FriendRequest {
-    /// Their id.
-    pub friendid: UserId,
-    /// Their short name.
-    pub friendname: String,
-}
-
-/// Users and conversations that the caller does not want to see.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Blocklist {
-    /// The users whom the caller blocked.
-    pub blockedusers: Vec<UserId>,
-    /// The conversations that the caller has hidden.
-    pub blockedconversations: Vec<ConversationId>,
-}
-
-/// A notification object: the answer to a poll, or a frame of a socket.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Notification {
-    /// Friends whose availability changed.
-    #[serde(rename = "friendavailabilitesof")]
-    pub friends: Vec<UserId>,
-    /// Conversations with new rows.
-    #[serde(rename = "conversationchangedof")]
-    pub conversations: Vec<ConversationId>,
-    /// Not empty: resync. The list changed, or the server cannot tell any more what did.
-    #[serde(rename = "conversationlistchangedof")]
-    pub list: Vec<UserId>,
-    /// What is new, whole; of a socket.
-    #[serde(default)]
-    pub events: Vec<Event>,
-    /// Who is typing; of a socket.
-    #[serde(default)]
-    pub typing: Vec<Typing>,
-    /// What the next poll names, to show that this answer arrived; of a poll.
-    #[serde(default)]
-    pub receipt: Option<Receipt>,
-}
-
-impl Notification {
-    /// The client has to compare everything: [`Session::list`](crate::Session::list),
-    /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations), and the rows of each
-    /// conversation whose newest ids it does not hold.
-    #[must_use]
-    pub fn wants_resync(&self) -> bool {
-        !self.list.is_empty()
-    }
-}
-
-/// A row as it was committed.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Event {
-    /// The conversation.
-    pub conversationid: ConversationId,
-    /// Its instance.
-    pub instance: Instance,
-    /// The row, if it is a message.
-    #[serde(default)]
-    pub message: Option<Message>,
-    /// The row, if it is a report.
-    #[serde(default)]
-    pub report: Option<Report>,
-    /// The id of the row of this kind before it, or empty.
-    pub after: String,
-}
-
-/// Somebody is writing a message.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Typing {
-    /// In this conversation.
-    pub conversationid: ConversationId,
-    /// Who.
-    pub userid: UserId,
 }
 
 /// An answer that says no more than that it was done.

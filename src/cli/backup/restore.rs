@@ -8,7 +8,7 @@ use super::{
     pipe,
 };
 use crate::{
-    bench::place::{interrupted, scratch_directory},
+    bench::scratch::{interrupted, scratch_directory},
     cli::{self, program},
     settings::{Database, Settings},
     store::{self, Db, backup::Snapshot},

@@ -14,7 +14,7 @@ use super::{
     pipe,
 };
 use crate::{
-    bench::place::interrupted,
+    bench::scratch::interrupted,
     cli::{self, program},
     settings::Settings,
     store::{self, Db, backup::Snapshot},

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use tokio::{process::Child, sync::Mutex};
 
 use super::send;
-use crate::bench::place::{await_ready, log_end, serve};
+use crate::bench::scratch::{await_ready, log_end, serve};
 
 /// A node that was asked to end gets so long.
 const STOPPING: Duration = Duration::from_secs(20);

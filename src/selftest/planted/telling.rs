@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::scene::{CONVERSATION, READER, Scene};
+use super::fixture::{CONVERSATION, Fixture, READER};
 use crate::selftest::{
+    channel::Channel,
     disturbances::Disturbances,
     findings::{Findings, Kind},
     history::Held,
     latency::Latencies,
     ledger::{Settled, View},
     verdict,
-    way::Way,
     wire::Refusal,
 };
 
@@ -33,7 +33,7 @@ fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturb
     );
     let mut told = |answered: u64, held: u64| {
         latencies.add(
-            Way::Each,
+            Channel::Each,
             disturbances.wait(at(answered), at(held)),
             bound,
             &findings,
@@ -50,16 +50,16 @@ fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturb
 
 #[test]
 fn what_someone_was_never_told_is_counted_also_if_they_hold_an_old_instance_or_nothing() {
-    let mut scene = Scene::new(3);
-    scene.report(2);
-    let truth = scene.truth();
+    let mut fixture = Fixture::new(3);
+    fixture.report(2);
+    let truth = fixture.truth();
     let count = |held: Option<&Held>| {
         let findings = Findings::default();
-        verdict::count_missed(&truth, held, &findings, |_| "someone".into());
+        judge::count_missed(&truth, held, &findings, |_| "someone".into());
         findings.count(Kind::UnderNotified)
     };
     assert_eq!(count(Some(&truth)), 0);
-    assert_eq!(count(Some(&scene.given(&scene.messages[..2], &[]))), 2);
+    assert_eq!(count(Some(&fixture.given(&fixture.messages[..2], &[]))), 2);
     assert_eq!(
         count(Some(&Held::new("old", CONVERSATION, "0123456789"))),
         4
@@ -86,25 +86,25 @@ fn a_refusal_is_counted_unless_it_says_to_try_again() {
 
 #[test]
 fn a_conversation_that_is_not_in_a_members_list_or_twice_is_counted() {
-    let mut scene = Scene::new(0);
+    let mut fixture = Fixture::new(0);
     let view = View {
         reader: READER,
         asked: Some(Instant::now()),
     };
-    scene.ledger.check_list(
+    fixture.ledger.check_list(
         &[CONVERSATION],
         [CONVERSATION].into_iter(),
         view,
-        &scene.findings,
+        &fixture.findings,
     );
-    scene.found(&[]);
-    scene
+    fixture.found(&[]);
+    fixture
         .ledger
-        .check_list(&[8, 8], [CONVERSATION].into_iter(), view, &scene.findings);
-    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
+        .check_list(&[8, 8], [CONVERSATION].into_iter(), view, &fixture.findings);
+    fixture.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
     // Not of one who was removed, or is just being.
     for since in [None, Some(Instant::now())] {
-        scene.ledger.members.insert(
+        fixture.ledger.members.insert(
             (CONVERSATION, READER),
             Settled {
                 value: false,
@@ -116,9 +116,9 @@ fn a_conversation_that_is_not_in_a_members_list_or_twice_is_counted() {
             reader: READER,
             asked: Some(Instant::now()),
         };
-        scene
+        fixture
             .ledger
-            .check_list(&[], [CONVERSATION].into_iter(), view, &scene.findings);
+            .check_list(&[], [CONVERSATION].into_iter(), view, &fixture.findings);
     }
-    scene.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
+    fixture.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
 }

@@ -36,3 +36,215 @@ fn fields<A: Serialize>(action: &A) -> serde_json::Result<Map<String, Value>> {
     fields.insert("action".into(), name.into());
     Ok(fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::{
+        id::{ConversationId, MessageId, Receipt, ReportId, UserId},
+        key::Credential,
+        request::{
+            Head, PageSize, availability, blocklist, conversation, conversationgroup, friends,
+            login, notification, reports, workspace,
+        },
+        text::{Color, Data, Email, HideId, Instance, MessageType, Secret, WorkspaceName},
+    };
+
+    fn written<A: Serialize>(action: &A) -> Value {
+        let now = Timestamp::parse("2026-01-31 12:00:00").unwrap();
+        let body = body(action, ClientVersion::V4, now, "n").unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// What is read of what is written is written as it was.
+    fn comes_back<A: Serialize + DeserializeOwned>(actions: &[A]) {
+        for action in actions {
+            let first = written(action);
+            let body = serde_json::to_vec(&first).unwrap();
+            let head = Head::parse(&body).unwrap();
+            assert!(head.version().is_v4());
+            let read: A = crate::request::action(&head.action, &body).unwrap();
+            assert_eq!(written(&read), first);
+        }
+    }
+
+    #[test]
+    fn the_server_reads_each_action_as_a_client_writes_it() {
+        let (user, conversationid) = (
+            UserId::of(&Email::parse("ann@example.org").unwrap()),
+            ConversationId::random(),
+        );
+        let (instance, now) = (Instance::random(), Timestamp::now());
+        let secrets = BTreeMap::from([(user, Secret::parse("d3JhcHBlZA==".into()).unwrap())]);
+        let participantids = BTreeSet::from([user]);
+        {
+            use availability::Action::{UserAvailable, UserAway, UserBusy, UserOffline};
+            comes_back(&[UserAvailable, UserAway, UserBusy, UserOffline]);
+        }
+        {
+            use blocklist::Action::{Block, Blocklist, Unblock};
+            comes_back(&[Blocklist, Block { userid: user }, Unblock { userid: user }]);
+        }
+        {
+            use friends::Action::{Accept, Add, List, Remove};
+            comes_back(&[
+                List,
+                Add {
+                    friendid: Some(user),
+                    email: None,
+                },
+                Add {
+                    friendid: None,
+                    email: Email::parse("ben@example.org"),
+                },
+                Accept { friendid: user },
+                Remove { friendid: user },
+            ]);
+        }
+        {
+            use conversation::Action::{
+                Add, Clear, Create, Download, DownloadPartial, Favorite, Hide, List, Mute,
+                SetListItemBackgroundColor, Transcript, Unfavorite, Unhide, Unmute,
+            };
+            let message = conversation::SentMessage {
+                id: MessageId::random(),
+                r#type: MessageType::parse("Message").unwrap(),
+                created: now,
+                valid_until: None,
+                data: Data::parse("\"}".into()).unwrap(),
+            };
+            comes_back(&[
+                List {
+                    limit: PageSize(None),
+                    after: None,
+                },
+                List {
+                    limit: PageSize(Some(1000)),
+                    after: Some(conversationid),
+                },
+                Add {
+                    conversationid,
+                    instance: instance.clone(),
+                    message,
+                },
+                Download {
+                    conversationid,
+                    instance: instance.clone(),
+                    firstmessagedate: Some(now),
+                    firstmessageid: Some(MessageId::random()),
+                    firstreportdate: None,
+                    firstreportid: Some(ReportId::random()),
+                },
+                DownloadPartial {
+                    conversationid,
+                    instance: instance.clone(),
+                    lastmessagedate: None,
+                    lastmessageid: Some(MessageId::random()),
+                    lastreportdate: Some(now),
+                    lastreportid: None,
+                    limit: PageSize(Some(500)),
+                },
+                Clear {
+                    conversationid,
+                    instance: instance.clone(),
+                },
+                Transcript {
+                    conversationid,
+                    instance: instance.clone(),
+                    afterseq: 7,
+                    limit: PageSize(Some(1)),
+                },
+                Favorite { conversationid },
+                Unfavorite { conversationid },
+                Mute { conversationid },
+                Unmute { conversationid },
+                Hide {
+                    conversationid,
+                    hideid: HideId::parse("PqjfKSn7V8;"),
+                },
+                Unhide { conversationid },
+                SetListItemBackgroundColor {
+                    conversationid,
+                    color: Color::parse("#bae1ff").unwrap(),
+                },
+                Create {
+                    participantid: user,
+                    secrets: secrets.clone(),
+                    displaynames: BTreeMap::new(),
+                },
+            ]);
+        }
+        {
+            use conversationgroup::Action::{
+                Accept, AddParticipants, Create, Decline, Invitations, Leave, RemoveParticipants,
+                Rename, SetRole,
+            };
+            comes_back(&[
+                Create {
+                    displayname: Secret::parse("bmFtZQ==".into()).unwrap(),
+                    participantids: participantids.clone(),
+                    secrets: secrets.clone(),
+                    displaynames: BTreeMap::new(),
+                },
+                Rename {
+                    conversationid,
+                    displaynames: secrets.clone(),
+                },
+                AddParticipants {
+                    conversationid,
+                    participantids: participantids.clone(),
+                    secrets: secrets.clone(),
+                    displaynames: secrets,
+                },
+                RemoveParticipants {
+                    conversationid,
+                    participantids,
+                },
+                Leave { conversationid },
+                Invitations,
+                Accept { conversationid },
+                Decline { conversationid },
+                SetRole {
+                    conversationid,
+                    participantid: user,
+                    role: conversationgroup::Role::Admin,
+                },
+            ]);
+        }
+        let report = reports::Report {
+            conversationid,
+            instance,
+            firstmessagedate: None,
+            lastmessagedate: Some(now),
+            messageids: vec![MessageId::random()],
+        };
+        comes_back(&[
+            reports::Action::Viewed(report.clone()),
+            reports::Action::Delivered(report),
+        ]);
+        comes_back(&[notification::Action::Download {
+            received: Some(Receipt::random()),
+        }]);
+        comes_back(&[workspace::Action::WorkspaceRegister {
+            workspacename: WorkspaceName::parse("ann.example.org").unwrap(),
+        }]);
+    }
+
+    #[test]
+    fn a_secret_is_written_to_its_request_and_nowhere_else() {
+        let apikey = Credential::new("a secret of sixteen".into()).unwrap();
+        let action = login::ClientAction::Login { apikey };
+        assert_eq!(written(&action)["apikey"], "a secret of sixteen");
+        assert!(!format!("{action:?}").contains("sixteen"));
+        let body = serde_json::to_vec(&written(&action)).unwrap();
+        let read: login::Action = crate::request::action("login", &body).unwrap();
+        assert!(matches!(
+            read,
+            login::Action::Login { apikey } if apikey == crate::key::SecretHash::of("a secret of sixteen")
+        ));
+    }
+}

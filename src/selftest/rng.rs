@@ -1,21 +1,21 @@
-//! Chance that can be repeated.
+//! Random numbers that can be repeated.
 
-/// Random numbers that a seed decides (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
+/// A generator whose numbers its seed decides (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
-    /// Decided by a seed.
+impl Rng {
+    /// The generator of a seed.
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Others that go their own way.
+    /// A generator of its own, for a task: its numbers do not depend on what other tasks do meanwhile.
     pub(super) fn fork(&mut self) -> Self {
-        Self(self.roll())
+        Self(self.next_u64())
     }
 
-    pub(super) fn roll(&mut self) -> u64 {
+    pub(super) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,17 +25,17 @@ impl Dice {
 
     /// A number from 0 to one less than this.
     pub(super) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % u64::try_from(end.max(1)).unwrap_or(1)).unwrap_or(0)
+        usize::try_from(self.next_u64() % u64::try_from(end.max(1)).unwrap_or(1)).unwrap_or(0)
     }
 
-    /// Whether something happens that happens this many times in a hundred.
+    /// Returns `true` with a chance of `times` in a hundred.
     pub(super) fn percent(&mut self, times: usize) -> bool {
         self.below(100) < times
     }
 
     /// A number from 0 to 1.
     pub(super) fn share(&mut self) -> f64 {
-        f64::from(u32::try_from(self.roll() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+        f64::from(u32::try_from(self.next_u64() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 
     /// One of these.

@@ -1,9 +1,8 @@
-//! The stage: users, conversations and histories that the workloads play on.
+//! The fixture: the users, conversations and histories that workloads use.
 
 use super::{
-    Bench,
+    options::Bench,
     requests::{Caller, Signer},
-    workload::Workload,
 };
 use crate::store::{
     Db,
@@ -14,48 +13,55 @@ use parlance_wire::{
     text::{Email, Instance},
 };
 
-/// How many conversations a user of the short, and of the long list has, and how many such users there are.
-const SHORT: (usize, usize) = (50, 64);
-const LONG: (usize, usize) = (1000, 16);
-/// How many conversations have a long history, and how many messages are in them together at most.
-const DEEP: usize = 16;
-const MOST_DEEP: usize = 1_000_000;
+/// Conversations in a short and in a long list, and the number of users who have one.
+const SHORT_LISTS: (usize, usize) = (50, 64);
+const LONG_LISTS: (usize, usize) = (1000, 16);
+/// Conversations with a long history, and the maximum messages of all of them.
+const LONG: usize = 16;
+const MAX_LONG_MESSAGES: usize = 1_000_000;
 
-/// What is there to play on.
+/// What the workloads use.
 #[derive(Debug)]
-pub(super) struct Stage {
-    /// The life that all conversations are in.
+pub(super) struct Fixture {
+    /// The instance of all conversations.
     pub instance: Instance,
     pub users: Vec<UserId>,
-    pub town: Vec<Pair>,
-    /// How many messages each of them had at first.
+    /// Many conversations with a short history, spread evenly over the users.
+    pub many: Vec<Pair>,
+    /// Messages that each of them had at first.
     pub messages: usize,
     /// Conversations with a long history.
-    pub deep: Vec<Pair>,
-    /// How long it is.
-    pub depth: usize,
+    pub long: Vec<Pair>,
+    /// Messages in each of them.
+    pub long_messages: usize,
     /// Users with 50 conversations.
-    pub short: Vec<Caller>,
+    pub short_lists: Vec<Caller>,
     /// Users with 1,000.
-    pub long: Vec<Caller>,
+    pub long_lists: Vec<Caller>,
 }
 
-impl Stage {
-    /// Sets up what the workloads need.
-    pub(super) async fn set(
+/// The parts that are made only if a workload needs them: they take long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs {
+    pub long: bool,
+    pub short_lists: bool,
+    pub long_lists: bool,
+}
+
+impl Fixture {
+    /// Makes what the workloads need.
+    pub(super) async fn create(
         db: &Db,
         bench: &Bench,
-        workloads: &[Workload],
+        needs: Needs,
         signer: &Signer,
     ) -> Result<Self, String> {
         let tag = uuid::Uuid::new_v4().simple().to_string();
-        let failed = |error: sqlx::Error| format!("the stage could not be set: {error}");
-        let needs = |some: &[Workload]| some.iter().any(|one| workloads.contains(one));
-
-        let people = bench.users.max(if needs(&[Workload::ListLong]) {
-            LONG.0 + LONG.1
+        let failed = |error: sqlx::Error| format!("the fixture could not be made: {error}");
+        let people = bench.users.max(if needs.long_lists {
+            LONG_LISTS.0 + LONG_LISTS.1
         } else {
-            SHORT.0 + SHORT.1
+            SHORT_LISTS.0 + SHORT_LISTS.1
         });
         let emails: Vec<Email> = (0..people)
             .filter_map(|n| Email::parse(&format!("{n}.{tag}@bench.invalid")))
@@ -67,14 +73,14 @@ impl Stage {
             .map(|(e, c)| (e, c.station))
             .collect();
 
-        let mut stage = Self {
+        let mut fixture = Self {
             instance: Instance::random(),
-            town: town(&users, bench.conversations),
+            many: in_a_ring(&users, bench.conversations),
             messages: bench.messages,
-            deep: vec![],
-            depth: bench.depth,
-            short: vec![],
             long: vec![],
+            long_messages: bench.depth,
+            short_lists: vec![],
+            long_lists: vec![],
             users,
         };
         let mut seed = Seeder::connect(db).await.map_err(failed)?;
@@ -82,7 +88,7 @@ impl Stage {
             .await
             .map_err(failed)?;
         let bytes = bench.bytes;
-        seed.conversations(&stage.town, &stage.instance, stage.messages, bytes)
+        seed.conversations(&fixture.many, &fixture.instance, fixture.messages, bytes)
             .await
             .map_err(failed)?;
         // Users of their own, so that no conversation is made twice.
@@ -91,47 +97,52 @@ impl Stage {
             signer,
             tag: &tag,
         };
-        if needs(&[Workload::Download, Workload::DownloadPartial]) {
-            let count = (MOST_DEEP / stage.depth.max(1)).clamp(1, DEEP);
+        if needs.long {
+            let count = (MAX_LONG_MESSAGES / fixture.long_messages.max(1)).clamp(1, LONG);
             let pairs = others.users("d", 2 * count).await?;
-            stage.deep = pairs
+            fixture.long = pairs
                 .chunks_exact(2)
                 .filter_map(|two| Some(Pair::of(*two.first()?, *two.last()?)))
                 .collect();
             others
                 .seed
-                .conversations(&stage.deep, &stage.instance, stage.depth, bytes)
+                .conversations(
+                    &fixture.long,
+                    &fixture.instance,
+                    fixture.long_messages,
+                    bytes,
+                )
                 .await
                 .map_err(failed)?;
         }
-        if needs(&[Workload::List]) {
-            stage.short = others
-                .lists("s", SHORT, &stage.users, &stage.instance, bytes)
+        if needs.short_lists {
+            fixture.short_lists = others
+                .lists("s", SHORT_LISTS, &fixture.users, &fixture.instance, bytes)
                 .await?;
         }
-        if needs(&[Workload::ListLong]) {
-            stage.long = others
-                .lists("l", LONG, &stage.users, &stage.instance, bytes)
+        if needs.long_lists {
+            fixture.long_lists = others
+                .lists("l", LONG_LISTS, &fixture.users, &fixture.instance, bytes)
                 .await?;
         }
         seed.vacuum_and_checkpoint().await.map_err(failed)?;
-        Ok(stage)
+        Ok(fixture)
     }
 
-    /// One of the two of a conversation of the town.
-    pub(super) fn in_town(&self, number: usize, which: usize) -> Option<(Caller, Pair)> {
-        let pair = self.town.get(number % self.town.len().max(1))?;
+    /// One of the many conversations, and one of its two users.
+    pub(super) fn of_many(&self, number: usize, which: usize) -> Option<(Caller, Pair)> {
+        let pair = self.many.get(number % self.many.len().max(1))?;
         Some((caller(*pair.users.get(which % 2)?)?, *pair))
     }
 
     /// One of those with a long history.
-    pub(super) fn in_deep(&self, number: usize) -> Option<(Caller, Pair)> {
-        let pair = self.deep.get(number % self.deep.len().max(1))?;
+    pub(super) fn of_long(&self, number: usize) -> Option<(Caller, Pair)> {
+        let pair = self.long.get(number % self.long.len().max(1))?;
         Some((caller(*pair.users.first()?)?, *pair))
     }
 }
 
-/// More users than those of the town.
+/// Makes users beside those of the many conversations.
 struct Others<'a> {
     seed: &'a mut Seeder,
     signer: &'a Signer,
@@ -195,7 +206,7 @@ pub(super) fn caller(user: UserId) -> Option<Caller> {
 }
 
 /// Conversations, spread evenly: each user's are with those who follow in a ring.
-fn town(users: &[UserId], conversations: usize) -> Vec<Pair> {
+fn in_a_ring(users: &[UserId], conversations: usize) -> Vec<Pair> {
     let ring = users.iter().cycle();
     let distances = 1..=users.len().saturating_sub(1) / 2;
     distances

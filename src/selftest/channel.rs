@@ -1,16 +1,16 @@
-//! The ways in which readers hear of what is new.
+//! The channels by which readers learn what is new.
 
 use serde::Serialize;
 
-use super::wire::{V3, V4};
+use super::request::{V3, V4};
 
-/// How a reader hears of what is new.
+/// How a reader learns what is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Way {
-    /// A v4 socket; of a frame's events it looks only whether the first of each kind comes after what it holds.
+pub(super) enum Channel {
+    /// A v4 socket; it checks `after` of the first event of each kind only, as docs/api.md allows.
     Letter,
-    /// A v4 socket; it looks at each event.
+    /// A v4 socket; it checks `after` of each event.
     Each,
     /// A v4 client that polls.
     PollV4,
@@ -20,7 +20,7 @@ pub(super) enum Way {
     SocketV3,
 }
 
-impl Way {
+impl Channel {
     /// For a person.
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Way {
         }
     }
 
-    /// Whether it asks again and again.
+    /// Polls, where others have a socket.
     pub(super) fn polls(self) -> bool {
         matches!(self, Self::PollV3 | Self::PollV4)
     }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::selftest::{
     chain::{self, Hash, sha256},
-    dice::Dice,
     findings::{Findings, Kind},
     form::{Id, dashed, now, plain, time},
     history::Held,
     ledger::{Ledger, Reported, View},
+    rng::Rng,
     rows::{self, Page, Row},
     sent::Sent,
     wire::Station,
@@ -27,7 +27,7 @@ const SENDER: Station = Station {
 pub(super) const READER: Id = 3;
 
 /// A server that does what it must, for a conversation of some messages; each is in the book.
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub ledger: Ledger,
     /// What was found.
     pub findings: Findings,
@@ -37,31 +37,34 @@ pub(super) struct Scene {
     pub reports: Vec<Value>,
     seq: i64,
     chain: Hash,
-    dice: Dice,
+    rng: Rng,
 }
 
-impl Scene {
+impl Fixture {
     /// With so many messages.
     pub(super) fn new(messages: u128) -> Self {
-        let mut scene = Self {
+        let mut fixture = Self {
             ledger: Ledger::default(),
             findings: Findings::default(),
             messages: vec![],
             reports: vec![],
             seq: 0,
             chain: chain::beginning(CONVERSATION, INSTANCE),
-            dice: Dice::new(5),
+            rng: Rng::new(5),
         };
-        scene.ledger.instances.insert(CONVERSATION, INSTANCE.into());
+        fixture
+            .ledger
+            .instances
+            .insert(CONVERSATION, INSTANCE.into());
         for id in 1..=messages {
-            scene.write(id);
+            fixture.write(id);
         }
-        scene
+        fixture
     }
 
     /// Writes a message, and is answered OK.
     pub(super) fn write(&mut self, id: Id) {
-        let sent = Sent::new(SENDER, CONVERSATION, INSTANCE, id, 50, &mut self.dice);
+        let sent = Sent::new(SENDER, CONVERSATION, INSTANCE, id, 50, &mut self.rng);
         self.ledger.sent.insert((CONVERSATION, id), sent.clone());
         let mut row: Value = serde_json::from_str(&sent.document(false)).unwrap();
         let created = if sent.created > now() + 300 {

@@ -1,0 +1,236 @@
+//! Conversations, and what is in them.
+
+use std::collections::BTreeMap;
+
+use parlance_wire::{
+    id::{ConversationId, MessageId, UserId},
+    request::{
+        PageSize, Signed,
+        conversation::{self, SentMessage},
+        reports,
+    },
+    text::{Color, DisplayName, HideId, Instance, Secret},
+};
+
+use crate::{
+    answer::{self, Conversation},
+    error::Error,
+    history::History,
+    session::Session,
+};
+
+/// Conversations that one request of [`Session::list`] asks for: as many as the server allows.
+const LIST_PAGE: usize = 1000;
+
+/// Conversations, and what is in them.
+impl Session {
+    /// All conversations, the newest first. Read in pages; one that moves to the front meanwhile may come twice.
+    pub async fn list(&self) -> Result<Vec<Conversation>, Error> {
+        let mut all: Vec<Conversation> = vec![];
+        let mut after = None;
+        loop {
+            let page: answer::Conversations = self
+                .call(Signed::Conversation(conversation::Action::List {
+                    limit: PageSize(Some(LIST_PAGE)),
+                    after,
+                }))
+                .await?;
+            let last = page.conversations.last().map(|one| one.id);
+            all.extend(page.conversations);
+            // A page without rows has no successor to ask for.
+            if !page.hasmore || last.is_none() {
+                return Ok(all);
+            }
+            after = last;
+        }
+    }
+
+    /// The direct conversation with a friend, made if there is none. The secret and the name are encrypted for each
+    /// of the two.
+    pub async fn create(
+        &self,
+        friend: UserId,
+        secrets: BTreeMap<UserId, Secret>,
+        displaynames: BTreeMap<UserId, DisplayName>,
+    ) -> Result<Conversation, Error> {
+        self.conversation(conversation::Action::Create {
+            participantid: friend,
+            secrets,
+            displaynames,
+        })
+        .await
+    }
+
+    /// Sends a message. Sent again, the same message is stored once.
+    pub async fn add(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+        message: SentMessage,
+    ) -> Result<answer::Stored, Error> {
+        let answer: answer::Added = self
+            .call(Signed::Conversation(conversation::Action::Add {
+                conversationid,
+                instance: instance.clone(),
+                message,
+            }))
+            .await?;
+        Ok(answer.message)
+    }
+
+    /// The rows from a position on, the row that it names included. [`History::next_page`] keeps the position.
+    pub async fn download(&self, position: &History) -> Result<answer::Page, Error> {
+        self.call(Signed::Conversation(position.request())).await
+    }
+
+    /// The newest rows before those that the caller holds, oldest first; without ids, the newest of all. At most
+    /// `limit` of each kind, 1 to 500.
+    pub async fn download_before(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+        oldest_message: Option<&answer::Message>,
+        oldest_report: Option<&answer::Report>,
+        limit: usize,
+    ) -> Result<answer::Page, Error> {
+        self.call(Signed::Conversation(
+            conversation::Action::DownloadPartial {
+                conversationid,
+                instance: instance.clone(),
+                lastmessagedate: oldest_message.map(|row| row.created),
+                lastmessageid: oldest_message.map(|row| row.id),
+                lastreportdate: oldest_report.map(|row| row.created),
+                lastreportid: oldest_report.map(|row| row.id),
+                limit: PageSize(Some(limit)),
+            },
+        ))
+        .await
+    }
+
+    /// Links of the conversation's chain, after the message of this number (docs/transcript.md).
+    pub async fn transcript(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+        afterseq: i64,
+    ) -> Result<answer::Transcript, Error> {
+        self.call(Signed::Conversation(conversation::Action::Transcript {
+            conversationid,
+            instance: instance.clone(),
+            afterseq,
+            limit: PageSize(Some(500)),
+        }))
+        .await
+    }
+
+    /// Deletes all messages and reports, for everyone.
+    pub async fn clear(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+    ) -> Result<Conversation, Error> {
+        self.conversation(conversation::Action::Clear {
+            conversationid,
+            instance: instance.clone(),
+        })
+        .await
+    }
+
+    /// Makes it a favorite, or not.
+    pub async fn set_favorite(
+        &self,
+        conversationid: ConversationId,
+        favorite: bool,
+    ) -> Result<Conversation, Error> {
+        self.conversation(if favorite {
+            conversation::Action::Favorite { conversationid }
+        } else {
+            conversation::Action::Unfavorite { conversationid }
+        })
+        .await
+    }
+
+    /// Mutes it, or not.
+    pub async fn set_muted(
+        &self,
+        conversationid: ConversationId,
+        muted: bool,
+    ) -> Result<Conversation, Error> {
+        self.conversation(if muted {
+            conversation::Action::Mute { conversationid }
+        } else {
+            conversation::Action::Unmute { conversationid }
+        })
+        .await
+    }
+
+    /// Hides it: for good, or with `hideid` until its instance changes.
+    pub async fn hide(
+        &self,
+        conversationid: ConversationId,
+        hideid: Option<HideId>,
+    ) -> Result<Conversation, Error> {
+        self.conversation(conversation::Action::Hide {
+            conversationid,
+            hideid,
+        })
+        .await
+    }
+
+    /// Shows it again.
+    pub async fn unhide(&self, conversationid: ConversationId) -> Result<Conversation, Error> {
+        self.conversation(conversation::Action::Unhide { conversationid })
+            .await
+    }
+
+    /// Sets its color in the list.
+    pub async fn set_color(
+        &self,
+        conversationid: ConversationId,
+        color: Color,
+    ) -> Result<Conversation, Error> {
+        self.conversation(conversation::Action::SetListItemBackgroundColor {
+            conversationid,
+            color,
+        })
+        .await
+    }
+
+    /// Reports that the user has seen messages, at most 1000.
+    pub async fn viewed(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+        messageids: Vec<MessageId>,
+    ) -> Result<(), Error> {
+        let report = report(conversationid, instance, messageids);
+        self.done(Signed::Reports(reports::Action::Viewed(report)))
+            .await
+    }
+
+    /// Reports that messages have reached the station, at most 1000.
+    pub async fn delivered(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+        messageids: Vec<MessageId>,
+    ) -> Result<(), Error> {
+        let report = report(conversationid, instance, messageids);
+        self.done(Signed::Reports(reports::Action::Delivered(report)))
+            .await
+    }
+}
+
+fn report(
+    conversationid: ConversationId,
+    instance: &Instance,
+    messageids: Vec<MessageId>,
+) -> reports::Report {
+    reports::Report {
+        conversationid,
+        instance: instance.clone(),
+        firstmessagedate: None,
+        lastmessagedate: None,
+        messageids,
+    }
+}

@@ -1,0 +1,57 @@
+//! Text that the server does not read.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Text that means something to clients only, of at most `MAX` bytes: ciphertext, wrapped secrets. Base64 fits, and whatever
+/// else is printable ASCII; what takes six bytes of JSON for one does not.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Opaque<const MAX: usize>(String);
+
+/// A conversation's secret, wrapped for one participant: RSA-OAEP under an 8192-bit key is 1,368.
+pub type Secret = Opaque<4096>;
+/// A conversation's name, encrypted for one participant.
+pub type DisplayName = Opaque<4096>;
+/// A message's ciphertext. How much of it is taken is a setting.
+pub type Data = Opaque<{ usize::MAX }>;
+
+impl<const MAX: usize> Opaque<MAX> {
+    /// Checks size and form. `None`: too long, or not printable ASCII.
+    #[must_use]
+    pub fn parse(text: String) -> Option<Self> {
+        (text.len() <= MAX && text.bytes().all(|b| (b' '..=b'~').contains(&b)))
+            .then_some(Self(text))
+    }
+
+    /// The text, as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> From<Opaque<MAX>> for String {
+    fn from(text: Opaque<MAX>) -> Self {
+        text.0
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Opaque<MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::parse(String::deserialize(from)?).ok_or_else(|| match MAX {
+            usize::MAX => de::Error::custom("expected printable ASCII characters"),
+            max => de::Error::custom(format_args!(
+                "expected at most {max} printable ASCII characters"
+            )),
+        })
+    }
+}
+
+impl<const MAX: usize> fmt::Debug for Opaque<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its size only: a log should hold nobody's messages and secrets, encrypted ones either.
+        write!(f, "Opaque({} bytes)", self.0.len())
+    }
+}

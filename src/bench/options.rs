@@ -1,0 +1,61 @@
+//! The options of `parlance bench`.
+
+use clap::Args;
+
+use super::workload::Workload;
+
+/// What is to be measured, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What to measure; all, if none is named
+    #[arg(value_enum)]
+    pub workloads: Vec<Workload>,
+    /// Measure floors as well: pgbench on the same PostgreSQL, and an endpoint that only parses and answers
+    #[arg(long)]
+    pub floor: bool,
+    /// How many connections; each workload has its own default
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub connections: Option<u16>,
+    /// So many requests a second, however long answers take (open loop)
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// How many requests a run has; each workload has its own default
+    #[arg(long)]
+    pub operations: Option<usize>,
+    /// How many runs, of which the median is told
+    #[arg(long, default_value_t = 3)]
+    pub runs: usize,
+    /// How many users there are
+    #[arg(long, default_value_t = 1000)]
+    pub users: usize,
+    /// How many conversations they have
+    #[arg(long, default_value_t = 10_000)]
+    pub conversations: usize,
+    /// How many messages each conversation has when it begins
+    #[arg(long, default_value_t = 5)]
+    pub messages: usize,
+    /// How many messages a long conversation has
+    #[arg(long, default_value_t = 5000)]
+    pub depth: usize,
+    /// How many bytes of Data a message has
+    #[arg(long, default_value_t = 512)]
+    pub bytes: usize,
+    /// How many WebSockets are opened to hear nothing
+    #[arg(long, default_value_t = 10_000)]
+    pub sockets: usize,
+    /// A server that runs; a scratch one is started if not given
+    #[arg(long, requires = "database")]
+    pub url: Option<String>,
+    /// The server's database, where users and conversations are made: one that you can throw away
+    #[arg(long)]
+    pub database: Option<String>,
+    /// The process of the server at --url, to measure what it costs
+    #[arg(long, requires = "url")]
+    pub pid: Option<i32>,
+    /// Measure a server that is not on this machine
+    #[arg(long)]
+    pub remote: bool,
+    /// For scripts: one JSON array
+    #[arg(long)]
+    pub json: bool,
+}

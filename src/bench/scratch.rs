@@ -1,0 +1,145 @@
+//! Scratch servers: a directory, a process, and the wait until it can serve.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs, io,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use uuid::Uuid;
+
+use super::client::Client;
+
+/// How long an answer of `/readyz` may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Lines of a server's log that are shown if it does not start, or crashes.
+const LAST_LINES: usize = 20;
+/// The variables that a scratch server gets of our environment: its settings are the defaults, whatever is set here.
+const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
+
+/// A directory of our own among the temporary ones. Its name cannot be guessed, and what is there already is not taken:
+/// there, anyone may have made it.
+///
+/// # Errors
+/// One sentence.
+pub(crate) fn scratch_directory(name: &str) -> Result<PathBuf, String> {
+    let dir = env::temp_dir().join(format!("{name}-{}", Uuid::new_v4().simple()));
+    // PostgreSQL, which may have to run as another user, passes through.
+    let made = fs::DirBuilder::new().mode(0o711).create(&dir);
+    made.map_err(|error| format!("{} cannot be made: {error}", dir.display()))?;
+    Ok(dir)
+}
+
+/// Waits until someone wants this process to end, so that it can end what it started, too.
+pub(crate) async fn interrupted() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}
+
+fn not_started(error: &io::Error) -> String {
+    format!("a scratch server could not be started: {error}")
+}
+
+/// Starts a server of our own in a directory, with this in its environment beside what all have. It ends when it is dropped.
+///
+/// # Errors
+/// One sentence.
+pub(crate) fn serve(
+    dir: &Path,
+    log: &Path,
+    address: SocketAddr,
+    environment: &[(&str, &OsStr)],
+) -> Result<Child, String> {
+    let mut command = Command::new(env::current_exe().map_err(|error| not_started(&error))?);
+    command.arg("serve").env_clear().current_dir(dir);
+    command.envs(
+        PASSED_ON
+            .iter()
+            .filter_map(|name| Some((name, env::var_os(name)?))),
+    );
+    command
+        .env("LISTEN_ADDR", address.to_string())
+        .envs(environment.iter().copied());
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(|error| not_started(&error))?;
+    // A Ctrl-C in the terminal is for whoever started it.
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .process_group(0);
+    command.spawn().map_err(|error| not_started(&error))
+}
+
+/// Waits until a server of our own can serve, and says this of itself.
+///
+/// # Errors
+/// It ended, or does not serve by the deadline; with the end of its log.
+pub(crate) async fn await_ready(
+    address: SocketAddr,
+    child: &mut Child,
+    log: &Path,
+    deadline: Instant,
+    says: Option<&str>,
+) -> Result<(), String> {
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let mut last = "does not answer".to_owned();
+    loop {
+        if let Ok(mut client) = Client::connect(address).await
+            && let Ok(Ok(_)) = timeout(ANSWER_TIMEOUT, client.ask(request.as_bytes())).await
+        {
+            let answer = String::from_utf8_lossy(client.body());
+            let mut lines = answer.lines();
+            if lines.next() == Some("ready")
+                && says.is_none_or(|says| lines.any(|line| line == says))
+            {
+                return Ok(());
+            }
+            last = format!("says {answer:?}");
+        }
+        let ended = child.try_wait().ok().flatten();
+        if ended.is_some() || Instant::now() > deadline {
+            let what = ended.map_or(last, |status| format!("ended ({status})"));
+            return Err(format!(
+                "the scratch server {what}; the end of its log:\n{}",
+                log_end(log)
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The last lines of a server's log.
+#[must_use]
+pub(crate) fn log_end(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(LAST_LINES)..)
+        .unwrap_or_default()
+        .join("\n")
+}
+
+/// An address on this machine that nobody listens on.
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}

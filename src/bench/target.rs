@@ -1,0 +1,194 @@
+//! The target: the server that is measured, a scratch one with a database of its own or one that runs.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use sqlx::postgres::PgConnectOptions;
+use tokio::{process::Child, sync::Mutex, time::timeout};
+use url::Url;
+
+use super::{
+    options::Bench,
+    scratch::{await_ready, free_address, scratch_directory, serve},
+};
+use crate::{
+    settings::{Database, Settings},
+    store::{self, Db},
+    telemetry::with_causes,
+};
+
+/// How long a scratch server may take to make its database and to be ready.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a scratch server may take to stop, before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server, and its database.
+pub(crate) struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What a request names as its host.
+    pub host: String,
+    /// Its process, if it was told.
+    pid: Option<i32>,
+    pub db: Db,
+    /// The database's address, as pgbench takes it.
+    pub database_url: String,
+    scratch: Option<Mutex<Scratch>>,
+}
+
+/// A server of our own, which goes with its data.
+struct Scratch {
+    dir: PathBuf,
+    child: Child,
+}
+
+impl Target {
+    /// The server that is asked for, or a scratch one.
+    ///
+    /// # Errors
+    /// A target that is not on this machine, unless told.
+    pub(crate) async fn open(bench: &Bench, settings: &Settings) -> Result<Self, String> {
+        match &bench.url {
+            Some(url) => Self::running(bench, url),
+            None => Self::scratch(bench.database.as_deref(), settings).await,
+        }
+    }
+
+    fn running(bench: &Bench, url: &str) -> Result<Self, String> {
+        let url = Url::parse(url)
+            .ok()
+            .filter(|url| url.scheme() == "http")
+            .ok_or("--url must be http://host:port")?;
+        let host = format!(
+            "{}:{}",
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or(80)
+        );
+        let address = host
+            .to_socket_addrs()
+            .map_err(|error| format!("{host}: {error}"))?
+            .next()
+            .ok_or("--url names no address")?;
+        if !address.ip().is_loopback() && !bench.remote {
+            return Err(format!(
+                "{address} is not on this machine; with --remote it is measured all the same"
+            ));
+        }
+        let database_url = bench
+            .database
+            .clone()
+            .ok_or("--url wants --database, where users and conversations are made; use one that you can throw away")?;
+        let options = PgConnectOptions::from_str(&database_url)
+            .map_err(|_| "--database must be postgres://user:password@host/database")?;
+        Ok(Self {
+            address,
+            host,
+            pid: bench.pid,
+            db: Db::new(options, 1),
+            database_url,
+            scratch: None,
+        })
+    }
+
+    /// A scratch server, on this database or on one of its own.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(crate) async fn scratch(
+        database: Option<&str>,
+        settings: &Settings,
+    ) -> Result<Self, String> {
+        let dir = scratch_directory("parlance-bench")?;
+        let address = free_address().map_err(|error| error.to_string())?;
+        let mut settings = settings.clone();
+        settings.data_dir = dir.join("data");
+        settings.database = Database::Embedded;
+        let result = Self::start(database, &settings, &dir, address).await;
+        if result.is_err() {
+            let _ = fs::remove_dir_all(&dir);
+        }
+        result
+    }
+
+    async fn start(
+        database: Option<&str>,
+        settings: &Settings,
+        dir: &Path,
+        address: SocketAddr,
+    ) -> Result<Self, String> {
+        let mut environment = vec![("DATA_DIR", settings.data_dir.as_os_str())];
+        environment.extend(database.map(|url| ("DATABASE_URL", OsStr::new(url))));
+        let log = dir.join("log");
+        let mut child = serve(dir, &log, address, &environment)?;
+        await_ready(
+            address,
+            &mut child,
+            &log,
+            Instant::now() + START_TIMEOUT,
+            None,
+        )
+        .await?;
+        let scratch = Scratch {
+            dir: dir.to_owned(),
+            child,
+        };
+        let database_url =
+            database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()));
+        let database_url = database_url.map_err(|error| with_causes(&error))?;
+        let options =
+            PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
+        let (host, db) = (address.to_string(), Db::new(options, 1));
+        Ok(Self {
+            address,
+            host,
+            pid: None,
+            db,
+            database_url,
+            scratch: Some(Mutex::new(scratch)),
+        })
+    }
+
+    /// The server's process, as far as it is known.
+    pub(crate) async fn process(&self) -> Option<i32> {
+        match &self.scratch {
+            Some(scratch) => scratch.lock().await.process(),
+            None => self.pid,
+        }
+    }
+
+    /// Leaves it as it was: a scratch server is stopped and removed, with its data.
+    ///
+    /// # Errors
+    /// Something is left.
+    pub(crate) async fn leave(&self) -> Result<(), String> {
+        self.db.close().await;
+        let Some(scratch) = &self.scratch else {
+            return Ok(());
+        };
+        let mut scratch = scratch.lock().await;
+        if let Some(process) = scratch.process() {
+            let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
+        }
+        if timeout(STOP_TIMEOUT, scratch.child.wait()).await.is_err() {
+            let _ = scratch.child.kill().await;
+        }
+        fs::remove_dir_all(&scratch.dir)
+            .map_err(|error| format!("{} cannot be removed: {error}", scratch.dir.display()))
+    }
+}
+
+impl Scratch {
+    fn process(&self) -> Option<i32> {
+        self.child.id().and_then(|id| i32::try_from(id).ok())
+    }
+}

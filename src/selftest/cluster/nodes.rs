@@ -1,0 +1,107 @@
+//! How nodes are started, waited for, and ended.
+
+use std::{ffi::OsStr, sync::atomic::Ordering, time::Instant};
+
+use nix::sys::signal::Signal;
+
+use super::{
+    Cluster, STARTING,
+    nats::Nats,
+    node::{Node, Start},
+};
+use crate::selftest::findings::Kind;
+
+impl Cluster {
+    /// Starts a node, and does not wait for it.
+    pub(in crate::selftest) async fn start_node(&self, number: usize) -> Result<(), String> {
+        self.with_start(async |start| self.node(number)?.start(start).await)
+            .await
+    }
+
+    /// Waits until a node can serve, and hears the others, if NATS is there. An end that nobody asked for is a finding.
+    pub(in crate::selftest) async fn await_ready(&self, number: usize) -> Result<(), String> {
+        let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
+        self.with_start(async |start| {
+            node.await_ready(start, deadline, |says| self.count_crash(number, &says))
+                .await
+        })
+        .await
+    }
+
+    /// Waits until a node can serve, whether it hears the others or not.
+    pub(in crate::selftest) async fn await_ready_without_bus(
+        &self,
+        number: usize,
+    ) -> Result<(), String> {
+        let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
+        let await_ready = async |start: &Start<'_>| {
+            let start = Start {
+                says: None,
+                ..*start
+            };
+            node.await_ready(&start, deadline, |says| self.count_crash(number, &says))
+                .await
+        };
+        self.with_start(await_ready).await
+    }
+
+    /// Waits until all nodes can serve.
+    pub(in crate::selftest) async fn await_all_ready(&self) -> Result<(), String> {
+        for node in 0..self.size() {
+            self.await_ready(node).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a node a signal.
+    pub(in crate::selftest) async fn signal_node(
+        &self,
+        number: usize,
+        signal: Signal,
+    ) -> Result<(), String> {
+        self.node(number)?.signal(signal).await
+    }
+
+    /// Sends a node a signal that ends it, after which no client asks it any more, and waits until it has gone.
+    pub(in crate::selftest) async fn end_node(
+        &self,
+        number: usize,
+        signal: Signal,
+    ) -> Result<(), String> {
+        self.node(number)?
+            .end(signal, |says| self.count_crash(number, &says))
+            .await
+    }
+
+    pub(super) fn node(&self, number: usize) -> Result<&Node, String> {
+        Ok(self.nodes.get(number).ok_or("no such node")?)
+    }
+
+    async fn with_start<T>(&self, work: impl AsyncFnOnce(&Start<'_>) -> T) -> T {
+        let url = self.nats.as_ref().map(Nats::url);
+        let mut environment = vec![
+            ("DATABASE_URL", OsStr::new(&self.database_url)),
+            ("REGISTRATION", OsStr::new("open")),
+            ("REGISTRATIONS", OsStr::new("100000")),
+        ];
+        environment.extend(url.as_ref().map(|url| ("NATS_URL", OsStr::new(url))));
+        let says = self
+            .nats
+            .as_ref()
+            .is_some_and(Nats::is_up)
+            .then_some("bus: connected");
+        let may_end = self.is_database_disturbed.load(Ordering::Relaxed);
+        work(&Start {
+            dir: &self.dir,
+            environment: &environment,
+            says,
+            may_end,
+        })
+        .await
+    }
+
+    fn count_crash(&self, node: usize, says: &str) {
+        self.findings
+            .add(Kind::Crashed, || format!("node {node}: {says}"));
+    }
+}
