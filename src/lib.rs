@@ -25,7 +25,7 @@
     )
 )]
 
-pub mod api;
+mod api;
 mod bench;
 pub mod chat;
 pub mod cli;

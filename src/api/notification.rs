@@ -1,12 +1,10 @@
 //! `srv=chatserver&api=chatnotification`: what a station has yet to be told; and the same, as a socket's frame.
 
-use parlance_wire::version::ClientVersion;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     answer,
     history::{MessageView, ReportView},
-    request::given,
 };
 use crate::{
     chat::error::Error,
@@ -17,31 +15,11 @@ use crate::{
     },
     store::rows::HistoryRow,
 };
-use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
-
-/// What can be asked.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// Page "Notification": takes the station's pending notifications.
-    Download {
-        /// The receipt of the newest answer that the station has; of a v4 client.
-        #[serde(default, deserialize_with = "given")]
-        received: Option<Receipt>,
-    },
-}
-
-/// What a v4 client may say through a socket.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Said {
-    /// The user is writing a message.
-    Typing {
-        /// The conversation that the caller types in.
-        conversationid: ConversationId,
-    },
-}
+use parlance_wire::{
+    id::{ConversationId, Receipt, StationId, UserId},
+    request::notification::Action,
+    version::ClientVersion,
+};
 
 #[derive(Serialize)]
 struct ChangesView<'a> {

@@ -33,6 +33,8 @@ use crate::{
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
+    request::{self, Head, notification::ClientFrame},
+    signature::{Claim, WEBSOCKET},
     time::Timestamp,
     version::ClientVersion,
 };
@@ -95,8 +97,8 @@ async fn enter(
             station: given(&knock.station).map(|()| knock.station.as_str()),
             signature: given(&signature).map(|()| signature.as_str()),
         },
-        srv: "chatserver",
-        api: "websocket",
+        srv: WEBSOCKET.0,
+        api: WEBSOCKET.1,
         body: knock.timestamp.as_bytes(),
         timestamp: Timestamp::parse(&knock.timestamp),
         nonce: None,
@@ -241,8 +243,9 @@ impl Socket {
     }
 
     async fn act(&mut self, text: &str) -> Result<(), Error> {
-        let head = api::request::Head::parse(text.as_bytes())?;
-        let Said::Typing { conversationid } = api::request::action(&head.action, text.as_bytes())?;
+        let head = Head::parse(text.as_bytes())?;
+        let ClientFrame::Typing { conversationid } =
+            request::action(&head.action, text.as_bytes())?;
         if !self.version.is_v4() {
             return Err(Error::UnknownAction);
         }
