@@ -22,7 +22,7 @@ pub(crate) async fn perform(
 ) -> Result<Vec<u8>, Error> {
     let Action::WorkspaceRegister { workspacename } = action;
     match workspace::register(db, &workspacename, user, MAX_WORKSPACES, now).await? {
-        Registered::Theirs => answer::ok(Nothing {}),
+        Registered::Owned => answer::ok(Nothing {}),
         Registered::Taken => Err(Error::AlreadyExists(
             "This workspace belongs to someone else.",
         )),

@@ -20,7 +20,7 @@ use crate::{
     settings::Settings,
     store::{
         self,
-        scenery::{FLOORS, Scenery},
+        seed::{BASELINES, Seeder},
     },
 };
 
@@ -64,7 +64,7 @@ pub(crate) struct Pgbench<'a> {
 impl<'a> Pgbench<'a> {
     /// All that are told.
     pub(crate) fn all(place: &'a Place, conversations: usize) -> [Self; 4] {
-        let [transaction, statement] = FLOORS;
+        let [transaction, statement] = BASELINES;
         let of = |name, script, clients, conversations| Self {
             name,
             script,
@@ -87,11 +87,10 @@ impl<'a> Pgbench<'a> {
         settings: &Settings,
         meter: &Meter,
     ) -> Result<Row, String> {
-        let mut scenery = Scenery::begin(&self.place.db)
+        let mut seed = Seeder::connect(&self.place.db)
             .await
             .map_err(|error| error.to_string())?;
-        scenery
-            .floor(self.conversations)
+        seed.create_baseline(self.conversations)
             .await
             .map_err(|error| error.to_string())?;
         let script = std::env::temp_dir().join(format!("parlance-floor-{}", std::process::id()));
@@ -101,8 +100,7 @@ impl<'a> Pgbench<'a> {
             figures.push(self.once(&script, settings, meter).await?);
         }
         let _ = fs::remove_file(&script);
-        scenery
-            .floor_ends()
+        seed.drop_baseline()
             .await
             .map_err(|error| error.to_string())?;
         Ok(Row::median(self.name.to_owned(), self.clients, &figures))

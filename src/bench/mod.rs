@@ -26,7 +26,7 @@ use self::{
     stage::Stage,
     workload::Workload,
 };
-use crate::{server, settings::Settings, store::scenery::Scenery};
+use crate::{server, settings::Settings, store::seed::Seeder};
 use parlance_wire::id::StationId;
 
 /// Before the first run that counts, a run of this part of its length warms up.
@@ -127,10 +127,10 @@ async fn measure(
     } else {
         bench.workloads.clone()
     };
-    let mut scenery = Scenery::begin(&place.db)
+    let mut seed = Seeder::connect(&place.db)
         .await
         .map_err(|error| error.to_string())?;
-    let backend = scenery.backend().await.map_err(|error| error.to_string())?;
+    let backend = seed.backend().await.map_err(|error| error.to_string())?;
     let meter = Meter::of(place.process().await, backend);
     let at_rest = Figures {
         server_peak_kb: kb(meter.server_memory()),
@@ -272,11 +272,10 @@ impl Measuring<'_> {
             }
         }
         callers.truncate(self.bench.sockets);
-        let mut scenery = Scenery::begin(&self.place.db)
+        let mut seed = Seeder::connect(&self.place.db)
             .await
             .map_err(|error| error.to_string())?;
-        scenery
-            .stations(&stations)
+        seed.stations(&stations)
             .await
             .map_err(|error| error.to_string())?;
         let memory = self.meter.server_memory();

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::store::{
     Db,
-    scenery::{Pair, Scenery},
+    seed::{Pair, Seeder},
 };
 use parlance_wire::{
     id::{StationId, UserId},
@@ -77,19 +77,17 @@ impl Stage {
             long: vec![],
             users,
         };
-        let mut scenery = Scenery::begin(db).await.map_err(failed)?;
-        scenery
-            .users(&with_stations, &signer.key.public_key()?)
+        let mut seed = Seeder::connect(db).await.map_err(failed)?;
+        seed.users(&with_stations, &signer.key.public_key()?)
             .await
             .map_err(failed)?;
         let bytes = bench.bytes;
-        scenery
-            .conversations(&stage.town, &stage.instance, stage.messages, bytes)
+        seed.conversations(&stage.town, &stage.instance, stage.messages, bytes)
             .await
             .map_err(failed)?;
         // Users of their own, so that no conversation is made twice.
         let mut others = Others {
-            scenery: &mut scenery,
+            seed: &mut seed,
             signer,
             tag: &tag,
         };
@@ -101,7 +99,7 @@ impl Stage {
                 .filter_map(|two| Some(Pair::of(*two.first()?, *two.last()?)))
                 .collect();
             others
-                .scenery
+                .seed
                 .conversations(&stage.deep, &stage.instance, stage.depth, bytes)
                 .await
                 .map_err(failed)?;
@@ -116,7 +114,7 @@ impl Stage {
                 .lists("l", LONG, &stage.users, &stage.instance, bytes)
                 .await?;
         }
-        scenery.settle().await.map_err(failed)?;
+        seed.vacuum_and_checkpoint().await.map_err(failed)?;
         Ok(stage)
     }
 
@@ -135,7 +133,7 @@ impl Stage {
 
 /// More users than those of the town.
 struct Others<'a> {
-    scenery: &'a mut Scenery,
+    seed: &'a mut Seeder,
     signer: &'a Signer,
     tag: &'a str,
 }
@@ -155,7 +153,7 @@ impl Others<'_> {
                     .map(|caller| caller.station),
             )
             .collect();
-        self.scenery
+        self.seed
             .users(&rows, &self.signer.key.public_key()?)
             .await
             .map_err(|error| error.to_string())?;
@@ -180,7 +178,7 @@ impl Others<'_> {
                     .map(|friend| Pair::of(*user, *friend))
             })
             .collect();
-        self.scenery
+        self.seed
             .conversations(&pairs, instance, 1, bytes)
             .await
             .map_err(|error| error.to_string())?;

@@ -7,7 +7,7 @@ use super::{
     requests::{self, Asked, Signer},
     stage::{Stage, caller},
 };
-use crate::store::scenery::message_id;
+use crate::store::seed::message_id;
 
 /// Requests that only read may be sent again: so many different ones are enough.
 const DIFFERENT: usize = 1000;

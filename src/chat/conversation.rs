@@ -6,7 +6,7 @@ use super::{Call, error::Error, friend, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
-    conversation::{Cleared, Made, NewParticipant},
+    conversation::{Cleared, Created, NewParticipant},
     participant::Property,
     rows::ConversationRow,
 };
@@ -27,17 +27,17 @@ pub(crate) async fn create(
     secrets: &BTreeMap<UserId, Secret>,
     display_names: &BTreeMap<UserId, DisplayName>,
 ) -> Result<ConversationRow, Error> {
-    let standing = friend::standing(call, other).await?;
+    let relation = friend::relation(call, other).await?;
     let id = ConversationId::between(call.user, other);
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
     }
-    if !standing.asked || !standing.is_asked {
+    if !relation.outgoing || !relation.incoming {
         return Err(Error::NotAllowed(
             "You can only start a conversation with a friend.",
         ));
     }
-    if standing.is_blocked {
+    if relation.blocked {
         return Err(Error::NotAllowed("This user has blocked you."));
     }
     let participant = |user_id: UserId| {
@@ -64,11 +64,11 @@ pub(crate) async fn create(
     )
     .await?
     {
-        Made::New => call.outbox.push(Event::ListChanged {
+        Created::New => call.outbox.push(Event::ListChanged {
             of: vec![call.user, other],
         }),
-        Made::There => {}
-        Made::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
+        Created::Existing => {}
+        Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     store::conversation::seen_by(&call.services.db, id, call.user)
         .await?
@@ -118,7 +118,7 @@ pub(crate) async fn clear(
             "Only an admin of the group may clear it.",
         )),
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
-        Some(Cleared::Stale(present)) => Err(Error::StaleInstance(present)),
+        Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
             call.outbox.push(Event::ListChanged {

@@ -8,8 +8,8 @@ use parlance_wire::id::UserId;
 /// Asks for a friendship, or answers such a request with yes. Twice is as once. Someone who blocked
 /// the caller never hears of it, and the caller is not told.
 pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
-    let standing = standing(call, friend).await?;
-    if !standing.is_blocked
+    let relation = relation(call, friend).await?;
+    if !relation.blocked
         && store::friend::request(&call.services.db, call.user, friend, call.now).await?
     {
         announce(call, friend);
@@ -22,7 +22,7 @@ pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error
 /// # Errors
 /// `NotAllowed`, if there is no request to answer.
 pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
-    if !standing(call, friend).await?.is_asked {
+    if !relation(call, friend).await?.incoming {
         return Err(Error::NotAllowed("There is no request from this user."));
     }
     add(call, friend).await
@@ -30,7 +30,7 @@ pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
 
 /// Ends a friendship, declines a request, or takes one back. Twice is as once.
 pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
-    standing(call, friend).await?;
+    relation(call, friend).await?;
     if store::friend::withdraw(&call.services.db, call.user, friend).await? {
         announce(call, friend);
     }
@@ -40,18 +40,18 @@ pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
 /// Blocks someone: they cannot write into the direct conversation, nor befriend, and see the caller
 /// offline; their invitations, and those to groups that they run, are hidden. Twice is as once.
 pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
-    let standing = standing(call, user).await?;
+    let relation = relation(call, user).await?;
     if store::block::block(&call.services.db, call.user, user, call.now).await? {
-        announce_block(call, user, &standing);
+        announce_block(call, user, &relation);
     }
     Ok(())
 }
 
 /// Undoes a block. Twice is as once.
 pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
-    let standing = standing(call, user).await?;
+    let relation = relation(call, user).await?;
     if store::block::unblock(&call.services.db, call.user, user).await? {
-        announce_block(call, user, &standing);
+        announce_block(call, user, &relation);
     }
     Ok(())
 }
@@ -60,18 +60,18 @@ pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Err
 ///
 /// # Errors
 /// `UserNotFound`; `BadRequest` where someone else is the caller.
-pub(crate) async fn standing(call: &Call<'_>, other: UserId) -> Result<Relation, Error> {
+pub(crate) async fn relation(call: &Call<'_>, other: UserId) -> Result<Relation, Error> {
     if other == call.user {
         return Err(Error::BadRequest("You cannot do this to yourself.".into()));
     }
-    store::friend::standing(&call.services.db, call.user, other)
+    store::friend::relation(&call.services.db, call.user, other)
         .await?
         .ok_or(Error::UserNotFound)
 }
 
 /// The caller's stations see a request go, and invitations come and go. A friend sees the caller go offline, or come back.
 /// Anyone else must not learn of it.
-fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Relation) {
+fn announce_block(call: &mut Call<'_>, other: UserId, relation: &Relation) {
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
     });
@@ -79,7 +79,7 @@ fn announce_block(call: &mut Call<'_>, other: UserId, standing: &Relation) {
         friend: other,
         seen_by: vec![call.user],
     });
-    if standing.asked && standing.is_asked {
+    if relation.outgoing && relation.incoming {
         call.outbox.push(Event::FriendChanged {
             friend: call.user,
             seen_by: vec![other],

@@ -8,7 +8,7 @@ use super::{Call, error::Error};
 use crate::notify::event::{Event, NewRow, NewRows};
 use crate::store::{
     self,
-    history::{Cursor, Page, Reading},
+    history::{Cursor, Page, PageQuery},
     rows::{HistoryHead, HistoryRow, LinkRow, MessageRow, New, NewMessage, Stored},
 };
 use parlance_wire::{
@@ -141,7 +141,7 @@ pub(crate) async fn newest(
     conversation: ConversationId,
     instance: &Instance,
 ) -> Result<HistoryHead, Error> {
-    let (present, newest) = store::conversation::newest(&call.services.db, conversation, call.user)
+    let (present, newest) = store::conversation::head(&call.services.db, conversation, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)?;
     if present == *instance {
@@ -160,10 +160,9 @@ pub(crate) async fn download(
     cursor: &Cursor,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Page, Error> {
-    let reading = reading(call, conversation, instance);
+    let query = query(call, conversation, instance);
     let page = checked(
-        store::history::from_cursor(&call.services.db, &reading, cursor, DOWNLOAD_ROWS, each)
-            .await?,
+        store::history::from_cursor(&call.services.db, &query, cursor, DOWNLOAD_ROWS, each).await?,
         instance,
     )?;
     if page.has_more {
@@ -185,9 +184,9 @@ pub(crate) async fn download_partial(
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Page, Error> {
-    let reading = reading(call, conversation, instance);
+    let query = query(call, conversation, instance);
     checked(
-        store::history::before_cursor(&call.services.db, &reading, cursor, limit, each).await?,
+        store::history::before_cursor(&call.services.db, &query, cursor, limit, each).await?,
         instance,
     )
 }
@@ -219,12 +218,12 @@ pub(crate) async fn transcript(
     Ok((links, has_more))
 }
 
-fn reading<'a>(
+fn query<'a>(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &'a Instance,
-) -> Reading<'a> {
-    Reading {
+) -> PageQuery<'a> {
+    PageQuery {
         conversation_id: conversation,
         user_id: call.user,
         instance,

@@ -18,18 +18,18 @@ pub(crate) const MAX_BATCH: usize = 500;
 
 /// This node holds sockets of these users. What there is to announce.
 pub(crate) async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
-    Ok(changed(presence::arrive(db, node, users).await?))
+    Ok(changed(presence::socket_opened(db, node, users).await?))
 }
 
 /// This node has held no socket of these users for a while. What there is to announce.
 pub(crate) async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
-    Ok(changed(presence::leave(db, node, users).await?))
+    Ok(changed(presence::socket_closed(db, node, users).await?))
 }
 
 /// Ends what nodes left behind that ended longer ago than this. What there is to announce.
 pub(crate) async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
     let most = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(changed(presence::reap(db, grace, most).await?))
+    Ok(changed(presence::expire(db, grace, most).await?))
 }
 
 fn changed(changes: Vec<AvailabilityChange>) -> Vec<Event> {

@@ -39,8 +39,8 @@ pub(crate) async fn add(
     };
     let (report, reported) = call.services.reports.add(report).await?;
     let (participants, rows) = match reported {
-        Reported::Done { participants, rows } => (participants, rows),
-        Reported::Stale(present) => return Err(Error::StaleInstance(present)),
+        Reported::Stored { participants, rows } => (participants, rows),
+        Reported::StaleInstance(present) => return Err(Error::StaleInstance(present)),
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
     if let (Some(first), Some(last)) = (

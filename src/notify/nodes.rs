@@ -8,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::store::presence::Beat;
+use crate::store::presence::Heartbeat;
 
 /// The nodes that this one knows.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ struct Known {
 impl Nodes {
     /// Takes what a heartbeat learned of all nodes. Returns the others that are alive, and `true` if one has ended since
     /// the last heartbeat, or this one was taken for ended itself, so that others may have ended unseen.
-    pub(crate) fn observe(&self, beat: &Beat) -> (Vec<Uuid>, bool) {
+    pub(crate) fn observe(&self, beat: &Heartbeat) -> (Vec<Uuid>, bool) {
         let mut known = self.known();
         let of = |is_alive| -> HashSet<Uuid> {
             let nodes = beat.others.iter();
@@ -81,7 +81,7 @@ mod tests {
                 .iter()
                 .map(|node| (*node, true))
                 .chain(ended.iter().map(|node| (*node, false)));
-            let beat = Beat {
+            let beat = Heartbeat {
                 was_alive,
                 others: all
                     .map(|(node_id, is_alive)| OtherNode { node_id, is_alive })

@@ -43,7 +43,7 @@ impl Resync {
             due.here = true;
             due.everywhere = true;
             // A commit whose answer was lost may still be on its way: a station that looks now may see it or not.
-            due.again_at = Some(Instant::now() + store::DECIDED);
+            due.again_at = Some(Instant::now() + store::COMMIT_SETTLED_AFTER);
         }
         self.wake.notify_one();
     }

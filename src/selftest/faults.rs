@@ -12,7 +12,7 @@ use nix::{
 use serde::Serialize;
 
 use super::{Test, cluster::Cluster, dice::Dice, quiet::Ending, writer};
-use crate::store::scenery::Scenery;
+use crate::store::seed::Seeder;
 
 /// So long after it ended nobody takes the database for one that runs.
 const NOTICED: Duration = Duration::from_millis(300);
@@ -260,7 +260,7 @@ pub(super) async fn freeze_database(cluster: &Cluster) -> Result<(), String> {
 /// The processes of the nodes' connections.
 async fn backends(cluster: &Cluster) -> Result<Vec<Pid>, String> {
     let failed = |error: sqlx::Error| format!("the database's connections are not known: {error}");
-    let backends = Scenery::begin(&cluster.db)
+    let backends = Seeder::connect(&cluster.db)
         .await
         .map_err(failed)?
         .other_backends()

@@ -18,7 +18,7 @@ use crate::store;
 /// So long after they started, two nodes know each other, and have no reason to make anybody compare everything.
 const INTRODUCTION: Duration = Duration::from_secs(7);
 /// So long after the last fault, nothing of it tells anyone anything any more.
-const SETTLES: Duration = store::DECIDED.saturating_add(Duration::from_secs(1));
+const SETTLES: Duration = store::COMMIT_SETTLED_AFTER.saturating_add(Duration::from_secs(1));
 const TICK: Duration = Duration::from_millis(100);
 /// Everything of one round but its waits for calm takes no longer.
 const ROUND: Duration = Duration::from_mins(3);

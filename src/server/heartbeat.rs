@@ -13,7 +13,7 @@ use crate::{
 /// # Errors
 /// The database is away: the next heartbeat tries again.
 pub(super) async fn beat(state: &State) -> sqlx::Result<()> {
-    let beat = store::presence::beat(
+    let beat = store::presence::heartbeat(
         &state.services.db,
         state.node,
         state.settings.timings.node_timeout,

@@ -96,7 +96,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .map_err(|error| error.to_string())?;
     if embedded.is_some() {
         // Nobody else uses an embedded database: a node in it is this server's predecessor, whose hints nobody misses.
-        store::presence::alone(&state.services.db, node)
+        store::presence::forget_other_nodes(&state.services.db, node)
             .await
             .map_err(|error| error.to_string())?;
     }
@@ -223,7 +223,7 @@ impl Running {
 async fn announce_end(state: &State) -> sqlx::Result<()> {
     let announced = async {
         let mut connection = state.services.db.options().connect().await?;
-        store::presence::end(&mut connection, state.node).await?;
+        store::presence::node_ended(&mut connection, state.node).await?;
         connection.close().await
     };
     timeout(FAREWELL, announced)

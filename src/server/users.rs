@@ -29,7 +29,7 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
 /// Until the channel fails.
 async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
-    channel.listen(store::user::CHANGED).await?;
+    channel.listen(store::user::CHANGED_CHANNEL).await?;
     catch_up(state).await?;
     loop {
         match channel.try_recv().await? {

@@ -31,8 +31,8 @@ pub(super) async fn admit(
     }
     let (welcome, asked): (Vec<_>, Vec<_>) = newcomers
         .iter()
-        .partition(|one| one.is_friend && !one.must_agree);
-    put_in(c, conversation, &only(people, welcome), now).await?;
+        .partition(|one| one.is_friend && !one.needs_consent);
+    insert_participants(c, conversation, &only(people, welcome), now).await?;
     let invited: Vec<UserId> = asked.iter().map(|one| one.user_id).collect();
     if !invited.is_empty() {
         if let Some(exceeded) =
@@ -42,7 +42,7 @@ pub(super) async fn admit(
         }
         let reached = only(
             people,
-            asked.into_iter().filter(|one| !one.has_just_declined),
+            asked.into_iter().filter(|one| !one.declined_recently),
         );
         invitation::invite(c, conversation, caller, &reached, limits).await?;
     }
@@ -69,8 +69,8 @@ struct Newcomer {
     has_blocked: bool,
     /// A friend's word is not enough: they left or declined, would meet someone whom they blocked, or have no room for what
     /// others put them into.
-    must_agree: bool,
-    has_just_declined: bool,
+    needs_consent: bool,
+    declined_recently: bool,
 }
 
 /// What is known of these newcomers.
@@ -114,8 +114,8 @@ async fn newcomers(
                b.user_id is not null as "has_blocked!",
                m.user_id is not null or d.user_id is not null
                    or (select count(*) from (select from participants p where p.user_id = a.user_id limit $4) taken) >= $4
-                   as "must_agree!",
-               coalesce(d.declined and d.departed_at > now() - interval '1 day', false) as "has_just_declined!"
+                   as "needs_consent!",
+               coalesce(d.declined and d.departed_at > now() - interval '1 day', false) as "declined_recently!"
         from asked a
         left join blocks b on b.user_id = a.user_id and b.blocked_id = $2
         left join meets_blocked m on m.user_id = a.user_id
@@ -132,7 +132,7 @@ async fn newcomers(
     .await
 }
 
-async fn put_in(
+async fn insert_participants(
     c: &mut PgConnection,
     conversation: ConversationId,
     people: &[&NewParticipant<'_>],
@@ -157,7 +157,7 @@ async fn put_in(
 }
 
 /// Statements that wait for the lock learn by this that what they saw of the group is old.
-pub(super) async fn count_change(
+pub(super) async fn bump_members_version(
     c: &mut PgConnection,
     conversation: ConversationId,
 ) -> sqlx::Result<()> {
@@ -176,7 +176,7 @@ pub(super) async fn remove(
     conversation: ConversationId,
     users: &[UserId],
 ) -> sqlx::Result<()> {
-    count_change(&mut *c, conversation).await?;
+    bump_members_version(&mut *c, conversation).await?;
     sqlx::query!(
         "delete from participants where conversation_id = $1 and user_id = any($2)",
         conversation as _,

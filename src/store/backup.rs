@@ -34,7 +34,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Holds the present moment. Writers go on.
     pub async fn take(db: &Db) -> sqlx::Result<Self> {
-        let mut connection = db.patient_options().connect().await?;
+        let mut connection = db.maintenance_options().connect().await?;
         sqlx::raw_sql("begin isolation level repeatable read read only")
             .execute(&mut connection)
             .await?;

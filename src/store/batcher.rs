@@ -1,4 +1,4 @@
-//! The writer: what many callers want stored at the same moment meets here, and goes to the database in one
+//! The batcher: what many callers want stored at the same moment meets here, and goes to the database in one
 //! statement and one commit. A batch is whatever came while the one before it was on its way: so there is no
 //! timer, and who comes alone does not wait. One batch is on its way at a time: two would be half as large each,
 //! cost PostgreSQL more, and wait for each other's locks where many write into one conversation.
@@ -16,16 +16,16 @@ use tokio::sync::oneshot;
 use super::{Db, sqlstate};
 
 /// A batch has so many entries at most, and about so many bytes.
-const MOST_ENTRIES: usize = 128;
-const MOST_BYTES: usize = 1 << 20;
-/// So many entries wait at most, of about so many bytes; who comes then is told to come again later.
-const MOST_WAITING: usize = 8192;
-const MOST_WAITING_BYTES: usize = 64 << 20;
+const MAX_ENTRIES: usize = 128;
+const MAX_BYTES: usize = 1 << 20;
+/// So many entries wait at most, of about so many bytes; who comes then is answer to come again later.
+const MAX_WAITING: usize = 8192;
+const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// How often an entry is stored again because who takes part changed meanwhile.
-const MAX_ROUNDS: usize = 20;
+const MAX_ATTEMPTS: usize = 20;
 /// How long a batch that failed counts, unless another one is stored: somebody has to try again to find out.
-const FAILED_FOR: Duration = Duration::from_secs(10);
+const FAILURE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// What is stored in batches.
 pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
@@ -48,7 +48,7 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = sqlx::Result<Vec<Option<Self::Outcome>>>> + Send;
 }
 
-/// Why the writer did not store an entry.
+/// Why the batcher did not store an entry.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
     /// Too many wait already. Nothing was begun.
@@ -79,18 +79,18 @@ struct Inner<E: Entry> {
 
 #[derive(Debug)]
 struct Queue<E: Entry> {
-    waiting: VecDeque<Waiting<E>>,
+    waiting: VecDeque<Queued<E>>,
     bytes: usize,
     /// Whether someone takes from the queue.
-    is_served: bool,
+    running: bool,
 }
 
 #[derive(Debug)]
-struct Waiting<E: Entry> {
+struct Queued<E: Entry> {
     entry: E,
     /// How often it was to be stored again.
-    rounds: usize,
-    tell: oneshot::Sender<Result<(E, E::Outcome), BatchError>>,
+    attempts: usize,
+    reply: oneshot::Sender<Result<(E, E::Outcome), BatchError>>,
 }
 
 impl<E: Entry> Batcher<E> {
@@ -100,7 +100,7 @@ impl<E: Entry> Batcher<E> {
         let queue = Mutex::new(Queue {
             waiting: VecDeque::new(),
             bytes: 0,
-            is_served: false,
+            running: false,
         });
         Self(Arc::new(Inner {
             db,
@@ -115,21 +115,21 @@ impl<E: Entry> Batcher<E> {
     /// # Errors
     /// Those of its own: that a neighbour cannot be stored is not among them.
     pub(crate) async fn add(&self, entry: E) -> Result<(E, E::Outcome), BatchError> {
-        let (tell, told) = oneshot::channel();
-        if self.0.queue(Waiting {
+        let (reply, answer) = oneshot::channel();
+        if self.0.enqueue(Queued {
             entry,
-            rounds: 0,
-            tell,
+            attempts: 0,
+            reply,
         })? {
             tokio::spawn(
-                Turn {
+                Drain {
                     inner: self.0.clone(),
-                    is_over: false,
+                    finished: false,
                 }
-                .serve(),
+                .run(),
             );
         }
-        told.await.unwrap_or(Err(BatchError::Stopped))
+        answer.await.unwrap_or(Err(BatchError::Stopped))
     }
 
     /// Why the last batch could not be stored, for a person. Returns `None` when it was, or when that is a while ago.
@@ -138,7 +138,7 @@ impl<E: Entry> Batcher<E> {
         let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed
             .as_ref()
-            .filter(|(at, _)| at.elapsed() < FAILED_FOR)
+            .filter(|(at, _)| at.elapsed() < FAILURE_REMEMBERED_FOR)
             .map(|(_, cause)| cause.clone())
     }
 
@@ -151,26 +151,26 @@ impl<E: Entry> Batcher<E> {
 
 impl<E: Entry> Inner<E> {
     /// Puts an entry into the queue. Whether it is for the caller to see that the queue is served.
-    fn queue(&self, waiting: Waiting<E>) -> Result<bool, BatchError> {
+    fn enqueue(&self, waiting: Queued<E>) -> Result<bool, BatchError> {
         let mut queue = self.locked();
-        if queue.waiting.len() >= MOST_WAITING || queue.bytes >= MOST_WAITING_BYTES {
+        if queue.waiting.len() >= MAX_WAITING || queue.bytes >= MAX_WAITING_BYTES {
             return Err(BatchError::Full);
         }
         queue.bytes += waiting.entry.bytes();
         queue.waiting.push_back(waiting);
-        Ok(!std::mem::replace(&mut queue.is_served, true))
+        Ok(!std::mem::replace(&mut queue.running, true))
     }
 
     /// What goes next. `None`: nothing waits, and nobody takes from the queue any more.
-    fn next(&self) -> Option<Vec<Waiting<E>>> {
+    fn next_batch(&self) -> Option<Vec<Queued<E>>> {
         let mut queue = self.locked();
         if queue.waiting.is_empty() {
-            queue.is_served = false;
+            queue.running = false;
             return None;
         }
         let (mut batch, mut later, mut bytes, mut keys) =
             (Vec::new(), Vec::new(), 0, HashSet::new());
-        while batch.len() < MOST_ENTRIES && bytes < MOST_BYTES {
+        while batch.len() < MAX_ENTRIES && bytes < MAX_BYTES {
             let Some(next) = queue.waiting.pop_front() else {
                 break;
             };
@@ -190,12 +190,13 @@ impl<E: Entry> Inner<E> {
 
     /// Stores a batch. What has to be stored again goes to the front of the queue: others who come meanwhile are stored
     /// with it.
-    async fn store(&self, batch: Vec<Waiting<E>>) {
+    async fn store(&self, batch: Vec<Queued<E>>) {
         let again = self.store_once(batch).await;
-        let (again, contended): (Vec<_>, Vec<_>) =
-            again.into_iter().partition(|one| one.rounds < MAX_ROUNDS);
-        for Waiting { tell, .. } in contended {
-            let _ = tell.send(Err(BatchError::Contended));
+        let (again, contended): (Vec<_>, Vec<_>) = again
+            .into_iter()
+            .partition(|one| one.attempts < MAX_ATTEMPTS);
+        for Queued { reply, .. } in contended {
+            let _ = reply.send(Err(BatchError::Contended));
         }
         let mut queue = self.locked();
         for one in again.into_iter().rev() {
@@ -205,11 +206,11 @@ impl<E: Entry> Inner<E> {
     }
 
     /// Returns what has to be stored again.
-    async fn store_once(&self, batch: Vec<Waiting<E>>) -> Vec<Waiting<E>> {
+    async fn store_once(&self, batch: Vec<Queued<E>>) -> Vec<Queued<E>> {
         let mut again = Vec::new();
-        let (mut entries, mut tells): (Vec<E>, VecDeque<_>) = batch
+        let (mut entries, mut replies): (Vec<E>, VecDeque<_>) = batch
             .into_iter()
-            .map(|one| (one.entry, (one.tell, one.rounds)))
+            .map(|one| (one.entry, (one.reply, one.attempts)))
             .unzip();
         // A batch that is refused as a whole is tried again in halves, down to the one that it is about; then in
         // larger parts again.
@@ -218,7 +219,7 @@ impl<E: Entry> Inner<E> {
             size = size.min(entries.len());
             let part = entries.get(..size).unwrap_or(&entries);
             let stored = E::store(&self.db, part).await;
-            self.note(&stored);
+            self.record(&stored);
             let outcomes = match stored {
                 Err(error) if size > 1 && sqlstate::is_refusal(&error) => {
                     size /= 2;
@@ -232,18 +233,20 @@ impl<E: Entry> Inner<E> {
                         .collect::<Vec<_>>()
                 }
             };
-            for (((tell, rounds), entry), outcome) in
-                tells.drain(..size).zip(entries.drain(..size)).zip(outcomes)
+            for (((reply, attempts), entry), outcome) in replies
+                .drain(..size)
+                .zip(entries.drain(..size))
+                .zip(outcomes)
             {
-                // Who does not wait any more need not be told.
+                // Who does not wait any more need not be answer.
                 let _ = match outcome {
-                    Ok(Some(outcome)) => tell.send(Ok((entry, outcome))),
-                    Err(refusal) => tell.send(Err(refusal)),
+                    Ok(Some(outcome)) => reply.send(Ok((entry, outcome))),
+                    Err(refusal) => reply.send(Err(refusal)),
                     Ok(None) => {
-                        again.push(Waiting {
+                        again.push(Queued {
                             entry,
-                            rounds: rounds + 1,
-                            tell,
+                            attempts: attempts + 1,
+                            reply,
                         });
                         continue;
                     }
@@ -255,7 +258,7 @@ impl<E: Entry> Inner<E> {
     }
 
     /// Remembers whether the database takes what it is given.
-    fn note<T>(&self, stored: &sqlx::Result<T>) {
+    fn record<T>(&self, stored: &sqlx::Result<T>) {
         let failed = match stored {
             Ok(_) => None,
             // A session that was ended says nothing of the next one.
@@ -278,45 +281,45 @@ impl<E: Entry> Inner<E> {
 }
 
 /// Serves the queue, one batch after the other, until nothing waits.
-struct Turn<E: Entry> {
+struct Drain<E: Entry> {
     inner: Arc<Inner<E>>,
-    is_over: bool,
+    finished: bool,
 }
 
-impl<E: Entry> Turn<E> {
-    async fn serve(mut self) {
-        while let Some(batch) = self.inner.next() {
+impl<E: Entry> Drain<E> {
+    async fn run(mut self) {
+        while let Some(batch) = self.inner.next_batch() {
             self.inner.store(batch).await;
         }
-        self.is_over = true;
+        self.finished = true;
     }
 }
 
-impl<E: Entry> Drop for Turn<E> {
-    /// If the thread ends in the middle of it, all who wait are told so, as nobody else may come by.
+impl<E: Entry> Drop for Drain<E> {
+    /// If the thread ends in the middle of it, all who wait are answer so, as nobody else may come by.
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.finished {
             let mut queue = self.inner.locked();
-            queue.is_served = false;
+            queue.running = false;
             queue.waiting.clear();
             queue.bytes = 0;
         }
     }
 }
 
-/// The entry of a batch that `with ordinality` counts as this place, from one, and where its outcome goes.
+/// The entry of a batch that `with ordinality` counts as this ordinal, from one, and where its outcome goes.
 ///
 /// # Errors
-/// There is no such place.
-pub(crate) fn at<'a, E, O>(
+/// There is no such ordinal.
+pub(crate) fn entry_at<'a, E, O>(
     batch: &'a [E],
     outcomes: &'a mut [O],
-    place: i64,
+    ordinal: i64,
 ) -> sqlx::Result<(&'a E, &'a mut O)> {
-    let found = usize::try_from(place - 1)
+    let found = usize::try_from(ordinal - 1)
         .ok()
-        .and_then(|place| batch.get(place).zip(outcomes.get_mut(place)));
-    found.ok_or_else(|| super::impossible("place"))
+        .and_then(|ordinal| batch.get(ordinal).zip(outcomes.get_mut(ordinal)));
+    found.ok_or_else(|| super::impossible("ordinal"))
 }
 
 #[cfg(test)]
@@ -332,10 +335,10 @@ mod tests {
     #[derive(Debug, Clone)]
     struct Probe {
         number: usize,
-        lets_on: Arc<Semaphore>,
+        gate: Arc<Semaphore>,
         panics: bool,
         /// As a group whose members change each time.
-        keeps_changing: bool,
+        always_retried: bool,
     }
 
     impl Entry for Probe {
@@ -351,19 +354,19 @@ mod tests {
         }
 
         async fn store(_: &Db, batch: &[Self]) -> sqlx::Result<Vec<Option<usize>>> {
-            batch[0].lets_on.acquire().await.unwrap().forget();
+            batch[0].gate.acquire().await.unwrap().forget();
             assert!(
                 !batch.iter().any(|probe| probe.panics),
                 "as a fault of ours would"
             );
             Ok(batch
                 .iter()
-                .map(|probe| (!probe.keeps_changing).then_some(probe.number))
+                .map(|probe| (!probe.always_retried).then_some(probe.number))
                 .collect())
         }
     }
 
-    fn writer() -> Batcher<Probe> {
+    fn batcher() -> Batcher<Probe> {
         Batcher::new(Db::new(PgConnectOptions::new(), 1))
     }
 
@@ -378,30 +381,33 @@ mod tests {
 
     /// Adds a probe, without waiting for what becomes of it.
     fn add(
-        writer: &Batcher<Probe>,
+        batcher: &Batcher<Probe>,
         probe: Probe,
     ) -> JoinHandle<Result<(Probe, usize), BatchError>> {
-        let writer = Batcher(writer.0.clone());
-        tokio::spawn(async move { writer.add(probe).await })
+        let batcher = Batcher(batcher.0.clone());
+        tokio::spawn(async move { batcher.add(probe).await })
     }
 
     #[tokio::test]
     async fn what_has_to_be_stored_again_and_again_is_refused_and_holds_nobody_up() {
-        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
-        let probe = |number, keeps_changing| Probe {
+        let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
+        let probe = |number, always_retried| Probe {
             number,
-            lets_on: lets_on.clone(),
+            gate: gate.clone(),
             panics: false,
-            keeps_changing,
+            always_retried,
         };
-        let first = add(&writer, probe(0, false));
+        let first = add(&batcher, probe(0, false));
         until("the first batch is on its way", || {
-            writer.0.locked().is_served && writer.waiting() == 0
+            batcher.0.locked().running && batcher.waiting() == 0
         })
         .await;
-        let (changing, other) = (add(&writer, probe(1, true)), add(&writer, probe(2, false)));
-        until("both wait", || writer.waiting() == 2).await;
-        lets_on.add_permits(1 + MAX_ROUNDS);
+        let (changing, other) = (
+            add(&batcher, probe(1, true)),
+            add(&batcher, probe(2, false)),
+        );
+        until("both wait", || batcher.waiting() == 2).await;
+        gate.add_permits(1 + MAX_ATTEMPTS);
         assert_eq!(first.await.unwrap().unwrap().1, 0);
         assert_eq!(other.await.unwrap().unwrap().1, 2);
         let refused = timeout(Duration::from_secs(10), changing)
@@ -413,101 +419,101 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
-        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
-        let probe = |number, keeps_changing| Probe {
+        let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
+        let probe = |number, always_retried| Probe {
             number,
-            lets_on: lets_on.clone(),
+            gate: gate.clone(),
             panics: false,
-            keeps_changing,
+            always_retried,
         };
-        let changing = add(&writer, probe(0, true));
+        let changing = add(&batcher, probe(0, true));
         until("it is on its way", || {
-            writer.0.locked().is_served && writer.waiting() == 0
+            batcher.0.locked().running && batcher.waiting() == 0
         })
         .await;
-        let newcomer = add(&writer, probe(1, false));
-        until("the other one waits", || writer.waiting() == 1).await;
+        let newcomer = add(&batcher, probe(1, false));
+        until("the other one waits", || batcher.waiting() == 1).await;
         // One for the first round, and one for the second, with both.
-        lets_on.add_permits(2);
+        gate.add_permits(2);
         let stored = timeout(Duration::from_secs(10), newcomer)
             .await
             .expect("it does not wait")
             .unwrap();
         assert_eq!(stored.unwrap().1, 1);
         assert!(!changing.is_finished());
-        lets_on.add_permits(MAX_ROUNDS - 2);
+        gate.add_permits(MAX_ATTEMPTS - 2);
         assert!(matches!(
             changing.await.unwrap(),
             Err(BatchError::Contended)
         ));
-        assert_eq!(writer.0.locked().bytes, 0);
+        assert_eq!(batcher.0.locked().bytes, 0);
     }
 
     #[tokio::test]
     async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_the_next_one_is_served()
      {
-        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
+        let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
         let probe = |number, panics| Probe {
             number,
-            lets_on: lets_on.clone(),
+            gate: gate.clone(),
             panics,
-            keeps_changing: false,
+            always_retried: false,
         };
-        let first = add(&writer, probe(0, true));
+        let first = add(&batcher, probe(0, true));
         until("the first batch is on its way", || {
-            writer.0.locked().is_served && writer.waiting() == 0
+            batcher.0.locked().running && batcher.waiting() == 0
         })
         .await;
         let others: Vec<_> = (1..4)
-            .map(|number| add(&writer, probe(number, false)))
+            .map(|number| add(&batcher, probe(number, false)))
             .collect();
-        until("the others wait", || writer.waiting() == 3).await;
-        lets_on.add_permits(1);
+        until("the others wait", || batcher.waiting() == 3).await;
+        gate.add_permits(1);
         for asked in std::iter::once(first).chain(others) {
-            let told = timeout(Duration::from_secs(10), asked)
+            let answer = timeout(Duration::from_secs(10), asked)
                 .await
                 .expect("nobody waits for ever")
                 .unwrap();
-            assert!(matches!(told, Err(BatchError::Stopped)), "{told:?}");
+            assert!(matches!(answer, Err(BatchError::Stopped)), "{answer:?}");
         }
         {
-            let queue = writer.0.locked();
+            let queue = batcher.0.locked();
             assert!(
-                queue.waiting.is_empty() && queue.bytes == 0 && !queue.is_served,
+                queue.waiting.is_empty() && queue.bytes == 0 && !queue.running,
                 "{queue:?}"
             );
         }
-        lets_on.add_permits(1);
-        assert_eq!(writer.add(probe(7, false)).await.unwrap().1, 7);
+        gate.add_permits(1);
+        assert_eq!(batcher.add(probe(7, false)).await.unwrap().1, 7);
     }
 
     #[tokio::test]
     async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_is_as_large_as_it_may_be()
      {
-        let (writer, lets_on) = (writer(), Arc::new(Semaphore::new(0)));
+        let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
         let probe = |number| Probe {
             number,
-            lets_on: lets_on.clone(),
+            gate: gate.clone(),
             panics: false,
-            keeps_changing: false,
+            always_retried: false,
         };
-        let first = add(&writer, probe(0));
+        let first = add(&batcher, probe(0));
         until("the first batch is on its way", || {
-            writer.0.locked().is_served && writer.waiting() == 0
+            batcher.0.locked().running && batcher.waiting() == 0
         })
         .await;
         first.abort();
         // One more than a batch takes, and one that must not be with its twin.
         let others: Vec<_> = [1, 1]
             .into_iter()
-            .chain(2..=MOST_ENTRIES)
-            .map(|number| add(&writer, probe(number)))
+            .chain(2..=MAX_ENTRIES)
+            .map(|number| add(&batcher, probe(number)))
             .collect();
-        until("the others wait", || writer.waiting() == MOST_ENTRIES + 1).await;
-        lets_on.add_permits(1);
-        until("the second batch is on its way", || writer.waiting() == 1).await;
-        lets_on.add_permits(2);
-        for (number, asked) in [1, 1].into_iter().chain(2..=MOST_ENTRIES).zip(others) {
+        until("the others wait", || batcher.waiting() == MAX_ENTRIES + 1).await;
+        gate.add_permits(1);
+        until("the second batch is on its way", || batcher.waiting() == 1).await;
+        gate.add_permits(2);
+        for (number, asked) in [1, 1].into_iter().chain(2..=MAX_ENTRIES).zip(others) {
             assert_eq!(asked.await.unwrap().unwrap().1, number);
         }
     }

@@ -142,13 +142,13 @@ pub(crate) struct NewParticipant<'a> {
     pub display_name: &'a str,
 }
 
-/// What became of a direct conversation that was to be made.
+/// What became of a direct conversation that was to be created.
 #[derive(Debug)]
-pub(crate) enum Made {
+pub(crate) enum Created {
     /// It is new: of any number of callers at the same moment, one is told so.
     New,
     /// It was there already.
-    There,
+    Existing,
     /// A quota allows no more.
     Exceeded(Exceeded),
 }
@@ -160,39 +160,39 @@ pub(crate) async fn create_direct(
     participants: &[NewParticipant<'_>; 2],
     limits: &Limits,
     now: Timestamp,
-) -> sqlx::Result<Made> {
+) -> sqlx::Result<Created> {
     db.run(async |c| {
         let mut tx = c.begin().await?;
-        let made = make_direct(&mut tx, conversation, participants, limits, now).await;
-        match made {
-            Ok(Made::New) => tx.commit().await?,
+        let created = insert_direct(&mut tx, conversation, participants, limits, now).await;
+        match created {
+            Ok(Created::New) => tx.commit().await?,
             _ => tx.rollback().await?,
         }
-        made
+        created
     })
     .await
 }
 
-async fn make_direct(
+async fn insert_direct(
     c: &mut PgConnection,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
     limits: &Limits,
     now: Timestamp,
-) -> sqlx::Result<Made> {
+) -> sqlx::Result<Created> {
     let next = Instance::random();
     let [creator, other] = participants.each_ref().map(|p| p.user_id);
     quota::lock(c, [creator, other]).await?;
-    let made = sqlx::query!(
-        "with made as (
+    let created = sqlx::query!(
+        "with created as (
             insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
             values ($1, false, $2, $3, $3)
             on conflict on constraint conversations_key do nothing
             returning conversation_id
         )
         insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
-        select made.conversation_id, p.user_id, p.peer_id, p.secret, p.display_name, 'member', $3
-        from made, unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[]) as p (user_id, peer_id, secret, display_name)",
+        select created.conversation_id, p.user_id, p.peer_id, p.secret, p.display_name, 'member', $3
+        from created, unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[]) as p (user_id, peer_id, secret, display_name)",
         conversation as _,
         next.as_str(),
         now as _,
@@ -203,15 +203,15 @@ async fn make_direct(
     )
     .execute(&mut *c)
     .await?;
-    if made.rows_affected() == 0 {
-        return Ok(Made::There);
+    if created.rows_affected() == 0 {
+        return Ok(Created::Existing);
     }
-    if let Some(exceeded) = quota::over_of_two(c, creator, other, limits).await? {
-        return Ok(Made::Exceeded(exceeded));
+    if let Some(exceeded) = quota::exceeded_by_either(c, creator, other, limits).await? {
+        return Ok(Created::Exceeded(exceeded));
     }
     Ok(quota::charge(c, creator, Daily::Conversations, 1, limits)
         .await?
-        .map_or(Made::New, Made::Exceeded))
+        .map_or(Created::New, Created::Exceeded))
 }
 
 /// How often a `clear` is tried because who is in the group changed meanwhile.
@@ -224,7 +224,7 @@ pub(crate) enum Cleared {
     /// now.
     Done(Box<ConversationRow>),
     /// The conversation lives another life by now: this one.
-    Stale(Instance),
+    StaleInstance(Instance),
     /// Who is in the group changed at every try.
     Contended,
     /// In a group, only an admin may.
@@ -268,7 +268,7 @@ async fn clear_once(
                            p.user_id, p.secret, p.display_name, p.muted_at, p.favorite_at, p.hidden_at, p.hide_id, p.color,
                            p.peer_id,
                            -- What was seen of the group is older than the lock.
-                           c.is_group and c.roster <> (select s.roster from conversations s where s.conversation_id = $1) as has_moved,
+                           c.is_group and c.roster <> (select s.roster from conversations s where s.conversation_id = $1) as membership_changed,
                            c.is_group and p.role <> 'admin' as is_member,
                            not c.is_group and exists (
                                select from participants o
@@ -284,14 +284,14 @@ async fn clear_once(
                     set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null, chain = null
                     from locked l
                     where c.conversation_id = l.conversation_id and l.instance = $3
-                        and not l.is_member and not l.is_blocked and not l.has_moved
+                        and not l.is_member and not l.is_blocked and not l.membership_changed
                 )
                 select l.conversation_id as "conversation_id: ConversationId", l.is_group, l.instance as "instance: Instance",
                        l.last_access_at as "last_access_at: Timestamp",
                        l.user_id as "user_id: UserId", l.secret, l.display_name,
                        l.muted_at is not null as "is_muted!", l.favorite_at is not null as "is_favorite!",
                        l.hidden_at is not null as "is_hidden!", l.hide_id, l.color,
-                       l.is_member as "is_member!", l.is_blocked as "is_blocked!", l.has_moved as "has_moved!",
+                       l.is_member as "is_member!", l.is_blocked as "is_blocked!", l.membership_changed as "membership_changed!",
                        l.peer_id as "peer_id: UserId",
                        case when l.peer_id is null then
                            (select array_agg(o.user_id) from participants o where o.conversation_id = l.conversation_id)
@@ -308,14 +308,14 @@ async fn clear_once(
         })
         .await?;
     Ok(row.map(|row| {
-        if row.has_moved {
+        if row.membership_changed {
             return None;
         }
         if row.is_member {
             return Some(Cleared::NotAdmin);
         }
         if row.instance != *instance {
-            return Some(Cleared::Stale(row.instance));
+            return Some(Cleared::StaleInstance(row.instance));
         }
         if row.is_blocked {
             return Some(Cleared::Blocked);
@@ -343,7 +343,7 @@ async fn clear_once(
 }
 
 /// The present instance of a conversation, and what its history ends with. `None`: no such conversation, for this user.
-pub(crate) async fn newest(
+pub(crate) async fn head(
     db: &Db,
     conversation: ConversationId,
     user: UserId,

@@ -10,33 +10,33 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
-    sync::{Mutex as Turns, Notify, Semaphore, SemaphorePermit, TryAcquireError},
+    sync::{Mutex as FairMutex, Notify, Semaphore, SemaphorePermit, TryAcquireError},
     time::{sleep, timeout, timeout_at},
 };
 
 use super::sqlstate;
 
 /// How long a request waits for a connection before it is told that the database is away.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that lay idle for longer is asked whether it lives before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(10);
+const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
 /// A connection that lay idle for longer is closed.
-const MOST_IDLE: Duration = Duration::from_mins(5);
+const MAX_IDLE: Duration = Duration::from_mins(5);
 /// A connection older than this is closed: what a backend remembers only grows.
-const MOST_AGE: Duration = Duration::from_mins(30);
+const MAX_LIFETIME: Duration = Duration::from_mins(30);
 /// After the database refused to open one more connection, idle ones of any thread are used for so long first.
-const REFUSED_FOR: Duration = Duration::from_secs(10);
+const REUSE_ANY_AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// How often one more is asked for meanwhile, by one of all who wait: another node may have closed one.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a moment is looked for in which nothing is on its way, and how often.
-const QUIET: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(20);
+const QUIESCE_TIMEOUT: Duration = Duration::from_secs(5);
+const QUIESCE_POLL: Duration = Duration::from_millis(20);
 /// A statement slower than this is logged (its text, never its values).
-const SLOW: Duration = Duration::from_secs(1);
+const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 /// After this time the database is silent: it would have stopped the statement itself.
-const SILENCE: Duration = Duration::from_secs(12);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(12);
 /// After this time what became of a statement is decided, even if its answer was lost.
-pub const DECIDED: Duration = Duration::from_secs(15);
+pub const COMMIT_SETTLED_AFTER: Duration = Duration::from_secs(15);
 
 /// What statements rely on, said by each session itself: a role or a database may have preset anything else. The
 /// library says time zone, date style, encoding, and how exact numbers are.
@@ -62,7 +62,7 @@ const SESSION: [(&str, &str); 15] = [
 ];
 
 /// Of a session that answers requests.
-const HASTY: [(&str, &str); 6] = [
+const REQUEST_SESSION: [(&str, &str); 6] = [
     // No request needs longer; a statement that takes it is stopped rather than left to pile up.
     ("statement_timeout", "10s"),
     // Nor does any hold a lock for long: who waits longer, waits for someone at a psql prompt.
@@ -78,7 +78,7 @@ const HASTY: [(&str, &str); 6] = [
 ];
 
 /// Of a session that looks at whole tables, and may take its time.
-const PATIENT: [(&str, &str); 5] = [
+const MAINTENANCE_SESSION: [(&str, &str); 5] = [
     ("statement_timeout", "0"),
     ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
@@ -86,7 +86,7 @@ const PATIENT: [(&str, &str); 5] = [
     ("plan_cache_mode", "auto"),
 ];
 
-/// The database: at most so many connections, opened when they are needed.
+/// The database: at max_connections so many connections, opened when they are needed.
 #[derive(Debug, Clone)]
 pub struct Db {
     options: PgConnectOptions,
@@ -95,13 +95,13 @@ pub struct Db {
 
 #[derive(Debug)]
 struct Pool {
-    most: u32,
+    max_connections: u32,
     permits: Semaphore,
     open: Mutex<Open>,
     /// Where no more can be opened, who wants one waits here: first come, first served.
-    turns: Turns<()>,
+    waiters: FairMutex<()>,
     /// Somebody put a connection back, or closed one.
-    given_back: Notify,
+    returned: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -114,31 +114,31 @@ struct Open {
 #[derive(Debug)]
 struct Idle {
     connection: PgConnection,
-    born: Instant,
+    opened_at: Instant,
     since: Instant,
     /// The thread that it was opened in, and that hears when there is something to read.
-    home: ThreadId,
+    opened_on: ThreadId,
 }
 
 impl Db {
-    /// At most `connections` to the database; none is opened yet.
+    /// At max_connections `connections` to the database; none is opened yet.
     #[must_use]
     pub fn new(options: PgConnectOptions, connections: u32) -> Self {
         let options = options
             .application_name("parlance")
             .options(SESSION)
-            .options(HASTY)
+            .options(REQUEST_SESSION)
             .log_statements(log::LevelFilter::Off)
-            .log_slow_statements(log::LevelFilter::Warn, SLOW);
+            .log_slow_statements(log::LevelFilter::Warn, SLOW_STATEMENT);
         let permits = Semaphore::new(usize::try_from(connections).unwrap_or(1));
         Self {
             options,
             pool: Arc::new(Pool {
-                most: connections,
+                max_connections: connections,
                 permits,
                 open: Mutex::default(),
-                turns: Turns::default(),
-                given_back: Notify::new(),
+                waiters: FairMutex::default(),
+                returned: Notify::new(),
             }),
         }
     }
@@ -151,14 +151,14 @@ impl Db {
 
     /// How to reach it for what may take its time: a migration, a backup, the doctor.
     #[must_use]
-    pub fn patient_options(&self) -> PgConnectOptions {
+    pub fn maintenance_options(&self) -> PgConnectOptions {
         self.options
             .clone()
-            .options(PATIENT)
+            .options(MAINTENANCE_SESSION)
             .log_slow_statements(log::LevelFilter::Off, Duration::MAX)
     }
 
-    /// Works on a connection. One that turns out to be broken is closed, with those that lie idle: they
+    /// Works on a connection. One that waiters out to be broken is closed, with those that lie idle: they
     /// went the same way. So is one whose work is abandoned.
     ///
     /// # Errors
@@ -171,7 +171,7 @@ impl Db {
         let pool = &*self.pool;
         let _permit = match pool.permits.try_acquire() {
             Err(TryAcquireError::NoPermits) => {
-                match timeout(PATIENCE, pool.permits.acquire()).await {
+                match timeout(ACQUIRE_TIMEOUT, pool.permits.acquire()).await {
                     Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed)?,
                     Err(_) => return Err(sqlx::Error::PoolTimedOut),
                 }
@@ -180,27 +180,27 @@ impl Db {
         };
         let Idle {
             mut connection,
-            born,
-            home,
+            opened_at,
+            opened_on,
             ..
         } = self.acquire().await?;
-        let result = match timeout(SILENCE, work(&mut connection)).await {
+        let result = match timeout(RESPONSE_TIMEOUT, work(&mut connection)).await {
             Ok(result) => result,
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         };
         match &result {
             Err(error) if is_broken(error) => pool.locked().idle.clear(),
-            _ if born.elapsed() < MOST_AGE && !pool.permits.is_closed() => {
+            _ if opened_at.elapsed() < MAX_LIFETIME && !pool.permits.is_closed() => {
                 pool.locked().idle.push(Idle {
                     connection,
-                    born,
-                    home,
+                    opened_at,
+                    opened_on,
                     since: Instant::now(),
                 });
             }
             _ => drop(connection.close().await),
         }
-        pool.given_back.notify_one();
+        pool.returned.notify_one();
         result
     }
 
@@ -209,22 +209,22 @@ impl Db {
         self.pool
             .locked()
             .idle
-            .retain(|idle| idle.since.elapsed() < MOST_IDLE);
+            .retain(|idle| idle.since.elapsed() < MAX_IDLE);
     }
 
     /// Waits until nothing is on its way, and holds back what comes until the answer is dropped. Returns `None` after
     /// [`Db::close`].
     pub async fn pause(&self) -> Option<SemaphorePermit<'_>> {
         let permits = &self.pool.permits;
-        let deadline = Instant::now() + QUIET;
+        let deadline = Instant::now() + QUIESCE_TIMEOUT;
         let all = loop {
-            match permits.try_acquire_many(self.pool.most) {
+            match permits.try_acquire_many(self.pool.max_connections) {
                 Ok(all) => break all,
                 // Where it is never quiet by itself, who comes next waits for the last one to end.
                 Err(TryAcquireError::NoPermits) if Instant::now() > deadline => {
-                    break permits.acquire_many(self.pool.most).await.ok()?;
+                    break permits.acquire_many(self.pool.max_connections).await.ok()?;
                 }
-                Err(TryAcquireError::NoPermits) => sleep(POLL).await,
+                Err(TryAcquireError::NoPermits) => sleep(QUIESCE_POLL).await,
                 Err(TryAcquireError::Closed) => return None,
             }
         };
@@ -238,49 +238,49 @@ impl Db {
         let idle = std::mem::take(&mut self.pool.locked().idle);
         for Idle { connection, .. } in idle {
             // A connection that cannot say goodbye is gone all the same.
-            let _ = timeout(PATIENCE, connection.close()).await;
+            let _ = timeout(ACQUIRE_TIMEOUT, connection.close()).await;
         }
     }
 
     /// A connection that lives: one that lies idle, a new one, or, where the database opens no more, one that
     /// somebody gives back.
     async fn acquire(&self) -> sqlx::Result<Idle> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        timeout_at(deadline, self.acquire_patiently())
+        let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+        timeout_at(deadline, self.acquire_or_open())
             .await
             .unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    async fn acquire_patiently(&self) -> sqlx::Result<Idle> {
-        let home = std::thread::current().id();
-        if !self.pool.was_refused(REFUSED_FOR) {
-            if let Some(idle) = self.take_living(home).await {
+    async fn acquire_or_open(&self) -> sqlx::Result<Idle> {
+        let opened_on = std::thread::current().id();
+        if !self.pool.was_refused(REUSE_ANY_AFTER_REFUSAL) {
+            if let Some(idle) = self.take_alive(opened_on).await {
                 return Ok(idle);
             }
-            if let Some(new) = self.connect(home).await? {
+            if let Some(new) = self.connect(opened_on).await? {
                 return Ok(new);
             }
         }
-        let _turn = self.pool.turns.lock().await;
+        let _waiter = self.pool.waiters.lock().await;
         loop {
             // What is given back from here on is not missed.
-            let given_back = self.pool.given_back.notified();
-            if let Some(idle) = self.take_living(home).await {
+            let returned = self.pool.returned.notified();
+            if let Some(idle) = self.take_alive(opened_on).await {
                 return Ok(idle);
             }
-            if !self.pool.was_refused(ASK_AGAIN)
-                && let Some(new) = self.connect(home).await?
+            if !self.pool.was_refused(REOPEN_INTERVAL)
+                && let Some(new) = self.connect(opened_on).await?
             {
                 return Ok(new);
             }
             // Whether something came or not, it is looked at again.
-            let _ = timeout(ASK_AGAIN, given_back).await;
+            let _ = timeout(REOPEN_INTERVAL, returned).await;
         }
     }
 
-    async fn take_living(&self, home: ThreadId) -> Option<Idle> {
-        while let Some(mut idle) = self.pool.take(home) {
-            if idle.since.elapsed() < TRUSTED_IDLE || idle.connection.ping().await.is_ok() {
+    async fn take_alive(&self, opened_on: ThreadId) -> Option<Idle> {
+        while let Some(mut idle) = self.pool.take(opened_on) {
+            if idle.since.elapsed() < PING_AFTER_IDLE || idle.connection.ping().await.is_ok() {
                 return Some(idle);
             }
         }
@@ -288,13 +288,13 @@ impl Db {
     }
 
     /// Opens one more. Returns `None` when the database opens no more.
-    async fn connect(&self, home: ThreadId) -> sqlx::Result<Option<Idle>> {
+    async fn connect(&self, opened_on: ThreadId) -> sqlx::Result<Option<Idle>> {
         match self.options.connect().await {
             Ok(connection) => Ok(Some(Idle {
                 connection,
-                born: Instant::now(),
+                opened_at: Instant::now(),
                 since: Instant::now(),
-                home,
+                opened_on,
             })),
             Err(error) if sqlstate::is_full(&error) => {
                 self.pool.locked().refused_at = Some(Instant::now());
@@ -315,13 +315,18 @@ impl Pool {
 
     /// One that lies idle: of this thread; of another one only if no more may be opened. What there is to read
     /// on a connection is heard by the thread that opened it, which then has to wake the one that waits.
-    fn take(&self, home: ThreadId) -> Option<Idle> {
+    fn take(&self, opened_on: ThreadId) -> Option<Idle> {
         let mut open = self.locked();
-        let most = usize::try_from(self.most).unwrap_or(1);
-        let in_use = most - self.permits.available_permits();
-        let may_open = open.idle.len() + in_use <= most
-            && open.refused_at.is_none_or(|at| at.elapsed() >= REFUSED_FOR);
-        let place = open.idle.iter().rposition(|idle| idle.home == home);
+        let max_connections = usize::try_from(self.max_connections).unwrap_or(1);
+        let in_use = max_connections - self.permits.available_permits();
+        let may_open = open.idle.len() + in_use <= max_connections
+            && open
+                .refused_at
+                .is_none_or(|at| at.elapsed() >= REUSE_ANY_AFTER_REFUSAL);
+        let place = open
+            .idle
+            .iter()
+            .rposition(|idle| idle.opened_on == opened_on);
         let place = place.or_else(|| open.idle.len().checked_sub(1).filter(|_| !may_open))?;
         Some(open.idle.remove(place))
     }
@@ -337,7 +342,7 @@ impl Pool {
 pub fn session_options() -> String {
     let said = SESSION
         .iter()
-        .chain(&PATIENT)
+        .chain(&MAINTENANCE_SESSION)
         .map(|(name, value)| format!("-c {name}={}", value.replace(' ', r"\ ")));
     said.collect::<Vec<_>>().join(" ")
 }

@@ -18,7 +18,7 @@ pub enum Rule {
     /// Each report is about a message that is there, under the id that it names.
     Report,
     /// A conversation of two has two participants, who name each other, and the id that follows from them.
-    Two,
+    Direct,
     /// A group that has participants has an admin.
     Admin,
     /// An invitation is to a group that someone is in, and not for one who is in it.
@@ -37,7 +37,7 @@ impl Rule {
         Self::Instance,
         Self::Orphan,
         Self::Report,
-        Self::Two,
+        Self::Direct,
         Self::Admin,
         Self::Invitation,
         Self::Chain,
@@ -63,7 +63,7 @@ impl Rule {
             Self::Report => {
                 "a report about a message that is not there; messages were deleted past the server"
             }
-            Self::Two => {
+            Self::Direct => {
                 "a conversation that one of the two does not see, or that has the wrong id; --repair names the other one where it is clear"
             }
             Self::Admin => {
@@ -93,14 +93,14 @@ pub struct Finding {
 
 /// Looks at all tables, in one snapshot, so that a server may run meanwhile.
 pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
-    let mut connection = db.patient_options().connect().await?;
+    let mut connection = db.maintenance_options().connect().await?;
     let mut tx = connection.begin().await?;
     sqlx::raw_sql("set transaction isolation level repeatable read read only")
         .execute(&mut *tx)
         .await?;
     let mut findings = vec![];
     for rule in Rule::ALL {
-        let (count, example) = look(&mut tx, rule).await?;
+        let (count, example) = check(&mut tx, rule).await?;
         if let Some(example) = example.filter(|_| count > 0) {
             findings.push(Finding {
                 rule,
@@ -112,15 +112,15 @@ pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<String>)> {
-    macro_rules! look {
+async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<String>)> {
+    macro_rules! check {
         ($query:literal) => {{
             let row = sqlx::query!($query).fetch_one(c).await?;
             Ok((row.count, row.example))
         }};
     }
     match rule {
-        Rule::Dense => look!(
+        Rule::Dense => check!(
             r#"
             with rows as (
                 -- Reports go with the message that they are about: how many is written down there.
@@ -144,7 +144,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             select count(*) as "count!", min(what) as example from wrong
             "#
         ),
-        Rule::HistoryHead => look!(
+        Rule::HistoryHead => check!(
             r#"
             with wrong as (
                 select format('conversation %s', c.conversation_id) as what
@@ -166,7 +166,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             select count(*) as "count!", min(what) as example from wrong
             "#
         ),
-        Rule::Instance => look!(
+        Rule::Instance => check!(
             r#"
             select count(*) as "count!", min(format('message %s of conversation %s', m.seq, m.conversation_id)) as example
             from transcript m
@@ -174,7 +174,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             where (m.seq > c.cleared_seq) <> (m.instance = c.instance)
             "#
         ),
-        Rule::Orphan => look!(
+        Rule::Orphan => check!(
             r#"
             with rows as (
                 select conversation_id, format('message %s of conversation %s', seq, conversation_id) as what from transcript
@@ -184,7 +184,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             from rows where not exists (select from conversations c where c.conversation_id = rows.conversation_id)
             "#
         ),
-        Rule::Report => look!(
+        Rule::Report => check!(
             r#"
             select count(*) as "count!", min(format('report %s of conversation %s', r.seq, r.conversation_id)) as example
             from reports r
@@ -195,9 +195,9 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             )
             "#
         ),
-        Rule::Two => look!(
+        Rule::Direct => check!(
             r#"
-            with two as (
+            with direct as (
                 select c.conversation_id, count(p.user_id) as participants,
                        array_agg(replace(p.user_id::text, '-', '') order by p.user_id) as users,
                        bool_and(p.peer_id is not null and exists (
@@ -209,12 +209,12 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
                 group by c.conversation_id
             )
             select count(*) as "count!", min(format('conversation %s', conversation_id)) as example
-            from two
+            from direct
             where participants <> 2 or not know_each_other
                 or replace(conversation_id::text, '-', '') <> md5(users[1] || ';' || users[2])
             "#
         ),
-        Rule::Admin => look!(
+        Rule::Admin => check!(
             r#"
             select count(*) as "count!", min(format('group %s', conversation_id)) as example
             from (
@@ -223,7 +223,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             ) wrong
             "#
         ),
-        Rule::Invitation => look!(
+        Rule::Invitation => check!(
             r#"
             select count(*) as "count!", min(format('invitation of user %s to conversation %s', i.user_id, i.conversation_id)) as example
             from invitations i
@@ -233,7 +233,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
                 or exists (select from participants p where p.conversation_id = i.conversation_id and p.user_id = i.user_id)
             "#
         ),
-        Rule::Chain => look!(
+        Rule::Chain => check!(
             r#"
             with links as (
                 select t.conversation_id, t.seq, t.chain, c.chain as head,
@@ -257,7 +257,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
             select count(*) as "count!", min(what) as example from wrong
             "#
         ),
-        Rule::Index => look!(
+        Rule::Index => check!(
             r#"
             select count(*) as "count!", min(indexrelid::regclass::text) as example
             from pg_index where not indisvalid and indrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)
@@ -268,7 +268,7 @@ async fn look(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<Str
 
 /// Puts right what can be put right without losing anything, in one transaction. How many rows it changed.
 pub async fn repair(db: &Db) -> sqlx::Result<u64> {
-    let mut connection = db.patient_options().connect().await?;
+    let mut connection = db.maintenance_options().connect().await?;
     let mut tx = connection.begin().await?;
     // Readers go on; writers wait. The truth is in the rows: what names the newest follows from them.
     sqlx::raw_sql(

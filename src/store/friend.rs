@@ -57,15 +57,15 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(Us
 #[derive(Debug)]
 pub(crate) struct Relation {
     /// The first has said that the second is a friend.
-    pub asked: bool,
+    pub outgoing: bool,
     /// The second has said so of the first.
-    pub is_asked: bool,
+    pub incoming: bool,
     /// The second has blocked the first.
-    pub is_blocked: bool,
+    pub blocked: bool,
 }
 
 /// How `user` and `other` stand to each other. `None`: there is no such other user.
-pub(crate) async fn standing(
+pub(crate) async fn relation(
     db: &Db,
     user: UserId,
     other: UserId,
@@ -74,9 +74,9 @@ pub(crate) async fn standing(
         sqlx::query_as!(
             Relation,
             r#"
-            select exists (select from friendships where user_id = $1 and friend_id = $2) as "asked!",
-                   exists (select from friendships where user_id = $2 and friend_id = $1) as "is_asked!",
-                   exists (select from blocks where user_id = $2 and blocked_id = $1) as "is_blocked!"
+            select exists (select from friendships where user_id = $1 and friend_id = $2) as "outgoing!",
+                   exists (select from friendships where user_id = $2 and friend_id = $1) as "incoming!",
+                   exists (select from blocks where user_id = $2 and blocked_id = $1) as "blocked!"
             from users u
             where u.user_id = $2
             "#,

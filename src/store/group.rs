@@ -75,13 +75,13 @@ pub(crate) async fn create(
 ) -> sqlx::Result<Changed> {
     db.run(async |c| {
         let mut tx = c.begin().await?;
-        let result = make(&mut tx, conversation, creator, others, limits, now).await;
+        let result = insert(&mut tx, conversation, creator, others, limits, now).await;
         end(tx, result).await
     })
     .await
 }
 
-async fn make(
+async fn insert(
     c: &mut PgConnection,
     conversation: ConversationId,
     creator: &NewParticipant<'_>,
@@ -103,13 +103,13 @@ async fn make(
     }
     let instance = Instance::random();
     sqlx::query!(
-        "with made as (
+        "with created as (
             insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
             values ($1, true, $2, $3, $3)
             returning conversation_id
         )
         insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-        select conversation_id, $4, $5, $6, 'admin', $3 from made",
+        select conversation_id, $4, $5, $6, 'admin', $3 from created",
         conversation as _,
         instance.as_str(),
         now as _,
@@ -119,7 +119,7 @@ async fn make(
     )
     .execute(&mut *c)
     .await?;
-    if quota::is_over(c, creator.user_id, limits).await? {
+    if quota::exceeds_total(c, creator.user_id, limits).await? {
         return Ok(Changed::Exceeded(Exceeded::Total));
     }
     let invited =
@@ -160,13 +160,13 @@ pub(crate) async fn change(
 ) -> sqlx::Result<Changed> {
     db.run(async |c| {
         let mut tx = c.begin().await?;
-        let result = decide(&mut tx, conversation, caller, change, limits, now).await;
+        let result = change_in(&mut tx, conversation, caller, change, limits, now).await;
         end(tx, result).await
     })
     .await
 }
 
-async fn decide(
+async fn change_in(
     c: &mut PgConnection,
     conversation: ConversationId,
     caller: UserId,
@@ -287,7 +287,7 @@ async fn apply(
             if !quota::lock(c, more.iter().map(|p| p.user_id).chain([caller])).await? {
                 return Ok(Err(Changed::NoUser));
             }
-            admission::count_change(c, conversation).await?;
+            admission::bump_members_version(c, conversation).await?;
             return admission::admit(c, conversation, caller, more, limits, now).await;
         }
         Change::Remove(users) => {
@@ -296,11 +296,11 @@ async fn apply(
         }
         Change::Leave => {
             admission::remove(c, conversation, &[caller]).await?;
-            invitation::depart(c, conversation, caller, false).await?;
-            hand_over(c, conversation).await?;
+            invitation::record_departure(c, conversation, caller, false).await?;
+            promote_longest_member(c, conversation).await?;
         }
         Change::Accept => {
-            admission::count_change(c, conversation).await?;
+            admission::bump_members_version(c, conversation).await?;
             if let Some(refused) = invitation::accept(c, conversation, caller, limits, now).await? {
                 return Ok(Err(refused));
             }
@@ -350,7 +350,10 @@ async fn apply(
 }
 
 /// A group without an admin has its longest member as one; a group without members is cleared for good.
-async fn hand_over(c: &mut PgConnection, conversation: ConversationId) -> sqlx::Result<()> {
+async fn promote_longest_member(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+) -> sqlx::Result<()> {
     let handed_over = sqlx::query!(
         "update participants set role = 'admin'
         where conversation_id = $1

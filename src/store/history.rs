@@ -1,6 +1,6 @@
-//! Reading a conversation: pages of messages and reports by cursor. A page is one statement, which also
+//! PageQuery a conversation: pages of messages and reports by cursor. A page is one statement, which also
 //! checks who reads and which instance. Only a page of more messages than one statement reads (128, where they
-//! may have 64 KiB), and a cursor whose row is gone, take another one.
+//! may have 64 KiB), and a cursor whose row is missing, take another one.
 //!
 //! A cursor's id finds its row and the row's `seq` says where to go on. Times are no order: clocks
 //! differ, and many rows share a second (docs/api.md, The cursor loses nothing).
@@ -10,7 +10,7 @@ mod page;
 use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 
-use self::page::{Place, Taking, Way};
+use self::page::{Direction, PageBuilder, Position};
 use super::Db;
 use crate::store::rows::{HistoryHead, HistoryRow, MessageRow, ReportRow};
 use parlance_wire::{
@@ -20,23 +20,23 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A place in a conversation. Without an id and a time: its beginning, or its end, depending on
-/// which way the reader goes.
+/// A place in a conversation. Without an id and a time: its start, or its end, depending on
+/// which direction the reader goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor {
     /// The message that the reader knows.
     pub message_id: Option<MessageId>,
-    /// That message's time, in case it is gone.
+    /// That message's time, in case it is missing.
     pub message_at: Option<Timestamp>,
     /// The report that the reader knows.
     pub report_id: Option<ReportId>,
-    /// That report's time, in case it is gone.
+    /// That report's time, in case it is missing.
     pub report_at: Option<Timestamp>,
 }
 
 /// Which conversation, who reads it, and which instance they believe it to be in.
 #[derive(Debug)]
-pub(crate) struct Reading<'a> {
+pub(crate) struct PageQuery<'a> {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     /// The life of the conversation that they know.
@@ -60,13 +60,13 @@ pub(crate) struct Page {
 /// `None`: no such conversation, for this user.
 pub(crate) async fn from_cursor(
     db: &Db,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
 ) -> sqlx::Result<Option<Page>> {
-    let mut taking = Taking::new(each, limit, 2);
-    db.run(async |c| read(c, reading, cursor, Way::Forth, &mut taking).await)
+    let mut page = PageBuilder::new(each, limit, 2);
+    db.run(async |c| read(c, query, cursor, Direction::Forward, &mut page).await)
         .await
 }
 
@@ -74,26 +74,26 @@ pub(crate) async fn from_cursor(
 /// out. `None`: no such conversation, for this user.
 pub(crate) async fn before_cursor(
     db: &Db,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
 ) -> sqlx::Result<Option<Page>> {
     let mut newest_first = vec![];
     let take = |row| newest_first.push(row);
-    let mut taking = Taking::new(take, limit, 1);
+    let mut page = PageBuilder::new(take, limit, 1);
     let page = db
-        .run(async |c| read(c, reading, cursor, Way::Back, &mut taking).await)
+        .run(async |c| read(c, query, cursor, Direction::Backward, &mut page).await)
         .await?;
     newest_first.into_iter().rev().for_each(each);
     Ok(page)
 }
 
-/// What a statement told beside the rows it handed on.
-struct Told {
+/// What a statement answer beside the rows it handed on.
+struct Answer {
     present: Instance,
     newest: Option<HistoryHead>,
-    /// Where it began. `None`: the row of the id is gone.
+    /// Where it began. `None`: the row of the id is missing.
     message_seq: Option<i64>,
     report_seq: Option<i64>,
     /// How many messages there were, and the number of the last one.
@@ -104,77 +104,80 @@ struct Told {
 /// Reads a page, in as few statements as it takes: nearly always one.
 async fn read(
     c: &mut PgConnection,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
-    way: Way,
-    taking: &mut Taking<impl FnMut(HistoryRow)>,
+    direction: Direction,
+    page: &mut PageBuilder<impl FnMut(HistoryRow)>,
 ) -> sqlx::Result<Option<Page>> {
-    let mut is_one = true;
-    let mut from = Place {
+    let mut single_statement = true;
+    let mut from = Position {
         message_id: cursor.message_id,
-        message_seq: cursor.message_at.is_none().then_some(way.beginning()),
+        message_seq: cursor.message_at.is_none().then_some(direction.start()),
         report_id: cursor.report_id,
-        report_seq: cursor.report_at.is_none().then_some(way.beginning()),
+        report_seq: cursor.report_at.is_none().then_some(direction.start()),
     };
-    let mut reports = taking.limit + 1;
+    let mut reports = page.limit + 1;
     loop {
-        let messages = taking.chunk(reading.max_message_bytes);
-        let told = match way {
-            Way::Forth => {
-                read_forth(c, reading, from, number(messages), number(reports), taking).await?
+        let messages = page.chunk(query.max_message_bytes);
+        let answer = match direction {
+            Direction::Forward => {
+                read_forward(c, query, from, number(messages), number(reports), page).await?
             }
-            Way::Back => {
-                read_back(c, reading, from, number(messages), number(reports), taking).await?
+            Direction::Backward => {
+                read_backward(c, query, from, number(messages), number(reports), page).await?
             }
         };
-        let Some(told) = told else { return Ok(None) };
-        if told.present != *reading.instance {
+        let Some(answer) = answer else {
+            return Ok(None);
+        };
+        if answer.present != *query.instance {
             return Ok(Some(Page {
-                present: told.present,
+                present: answer.present,
                 has_more: false,
                 newest: None,
             }));
         }
-        let go_on = told
+        let continue_at = answer
             .last
-            .filter(|_| told.messages == messages && !taking.has_more)
-            .map(|last| way.after(last));
-        let mut next = Place {
-            message_seq: go_on,
-            ..Place::default()
+            .filter(|_| answer.messages == messages && !page.has_more)
+            .map(|last| direction.after(last));
+        let mut next = Position {
+            message_seq: continue_at,
+            ..Position::default()
         };
-        if told.message_seq.is_none() || told.report_seq.is_none() {
-            // Whoever names a row that is gone, or a time only, begins at the first one that is not older.
+        if answer.message_seq.is_none() || answer.report_seq.is_none() {
+            // Whoever names a row that is missing, or a time only, begins at the first one that is not older.
             let wanted = Cursor {
-                message_at: cursor.message_at.filter(|_| told.message_seq.is_none()),
-                report_at: cursor.report_at.filter(|_| told.report_seq.is_none()),
+                message_at: cursor.message_at.filter(|_| answer.message_seq.is_none()),
+                report_at: cursor.report_at.filter(|_| answer.report_seq.is_none()),
                 ..*cursor
             };
-            let (message_seq, report_seq) = locate(c, reading, &wanted).await?;
-            if told.message_seq.is_none() {
-                next.message_seq = Some(message_seq.unwrap_or(way.gone(cursor.message_at)));
+            let (message_seq, report_seq) = locate(c, query, &wanted).await?;
+            if answer.message_seq.is_none() {
+                next.message_seq =
+                    Some(message_seq.unwrap_or(direction.missing(cursor.message_at)));
             }
-            if told.report_seq.is_none() {
-                next.report_seq = Some(report_seq.unwrap_or(way.gone(cursor.report_at)));
+            if answer.report_seq.is_none() {
+                next.report_seq = Some(report_seq.unwrap_or(direction.missing(cursor.report_at)));
             }
         }
         if next.message_seq.is_none() && next.report_seq.is_none() {
             return Ok(Some(Page {
-                present: told.present,
-                has_more: taking.has_more,
-                newest: told.newest.filter(|_| is_one),
+                present: answer.present,
+                has_more: page.has_more,
+                newest: answer.newest.filter(|_| single_statement),
             }));
         }
-        is_one = false;
+        single_statement = false;
         reports = if next.report_seq.is_some() {
-            taking.limit + 1
+            page.limit + 1
         } else {
             0
         };
-        from = Place {
-            message_seq: next.message_seq.or(Some(way.end())),
-            report_seq: next.report_seq.or(Some(way.end())),
-            ..Place::default()
+        from = Position {
+            message_seq: next.message_seq.or(Some(direction.end())),
+            report_seq: next.report_seq.or(Some(direction.end())),
+            ..Position::default()
         };
     }
 }
@@ -183,7 +186,7 @@ async fn read(
 /// not older than the cursor says. Who reads was checked before, and is again by the statement that uses them.
 async fn locate(
     c: &mut PgConnection,
-    reading: &Reading<'_>,
+    query: &PageQuery<'_>,
     cursor: &Cursor,
 ) -> sqlx::Result<(Option<i64>, Option<i64>)> {
     let row = sqlx::query!(
@@ -199,7 +202,7 @@ async fn locate(
                     order by r.seq limit 1) as report_seq
         from conversations c
         where c.conversation_id = $1",
-        reading.conversation_id as _,
+        query.conversation_id as _,
         cursor.message_at as _,
         cursor.report_at as _,
         cursor.message_id as _,
@@ -211,9 +214,9 @@ async fn locate(
 
 /// Puts the rows of a statement together: first the conversation's own, then messages, then reports.
 macro_rules! hand_on {
-    ($rows:expr, $taking:ident) => {{
+    ($rows:expr, $page:ident) => {{
         let mut rows = $rows;
-        let (mut told, mut messages, mut last) = (None, 0, None);
+        let (mut answer, mut messages, mut last) = (None, 0, None);
         while let Some(row) = rows.try_next().await? {
             if let Some(present) = row.instance {
                 let newest = row.last_seq.map(|last_seq| HistoryHead {
@@ -221,7 +224,7 @@ macro_rules! hand_on {
                     last_report_id: row.report_id,
                     chain: row.chain,
                 });
-                told = Some((present, newest, row.message_seq, row.report_seq));
+                answer = Some((present, newest, row.message_seq, row.report_seq));
                 continue;
             }
             let (
@@ -242,7 +245,7 @@ macro_rules! hand_on {
             else {
                 return Err(sqlx::Error::RowNotFound);
             };
-            $taking.take(
+            $page.take(
                 match (row.report_id, row.message_seq, row.data, row.chain) {
                     (Some(report_id), ..) => HistoryRow::Report(ReportRow {
                         report_id,
@@ -271,25 +274,27 @@ macro_rules! hand_on {
                 },
             );
         }
-        Ok(told.map(|(present, newest, message_seq, report_seq)| Told {
-            present,
-            newest,
-            message_seq,
-            report_seq,
-            messages,
-            last,
-        }))
+        Ok(
+            answer.map(|(present, newest, message_seq, report_seq)| Answer {
+                present,
+                newest,
+                message_seq,
+                report_seq,
+                messages,
+                last,
+            }),
+        )
     }};
 }
 
-async fn read_forth(
+async fn read_forward(
     c: &mut PgConnection,
-    reading: &Reading<'_>,
-    from: Place,
+    query: &PageQuery<'_>,
+    from: Position,
     messages: i64,
     reports: i64,
-    taking: &mut Taking<impl FnMut(HistoryRow)>,
-) -> sqlx::Result<Option<Told>> {
+    page: &mut PageBuilder<impl FnMut(HistoryRow)>,
+) -> sqlx::Result<Option<Answer>> {
     hand_on!(
         sqlx::query!(
             r#"
@@ -332,9 +337,9 @@ async fn read_forth(
                     order by r.seq limit $9
                 )
                 "#,
-            reading.conversation_id as _,
-            reading.user_id as _,
-            reading.instance.as_str(),
+            query.conversation_id as _,
+            query.user_id as _,
+            query.instance.as_str(),
             from.message_id as _,
             from.message_seq,
             from.report_id as _,
@@ -343,19 +348,19 @@ async fn read_forth(
             reports,
         )
         .fetch(c),
-        taking
+        page
     )
 }
 
-/// As [`read_forth`], newest first.
-async fn read_back(
+/// As [`read_forward`], newest first.
+async fn read_backward(
     c: &mut PgConnection,
-    reading: &Reading<'_>,
-    from: Place,
+    query: &PageQuery<'_>,
+    from: Position,
     messages: i64,
     reports: i64,
-    taking: &mut Taking<impl FnMut(HistoryRow)>,
-) -> sqlx::Result<Option<Told>> {
+    page: &mut PageBuilder<impl FnMut(HistoryRow)>,
+) -> sqlx::Result<Option<Answer>> {
     hand_on!(
         sqlx::query!(
             r#"
@@ -398,9 +403,9 @@ async fn read_back(
                     order by r.seq desc limit $9
                 )
                 "#,
-            reading.conversation_id as _,
-            reading.user_id as _,
-            reading.instance.as_str(),
+            query.conversation_id as _,
+            query.user_id as _,
+            query.instance.as_str(),
             from.message_id as _,
             from.message_seq,
             from.report_id as _,
@@ -409,7 +414,7 @@ async fn read_back(
             reports,
         )
         .fetch(c),
-        taking
+        page
     )
 }
 

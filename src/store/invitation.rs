@@ -202,7 +202,7 @@ pub(super) async fn accept(
     if joined.rows_affected() == 0 {
         return Ok(Some(Changed::NoConversation));
     }
-    Ok(quota::is_over(c, user, limits)
+    Ok(quota::exceeds_total(c, user, limits)
         .await?
         .then_some(Changed::Exceeded(Exceeded::Total)))
 }
@@ -239,7 +239,7 @@ pub(super) async fn decline(
             Changed::NoConversation
         });
     }
-    depart(c, conversation, user, true).await?;
+    record_departure(c, conversation, user, true).await?;
     Ok(Changed::Done {
         concerned: vec![user],
         invited: vec![],
@@ -247,7 +247,7 @@ pub(super) async fn decline(
 }
 
 /// Writes down that a user left a group, or declined to take part.
-pub(super) async fn depart(
+pub(super) async fn record_departure(
     c: &mut PgConnection,
     conversation: ConversationId,
     user: UserId,

@@ -1,10 +1,10 @@
-//! Messages: stored exactly once, numbered in the order of their commits.
+//! Messages: stored exactly once, sequenced in the order of their commits.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Db,
-    batcher::{Entry, at},
+    batcher::{Entry, entry_at},
     impossible, refused_by,
 };
 use crate::store::rows::{New, NewMessage, Stored};
@@ -16,21 +16,21 @@ use parlance_wire::{
 };
 
 /// How often a batch is tried again after another node stored one of its messages meanwhile.
-const TRIES: usize = 5;
+const MAX_TRIES: usize = 5;
 /// A row has about so many bytes beside its `Data`.
-const ROW: usize = 200;
+const ROW_BYTES: usize = 200;
 
 impl Entry for NewMessage {
     type Outcome = Stored;
     type Key = (ConversationId, MessageId);
 
-    /// A retry is judged by what is stored.
+    /// A retry is checked by what is stored.
     fn key(&self) -> Option<Self::Key> {
         Some((self.conversation_id, self.message_id))
     }
 
     fn bytes(&self) -> usize {
-        self.data.as_str().len() + ROW
+        self.data.as_str().len() + ROW_BYTES
     }
 
     async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Option<Stored>>> {
@@ -49,7 +49,9 @@ async fn add(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stored>>>
         match add_once(db, batch).await {
             // While this statement waited for the lock, another one stored the same message: what
             // this one saw was older than the lock. Nothing is stored; the next try sees it.
-            Err(error) if tries < TRIES && refused_by(&error, "messages_one_per_id") => tries += 1,
+            Err(error) if tries < MAX_TRIES && refused_by(&error, "messages_one_per_id") => {
+                tries += 1;
+            }
             result => return result,
         }
     }
@@ -86,25 +88,25 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
                     where conversation_id in (select conversation_id from input)
                     order by conversation_id
                     for no key update
-                ), numbered as (
+                ), sequenced as (
                     select j.*,
                            last_seq + count(*) filter (where outcome = 'new') over (partition by conversation_id order by place) as seq,
                            max(place) filter (where outcome = 'new') over (partition by conversation_id) as last_place,
                            max(created_at) filter (where outcome = 'new') over (partition by conversation_id) as newest
                     from (
                         select i.*, l.is_group, l.instance as present, l.last_seq, l.last_message_id, l.head,
-                               m.created_at as there_created_at, m.valid_until as there_valid_until,
+                               m.created_at as existing_created_at, m.valid_until as existing_valid_until,
                                case
                                    -- What was seen of the group is older than the lock.
                                    when l.is_group and l.roster <> (
                                        select c.roster from conversations c where c.conversation_id = i.conversation_id
-                                   ) then 'moved'
-                                   when l.instance <> i.instance then 'stale'
+                                   ) then 'membership_changed'
+                                   when l.instance <> i.instance then 'stale_instance'
                                    when m.message_id is not null then
                                        case when m.user_id = i.user_id and m.type = i.type and m.data_hash = i.data_hash
                                            and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
                                            and (m.valid_until = i.valid_until or not i.valid_until_given)
-                                       then 'there' else 'other' end
+                                       then 'existing' else 'id_conflict' end
                                    when i.peer_id is not null and exists (
                                        select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                                    ) then 'blocked'
@@ -135,14 +137,14 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
                                        filter (where outcome = 'new' and (seq > last_seq + 1 or place <> last_place))
                                        over (partition by conversation_id order by place)
                            end as chain
-                    from numbered n
+                    from sequenced n
                 ), stored as (
                     insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
                                           created_at, sent_at, valid_until, data, chain)
                     select conversation_id, seq, message_id, instance, user_id, station_id, type,
                            created_at, sent_at, valid_until, ($11::text[])[place], chain
                     from linked where outcome = 'new'
-                ), counted as (
+                ), conversation_updated as (
                     update conversations c
                     set last_seq = n.seq,
                         last_message_id = n.message_id,
@@ -154,12 +156,12 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
                 select place as "place!", outcome as "outcome!", seq as "seq!",
                        last_message_id as "last_message_id?: MessageId",
                        peer_id as "peer_id?: UserId",
-                       case when peer_id is null and (outcome = 'there' or seq = last_seq + 1) then
+                       case when peer_id is null and (outcome = 'existing' or seq = last_seq + 1) then
                            (select array_agg(o.user_id) from participants o where o.conversation_id = n.conversation_id)
                        end as "group?: Vec<UserId>",
-                       case when outcome = 'stale' then present end as "present?: Instance",
-                       there_created_at as "created_at?: Timestamp",
-                       there_valid_until as "valid_until?: Timestamp",
+                       case when outcome = 'stale_instance' then present end as "present?: Instance",
+                       existing_created_at as "created_at?: Timestamp",
+                       existing_valid_until as "valid_until?: Timestamp",
                        case when outcome = 'new' then chain end as "chain?: Chain"
                 from linked n
                 "#,
@@ -186,7 +188,7 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
     // Of each conversation: the newest message so far, and of a group who is in it.
     let mut newest = HashMap::<ConversationId, (_, Option<Arc<_>>)>::new();
     for row in rows {
-        let (message, slot) = at(batch, &mut outcomes, row.place)?;
+        let (message, slot) = entry_at(batch, &mut outcomes, row.place)?;
         let of_group = row.group.map(Arc::from);
         let two = || row.peer_id.map(|peer| Arc::from([message.user_id, peer]));
         let recipients = |everyone: Option<Arc<[UserId]>>| {
@@ -215,16 +217,16 @@ async fn add_once(db: &Db, batch: &[NewMessage]) -> sqlx::Result<Vec<Option<Stor
                     participants: recipients(everyone.clone())?,
                 })
             }
-            ("there", _, _, Some((created_at, valid_until))) => Some(Stored::Accepted {
+            ("existing", _, _, Some((created_at, valid_until))) => Some(Stored::Accepted {
                 created_at,
                 valid_until,
                 new: None,
                 participants: recipients(of_group)?,
             }),
-            ("stale", Some(present), ..) => Some(Stored::StaleInstance(present)),
-            ("other", ..) => Some(Stored::IdConflict),
+            ("stale_instance", Some(present), ..) => Some(Stored::StaleInstance(present)),
+            ("id_conflict", ..) => Some(Stored::IdConflict),
             ("blocked", ..) => Some(Stored::Blocked),
-            ("moved", ..) => None,
+            ("membership_changed", ..) => None,
             (outcome, ..) => return Err(impossible(outcome)),
         };
     }

@@ -22,7 +22,7 @@ pub mod purge;
 pub(crate) mod quota;
 pub(crate) mod report;
 pub(crate) mod rows;
-pub mod scenery;
+pub mod seed;
 pub(crate) mod sqlstate;
 pub(crate) mod station;
 pub(crate) mod transcript;
@@ -34,7 +34,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-pub use self::db::{DECIDED, Db, session_options};
+pub use self::db::{COMMIT_SETTLED_AFTER, Db, session_options};
 
 /// What the database must look like. Applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -48,7 +48,7 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 pub async fn migrate(db: &Db) -> Result<(), String> {
     let away = |error: sqlx::Error| format!("the database cannot be reached: {error}");
     // A connection of its own: what is done to a large table takes longer than a request's statement, and reads all of it.
-    let mut connection = db.patient_options().connect().await.map_err(away)?;
+    let mut connection = db.maintenance_options().connect().await.map_err(away)?;
     // Where a role's search path led elsewhere once, nobody is to find an empty database.
     let elsewhere = sqlx::query_scalar!(
         r#"select schemaname as "schema!" from pg_tables

@@ -19,7 +19,7 @@ pub struct AvailabilityChange {
 
 /// Writes down that a node holds sockets of these users, who are available from now on, unless they said otherwise.
 /// Returns those for whom that is a change.
-pub async fn arrive(
+pub async fn socket_opened(
     db: &Db,
     node: Uuid,
     users: &[UserId],
@@ -56,7 +56,11 @@ pub async fn arrive(
 
 /// Writes down that a node holds no sockets of these users any more. Whom no node holds one of is offline. Returns
 /// those for whom that is a change.
-pub async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
+pub async fn socket_closed(
+    db: &Db,
+    node: Uuid,
+    users: &[UserId],
+) -> sqlx::Result<Vec<AvailabilityChange>> {
     db.run(async |c| {
         let mut tx = c.begin().await?;
         let changes = async {
@@ -114,7 +118,7 @@ pub async fn online_on(db: &Db, node: Uuid) -> sqlx::Result<HashSet<UserId>> {
 
 /// What a node hears when it says that it lives.
 #[derive(Debug)]
-pub struct Beat {
+pub struct Heartbeat {
     /// Whether it was taken for alive until now. Also `false` for the first beat.
     pub was_alive: bool,
     /// All others that live, or ended so lately that not all may have seen it.
@@ -131,7 +135,7 @@ pub struct OtherNode {
 }
 
 /// Says that a node lives, for so long from now. It is the database's clock that counts, for all nodes.
-pub async fn beat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<Beat> {
+pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<Heartbeat> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
@@ -153,7 +157,7 @@ pub async fn beat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<Beat> 
     // The statement sees its own row as it was before.
     let was_alive = rows.iter().any(|row| row.node_id == node && row.is_alive);
     let others = rows.into_iter().filter(|row| row.node_id != node);
-    Ok(Beat {
+    Ok(Heartbeat {
         was_alive,
         others: others
             .map(|row| OtherNode {
@@ -165,7 +169,7 @@ pub async fn beat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<Beat> 
 }
 
 /// Says that no other node lives: the database is this one's alone.
-pub async fn alone(db: &Db, node: Uuid) -> sqlx::Result<()> {
+pub async fn forget_other_nodes(db: &Db, node: Uuid) -> sqlx::Result<()> {
     db.run(async |c| {
         sqlx::query!("delete from nodes where node_id <> $1", node)
             .execute(c)
@@ -176,7 +180,7 @@ pub async fn alone(db: &Db, node: Uuid) -> sqlx::Result<()> {
 }
 
 /// Says that a node has ended, on a connection of its own.
-pub async fn end(c: &mut PgConnection, node: Uuid) -> sqlx::Result<()> {
+pub async fn node_ended(c: &mut PgConnection, node: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "update nodes set ended_at = clock_timestamp() where node_id = $1",
         node
@@ -189,7 +193,11 @@ pub async fn end(c: &mut PgConnection, node: Uuid) -> sqlx::Result<()> {
 /// Ends what nodes left behind that ended longer ago than this: those whose sockets they held, of at most a number of
 /// users, are offline. What is left of a node itself goes once every other one that lives has said so after its end, and
 /// thereby seen it.
-pub async fn reap(db: &Db, grace: Duration, most: i64) -> sqlx::Result<Vec<AvailabilityChange>> {
+pub async fn expire(
+    db: &Db,
+    grace: Duration,
+    max_users: i64,
+) -> sqlx::Result<Vec<AvailabilityChange>> {
     // First: whose row is gone has ended, too.
     db.run(async |c| {
         sqlx::query!(
@@ -219,7 +227,7 @@ pub async fn reap(db: &Db, grace: Duration, most: i64) -> sqlx::Result<Vec<Avail
                 limit $2
                 "#,
                 grace.as_secs_f64(),
-                most,
+                max_users,
             )
             .fetch_all(c)
             .await

@@ -57,8 +57,8 @@ pub(super) async fn precheck(
     let seen = sqlx::query!(
         r#"
         with today as materialized (select clock_timestamp() at time zone 'UTC' as moment)
-        select coalesce(case when q.day = t.moment::date then q.conversations end, 0) as "conversations!",
-               coalesce(case when q.day = t.moment::date then q.invitations end, 0) as "invitations!",
+        select coalesce(case when q.day = t.moment::date then q.conversations end, 0) as "created_today!",
+               coalesce(case when q.day = t.moment::date then q.invitations end, 0) as "invited_today!",
                ceil(extract(epoch from (t.moment::date + 1)::timestamp - t.moment))::bigint as "seconds_left!",
                (select count(*) from (select from participants p where p.user_id = $1 limit $4) taken) as "taken!",
                (select count(*) from unnest($2::uuid[]) as a (user_id)
@@ -75,14 +75,14 @@ pub(super) async fn precheck(
     .fetch_one(c)
     .await?;
     let left = Duration::from_secs(seen.seconds_left.unsigned_abs());
-    if creates && seen.conversations >= i64::from(limits.conversations_per_day) {
+    if creates && seen.created_today >= i64::from(limits.conversations_per_day) {
         return Ok(Some(Exceeded::Day(Daily::Conversations, left)));
     }
     if creates && seen.taken >= i64::from(limits.conversations) {
         return Ok(Some(Exceeded::Total));
     }
     if seen.strangers > 0
-        && seen.invitations + seen.strangers > i64::from(limits.invitations_per_day)
+        && seen.invited_today + seen.strangers > i64::from(limits.invitations_per_day)
     {
         return Ok(Some(Exceeded::Day(Daily::Invitations, left)));
     }
@@ -116,7 +116,7 @@ pub(super) async fn lock(
 }
 
 /// Whether a user, whose quotas are locked, takes part in more conversations than one may.
-pub(super) async fn is_over(
+pub(super) async fn exceeds_total(
     c: &mut PgConnection,
     user: UserId,
     limits: &Limits,
@@ -131,16 +131,16 @@ pub(super) async fn is_over(
 }
 
 /// Whether the creator of a direct conversation, or the other one, takes part in more than one may.
-pub(super) async fn over_of_two(
+pub(super) async fn exceeded_by_either(
     c: &mut PgConnection,
     creator: UserId,
     other: UserId,
     limits: &Limits,
 ) -> sqlx::Result<Option<Exceeded>> {
-    if is_over(c, creator, limits).await? {
+    if exceeds_total(c, creator, limits).await? {
         return Ok(Some(Exceeded::Total));
     }
-    Ok(is_over(c, other, limits)
+    Ok(exceeds_total(c, other, limits)
         .await?
         .then_some(Exceeded::TotalOfOther))
 }
@@ -178,9 +178,9 @@ pub(super) async fn charge(
     .fetch_one(c)
     .await?;
     let left = Duration::from_secs(spent.seconds_left.unsigned_abs());
-    let (spent, most) = match what {
+    let (spent, max) = match what {
         Daily::Conversations => (spent.conversations, limits.conversations_per_day),
         Daily::Invitations => (spent.invitations, limits.invitations_per_day),
     };
-    Ok((spent > i64::from(most)).then_some(Exceeded::Day(what, left)))
+    Ok((spent > i64::from(max)).then_some(Exceeded::Day(what, left)))
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Db,
-    batcher::{Entry, at},
+    batcher::{Entry, entry_at},
     impossible, refused_by,
 };
 use parlance_wire::{
@@ -14,9 +14,9 @@ use parlance_wire::{
 };
 
 /// How often a batch is tried again after another node stored one of its reports meanwhile.
-const TRIES: usize = 5;
+const MAX_TRIES: usize = 5;
 /// A report's row has about so many bytes.
-const ROW: usize = 150;
+const ROW_BYTES: usize = 150;
 
 /// What someone reports about messages of a conversation.
 #[derive(Debug)]
@@ -39,14 +39,14 @@ pub(crate) struct NewReport {
 #[derive(Debug)]
 pub(crate) enum Reported {
     /// It is stored, as far as it was new.
-    Done {
+    Stored {
         /// Who has to hear of it. Empty, if nothing was new.
         participants: Arc<[UserId]>,
         /// What was new, in the order of the numbers.
         rows: Vec<Row>,
     },
     /// The conversation lives another life by now: this one.
-    Stale(Instance),
+    StaleInstance(Instance),
     /// No such conversation, for this user.
     NoConversation,
 }
@@ -74,7 +74,7 @@ impl Entry for NewReport {
     }
 
     fn bytes(&self) -> usize {
-        (self.message_ids.len() + 1) * ROW
+        (self.message_ids.len() + 1) * ROW_BYTES
     }
 
     async fn store(db: &Db, batch: &[Self]) -> sqlx::Result<Vec<Option<Reported>>> {
@@ -82,7 +82,9 @@ impl Entry for NewReport {
         loop {
             match add_once(db, batch).await {
                 // As in `message::add`: what the statement saw was older than its lock.
-                Err(error) if tries < TRIES && refused_by(&error, "reports_one_per_message") => {
+                Err(error)
+                    if tries < MAX_TRIES && refused_by(&error, "reports_one_per_message") =>
+                {
                     tries += 1;
                 }
                 result => return result,
@@ -125,11 +127,11 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
                     where conversation_id in (select conversation_id from input)
                     order by conversation_id
                     for no key update
-                ), judged as materialized (
+                ), checked as materialized (
                     select i.*, l.is_group, l.instance as present, l.last_seq, l.last_report_id,
                            -- What was seen of the group is older than the lock.
                            l.is_group and l.roster <> (select c.roster from conversations c where c.conversation_id = i.conversation_id)
-                               as has_moved
+                               as membership_changed
                     from input i
                     -- Full, here and below, though nothing is without its other half: as in `message::add`.
                     full join locked l using (conversation_id)
@@ -137,7 +139,7 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
                     -- Of two that report the same, the first.
                     select distinct on (j.conversation_id, m.seq, j.user_id, j.type)
                            j.*, m.seq as message_seq, m.message_id, m.valid_until, n.report_id
-                    from judged j
+                    from checked j
                     join unnest($7::bigint[], $8::uuid[], $9::uuid[]) as n (place, message_id, report_id) using (place)
                     -- Looked up one by one, here and below: a join would be planned by how much there was at that time.
                     cross join lateral (
@@ -146,14 +148,14 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
                         limit 1
                     ) m
                     where j.present = j.instance
-                        and not j.has_moved
+                        and not j.membership_changed
                         and (
                             select r.seq from reports r
                             where r.conversation_id = j.conversation_id and r.message_seq = m.seq
                                 and r.user_id = j.user_id and r.type = j.type
                         ) is null
                     order by j.conversation_id, m.seq, j.user_id, j.type, j.place
-                ), numbered as (
+                ), sequenced as (
                     select f.*, last_seq + row_number() over same as seq,
                            coalesce(lag(report_id) over same, last_report_id) as after,
                            lead(place) over same is null as is_last
@@ -164,22 +166,22 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
                                          type, created_at, valid_until)
                     select conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
                            type, created_at, valid_until
-                    from numbered
-                ), counted as (
+                    from sequenced
+                ), conversation_updated as (
                     update conversations c
                     set last_seq = n.seq, last_report_id = n.report_id
-                    from numbered n
+                    from sequenced n
                     where c.conversation_id = n.conversation_id and n.is_last
                 )
                 select j.place as "place!", case when j.present <> j.instance then j.present end as "present?: Instance",
-                       j.has_moved as "has_moved!", j.peer_id as "peer_id?: UserId",
+                       j.membership_changed as "membership_changed!", j.peer_id as "peer_id?: UserId",
                        case when j.peer_id is null and n.after is not distinct from j.last_report_id and n.seq is not null then
                            (select array_agg(o.user_id) from participants o where o.conversation_id = j.conversation_id)
                        end as "group?: Vec<UserId>",
                        n.seq as "seq?", n.after as "after?: ReportId", n.report_id as "report_id?: ReportId",
                        n.message_id as "message_id?: MessageId", n.valid_until as "valid_until?: Timestamp"
-                from judged j
-                full join numbered n using (place)
+                from checked j
+                full join sequenced n using (place)
                 "#,
                 column!(conversation_id) as _,
                 column!(instance.as_str()) as _,
@@ -204,25 +206,25 @@ async fn add_once(db: &Db, batch: &[NewReport]) -> sqlx::Result<Vec<Option<Repor
     // Of each group: who is in it.
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
     for row in rows {
-        let (report, outcome) = at(batch, &mut outcomes, row.place)?;
-        if row.has_moved {
+        let (report, outcome) = entry_at(batch, &mut outcomes, row.place)?;
+        if row.membership_changed {
             *outcome = None;
             continue;
         }
         if let Some(present) = row.present {
-            *outcome = Some(Reported::Stale(present));
+            *outcome = Some(Reported::StaleInstance(present));
             continue;
         }
         if let Some(group) = row.group {
             groups.insert(report.conversation_id, group.into());
         }
         if let Some(Reported::NoConversation) = outcome {
-            *outcome = Some(Reported::Done {
+            *outcome = Some(Reported::Stored {
                 participants: Arc::default(),
                 rows: vec![],
             });
         }
-        let Some(Reported::Done { participants, rows }) = outcome else {
+        let Some(Reported::Stored { participants, rows }) = outcome else {
             return Err(impossible("stale and not"));
         };
         match (row.seq, row.report_id, row.message_id, row.valid_until) {

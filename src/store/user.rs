@@ -11,7 +11,7 @@ use parlance_wire::{
 
 /// The channel on which nodes hear that a user's right to come in has changed. Rare, and never part
 /// of a transaction that writes messages.
-pub const CHANGED: &str = "user_changed";
+pub const CHANGED_CHANNEL: &str = "user_changed";
 
 /// A user that is to be.
 #[derive(Debug)]
@@ -109,13 +109,13 @@ pub async fn add_credential(
 /// The account that a key opens, with the station bound to it. `None`: no such key, a key of another
 /// user than the one claimed, or a disabled user; which of them is not told apart.
 ///
-/// A user keeps the `most` stations seen last; older ones have to log in again.
+/// A user keeps the `max` stations seen last; older ones have to log in again.
 pub async fn log_in(
     db: &Db,
     key_hash: &SecretHash,
     claimed: Option<UserId>,
     station: StationId,
-    most: i32,
+    max: i32,
     now: Timestamp,
 ) -> sqlx::Result<Option<AccountRow>> {
     db.run(async |c| {
@@ -145,7 +145,7 @@ pub async fn log_in(
             key_hash.as_bytes(),
             claimed as _,
             station as _,
-            most,
+            max,
             now as _,
         )
         .fetch_optional(c)
@@ -247,7 +247,7 @@ pub async fn set_disabled(
                 "#,
                 user as _,
                 disabled_at as _,
-                CHANGED,
+                CHANGED_CHANNEL,
             )
             .fetch_optional(c)
             .await

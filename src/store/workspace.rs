@@ -7,19 +7,19 @@ use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Registered {
     /// It is the user's, now or since an earlier call.
-    Theirs,
+    Owned,
     /// It is someone else's.
     Taken,
     /// The user has as many as one may have.
     TooMany,
 }
 
-/// Gives a host name to a user, who may have at most `most`.
+/// Gives a host name to a user, who may have at max `max`.
 pub(crate) async fn register(
     db: &Db,
     name: &WorkspaceName,
     user: UserId,
-    most: i64,
+    max: i64,
     now: Timestamp,
 ) -> sqlx::Result<Registered> {
     let row = db
@@ -38,14 +38,14 @@ pub(crate) async fn register(
                 name.as_str(),
                 user as _,
                 now as _,
-                most,
+                max,
             )
             .fetch_one(c)
             .await
         })
         .await?;
     Ok(match row.owner {
-        Some(owner) if owner == user => Registered::Theirs,
+        Some(owner) if owner == user => Registered::Owned,
         Some(_) => Registered::Taken,
         None => Registered::TooMany,
     })

@@ -85,16 +85,18 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
     let [anns, bens] = [&ann, &ben].map(|person| UserId::parse(&person.user).unwrap());
     let (gone, lives, grace) = (Uuid::new_v4(), Uuid::new_v4(), Duration::from_secs(30));
     for node in [gone, lives] {
-        presence::beat(&world.store, node, Duration::from_hours(1))
+        presence::heartbeat(&world.store, node, Duration::from_hours(1))
             .await
             .unwrap();
     }
     // Ann has a socket on the one, Ben on both.
     for (node, user) in [(gone, anns), (gone, bens), (lives, bens)] {
-        presence::arrive(&world.store, node, &[user]).await.unwrap();
+        presence::socket_opened(&world.store, node, &[user])
+            .await
+            .unwrap();
     }
     assert!(
-        presence::reap(&world.store, grace, 500)
+        presence::expire(&world.store, grace, 500)
             .await
             .unwrap()
             .is_empty()
@@ -105,7 +107,7 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
     };
     ended("ended_at", 25).await;
     assert!(
-        presence::reap(&world.store, grace, 500)
+        presence::expire(&world.store, grace, 500)
             .await
             .unwrap()
             .is_empty()
@@ -113,13 +115,13 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
     world.sql("update nodes set ended_at = null").await;
     ended("alive_until", 25).await;
     assert!(
-        presence::reap(&world.store, grace, 500)
+        presence::expire(&world.store, grace, 500)
             .await
             .unwrap()
             .is_empty()
     );
     ended("alive_until", 31).await;
-    let seen = presence::reap(&world.store, grace, 500).await.unwrap();
+    let seen = presence::expire(&world.store, grace, 500).await.unwrap();
     assert_eq!(
         seen.iter()
             .map(|seen| (seen.user_id, &seen.friends[..]))
@@ -134,21 +136,23 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
         ("offline", "available")
     );
     assert!(
-        presence::reap(&world.store, grace, 500)
+        presence::expire(&world.store, grace, 500)
             .await
             .unwrap()
             .is_empty()
     );
     // Who goes from the one node and is on another one stays; who goes from the last one is offline.
-    presence::arrive(&world.store, gone, &[bens]).await.unwrap();
+    presence::socket_opened(&world.store, gone, &[bens])
+        .await
+        .unwrap();
     assert!(
-        presence::leave(&world.store, gone, &[bens])
+        presence::socket_closed(&world.store, gone, &[bens])
             .await
             .unwrap()
             .is_empty()
     );
     assert!(
-        presence::leave(&world.store, lives, &[bens])
+        presence::socket_closed(&world.store, lives, &[bens])
             .await
             .unwrap()
             .len()
@@ -165,18 +169,22 @@ async fn of_two_nodes_that_write_at_once_neither_overlooks_the_other() {
     let users = [UserId::parse(&ann.user).unwrap()];
     let [here, there] = [Uuid::new_v4(), Uuid::new_v4()];
     for round in 0..100 {
-        presence::arrive(&world.store, here, &users).await.unwrap();
+        presence::socket_opened(&world.store, here, &users)
+            .await
+            .unwrap();
         // One ends while another begins, and then both end.
         let (left, arrived) = tokio::join!(
-            presence::leave(&world.store, here, &users),
-            presence::arrive(&world.store, there, &users)
+            presence::socket_closed(&world.store, here, &users),
+            presence::socket_opened(&world.store, there, &users)
         );
         assert_eq!(left.unwrap().len(), arrived.unwrap().len(), "round {round}");
         assert_eq!(ben.friend_is().await, "available", "round {round}");
-        presence::arrive(&world.store, here, &users).await.unwrap();
+        presence::socket_opened(&world.store, here, &users)
+            .await
+            .unwrap();
         let (one, other) = tokio::join!(
-            presence::leave(&world.store, here, &users),
-            presence::leave(&world.store, there, &users)
+            presence::socket_closed(&world.store, here, &users),
+            presence::socket_closed(&world.store, there, &users)
         );
         assert_eq!(
             one.unwrap().len() + other.unwrap().len(),

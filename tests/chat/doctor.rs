@@ -45,7 +45,7 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
     for (rule, harm, undo) in [
         (Rule::HistoryHead, format!("update conversations set last_message_id = gen_random_uuid() where conversation_id = '{talk}'"), None),
         (Rule::HistoryHead, format!("update conversations set last_report_id = null where conversation_id = '{group}'"), None),
-        (Rule::Two, format!("update participants set peer_id = null where conversation_id = '{talk}' and user_id = '{}'", ann.user), None),
+        (Rule::Direct, format!("update participants set peer_id = null where conversation_id = '{talk}' and user_id = '{}'", ann.user), None),
         (Rule::Admin, format!("update participants set role = 'member' where conversation_id = '{group}'"), None),
         (
             Rule::Invitation,

@@ -168,7 +168,7 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "newcomers",
-            &["as \"has_just_declined!\""],
+            &["as \"declined_recently!\""],
             format!("{GROUP}, {USER}, array[{USER}, md5('u9')::uuid], 1000"),
         ),
         (

@@ -8,59 +8,55 @@ use parlance_wire::{
 
 /// A page is cut after this many bytes of `Data`, as they are written. From a cursor on, two rows always fit: its own, and the
 /// next one, or a reader would never get past two large ones. Before a cursor, one does.
-const PAGE_BYTES: usize = 4 * 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// One statement reads messages of so many bytes at most: what a page does not take is read in vain.
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+const MAX_CHUNK_BYTES: usize = 8 * 1024 * 1024;
 /// One statement reads so many messages at most.
-const CHUNK_ROWS: usize = 250;
+const MAX_CHUNK_ROWS: usize = 250;
 
-/// Which way a reader goes.
+/// Which direction a reader goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Way {
+pub(super) enum Direction {
     /// From old to new.
-    Forth,
+    Forward,
     /// From new to old.
-    Back,
+    Backward,
 }
 
-impl Way {
+impl Direction {
     /// Where one begins who names no place.
-    pub(super) fn beginning(self) -> i64 {
+    pub(super) fn start(self) -> i64 {
         match self {
-            Self::Forth => 0,
-            Self::Back => i64::MAX,
+            Self::Forward => 0,
+            Self::Backward => i64::MAX,
         }
     }
 
     /// Where there is nothing to read any more.
     pub(super) fn end(self) -> i64 {
         match self {
-            Self::Forth => i64::MAX,
-            Self::Back => 0,
+            Self::Forward => i64::MAX,
+            Self::Backward => 0,
         }
     }
 
-    /// Where one begins whose row is gone, with nothing there that is not older.
-    pub(super) fn gone(self, at: Option<Timestamp>) -> i64 {
-        if at.is_some() {
-            i64::MAX
-        } else {
-            self.beginning()
-        }
+    /// Where one begins whose row is missing, with nothing there that is not older.
+    pub(super) fn missing(self, at: Option<Timestamp>) -> i64 {
+        if at.is_some() { i64::MAX } else { self.start() }
     }
 
     /// Where one goes on who has read this row.
     pub(super) fn after(self, seq: i64) -> i64 {
         match self {
-            Self::Forth => seq + 1,
-            Self::Back => seq,
+            Self::Forward => seq + 1,
+            Self::Backward => seq,
         }
     }
 }
 
 /// Where a statement begins to read: at the row with an id, or at a number.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// The message with this id.
     pub message_id: Option<MessageId>,
     /// Else messages from this number on, or before it.
@@ -72,7 +68,7 @@ pub(super) struct Place {
 }
 
 /// How many bytes `Data` takes in JSON.
-fn written_bytes(data: &str) -> usize {
+fn json_bytes(data: &str) -> usize {
     let short = data
         .bytes()
         .filter(|byte| matches!(byte, b'"' | b'\\'))
@@ -83,12 +79,12 @@ fn written_bytes(data: &str) -> usize {
 }
 
 /// What goes onto a page, and what of it is there already.
-pub(super) struct Taking<F> {
+pub(super) struct PageBuilder<F> {
     each: F,
     /// So many rows of each kind at most.
     pub limit: usize,
     /// So many messages at least, however large.
-    at_least: usize,
+    min_messages: usize,
     messages: usize,
     reports: usize,
     bytes: usize,
@@ -96,13 +92,13 @@ pub(super) struct Taking<F> {
     pub has_more: bool,
 }
 
-impl<F: FnMut(HistoryRow)> Taking<F> {
+impl<F: FnMut(HistoryRow)> PageBuilder<F> {
     /// Nothing yet, of so many rows of each kind at most, and so many messages at least.
-    pub(super) fn new(each: F, limit: usize, at_least: usize) -> Self {
+    pub(super) fn new(each: F, limit: usize, min_messages: usize) -> Self {
         Self {
             each,
             limit,
-            at_least,
+            min_messages,
             messages: 0,
             reports: 0,
             bytes: 0,
@@ -114,9 +110,9 @@ impl<F: FnMut(HistoryRow)> Taking<F> {
     pub(super) fn take(&mut self, row: HistoryRow) {
         let has_room = match &row {
             HistoryRow::Message(row) => {
-                let is_cut = self.messages >= self.at_least && self.bytes >= PAGE_BYTES;
+                let is_cut = self.messages >= self.min_messages && self.bytes >= MAX_PAGE_BYTES;
                 self.messages += 1;
-                self.bytes += written_bytes(&row.data);
+                self.bytes += json_bytes(&row.data);
                 self.messages <= self.limit && !is_cut
             }
             HistoryRow::Report(_) => {
@@ -134,7 +130,7 @@ impl<F: FnMut(HistoryRow)> Taking<F> {
     /// How many messages the next statement reads: at most one that the page does not take, which shows that
     /// there are more.
     pub(super) fn chunk(&self, max_message_bytes: usize) -> usize {
-        let fitting = (CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, CHUNK_ROWS);
+        let fitting = (MAX_CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, MAX_CHUNK_ROWS);
         fitting.min(self.limit.saturating_sub(self.messages) + 1)
     }
 }

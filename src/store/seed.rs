@@ -13,11 +13,11 @@ use parlance_wire::{
 };
 
 /// So many rows are made by one statement.
-const ROWS: usize = 50_000;
+const MAX_ROWS: usize = 50_000;
 
 /// What a database must do at least for a message, as scripts of pgbench: a number and a row, as a
 /// transaction, and as one statement.
-pub const FLOORS: [&str; 2] = [
+pub const BASELINES: [&str; 2] = [
     r"\set conversation random(1, :conversations)
 begin;
 update bench_floor.conversations set last_seq = last_seq + 1 where conversation_id = :conversation returning last_seq \gset
@@ -58,13 +58,13 @@ pub fn message_id(conversation: ConversationId, seq: usize) -> Option<MessageId>
     MessageId::parse(&hex::encode(Md5::digest(format!("{conversation}{seq}"))))
 }
 
-/// Who makes the scenery, on a connection that may take its time.
+/// Who makes the seed, on a connection that may take its time.
 #[derive(Debug)]
-pub struct Scenery(PgConnection);
+pub struct Seeder(PgConnection);
 
-impl Scenery {
+impl Seeder {
     /// An empty scene: two users on this database.
-    pub async fn begin(db: &Db) -> sqlx::Result<Self> {
+    pub async fn connect(db: &Db) -> sqlx::Result<Self> {
         Ok(Self(
             db.options()
                 .clone()
@@ -81,7 +81,7 @@ impl Scenery {
         users: &[(Email, StationId)],
         public_key: &str,
     ) -> sqlx::Result<()> {
-        for users in users.chunks(ROWS) {
+        for users in users.chunks(MAX_ROWS) {
             sqlx::query!(
                 "with u as (
                     select * from unnest($1::uuid[], $2::text[], $3::uuid[]) as u (user_id, email, station_id)
@@ -124,7 +124,7 @@ impl Scenery {
         messages: usize,
         bytes: usize,
     ) -> sqlx::Result<()> {
-        for pairs in pairs.chunks(ROWS) {
+        for pairs in pairs.chunks(MAX_ROWS) {
             sqlx::query!(
                 "with c as (
                     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as c (conversation_id, one, other)
@@ -143,9 +143,9 @@ impl Scenery {
             .execute(&mut self.0)
             .await?;
         }
-        for pairs in pairs.chunks((ROWS / messages.max(1)).max(1)) {
-            for from in (1..=messages).step_by(ROWS) {
-                self.messages(pairs, from, messages.min(from + ROWS - 1), bytes)
+        for pairs in pairs.chunks((MAX_ROWS / messages.max(1)).max(1)) {
+            for from in (1..=messages).step_by(MAX_ROWS) {
+                self.messages(pairs, from, messages.min(from + MAX_ROWS - 1), bytes)
                     .await?;
             }
         }
@@ -190,8 +190,8 @@ impl Scenery {
         Ok(())
     }
 
-    /// Makes what [`FLOORS`] work on.
-    pub async fn floor(&mut self, conversations: usize) -> sqlx::Result<()> {
+    /// Makes what [`BASELINES`] work on.
+    pub async fn create_baseline(&mut self, conversations: usize) -> sqlx::Result<()> {
         sqlx::raw_sql(
             "drop schema if exists bench_floor cascade;
             create schema bench_floor;
@@ -207,11 +207,11 @@ impl Scenery {
         .bind(number(conversations))
         .execute(&mut self.0)
         .await?;
-        self.settle().await
+        self.vacuum_and_checkpoint().await
     }
 
-    /// Removes what [`FLOORS`] worked on.
-    pub async fn floor_ends(&mut self) -> sqlx::Result<()> {
+    /// Removes what [`BASELINES`] worked on.
+    pub async fn drop_baseline(&mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("drop schema bench_floor cascade")
             .execute(&mut self.0)
             .await?;
@@ -219,7 +219,7 @@ impl Scenery {
     }
 
     /// Does what the database does by itself in the hours that a real history takes.
-    pub async fn settle(&mut self) -> sqlx::Result<()> {
+    pub async fn vacuum_and_checkpoint(&mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("vacuum analyze users, stations, conversations, participants, messages")
             .execute(&mut self.0)
             .await?;
