@@ -96,6 +96,8 @@ pub struct Settings {
     pub nats_url: Option<String>,
     /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
     pub tls: Option<Tls>,
+    /// `METRICS_ADDR`: where `/metrics` is served, if anywhere.
+    pub metrics_addr: Option<SocketAddr>,
     /// `WORKERS`: how many threads answer requests.
     pub workers: usize,
     /// `LOG_FORMAT`.
@@ -258,6 +260,18 @@ impl Settings {
             )?,
             nats_url: env.text("NATS_URL")?,
             tls: env.tls()?,
+            metrics_addr: env.read(
+                "METRICS_ADDR",
+                "",
+                "an address and port, such as 127.0.0.1:9464",
+                |t| {
+                    if t.is_empty() {
+                        Some(None)
+                    } else {
+                        parsed(t).map(Some)
+                    }
+                },
+            )?,
             workers: env.read(
                 "WORKERS",
                 &std::thread::available_parallelism()

@@ -1,4 +1,4 @@
-//! The log: one line a request. Never a secret, a key, a signature, or Data.
+//! The log. Each line of a request has its span, with its id. Never a secret, a key, a signature, or Data.
 
 use std::io::IsTerminal;
 
@@ -18,6 +18,11 @@ pub(crate) fn start(format: LogFormat) {
     // A second start in the same process (a test) keeps the first one's log.
     let _ = match format {
         LogFormat::Human => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            // Spans do not nest: the list would repeat the one.
+            .with_span_list(false)
+            .try_init(),
     };
 }

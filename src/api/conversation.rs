@@ -232,7 +232,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 conversationid,
                 &instance,
                 &cursor,
-                limit.or_default_size(),
+                limit.or_usual(),
             )
             .await;
         }
@@ -247,7 +247,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 conversationid,
                 &instance,
                 afterseq,
-                limit.or_default_size(),
+                limit.or_usual(),
             ))
             .await?;
             return history::transcript(&links, hasmore);

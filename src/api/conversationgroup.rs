@@ -142,9 +142,9 @@ fn participant<'a>(
     names: &'a BTreeMap<UserId, DisplayName>,
     default_name: &'a str,
 ) -> Result<NewParticipant<'a>, Error> {
-    let secret = secrets
-        .get(&user_id)
-        .ok_or_else(|| Error::BadRequest("secrets must have an entry for each participant.".into()))?;
+    let secret = secrets.get(&user_id).ok_or_else(|| {
+        Error::BadRequest("secrets must have an entry for each participant.".into())
+    })?;
     let display_name = names
         .get(&user_id)
         .map_or(default_name, DisplayName::as_str);

@@ -20,8 +20,8 @@ use crate::{
 };
 use parlance_wire::{
     request::{
-        Signed, blocklist::Action as Blocklist, conversation::Action as Conversation, conversationgroup::Action as Group,
-        friends::Action as Friends,
+        Signed, blocklist::Action as Blocklist, conversation::Action as Conversation,
+        conversationgroup::Action as Group, friends::Action as Friends,
     },
     version::ClientVersion,
 };

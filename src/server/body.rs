@@ -2,11 +2,7 @@
 
 use std::net::IpAddr;
 
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    http::header,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use tokio::time::{Duration, Instant, timeout_at};
 

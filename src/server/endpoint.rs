@@ -16,9 +16,7 @@ use crate::{
     api::{self, error::Error, login::LoginContext},
     chat::{Call, error::Error as Rule},
 };
-use parlance_wire::request::{
-    Api, Signed, login::Action as Login, workspace::Action as Workspace,
-};
+use parlance_wire::request::{Api, Signed, login::Action as Login, workspace::Action as Workspace};
 
 /// Where the API is served: clients of older installations have the longer paths in their settings.
 pub(super) const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
@@ -34,7 +32,11 @@ pub(super) fn resource(path: &str) -> Resource {
     web::resource(path)
         // First what is asked for most: each guard before it reads the query, too.
         .route(web::route().guard(names(&SIGNED)).to(signed))
-        .route(web::route().guard(names(&[Api::Notification])).to(notification))
+        .route(
+            web::route()
+                .guard(names(&[Api::Notification]))
+                .to(notification),
+        )
         .route(web::route().guard(names(&[Api::Login])).to(login))
         .route(web::route().guard(names(&[Api::Workspace])).to(workspace))
         .default_service(web::route().to(unknown_api))
@@ -129,7 +131,16 @@ async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
     let at_work = state.load.begin(user).await?;
     // A body counts only while its request waits: those at work are few.
     drop(post.share.take());
-    perform(&state, AtStation { user, station, post }, at_work).await
+    perform(
+        &state,
+        AtStation {
+            user,
+            station,
+            post,
+        },
+        at_work,
+    )
+    .await
 }
 
 /// Performs an action, and announces what came of it.

@@ -11,20 +11,21 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, CloseCode, CloseReason, ProtocolError, Session};
 use serde::Deserialize;
 use tokio::time::{interval_at, timeout};
-use uuid::Uuid;
+use tracing::Instrument;
 
 use super::{
-    address, endpoint,
-    identity::{self, Claim, SignedRequest},
+    address,
+    identity::{self, SignedRequest},
     presence,
+    request_log::RequestLog,
     state::State,
 };
 use crate::{
     api::{
-        self,
-        notification::{self, Said},
+        error::{self, Error},
+        notification,
     },
-    chat::error::Error,
+    chat::error::Error as Rule,
     notify::{
         event::Event,
         registry::{SocketLimits, Subscription},
@@ -64,29 +65,16 @@ struct Knock {
 }
 
 /// Answers a handshake: with the socket, or with an ordinary refusal.
-pub(super) async fn knock(
+pub(super) async fn handshake(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<State>,
-) -> HttpResponse {
-    let id = Uuid::new_v4().simple().to_string();
-    let address = address::of_client(&state.settings, &request);
-    match enter(&request, payload, state).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            tracing::info!(request = %id, %address, outcome = api::error::row(&refusal).1, "socket refused");
-            endpoint::respond(Err(refusal), &id)
-        }
-    }
-}
-
-async fn enter(
-    request: &HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
+    RequestLog::update(&request, |log| {
+        (log.api, log.action) = (WEBSOCKET.1, WEBSOCKET.1);
+    });
     let knock = web::Query::<Knock>::from_query(request.query_string())
-        .map_err(|_| Error::BadRequest("clientversioncode must be a whole number.".into()))?
+        .map_err(|_| Error::bad_request("clientversioncode must be a whole number."))?
         .into_inner();
     // A `+` that was not encoded has become a space.
     let signature = knock.signature.replace(' ', "+");
@@ -103,32 +91,36 @@ async fn enter(
         timestamp: Timestamp::parse(&knock.timestamp),
         nonce: None,
         now: Timestamp::now(),
-        address: address::of_client(&state.settings, request),
+        address: address::of_client(&state.settings, &request),
     };
     let generation = state.keys.generation();
     let (user, station) = identity::verify(&state, &signed).await?;
+    RequestLog::update(&request, |log| log.user = Some(user));
     if state.is_stopping() {
-        return Err(Error::Unavailable {
+        return Err(Rule::Unavailable {
             cause: "the server is stopping".into(),
             is_uncertain: false,
-        });
+        }
+        .into());
     }
     let version = ClientVersion::of_code(knock.clientversioncode);
-    let (response, session, stream) = actix_ws::handle(request, payload)
-        .map_err(|error| Error::BadRequest(format!("{error}.")))?;
+    let (response, session, stream) = actix_ws::handle(&request, payload)
+        .map_err(|error| Error::bad_request(format!("{error}.")))?;
     let limits = SocketLimits {
         per_user: state.settings.sockets_per_user,
         total: state.settings.sockets,
     };
     let (subscription, is_first) = state
         .notifications
-        .subscribe(user, station, version, limits)?;
+        .subscribe(user, station, version, limits)
+        .map_err(Rule::from)?;
     if state.keys.generation() != generation {
         // Someone was barred since it was looked at: whoever was cannot have been disconnected before they subscribed.
-        return Err(Error::Unavailable {
+        return Err(Rule::Unavailable {
             cause: "users changed during the handshake".into(),
             is_uncertain: false,
-        });
+        }
+        .into());
     }
     if is_first {
         state.presence.look_at(user);
@@ -142,7 +134,8 @@ async fn enter(
         allowance: BURST,
         spent_at: Instant::now(),
     };
-    actix_web::rt::spawn(socket.run(subscription, stream));
+    // In the span of its handshake: what goes wrong later has that id.
+    actix_web::rt::spawn(socket.run(subscription, stream).in_current_span());
     Ok(response)
 }
 
@@ -234,10 +227,10 @@ impl Socket {
             return Some(close(CloseCode::Policy, "too many frames"));
         }
         if let Err(refusal) = self.act(text).await {
-            if let Error::Internal(cause) | Error::Unavailable { cause, .. } = &refusal {
+            if let Error::Rule(Rule::Internal(cause) | Rule::Unavailable { cause, .. }) = &refusal {
                 tracing::error!(user = %self.user, cause, "a frame failed");
             }
-            self.send(Frame::Text(api::error::body(&refusal))).await;
+            self.send(Frame::Text(error::body(&refusal))).await;
         }
         None
     }
@@ -259,8 +252,9 @@ impl Socket {
         }
         let everyone =
             store::participant::everyone_with(&self.state.services.db, conversationid, self.user)
-                .await?
-                .ok_or(Error::ConversationNotFound)?;
+                .await
+                .map_err(Rule::from)?
+                .ok_or(Rule::ConversationNotFound)?;
         if self.typed.len() >= MOST_TYPING {
             self.typed.clear();
         }

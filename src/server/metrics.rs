@@ -11,9 +11,7 @@ use std::{
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
 use prometheus_client::{
     encoding::prometheus_text::encode,
-    metrics::{
-        counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info,
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Metric, Registry},
 };
 
@@ -128,12 +126,7 @@ impl Default for Metrics {
 }
 
 /// Registers a metric. Returns it; what is registered shares its value.
-fn register<M: Metric + Clone>(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    metric: M,
-) -> M {
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
 }
@@ -167,7 +160,10 @@ impl Metrics {
             set(&self.batcher_queue.get_or_create(&[("kind", kind)]), length);
         }
         for (name, connections) in [("in_use", usage.in_use), ("idle", usage.idle)] {
-            set(&self.db_connections.get_or_create(&[("state", name)]), connections);
+            set(
+                &self.db_connections.get_or_create(&[("state", name)]),
+                connections,
+            );
         }
         set(&self.db_waiting, usage.waiting);
         set(&self.nodes_alive, state.nodes.others_alive() + 1);
@@ -187,7 +183,9 @@ fn set(gauge: &Gauge, value: usize) {
 /// Brings a counter to a number that is counted elsewhere.
 fn advance(counter: &Counter<u64, AtomicU64>, to: u64) {
     // Two scrapes at once may both see the difference; the larger of two results is never taken back.
-    counter.inner().fetch_max(to, std::sync::atomic::Ordering::Relaxed);
+    counter
+        .inner()
+        .fetch_max(to, std::sync::atomic::Ordering::Relaxed);
 }
 
 /// A server for `/metrics` alone, on an address of its own: what it shows is not for the public.

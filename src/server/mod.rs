@@ -1,10 +1,12 @@
 //! HTTP: starts the server, and stops it. What production starts is what tests start.
 
 mod address;
+mod answer;
 mod body;
 mod budget;
 mod connection;
 mod endpoint;
+mod extract;
 mod health;
 mod heartbeat;
 mod identity;
@@ -12,9 +14,12 @@ mod keys;
 mod limits;
 mod live;
 mod load;
+mod metrics;
 mod nonces;
 mod presence;
 mod purge;
+mod refusals;
+mod request_log;
 mod state;
 mod tls;
 mod users;
@@ -26,13 +31,17 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, web};
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    middleware::{DefaultHeaders, from_fn},
+    web,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sqlx::{ConnectOptions, Connection};
 use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
-pub use self::identity::Claim;
 use self::{state::State, tls::Certificate};
 use crate::{
     notify::{
@@ -60,6 +69,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub struct Running {
     /// Where it listens, with the real port if 0 was asked for.
     pub address: SocketAddr,
+    /// Where `/metrics` is served, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+    metrics_handle: Option<ServerHandle>,
     state: Arc<State>,
     handle: ServerHandle,
     served: JoinHandle<io::Result<()>>,
@@ -81,6 +93,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     settings.public_url = settings
         .public_url
         .replace(&settings.listen_addr.to_string(), &address.to_string());
+    let metrics = settings.metrics_addr.map(listen).transpose()?;
     allow_many_sockets();
 
     let (workers, sockets, write_timeout) = (
@@ -111,15 +124,16 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
                     .add(("Cache-Control", "no-store")),
             )
             .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz))
-            .default_service(web::route().to(endpoint::not_found));
+            .route("/readyz", web::get().to(health::readyz));
         // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
-        let app = endpoint::PATHS.iter().fold(app, |app, path| {
-            app.service(web::resource(*path).route(web::route().to(endpoint::answer)))
+        let observed = web::scope("").wrap(from_fn(request_log::observe));
+        let observed = endpoint::PATHS.iter().fold(observed, |scope, path| {
+            scope.service(endpoint::resource(path))
         });
-        live::PATHS.iter().fold(app, |app, path| {
-            app.service(web::resource(*path).route(web::route().to(live::knock)))
-        })
+        let observed = live::PATHS.iter().fold(observed, |scope, path| {
+            scope.route(path, web::route().to(live::handshake))
+        });
+        app.service(observed.default_service(web::route().to(endpoint::not_found)))
     })
     .on_connect(move |stream, data| connection::set_up(stream, data, write_timeout))
     .workers(workers)
@@ -134,10 +148,16 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     };
     let server = server.map_err(|error| error.to_string())?.run();
     let handle = server.handle();
+    let metrics_address = metrics.as_ref().map(|(_, address)| *address);
+    let metrics = metrics
+        .map(|(listener, _)| metrics::server(state.clone(), listener))
+        .transpose()
+        .map_err(|error| error.to_string())?;
 
     let mut tasks = vec![
         tokio::spawn(users::watch_user_changes(state.clone())),
         tokio::spawn(evict_idle(state.clone())),
+        tokio::spawn(refusals::run(state.clone())),
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(heartbeat::heartbeat(state.clone())),
@@ -156,8 +176,18 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         };
         tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }
+    let metrics_handle = metrics.as_ref().map(Server::handle);
+    tasks.extend(metrics.map(|server| {
+        tokio::spawn(async {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "/metrics is served no more");
+            }
+        })
+    }));
     Ok(Running {
         address,
+        metrics_address,
+        metrics_handle,
         state,
         handle,
         served: tokio::spawn(server),
@@ -209,6 +239,10 @@ impl Running {
         // workers, which have ended.
         if let Err(error) = announce_end(&self.state).await {
             tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
+        }
+        // Last, so that the end of a server can be watched, too.
+        if let Some(metrics) = self.metrics_handle {
+            metrics.stop(false).await;
         }
         for task in self.tasks {
             task.abort();

@@ -94,6 +94,8 @@ mod tests {
         );
         assert!(refusals.is_first(bad, "signature_invalid"));
         assert!((0..100).all(|_| !refusals.is_first(bad, "signature_invalid")));
-        assert!(refusals.is_first(bad, "rate_limited") && refusals.is_first(good, "signature_invalid"));
+        assert!(
+            refusals.is_first(bad, "rate_limited") && refusals.is_first(good, "signature_invalid")
+        );
     }
 }

@@ -3,7 +3,10 @@
 //! lay idle.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::ThreadId,
     time::{Duration, Instant},
 };
@@ -98,10 +101,36 @@ struct Pool {
     max_connections: u32,
     permits: Semaphore,
     open: Mutex<Open>,
+    /// Callers that wait for a permit.
+    waiting: AtomicUsize,
     /// Where no more can be opened, who wants one waits here: first come, first served.
     waiters: FairMutex<()>,
     /// Somebody put a connection back, or closed one.
     returned: Notify,
+}
+
+/// How many connections are used, and how many callers wait for one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub in_use: usize,
+    pub idle: usize,
+    pub waiting: usize,
+}
+
+/// A caller that waits, until it is dropped: also by being abandoned.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -136,6 +165,7 @@ impl Db {
             pool: Arc::new(Pool {
                 max_connections: connections,
                 permits,
+                waiting: AtomicUsize::new(0),
                 open: Mutex::default(),
                 waiters: FairMutex::default(),
                 returned: Notify::new(),
@@ -171,6 +201,7 @@ impl Db {
         let pool = &*self.pool;
         let _permit = match pool.permits.try_acquire() {
             Err(TryAcquireError::NoPermits) => {
+                let _waiting = Waiting::begin(&pool.waiting);
                 match timeout(ACQUIRE_TIMEOUT, pool.permits.acquire()).await {
                     Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed)?,
                     Err(_) => return Err(sqlx::Error::PoolTimedOut),
@@ -202,6 +233,17 @@ impl Db {
         }
         pool.returned.notify_one();
         result
+    }
+
+    /// How the connections are used at this moment.
+    pub(crate) fn usage(&self) -> Usage {
+        let pool = &self.pool;
+        let max = usize::try_from(pool.max_connections).unwrap_or(usize::MAX);
+        Usage {
+            in_use: max.saturating_sub(pool.permits.available_permits()),
+            idle: pool.locked().idle.len(),
+            waiting: pool.waiting.load(Ordering::Relaxed),
+        }
     }
 
     /// Closes the connections that nobody needs.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// Declares a checked text: its name, what it takes (for the error's sentence), and its check.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $takes:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
@@ -17,7 +17,7 @@ macro_rules! text {
 
         impl $name {
             /// What it takes, for the sentence of an error.
-            pub const TAKES: &'static str = $takes;
+            pub const EXPECTED: &'static str = $expected;
 
             /// Checks the form. `None`: not of this form.
             #[must_use]
@@ -45,10 +45,10 @@ macro_rules! text {
                 impl de::Visitor<'_> for Visitor {
                     type Value = $name;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($takes)
+                        f.write_str($expected)
                     }
                     fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $takes)))
+                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $expected)))
                     }
                 }
                 from.deserialize_str(Visitor)

@@ -186,7 +186,11 @@ mod tests {
     #[test]
     fn each_api_names_its_actions_as_a_body_does() {
         assert_eq!(Api::Login.actions(), ["login", "register"]);
-        assert!(Api::Conversation.actions().contains(&"setlistitembackgroundcolor"));
+        assert!(
+            Api::Conversation
+                .actions()
+                .contains(&"setlistitembackgroundcolor")
+        );
         assert!(Api::ALL.iter().all(|api| !api.actions().is_empty()));
     }
 }
