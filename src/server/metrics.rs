@@ -45,6 +45,7 @@ pub(super) struct Metrics {
     bus_connected: Gauge,
     bus_gaps: Counter,
     resyncs: Counter,
+    purged_rows: Family<Labels<1>, Counter>,
 }
 
 impl Default for Metrics {
@@ -120,6 +121,12 @@ impl Default for Metrics {
                 "How often all stations of this node were told to resync",
                 Counter::default(),
             ),
+            purged_rows: register(
+                registry,
+                "parlance_purged_rows",
+                "Rows that this node purged",
+                Family::default(),
+            ),
             registry: std::mem::take(registry),
         }
     }
@@ -145,6 +152,13 @@ impl Metrics {
         self.request_seconds
             .get_or_create(&[("api", api), ("action", action)])
             .observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts rows that were purged.
+    pub(super) fn count_purged(&self, kind: &'static str, rows: u64) {
+        self.purged_rows
+            .get_or_create(&[("kind", kind)])
+            .inc_by(rows);
     }
 
     /// All metrics as text, with gauges of this moment.

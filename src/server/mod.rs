@@ -240,6 +240,7 @@ impl Running {
         if let Err(error) = announce_end(&self.state).await {
             tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
         }
+        self.state.refusals.log_summary();
         // Last, so that the end of a server can be watched, too.
         if let Some(metrics) = self.metrics_handle {
             metrics.stop(false).await;

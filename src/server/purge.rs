@@ -65,8 +65,11 @@ pub(super) async fn run(state: Arc<State>) {
     let mut watch = Watch::new(Instant::now(), Timestamp::now());
     loop {
         clock.tick().await;
-        if let Err(error) = store::purge::cleared(&state.services.db).await {
-            tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
+        match store::purge::cleared(&state.services.db).await {
+            Ok(rows) => state.metrics.count_purged("cleared", rows),
+            Err(error) => {
+                tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
+            }
         }
         let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "nothing that expired is deleted; the next round tries again");
@@ -77,8 +80,11 @@ pub(super) async fn run(state: Arc<State>) {
             && let Some(kept_since) = kept_since
         {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
-            if let Err(error) = store::purge::expired(&state.services.db, ended_before).await {
-                tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
+            match store::purge::expired(&state.services.db, ended_before).await {
+                Ok(rows) => state.metrics.count_purged("expired", rows),
+                Err(error) => {
+                    tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
+                }
             }
         }
     }

@@ -41,7 +41,7 @@ impl Refusals {
         true
     }
 
-    /// Logs what was counted, and begins anew.
+    /// Logs what was counted since the last summary.
     pub(super) fn log_summary(&self) {
         // Logged after the lock is released: the log may be a slow disk.
         let Counts { repeated, others } = std::mem::take(&mut *self.locked());
