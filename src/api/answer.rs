@@ -4,20 +4,21 @@ use serde::Serialize;
 
 use crate::chat::error::Error;
 
-/// What every good answer begins with.
+/// What every successful answer begins with.
 #[derive(Serialize)]
 struct Answer<T> {
     status: &'static str,
     errormessage: &'static str,
+    // Not by way of a `serde_json::Value`, which would lose the published order.
     #[serde(flatten)]
     fields: T,
 }
 
-/// The fields of an answer that has none.
+/// No fields beyond `status` and `errormessage`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Nothing {}
 
-/// A good answer with these fields.
+/// A successful answer with these fields.
 ///
 /// # Errors
 /// `Internal`, if a view cannot be written: a fault of ours.

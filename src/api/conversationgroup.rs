@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     answer::{self, Nothing},
-    conversation,
+    conversation::view,
 };
 use crate::{
     chat::{Call, error::Error, group},
@@ -14,7 +14,7 @@ use crate::{
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
-    request::conversationgroup::{Action, Role},
+    request::conversationgroup::Action,
     text::{DisplayName, Secret},
     time::Timestamp,
 };
@@ -49,7 +49,7 @@ impl From<InvitationRow> for InvitationView {
     }
 }
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (row, _) = match action {
         Action::Create {
@@ -66,7 +66,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 .map(participant)
                 .collect::<Result<_, _>>()?;
             let (row, invited) = group::create(call, &creator, &others).await?;
-            return conversation::one_with(call, &row, invited).await;
+            return view::one_with(call, &row, invited).await;
         }
         Action::AddParticipants {
             conversationid,
@@ -80,7 +80,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 .map(participant)
                 .collect::<Result<_, _>>()?;
             let (row, invited) = group::change(call, conversationid, &Change::Add(&more)).await?;
-            return conversation::one_with(call, &row, invited).await;
+            return view::one_with(call, &row, invited).await;
         }
         Action::Invitations => {
             let rows = store::invitation::list(&call.services.db, call.user).await?;
@@ -125,15 +125,9 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             conversationid,
             participantid,
             role,
-        } => {
-            let role = match role {
-                Role::Admin => "admin",
-                Role::Member => "member",
-            };
-            group::change(call, conversationid, &Change::SetRole(participantid, role)).await?
-        }
+        } => group::change(call, conversationid, &Change::SetRole(participantid, role)).await?,
     };
-    conversation::one(call, &row).await
+    view::one(call, &row).await
 }
 
 fn participant<'a>(

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatfriends`: friends, and those who would like to be.
+//! `srv=chatserver&api=chatfriends`: friends and friend requests.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl<'a> From<&'a FriendRow> for FriendView<'a> {
     }
 }
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List => {

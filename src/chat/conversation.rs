@@ -1,4 +1,4 @@
-//! Conversations: made, cleared, and arranged in one's own list.
+//! Conversations: created, cleared, and their properties in one's own list.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,12 +15,12 @@ use parlance_wire::{
     text::{DisplayName, Instance, Secret},
 };
 
-/// The direct conversation with a friend. If it is there already, the existing one is answered,
-/// whoever made it: of two who create it at the same moment, both get the same.
+/// Creates the direct conversation with a friend. Idempotent, whichever of the two asks: both get the same one, even if they
+/// ask at the same moment.
 ///
 /// # Errors
-/// `NotAllowed`, if the other one is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
-/// takes part in as many conversations as one may; `DailyLimit`.
+/// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
+/// is in the maximum of conversations; `DailyLimit`.
 pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
@@ -75,8 +75,8 @@ pub(crate) async fn create(
         .ok_or(Error::ConversationNotFound)
 }
 
-/// A page of the caller's list: at most `limit` conversations, if there is a limit, from the one after `after` on. And whether
-/// there are more.
+/// A page of the caller's list: at most `limit` conversations, starting after `after`. Returns them, and `true` if there are
+/// more.
 ///
 /// # Errors
 /// `ConversationNotFound`, if `after` is no conversation of the caller's.
@@ -99,10 +99,10 @@ pub(crate) async fn page(
     Ok((rows, has_more))
 }
 
-/// Clears a conversation for everyone: a new instance begins.
+/// Clears a conversation for everyone: it gets a new instance.
 ///
 /// # Errors
-/// `StaleInstance`; `NotAllowed` in a group for anyone but an admin, and for one whom the other one blocked.
+/// `StaleInstance`; `NotAllowed` for a member of a group who is no admin, and for a user whom the other one blocked.
 pub(crate) async fn clear(
     call: &mut Call<'_>,
     id: ConversationId,
@@ -134,15 +134,16 @@ pub(crate) async fn clear(
     }
 }
 
-/// Arranges a conversation in the caller's own list. Twice is as once.
-pub(crate) async fn arrange(
+/// Sets a property of a conversation in the caller's own list. Idempotent.
+pub(crate) async fn set_property(
     call: &mut Call<'_>,
     id: ConversationId,
-    change: &Property,
+    property: &Property,
 ) -> Result<ConversationRow, Error> {
-    let row = store::participant::set_property(&call.services.db, id, call.user, change, call.now)
-        .await?
-        .ok_or(Error::ConversationNotFound)?;
+    let row =
+        store::participant::set_property(&call.services.db, id, call.user, property, call.now)
+            .await?
+            .ok_or(Error::ConversationNotFound)?;
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
     });

@@ -33,7 +33,7 @@ pub enum Error {
     /// The id names another message.
     #[error("The id names another message.")]
     MessageIdConflict,
-    /// Someone has it already.
+    /// It belongs to another user, or exists.
     #[error("{0}")]
     AlreadyExists(&'static str),
     /// Over a configured limit, which the sentence gives.
@@ -53,8 +53,7 @@ pub enum Error {
     Unavailable {
         /// For the log.
         cause: String,
-        /// Whether it may have been done all the same: the database's answer was lost, but perhaps not its
-        /// commit.
+        /// It may have been done all the same: the database's answer was lost, but perhaps not its commit.
         is_uncertain: bool,
     },
 }

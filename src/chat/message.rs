@@ -12,9 +12,7 @@ use crate::store::{
     rows::{HistoryHead, HistoryRow, LinkRow, MessageRow, New, NewMessage, Stored},
 };
 use parlance_wire::{
-    id::{ConversationId, MessageId},
-    text::{Data, Instance, MessageType},
-    time::Timestamp,
+    id::ConversationId, request::conversation::SentMessage, text::Instance, time::Timestamp,
 };
 
 /// A sender's clock may be so far ahead of the server's.
@@ -22,28 +20,7 @@ const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// `download` answers so many rows of each kind.
 const DOWNLOAD_ROWS: usize = 1000;
 
-/// A message as its sender's client made it.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    /// The idempotency key within the conversation.
-    pub id: MessageId,
-    /// The sender's type for it.
-    pub r#type: MessageType,
-    /// The sender's clock.
-    pub created: Timestamp,
-    /// Until when it is wanted; else for the configured lifetime.
-    pub valid_until: Option<Timestamp>,
-    pub data: Data,
-}
-
-/// When a message counts as created, and until when it is wanted.
-#[derive(Debug)]
-pub(crate) struct Times {
-    pub created: Timestamp,
-    pub valid_until: Timestamp,
-}
-
-/// Stores a message. The same one again is answered with what is stored, and stores nothing.
+/// Stores a message. Idempotent by its id. Returns when it counts as created, and until when it is wanted.
 ///
 /// # Errors
 /// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed` for one
@@ -52,8 +29,8 @@ pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
-    sent: Sent,
-) -> Result<Times, Error> {
+    sent: SentMessage,
+) -> Result<(Timestamp, Timestamp), Error> {
     let max = call.services.policy.max_message_bytes;
     if sent.data.as_str().len() > max {
         return Err(Error::TooLarge(format!(
@@ -99,10 +76,7 @@ pub(crate) async fn add(
                 participants,
                 new,
             });
-            Ok(Times {
-                created: created_at,
-                valid_until,
-            })
+            Ok((created_at, valid_until))
         }
         Stored::IdConflict => Err(Error::MessageIdConflict),
         Stored::StaleInstance(present) => Err(Error::StaleInstance(present)),

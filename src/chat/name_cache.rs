@@ -1,5 +1,4 @@
-//! What users are called. A name is kept once it was read: nobody changes theirs yet. Who makes that possible
-//! says so on the channel that [`NameCache::forget`] hears.
+//! What users are called, cached until a user changes: `server/users.rs` then calls [`NameCache::forget`].
 
 use std::{
     collections::HashMap,
@@ -10,18 +9,18 @@ use super::error::Error;
 use crate::store::{self, Db};
 use parlance_wire::id::UserId;
 
-/// So many names are kept.
+/// Maximum names kept. Beyond it all are forgotten: simpler than an order of use, and rare.
 const MAX_NAMES: usize = 200_000;
 
-/// The names that were asked for lately.
+/// The names that were read since the last change.
 #[derive(Debug, Default)]
 pub(crate) struct NameCache(RwLock<HashMap<UserId, Arc<str>>>);
 
 impl NameCache {
-    /// The names of these users; of one who is not there, none.
+    /// The names of these users. A user who does not exist has none.
     ///
     /// # Errors
-    /// Those of the database, where a name was not asked for yet.
+    /// Those of the database, if a name is not cached.
     pub(crate) async fn of(
         &self,
         db: &Db,
@@ -54,7 +53,7 @@ impl NameCache {
         Ok(names)
     }
 
-    /// Forgets all: a user has changed.
+    /// Forgets all names: a user has changed.
     pub(crate) fn forget(&self) {
         self.locked().clear();
     }

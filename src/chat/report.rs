@@ -1,4 +1,4 @@
-//! Reports: who has had, and who has seen, which messages.
+//! Reports: to whom messages were delivered, and who has seen them.
 
 use std::sync::Arc;
 
@@ -11,19 +11,20 @@ use crate::store::{
 use parlance_wire::{
     id::{ConversationId, MessageId},
     text::Instance,
+    word::ReportType,
 };
 
 /// Maximum reports of one request that are announced whole. Of more only the conversation is told.
 const MAX_NEW_ROWS: usize = 50;
 
-/// Reports that the caller had (`delivered`) or saw (`viewed`) messages. One report per message, user
-/// and type, however often it is sent; ids that are not there (any more) are passed over.
+/// Stores that messages were delivered to the caller, or seen. One report per message, user and type; idempotent. Unknown ids are
+/// ignored: their messages may have expired.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
 pub(crate) async fn add(
     call: &mut Call<'_>,
-    r#type: &'static str,
+    r#type: ReportType,
     conversation: ConversationId,
     instance: Instance,
     message_ids: Vec<MessageId>,
@@ -55,7 +56,7 @@ pub(crate) async fn add(
         let rows = told.into_iter().map(|new| {
             let row = ReportRow {
                 report_id: new.report_id,
-                r#type: r#type.to_owned(),
+                r#type: r#type.as_str().to_owned(),
                 created_at: report.created_at,
                 valid_until: new.valid_until,
                 user_id: report.user_id,

@@ -1,4 +1,4 @@
-//! Coming in: login, registration, and how available one is.
+//! Login, registration, and availability.
 
 use super::{Call, Services, error::Error};
 use crate::{
@@ -10,15 +10,16 @@ use parlance_wire::{
     id::{StationId, UserId},
     key::SecretHash,
     time::Timestamp,
+    word::Availability,
 };
 
 /// Maximum stations of a user; the one seen longest ago gives way.
 const MAX_STATIONS: i32 = 100;
 
-/// Lets someone in and binds their station to them. Twice is as once.
+/// Logs a user in, and binds the station to them. Idempotent.
 ///
 /// # Errors
-/// `LoginFailed`, in the same words and with the same work, whether the user exists or not.
+/// `LoginFailed`, in the same words and with the same work if the user does not exist: else one could find out who does.
 pub(crate) async fn log_in(
     db: &Db,
     now: Timestamp,
@@ -31,7 +32,7 @@ pub(crate) async fn log_in(
         .ok_or(Error::LoginFailed)
 }
 
-/// Stores a new user, if the operator lets people register.
+/// Stores a new user, if the operator allows registration.
 ///
 /// # Errors
 /// `RegistrationClosed`; `AlreadyExists` for a known address.
@@ -61,8 +62,11 @@ pub(crate) async fn register(
     }
 }
 
-/// Says how available the caller is; friends hear of a change.
-pub(crate) async fn set_availability(call: &mut Call<'_>, availability: &str) -> Result<(), Error> {
+/// Sets the caller's availability. Friends hear of a change.
+pub(crate) async fn set_availability(
+    call: &mut Call<'_>,
+    availability: Availability,
+) -> Result<(), Error> {
     if let Some(friends) =
         store::user::set_availability(&call.services.db, call.user, availability).await?
     {

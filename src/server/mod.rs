@@ -20,6 +20,7 @@ mod presence;
 mod purge;
 mod refusals;
 mod request_log;
+mod running;
 mod state;
 mod tls;
 mod users;
@@ -27,21 +28,20 @@ mod users;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
 use actix_web::{
     App, HttpServer,
-    dev::{Server, ServerHandle},
+    dev::Server,
     middleware::{DefaultHeaders, from_fn},
     web,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sqlx::{ConnectOptions, Connection};
-use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
+pub use self::running::Running;
 use self::{state::State, tls::Certificate};
 use crate::{
     notify::{
@@ -49,36 +49,19 @@ use crate::{
         resync,
     },
     settings::Settings,
-    store::{self, embedded::Embedded},
+    store,
 };
 
 /// Time for requests in flight to end once the server stops.
 const GRACE_SECONDS: u64 = 5;
 /// How often idle entries and connections are looked for.
 const EVICT_IDLE_EVERY: Duration = Duration::from_mins(1);
-/// Maximum time for the database to take note of this node's end.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// A peer that does not finish a request's head in this time is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum connections of a worker beyond its WebSockets.
 const SPARE_CONNECTIONS: usize = 5000;
 /// An idle connection is closed after this.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// A running server.
-pub struct Running {
-    /// Where it listens, with the real port if 0 was asked for.
-    pub address: SocketAddr,
-    /// Where `/metrics` is served, if anywhere.
-    pub metrics_address: Option<SocketAddr>,
-    metrics_handle: Option<ServerHandle>,
-    state: Arc<State>,
-    handle: ServerHandle,
-    served: JoinHandle<io::Result<()>>,
-    tasks: Vec<JoinHandle<()>>,
-    certificate: Option<Arc<Certificate>>,
-    embedded: Option<Embedded>,
-}
 
 /// Starts the embedded database if there is no other, migrates, and serves.
 ///
@@ -195,75 +178,6 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         certificate,
         embedded,
     })
-}
-
-impl Running {
-    /// The embedded database's address, as `psql`, `pg_dump` and `sqlx migrate` take it. Returns `None` for the operator's own
-    /// database: its address may hold a password.
-    #[must_use]
-    pub fn database_url(&self) -> Option<&str> {
-        self.embedded.as_ref().map(Embedded::url)
-    }
-
-    /// Messages and reports in the batchers' queues.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.state.services.messages.waiting() + self.state.services.reports.waiting()
-    }
-
-    /// The public address, as clients are given it.
-    #[must_use]
-    pub fn public_url(&self) -> &str {
-        &self.state.settings.public_url
-    }
-
-    /// Reads the certificate again. Returns `false` if the server has none.
-    ///
-    /// # Errors
-    /// One sentence; the old certificate stays.
-    pub fn read_certificate_again(&self) -> Result<bool, String> {
-        self.certificate.as_ref().map_or(Ok(false), |certificate| {
-            certificate.read_again().map(|()| true)
-        })
-    }
-
-    /// Stops: accepts no more requests, closes sockets, waits for requests in flight, and stops an embedded database.
-    pub async fn stop(self) {
-        self.state.is_stopping.store(true, Ordering::Release);
-        self.state.notifications.disconnect(None);
-        self.handle.stop(true).await;
-        if !matches!(self.served.await, Ok(Ok(()))) {
-            tracing::warn!("the server ended with an error");
-        }
-        // Only once nothing is announced here any more. On a connection of its own: those of the pool were read by the
-        // workers, which have ended.
-        if let Err(error) = announce_end(&self.state).await {
-            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
-        }
-        self.state.refusals.log_summary();
-        // Last, so that the end of a server can be watched, too.
-        if let Some(metrics) = self.metrics_handle {
-            metrics.stop(false).await;
-        }
-        for task in self.tasks {
-            task.abort();
-        }
-        self.state.services.db.close().await;
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
-        }
-    }
-}
-
-async fn announce_end(state: &State) -> sqlx::Result<()> {
-    let announced = async {
-        let mut connection = state.services.db.options().connect().await?;
-        store::presence::node_ended(&mut connection, state.node).await?;
-        connection.close().await
-    };
-    timeout(FAREWELL, announced)
-        .await
-        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {

@@ -13,6 +13,7 @@ use parlance_wire::{
     id::{ConversationId, UserId},
     text::Instance,
     time::Timestamp,
+    word::Role,
 };
 
 /// A change to a group.
@@ -31,7 +32,7 @@ pub(crate) enum Change<'a> {
     /// The caller does not.
     Decline,
     /// Another role for a participant.
-    SetRole(UserId, &'a str),
+    SetRole(UserId, Role),
 }
 
 /// What became of a change.
@@ -210,7 +211,7 @@ async fn change_in(
                 invited: vec![],
             });
         }
-        (Some(own), _) if own.role != "admin" && !matches!(change, Change::Leave) => {
+        (Some(own), _) if own.role != Role::Admin.as_str() && !matches!(change, Change::Leave) => {
             return Ok(Changed::NotAdmin);
         }
         (Some(_), _) => {}
@@ -317,14 +318,14 @@ async fn apply(
                 "#,
                 conversation as _,
                 *user as _,
-                *role,
+                role.as_str(),
             )
             .fetch_optional(&mut *c)
             .await?;
             match before {
                 None => return Ok(Err(Changed::NoParticipant)),
                 // Nobody has to hear of what was so before.
-                Some(before) if before == *role => {
+                Some(before) if before == role.as_str() => {
                     return Ok(Err(Changed::Done {
                         concerned: vec![],
                         invited: vec![],
@@ -341,7 +342,7 @@ async fn apply(
             if !has_admin {
                 return Ok(Err(Changed::LastAdmin));
             }
-            if *role == "admin" {
+            if *role == Role::Admin {
                 invitation::withdraw_hidden(c, conversation).await?;
             }
         }

@@ -7,6 +7,7 @@ use parlance_wire::{
     key::{PublicKey, SecretHash},
     text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
+    word::Availability,
 };
 
 /// The channel on which nodes hear that a user's right to come in has changed. Rare, and never part
@@ -274,7 +275,7 @@ pub async fn disabled_among(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<UserI
 pub async fn set_availability(
     db: &Db,
     user: UserId,
-    availability: &str,
+    availability: Availability,
 ) -> sqlx::Result<Option<Vec<UserId>>> {
     db.run(async |c| {
         sqlx::query_scalar!(
@@ -286,7 +287,7 @@ pub async fn set_availability(
             from changed
             "#,
             user as _,
-            availability,
+            availability.as_str(),
         )
         .fetch_optional(c)
         .await
