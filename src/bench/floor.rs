@@ -22,6 +22,7 @@ use crate::{
         self,
         seed::{BASELINES, Seeder},
     },
+    telemetry::with_causes,
 };
 
 /// Each floor runs for so many seconds.
@@ -112,7 +113,8 @@ impl<'a> Pgbench<'a> {
         settings: &Settings,
         meter: &Meter,
     ) -> Result<Figures, String> {
-        let program = store::embedded::program(settings, "pgbench")?;
+        let program = store::embedded::program(settings, "pgbench").await;
+        let program = program.map_err(|error| with_causes(&error))?;
         let mut pgbench = Command::new(&program);
         pgbench
             .args(["--no-vacuum", "--protocol=prepared"])

@@ -30,6 +30,7 @@ use super::{Bench, client::Client};
 use crate::{
     settings::{Database, Settings},
     store::{self, Db},
+    telemetry::with_causes,
 };
 
 /// A server that was just started gets so long to make its database.
@@ -170,7 +171,8 @@ impl Place {
             child,
         };
         let database_url =
-            database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()))?;
+            database.map_or_else(|| store::embedded::url(settings), |url| Ok(url.to_owned()));
+        let database_url = database_url.map_err(|error| with_causes(&error))?;
         let options =
             PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
         let (host, db) = (address.to_string(), Db::new(options, 1));

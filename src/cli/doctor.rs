@@ -1,9 +1,9 @@
-//! `parlance doctor`: whether the tables hold what they must.
+//! `parlance doctor`: checks that the tables hold what they must.
 
 use clap::Args;
 use serde_json::json;
 
-use super::{print_json, say, with_database};
+use super::{Error, print_json, say, with_database};
 use crate::{
     settings::Settings,
     store::{
@@ -14,7 +14,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Put right what can be put right without losing anything; then look again
+    /// Repair what can be repaired without losing anything, then check again
     #[arg(long)]
     repair: bool,
     /// For scripts: one JSON object
@@ -23,15 +23,14 @@ pub(super) struct Doctor {
 }
 
 /// Examines the database, and says what it found. A finding is a problem: exit code 1.
-pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Error> {
     let (repaired, findings) = with_database(settings, async |db| {
-        let failed = |error: sqlx::Error| error.to_string();
         let repaired = if doctor.repair {
-            store::doctor::repair(db).await.map_err(failed)?
+            store::doctor::repair(db).await?
         } else {
             0
         };
-        Ok((repaired, store::doctor::examine(db).await.map_err(failed)?))
+        Ok((repaired, store::doctor::examine(db).await?))
     })
     .await?;
     if doctor.json {
@@ -67,9 +66,8 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Stri
             say(format_args!("All is well: {} rules hold.", Rule::ALL.len()))
         };
     }
-    Err(format!(
-        "{} of {} rules do not hold",
-        findings.len(),
-        Rule::ALL.len()
-    ))
+    Err(Error::Unhealthy {
+        broken: findings.len(),
+        rules: Rule::ALL.len(),
+    })
 }

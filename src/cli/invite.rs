@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::json;
 
-use super::{account, print_json, say, with_database};
+use super::{Error, account, print_json, say, with_database};
 use crate::{
     settings::{Registration, Settings},
     store,
@@ -22,7 +22,7 @@ pub(super) struct Invite {
 }
 
 /// Makes an invitation and shows it, once.
-pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), Error> {
     if settings.registration == Registration::Closed {
         eprintln!(
             "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
@@ -30,11 +30,9 @@ pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), Stri
     }
     let code = account::random()?;
     let now = Timestamp::now();
-    let expires = now.plus(TimeDelta::from_std(invite.expires).map_err(|error| error.to_string())?);
+    let expires = now.plus(TimeDelta::from_std(invite.expires)?);
     with_database(settings, async |db| {
-        store::invite::insert(db, &SecretHash::of(&code), now, expires)
-            .await
-            .map_err(|error| error.to_string())
+        Ok(store::invite::insert(db, &SecretHash::of(&code), now, expires).await?)
     })
     .await?;
     if invite.json {

@@ -1,20 +1,24 @@
 //! The command line. Output for people on stdout, as JSON for scripts with `--json`; a problem is one
-//! sentence on stderr, and exit code 1 (2: the command line itself is wrong).
+//! line on stderr, and exit code 1 (2: the command line itself is wrong).
 
 mod account;
-mod archive;
 mod backup;
 mod doctor;
+mod env_file;
+mod error;
 mod invite;
+mod output;
 mod program;
 mod psql;
 mod serve;
 mod user;
 
-use std::{io::Write, net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path};
 
 use clap::{Parser, Subcommand};
 
+pub use self::error::Error;
+use self::output::{print_json, say};
 use crate::{
     bench::{self, Bench},
     selftest,
@@ -46,7 +50,7 @@ enum Command {
     Invite(invite::Invite),
     /// Open psql on the database
     Psql {
-        /// What psql is to take, as -c 'select 1'
+        /// Arguments for psql, as -c 'select 1'
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -80,11 +84,11 @@ enum Command {
 /// Does what the command line says.
 ///
 /// # Errors
-/// One sentence for a person.
-pub async fn run(cli: Cli) -> Result<(), String> {
-    read_env_file(Path::new(".env"))?;
+/// Why it could not be done.
+pub async fn run(cli: Cli) -> Result<(), Error> {
+    env_file::read(Path::new(".env"))?;
     let settings = Settings::from_env()?;
-    telemetry::start(settings.log_format);
+    telemetry::start(settings.log_format)?;
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(settings).await,
         Command::Migrate => {
@@ -98,97 +102,36 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Backup(backup) => backup::run(&settings, backup).await,
         Command::Restore(file) => backup::restore(&settings, file).await,
         Command::Bench(bench) => {
-            bench::run(&bench, &settings, |line| say(format_args!("{line}"))).await
+            bench::run(&bench, &settings, print).await?;
+            Ok(())
         }
         Command::Selftest(command) => {
-            selftest::run(&settings, &command, |text| say(format_args!("{text}"))).await
+            selftest::run(&settings, &command, print).await?;
+            Ok(())
         }
-        Command::BenchEndpoint { address } => bench::floor::serve(address, settings.workers).await,
+        Command::BenchEndpoint { address } => {
+            bench::floor::serve(address, settings.workers).await?;
+            Ok(())
+        }
     }
 }
 
-/// Settings that stand in a file of this directory. One in a directory above is another program's.
-fn read_env_file(file: &Path) -> Result<(), String> {
-    match dotenvy::from_path(file) {
-        Ok(()) => Ok(()),
-        Err(error) if error.not_found() => Ok(()),
-        // What is wrong may be a password: the sentence has the line's number, and the name of the setting.
-        Err(dotenvy::Error::LineParse(wrong, _)) => {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
-            let place =
-                place_in_env_file(&text, &wrong).map_or_else(String::new, |(number, name)| {
-                    format!(
-                        " at line {number}{}",
-                        name.map_or_else(String::new, |name| format!(" ({name})"))
-                    )
-                });
-            Err(format!(
-                "the file .env cannot be read{place}; a value with spaces stands in quotes"
-            ))
-        }
-        Err(error) => Err(format!("the file .env cannot be read: {error}")),
-    }
-}
-
-/// Where what could not be read begins, a line or its value: the line's number, and the name of the setting, if it is one.
-fn place_in_env_file<'a>(text: &'a str, wrong: &str) -> Option<(usize, Option<&'a str>)> {
-    // A quote that is not closed takes all the lines that follow.
-    let wrong = wrong.trim().lines().next()?.trim_end();
-    let is_it = |part: &str| {
-        let rest = part.trim().strip_prefix(wrong).map(str::trim_start);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
-    };
-    let (line, number) = text
-        .lines()
-        .zip(1..)
-        .filter(|(line, _)| !line.trim_start().starts_with('#'))
-        .find(|(line, _)| {
-            is_it(line) || line.split_once('=').is_some_and(|(_, value)| is_it(value))
-        })?;
-    let name = line
-        .split_once('=')
-        .map(|(name, _)| name.trim())
-        .map(|name| name.strip_prefix("export ").unwrap_or(name).trim());
-    Some((
-        number,
-        name.filter(|name| {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-        }),
-    ))
+/// For measurements and selftests, whose errors are sentences.
+fn print(line: &str) -> Result<(), String> {
+    say(format_args!("{line}")).map_err(|error| error.with_causes())
 }
 
 /// Works on the database, brought up to date: the operator's, a running server's, or ours, started
 /// for as long as the work takes.
 async fn with_database<T>(
     settings: &Settings,
-    work: impl AsyncFnOnce(&Db) -> Result<T, String>,
-) -> Result<T, String> {
-    let joined = store::embedded::join(settings).await?;
-    let result = match store::migrate(&joined.db).await {
-        Ok(()) => work(&joined.db).await,
-        Err(sentence) => Err(sentence),
+    work: impl AsyncFnOnce(&Db) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let attached = store::embedded::attach(settings).await?;
+    let result = match store::migrate(&attached.db).await {
+        Ok(()) => work(&attached.db).await,
+        Err(error) => Err(error.into()),
     };
-    joined.leave().await;
+    attached.detach().await;
     result
-}
-
-/// A line on stdout. Whoever reads no further, as `head` does, is not a problem.
-fn say(line: std::fmt::Arguments<'_>) -> Result<(), String> {
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(format!("standard output cannot be written: {error}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A value as a line of JSON on stdout.
-fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
-    say(format_args!(
-        "{}",
-        serde_json::to_string(value).map_err(|error| error.to_string())?
-    ))
 }

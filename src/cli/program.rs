@@ -1,45 +1,74 @@
 //! PostgreSQL's own programs, on the database that the settings name.
 
-use std::{path::PathBuf, process::Command};
+use std::{io, path::PathBuf, process::Command};
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::{
     settings::{Database, Settings},
-    store,
+    store::{self, embedded},
 };
 
-/// A program (`psql`, `pg_dump`), and the address that it takes. A password goes into its environment, not onto a
-/// command line that others can see.
-pub(super) fn on_database(settings: &Settings, name: &str) -> Result<(Command, String), String> {
+/// Why a program could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not installed.
+    #[error(transparent)]
+    Missing(#[from] embedded::Error),
+    /// `DATABASE_URL` is gone from the environment, or not a URL. It may hold a password, and is not repeated.
+    #[error("DATABASE_URL must be postgres://user:password@host/database")]
+    DatabaseUrl,
+    /// `PGOPTIONS` is not text.
+    #[error("PGOPTIONS must be text in UTF-8")]
+    Options,
+    /// It cannot be started.
+    #[error("{} cannot be run", .program.display())]
+    NotRun {
+        /// Its path.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It failed.
+    #[error("{name} failed: {stderr}")]
+    Failed {
+        /// Its name.
+        name: &'static str,
+        /// What it wrote, in one line.
+        stderr: String,
+    },
+}
+
+/// A program (`psql`, `pg_dump`), and the address to call it with.
+pub(super) async fn on_database(
+    settings: &Settings,
+    name: &str,
+) -> Result<(Command, String), Error> {
     let (program, url) = match settings.database {
         Database::Given(_) => {
             let program = settings
                 .pg_bin
                 .as_ref()
                 .map_or_else(|| PathBuf::from(name), |dir| dir.join(name));
-            (
-                program,
-                std::env::var("DATABASE_URL").map_err(|error| error.to_string())?,
-            )
+            let url = std::env::var("DATABASE_URL").map_err(|_| Error::DatabaseUrl)?;
+            (program, url)
         }
         Database::Embedded => (
-            store::embedded::program(settings, name)?,
-            store::embedded::url(settings)?,
+            embedded::program(settings, name).await?,
+            embedded::url(settings)?,
         ),
     };
-    let mut url = Url::parse(&url)
-        .map_err(|error| format!("the database's address cannot be read: {error}"))?;
+    let mut url = Url::parse(&url).map_err(|_| Error::DatabaseUrl)?;
     let mut command = Command::new(program);
-    // What the operator says stands last, and counts.
     let own = match std::env::var("PGOPTIONS") {
-        Err(std::env::VarError::NotUnicode(_)) => {
-            return Err("PGOPTIONS takes text in UTF-8".into());
-        }
+        Err(std::env::VarError::NotUnicode(_)) => return Err(Error::Options),
         own => own.unwrap_or_default(),
     };
+    // The operator's own options come last: PostgreSQL lets the last one win.
     command.env("PGOPTIONS", format!("{} {own}", store::session_options()));
+    // A password goes into the environment: command lines can be seen by every user of the machine.
     if let Some(password) = url.password() {
         command.env(
             "PGPASSWORD",
@@ -59,7 +88,8 @@ pub(super) fn on_database(settings: &Settings, name: &str) -> Result<(Command, S
     Ok((command, url.into()))
 }
 
-/// Why a program could not be run.
-pub(super) fn not_run(command: &Command, error: &std::io::Error) -> String {
-    format!("{} cannot be run: {error}", command.get_program().display())
+/// For `map_err`: the program could not be started.
+pub(super) fn not_run(command: &Command) -> impl FnOnce(io::Error) -> Error + use<> {
+    let program = PathBuf::from(command.get_program());
+    move |source| Error::NotRun { program, source }
 }

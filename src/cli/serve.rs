@@ -4,21 +4,23 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Error;
 use crate::{server, settings::Settings};
 
-/// An end takes no longer. What is not done by then ends with the process; nothing that was answered OK is
-/// lost by it.
-const MOST_STOP: Duration = Duration::from_secs(9);
+/// Maximum duration of a stop: service managers kill after ten seconds. What is not done by then ends with the process;
+/// nothing that was answered OK is lost by it.
+const MAX_STOP: Duration = Duration::from_secs(9);
 
 /// Starts the server and runs it until a signal ends it.
 ///
 /// # Errors
-/// One sentence for a person.
-pub(super) async fn run(settings: Settings) -> Result<(), String> {
-    // From here on a signal is not lost, however early it comes.
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
+/// It cannot start.
+pub(super) async fn run(settings: Settings) -> Result<(), Error> {
+    // Before the start, which takes seconds: the default action would end this process and leave a database behind that
+    // was just being created.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let running = tokio::select! {
         started = server::start(settings) => started?,
         _ = terminate.recv() => return Ok(()),
@@ -46,11 +48,11 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
         }
     };
     tracing::info!("{name}: stopping");
-    if tokio::time::timeout(MOST_STOP, running.stop())
+    if tokio::time::timeout(MAX_STOP, running.stop())
         .await
         .is_err()
     {
-        tracing::warn!("not everything ended in time; it ends with this process");
+        tracing::warn!("not everything stopped in time; the rest ends with this process");
     }
     Ok(())
 }

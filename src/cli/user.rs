@@ -1,4 +1,4 @@
-//! `parlance user`: who may come in.
+//! `parlance user`: adds users, lists them, disables and enables them, and makes apikeys.
 
 use std::io::{IsTerminal, Read};
 
@@ -6,11 +6,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
+    Error,
     account::{self, Account},
     print_json, say, with_database,
 };
 use crate::{
-    chat::error::Error,
+    chat,
     settings::Settings,
     store::{self, user::NewUser},
 };
@@ -21,8 +22,8 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A password has at least so many characters.
-const SHORTEST_PASSWORD: usize = 8;
+/// Minimum characters of a password.
+const MIN_PASSWORD: usize = 8;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -34,9 +35,9 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Bar a user, at once and on every node; nothing of theirs is deleted
+    /// Disable a user, at once and on every node; nothing of theirs is deleted
     Disable(Known),
-    /// Let a barred user in again
+    /// Enable a disabled user again
     Enable(Known),
     /// Make an apikey, shown once: of a new service user, or one more for a user who exists
     ///
@@ -79,13 +80,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn email(&self) -> Result<Email, String> {
-        Email::parse(&self.email).ok_or_else(|| format!("{:?} is no e-mail address", self.email))
+    fn email(&self) -> Result<Email, Error> {
+        Email::parse(&self.email).ok_or_else(|| Error::NotAnEmail(self.email.clone()))
     }
 }
 
 /// Does what the command says.
-pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), String> {
+pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Error> {
     match command {
         Command::Add(add) => self::add(settings, &add).await,
         Command::List { json } => list(settings, json).await,
@@ -97,7 +98,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Str
     }
 }
 
-async fn add(settings: &Settings, add: &Add) -> Result<(), String> {
+async fn add(settings: &Settings, add: &Add) -> Result<(), Error> {
     let email = add.who.email()?;
     let (full_name, nick) = names(&email, add.name.as_deref(), add.nick.as_deref())?;
     let password = password(add.password_stdin)?;
@@ -114,13 +115,8 @@ async fn add(settings: &Settings, add: &Add) -> Result<(), String> {
     }
 }
 
-async fn list(settings: &Settings, json: bool) -> Result<(), String> {
-    let users = with_database(settings, async |db| {
-        store::user::list(db)
-            .await
-            .map_err(|error| error.to_string())
-    })
-    .await?;
+async fn list(settings: &Settings, json: bool) -> Result<(), Error> {
+    let users = with_database(settings, async |db| Ok(store::user::list(db).await?)).await?;
     if json {
         let users: Vec<_> = users
             .iter()
@@ -149,17 +145,15 @@ async fn list(settings: &Settings, json: bool) -> Result<(), String> {
     Ok(())
 }
 
-async fn set_disabled(settings: &Settings, who: &Known, disabled: bool) -> Result<(), String> {
+async fn set_disabled(settings: &Settings, who: &Known, disabled: bool) -> Result<(), Error> {
     let email = who.email()?;
     let at = disabled.then(Timestamp::now);
     let there = with_database(settings, async |db| {
-        store::user::set_disabled(db, UserId::of(&email), at)
-            .await
-            .map_err(|error| error.to_string())
+        Ok(store::user::set_disabled(db, UserId::of(&email), at).await?)
     })
     .await?;
     if !there {
-        return Err(format!("there is no user {}", email.as_str()));
+        return Err(Error::NoSuchUser(email.as_str().to_owned()));
     }
     if who.json {
         print_json(&json!({ "userid": UserId::of(&email), "disabled": disabled }))
@@ -177,19 +171,12 @@ async fn apikey(
     who: &Known,
     name: Option<&str>,
     label: &str,
-) -> Result<(), String> {
+) -> Result<(), Error> {
     let email = who.email()?;
     let apikey = account::random()?;
     let added = with_database(settings, async |db| {
-        store::user::add_credential(
-            db,
-            UserId::of(&email),
-            &SecretHash::of(&apikey),
-            label,
-            Timestamp::now(),
-        )
-        .await
-        .map_err(|error| error.to_string())
+        let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
+        Ok(store::user::add_credential(db, user, &key_hash, label, Timestamp::now()).await?)
     })
     .await?;
     let apikey = if added {
@@ -224,7 +211,7 @@ async fn insert(
     nick: &Nick,
     account: &Account,
     label: &str,
-) -> Result<(), String> {
+) -> Result<(), Error> {
     let user = NewUser {
         email,
         full_name,
@@ -237,51 +224,51 @@ async fn insert(
     with_database(settings, async |db| {
         match store::user::insert(db, &user, None, Timestamp::now())
             .await
-            .map_err(Error::from)
+            .map_err(chat::error::Error::from)
         {
             Ok(_) => Ok(()),
-            Err(Error::AlreadyExists(_)) => Err(format!("{} exists already", email.as_str())),
-            Err(Error::Internal(cause) | Error::Unavailable { cause, .. }) => Err(cause),
-            Err(other) => Err(other.to_string()),
+            Err(chat::error::Error::AlreadyExists(_)) => {
+                Err(Error::UserExists(email.as_str().to_owned()))
+            }
+            Err(
+                chat::error::Error::Internal(cause) | chat::error::Error::Unavailable { cause, .. },
+            ) => Err(cause.into()),
+            Err(other) => Err(other.to_string().into()),
         }
     })
     .await
 }
 
-fn names(
-    email: &Email,
-    name: Option<&str>,
-    nick: Option<&str>,
-) -> Result<(FullName, Nick), String> {
+fn names(email: &Email, name: Option<&str>, nick: Option<&str>) -> Result<(FullName, Nick), Error> {
     let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
     let nick = nick.unwrap_or(name);
+    let wrong = |option, must_be| Error::WrongName { option, must_be };
     Ok((
-        FullName::parse(name).ok_or_else(|| format!("--name must be {}", FullName::EXPECTED))?,
-        Nick::parse(nick).ok_or_else(|| format!("--nick must be {}", Nick::EXPECTED))?,
+        FullName::parse(name).ok_or_else(|| wrong("--name", FullName::EXPECTED))?,
+        Nick::parse(nick).ok_or_else(|| wrong("--nick", Nick::EXPECTED))?,
     ))
 }
 
-fn password(from_stdin: bool) -> Result<String, String> {
+fn password(from_stdin: bool) -> Result<String, Error> {
     let password = if from_stdin {
         let mut text = String::new();
         std::io::stdin()
             .read_to_string(&mut text)
-            .map_err(|error| format!("standard input cannot be read: {error}"))?;
+            .map_err(Error::Input)?;
         let line = text.strip_suffix('\n').unwrap_or(&text);
         line.strip_suffix('\r').unwrap_or(line).to_owned()
     } else if std::io::stdin().is_terminal() {
-        let once = rpassword::prompt_password("Password: ").map_err(|error| error.to_string())?;
-        if rpassword::prompt_password("Once more: ").map_err(|error| error.to_string())? != once {
-            return Err("the two passwords differ".into());
+        let password = rpassword::prompt_password("Password: ").map_err(Error::Input)?;
+        let repeated = rpassword::prompt_password("Repeat the password: ").map_err(Error::Input)?;
+        if repeated != password {
+            return Err(Error::PasswordsDiffer);
         }
-        once
+        password
     } else {
-        return Err("there is no terminal to ask for the password; use --password-stdin".into());
+        return Err(Error::NoTerminal);
     };
-    if password.chars().count() < SHORTEST_PASSWORD {
-        return Err(format!(
-            "a password has at least {SHORTEST_PASSWORD} characters"
-        ));
+    if password.chars().count() < MIN_PASSWORD {
+        return Err(Error::PasswordTooShort(MIN_PASSWORD));
     }
     Ok(password)
 }

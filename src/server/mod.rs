@@ -50,6 +50,7 @@ use crate::{
     },
     settings::Settings,
     store,
+    telemetry::with_causes,
 };
 
 /// Time for requests in flight to end once the server stops.
@@ -69,7 +70,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// One sentence for a person.
 pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let certificate = settings.tls.as_ref().map(Certificate::read).transpose()?;
-    let (db, embedded) = store::embedded::open(&settings).await?;
+    let (db, embedded) = store::embedded::open(&settings)
+        .await
+        .map_err(|error| with_causes(&error))?;
     store::migrate(&db).await?;
     let (listener, address) = listen(settings.listen_addr)?;
     // The default public address has the port of `LISTEN_ADDR`, which may be 0.

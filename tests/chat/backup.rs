@@ -158,7 +158,7 @@ async fn what_is_there_is_not_touched() {
             .arg(&backup.file),
         "",
     ));
-    assert!(again.contains("is there already"), "{again}");
+    assert!(again.contains("exists already"), "{again}");
     assert_eq!(std::fs::read(&backup.file).unwrap(), bytes);
     ann.adds(&talk, "y").await;
     let onto = bad(&run(
@@ -219,12 +219,15 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
         ),
         (
             Box::new(|bytes| bytes.truncate(middle)),
-            "is not a backup, or not a whole one",
+            "is not a backup, or not a complete one",
         ),
-        (Box::new(Vec::clear), "is not a backup, or not a whole one"),
+        (
+            Box::new(Vec::clear),
+            "is not a backup, or not a complete one",
+        ),
         (
             Box::new(|bytes| bytes.fill(b'x')),
-            "is not a backup, or not a whole one",
+            "is not a backup, or not a complete one",
         ),
         (
             Box::new(|bytes| replace(bytes, r#""format": 1"#, r#""format": 2"#)),

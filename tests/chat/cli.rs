@@ -376,6 +376,7 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
         ("ALLOW_UNSIGNED_NOTIFICATIONS", "yes"),
         ("WORKERS", "0"),
         ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "parlance=loud"),
     ] {
         let sentence = bad(&run(parlance(&options).env(name, wrong), ""));
         assert!(

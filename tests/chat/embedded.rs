@@ -521,7 +521,9 @@ async fn a_database_that_has_only_begun_to_start_ends_with_its_server_too() {
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     }
     let mark = marks.join("begun");
-    let real = ::parlance::store::embedded::program(&crate::world::settings(), "postgres").unwrap();
+    let real = ::parlance::store::embedded::program(&crate::world::settings(), "postgres")
+        .await
+        .unwrap();
     let real = real.parent().unwrap();
     for program in std::fs::read_dir(real).unwrap().flatten() {
         let name = program.file_name().into_string().unwrap();

@@ -25,12 +25,13 @@ fn example() -> BTreeMap<String, String> {
 }
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-    Settings::read(|name| {
+    let settings = Settings::read(|name| {
         variables
             .iter()
             .find(|(other, _)| *other == name)
             .map(|(_, value)| (*value).into())
-    })
+    });
+    settings.map_err(|error| error.to_string())
 }
 
 /// What each field holds, as text.

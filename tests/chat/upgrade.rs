@@ -29,8 +29,10 @@ use crate::{
 };
 
 /// Programs that can be replaced: the server and what makes a cluster are copies, the others links.
-fn programs(dir: &Dir) -> (PathBuf, PathBuf) {
-    let real = store::embedded::program(&settings(), "postgres").unwrap();
+async fn programs(dir: &Dir) -> (PathBuf, PathBuf) {
+    let real = store::embedded::program(&settings(), "postgres")
+        .await
+        .unwrap();
     let programs = dir.data().with_file_name("programs");
     std::fs::create_dir(&programs).unwrap();
     std::fs::set_permissions(&programs, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -68,7 +70,7 @@ async fn start(dir: &Dir, programs: &Path) -> (Settings, Db, Embedded) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_loses_nothing() {
     let dir = Dir::new();
-    let (programs, real) = programs(&dir);
+    let (programs, real) = programs(&dir).await;
     let (mut settings, db, embedded) = start(&dir, &programs).await;
     let options = PgConnectOptions::from_str(embedded.url()).unwrap();
     settings.database = Database::Given(Box::new(options.clone()));
@@ -161,7 +163,7 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_uses_the_database_is_not_cut_by_the_restart() {
     let dir = Dir::new();
-    let (programs, real) = programs(&dir);
+    let (programs, real) = programs(&dir).await;
     let (_, db, embedded) = start(&dir, &programs).await;
     let first = dir.postmaster();
     let mut command = parlance(&dir.data());
@@ -196,7 +198,7 @@ async fn a_command_that_uses_the_database_is_not_cut_by_the_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started_again_at_once() {
     let dir = Dir::new();
-    let (programs, real) = programs(&dir);
+    let (programs, real) = programs(&dir).await;
     let (_, db, embedded) = start(&dir, &programs).await;
     let first = dir.postmaster().unwrap();
     // Somebody at a prompt, who does not notice.
@@ -259,7 +261,7 @@ async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgresql_that_dies_after_its_programs_have_moved_is_started_from_where_they_are() {
     let dir = Dir::new();
-    let (programs, _) = programs(&dir);
+    let (programs, _) = programs(&dir).await;
     // As Homebrew does it: a link to the version that is installed.
     let link = dir.data().with_file_name("link");
     symlink(&programs, &link).unwrap();

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::{
     settings::{Database, Settings},
     store,
+    telemetry::with_causes,
 };
 
 /// Connections of nodes, in all.
@@ -40,7 +41,7 @@ impl Postgres {
         settings.data_dir = dir.join("data");
         settings.database = Database::Embedded;
         settings.database_connections = CONNECTIONS;
-        let url = store::embedded::url(&settings)?;
+        let url = store::embedded::url(&settings).map_err(|error| with_causes(&error))?;
         let pid_file = settings.data_dir.join("postgres/postmaster.pid");
         let log = fs::File::create(dir.join("postgres.log")).map_err(|error| error.to_string())?;
         let (tell, started) = oneshot::channel();
@@ -135,6 +136,6 @@ async fn run(
             embedded.stop().await;
         }
         Ok((_, None)) => drop(tell.send(Err("no scratch PostgreSQL was started".into()))),
-        Err(sentence) => drop(tell.send(Err(sentence))),
+        Err(error) => drop(tell.send(Err(with_causes(&error)))),
     }
 }

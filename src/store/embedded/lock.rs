@@ -1,8 +1,8 @@
-//! Whose the data is at the moment: one process holds it, and commands that use its database meanwhile are its guests.
+//! Two lock files in the data directory. One process at a time owns the data; commands that use its database
+//! meanwhile are its users, and share the other lock.
 
 use std::{
-    fs::File,
-    io,
+    fs::{File, TryLockError},
     os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::Path,
     time::Duration,
@@ -11,73 +11,82 @@ use std::{
 use nix::libc::O_NOFOLLOW;
 use tokio::time::{Instant, sleep};
 
-use super::POLL;
+use super::{Error, POLL};
 
-/// How long a command may hold the data before a server that starts takes it for another server.
-const COMMAND: Duration = Duration::from_secs(3);
+// The names on disk stay as 0.1 wrote them. After an upgrade in place, a server of the old version may still hold
+// them: under other names, both versions would start PostgreSQL on the same data.
+const OWNER_FILE: &str = "lock";
+const USERS_FILE: &str = "guests";
 
-/// Takes the data directory for this process. `None`: another one holds it.
-pub(super) fn lock(data_dir: &Path) -> Result<Option<File>, String> {
-    let file = lock_file(data_dir, "lock")?;
+/// Takes the data directory for this process. Returns `None` when another process owns it.
+pub(super) fn try_lock(data_dir: &Path) -> Result<Option<File>, Error> {
+    exclusive(open(data_dir, OWNER_FILE)?, data_dir)
+}
+
+/// As [`try_lock`], but waits up to `timeout` for the other process to end.
+pub(super) async fn lock_timeout(
+    data_dir: &Path,
+    timeout: Duration,
+) -> Result<Option<File>, Error> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match try_lock(data_dir)? {
+            None if Instant::now() < deadline => sleep(POLL).await,
+            result => return Ok(result),
+        }
+    }
+}
+
+/// The file that attached commands lock, shared, for as long as they use another process's database.
+pub(super) fn users_lock(data_dir: &Path) -> Result<File, Error> {
+    open(data_dir, USERS_FILE)
+}
+
+/// Waits up to `timeout` until no command is attached. While the returned lock is held, none can attach. Returns
+/// `None` when one stayed.
+pub(super) async fn wait_for_users(data_dir: &Path, timeout: Duration) -> Option<File> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let result = users_lock(data_dir).and_then(|file| exclusive(file, data_dir));
+        if let Ok(Some(file)) = result {
+            return Some(file);
+        }
+        if Instant::now() > deadline {
+            if let Err(error) = result {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "commands may still use the database"
+                );
+            }
+            return None;
+        }
+        sleep(POLL).await;
+    }
+}
+
+fn exclusive(file: File, data_dir: &Path) -> Result<Option<File>, Error> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(format!("{} cannot be locked: {error}", data_dir.display()))
-        }
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(Error::file(data_dir, "locked")(error)),
     }
 }
 
-/// As [`lock`], but a command that is about to end is waited for.
-pub(super) async fn patient_lock(data_dir: &Path) -> Result<Option<File>, String> {
-    let deadline = Instant::now() + COMMAND;
-    loop {
-        match lock(data_dir)? {
-            None if Instant::now() < deadline => sleep(POLL).await,
-            held => return Ok(held),
-        }
-    }
-}
-
-/// Those who have joined another's database share a lock on this file.
-pub(super) fn guest_book(data_dir: &Path) -> Result<File, String> {
-    lock_file(data_dir, "guests")
-}
-
-/// Waits until those who have joined have gone, for so long. While what it returns is held, nobody joins any more. Returns
-/// `None` when somebody stayed, or it could not be found out.
-pub(super) async fn see_guests_off(data_dir: &Path, patience: Duration) -> Option<File> {
-    let deadline = Instant::now() + patience;
-    loop {
-        match guest_book(data_dir) {
-            Ok(book) if book.try_lock().is_ok() => return Some(book),
-            _ if Instant::now() > deadline => return None,
-            _ => sleep(POLL).await,
-        }
-    }
-}
-
-fn lock_file(data_dir: &Path, name: &str) -> Result<File, String> {
-    let failed = |error: io::Error| {
-        format!(
-            "{} cannot be written: {error}",
-            data_dir.join(name).display()
-        )
-    };
-    std::fs::create_dir_all(data_dir)
-        .map_err(|error| format!("{} cannot be made: {error}", data_dir.display()))?;
-    // Root does not follow where the owner of the directory may have laid a link to.
+fn open(data_dir: &Path, name: &str) -> Result<File, Error> {
+    std::fs::create_dir_all(data_dir).map_err(Error::file(data_dir, "created"))?;
+    let path = data_dir.join(name);
     let file = File::options()
         .write(true)
         .create(true)
         .truncate(false)
+        // As root: the owner of the directory could have put a link there, to have root create or chown its target.
         .custom_flags(O_NOFOLLOW)
-        .open(data_dir.join(name))
-        .map_err(failed)?;
+        .open(&path)
+        .map_err(Error::file(&path, "written"))?;
     if nix::unistd::geteuid().is_root() {
-        // Whoever owns the directory runs a server in it, and has to open this as well.
-        let dir = std::fs::metadata(data_dir).map_err(failed)?;
-        fchown(&file, Some(dir.uid()), Some(dir.gid())).map_err(failed)?;
+        // The directory's owner runs a server in it, and has to open this file as well.
+        let dir = std::fs::metadata(data_dir).map_err(Error::file(data_dir, "read"))?;
+        fchown(&file, Some(dir.uid()), Some(dir.gid())).map_err(Error::file(&path, "written"))?;
     }
     Ok(file)
 }

@@ -6,8 +6,7 @@ use std::{
     process::Command,
 };
 
-/// What to do where there are none.
-const INSTALL: &str = "PostgreSQL's programs were not found. Install them (Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql), or set PG_BIN to their directory, or set DATABASE_URL to use a server that runs";
+use super::Error;
 
 /// A directory with `initdb` and `postgres` of one version.
 #[derive(Debug, Clone)]
@@ -17,8 +16,8 @@ pub(super) struct Programs {
     pub version: String,
 }
 
-/// Which file a program is: whoever upgrades it puts another one in its place.
-#[derive(Debug, PartialEq, Eq)]
+/// Which file a program is. An upgrade of its package replaces the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
     inode: u64,
@@ -27,29 +26,34 @@ pub(super) struct Identity {
 }
 
 impl Programs {
-    /// Finds them: `PG_BIN` if it is given; else those of the data's version, or else the newest, of
-    /// all that are found where distributions put them.
+    /// Finds them: in `PG_BIN` if that is set; else, where distributions install them, those of the data's version, or
+    /// the newest.
     ///
     /// # Errors
-    /// A sentence with the install command.
-    pub(super) fn find(given: Option<&Path>, data_version: Option<&str>) -> Result<Self, String> {
-        if let Some(dir) = given {
-            return Self::at(dir).ok_or_else(|| {
-                format!(
-                    "PG_BIN names {}, where PostgreSQL's programs are not",
-                    dir.display()
-                )
-            });
-        }
-        let found: Vec<Self> = places().iter().filter_map(|dir| Self::at(dir)).collect();
-        let fitting = found
+    /// They are not installed, or not in `PG_BIN`.
+    pub(super) async fn find(
+        pg_bin: Option<PathBuf>,
+        data_version: Option<String>,
+    ) -> Result<Self, Error> {
+        // It runs each candidate's `postgres --version`.
+        tokio::task::spawn_blocking(move || match pg_bin {
+            Some(dir) => Self::at(&dir).ok_or(Error::WrongPgBin { dir }),
+            None => Self::search(data_version.as_deref()),
+        })
+        .await?
+    }
+
+    fn search(data_version: Option<&str>) -> Result<Self, Error> {
+        let mut found: Vec<Self> = directories()
+            .iter()
+            .filter_map(|dir| Self::at(dir))
+            .collect();
+        let matching = found
             .iter()
             .position(|programs| Some(programs.major.as_str()) == data_version);
         let newest = || (0..found.len()).max_by_key(|i| found.get(*i).map(Self::number));
-        let chosen = fitting.or_else(newest);
-        chosen
-            .and_then(|i| found.into_iter().nth(i))
-            .ok_or_else(|| INSTALL.to_owned())
+        let chosen = matching.or_else(newest).ok_or(Error::NotInstalled)?;
+        Ok(found.swap_remove(chosen))
     }
 
     /// The path of one of them.
@@ -57,7 +61,7 @@ impl Programs {
         self.dir.join(name)
     }
 
-    /// Which file `postgres` is now. Returns `None` when it is not there.
+    /// Which file `postgres` is now. Returns `None` when it is gone.
     pub(super) fn identity(&self) -> Option<Identity> {
         let found = std::fs::metadata(self.path("postgres")).ok()?;
         let modified = (found.mtime(), found.mtime_nsec());
@@ -70,14 +74,14 @@ impl Programs {
     }
 
     fn at(dir: &Path) -> Option<Self> {
-        // A directory may hold links to some of them only: the others are where those lead to.
+        // Debian links a few of them into /usr/bin: the others are where those links lead to.
         let dir = dir.join("initdb").canonicalize().ok()?.parent()?.to_owned();
-        // As: postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
         let output = Command::new(dir.join("postgres"))
             .arg("--version")
             .output()
             .ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
         let version = text.split_whitespace().nth(2)?;
         let major = version
             .split(|c: char| !c.is_ascii_digit())
@@ -95,34 +99,31 @@ impl Programs {
     }
 }
 
-fn places() -> Vec<PathBuf> {
-    let mut places = Vec::new();
+/// Where distributions install them.
+fn directories() -> Vec<PathBuf> {
+    let mut found = Vec::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
-        places.push(PathBuf::from(
+        found.push(PathBuf::from(
             String::from_utf8_lossy(&output.stdout).trim(),
         ));
     }
-    for (parent, below) in [
-        ("/usr/lib/postgresql", "bin"),
-        ("/opt/homebrew/opt", "bin"),
-        ("/usr/local/opt", "bin"),
-        ("/Applications/Postgres.app/Contents/Versions", "bin"),
+    for (parent, prefix) in [
+        ("/usr/lib/postgresql", ""),
+        ("/opt/homebrew/opt", "postgresql"),
+        ("/usr/local/opt", "postgresql"),
+        ("/Applications/Postgres.app/Contents/Versions", ""),
     ] {
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-        places.extend(
+        found.extend(
             entries
-                .filter(|e| {
-                    parent.starts_with("/usr/lib")
-                        || parent.ends_with("Versions")
-                        || e.file_name().to_string_lossy().starts_with("postgresql")
-                })
-                .map(|e| e.path().join(below)),
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+                .map(|entry| entry.path().join("bin")),
         );
     }
-    places.extend(
+    found.extend(
         std::env::var_os("PATH")
             .iter()
             .flat_map(std::env::split_paths),
     );
-    places
+    found
 }

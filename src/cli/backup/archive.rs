@@ -1,5 +1,5 @@
-//! A backup's file: a tar archive of what `pg_dump --format=custom` wrote, and of a manifest. So it can also be taken
-//! apart by hand, with `tar` and `pg_restore`.
+//! A backup's file: a tar archive of what `pg_dump --format=custom` wrote, and of a manifest. It can also be restored by
+//! hand, with `tar` and `pg_restore`.
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,27 +11,30 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use crate::store::backup::Tables;
 
+/// The format that this version writes and reads.
+pub(super) const FORMAT: u32 = 1;
 const DUMP: &str = "database.dump";
 const MANIFEST: &str = "manifest.json";
-/// Tar knows blocks only.
+/// The unit of a tar archive: headers have one block, and contents are padded to whole blocks.
 const BLOCK: u64 = 512;
-/// A manifest names a few tables.
-const MOST_MANIFEST: u64 = 1 << 20;
+/// Maximum bytes of a manifest: it names a few tables.
+const MAX_MANIFEST: u64 = 1 << 20;
 
-/// What a backup says of itself.
+/// A backup's description.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
-    /// How the file is made: 1.
+    /// [`FORMAT`].
     pub format: u32,
     /// The Parlance that made it.
     pub parlance: String,
-    /// The PostgreSQL that it was made of.
+    /// The PostgreSQL that it was taken from.
     pub postgres: String,
     /// The newest migration in it.
     pub migration: i64,
-    /// When, in UTC.
+    /// The moment that it shows, in UTC.
     pub taken_at: String,
     /// The dump's size.
     pub bytes: u64,
@@ -48,19 +51,20 @@ impl Manifest {
     }
 }
 
-/// A file that is being written. Nobody else may read it: it holds everything. It goes, unless it is ended.
-pub(super) struct Writing {
+/// A file that is being written, and is removed unless [`Writer::end`] completes it.
+pub(super) struct Writer {
     file: File,
     path: Option<PathBuf>,
 }
 
-impl Writing {
-    /// Begins, with room for the dump's header.
+impl Writer {
+    /// Creates the file, with room for the dump's header: the size that stands there is known last.
     pub(super) fn begin(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
+            // It holds everything: nobody else may read it.
             .mode(0o600)
             .open(path)?;
         file.seek(SeekFrom::Start(BLOCK))?;
@@ -70,28 +74,22 @@ impl Writing {
         })
     }
 
-    /// Takes the dump to its end. Its size and its SHA-256.
+    /// Writes the dump. Returns its size and its SHA-256.
     pub(super) fn dump(&mut self, dump: &mut impl Read) -> io::Result<(u64, String)> {
         let mut hash = Context::new(&SHA256);
-        let mut buffer = vec![0; 1 << 16];
         let mut bytes = 0;
-        loop {
-            let part = match dump.read(&mut buffer)? {
-                0 => break,
-                count => buffer.get(..count).unwrap_or_default(),
-            };
+        for_each_part(dump, |part| {
             hash.update(part);
-            self.file.write_all(part)?;
-            bytes += u64::try_from(part.len()).unwrap_or(0);
-        }
+            bytes += u64::try_from(part.len()).map_err(io::Error::other)?;
+            self.file.write_all(part)
+        })?;
         Ok((bytes, hex::encode(hash.finish())))
     }
 
-    /// Ends, and waits until it is on the disk.
+    /// Completes the file, and waits until it is on the disk.
     pub(super) fn end(mut self, manifest: &Manifest) -> io::Result<()> {
-        let padding =
-            usize::try_from(manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes).unwrap_or(0);
-        self.file.write_all(&vec![0; padding])?;
+        let padding = manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes;
+        io::copy(&mut io::repeat(0).take(padding), &mut self.file)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.file
             .write_all(header(DUMP, manifest.bytes)?.as_bytes())?;
@@ -99,10 +97,8 @@ impl Writing {
         let mut text = serde_json::to_vec_pretty(manifest)?;
         text.push(b'\n');
         let mut rest = tar::Builder::new(&mut self.file);
-        rest.append(
-            &header(MANIFEST, u64::try_from(text.len()).unwrap_or(0))?,
-            &*text,
-        )?;
+        let bytes = u64::try_from(text.len()).map_err(io::Error::other)?;
+        rest.append(&header(MANIFEST, bytes)?, &*text)?;
         rest.finish()?;
         drop(rest);
         self.file.sync_all()?;
@@ -111,16 +107,16 @@ impl Writing {
     }
 }
 
-impl Drop for Writing {
+impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // What cannot be removed is named by the next backup.
+            // A file that stays is named by the next backup to the same place.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-/// Gives a file that was written its name, unless there is one of that name already.
+/// Gives a complete file its final name. Fails if that exists already, which a plain rename would replace.
 pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
     match std::fs::hard_link(part, file) {
         Ok(()) => std::fs::remove_file(part)?,
@@ -128,10 +124,10 @@ pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
             std::fs::remove_file(part)?;
             return Err(error);
         }
-        // Not every file system knows links.
+        // Not every file system has hard links.
         Err(_) => std::fs::rename(part, file)?,
     }
-    // The name is on the disk, too.
+    // A new name is on the disk once its directory is.
     let dir = file
         .parent()
         .filter(|dir| !dir.as_os_str().is_empty())
@@ -148,43 +144,46 @@ fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
     Ok(header)
 }
 
-/// A file that was written.
+/// A backup that is being read.
 pub(super) struct Archive {
+    pub path: PathBuf,
     file: File,
+    /// Where the dump begins.
     dump_at: u64,
-    /// What it says of itself.
     pub manifest: Manifest,
 }
 
 impl Archive {
-    /// Opens it, and looks whether the dump is what the manifest says.
+    /// Opens it, and checks the dump against the manifest.
     ///
     /// # Errors
-    /// One sentence.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let name = path.display();
-        let mut file =
-            File::open(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
-        let (dump_at, bytes, manifest) = entries(&mut file)
-            .map_err(|error| format!("{name} is not a backup, or not a whole one: {error}"))?;
-        if manifest.format != 1 {
-            return Err(format!(
-                "{name} was made by a newer Parlance ({}); this one cannot read it",
-                manifest.parlance
-            ));
+    /// It cannot be read, is not a backup, is damaged, or newer than this version.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let cannot_read = |source| Error::Read {
+            file: path.to_owned(),
+            source,
+        };
+        let mut file = File::open(path).map_err(cannot_read)?;
+        let (dump_at, bytes, manifest) =
+            entries(&mut file).map_err(|source| Error::NotABackup {
+                file: path.to_owned(),
+                source,
+            })?;
+        if manifest.format != FORMAT {
+            return Err(Error::Newer {
+                file: path.to_owned(),
+                version: manifest.parlance,
+            });
         }
         let mut archive = Self {
+            path: path.to_owned(),
             file,
             dump_at,
             manifest,
         };
-        let sha256 = archive
-            .hash()
-            .map_err(|error| format!("{name} cannot be read: {error}"))?;
+        let sha256 = archive.hash().map_err(cannot_read)?;
         if bytes != archive.manifest.bytes || sha256 != archive.manifest.sha256 {
-            return Err(format!(
-                "{name} is damaged: it does not hold what its manifest says"
-            ));
+            return Err(Error::Damaged(path.to_owned()));
         }
         Ok(archive)
     }
@@ -198,16 +197,22 @@ impl Archive {
         Ok(hex::encode(hash.finish()))
     }
 
-    /// Hands on the dump, part by part.
-    pub(super) fn copy(&mut self, mut to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    /// Reads the dump, part by part.
+    pub(super) fn copy(&mut self, to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.dump_at))?;
-        let mut left = (&self.file).take(self.manifest.bytes);
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match left.read(&mut buffer)? {
-                0 => return Ok(()),
-                count => to(buffer.get(..count).unwrap_or_default())?,
-            }
+        for_each_part((&self.file).take(self.manifest.bytes), to)
+    }
+}
+
+fn for_each_part(
+    mut from: impl Read,
+    mut to: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(()),
+            count => to(buffer.get(..count).ok_or(io::ErrorKind::InvalidData)?)?,
         }
     }
 }
@@ -224,7 +229,7 @@ fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
             }
             path if path == MANIFEST.as_bytes() => {
                 manifest = Some(serde_json::from_reader(io::BufReader::new(
-                    entry.take(MOST_MANIFEST),
+                    entry.take(MAX_MANIFEST),
                 ))?);
             }
             _ => {}

@@ -1,0 +1,143 @@
+//! Restores a backup, and compares each table with the manifest.
+
+use std::{io::Write, path::Path, process::Stdio};
+
+use super::{
+    Error,
+    archive::{Archive, Manifest},
+    pipe,
+};
+use crate::{
+    bench::place::{interrupted, scratch_directory},
+    cli::{self, program},
+    settings::{Database, Settings},
+    store::{self, Db, backup::Snapshot},
+};
+
+/// Restores a backup into a scratch database, which is removed afterwards.
+pub(super) async fn verify(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
+    let archive = open(file).await?;
+    let dir = scratch_directory("parlance-verify")?;
+    let scratch = Settings {
+        data_dir: dir.join("data"),
+        database: Database::Embedded,
+        ..settings.clone()
+    };
+    let result = fill(&scratch, archive).await;
+    if let Err(error) = tokio::fs::remove_dir_all(&dir).await {
+        // It is among the temporary files, and goes with those.
+        tracing::debug!(%error, dir = %dir.display(), "the scratch database could not be removed");
+    }
+    result
+}
+
+/// Restores a backup into the database that the settings name.
+pub(super) async fn restore(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
+    let archive = open(file).await?;
+    fill(settings, archive).await
+}
+
+async fn open(file: &Path) -> Result<Archive, cli::Error> {
+    let path = file.to_owned();
+    let archive = tokio::task::spawn_blocking(move || Archive::open(&path)).await??;
+    let newest = store::MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max();
+    if Some(archive.manifest.migration) > newest {
+        return Err(Error::Newer {
+            file: file.to_owned(),
+            version: archive.manifest.parlance,
+        }
+        .into());
+    }
+    Ok(archive)
+}
+
+/// Restores a backup into an empty database, compares, migrates it, and has the doctor check it.
+async fn fill(settings: &Settings, archive: Archive) -> Result<Manifest, cli::Error> {
+    let attached = store::embedded::attach(settings).await?;
+    let result = tokio::select! {
+        result = fill_attached(settings, &attached.db, archive) => result,
+        () = interrupted() => Err(cli::Error::Interrupted),
+    };
+    attached.detach().await;
+    result
+}
+
+async fn fill_attached(
+    settings: &Settings,
+    db: &Db,
+    archive: Archive,
+) -> Result<Manifest, cli::Error> {
+    let mut before = Snapshot::take(db).await?;
+    if !before.tables().await?.is_empty() {
+        return Err(Error::NotEmpty.into());
+    }
+    before.release().await?;
+    let manifest = pg_restore(settings, archive).await?;
+    compare(db, &manifest).await?;
+    store::migrate(db).await?;
+    let findings = store::doctor::examine(db).await?;
+    if let Some(finding) = findings.first() {
+        let finding = format!(
+            "{:?} ({}, as {}): {}",
+            finding.rule,
+            finding.count,
+            finding.example,
+            finding.rule.meaning()
+        );
+        return Err(Error::Unhealthy(finding).into());
+    }
+    Ok(manifest)
+}
+
+/// Writes a backup's dump to `pg_restore`.
+async fn pg_restore(settings: &Settings, mut archive: Archive) -> Result<Manifest, cli::Error> {
+    let (mut pg_restore, url) = program::on_database(settings, "pg_restore").await?;
+    pg_restore.args([
+        // All or nothing: a database that is filled in part would have to be dropped by hand.
+        "--single-transaction",
+        "--exit-on-error",
+        "--no-owner",
+        "--no-privileges",
+        "--dbname",
+        &url,
+    ]);
+    let (mut child, mut guard) = pipe::start(&mut pg_restore, Stdio::piped(), Stdio::null())?;
+    let restored = tokio::task::spawn_blocking(move || {
+        let (Some(mut input), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
+            return Err(cli::Error::Message("pg_restore has no input".to_owned()));
+        };
+        let stderr = pipe::read_stderr(stderr);
+        let copied = archive.copy(|part| input.write_all(part));
+        drop(input);
+        // Before the broken pipe: if it failed, its own complaint says why.
+        pipe::wait(child, stderr, "pg_restore")?;
+        copied.map_err(|source| Error::Read {
+            file: archive.path.clone(),
+            source,
+        })?;
+        Ok(archive.manifest)
+    });
+    let restored = restored.await;
+    guard.disarm();
+    restored?
+}
+
+async fn compare(db: &Db, manifest: &Manifest) -> Result<(), cli::Error> {
+    let mut after = Snapshot::take(db).await?;
+    let tables = after.tables().await?;
+    after.release().await?;
+    let different: Vec<&str> = manifest
+        .tables
+        .keys()
+        .chain(tables.keys())
+        .filter(|name| tables.get(*name) != manifest.tables.get(*name))
+        .map(String::as_str)
+        .collect();
+    if different.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Different(different.join(", ")).into())
+}

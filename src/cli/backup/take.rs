@@ -1,0 +1,107 @@
+//! Takes a backup: `pg_dump` reads one snapshot of the database, which is held open, and writers go on.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+};
+
+use parlance_wire::time::Timestamp;
+
+use super::{
+    Error,
+    archive::{self, Manifest, Writer},
+    pipe,
+};
+use crate::{
+    bench::place::interrupted,
+    cli::{self, program},
+    settings::Settings,
+    store::{self, Db, backup::Snapshot},
+};
+
+/// Writes what the database holds at this moment.
+pub(super) async fn take(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
+    if file.exists() {
+        return Err(Error::Exists(file.to_owned()).into());
+    }
+    let attached = store::embedded::attach(settings).await?;
+    let result = tokio::select! {
+        result = write(settings, &attached.db, file) => result,
+        () = interrupted() => Err(cli::Error::Interrupted),
+    };
+    attached.detach().await;
+    result
+}
+
+async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cli::Error> {
+    let mut snapshot = Snapshot::take(db).await?;
+    let migration = snapshot.migration.ok_or(Error::NothingThere)?;
+    let taken_at = Timestamp::now().to_string();
+    let (mut pg_dump, url) = program::on_database(settings, "pg_dump").await?;
+    pg_dump.args([
+        "--format=custom",
+        "--compress=1",
+        "--no-owner",
+        "--no-privileges",
+        "--snapshot",
+        &snapshot.id,
+        &url,
+    ]);
+    // Under another name until it is complete: whoever sees the file sees a whole one.
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let writer = Writer::begin(&part).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Error::Unfinished(part.clone()),
+        _ => cannot_write(&part)(error),
+    })?;
+    let (child, mut guard) = pipe::start(&mut pg_dump, Stdio::null(), Stdio::piped())?;
+    let path = part.clone();
+    let dumped = tokio::task::spawn_blocking(move || dump(child, writer, &path));
+    // The same snapshot is read at the same time, for the checksums of the manifest.
+    let tables = snapshot.tables().await?;
+    let dumped = dumped.await;
+    guard.disarm();
+    let (writer, bytes, sha256) = dumped??;
+    let manifest = Manifest {
+        format: archive::FORMAT,
+        parlance: env!("CARGO_PKG_VERSION").into(),
+        postgres: snapshot.postgres.clone(),
+        migration,
+        taken_at,
+        bytes,
+        sha256,
+        tables,
+    };
+    snapshot.release().await?;
+    let written = writer
+        .end(&manifest)
+        .and_then(|()| archive::publish(&part, file));
+    written.map_err(cannot_write(file))?;
+    Ok(manifest)
+}
+
+fn cannot_write(file: &Path) -> impl FnOnce(io::Error) -> Error {
+    let file = file.to_owned();
+    move |source| Error::Write { file, source }
+}
+
+fn dump(
+    mut child: Child,
+    mut writer: Writer,
+    path: &Path,
+) -> Result<(Writer, u64, String), cli::Error> {
+    let (Some(mut output), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err("pg_dump has no output".to_owned().into());
+    };
+    let stderr = pipe::read_stderr(stderr);
+    let written = writer.dump(&mut output);
+    // If writing failed, pg_dump would wait for ever to have its output read.
+    drop(output);
+    let ended = pipe::wait(child, stderr, "pg_dump");
+    // Before pg_dump's own complaint: a full disk breaks its pipe, but is the cause.
+    let (bytes, sha256) = written.map_err(cannot_write(path))?;
+    ended?;
+    Ok((writer, bytes, sha256))
+}

@@ -1,0 +1,109 @@
+//! Why a command failed: one sentence for a person, and its causes.
+
+use std::{io, process::ExitStatus};
+
+use tokio::task::JoinError;
+
+use super::{account, backup, env_file, program};
+use crate::{settings, store::embedded, telemetry};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    /// The file `.env` is wrong.
+    #[error(transparent)]
+    EnvFile(#[from] env_file::Error),
+    /// `RUST_LOG` is wrong.
+    #[error(transparent)]
+    Log(#[from] telemetry::Error),
+    /// There is no database.
+    #[error(transparent)]
+    Database(#[from] embedded::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// A key could not be made.
+    #[error(transparent)]
+    Account(#[from] account::Error),
+    /// A program of PostgreSQL's could not be run.
+    #[error(transparent)]
+    Program(#[from] program::Error),
+    /// There is no backup, or it is not what it was.
+    #[error(transparent)]
+    Backup(#[from] backup::Error),
+    /// What a layer below says, where it has no type for it.
+    #[error("{0}")]
+    Message(String),
+    /// Not an e-mail address.
+    #[error("{0:?} is not an e-mail address")]
+    NotAnEmail(String),
+    /// A name that is too long, or has control characters.
+    #[error("{option} must be {must_be}")]
+    WrongName {
+        /// `--name` or `--nick`.
+        option: &'static str,
+        /// What it must be.
+        must_be: &'static str,
+    },
+    /// There is no such user.
+    #[error("there is no user {0}")]
+    NoSuchUser(String),
+    /// The user exists.
+    #[error("{0} exists already")]
+    UserExists(String),
+    /// The password is too short.
+    #[error("a password must have at least {0} characters")]
+    PasswordTooShort(usize),
+    /// The password was typed in two ways.
+    #[error("the two passwords differ")]
+    PasswordsDiffer,
+    /// There is no terminal.
+    #[error("there is no terminal to ask for the password; use --password-stdin")]
+    NoTerminal,
+    /// The terminal, or standard input, failed.
+    #[error("standard input cannot be read")]
+    Input(#[source] io::Error),
+    /// Standard output failed.
+    #[error("standard output cannot be written")]
+    Output(#[source] io::Error),
+    /// The lifetime of an invitation is too long.
+    #[error("--expires must be less than a few million years")]
+    ExpiresTooLate(#[from] chrono::OutOfRangeError),
+    /// `psql` failed.
+    #[error("psql ended with {0}")]
+    Psql(ExitStatus),
+    /// The doctor found something.
+    #[error("{broken} of {rules} rules do not hold")]
+    Unhealthy {
+        /// Rules that do not hold.
+        broken: usize,
+        /// All rules.
+        rules: usize,
+    },
+    /// Signals cannot be received.
+    #[error("signals cannot be received")]
+    Signals(#[source] io::Error),
+    /// A signal ended it.
+    #[error("interrupted")]
+    Interrupted,
+    /// A background task panicked.
+    #[error("a background task failed")]
+    Task(#[from] JoinError),
+}
+
+impl From<String> for Error {
+    fn from(message: String) -> Self {
+        Self::Message(message)
+    }
+}
+
+impl Error {
+    /// The error and its causes, in one line.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        telemetry::with_causes(self)
+    }
+}

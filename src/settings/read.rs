@@ -1,0 +1,282 @@
+//! Reads the settings from environment variables.
+
+use std::{
+    env,
+    ffi::OsString,
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+    str::FromStr,
+};
+
+use chrono::TimeDelta;
+use ipnet::IpNet;
+use sqlx::postgres::PgConnectOptions;
+
+use super::{Database, Error, LogFormat, Registration, Settings, Tls};
+use crate::timings::Timings;
+
+/// A message that is valid for longer would end in a year that cannot be written: these are 1000 years.
+const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
+const MAX_WORKERS: usize = 256;
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// A variable has a value that it cannot have.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::read(|name| env::var_os(name))
+    }
+
+    /// Reads variables, wherever they come from.
+    ///
+    /// # Errors
+    /// A variable has a value that it cannot have.
+    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let env = Variables(&variable);
+        let listen_addr = env.listen_addr()?;
+        let tls = env.tls()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        Ok(Self {
+            listen_addr,
+            public_url: env.parse(
+                "PUBLIC_URL",
+                &format!("{scheme}://{listen_addr}"),
+                "an http:// or https:// address",
+                public_url,
+            )?,
+            database: env.database()?,
+            database_connections: env.number("DATABASE_CONNECTIONS", 8, 1..=1000)?,
+            data_dir: env
+                .text("DATA_DIR")?
+                .map_or_else(|| "data".into(), PathBuf::from),
+            pg_bin: env.path("PG_BIN"),
+            registration: env.registration()?,
+            message_lifetime: env.parse(
+                "MESSAGE_LIFETIME",
+                "7days",
+                "a duration up to 1000years, as 7days or 12h",
+                |text| duration(text).filter(|length| *length <= MAX_LIFETIME),
+            )?,
+            expiry_grace: env.parse(
+                "EXPIRY_GRACE",
+                "7days",
+                "a duration from 1min to 1000years, as 7days or 12h",
+                |text| {
+                    let range = TimeDelta::minutes(1)..=MAX_LIFETIME;
+                    duration(text).filter(|length| range.contains(length))
+                },
+            )?,
+            max_message_bytes: env.bytes("MAX_MESSAGE_BYTES", 64 << 10, 1..=4 << 20)?,
+            max_body_bytes: env.bytes("MAX_BODY_BYTES", 1 << 20, 1024..=64 << 20)?,
+            signature_window: env.parse(
+                "SIGNATURE_WINDOW",
+                "5min",
+                "a duration, as 5min or 90s",
+                duration,
+            )?,
+            login_tries: env.number("LOGIN_TRIES", 10, 1..=100_000)?,
+            registrations: env.number("REGISTRATIONS", 1000, 1..=1_000_000)?,
+            bad_signatures: env.number("BAD_SIGNATURES", 600, 1..=1_000_000)?,
+            trusted_proxies: env.parse(
+                "TRUSTED_PROXIES",
+                "",
+                "addresses or networks, separated by commas",
+                networks,
+            )?,
+            allow_unsigned_notifications: env.parse(
+                "ALLOW_UNSIGNED_NOTIFICATIONS",
+                "false",
+                "true or false",
+                |text| text.parse().ok(),
+            )?,
+            requests_per_user: env.number("REQUESTS_PER_USER", 32, 1..=10_000)?,
+            sockets_per_user: env.number("SOCKETS_PER_USER", 20, 1..=100)?,
+            sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
+            nats_url: env.text("NATS_URL")?,
+            tls,
+            metrics_addr: env
+                .text("METRICS_ADDR")?
+                .map(|_| {
+                    env.parse(
+                        "METRICS_ADDR",
+                        "",
+                        "an address and port, as 127.0.0.1:9464",
+                        |text| text.parse().ok(),
+                    )
+                })
+                .transpose()?,
+            workers: env.number(
+                "WORKERS",
+                available_cores().min(MAX_WORKERS),
+                1..=MAX_WORKERS,
+            )?,
+            log_format: env.log_format()?,
+            timings: Timings::default(),
+            conversations_per_user: env.number("CONVERSATIONS_PER_USER", 1000, 1..=1_000_000)?,
+            new_conversations_per_day: env.number(
+                "NEW_CONVERSATIONS_PER_DAY",
+                100,
+                1..=1_000_000,
+            )?,
+        })
+    }
+}
+
+/// Where settings are read from. An empty variable counts as not set: compose files and `.env` lines often have them.
+struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+
+impl Variables<'_> {
+    /// A variable, or its default, made into what it stands for.
+    fn parse<T>(
+        &self,
+        variable: &'static str,
+        default: &str,
+        must_be: impl Display,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Error> {
+        let text = self.text(variable)?;
+        parse(text.as_deref().unwrap_or(default)).ok_or_else(|| Error {
+            variable,
+            must_be: must_be.to_string(),
+        })
+    }
+
+    fn number<T: FromStr + Display + PartialOrd + Copy>(
+        &self,
+        variable: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T, Error> {
+        self.limited("a whole number", variable, default, range)
+    }
+
+    fn bytes(
+        &self,
+        variable: &'static str,
+        default: usize,
+        range: RangeInclusive<usize>,
+    ) -> Result<usize, Error> {
+        self.limited("a number of bytes", variable, default, range)
+    }
+
+    fn limited<T: FromStr + Display + PartialOrd + Copy>(
+        &self,
+        what: &str,
+        variable: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T, Error> {
+        let must_be = format!("{what} from {} to {}", range.start(), range.end());
+        self.parse(variable, &default.to_string(), must_be, |text| {
+            text.parse().ok().filter(|number| range.contains(number))
+        })
+    }
+
+    fn text(&self, variable: &'static str) -> Result<Option<String>, Error> {
+        let text = (self.0)(variable).filter(|text| !text.is_empty());
+        text.map(|text| {
+            text.into_string().map_err(|_| Error {
+                variable,
+                must_be: "text in UTF-8".to_owned(),
+            })
+        })
+        .transpose()
+    }
+
+    fn path(&self, variable: &str) -> Option<PathBuf> {
+        (self.0)(variable)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    }
+
+    fn listen_addr(&self) -> Result<SocketAddr, Error> {
+        // Loopback, as there is no TLS by default.
+        self.parse(
+            "LISTEN_ADDR",
+            "127.0.0.1:8080",
+            "an address and port, as 127.0.0.1:8080",
+            |text| text.parse().ok(),
+        )
+    }
+
+    fn database(&self) -> Result<Database, Error> {
+        let variable = "DATABASE_URL";
+        let Some(url) = self.text(variable)? else {
+            return Ok(Database::Embedded);
+        };
+        match PgConnectOptions::from_str(&url) {
+            Ok(options) => Ok(Database::Given(Box::new(options))),
+            // Its own sentence may repeat the URL, and with it the password.
+            Err(_) => Err(Error {
+                variable,
+                must_be: "postgres://user:password@host/database".to_owned(),
+            }),
+        }
+    }
+
+    fn registration(&self) -> Result<Registration, Error> {
+        self.parse(
+            "REGISTRATION",
+            "closed",
+            "closed, invite or open",
+            |text| match text {
+                "closed" => Some(Registration::Closed),
+                "invite" => Some(Registration::Invite),
+                "open" => Some(Registration::Open),
+                _ => None,
+            },
+        )
+    }
+
+    fn tls(&self) -> Result<Option<Tls>, Error> {
+        match (self.path("TLS_CERT"), self.path("TLS_KEY")) {
+            (Some(cert), Some(key)) => Ok(Some(Tls { cert, key })),
+            (None, None) => Ok(None),
+            _ => Err(Error {
+                variable: "TLS_CERT and TLS_KEY",
+                must_be: "a PEM file each, both or neither".to_owned(),
+            }),
+        }
+    }
+
+    fn log_format(&self) -> Result<LogFormat, Error> {
+        self.parse("LOG_FORMAT", "human", "human or json", |text| match text {
+            "human" => Some(LogFormat::Human),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        })
+    }
+}
+
+fn available_cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// A positive duration.
+fn duration(text: &str) -> Option<TimeDelta> {
+    let length = TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?;
+    Some(length).filter(|length| *length > TimeDelta::zero())
+}
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let parts = text.split(',').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let network = part.parse().ok();
+            network.or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from))
+        })
+        .collect()
+}
+
+fn public_url(text: &str) -> Option<String> {
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))?;
+    // It is put into JSON, and clients append a query to it.
+    let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
+    plain.then(|| text.trim_end_matches('/').to_owned())
+}

@@ -1,0 +1,89 @@
+//! The database for a command: the operator's, a running server's, or one that is started as long as the command takes.
+
+use std::{fs::File, time::Duration};
+
+use sqlx::ConnectOptions;
+use tokio::time::{Instant, sleep};
+
+use super::{Db, Embedded, Error, POLL, lock, paths::ClusterPaths, run};
+use crate::settings::{Database, Settings};
+
+/// How long a command waits for a server that is starting, and for other commands to end.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections of a command.
+const CONNECTIONS: u32 = 2;
+
+/// A database that a command uses.
+pub struct Attached {
+    /// The connections to it.
+    pub db: Db,
+    /// Ours, if we had to start it.
+    embedded: Option<Embedded>,
+    /// The shared lock on another process's database: it is not to stop meanwhile.
+    user: Option<File>,
+}
+
+/// As [`super::open`], for a command: where a server or another command runs on the embedded data already, it connects to
+/// that one's database.
+///
+/// # Errors
+/// There is no database, or it does not answer.
+pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
+    if let Database::Given(options) = &settings.database {
+        return Ok(Attached {
+            db: Db::new((**options).clone(), CONNECTIONS),
+            embedded: None,
+            user: None,
+        });
+    }
+    let data_dir = &settings.data_dir;
+    let deadline = Instant::now() + TIMEOUT;
+    let mut last_error = None;
+    loop {
+        if let Some(lock) = lock::try_lock(data_dir)? {
+            let (db, embedded) = run(settings, lock, None).await?;
+            return Ok(Attached {
+                db,
+                embedded: Some(embedded),
+                user: None,
+            });
+        }
+        let user = lock::users_lock(data_dir)?;
+        let options = ClusterPaths::of(data_dir)?.options();
+        // Locked before the database is asked: else it could stop in between.
+        if user.try_lock_shared().is_ok() {
+            match options.connect().await {
+                Ok(_) => {
+                    return Ok(Attached {
+                        db: Db::new(options, CONNECTIONS),
+                        embedded: None,
+                        user: Some(user),
+                    });
+                }
+                Err(error) => last_error = Some(error),
+            }
+        }
+        if Instant::now() > deadline {
+            return Err(Error::NotAnswering {
+                data_dir: data_dir.clone(),
+                source: last_error,
+            });
+        }
+        // Not held while waiting: who owns the database may be waiting for its users.
+        drop(user);
+        sleep(POLL).await;
+    }
+}
+
+impl Attached {
+    /// Closes the connections. A database that we started stops, once the commands attached to it have ended.
+    pub async fn detach(self) {
+        self.db.close().await;
+        drop(self.user);
+        if let Some(embedded) = self.embedded {
+            // Held until the end: a command that came now would lose its database at once.
+            let _exclusive = lock::wait_for_users(&embedded.supervisor.data_dir, TIMEOUT).await;
+            embedded.stop().await;
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! How many connections an operator's database leaves to this node.
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::{Db, Error, db};
+
+/// Connections that a server leaves to commands beside it: a backup takes three.
+const FOR_COMMANDS: u32 = 3;
+/// The connection that listens for changed users, beside those of the pool.
+const LISTENER: u32 = 1;
+
+/// The number of connections for the pool: as many as wanted, or fewer where the database allows fewer.
+///
+/// # Errors
+/// The database cannot be asked, or allows too few.
+pub(super) async fn affordable(options: &PgConnectOptions, wanted: u32) -> Result<u32, Error> {
+    let needed = wanted + LISTENER;
+    let limit = db::connection_limit(&Db::new(options.clone(), 1)).await;
+    let limit = limit.map_err(Error::Unreachable)?;
+    // Reserved connections can be more than there are: that leaves none.
+    let limit = u32::try_from(limit).unwrap_or(0);
+    if limit < 1 + LISTENER {
+        return Err(Error::TooFewConnections { limit });
+    }
+    if limit >= needed + FOR_COMMANDS {
+        tracing::debug!(
+            "this node opens up to {needed} connections to the database (DATABASE_CONNECTIONS and one)"
+        );
+        return Ok(wanted);
+    }
+    let affordable = limit.saturating_sub(LISTENER + FOR_COMMANDS).max(1);
+    tracing::warn!(
+        "the database allows {limit} connections, and this node wants {needed} (DATABASE_CONNECTIONS and one) beside {FOR_COMMANDS} for commands: it uses {}. Raise the role's, the database's or the server's limit, or lower DATABASE_CONNECTIONS",
+        affordable + LISTENER
+    );
+    Ok(affordable)
+}

@@ -1,0 +1,166 @@
+//! Why the embedded PostgreSQL, or the operator's, cannot be used: one sentence each for a person.
+
+use std::{io, path::PathBuf, process::ExitStatus};
+
+use tokio::task::JoinError;
+
+/// Why there is no database to work on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operator's database does not answer.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] sqlx::Error),
+    /// The role, the database or the server allows fewer connections than a server needs.
+    #[error(
+        "the database allows {limit} connection{} to this role, and a server needs at least 2: raise the limit of the role (alter role ... connection limit), of the database or of the server",
+        if *.limit == 1 { "" } else { "s" }
+    )]
+    TooFewConnections {
+        /// How many it allows.
+        limit: u32,
+    },
+    /// Another process holds the data directory.
+    #[error(
+        "another server, or a command, runs on {}; stop it first, or give this one another DATA_DIR",
+        .data_dir.display()
+    )]
+    InUse {
+        /// `DATA_DIR`.
+        data_dir: PathBuf,
+    },
+    /// A server holds the data directory, but a command cannot connect to its database.
+    #[error("a server holds {}, but its database does not answer", .data_dir.display())]
+    NotAnswering {
+        /// `DATA_DIR`.
+        data_dir: PathBuf,
+        /// What the last attempt to connect met, if there was one.
+        #[source]
+        source: Option<sqlx::Error>,
+    },
+    /// A file or a directory could not be used.
+    #[error("{} cannot be {action}", .path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What could not be done with it: "created", "read".
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The directory of the data holds other files.
+    #[error("{} contains something that is not PostgreSQL data; nothing was touched", .data.display())]
+    NotACluster {
+        /// Where the data would be.
+        data: PathBuf,
+    },
+    /// The data and the programs are of different major versions.
+    #[error(
+        "the data was created by PostgreSQL {data}, and the programs are PostgreSQL {programs}: nothing was touched. Install PostgreSQL {data} (or set PG_BIN to its programs), or move the data with pg_upgrade, or with pg_dump and psql"
+    )]
+    OtherMajorVersion {
+        /// The major version that created the data.
+        data: String,
+        /// The major version of the programs.
+        programs: String,
+    },
+    /// `PG_BIN` is set to a directory without PostgreSQL's programs.
+    #[error("PG_BIN is {}, but PostgreSQL's programs are not there", .dir.display())]
+    WrongPgBin {
+        /// The value of `PG_BIN`.
+        dir: PathBuf,
+    },
+    /// PostgreSQL is not installed.
+    #[error(
+        "PostgreSQL's programs were not found. Install them (Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql), or set PG_BIN to their directory, or set DATABASE_URL to use a running server"
+    )]
+    NotInstalled,
+    /// `initdb` failed.
+    #[error("initdb failed: {stderr}")]
+    Initdb {
+        /// What it wrote.
+        stderr: String,
+    },
+    /// The database inside the cluster could not be created.
+    #[error("the database cannot be created")]
+    CreateDatabase(#[source] sqlx::Error),
+    /// A PostgreSQL that is not ours runs on the data.
+    #[error("another PostgreSQL (process {pid}) runs on {}; nothing was touched", .data.display())]
+    OtherPostgres {
+        /// Its process.
+        pid: i32,
+        /// The data.
+        data: PathBuf,
+    },
+    /// A process may be a PostgreSQL on the data, and cannot be inspected.
+    #[error(
+        "cannot tell whether process {pid} is a PostgreSQL on {}; nothing was touched. If it is not, remove postmaster.pid there",
+        .data.display()
+    )]
+    Inspect {
+        /// The process that a file names.
+        pid: i32,
+        /// The data.
+        data: PathBuf,
+        /// Why it cannot be inspected.
+        #[source]
+        source: io::Error,
+    },
+    /// The shell that runs PostgreSQL could not be started.
+    #[error("PostgreSQL cannot be started")]
+    Spawn(#[source] io::Error),
+    /// PostgreSQL exited before it accepted a connection.
+    #[error("PostgreSQL exited while starting ({status}); the lines above say why")]
+    ExitedEarly {
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The socket's directory belongs to somebody else, or is open to others.
+    #[error("{} is not a private directory of the user that runs PostgreSQL", .dir.display())]
+    NotPrivate {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// PostgreSQL's user cannot get through the directories above the data.
+    #[error(
+        "PostgreSQL does not run as root, and the user {user} cannot reach {}; set DATA_DIR to a directory that it can reach, such as /var/lib/parlance",
+        .data.display()
+    )]
+    OutOfReach {
+        /// Whom PostgreSQL would run as.
+        user: String,
+        /// The data.
+        data: PathBuf,
+    },
+    /// The data belongs to a user id without a user.
+    #[error("{} belongs to user id {uid}, which has no name on this machine", .path.display())]
+    UnknownOwner {
+        /// What belongs to it.
+        path: PathBuf,
+        /// The user id.
+        uid: u32,
+    },
+    /// Root started the server, and there is no other user to run PostgreSQL as.
+    #[error(
+        "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as"
+    )]
+    NoUser,
+    /// A background task panicked.
+    #[error("a background task failed")]
+    Task(#[from] JoinError),
+}
+
+impl Error {
+    /// For `map_err`: an I/O error becomes one that names the file and what could not be done.
+    pub(super) fn file(
+        path: impl Into<PathBuf>,
+        action: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File {
+            path,
+            action,
+            source,
+        }
+    }
+}

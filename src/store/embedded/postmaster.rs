@@ -1,0 +1,165 @@
+//! One run of PostgreSQL: a shell that starts it, and shuts it down when the pipe to it closes.
+
+use std::process::{ExitStatus, Stdio};
+
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, ChildStdin, Command},
+    time::sleep,
+};
+
+use super::{
+    Error, POLL,
+    paths::ClusterPaths,
+    programs::{Identity, Programs},
+};
+
+/// Starts PostgreSQL, and shuts it down when standard input closes. A shell gives a background command /dev/null as its
+/// standard input, hence the copy as descriptor 3. It also has it ignore SIGINT; PostgreSQL installs its own handler a
+/// moment later, so a signal that comes before is lost, and is repeated until the process is gone.
+const SCRIPT: &str = r#"exec 3<&0
+"$@" </dev/null 3<&- &
+postgres=$!
+(read -r _ <&3; while kill -INT $postgres; do sleep 1; done) 2>/dev/null &
+reader=$!
+exec 3<&-
+wait $postgres
+status=$?
+kill $reader 2>/dev/null
+exit $status"#;
+
+/// Connections beside the node's own: for commands, `psql`, a backup, and the 64 clients of `bench`.
+const SPARE_CONNECTIONS: u32 = 80;
+
+/// Small by default, and safe: nothing here turns off fsync or synchronous commit.
+const POSTGRES_SETTINGS: [&str; 11] = [
+    "listen_addresses=",
+    "unix_socket_permissions=0700",
+    "shared_buffers=32MB",
+    "max_parallel_workers_per_gather=0",
+    "max_logical_replication_workers=0",
+    "max_wal_senders=0",
+    // Compiling costs more than any statement of ours gains by it.
+    "jit=off",
+    // Rows and statements must not get into the log.
+    "log_error_verbosity=terse",
+    "log_parameter_max_length_on_error=0",
+    "log_min_messages=warning",
+    "log_min_error_statement=panic",
+];
+
+/// A running PostgreSQL, or what is left of one.
+pub(super) struct Postmaster {
+    shell: Child,
+    /// Held open as long as PostgreSQL shall run. The kernel closes it with this process, however that ends.
+    pipe: ChildStdin,
+    pub programs: Programs,
+    /// The file that it was started from.
+    pub identity: Option<Identity>,
+}
+
+impl Postmaster {
+    /// Starts PostgreSQL on a cluster, with room for this many connections of the node's own.
+    ///
+    /// # Errors
+    /// The shell cannot be run.
+    pub(super) fn spawn(
+        paths: &ClusterPaths,
+        programs: Programs,
+        connections: u32,
+    ) -> Result<Self, Error> {
+        let identity = programs.identity();
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", SCRIPT, "parlance-postgres"])
+            .arg(programs.path("postgres"))
+            .arg("-D")
+            .arg(&paths.data);
+        let socket_dir = paths.socket_dir.display();
+        let own = [
+            format!("unix_socket_directories={socket_dir}"),
+            format!("max_connections={}", connections + SPARE_CONNECTIONS),
+        ];
+        let common = POSTGRES_SETTINGS.iter().copied();
+        for setting in own.iter().map(String::as_str).chain(common) {
+            command.args(["-c", setting]);
+        }
+        paths.owner.run(command.as_std_mut());
+        let mut shell = command
+            // Ctrl-C in the terminal signals the whole process group, and the server has to end before its database.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(Error::Spawn)?;
+        let pipe = shell
+            .stdin
+            .take()
+            .ok_or_else(|| Error::Spawn(std::io::ErrorKind::BrokenPipe.into()))?;
+        if let Some(stderr) = shell.stderr.take() {
+            tokio::spawn(log_lines(stderr));
+        }
+        Ok(Self {
+            shell,
+            pipe,
+            programs,
+            identity,
+        })
+    }
+
+    /// Waits until it accepts connections. There is no deadline: recovery after a crash takes as long as it takes.
+    ///
+    /// # Errors
+    /// It exited.
+    pub(super) async fn wait_until_ready(
+        &mut self,
+        options: &PgConnectOptions,
+    ) -> Result<(), Error> {
+        // This database exists in every cluster; ours is created later.
+        let options = options.clone().database("postgres");
+        loop {
+            if options.connect().await.is_ok() {
+                return Ok(());
+            }
+            if let Ok(Some(status)) = self.shell.try_wait() {
+                return Err(Error::ExitedEarly { status });
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Waits until it exits by itself.
+    pub(super) async fn exited(&mut self) -> std::io::Result<ExitStatus> {
+        self.shell.wait().await
+    }
+
+    /// Shuts it down cleanly, and waits for its end.
+    pub(super) async fn shut_down(mut self) {
+        drop(self.pipe);
+        if let Err(error) = self.shell.wait().await {
+            tracing::warn!(%error, "the end of PostgreSQL could not be awaited");
+        }
+    }
+}
+
+/// Copies PostgreSQL's own lines into our log.
+async fn log_lines(stderr: impl AsyncRead + Unpin) {
+    // What every client is told while it recovers or stops; and a constraint that refuses a row, which is an answer.
+    const EXPECTED: [&str; 4] = [
+        "the database system is",
+        "terminating connection",
+        "connection to client lost",
+        "duplicate key",
+    ];
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let has_any = |words: &[&str]| words.iter().any(|word| line.contains(word));
+        if has_any(&["ERROR:", "FATAL:", "PANIC:"]) && !has_any(&EXPECTED) {
+            tracing::warn!(target: "postgres", "{line}");
+        } else {
+            tracing::debug!(target: "postgres", "{line}");
+        }
+    }
+}
