@@ -1,4 +1,4 @@
-# Builds Parlance, and puts the binary alone into a small image that runs as nobody in particular.
+# Builds Parlance, and puts the binary alone into a small image that runs as an unprivileged user.
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
@@ -8,6 +8,7 @@ COPY .sqlx .sqlx
 COPY migrations migrations
 COPY crates crates
 COPY src src
+# With link-time optimisation (profile release), unlike script/server: an image is built once and runs for long.
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim
@@ -15,6 +16,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
     && useradd --system --uid 10001 parlance && install -d -o parlance /var/lib/parlance
 WORKDIR /var/lib/parlance
 COPY --from=build /build/target/release/parlance /usr/local/bin/parlance
+# By number: an orchestrator that demands a user other than root cannot look up names.
 USER 10001
 ENV LISTEN_ADDR=0.0.0.0:8080 LOG_FORMAT=json
 EXPOSE 8080

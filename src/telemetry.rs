@@ -29,6 +29,7 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
         .map_err(|error| Error(Some(error)))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Stdout is what commands answer.
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);

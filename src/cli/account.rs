@@ -55,6 +55,7 @@ pub(super) struct Account {
 /// The account of a person with a password.
 pub(super) fn of_person(email: &Email, password: &str) -> Result<Account, Error> {
     let mut key = [0; 32];
+    // With the address, so that two users with one password have two apikeys.
     let salt = format!("parlance:{}", email.as_str());
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
@@ -68,6 +69,7 @@ pub(super) fn of_person(email: &Email, password: &str) -> Result<Account, Error>
 
 /// The account of a service: its key is random, and opens its private key as well.
 pub(super) fn of_service() -> Result<Account, Error> {
+    // There is no password: the apikey, which is as random as a key, opens the private key, too.
     let apikey = random()?;
     account(apikey.clone(), &apikey)
 }

@@ -24,6 +24,7 @@ pub(super) struct Invite {
 /// Makes an invitation and shows it, once.
 pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), Error> {
     if settings.registration == Registration::Closed {
+        // On stderr, as stdout may be read by a script.
         eprintln!(
             "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
         );

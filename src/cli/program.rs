@@ -52,6 +52,7 @@ pub(super) async fn on_database(
                 .pg_bin
                 .as_ref()
                 .map_or_else(|| PathBuf::from(name), |dir| dir.join(name));
+            // From the environment again: sqlx's options do not give back a password.
             let url = std::env::var("DATABASE_URL").map_err(|_| Error::DatabaseUrl)?;
             (program, url)
         }

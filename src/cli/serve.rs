@@ -34,6 +34,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
         env!("CARGO_PKG_VERSION"),
         running.public_url()
     );
+    // As it was called, to be copied into a shell.
     let program = std::env::args().next().unwrap_or_else(|| "parlance".into());
     tracing::info!("add a user with: {program} user add someone@example.org");
     let name = loop {

@@ -174,6 +174,7 @@ async fn apikey(
 ) -> Result<(), Error> {
     let email = who.email()?;
     let apikey = account::random()?;
+    // First as one more key of an existing user: who exists is known only then.
     let added = with_database(settings, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         Ok(store::user::add_credential(db, user, &key_hash, label, Timestamp::now()).await?)
@@ -255,6 +256,7 @@ fn password(from_stdin: bool) -> Result<String, Error> {
         std::io::stdin()
             .read_to_string(&mut text)
             .map_err(Error::Input)?;
+        // `echo` ends it with a newline, and a file from Windows with two characters.
         let line = text.strip_suffix('\n').unwrap_or(&text);
         line.strip_suffix('\r').unwrap_or(line).to_owned()
     } else if std::io::stdin().is_terminal() {

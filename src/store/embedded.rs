@@ -97,6 +97,7 @@ async fn run(
     check_every: Option<Duration>,
 ) -> Result<(Db, Embedded), Error> {
     let paths = ClusterPaths::of(&settings.data_dir)?;
+    // Before anything is created: what cannot be used is not touched.
     let version = cluster::version(&paths.data)?;
     let programs = Programs::find(settings.pg_bin.clone(), version.clone()).await?;
     cluster::check_version(version.as_deref(), &programs)?;
@@ -120,6 +121,7 @@ async fn run(
     });
     let mut postmaster = supervisor.spawn(programs)?;
     postmaster.wait_until_ready(&options).await?;
+    // Before the database is created, so that a PostgreSQL that exits meanwhile is started again.
     let embedded = Embedded {
         url,
         watch: tokio::spawn(supervisor.clone().watch(postmaster)),
@@ -127,6 +129,7 @@ async fn run(
         _lock: lock,
     };
     cluster::ensure_database(&options).await?;
+    // The supervisor's own pool: a restart pauses it, and requests wait instead of failing.
     Ok((embedded.supervisor.db.clone(), embedded))
 }
 

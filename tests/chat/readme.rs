@@ -20,7 +20,7 @@ async fn the_tour_works_line_by_line() {
     // The only two things that differ here: where the program is, and where the server listens.
     let script = blocks
         .join("\n")
-        .replace("target/release/parlance", env!("CARGO_BIN_EXE_parlance"))
+        .replace("target/try/parlance", env!("CARGO_BIN_EXE_parlance"))
         .replace("http://127.0.0.1:8080", &world.url);
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new("sh")

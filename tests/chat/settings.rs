@@ -298,3 +298,32 @@ fn the_compose_file_hands_on_every_setting() {
         }
     }
 }
+
+#[test]
+fn the_image_is_built_of_files_that_docker_gets_to_see() {
+    let ignored = std::fs::read_to_string(file(".dockerignore")).unwrap();
+    let seen: BTreeSet<_> = ignored
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    let dockerfile = std::fs::read_to_string(file("Dockerfile")).unwrap();
+    let copied: BTreeSet<_> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|line| !line.starts_with("--from="))
+        .flat_map(|line| line.split(' ').rev().skip(1))
+        .collect();
+    assert_eq!(copied, seen);
+    // What the build reads: the manifest, the members of the workspace, and what the macros look up.
+    for needed in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "crates",
+        "src",
+        "migrations",
+        ".sqlx",
+        ".cargo",
+    ] {
+        assert!(copied.contains(needed), "{needed}");
+    }
+}

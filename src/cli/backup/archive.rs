@@ -182,6 +182,7 @@ impl Archive {
             manifest,
         };
         let sha256 = archive.hash().map_err(cannot_read)?;
+        // Before anything is restored from it.
         if bytes != archive.manifest.bytes || sha256 != archive.manifest.sha256 {
             return Err(Error::Damaged(path.to_owned()));
         }

@@ -17,6 +17,7 @@ use crate::{
 /// Restores a backup into a scratch database, which is removed afterwards.
 pub(super) async fn verify(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
     let archive = open(file).await?;
+    // Not beside the embedded data: verifying must not depend on a server that runs, nor disturb it.
     let dir = scratch_directory("parlance-verify")?;
     let scratch = Settings {
         data_dir: dir.join("data"),
@@ -77,6 +78,7 @@ async fn fill_attached(
     before.release().await?;
     let manifest = pg_restore(settings, archive).await?;
     compare(db, &manifest).await?;
+    // After the comparison: a migration may change rows.
     store::migrate(db).await?;
     let findings = store::doctor::examine(db).await?;
     if let Some(finding) = findings.first() {

@@ -22,6 +22,7 @@ use crate::{
 
 /// Writes what the database holds at this moment.
 pub(super) async fn take(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
+    // Also before the end, when the file gets its name: to say so now saves the time of a dump.
     if file.exists() {
         return Err(Error::Exists(file.to_owned()).into());
     }
@@ -41,7 +42,9 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
     let (mut pg_dump, url) = program::on_database(settings, "pg_dump").await?;
     pg_dump.args([
         "--format=custom",
+        // Ciphertext hardly gets smaller by more work.
         "--compress=1",
+        // Where it is restored, the roles have other names.
         "--no-owner",
         "--no-privileges",
         "--snapshot",

@@ -41,6 +41,7 @@ pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
     let mut last_error = None;
     loop {
         if let Some(lock) = lock::try_lock(data_dir)? {
+            // No check for upgrades: a command is over before one matters.
             let (db, embedded) = run(settings, lock, None).await?;
             return Ok(Attached {
                 db,

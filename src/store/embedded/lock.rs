@@ -18,6 +18,8 @@ use super::{Error, POLL};
 const OWNER_FILE: &str = "lock";
 const USERS_FILE: &str = "guests";
 
+// Locks of the kernel's, not files with a process id: they end with the process, however that ends.
+
 /// Takes the data directory for this process. Returns `None` when another process owns it.
 pub(super) fn try_lock(data_dir: &Path) -> Result<Option<File>, Error> {
     exclusive(open(data_dir, OWNER_FILE)?, data_dir)

@@ -41,6 +41,7 @@ impl Owner {
                 };
             }
         }
+        // `postgres` comes with distributions' packages; `nobody` is on every system.
         for name in ["postgres", "nobody"] {
             if let Ok(Some(user)) = User::from_name(name) {
                 return Ok(Self(Some(user)));

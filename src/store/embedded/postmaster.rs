@@ -16,7 +16,8 @@ use super::{
 };
 
 /// Starts PostgreSQL, and shuts it down when standard input closes. A shell gives a background command /dev/null as its
-/// standard input, hence the copy as descriptor 3. It also has it ignore SIGINT; PostgreSQL installs its own handler a
+/// standard input, hence the copy as descriptor 3. SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every
+/// session to end. It also has it ignore SIGINT; PostgreSQL installs its own handler a
 /// moment later, so a signal that comes before is lost, and is repeated until the process is gone.
 const SCRIPT: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
@@ -90,6 +91,7 @@ impl Postmaster {
             // Ctrl-C in the terminal signals the whole process group, and the server has to end before its database.
             .process_group(0)
             .stdin(Stdio::piped())
+            // PostgreSQL logs to stderr.
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -13,6 +13,7 @@ use super::{Error, POLL, paths::ClusterPaths};
 /// It does not end: someone else started it.
 pub(super) async fn wait(paths: &ClusterPaths, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now() + timeout;
+    // Both: PostgreSQL checks both, and a crash can leave either.
     for file in [paths.data.join("postmaster.pid"), paths.socket_lock()] {
         while let Ok(text) = std::fs::read_to_string(&file) {
             let pid = text
@@ -48,6 +49,7 @@ pub(super) async fn wait(paths: &ClusterPaths, timeout: Duration) -> Result<(), 
 /// # Errors
 /// It lives, and cannot be inspected.
 fn is_on(pid: i32, data: &Path) -> Result<bool, Error> {
+    // Any other error means that it lives: EPERM, if it is another user's.
     let is_gone = || {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None)
             == Err(nix::errno::Errno::ESRCH)

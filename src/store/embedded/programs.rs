@@ -51,6 +51,7 @@ impl Programs {
         let matching = found
             .iter()
             .position(|programs| Some(programs.major.as_str()) == data_version);
+        // Without data, or without its version: the caller says which one is needed.
         let newest = || (0..found.len()).max_by_key(|i| found.get(*i).map(Self::number));
         let chosen = matching.or_else(newest).ok_or(Error::NotInstalled)?;
         Ok(found.swap_remove(chosen))

@@ -57,6 +57,7 @@ impl Supervisor {
 
     /// Asks [`Supervisor::watch`] to shut it down.
     pub(super) fn request_stop(&self) {
+        // The flag is for the loop that starts it again, which does not wait for the notification.
         self.stopping.store(true, Ordering::Release);
         self.stop.notify_one();
     }

@@ -31,6 +31,7 @@ impl Supervisor {
                     running.version
                 );
             }
+            // Programs that cannot be run are half installed.
             let Ok(programs) = self.find(&running.major).await else {
                 seen = None;
                 continue;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use serde_json::Value;
 
 use self::{
@@ -297,7 +297,10 @@ fn whatever_people_do_the_server_answers_what_the_model_does() {
     let config = ProptestConfig {
         cases: 48,
         max_shrink_iters: 200,
-        failure_persistence: None,
+        // Committed with the fix: each is played again before new ones.
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "tests/chat/model/failures.txt",
+        ))),
         ..ProptestConfig::default()
     };
     proptest!(config, |(steps in steps())| {

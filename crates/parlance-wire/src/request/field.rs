@@ -12,16 +12,12 @@ pub struct PageSize<const MAX: usize>(pub Option<usize>);
 impl<const MAX: usize> PageSize<MAX> {
     /// What is asked for, or 50.
     #[must_use]
-    pub fn or_usual(self) -> usize {
+    pub fn or_default_size(self) -> usize {
         self.0.unwrap_or(50)
     }
 
     /// Not given: the server's default holds.
     #[must_use]
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
     pub fn is_default(&self) -> bool {
         self.0.is_none()
     }
