@@ -27,7 +27,7 @@
 
 mod api;
 mod bench;
-pub mod chat;
+mod chat;
 pub mod cli;
 mod notify;
 mod selftest;

@@ -82,7 +82,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 report_id: lastreportid,
                 report_at: lastreportdate,
             };
-            let limit = limit.or_usual();
+            let limit = limit.or_default_size();
             history::download_partial(call, conversationid, &instance, &cursor, limit).await
         }
         Action::Transcript {
@@ -96,7 +96,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 conversationid,
                 &instance,
                 afterseq,
-                limit.or_usual(),
+                limit.or_default_size(),
             ))
             .await?;
             history::transcript(&links, hasmore)

@@ -8,7 +8,7 @@ use parlance_wire::text::Instance;
 
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A field is missing or of the wrong form; the sentence names it and what it must be.
     #[error("{0}")]
     BadRequest(String),

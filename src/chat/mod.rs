@@ -2,7 +2,7 @@
 //! happened into the call's outbox, which is announced only after the commit.
 
 pub(crate) mod conversation;
-pub mod error;
+pub(crate) mod error;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod message;

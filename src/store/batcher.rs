@@ -50,7 +50,7 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
 
 /// Why the batcher did not store an entry.
 #[derive(Debug, thiserror::Error)]
-pub enum BatchError {
+pub(crate) enum BatchError {
     /// Too many wait already. Nothing was begun.
     #[error("too much waits to be stored")]
     Full,

@@ -118,8 +118,8 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
     })
 }
 
-/// Serde's words for types, and those of people.
-const WORDS: [(&str, &str); 6] = [
+/// What serde calls a type, and what a person does.
+const PLAIN_WORDS: [(&str, &str); 6] = [
     ("a string", "text"),
     ("a borrowed string", "text"),
     ("a map", "an object"),
@@ -147,12 +147,12 @@ pub(super) fn sentence(path: &str, error: &serde_json::Error) -> String {
             format!("{path}.")
         };
         format!("{within}{} is missing.", field.trim_end_matches('`'))
-    } else if let Some((_, form)) = text.rsplit_once("expected ").filter(|_| !is_whole) {
-        let form = WORDS
+    } else if let Some((_, expected)) = text.rsplit_once("expected ").filter(|_| !is_whole) {
+        let expected = PLAIN_WORDS
             .iter()
-            .find(|(serdes, _)| *serdes == form)
-            .map_or(form, |(_, peoples)| peoples);
-        format!("{path} must be {form}.")
+            .find(|(serdes, _)| *serdes == expected)
+            .map_or(expected, |(_, plain)| plain);
+        format!("{path} must be {expected}.")
     } else {
         format!("The body is not valid: {text}.")
     };
