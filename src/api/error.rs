@@ -40,7 +40,7 @@ impl Error {
     }
 
     /// A fault of ours, with its cause for the log.
-    pub(crate) fn internal(cause: impl ToString) -> Self {
+    pub(crate) fn internal(cause: &impl ToString) -> Self {
         Self::Rule(Rule::Internal(cause.to_string()))
     }
 }

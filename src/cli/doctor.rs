@@ -80,7 +80,7 @@ fn key(rule: Rule) -> &'static str {
         Rule::Instance => "instance",
         Rule::Orphan => "orphan",
         Rule::Report => "report",
-        Rule::Two => "two",
+        Rule::Direct => "two",
         Rule::Admin => "admin",
         Rule::Invitation => "invitation",
         Rule::Chain => "chain",

@@ -79,7 +79,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
         .await
         .unwrap_or_else(|error| {
             tracing::error!(request = %id, %error, "a request panicked");
-            Err(Error::internal(error).into())
+            Err(Error::internal(&error).into())
         })
 }
 
