@@ -4,30 +4,29 @@ use serde::Serialize;
 
 use crate::chat::error::Error;
 
-/// What every successful answer begins with.
-#[derive(Serialize)]
-struct Answer<T> {
-    status: &'static str,
-    errormessage: &'static str,
-    // Not by way of a `serde_json::Value`, which would lose the published order.
-    #[serde(flatten)]
-    fields: T,
-}
+/// What every good answer says. It begins one, but for a page of history, where the published order is another.
+pub(crate) const OK: &str = r#""status":"OK","errormessage":"""#;
 
 /// No fields beyond `status` and `errormessage`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Nothing {}
 
-/// A successful answer with these fields.
+/// A successful answer with these fields, which are those of a struct.
 ///
 /// # Errors
 /// `Internal`, if a view cannot be written: a fault of ours.
 pub(crate) fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
-    json(&Answer {
-        status: "OK",
-        errormessage: "",
-        fields,
-    })
+    let mut text = format!("{{{OK},").into_bytes();
+    let fields_at = text.len();
+    append(&mut text, &fields)?;
+    // The brace that opens the fields goes, and without any fields the comma as well.
+    let opening = if text.get(fields_at..) == Some(b"{}") {
+        fields_at - 1..fields_at + 1
+    } else {
+        fields_at..fields_at + 1
+    };
+    text.drain(opening);
+    Ok(text)
 }
 
 /// A value as JSON text.
@@ -38,4 +37,25 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 /// Appends a value as JSON text.
 pub(crate) fn append<T: Serialize>(text: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     serde_json::to_writer(text, value).map_err(|error| Error::Internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_begins_with_its_status_whatever_fields_it_has() {
+        #[derive(Serialize)]
+        struct View {
+            id: i64,
+        }
+        assert_eq!(
+            ok(View { id: 1 }).unwrap(),
+            br#"{"status":"OK","errormessage":"","id":1}"#
+        );
+        assert_eq!(
+            ok(Nothing {}).unwrap(),
+            br#"{"status":"OK","errormessage":""}"#
+        );
+    }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 report_id: firstreportid,
                 report_at: firstreportdate,
             };
-            history::download(call, conversationid, instance, &cursor).await
+            history::download(call, conversationid, &instance, &cursor).await
         }
         Action::DownloadPartial {
             conversationid,
@@ -91,7 +91,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             afterseq,
             limit,
         } => {
-            let (links, hasmore) = Box::pin(chat::message::transcript(
+            let (links, hasmore) = Box::pin(chat::history::transcript(
                 call,
                 conversationid,
                 &instance,

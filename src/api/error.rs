@@ -108,6 +108,10 @@ pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     }
 }
 
+/// The body of a refusal that could not be rendered: never an empty one.
+const UNRENDERED: &str =
+    r#"{"status":"ERROR","errormessage":"The server made a mistake.","errorcode":"internal"}"#;
+
 /// The body of a refusal.
 #[must_use]
 pub(crate) fn body(error: &Error) -> Vec<u8> {
@@ -129,8 +133,10 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         errorcode: row(error).1,
         instance,
     };
-    // A refusal that cannot be written is still one: its status says so.
-    answer::json(&view).unwrap_or_else(|_| br#"{"status":"ERROR"}"#.to_vec())
+    answer::json(&view).unwrap_or_else(|error| {
+        tracing::error!(?error, "a refusal could not be rendered");
+        UNRENDERED.as_bytes().to_vec()
+    })
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
 /// Performs an action of a user at a station.
 // Rare actions are boxed: a future is as large as the largest one in it, and each request would carry that around.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
-    match action {
+    let answer = match action {
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,
         Signed::Conversation(action) => conversation::perform(call, action).await,
@@ -70,5 +70,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u
         }
         Signed::Reports(action) => Box::pin(reports::perform(call, action)).await,
         Signed::Blocklist(action) => Box::pin(blocklist::perform(call, action)).await,
-    }
+    }?;
+    history::cache_new_rows(call)?;
+    Ok(answer)
 }

@@ -1,11 +1,10 @@
 //! `srv=chatserver&api=chatnotification`: what a station has yet to be told; and the same, as a socket's frame.
 
+use bytes::Bytes;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::{
-    answer,
-    history::{MessageView, ReportView},
-};
+use super::{answer, history};
 use crate::{
     chat::error::Error,
     notify::{
@@ -39,9 +38,9 @@ struct EventView<'a> {
     conversationid: ConversationId,
     instance: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<MessageView<'a>>,
+    message: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<ReportView<'a>>,
+    report: Option<&'a RawValue>,
     after: &'a str,
 }
 
@@ -71,7 +70,7 @@ pub(crate) fn perform(
     );
     answer::ok(ChangesView {
         receipt: version.is_v4().then_some(receipt),
-        ..view(&changes, user, ClientVersion::V3)
+        ..view(&changes, user, ClientVersion::V3)?
     })
 }
 
@@ -80,16 +79,26 @@ pub(crate) fn frame(
     changes: &Changes,
     user: UserId,
     version: ClientVersion,
-) -> Result<Vec<u8>, Error> {
-    answer::json(&view(changes, user, version))
+) -> Result<Bytes, Error> {
+    let render = || answer::json(&view(changes, user, version)?).map(Bytes::from);
+    match changes.single_row() {
+        // Nearly all pushes are one new row, and then nothing in the frame is of the user: all sockets share it.
+        Some(new) if version.is_v4() => new.rendered.frame(render),
+        _ => render(),
+    }
 }
 
-fn view(changes: &Changes, user: UserId, version: ClientVersion) -> ChangesView<'_> {
-    let events = changes
-        .rows
-        .iter()
-        .map(|((conversation, _), row)| event(*conversation, row));
-    ChangesView {
+fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<ChangesView<'_>, Error> {
+    let events = if version.is_v4() {
+        let rows = changes.rows.iter();
+        Some(
+            rows.map(|((conversation, _), row)| event(*conversation, row))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+    } else {
+        None
+    };
+    Ok(ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
         conversationlistchangedof: if changes.list || changes.resync {
@@ -97,7 +106,7 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> ChangesView<
         } else {
             vec![]
         },
-        events: version.is_v4().then(|| events.collect()),
+        events,
         typing: changes
             .typing
             .iter()
@@ -107,19 +116,20 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> ChangesView<
             })
             .collect(),
         receipt: None,
-    }
+    })
 }
 
-fn event(conversationid: ConversationId, new: &NewRow) -> EventView<'_> {
+fn event(conversationid: ConversationId, new: &NewRow) -> Result<EventView<'_>, Error> {
+    let row = history::rendered(new)?;
     let (message, report) = match &new.row {
-        HistoryRow::Message(row) => (Some(MessageView::of(row, ClientVersion::V4)), None),
-        HistoryRow::Report(row) => (None, Some(ReportView::of(row))),
+        HistoryRow::Message(_) => (Some(row), None),
+        HistoryRow::Report(_) => (None, Some(row)),
     };
-    EventView {
+    Ok(EventView {
         conversationid,
         instance: new.instance.as_str(),
         message,
         report,
         after: &new.after,
-    }
+    })
 }

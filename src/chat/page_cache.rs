@@ -1,15 +1,21 @@
-//! The newest rows of conversations that were read lately, as text. Who asks for them again, while nothing was added, is
-//! shown them without reading them once more.
+//! The newest rows of conversations that were read lately, as text: a page that nothing was added to is not read again.
 //!
-//! Nothing is shown on the strength of this alone: each time the database is asked whether the reader takes part, which
-//! life the conversation lives, and what its history ends with (`message::newest`). Rows before that never change; but they
-//! are purged once they expired, so what has expired is not shown from here.
+//! Nothing is shown on the strength of the cache alone. Each time `chat::history` asks the database whether the reader
+//! takes part, which instance is current, and what the history ends with. Rows before that never change; but they are
+//! purged once they have expired, so a page with an expired row is read again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use moka::sync::Cache;
 
-use crate::store::{history::Cursor, rows::HistoryHead};
+use super::page::{RenderedPage, Rows};
+use crate::store::{
+    history::Cursor,
+    rows::{HistoryHead, HistoryRow},
+};
 use parlance_wire::{
     id::{ConversationId, MessageId, ReportId},
     text::Instance,
@@ -17,55 +23,54 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// All that is kept has so many bytes.
-const MOST_BYTES: u64 = 16 << 20;
-/// What nobody asked for in this time goes.
+/// Maximum bytes of all pages.
+const MAX_BYTES: u64 = 16 << 20;
+/// Maximum bytes of one conversation, for each kind of client.
+// Sixty-four conversations at least have room, however long their pages.
+const MAX_PAGE_BYTES: usize = 256 << 10;
+/// A page that nobody asked for in this time is evicted.
 const IDLE: Duration = Duration::from_mins(10);
-/// Rows of fewer messages and reports cost no more to read than to look for here.
-const WORTH: usize = 8;
-/// More text of one conversation is not kept.
-const MOST_OF_ONE: usize = 256 << 10;
+/// Minimum rows of a page.
+// Fewer cost no more to read than to compare the head with the database.
+const MIN_ROWS: usize = 8;
 
-/// What was read lately, for each conversation and for clients with and without version 4.
+/// A page of each conversation that was read lately, for clients with and without version 4.
 #[derive(Debug)]
-pub(crate) struct PageCache(Cache<(ConversationId, ClientVersion), Arc<Tail>>);
+pub(crate) struct PageCache(Cache<(ConversationId, ClientVersion), Arc<CachedPage>>);
 
 /// The rows of a conversation from somewhere on to its newest one.
 #[derive(Debug)]
-pub(crate) struct Tail {
-    /// The life of the conversation that they belong to.
-    pub instance: Instance,
-    /// What the conversation ended with when they were read.
-    pub newest: HistoryHead,
-    /// When the first of them expires.
-    pub ends_at: Timestamp,
-    pub messages: Rows<MessageId>,
-    pub reports: Rows<ReportId>,
+pub(super) struct CachedPage {
+    /// The instance that they belong to.
+    instance: Instance,
+    rows: Mutex<CachedRows>,
 }
 
-/// Rows of one kind, oldest first.
 #[derive(Debug)]
-pub(crate) struct Rows<Id> {
-    /// As they are shown, one after the other.
-    pub text: Vec<u8>,
-    /// Where in the text each begins.
-    pub places: Vec<(Id, usize)>,
-    /// Whether there are none before them.
-    pub is_all: bool,
+struct CachedRows {
+    /// What the conversation ended with when they were read, or since a row was appended.
+    head: HistoryHead,
+    /// When the first of them expires.
+    expires_at: Timestamp,
+    messages: Rows<MessageId>,
+    reports: Rows<ReportId>,
+    /// No message is before them.
+    messages_reach_start: bool,
+    /// No report is before them.
+    reports_reach_start: bool,
 }
 
-/// Whether so many messages and reports, of so many bytes, are better kept than read again.
-#[must_use]
-pub(crate) fn is_worth(rows: usize, bytes: usize) -> bool {
-    rows >= WORTH && bytes <= MOST_OF_ONE
+fn worth_caching(rows: usize, bytes: usize) -> bool {
+    rows >= MIN_ROWS && bytes <= MAX_PAGE_BYTES
 }
 
 impl Default for PageCache {
     fn default() -> Self {
-        let weight = |_: &_, tail: &Arc<Tail>| u32::try_from(tail.bytes()).unwrap_or(u32::MAX);
+        let weight =
+            |_: &_, page: &Arc<CachedPage>| u32::try_from(page.bytes()).unwrap_or(u32::MAX);
         Self(
             Cache::builder()
-                .max_capacity(MOST_BYTES)
+                .max_capacity(MAX_BYTES)
                 .weigher(weight)
                 .time_to_idle(IDLE)
                 .build(),
@@ -74,77 +79,167 @@ impl Default for PageCache {
 }
 
 impl PageCache {
-    /// What is kept of a conversation in this life, if it has what a reader wants who stands there, and it is worth it.
-    #[must_use]
-    pub(crate) fn tail(
+    /// A page of this conversation's instance that begins at the cursor or before it.
+    pub(super) fn get(
         &self,
         conversation: ConversationId,
         version: ClientVersion,
         instance: &Instance,
         cursor: &Cursor,
-    ) -> Option<Arc<Tail>> {
-        let tail = self
-            .0
+    ) -> Option<Arc<CachedPage>> {
+        self.0
             .get(&(conversation, version))
-            .filter(|tail| tail.instance == *instance)?;
-        let (messages, reports) = tail.places(cursor)?;
-        let rows = tail.messages.places.len() - messages + tail.reports.places.len() - reports;
-        is_worth(rows, 0).then_some(tail)
+            .filter(|page| page.instance == *instance && page.locked().has_rows_from(cursor))
     }
 
-    /// Keeps what was read.
-    pub(crate) fn keep(&self, conversation: ConversationId, version: ClientVersion, tail: Tail) {
-        self.0.insert((conversation, version), Arc::new(tail));
+    /// Keeps the rows from a cursor on, with which the conversation ends.
+    pub(super) fn insert(
+        &self,
+        conversation: ConversationId,
+        version: ClientVersion,
+        instance: &Instance,
+        head: HistoryHead,
+        cursor: &Cursor,
+        page: &RenderedPage,
+    ) {
+        let rows = page.messages.offsets.len() + page.reports.offsets.len();
+        let bytes = page.messages.bytes() + page.reports.bytes();
+        let Some(expires_at) = page
+            .expires_at
+            .filter(|_| worth_caching(rows, bytes) && !page.has_failed())
+        else {
+            return;
+        };
+        let cached = CachedPage {
+            instance: instance.clone(),
+            rows: Mutex::new(CachedRows {
+                head,
+                expires_at,
+                messages: page.messages.to_owned(),
+                reports: page.reports.to_owned(),
+                messages_reach_start: cursor.message_id.is_none() && cursor.message_at.is_none(),
+                reports_reach_start: cursor.report_id.is_none() && cursor.report_at.is_none(),
+            }),
+        };
+        self.0.insert((conversation, version), Arc::new(cached));
     }
 
-    /// Lets go of what nobody asked for lately.
-    pub(crate) fn sweep(&self) {
+    /// Adds a row that was just stored to the v4 page that ends right before it, as it was rendered for the sockets.
+    // Rows that were announced out of order do not join: then the page is read again, as if nothing were cached.
+    pub(super) fn append(
+        &self,
+        conversation: ConversationId,
+        instance: &Instance,
+        seq: i64,
+        row: &HistoryRow,
+        text: &[u8],
+        max_rows: usize,
+    ) {
+        let key = (conversation, ClientVersion::V4);
+        let Some(page) = self.0.get(&key).filter(|page| page.instance == *instance) else {
+            return;
+        };
+        let fits = page.locked().append(seq, row, text, max_rows);
+        match fits {
+            // Weighed anew: the cache counts what an entry had when it was put in.
+            Some(true) => self.0.insert(key, page),
+            Some(false) => self.0.invalidate(&key),
+            None => {}
+        }
+    }
+
+    /// Drops what nobody asked for lately.
+    pub(crate) fn evict_idle(&self) {
         self.0.run_pending_tasks();
     }
 }
 
-impl Tail {
-    /// The messages and the reports from a cursor on, as they are shown. `None`: there may be others.
-    #[must_use]
-    pub(crate) fn from(&self, cursor: &Cursor) -> Option<(&[u8], &[u8])> {
-        let (messages, reports) = self.places(cursor)?;
-        Some((
-            self.messages.text_from(messages),
-            self.reports.text_from(reports),
-        ))
+impl CachedPage {
+    /// When the first of the rows expires.
+    pub(super) fn expires_at(&self) -> Timestamp {
+        self.locked().expires_at
     }
 
-    /// How many messages and reports are before a cursor.
-    fn places(&self, cursor: &Cursor) -> Option<(usize, usize)> {
-        let messages = self.messages.place(cursor.message_id, cursor.message_at)?;
-        Some((
-            messages,
-            self.reports.place(cursor.report_id, cursor.report_at)?,
-        ))
+    /// Copies the rows from the cursor on, if the conversation still ends with this head. Returns `false` otherwise.
+    pub(super) fn copy_to(
+        &self,
+        page: &mut RenderedPage,
+        cursor: &Cursor,
+        head: &HistoryHead,
+    ) -> bool {
+        let rows = self.locked();
+        let Some((messages, reports)) = rows.positions(cursor).filter(|_| rows.head == *head)
+        else {
+            return false;
+        };
+        page.copy(
+            rows.messages.text_from(messages),
+            rows.reports.text_from(reports),
+        );
+        true
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.messages.text.capacity()
-            + self.reports.text.capacity()
-            + size_of_val(&*self.messages.places)
-            + size_of_val(&*self.reports.places)
+        let rows = self.locked();
+        size_of::<Self>() + rows.messages.bytes() + rows.reports.bytes()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, CachedRows> {
+        // Nothing panics while it holds the lock; if it did, the head would not fit the rows, and nothing is shown.
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<Id: PartialEq> Rows<Id> {
-    fn place(&self, id: Option<Id>, at: Option<Timestamp>) -> Option<usize> {
-        match id {
-            Some(id) => self.places.iter().position(|(other, _)| *other == id),
-            None => (self.is_all && at.is_none()).then_some(0),
-        }
+impl CachedRows {
+    fn has_rows_from(&self, cursor: &Cursor) -> bool {
+        self.positions(cursor).is_some_and(|(messages, reports)| {
+            let rows =
+                self.messages.offsets.len() - messages + self.reports.offsets.len() - reports;
+            worth_caching(rows, 0)
+        })
     }
 
-    fn text_from(&self, place: usize) -> &[u8] {
-        let from = self
-            .places
-            .get(place)
-            .map_or(self.text.len(), |(_, from)| *from);
-        self.text.get(from..).unwrap_or_default()
+    /// How many messages and reports are before a cursor. Returns `None` if there may be some that are not here.
+    fn positions(&self, cursor: &Cursor) -> Option<(usize, usize)> {
+        let messages = match cursor.message_id {
+            Some(id) => self.messages.position(id)?,
+            None if self.messages_reach_start && cursor.message_at.is_none() => 0,
+            None => return None,
+        };
+        let reports = match cursor.report_id {
+            Some(id) => self.reports.position(id)?,
+            None if self.reports_reach_start && cursor.report_at.is_none() => 0,
+            None => return None,
+        };
+        Some((messages, reports))
+    }
+
+    /// Returns `None` where the row does not follow the newest one here, and `false` where there is no room for it.
+    fn append(&mut self, seq: i64, row: &HistoryRow, text: &[u8], max_rows: usize) -> Option<bool> {
+        if self.head.last_seq + 1 != seq {
+            return None;
+        }
+        let (rows, valid_until) = match row {
+            HistoryRow::Message(row) => (self.messages.offsets.len(), row.valid_until),
+            HistoryRow::Report(row) => (self.reports.offsets.len(), row.valid_until),
+        };
+        let bytes = self.messages.bytes() + self.reports.bytes() + text.len();
+        // A page of more rows would have been cut.
+        if rows >= max_rows || bytes > MAX_PAGE_BYTES {
+            return Some(false);
+        }
+        match row {
+            HistoryRow::Message(row) => {
+                self.messages.begin(row.message_id).extend_from_slice(text);
+                self.head.chain = Some(row.chain);
+            }
+            HistoryRow::Report(row) => {
+                self.reports.begin(row.report_id).extend_from_slice(text);
+                self.head.last_report_id = Some(row.report_id);
+            }
+        }
+        self.head.last_seq = seq;
+        self.expires_at = self.expires_at.min(valid_until);
+        Some(true)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Call, error::Error};
-use crate::notify::event::{Event, NewRow, NewRows};
+use crate::notify::event::{Event, NewRow, NewRows, Rendered};
 use crate::store::{
     report::{NewReport, Reported},
     rows::{HistoryRow, ReportRow},
@@ -69,6 +69,7 @@ pub(crate) async fn add(
                 seq: new.seq,
                 after,
                 row: HistoryRow::Report(row),
+                rendered: Rendered::default(),
             })
         });
         let new = Some(NewRows {

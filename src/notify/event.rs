@@ -1,6 +1,9 @@
-//! What happened, and who has to hear of it. Events are announced after the commit; what is true stands in the database.
+//! What happened, and who has to hear of it. Events are announced after the commit, never before.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use crate::store::rows::HistoryRow;
 use parlance_wire::{
@@ -84,6 +87,39 @@ pub(crate) struct NewRow {
     /// The id of the row of the same kind before it, as the wire writes it; empty if it is the first.
     pub after: String,
     pub row: HistoryRow,
+    /// How v4 clients are shown it.
+    pub rendered: Rendered,
+}
+
+/// A row as text. It is written once, whoever needs it first: all sockets and the cached page show the same.
+#[derive(Debug, Default)]
+pub(crate) struct Rendered {
+    row: OnceLock<Box<RawValue>>,
+    frame: OnceLock<Bytes>,
+}
+
+impl Rendered {
+    /// The row as JSON.
+    pub(crate) fn row<E>(
+        &self,
+        render: impl FnOnce() -> Result<Box<RawValue>, E>,
+    ) -> Result<&RawValue, E> {
+        once(&self.row, render).map(|row| &**row)
+    }
+
+    /// The frame of a socket to which this row is all that is new.
+    pub(crate) fn frame<E>(&self, render: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+        once(&self.frame, render).cloned()
+    }
+}
+
+// `OnceLock::get_or_try_init` is not stable yet. Two that come first at once both make the value, and one is kept.
+fn once<T, E>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = make()?;
+    Ok(cell.get_or_init(|| value))
 }
 
 impl NewRow {

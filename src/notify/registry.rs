@@ -6,29 +6,24 @@
 //! slow reader costs a set of ids, not a queue. What a poll was told is kept until the station shows that it has it.
 
 mod order;
+mod pending;
 mod subscription;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub(crate) use self::subscription::{SocketLimits, Subscription, TooManySockets};
-use self::{order::Order, subscription::Subscriber};
-use super::{
-    changes::Changes,
-    event::{Event, NewRow},
-};
+pub(crate) use self::subscription::{Feed, SocketLimits, Subscription, TooManySockets};
+use self::{order::Order, pending::Pending};
+use super::{changes::Changes, event::Event};
 use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
-use parlance_wire::version::ClientVersion;
 
-/// Pending notifications that nobody polls for in this time are dropped.
-const IDLE: Duration = Duration::from_mins(15);
-/// Maximum users whose stations are kept (a user has at most 100 stations). Those of one more are told to resync
-/// each time.
+/// Maximum users whose stations are kept (a user has at most 100 stations). Stations of further users are told to
+/// resync at each poll.
 const MAX_USERS: usize = 100_000;
-/// Recipients per lock hold, so that other callers can proceed.
+/// Recipients per lock hold.
+// A group may have thousands, and polls of everyone wait for this lock.
 const CHUNK: usize = 500;
 
 /// The pending notifications of all stations that this node knows.
@@ -42,22 +37,6 @@ pub(crate) struct Notifications {
 struct Inner {
     by_user: HashMap<UserId, HashMap<StationId, Pending>>,
     subscribers: usize,
-}
-
-#[derive(Debug)]
-struct Pending {
-    changes: Changes,
-    /// What the last poll was told, until the station shows that it has it.
-    in_flight: Option<InFlight>,
-    polled_at: Instant,
-    subscriber: Option<Arc<Subscriber>>,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    changes: Changes,
-    receipt: Receipt,
-    connection: Option<u64>,
 }
 
 /// How a poll shows what arrived.
@@ -86,45 +65,22 @@ impl Notifications {
     pub(crate) fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
         let receipt = Receipt::random();
         let mut inner = self.locked();
-        if inner.station(user, station).is_none() {
-            if !inner.has_room_for(user) {
-                return (Changes::resync(), receipt);
-            }
-            inner
-                .by_user
-                .entry(user)
-                .or_default()
-                .insert(station, Pending::new());
-        }
-        let Some(pending) = inner.station(user, station) else {
+        if !inner.has_room_for(user) {
             return (Changes::resync(), receipt);
-        };
-        if poll.received.is_some()
-            && pending.in_flight.as_ref().map(|told| told.receipt) == poll.received
-        {
-            pending.in_flight = None;
         }
-        pending.acknowledge(poll.connection);
-        if pending.subscriber.is_some() {
-            return (pending.changes.ids(), receipt);
-        }
-        pending.tell_again();
-        pending.polled_at = Instant::now();
-        let changes = std::mem::take(&mut pending.changes);
-        if !changes.is_empty() {
-            pending.in_flight = Some(InFlight {
-                changes: changes.ids(),
-                receipt,
-                connection: poll.connection,
-            });
-        }
-        (changes, receipt)
+        let pending = inner
+            .by_user
+            .entry(user)
+            .or_default()
+            .entry(station)
+            .or_insert_with(Pending::new);
+        (pending.poll(poll, receipt), receipt)
     }
 
     /// A station has sent another request on a connection of its own: it has what it was told on it before.
-    pub(crate) fn acknowledge(&self, user: UserId, station: StationId, connection: u64) {
+    pub(crate) fn ack(&self, user: UserId, station: StationId, connection: u64) {
         if let Some(pending) = self.locked().station(user, station) {
-            pending.acknowledge(Some(connection));
+            pending.ack(Some(connection));
         }
     }
 
@@ -148,37 +104,19 @@ impl Notifications {
         receipt: Receipt,
         what: Fetched,
     ) {
-        let mut inner = self.locked();
-        let Some(pending) = inner.station(user, station) else {
-            return;
-        };
-        let Some(told) = pending
-            .in_flight
-            .as_mut()
-            .filter(|told| told.receipt == receipt)
-        else {
-            return;
-        };
-        match what {
-            Fetched::Conversation(conversation) => {
-                told.changes.conversations.remove(&conversation);
-            }
-            Fetched::List => (told.changes.list, told.changes.resync) = (false, false),
-            Fetched::Friends => told.changes.friends.clear(),
-        }
-        if told.changes.is_empty() {
-            pending.in_flight = None;
+        if let Some(pending) = self.locked().station(user, station) {
+            pending.fetched(receipt, what);
         }
     }
 
     /// Adds what happened to the pending notifications of all recipients.
     ///
-    /// New rows are handed on only where they join what was announced of their conversation before: else a client
-    /// that appends them would miss what comes later, or came by another way (another node, another request of the
-    /// same batch).
+    /// New rows are handed on only where they follow what was announced of their conversation before: a client that
+    /// appends others would miss what is announced later, or by another node.
     pub(crate) fn announce(&self, events: &[Event]) {
         for event in events {
-            let (_order, rows) = self.order.rows(event);
+            // Held until every recipient has the rows: else the next rows of the conversation could overtake them.
+            let (_turn, rows) = self.order.rows(event);
             for recipients in event.recipients().chunks(CHUNK) {
                 let mut inner = self.locked();
                 for user in recipients {
@@ -194,6 +132,7 @@ impl Notifications {
     }
 
     /// Something may have happened that cannot be announced: every station has to resync.
+    // A station that polls is forgotten instead: unknown stations are told to resync anyway, and it frees the memory.
     pub(crate) fn resync_all(&self) {
         self.locked().by_user.retain(|_, stations| {
             stations.retain(|_, pending| match &pending.subscriber {
@@ -211,9 +150,7 @@ impl Notifications {
     /// Drops what nobody polls for and no socket subscribes to.
     pub(crate) fn evict_idle(&self) {
         self.locked().by_user.retain(|_, stations| {
-            stations.retain(|_, pending| {
-                pending.subscriber.is_some() || pending.polled_at.elapsed() < IDLE
-            });
+            stations.retain(|_, pending| !pending.is_idle());
             !stations.is_empty()
         });
     }
@@ -284,48 +221,6 @@ impl Inner {
                 .filter(|pending| pending.subscriber.is_some())
                 .count()
         })
-    }
-}
-
-impl Pending {
-    /// Of a station that was not known: it has to resync.
-    fn new() -> Self {
-        Self {
-            changes: Changes::resync(),
-            in_flight: None,
-            polled_at: Instant::now(),
-            subscriber: None,
-        }
-    }
-
-    fn add(&mut self, event: &Event, rows: &[Arc<NewRow>]) {
-        let subscriber = self.subscriber.as_ref();
-        self.changes.add(
-            event,
-            rows,
-            subscriber.map_or(ClientVersion::V3, |subscriber| subscriber.version),
-        );
-        if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
-            subscriber.wake();
-        }
-    }
-
-    fn acknowledge(&mut self, connection: Option<u64>) {
-        if connection.is_some()
-            && self
-                .in_flight
-                .as_ref()
-                .is_some_and(|told| told.connection == connection)
-        {
-            self.in_flight = None;
-        }
-    }
-
-    /// What was told and may not have arrived is told once more.
-    fn tell_again(&mut self) {
-        if let Some(told) = self.in_flight.take() {
-            self.changes.add_again(told.changes);
-        }
     }
 }
 

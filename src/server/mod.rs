@@ -208,7 +208,7 @@ async fn evict_idle(state: Arc<State>) {
         state.notifications.evict_idle();
         state.services.db.sweep();
         state.keys.evict_idle();
-        state.services.pages.sweep();
+        state.services.pages.evict_idle();
         // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
         // has dropped it.
         if let Err(error) = users::disconnect_disabled(&state).await {

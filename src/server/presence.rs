@@ -1,6 +1,6 @@
-//! Who is online: whoever has a socket open on any node, or had one a moment ago. The database has a row for each
-//! user and node. One task writes the rows of this node, so nothing that it found out is written after something newer;
-//! it tries again what failed, and each heartbeat compares the rows with the sockets that are open.
+//! Presence: a user who has a socket open on any node, or had one a moment ago, is online. The database has a row for
+//! each user and node. One task writes the rows of this node, so that an older state is never written after a newer one;
+//! it retries what failed, and each heartbeat compares the rows with the sockets that are open.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,21 +21,21 @@ use crate::{
 };
 use parlance_wire::id::UserId;
 
-/// What could not be written is tried again after this.
+/// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The users whose row has to be looked at.
+/// The users whose row may not say what is so.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     due: Mutex<HashSet<UserId>>,
     wake: Notify,
-    /// When a socket of a user was closed last, of those who may be online for that.
+    /// When the last socket of a user was closed, of those who are still online for that.
     closed_at: Mutex<HashMap<UserId, Instant>>,
 }
 
 impl Presence {
-    /// Has the row of a user be made to say what is so.
-    pub(super) fn look_at(&self, user: UserId) {
+    /// Requests that the row of a user is brought up to date.
+    pub(super) fn refresh(&self, user: UserId) {
         self.due().insert(user);
         self.wake.notify_one();
     }
@@ -52,13 +52,13 @@ impl Presence {
     }
 }
 
-/// A socket of a user ends here. If it was their last one, they are offline a while later, unless they come back.
+/// Ends a subscription. If it was the last one of its user, they are offline a while later, unless they come back.
 pub(super) fn mark_offline_after_grace(
     state: Arc<State>,
     user: UserId,
     subscription: Subscription,
 ) {
-    // Before the subscription ends: a look in between would take them for gone.
+    // Before the subscription ends: a comparison in between would find neither a socket nor a recent one.
     state.presence.closed_at().insert(user, Instant::now());
     drop(subscription);
     if state.notifications.has_socket(user) || state.is_stopping() {
@@ -66,11 +66,11 @@ pub(super) fn mark_offline_after_grace(
     }
     tokio::spawn(async move {
         tokio::time::sleep(state.settings.timings.offline_after).await;
-        state.presence.look_at(user);
+        state.presence.refresh(user);
     });
 }
 
-/// Writes down who is online, as soon as that changes, until the server ends.
+/// Writes who is online, as soon as that changes, until the server ends.
 pub(super) async fn run(state: Arc<State>) {
     loop {
         let users: Vec<UserId> = {
@@ -83,15 +83,12 @@ pub(super) async fn run(state: Arc<State>) {
             continue;
         }
         if let Err(error) = write(&state, &users).await {
-            tracing::warn!(
-                ?error,
-                "could not write down who is online; it is tried again"
-            );
+            tracing::warn!(?error, "could not write who is online; it is tried again");
             if let Error::Unavailable {
                 is_uncertain: true, ..
             } = error
             {
-                // It may be written, and friends were not told.
+                // It may be written, and friends were not notified.
                 state.resync.request_everywhere();
             }
             state.presence.due().extend(users);
@@ -112,7 +109,7 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Looks for rows that do not say what the sockets here say.
+/// Compares the rows of this node with its open sockets, and requests updates where they differ.
 pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
     let stored = store::presence::online_on(&state.services.db, state.node).await?;
     let open = state.notifications.users_with_sockets();
@@ -121,7 +118,7 @@ pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
         .filter(|user| !is_online(state, **user))
         .chain(open.difference(&stored));
     for user in wrong {
-        state.presence.look_at(*user);
+        state.presence.refresh(*user);
     }
     state
         .presence

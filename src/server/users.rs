@@ -1,5 +1,5 @@
-//! A user who was barred is barred at once, on every node: whoever changes a user says so on a channel of the
-//! database.
+//! A user who is disabled is disconnected at once, on every node: whoever changes a user notifies a channel of the
+//! database (`LISTEN`/`NOTIFY`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,9 +12,9 @@ use parlance_wire::id::UserId;
 /// After a failure the channel is opened again this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Listens on the channel, until the server ends.
+/// Follows changes of users until the server ends.
 pub(super) async fn watch_user_changes(state: Arc<State>) {
-    // One connection, which the library keeps and renews.
+    // One connection, which the library keeps and renews. Those of `Db` are lent for one request each.
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(state.services.db.options().clone());
@@ -26,7 +26,7 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
     }
 }
 
-/// Until the channel fails.
+/// Listens until the channel fails.
 async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
     channel.listen(store::user::CHANGED_CHANNEL).await?;
@@ -35,6 +35,7 @@ async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
         match channel.try_recv().await? {
             Some(change) => {
                 forget_users(state);
+                // After the keys were forgotten: a handshake in between is refused, as it sees the change.
                 if let Some(user) = UserId::parse(change.payload()) {
                     // Whoever is still allowed in connects again.
                     state.notifications.disconnect(Some(user));
@@ -52,7 +53,7 @@ async fn catch_up(state: &State) -> sqlx::Result<()> {
     disconnect_disabled(state).await
 }
 
-/// Ends the sockets of those who are barred.
+/// Ends the sockets of users who are disabled.
 pub(super) async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
     let users: Vec<UserId> = state
         .notifications

@@ -7,7 +7,13 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
-    tungstenite::{Error, Message, protocol::frame::coding::CloseCode},
+    tungstenite::{
+        Error, Message,
+        protocol::frame::{
+            Frame,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
 };
 
 use crate::world::{News, Person, Talk, World, at, eventually, message, now};
@@ -578,6 +584,24 @@ async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() 
         .await
         .unwrap();
     assert_eq!(binary.ends().await, CloseCode::Unsupported);
+    // Whole, and in two parts of which each is valid by itself but for the character that is cut.
+    let text = |payload: &'static [u8], data, is_final| {
+        Message::Frame(Frame::message(payload, OpCode::Data(data), is_final))
+    };
+    let parts = [
+        vec![text(b"\xff", Data::Text, true)],
+        vec![
+            text(b"{\xc3", Data::Text, false),
+            text(b"}", Data::Continue, true),
+        ],
+    ];
+    for parts in parts {
+        let mut invalid = Ear::open(&ann, 4).await;
+        for part in parts {
+            invalid.socket.send(part).await.unwrap();
+        }
+        assert_eq!(invalid.ends().await, CloseCode::Invalid);
+    }
     let mut chatty = Ear::open(&ann, 4).await;
     for _ in 0..60 {
         let _ = chatty.socket.send(Message::text("{}")).await;

@@ -10,9 +10,9 @@ use std::{
 use crate::notify::event::{Event, NewRow, NewRows};
 use parlance_wire::{id::ConversationId, text::Instance};
 
-/// Conversations are spread over so many locks, so that announcements rarely wait for one another.
+/// Locks over which conversations are spread, so that announcements rarely wait for one another.
 const STRIPES: usize = 64;
-/// Maximum conversations remembered under one lock. Of one that is forgotten the next row is told by its id only.
+/// Maximum conversations remembered under one lock. Of one that is forgotten the next row is only named.
 const MAX_CONVERSATIONS: usize = 4096;
 
 /// Up to where each conversation was announced on this node.
@@ -75,6 +75,7 @@ fn advance(
     let instance = new.rows.first().map(|row| row.instance.clone());
     let head = heads.get(&conversation);
     let joins = match head {
+        // What was announced before this node started is not known: but before the first row there is none.
         None => new.first == 1,
         // After a `clear`, whoever holds the instance before has to download.
         Some(head) => {
@@ -84,6 +85,7 @@ fn advance(
     };
     if head.is_none_or(|head| head.seq < new.last) {
         if heads.len() >= MAX_CONVERSATIONS && !heads.contains_key(&conversation) {
+            // Rare, and each costs one row that is only named: cheaper than to keep an order of use.
             heads.clear();
         }
         heads.insert(

@@ -6,12 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-use super::{Notifications, Pending};
+use super::{Notifications, pending::Pending};
 use crate::notify::changes::Changes;
 use parlance_wire::id::{StationId, UserId};
 
@@ -38,29 +40,42 @@ pub(crate) struct SocketLimits {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) version: ClientVersion,
-    wake: Notify,
-    has_ended: AtomicBool,
+    /// Something was added since the feed looked last.
+    changed: AtomicBool,
+    /// What was taken last may not have arrived.
+    unacked: AtomicBool,
+    /// The task that writes to the socket.
+    // Not a `Notify`: each push wakes it, and a waker costs neither a lock nor a list of waiters.
+    task: AtomicWaker,
+    ended: AtomicBool,
+    end: Notify,
 }
 
 impl Subscriber {
     pub(super) fn wake(&self) {
-        self.wake.notify_one();
+        // A task that was woken and has not looked yet will find this, too.
+        if !self.changed.swap(true, Ordering::AcqRel) {
+            self.task.wake();
+        }
     }
 
     pub(super) fn end(&self) {
-        self.has_ended.store(true, Ordering::Release);
-        self.wake.notify_one();
+        self.ended.store(true, Ordering::Release);
+        self.end.notify_one();
     }
 }
 
 /// A subscription, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Subscription {
+pub(crate) struct Subscription(Feed);
+
+/// What a subscription brings, for the task that writes to the socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
     notifications: Arc<Notifications>,
     user: UserId,
     station: StationId,
     subscriber: Arc<Subscriber>,
-    unacked: bool,
 }
 
 impl Notifications {
@@ -90,8 +105,11 @@ impl Notifications {
         }
         let subscriber = Arc::new(Subscriber {
             version,
-            wake: Notify::new(),
-            has_ended: AtomicBool::new(false),
+            changed: AtomicBool::new(false),
+            unacked: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            ended: AtomicBool::new(false),
+            end: Notify::new(),
         });
         let pending = inner
             .by_user
@@ -99,7 +117,7 @@ impl Notifications {
             .or_default()
             .entry(station)
             .or_insert_with(Pending::new);
-        pending.tell_again();
+        pending.redeliver();
         pending.changes.keep_ids();
         if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
             other.end();
@@ -109,54 +127,82 @@ impl Notifications {
             inner.subscribers += 1;
         }
         Ok((
-            Subscription {
+            Subscription(Feed {
                 notifications: self.clone(),
                 user,
                 station,
                 subscriber,
-                unacked: false,
-            },
+            }),
             of_user == 0,
         ))
     }
 }
 
 impl Subscription {
-    /// Waits until there may be something to take. Returns `false` once the subscription was replaced or revoked.
-    pub(crate) async fn changed(&self) -> bool {
-        self.subscriber.wake.notified().await;
-        !self.subscriber.has_ended.load(Ordering::Acquire)
+    /// What it brings. Once the subscription is dropped, the feed brings nothing.
+    pub(crate) fn feed(&self) -> Feed {
+        self.0.clone()
     }
 
-    /// Takes what there is to tell; nothing, once the subscription was replaced or revoked. Until [`Subscription::ack`],
-    /// nobody knows whether it arrived.
-    pub(crate) fn take(&mut self) -> Changes {
-        if self.subscriber.has_ended.load(Ordering::Acquire) {
-            return Changes::default();
+    /// Waits until the subscription was replaced or revoked.
+    pub(crate) async fn ended(&self) {
+        while !self.0.subscriber.ended.load(Ordering::Acquire) {
+            self.0.subscriber.end.notified().await;
         }
-        let mut inner = self.notifications.locked();
-        let pending = inner
-            .station(self.user, self.station)
-            .filter(|pending| is_of(pending, &self.subscriber));
-        let changes = pending
-            .map(|pending| std::mem::take(&mut pending.changes))
-            .unwrap_or_default();
-        self.unacked |= !changes.is_empty();
-        changes
     }
 
     /// The peer has shown that all that was taken has arrived.
-    pub(crate) fn ack(&mut self) {
-        self.unacked = false;
+    pub(crate) fn ack(&self) {
+        self.0.subscriber.unacked.store(false, Ordering::Release);
+    }
+}
+
+impl Feed {
+    /// Ready when there may be something to take that was not there at the last call.
+    pub(crate) fn poll_changed(&self, context: &Context<'_>) -> Poll<()> {
+        // Before the look, so that what is added in between wakes the task.
+        self.subscriber.task.register(context.waker());
+        if self.subscriber.changed.swap(false, Ordering::AcqRel) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Takes what there is to tell; nothing, once the subscription was replaced, revoked or dropped. Until
+    /// [`Subscription::ack`], nobody knows whether it arrived.
+    pub(crate) fn take(&self) -> Changes {
+        if self.subscriber.ended.load(Ordering::Acquire) {
+            return Changes::default();
+        }
+        let mut inner = self.notifications.locked();
+        let Some(pending) = inner
+            .station(self.user, self.station)
+            .filter(|pending| is_of(pending, &self.subscriber))
+        else {
+            return Changes::default();
+        };
+        let changes = std::mem::take(&mut pending.changes);
+        // Under the lock: if the subscription ends right after, it has to know.
+        if !changes.is_empty() {
+            self.subscriber.unacked.store(true, Ordering::Release);
+        }
+        changes
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut inner = self.notifications.locked();
+        let Feed {
+            notifications,
+            user,
+            station,
+            subscriber,
+        } = &self.0;
+        let mut inner = notifications.locked();
         let Some(pending) = inner
-            .station(self.user, self.station)
-            .filter(|pending| is_of(pending, &self.subscriber))
+            .station(*user, *station)
+            .filter(|pending| is_of(pending, subscriber))
         else {
             return;
         };
@@ -164,7 +210,7 @@ impl Drop for Subscription {
         pending.polled_at = Instant::now();
         pending.changes.keep_ids();
         // What was pushed last may have been lost with the connection.
-        pending.changes.resync |= self.unacked;
+        pending.changes.resync |= subscriber.unacked.load(Ordering::Acquire);
         inner.subscribers -= 1;
     }
 }

@@ -1,7 +1,7 @@
 //! What a station with a socket is told.
 
 use super::*;
-use parlance_wire::version::ClientVersion;
+use crate::notify::registry::pending::IDLE;
 
 #[test]
 fn a_socket_is_told_what_a_poll_may_not_have_heard() {
@@ -15,10 +15,13 @@ fn a_socket_is_told_what_a_poll_may_not_have_heard() {
             .len(),
         1
     );
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
-    assert_eq!(subscription.take().conversations, [conversation(7)].into());
+    assert_eq!(
+        subscription.feed().take().conversations,
+        [conversation(7)].into()
+    );
 }
 
 #[test]
@@ -46,28 +49,28 @@ fn sockets_are_counted_for_each_user_and_in_all() {
 #[tokio::test]
 async fn a_socket_that_was_replaced_ends_and_takes_nothing_any_more() {
     let notifications = Arc::new(Notifications::default());
-    let (mut old, _) = notifications
+    let (old, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V3, LIMITS)
         .unwrap();
-    let (mut new, _) = notifications
+    let (new, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V3, LIMITS)
         .unwrap();
     notifications.announce(&[changed(7)]);
-    assert!(old.take().is_empty());
-    assert!(!old.changed().await);
-    assert_eq!(new.take().conversations.len(), 1);
+    assert!(old.feed().take().is_empty());
+    old.ended().await;
+    assert_eq!(new.feed().take().conversations.len(), 1);
 }
 
 #[test]
 fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
     let notifications = Arc::new(Notifications::default());
     for (acks, expected) in [(true, false), (false, true)] {
-        let (mut subscription, _) = notifications
+        let (subscription, _) = notifications
             .subscribe(user(1), station(1), ClientVersion::V3, LIMITS)
             .unwrap();
-        subscription.take();
+        subscription.feed().take();
         notifications.announce(&[changed(7)]);
-        assert_eq!(subscription.take().conversations.len(), 1);
+        assert_eq!(subscription.feed().take().conversations.len(), 1);
         if acks {
             subscription.ack();
         }
@@ -81,11 +84,11 @@ fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     for seq in [1, 3] {
-        let (mut subscription, _) = notifications
+        let (subscription, _) = notifications
             .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
             .unwrap();
         notifications.announce(&[written(7, seq, 0)]);
-        let changes = subscription.take();
+        let changes = subscription.feed().take();
         assert!(changes.conversations.contains(&conversation(7)) && changes.rows.is_empty());
         notifications.announce(&[written(7, seq + 1, 0)]);
         drop(subscription);
@@ -95,24 +98,24 @@ fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
 #[tokio::test]
 async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
     let notifications = polled();
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(2), station(2), ClientVersion::V3, LIMITS)
         .unwrap();
-    subscription.take();
-    let _ = poll!(Box::pin(subscription.changed()));
+    subscription.feed().take();
+    assert!(poll!(changed_in(&subscription)).is_pending());
     notifications.resync_all();
-    assert_eq!(poll!(Box::pin(subscription.changed())), Ready::Ready(true));
-    assert!(subscription.take().resync);
+    assert!(poll!(changed_in(&subscription)).is_ready());
+    assert!(subscription.feed().take().resync);
     assert!(notifications.poll(user(1), station(1), SILENT).0.resync);
 }
 
 #[test]
 fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
     let notifications = polled();
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(1), station(2), ClientVersion::V3, LIMITS)
         .unwrap();
-    subscription.take();
+    subscription.feed().take();
     let age = |s| {
         notifications
             .locked()
@@ -124,7 +127,7 @@ fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
     age(2);
     notifications.evict_idle();
     notifications.announce(&[changed(7)]);
-    assert_eq!(subscription.take().conversations.len(), 1);
+    assert_eq!(subscription.feed().take().conversations.len(), 1);
     assert!(notifications.poll(user(1), station(1), SILENT).0.resync);
     // A socket that has ended may come back.
     subscription.ack();
@@ -136,10 +139,10 @@ fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
 #[test]
 fn beside_a_socket_a_poll_takes_nothing() {
     let notifications = polled();
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
-    subscription.take();
+    subscription.feed().take();
     notifications.announce(&[changed(7)]);
     // As one that was asked before the socket was opened, and whose answer goes nowhere.
     assert_eq!(
@@ -158,22 +161,25 @@ fn beside_a_socket_a_poll_takes_nothing() {
             .len(),
         1
     );
-    assert_eq!(subscription.take().conversations, [conversation(7)].into());
+    assert_eq!(
+        subscription.feed().take().conversations,
+        [conversation(7)].into()
+    );
 }
 
 #[test]
 fn one_who_was_disconnected_is_told_nothing_any_more() {
     let notifications = Arc::new(Notifications::default());
-    let (mut subscription, _) = notifications
+    let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
         .unwrap();
-    let (mut other, _) = notifications
+    let (other, _) = notifications
         .subscribe(user(2), station(2), ClientVersion::V4, LIMITS)
         .unwrap();
-    for socket in [&mut subscription, &mut other] {
-        socket.take();
+    for socket in [&subscription, &other] {
+        socket.feed().take();
     }
     notifications.disconnect(Some(user(1)));
     notifications.announce(&[changed(7), Event::ListChanged { of: vec![user(2)] }]);
-    assert!(subscription.take().is_empty() && !other.take().is_empty());
+    assert!(subscription.feed().take().is_empty() && !other.feed().take().is_empty());
 }

@@ -1,0 +1,130 @@
+//! The pending notifications of one station.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Fetched, Poll, subscription::Subscriber};
+use crate::notify::{
+    changes::Changes,
+    event::{Event, NewRow},
+};
+use parlance_wire::{id::Receipt, version::ClientVersion};
+
+/// Pending notifications that nobody polls for in this time are dropped.
+// A client that runs polls far more often; one that comes back later resyncs.
+pub(super) const IDLE: Duration = Duration::from_mins(15);
+
+/// What one station has yet to be told.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) changes: Changes,
+    /// What the last poll was told, until the station shows that it has it.
+    pub(super) in_flight: Option<InFlight>,
+    pub(super) polled_at: Instant,
+    /// The station's socket.
+    pub(super) subscriber: Option<Arc<Subscriber>>,
+}
+
+/// An answer to a poll that may not have arrived.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    changes: Changes,
+    pub(super) receipt: Receipt,
+    connection: Option<u64>,
+}
+
+impl Pending {
+    /// Of a station that was not known: it has to resync.
+    pub(super) fn new() -> Self {
+        Self {
+            changes: Changes::resync(),
+            in_flight: None,
+            polled_at: Instant::now(),
+            subscriber: None,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.subscriber.is_none() && self.polled_at.elapsed() >= IDLE
+    }
+
+    pub(super) fn add(&mut self, event: &Event, rows: &[Arc<NewRow>]) {
+        let subscriber = self.subscriber.as_ref();
+        self.changes.add(
+            event,
+            rows,
+            subscriber.map_or(ClientVersion::V3, |subscriber| subscriber.version),
+        );
+        if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
+            subscriber.wake();
+        }
+    }
+
+    /// Answers a poll.
+    pub(super) fn poll(&mut self, poll: Poll, receipt: Receipt) -> Changes {
+        let in_flight = self.in_flight.as_ref();
+        if in_flight.is_some_and(|told| Some(told.receipt) == poll.received) {
+            self.in_flight = None;
+        }
+        self.ack(poll.connection);
+        // Taken by a poll beside a socket, rows would be missing from the socket's frames.
+        if self.subscriber.is_some() {
+            return self.changes.ids();
+        }
+        self.redeliver();
+        self.polled_at = Instant::now();
+        self.take_in_flight(receipt, poll.connection)
+    }
+
+    /// Takes what is pending, and keeps its ids until the station shows that it has them.
+    fn take_in_flight(&mut self, receipt: Receipt, connection: Option<u64>) -> Changes {
+        let changes = std::mem::take(&mut self.changes);
+        if !changes.is_empty() {
+            self.in_flight = Some(InFlight {
+                changes: changes.ids(),
+                receipt,
+                connection,
+            });
+        }
+        changes
+    }
+
+    /// The station has sent another request on this connection of its own.
+    // A client sends it after the answer before, or in order: so it has that answer.
+    pub(super) fn ack(&mut self, connection: Option<u64>) {
+        let in_flight = self.in_flight.as_ref();
+        if connection.is_some() && in_flight.is_some_and(|told| told.connection == connection) {
+            self.in_flight = None;
+        }
+    }
+
+    /// The station was given what the answer with this receipt had told it of.
+    pub(super) fn fetched(&mut self, receipt: Receipt, what: Fetched) {
+        let Some(told) = self
+            .in_flight
+            .as_mut()
+            .filter(|told| told.receipt == receipt)
+        else {
+            return;
+        };
+        match what {
+            Fetched::Conversation(conversation) => {
+                told.changes.conversations.remove(&conversation);
+            }
+            Fetched::List => (told.changes.list, told.changes.resync) = (false, false),
+            Fetched::Friends => told.changes.friends.clear(),
+        }
+        if told.changes.is_empty() {
+            self.in_flight = None;
+        }
+    }
+
+    /// What was told and may not have arrived is told once more.
+    pub(super) fn redeliver(&mut self) {
+        if let Some(told) = self.in_flight.take() {
+            self.changes.add_again(told.changes);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a station that polls is told, and told again.
+
+use super::*;
+
+#[test]
+fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
+    let told = |notifications: &Notifications, poll| {
+        notifications
+            .poll(user(1), station(1), poll)
+            .0
+            .conversations
+            .len()
+    };
+    let notifications = polled();
+    notifications.announce(&[changed(7)]);
+    // A lost answer, whatever connection comes next; what is new comes with it.
+    assert_eq!(told(&notifications, on(1)), 1);
+    assert_eq!(told(&notifications, on(2)), 1);
+    notifications.announce(&[changed(8)]);
+    assert_eq!(told(&notifications, SILENT), 2);
+    assert_eq!(told(&notifications, SILENT), 2);
+    assert_eq!(told(&notifications, on(3)), 2);
+    // A poll on the same connection.
+    assert_eq!(told(&notifications, on(3)), 0);
+    // Another request on it.
+    notifications.announce(&[changed(7)]);
+    assert_eq!(told(&notifications, on(3)), 1);
+    notifications.ack(user(1), station(1), 4);
+    assert_eq!(told(&notifications, on(5)), 1);
+    notifications.ack(user(1), station(1), 5);
+    assert_eq!(told(&notifications, on(6)), 0);
+    // A poll that names the answer; one that names an older one does not help.
+    notifications.announce(&[changed(7)]);
+    let (_, lost) = notifications.poll(user(1), station(1), SILENT);
+    let (changes, receipt) = notifications.poll(
+        user(1),
+        station(1),
+        Poll {
+            connection: None,
+            received: Some(Receipt::random()),
+        },
+    );
+    assert_eq!(changes.conversations.len(), 1);
+    assert_eq!(
+        told(
+            &notifications,
+            Poll {
+                connection: None,
+                received: Some(lost)
+            }
+        ),
+        1
+    );
+    assert_eq!(
+        told(
+            &notifications,
+            Poll {
+                connection: None,
+                received: Some(receipt)
+            }
+        ),
+        1
+    );
+}
+
+#[test]
+fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
+    let notifications = polled();
+    let all = [
+        changed(7),
+        Event::ListChanged { of: vec![user(1)] },
+        Event::FriendChanged {
+            friend: user(2),
+            seen_by: vec![user(1)],
+        },
+    ];
+    notifications.announce(&all);
+    let (_, receipt) = notifications.poll(user(1), station(1), SILENT);
+    // Fetched before it was told: perhaps without it.
+    notifications.fetched(
+        user(1),
+        station(1),
+        Receipt::random(),
+        Fetched::Conversation(conversation(7)),
+    );
+    assert_eq!(notifications.in_flight(user(1), station(1)), Some(receipt));
+    notifications.fetched(
+        user(1),
+        station(1),
+        receipt,
+        Fetched::Conversation(conversation(8)),
+    );
+    notifications.fetched(
+        user(1),
+        station(1),
+        receipt,
+        Fetched::Conversation(conversation(7)),
+    );
+    let (changes, receipt) = notifications.poll(user(1), station(1), SILENT);
+    assert!(changes.conversations.is_empty() && changes.list && changes.friends.len() == 1);
+    notifications.fetched(user(1), station(1), receipt, Fetched::List);
+    let (changes, receipt) = notifications.poll(user(1), station(1), SILENT);
+    assert!(!changes.list && changes.friends.len() == 1);
+    notifications.fetched(user(1), station(1), receipt, Fetched::Friends);
+    assert_eq!(notifications.in_flight(user(1), station(1)), None);
+    assert!(notifications.poll(user(1), station(1), SILENT).0.is_empty());
+}
+
+#[test]
+fn what_was_fetched_before_a_poll_was_answered_says_nothing_of_what_it_told() {
+    let notifications = polled();
+    notifications.announce(&[changed(7)]);
+    let (_, before) = notifications.poll(user(1), station(1), SILENT);
+    // A download begins here, and ends after the next poll, which tells of what is newer than it.
+    notifications.announce(&[changed(7)]);
+    notifications.poll(user(1), station(1), SILENT);
+    notifications.fetched(
+        user(1),
+        station(1),
+        before,
+        Fetched::Conversation(conversation(7)),
+    );
+    assert_eq!(
+        notifications
+            .poll(user(1), station(1), SILENT)
+            .0
+            .conversations,
+        [conversation(7)].into()
+    );
+}

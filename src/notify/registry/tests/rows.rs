@@ -1,0 +1,99 @@
+//! Which new rows a socket is pushed whole.
+
+use super::*;
+
+#[test]
+fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
+    // In which order they are announced, and the numbers that each frame brings, if one is taken after each.
+    type Case = (&'static [i64], &'static [i64], &'static [&'static [i64]]);
+    let cases: [Case; 4] = [
+        (&[1, 2, 3], &[1, 2, 3], &[&[1], &[2], &[3]]),
+        (&[1, 3, 2, 4], &[], &[&[1], &[], &[], &[4]]),
+        (&[2, 1, 3], &[], &[&[], &[], &[3]]),
+        (&[1, 4, 2, 3, 5], &[], &[&[1], &[], &[], &[], &[5]]),
+    ];
+    for (order, at_once, one_by_one) in cases {
+        let notifications = Arc::new(Notifications::default());
+        let (subscription, _) = notifications
+            .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
+            .unwrap();
+        subscription.feed().take();
+        for seq in order {
+            notifications.announce(&[written(7, *seq, 0)]);
+        }
+        let frame = subscription.feed().take();
+        assert_eq!(frame.conversations, [conversation(7)].into());
+        assert_eq!(
+            frame.rows.keys().map(|(_, seq)| *seq).collect::<Vec<_>>(),
+            at_once,
+            "{order:?}"
+        );
+        for (seq, expected) in order.iter().zip(one_by_one) {
+            notifications.announce(&[written(8, *seq, 0)]);
+            assert_eq!(rows(&subscription), *expected, "{order:?} at {seq}");
+        }
+    }
+}
+
+#[test]
+fn after_rows_that_are_not_at_hand_the_next_ones_join() {
+    let notifications = Arc::new(Notifications::default());
+    let (subscription, _) = notifications
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
+        .unwrap();
+    subscription.feed().take();
+    notifications.announce(&[written(7, 1, 0)]);
+    assert_eq!(rows(&subscription), [1]);
+    // Of another node, or too many: numbers alone.
+    let unseen = Event::ConversationChanged {
+        conversation: conversation(7),
+        participants: Arc::from([user(1)]),
+        new: Some(NewRows {
+            first: 2,
+            last: 60,
+            rows: vec![],
+        }),
+    };
+    notifications.announce(&[unseen]);
+    assert!(rows(&subscription).is_empty());
+    notifications.announce(&[written(7, 61, 0)]);
+    assert_eq!(rows(&subscription), [61]);
+    // A retry, or a clear, says nothing of numbers.
+    notifications.announce(&[changed(7)]);
+    assert!(rows(&subscription).is_empty());
+    notifications.announce(&[written(7, 62, 0)]);
+    assert_eq!(rows(&subscription), [62]);
+    // The first row of another instance: whoever holds the one before has to look.
+    notifications.announce(&[in_instance(7, 63, 0, "BBBBBBBBBB")]);
+    assert!(rows(&subscription).is_empty());
+    notifications.announce(&[in_instance(7, 64, 0, "BBBBBBBBBB")]);
+    assert_eq!(rows(&subscription), [64]);
+}
+
+#[test]
+fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
+    let notifications = Arc::new(Notifications::default());
+    let (subscription, _) = notifications
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
+        .unwrap();
+    subscription.feed().take();
+    notifications.announce(&[
+        written(7, 1, 0),
+        Event::FriendChanged {
+            friend: user(2),
+            seen_by: vec![user(1)],
+        },
+    ]);
+    notifications.resync_all();
+    // It follows on what was dropped.
+    notifications.announce(&[written(7, 2, 0)]);
+    let changes = subscription.feed().take();
+    assert!(
+        changes.resync
+            && changes.rows.is_empty()
+            && changes.conversations == [conversation(7)].into()
+    );
+    assert_eq!(changes.friends, [user(2)].into());
+    notifications.announce(&[written(7, 3, 0)]);
+    assert_eq!(rows(&subscription), [3]);
+}

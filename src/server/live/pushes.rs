@@ -1,0 +1,185 @@
+//! The writing half of a socket: the body of the response to the handshake.
+//!
+//! It takes the pending notifications only when the connection has room for more, so a slow reader costs a set of ids
+//! and not a queue of frames. A task that writes and a channel between the two would cost each push two wake-ups and
+//! two copies more.
+
+use std::{
+    cell::Cell,
+    error::Error as StdError,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    body::{BodySize, BoxBody, MessageBody},
+    web::Bytes,
+};
+
+use crate::{api::notification, notify::registry::Feed};
+use parlance_wire::{id::UserId, version::ClientVersion};
+
+/// How pings and pushes follow one another: the answer to a ping that was sent after the last push shows that the push
+/// has arrived.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pings(Rc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: Cell<u64>,
+    /// How many had been sent at the last push.
+    at_push: Cell<u64>,
+}
+
+impl Pings {
+    /// Counts a ping. Returns its number.
+    pub(super) fn next(&self) -> u64 {
+        let number = self.0.sent.get() + 1;
+        self.0.sent.set(number);
+        number
+    }
+
+    /// Whether this answer to a ping shows that all pushes have arrived.
+    pub(super) fn confirm(&self, payload: &[u8]) -> bool {
+        let sent = self.0.sent.get();
+        sent > self.0.at_push.get() && *payload == sent.to_be_bytes()
+    }
+
+    fn pushed(&self) {
+        self.0.at_push.set(self.0.sent.get());
+    }
+}
+
+/// What a station is pushed.
+pub(super) struct Pushes {
+    feed: Feed,
+    user: UserId,
+    version: ClientVersion,
+    pings: Pings,
+    /// The first frame is sent even where nothing is pending: the client learns that the socket works.
+    first: bool,
+    /// The frame whose header was written.
+    payload: Option<Bytes>,
+}
+
+/// The body: pushes, and between them the frames of the session (pings, pongs, refusals, and the close).
+struct Frames {
+    pushes: Pushes,
+    control: BoxBody,
+}
+
+impl Pushes {
+    pub(super) fn new(feed: Feed, user: UserId, version: ClientVersion, pings: Pings) -> Self {
+        Self {
+            feed,
+            user,
+            version,
+            pings,
+            first: true,
+            payload: None,
+        }
+    }
+
+    /// As the body of the handshake's response, with the frames of the session.
+    // The library's body is kept, not replaced: when it is dropped, the reading half is told that the peer is gone.
+    pub(super) fn with_control_frames(self, control: BoxBody) -> impl MessageBody + use<> {
+        Frames {
+            pushes: self,
+            control,
+        }
+    }
+
+    fn poll(&mut self, context: &Context<'_>) -> Poll<Result<Bytes, Box<dyn StdError>>> {
+        if self.feed.poll_changed(context).is_pending() && !self.first {
+            return Poll::Pending;
+        }
+        let changes = self.feed.take();
+        if changes.is_empty() && !self.first {
+            return Poll::Pending;
+        }
+        self.first = false;
+        let payload = match notification::frame(&changes, self.user, self.version) {
+            Ok(payload) => payload,
+            Err(error) => {
+                // The connection ends: the station resyncs, as what was taken was never confirmed.
+                tracing::error!(user = %self.user, ?error, "a frame could not be rendered");
+                return Poll::Ready(Err(error.into()));
+            }
+        };
+        self.pings.pushed();
+        let header = header(payload.len());
+        self.payload = Some(payload);
+        Poll::Ready(Ok(header))
+    }
+}
+
+impl MessageBody for Frames {
+    type Error = Box<dyn StdError>;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        // Nothing may stand between a header and its payload.
+        if let Some(payload) = self.pushes.payload.take() {
+            return Poll::Ready(Some(Ok(payload)));
+        }
+        // A ping that was counted before a push is written before it.
+        match Pin::new(&mut self.control).poll_next(context) {
+            Poll::Pending => self.pushes.poll(context).map(Some),
+            ready @ Poll::Ready(_) => ready,
+        }
+    }
+}
+
+/// The header of a text frame that is whole and, as a server's are, not masked (RFC 6455, 5.2).
+fn header(length: usize) -> Bytes {
+    const FIN_TEXT: u8 = 0x81;
+    let mut header = vec![FIN_TEXT];
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ ..=125), _) => header.push(short),
+        (_, Ok(medium)) => {
+            header.push(126);
+            header.extend_from_slice(&medium.to_be_bytes());
+        }
+        (_, Err(_)) => {
+            header.push(127);
+            header.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    header.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_says_the_length_in_one_three_or_nine_bytes() {
+        assert_eq!(header(0)[..], [0x81, 0]);
+        assert_eq!(header(125)[..], [0x81, 125]);
+        assert_eq!(header(126)[..], [0x81, 126, 0, 126]);
+        assert_eq!(header(255)[..], [0x81, 126, 0, 255]);
+        assert_eq!(header(65_535)[..], [0x81, 126, 0xff, 0xff]);
+        assert_eq!(header(65_536)[..], [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn only_the_answer_to_a_ping_after_the_last_push_confirms_it() {
+        let pings = Pings::default();
+        pings.pushed();
+        let first = pings.next();
+        assert!(pings.confirm(&first.to_be_bytes()));
+        pings.pushed();
+        assert!(!pings.confirm(&first.to_be_bytes()));
+        let second = pings.next();
+        assert!(!pings.confirm(&first.to_be_bytes()));
+        assert!(!pings.confirm(b""));
+        assert!(pings.confirm(&second.to_be_bytes()));
+    }
+}

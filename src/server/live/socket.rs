@@ -1,0 +1,274 @@
+//! The reading half of a socket: what the client sends, and when the socket ends.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::web::Bytes;
+use actix_ws::{AggregatedMessage, CloseCode, MessageStream, ProtocolError, Session};
+use tokio::time::{interval_at, timeout};
+
+use super::pushes::Pings;
+use crate::{
+    api::error::{self, Error},
+    chat::error::Error as Rule,
+    notify::{event::Event, registry::Subscription},
+    server::{presence, state::State},
+    store,
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    request::{self, Head, notification::ClientFrame},
+    version::ClientVersion,
+};
+
+/// Maximum bytes of a client's frame.
+const MAX_FRAME: usize = 4096;
+/// Frames that a client may send at once, and then in a second.
+const BURST: f64 = 30.0;
+const FRAMES_PER_SECOND: f64 = 10.0;
+/// Typing in a conversation is announced at most once in this time.
+const TYPING: Duration = Duration::from_secs(1);
+/// Maximum conversations of which a socket remembers when that was.
+const MAX_TYPING: usize = 64;
+
+/// The state of one socket.
+pub(super) struct Socket {
+    state: Arc<State>,
+    user: UserId,
+    version: ClientVersion,
+    session: Session,
+    pings: Pings,
+    /// When typing was announced last.
+    typed: HashMap<ConversationId, Instant>,
+    /// How many frames the client may send now.
+    allowance: f64,
+    allowed_at: Instant,
+}
+
+/// Why a socket ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CloseReason {
+    /// The peer closed it, is gone, or reads nothing.
+    PeerGone,
+    ServerStopping,
+    /// The station opened another one, or its user was disabled.
+    Replaced,
+    NoPong,
+    TooManyFrames,
+    TooLarge,
+    Binary,
+    InvalidUtf8,
+    Protocol,
+}
+
+impl CloseReason {
+    /// The close frame (RFC 6455, 7.4.1).
+    fn frame(self) -> Option<actix_ws::CloseReason> {
+        let (code, description) = match self {
+            Self::PeerGone => return None,
+            Self::ServerStopping => return Some(CloseCode::Away.into()),
+            Self::Protocol => return Some(CloseCode::Protocol.into()),
+            Self::Replaced => (CloseCode::Policy, "another socket of this station"),
+            Self::NoPong => (CloseCode::Policy, "no answer to pings"),
+            Self::TooManyFrames => (CloseCode::Policy, "too many frames"),
+            Self::TooLarge => (CloseCode::Size, "a frame may have at most 4096 bytes"),
+            Self::Binary => (CloseCode::Unsupported, "text frames only"),
+            Self::InvalidUtf8 => (CloseCode::Invalid, "a text frame must be UTF-8"),
+        };
+        Some(actix_ws::CloseReason {
+            code,
+            description: Some(description.to_owned()),
+        })
+    }
+}
+
+impl From<ProtocolError> for CloseReason {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            // The library's only sign of text that is not UTF-8.
+            ProtocolError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::InvalidUtf8
+            }
+            ProtocolError::Io(_) => Self::PeerGone,
+            ProtocolError::Overflow => Self::TooLarge,
+            _ => Self::Protocol,
+        }
+    }
+}
+
+impl Socket {
+    pub(super) fn new(
+        state: Arc<State>,
+        user: UserId,
+        version: ClientVersion,
+        session: Session,
+        pings: Pings,
+    ) -> Self {
+        Self {
+            state,
+            user,
+            version,
+            session,
+            pings,
+            typed: HashMap::new(),
+            allowance: BURST,
+            allowed_at: Instant::now(),
+        }
+    }
+
+    /// Serves the socket until either side ends it.
+    pub(super) async fn run(mut self, subscription: Subscription, stream: MessageStream) {
+        let Err(reason) = self.serve(&subscription, stream).await;
+        let patience = self.state.settings.timings.peer_timeout;
+        presence::mark_offline_after_grace(self.state, self.user, subscription);
+        // The peer may be gone, or read nothing: the connection is dropped with its task then.
+        let _ = Box::pin(timeout(patience, self.session.close(reason.frame()))).await;
+    }
+
+    async fn serve(
+        &mut self,
+        subscription: &Subscription,
+        stream: MessageStream,
+    ) -> Result<Infallible, CloseReason> {
+        let mut stream = stream
+            .max_frame_size(MAX_FRAME)
+            .aggregate_continuations()
+            .max_continuation_size(MAX_FRAME);
+        let (ping, peer_timeout) = (
+            self.state.settings.timings.ping,
+            self.state.settings.timings.peer_timeout,
+        );
+        let mut clock = interval_at(tokio::time::Instant::now() + ping, ping);
+        let mut heard_at = Instant::now();
+        loop {
+            tokio::select! {
+                () = subscription.ended() => return Err(if self.state.is_stopping() {
+                    CloseReason::ServerStopping
+                } else {
+                    CloseReason::Replaced
+                }),
+                message = stream.recv() => {
+                    heard_at = Instant::now();
+                    let message = message.ok_or(CloseReason::PeerGone)??;
+                    self.on_message(subscription, message).await?;
+                }
+                _ = clock.tick() => {
+                    if heard_at.elapsed() >= peer_timeout {
+                        return Err(CloseReason::NoPong);
+                    }
+                    let number = self.pings.next();
+                    Box::pin(self.send(Frame::Ping(number))).await?;
+                }
+            }
+        }
+    }
+
+    // What is rare for an idle socket is boxed: ten thousand of them should not keep room for it.
+    async fn on_message(
+        &mut self,
+        subscription: &Subscription,
+        message: AggregatedMessage,
+    ) -> Result<(), CloseReason> {
+        match message {
+            AggregatedMessage::Close(_) => Err(CloseReason::PeerGone),
+            AggregatedMessage::Binary(_) => Err(CloseReason::Binary),
+            AggregatedMessage::Ping(bytes) => Box::pin(self.send(Frame::Pong(bytes))).await,
+            AggregatedMessage::Text(text) => Box::pin(self.on_text(&text)).await,
+            AggregatedMessage::Pong(payload) => {
+                if self.pings.confirm(&payload) {
+                    subscription.ack();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn on_text(&mut self, text: &str) -> Result<(), CloseReason> {
+        let earned = self.allowed_at.elapsed().as_secs_f64() * FRAMES_PER_SECOND;
+        self.allowance = (self.allowance + earned).min(BURST) - 1.0;
+        self.allowed_at = Instant::now();
+        if self.allowance < 0.0 {
+            return Err(CloseReason::TooManyFrames);
+        }
+        let Err(refusal) = self.handle(text).await else {
+            return Ok(());
+        };
+        if let Error::Rule(Rule::Internal(cause) | Rule::Unavailable { cause, .. }) = &refusal {
+            tracing::error!(user = %self.user, cause, "a frame failed");
+        }
+        self.send(Frame::Refusal(&refusal)).await
+    }
+
+    async fn handle(&mut self, text: &str) -> Result<(), Error> {
+        let head = Head::parse(text.as_bytes())?;
+        let ClientFrame::Typing { conversationid } =
+            request::action(&head.action, text.as_bytes())?;
+        if !self.version.is_v4() {
+            return Err(Error::UnknownAction);
+        }
+        let now = Instant::now();
+        if self
+            .typed
+            .get(&conversationid)
+            .is_some_and(|at| now.duration_since(*at) < TYPING)
+        {
+            return Ok(());
+        }
+        let participants =
+            store::participant::everyone_with(&self.state.services.db, conversationid, self.user)
+                .await
+                .map_err(Rule::from)?
+                .ok_or(Rule::ConversationNotFound)?;
+        if self.typed.len() >= MAX_TYPING {
+            self.typed.clear();
+        }
+        self.typed.insert(conversationid, now);
+        let others = participants
+            .into_iter()
+            .filter(|user| *user != self.user)
+            .collect();
+        self.state.announce(&[Event::Typing {
+            conversation: conversationid,
+            user: self.user,
+            others,
+        }]);
+        Ok(())
+    }
+
+    /// Queues a frame, which is written before the next push.
+    async fn send(&mut self, frame: Frame<'_>) -> Result<(), CloseReason> {
+        let sent = async {
+            match frame {
+                Frame::Ping(number) => self.session.ping(&number.to_be_bytes()).await,
+                Frame::Pong(bytes) => self.session.pong(&bytes).await,
+                Frame::Refusal(refusal) => {
+                    // JSON is UTF-8: what is not is no refusal that a client could read.
+                    let body = String::from_utf8(error::body(refusal));
+                    match body {
+                        Ok(body) => self.session.text(body).await,
+                        Err(error) => {
+                            tracing::error!(user = %self.user, %error, "a refusal could not be rendered");
+                            Err(actix_ws::Closed)
+                        }
+                    }
+                }
+            }
+        };
+        match timeout(self.state.settings.timings.peer_timeout, sent).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(CloseReason::PeerGone),
+        }
+    }
+}
+
+/// What the reading half sends.
+enum Frame<'a> {
+    Ping(u64),
+    Pong(Bytes),
+    Refusal(&'a Error),
+}
