@@ -4,7 +4,7 @@ use super::{Call, error::Error, page::RenderedPage};
 use crate::notify::event::{Event, NewRow};
 use crate::store::{
     self,
-    history::{Cursor, Reading},
+    history::{Cursor, PageQuery},
     rows::{HistoryHead, LinkRow},
 };
 use parlance_wire::{id::ConversationId, text::Instance};
@@ -139,7 +139,7 @@ async fn head(
     conversation: ConversationId,
     instance: &Instance,
 ) -> Result<HistoryHead, Error> {
-    let (current, head) = store::conversation::newest(&call.services.db, conversation, call.user)
+    let (current, head) = store::conversation::head(&call.services.db, conversation, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)?;
     if current == *instance {
@@ -153,8 +153,8 @@ fn reading<'a>(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &'a Instance,
-) -> Reading<'a> {
-    Reading {
+) -> PageQuery<'a> {
+    PageQuery {
         conversation_id: conversation,
         user_id: call.user,
         instance,

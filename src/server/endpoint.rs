@@ -126,7 +126,7 @@ async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
     } = request;
     let state = post.state.clone();
     if let Some(connection) = connection::polled_before(&state, &post.http) {
-        state.notifications.acknowledge(user, station, connection);
+        state.notifications.ack(user, station, connection);
     }
     let at_work = state.load.begin(user).await?;
     // A body counts only while its request waits: those at work are few.
