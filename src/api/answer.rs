@@ -31,12 +31,12 @@ pub(crate) fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
 
 /// A value as JSON text.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))
+    serde_json::to_vec(value).map_err(|error| Error::Internal(error.into()))
 }
 
 /// Appends a value as JSON text.
 pub(crate) fn append<T: Serialize>(text: &mut Vec<u8>, value: &T) -> Result<(), Error> {
-    serde_json::to_writer(text, value).map_err(|error| Error::Internal(error.to_string()))
+    serde_json::to_writer(text, value).map_err(|error| Error::Internal(error.into()))
 }
 
 #[cfg(test)]

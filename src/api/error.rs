@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::answer;
-use crate::chat::error::Error as Rule;
+use crate::{chat::error::Error as Rule, store::error::Cause};
 use parlance_wire::{request::ParseError, signature::ClaimError, text::Instance};
 
 /// Why a request was refused: before it came to a rule, or by one.
@@ -40,8 +40,16 @@ impl Error {
     }
 
     /// A fault of ours, with its cause for the log.
-    pub(crate) fn internal(cause: &impl ToString) -> Self {
-        Self::Rule(Rule::Internal(cause.to_string()))
+    pub(crate) fn internal(cause: impl Into<Cause>) -> Self {
+        Self::Rule(Rule::Internal(cause.into()))
+    }
+
+    /// The cause of a failure, for the log. Returns `None` for a refusal.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Rule(rule) => rule.cause(),
+            _ => None,
+        }
     }
 }
 
@@ -156,8 +164,8 @@ mod tests {
         assert!(
             retry_after(
                 &Rule::Unavailable {
-                    cause: String::new(),
-                    is_uncertain: true
+                    source: "lost".into(),
+                    uncertain: true
                 }
                 .into()
             )

@@ -178,7 +178,7 @@ pub(super) fn rendered(new: &NewRow) -> Result<&RawValue, Error> {
             HistoryRow::Message(row) => to_raw_value(&MessageView::of(row, ClientVersion::V4)),
             HistoryRow::Report(row) => to_raw_value(&ReportView::of(row)),
         };
-        text.map_err(|error| Error::Internal(error.to_string()))
+        text.map_err(|error| Error::Internal(error.into()))
     })
 }
 

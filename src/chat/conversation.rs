@@ -111,8 +111,8 @@ pub(crate) async fn clear(
     match store::conversation::clear(&call.services.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
         Some(Cleared::Contended) => Err(Error::Unavailable {
-            cause: "who is in the group keeps changing".into(),
-            is_uncertain: false,
+            source: "who is in the group keeps changing".into(),
+            uncertain: false,
         }),
         Some(Cleared::NotAdmin) => Err(Error::NotAllowed(
             "Only an admin of the group may clear it.",

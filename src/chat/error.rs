@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::notify::registry::TooManySockets;
-use crate::store::{batcher::BatchError, sqlstate};
+use crate::store::{self, batcher::BatchError, error::Cause};
+use crate::telemetry::with_causes;
 use parlance_wire::text::Instance;
 
 /// Why a request was not done. Nothing of it was stored.
@@ -47,23 +48,17 @@ pub(crate) enum Error {
     RateLimited(Duration),
     /// A fault of ours. The cause goes to the log, never to the wire.
     #[error("The server failed. The log has the cause, under this answer's X-Request-Id.")]
-    Internal(String),
+    Internal(#[source] Cause),
     /// The database is away. The cause goes to the log.
     #[error("The server cannot do this at the moment. Try again.")]
     Unavailable {
+        /// It may have been done all the same: an answer was lost, but perhaps not its commit.
+        uncertain: bool,
         /// For the log.
-        cause: String,
-        /// It may have been done all the same: the database's answer was lost, but perhaps not its commit.
-        is_uncertain: bool,
+        #[source]
+        source: Cause,
     },
 }
-
-/// What the database itself refuses, by the constraint's name.
-const REFUSALS: [(&str, &str); 3] = [
-    ("users_key", "This user already exists."),
-    ("users_one_per_email", "This user already exists."),
-    ("credentials_key", "This key already exists."),
-];
 
 impl From<TooManySockets> for Error {
     fn from(refusal: TooManySockets) -> Self {
@@ -71,67 +66,78 @@ impl From<TooManySockets> for Error {
     }
 }
 
+impl Error {
+    /// The cause of a failure, with its own causes: for the log, never for the wire. Returns `None` for a refusal.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Internal(source) | Self::Unavailable { source, .. } => {
+                Some(with_causes(&**source))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl From<BatchError> for Error {
-    fn from(refusal: BatchError) -> Self {
-        let cause = refusal.to_string();
-        match refusal {
-            BatchError::Full | BatchError::Contended => Self::Unavailable {
-                cause,
-                is_uncertain: false,
+    fn from(error: BatchError) -> Self {
+        let failure = match &error {
+            BatchError::Full | BatchError::Contended => Failure::Unavailable { uncertain: false },
+            BatchError::Stopped => Failure::Unavailable { uncertain: true },
+            BatchError::Database(shared) => match decode(shared) {
+                Ok(refusal) => return refusal,
+                Err(failure) => failure,
             },
-            BatchError::Stopped => Self::Unavailable {
-                cause,
-                is_uncertain: true,
-            },
-            BatchError::Database(error) => (&*error).into(),
+        };
+        failure.because_of(error.into())
+    }
+}
+
+impl From<store::error::Error> for Error {
+    fn from(error: store::error::Error) -> Self {
+        match decode(&error) {
+            Ok(refusal) => refusal,
+            Err(failure) => failure.because_of(error.into()),
         }
     }
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        (&error).into()
+/// A failure of ours or of the database, without its cause.
+enum Failure {
+    Internal,
+    Unavailable { uncertain: bool },
+}
+
+impl Failure {
+    fn because_of(self, source: Cause) -> Error {
+        match self {
+            Self::Internal => Error::Internal(source),
+            Self::Unavailable { uncertain } => Error::Unavailable { uncertain, source },
+        }
     }
 }
 
-impl From<&sqlx::Error> for Error {
-    fn from(error: &sqlx::Error) -> Self {
-        if let sqlx::Error::Database(refusal) = error {
-            if let Some((_, sentence)) = REFUSALS
-                .iter()
-                .find(|(name, _)| refusal.constraint() == Some(name))
-            {
-                return Self::AlreadyExists(sentence);
+/// What the caller did wrong, if a constraint that says so refused it; else how it failed.
+fn decode(error: &store::error::Error) -> Result<Error, Failure> {
+    use store::error::Error as Store;
+    match error {
+        Store::Refused { constraint, .. } => match constraint.as_str() {
+            "users_key" | "users_one_per_email" => {
+                Ok(Error::AlreadyExists("This user already exists."))
             }
-            if refusal.constraint() == Some("participants_of_user") {
-                return Self::UserNotFound;
-            }
-            if sqlstate::is_away(error) {
-                // A refusal is an answer, so nothing was done; but for a session that was ended, of which this may be the
-                // last word.
-                return Self::Unavailable {
-                    cause: error.to_string(),
-                    is_uncertain: sqlstate::is_ended(error),
-                };
-            }
-            return Self::Internal(error.to_string());
-        }
-        let cause = error.to_string();
-        match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => Self::Unavailable {
-                cause,
-                is_uncertain: true,
-            },
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Configuration(_) => {
-                Self::Unavailable {
-                    cause,
-                    is_uncertain: false,
-                }
-            }
-            _ => Self::Internal(cause),
-        }
+            "credentials_key" => Ok(Error::AlreadyExists("This key already exists.")),
+            "participants_of_user" => Ok(Error::UserNotFound),
+            _ => Err(Failure::Internal),
+        },
+        // An answer that cannot be read came after the commit: a retry is answered with what was stored, and the others
+        // have to resync.
+        Store::Away { uncertain, .. }
+        | Store::Bug {
+            uncertain: uncertain @ true,
+            ..
+        } => Err(Failure::Unavailable {
+            uncertain: *uncertain,
+        }),
+        Store::Bug { .. } => Err(Failure::Internal),
     }
 }

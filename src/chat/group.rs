@@ -49,7 +49,8 @@ pub(crate) async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(),
 
 /// The caller declines an invitation.
 pub(crate) async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
-    apply(call, id, &Change::Decline).await?;
+    let changed = store::group::decline(&call.services.db, id, call.user).await?;
+    done(call, changed, &quota::limits(call))?;
     Ok(())
 }
 

@@ -27,9 +27,9 @@ pub(crate) async fn download(
     if copy_cached(call, conversation, instance, cursor, page).await? {
         return Ok(false);
     }
-    let reading = reading(call, conversation, instance);
+    let query = query(call, conversation, instance);
     let read =
-        store::history::from_cursor(&call.services.db, &reading, cursor, DOWNLOAD_ROWS, |row| {
+        store::history::from_cursor(&call.services.db, &query, cursor, DOWNLOAD_ROWS, |row| {
             page.push(&row);
         });
     let read = checked(Box::pin(read).await?, instance)?;
@@ -39,7 +39,7 @@ pub(crate) async fn download(
             reader: call.user,
             station: call.station,
         });
-    } else if let Some(head) = read.newest {
+    } else if let Some(head) = read.head {
         let pages = &call.services.pages;
         pages.insert(conversation, call.version, instance, head, cursor, page);
     }
@@ -58,8 +58,8 @@ pub(crate) async fn download_partial(
     limit: usize,
     page: &mut RenderedPage,
 ) -> Result<bool, Error> {
-    let reading = reading(call, conversation, instance);
-    let read = store::history::before_cursor(&call.services.db, &reading, cursor, limit, |row| {
+    let query = query(call, conversation, instance);
+    let read = store::history::before_cursor(&call.services.db, &query, cursor, limit, |row| {
         page.push(&row);
     });
     Ok(checked(Box::pin(read).await?, instance)?.has_more)
@@ -93,7 +93,7 @@ pub(crate) async fn transcript(
     after: i64,
     limit: usize,
 ) -> Result<(Vec<LinkRow>, bool), Error> {
-    let one_more = i64::try_from(limit + 1).map_err(|error| Error::Internal(error.to_string()))?;
+    let one_more = i64::try_from(limit + 1).map_err(|error| Error::Internal(error.into()))?;
     let found = store::transcript::after(
         &call.services.db,
         conversation,
@@ -149,7 +149,7 @@ async fn head(
     }
 }
 
-fn reading<'a>(
+fn query<'a>(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &'a Instance,
@@ -167,9 +167,9 @@ fn checked(
     instance: &Instance,
 ) -> Result<store::history::Page, Error> {
     let read = read.ok_or(Error::ConversationNotFound)?;
-    if read.present == *instance {
+    if read.instance == *instance {
         Ok(read)
     } else {
-        Err(Error::StaleInstance(read.present))
+        Err(Error::StaleInstance(read.instance))
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<E
 
 /// Ends what nodes left behind that ended longer ago than this. What there is to announce.
 pub(crate) async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
-    let most = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.to_string()))?;
+    let most = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.into()))?;
     Ok(changed(presence::expire(db, grace, most).await?))
 }
 

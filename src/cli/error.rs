@@ -5,7 +5,11 @@ use std::{io, process::ExitStatus};
 use tokio::task::JoinError;
 
 use super::{account, backup, env_file, program};
-use crate::{settings, store::embedded, telemetry};
+use crate::{
+    settings,
+    store::{self, embedded},
+    telemetry,
+};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,9 @@ pub enum Error {
     #[error(transparent)]
     Database(#[from] embedded::Error),
     /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::error::Error),
+    /// The database failed, on a connection of the command's own.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// A key could not be made.

@@ -11,7 +11,6 @@ use super::{
     print_json, say, with_database,
 };
 use crate::{
-    chat,
     settings::Settings,
     store::{self, user::NewUser},
 };
@@ -223,18 +222,15 @@ async fn insert(
         encrypted_private_key: &account.encrypted_private_key,
     };
     with_database(settings, async |db| {
-        match store::user::insert(db, &user, None, Timestamp::now())
-            .await
-            .map_err(chat::error::Error::from)
-        {
+        match store::user::insert(db, &user, None, Timestamp::now()).await {
             Ok(_) => Ok(()),
-            Err(chat::error::Error::AlreadyExists(_)) => {
+            Err(error)
+                if error.is_refused_by("users_key")
+                    || error.is_refused_by("users_one_per_email") =>
+            {
                 Err(Error::UserExists(email.as_str().to_owned()))
             }
-            Err(
-                chat::error::Error::Internal(cause) | chat::error::Error::Unavailable { cause, .. },
-            ) => Err(cause.into()),
-            Err(other) => Err(other.to_string().into()),
+            Err(error) => Err(error.into()),
         }
     })
     .await

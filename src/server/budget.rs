@@ -108,8 +108,8 @@ impl<K: Hash + Eq + Copy> Share<K> {
         }
         if exceeds(held.total, total) {
             return Err(Error::Unavailable {
-                cause: "the memory for bodies and answers is used up".into(),
-                is_uncertain: false,
+                source: "the memory for bodies and answers is used up".into(),
+                uncertain: false,
             });
         }
         hold(&mut held, self.key, self.address, bytes);
@@ -197,7 +197,7 @@ mod tests {
         assert!(matches!(
             take(&budget, 8, 4, 1),
             Err(Error::Unavailable {
-                is_uncertain: false,
+                uncertain: false,
                 ..
             })
         ));

@@ -177,7 +177,7 @@ async fn perform(
     };
     let result = api::perform(&mut call, post.action).await;
     if let Err(Rule::Unavailable {
-        is_uncertain: true, ..
+        uncertain: true, ..
     }) = result
     {
         state.resync.request_everywhere();

@@ -43,7 +43,7 @@ pub(super) fn state_of(request: &HttpRequest) -> Result<web::Data<State>, Error>
     request
         .app_data::<web::Data<State>>()
         .cloned()
-        .ok_or_else(|| Error::internal(&"the server has no state"))
+        .ok_or_else(|| Error::internal("the server has no state"))
 }
 
 /// The actions that one endpoint serves.

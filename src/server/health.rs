@@ -9,7 +9,10 @@ use actix_web::{HttpResponse, web};
 use tokio::sync::Mutex;
 
 use super::state::State;
-use crate::store::{self, probe, sqlstate};
+use crate::{
+    store::{self, probe},
+    telemetry::with_causes,
+};
 
 /// A check is good for this long: probes of many balancers must not become load.
 const PROBE_EVERY: Duration = Duration::from_secs(3);
@@ -55,7 +58,7 @@ async fn check(state: &State) -> Option<String> {
         Ok(true) => {}
         Ok(false) => return Some("the database has to be migrated".into()),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
+            tracing::warn!(error = with_causes(&error), "not ready");
             return Some("the database is away".into());
         }
     }
@@ -65,8 +68,9 @@ async fn check(state: &State) -> Option<String> {
             Some("the database does not know this node; its next heartbeat says so again".into())
         }
         Err(error) => {
-            tracing::warn!(%error, "writes fail");
-            let cause = sqlstate::cause(&error)
+            tracing::warn!(error = with_causes(&error), "writes fail");
+            let cause = error
+                .write_failure()
                 .unwrap_or_else(|| "the database takes too long, or refuses them".into());
             Some(format!("writes fail: {cause}"))
         }

@@ -6,13 +6,14 @@ use super::{presence, state::State};
 use crate::{
     chat::{self, error::Error},
     store,
+    telemetry::with_causes,
 };
 
 /// Says in the database that this node is alive, and looks which others are.
 ///
 /// # Errors
 /// The database is away: the next heartbeat tries again.
-pub(super) async fn beat(state: &State) -> sqlx::Result<()> {
+pub(super) async fn beat(state: &State) -> store::error::Result<()> {
     let beat = store::presence::heartbeat(
         &state.services.db,
         state.node,
@@ -39,11 +40,14 @@ pub(super) async fn heartbeat(state: Arc<State>) {
             return;
         }
         if let Err(error) = beat(&state).await {
-            tracing::debug!(%error, "the database is away");
+            tracing::debug!(error = with_causes(&error), "the database is away");
             continue;
         }
         if let Err(error) = presence::reconcile(&state).await {
-            tracing::debug!(%error, "who is online is compared with the next heartbeat");
+            tracing::debug!(
+                error = with_causes(&error),
+                "who is online is compared with the next heartbeat"
+            );
         }
         // Clients of a node that ended, as of this one's predecessor, get this long to come back.
         let grace = state.settings.timings.offline_after;
@@ -51,9 +55,9 @@ pub(super) async fn heartbeat(state: Arc<State>) {
             match chat::presence::reap(&state.services.db, grace).await {
                 Ok(events) => state.announce(&events),
                 Err(error) => {
-                    tracing::debug!(?error, "the database is away");
+                    tracing::debug!(cause = error.cause(), "the database is away");
                     if let Error::Unavailable {
-                        is_uncertain: true, ..
+                        uncertain: true, ..
                     } = error
                     {
                         state.resync.request_everywhere();

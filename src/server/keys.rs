@@ -100,7 +100,7 @@ impl Keys {
             cached
         } else {
             let key = PublicKey::parse(&row.public_key).ok_or_else(|| {
-                Error::Internal(format!("the public key of {user} does not parse"))
+                Error::Internal(format!("the public key of {user} does not parse").into())
             })?;
             Arc::new(UserKey {
                 key: key.into(),

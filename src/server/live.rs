@@ -110,8 +110,8 @@ fn given(text: &str) -> Option<&str> {
 
 fn unavailable(cause: &str) -> Error {
     Rule::Unavailable {
-        cause: cause.into(),
-        is_uncertain: false,
+        source: cause.into(),
+        uncertain: false,
     }
     .into()
 }

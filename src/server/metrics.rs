@@ -214,10 +214,7 @@ pub(super) fn server(state: Arc<State>, listener: TcpListener) -> std::io::Resul
 }
 
 async fn scrape(state: web::Data<State>) -> Result<HttpResponse, Error> {
-    let text = state
-        .metrics
-        .scrape(&state)
-        .map_err(|error| Error::internal(&error))?;
+    let text = state.metrics.scrape(&state).map_err(Error::internal)?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(text))

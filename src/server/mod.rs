@@ -92,12 +92,12 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let state = Arc::new(State::new(settings, db, node, bus));
     heartbeat::beat(&state)
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| with_causes(&error))?;
     if embedded.is_some() {
         // Nobody else uses an embedded database: a node in it is this server's predecessor, whose hints nobody misses.
         store::presence::forget_other_nodes(&state.services.db, node)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| with_causes(&error))?;
     }
 
     let shared = state.clone();
@@ -212,7 +212,7 @@ async fn evict_idle(state: Arc<State>) {
         // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
         // has dropped it.
         if let Err(error) = users::disconnect_disabled(&state).await {
-            tracing::debug!(%error, "the database is away");
+            tracing::debug!(error = with_causes(&error), "the database is away");
         }
     }
 }

@@ -83,9 +83,12 @@ pub(super) async fn run(state: Arc<State>) {
             continue;
         }
         if let Err(error) = write(&state, &users).await {
-            tracing::warn!(?error, "could not write who is online; it is tried again");
+            tracing::warn!(
+                cause = error.cause(),
+                "could not write who is online; it is tried again"
+            );
             if let Error::Unavailable {
-                is_uncertain: true, ..
+                uncertain: true, ..
             } = error
             {
                 // It may be written, and friends were not notified.
@@ -110,7 +113,7 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
 }
 
 /// Compares the rows of this node with its open sockets, and requests updates where they differ.
-pub(super) async fn reconcile(state: &State) -> sqlx::Result<()> {
+pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     let stored = store::presence::online_on(&state.services.db, state.node).await?;
     let open = state.notifications.users_with_sockets();
     let wrong = stored

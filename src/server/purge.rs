@@ -9,7 +9,7 @@ use std::{
 use chrono::TimeDelta;
 
 use super::state::State;
-use crate::store;
+use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
 /// How often rows are purged.
@@ -56,7 +56,10 @@ pub(super) async fn note(state: Arc<State>) {
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::note_run(&state.services.db).await {
-            tracing::debug!(%error, "the time that servers run was not recorded; the next round tries again");
+            tracing::debug!(
+                error = with_causes(&error),
+                "the time that servers run was not recorded; the next round tries again"
+            );
         }
     }
 }
@@ -69,14 +72,20 @@ pub(super) async fn run(state: Arc<State>) {
         clock.tick().await;
         match store::purge::cleared(&state.services.db).await {
             Ok(rows) => state.metrics.count_purged("cleared", rows),
-            Err(error) => {
-                tracing::warn!(%error, "cleared rows were not deleted; the next round tries again");
-            }
+            Err(error) => tracing::warn!(
+                error = with_causes(&error),
+                "cleared rows were not deleted; the next round tries again"
+            ),
         }
-        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "expired messages are not deleted; the next round tries again");
-            None
-        });
+        let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "expired messages are not deleted; the next round tries again"
+                );
+                None
+            });
         let now = Timestamp::now();
         if watch.trusts(Instant::now(), now)
             && let Some(kept_since) = kept_since
@@ -84,9 +93,10 @@ pub(super) async fn run(state: Arc<State>) {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
             match store::purge::expired(&state.services.db, ended_before).await {
                 Ok(rows) => state.metrics.count_purged("expired", rows),
-                Err(error) => {
-                    tracing::warn!(%error, "expired messages were not deleted; the next round tries again");
-                }
+                Err(error) => tracing::warn!(
+                    error = with_causes(&error),
+                    "expired messages were not deleted; the next round tries again"
+                ),
             }
         }
     }

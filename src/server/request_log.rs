@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{address, metrics::UNKNOWN, state::State};
 use crate::{
     api::error::{self, Error},
-    chat,
+    chat::error::Error as Rule,
 };
 use parlance_wire::id::UserId;
 
@@ -79,7 +79,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
         .await
         .unwrap_or_else(|error| {
             tracing::error!(request = %id, %error, "a request panicked");
-            Err(Error::internal(&error).into())
+            Err(Error::internal(error).into())
         })
 }
 
@@ -105,15 +105,14 @@ fn log_outcome<B>(
     let user = user.map(display);
     match refusal {
         None => tracing::debug!(outcome, %address, api, action, user, micros),
-        // Each one: a client that reports it names the request's id, and only the log has the cause.
-        Some(Error::Rule(chat::error::Error::Internal(cause))) => {
-            tracing::error!(outcome, %address, api, action, user, micros, cause);
-        }
         Some(refusal) => {
-            if !state.refusals.is_first(address, outcome) {
+            let cause = refusal.cause();
+            // Faults of ours each: a client that reports one names the request's id, and only the log has the cause.
+            let is_fault = matches!(refusal, Error::Rule(Rule::Internal(_)));
+            if !is_fault && !state.refusals.is_first(address, outcome) {
                 return;
             }
-            if let Error::Rule(chat::error::Error::Unavailable { cause, .. }) = refusal {
+            if let Some(cause) = cause {
                 tracing::error!(outcome, %address, api, action, user, micros, cause);
             } else {
                 tracing::info!(outcome, %address, api, action, user, micros);

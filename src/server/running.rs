@@ -8,11 +8,13 @@ use std::{
 };
 
 use actix_web::dev::ServerHandle;
-use sqlx::{ConnectOptions, Connection};
 use tokio::{task::JoinHandle, time::timeout};
 
 use super::{state::State, tls::Certificate};
-use crate::store::{self, embedded::Embedded};
+use crate::{
+    store::{self, embedded::Embedded},
+    telemetry::with_causes,
+};
 
 /// Maximum time for the database to take note of this node's end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -73,7 +75,10 @@ impl Running {
         // Only once nothing is announced here any more. On a connection of its own: those of the pool were read by the
         // workers, which have ended.
         if let Err(error) = announce_end(&self.state).await {
-            tracing::warn!(%error, "the other nodes will notice a moment later that this one has ended");
+            tracing::warn!(
+                error = with_causes(&error),
+                "the other nodes will notice a moment later that this one has ended"
+            );
         }
         self.state.refusals.log_summary();
         // Last, so that the end of a server can be watched, too.
@@ -90,13 +95,16 @@ impl Running {
     }
 }
 
-async fn announce_end(state: &State) -> sqlx::Result<()> {
-    let announced = async {
-        let mut connection = state.services.db.options().connect().await?;
-        store::presence::node_ended(&mut connection, state.node).await?;
-        connection.close().await
-    };
-    timeout(FAREWELL, announced)
-        .await
-        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+async fn announce_end(state: &State) -> store::error::Result<()> {
+    timeout(
+        FAREWELL,
+        store::presence::node_ended(&state.services.db, state.node),
+    )
+    .await
+    .unwrap_or_else(|elapsed| {
+        Err(store::error::Error::Away {
+            uncertain: true,
+            source: elapsed.into(),
+        })
+    })
 }

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
-use crate::store;
+use crate::{
+    store::{self, error::Result},
+    telemetry::with_causes,
+};
 use parlance_wire::id::UserId;
 
 /// After a failure the channel is opened again this much later.
@@ -20,14 +23,17 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
         .connect_lazy_with(state.services.db.options().clone());
     loop {
         if let Err(error) = listen(&state, &pool).await {
-            tracing::debug!(%error, "the channel of changed users is away");
+            tracing::debug!(
+                error = with_causes(&error),
+                "the channel of changed users is away"
+            );
         }
         tokio::time::sleep(RETRY).await;
     }
 }
 
 /// Listens until the channel fails.
-async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
+async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
     channel.listen(store::user::CHANGED_CHANNEL).await?;
     catch_up(state).await?;
@@ -48,13 +54,13 @@ async fn listen(state: &State, pool: &sqlx::PgPool) -> sqlx::Result<()> {
 }
 
 /// Makes up for what may have been missed while nobody listened.
-async fn catch_up(state: &State) -> sqlx::Result<()> {
+async fn catch_up(state: &State) -> Result<()> {
     forget_users(state);
     disconnect_disabled(state).await
 }
 
 /// Ends the sockets of users who are disabled.
-pub(super) async fn disconnect_disabled(state: &State) -> sqlx::Result<()> {
+pub(super) async fn disconnect_disabled(state: &State) -> Result<()> {
     let users: Vec<UserId> = state
         .notifications
         .users_with_sockets()

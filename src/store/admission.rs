@@ -1,4 +1,4 @@
-//! Who gets into a group, by a friend's word or by an invitation, and who is taken out.
+//! Users are added to a group, directly by a friend or by an invitation, and removed from it.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 
 use super::{
     conversation::NewParticipant,
+    error::Result,
     group::Changed,
     invitation,
     quota::{self, Daily, Limits},
@@ -15,8 +16,8 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Puts people into a group, or invites them. All their quotas are locked, and the caller's. Answers who is invited, by id:
-/// whether an invitation reaches them is theirs to know.
+/// Adds people to a group, or invites them. All their quotas are locked, and the caller's. Returns those who are invited,
+/// by id: also those whom no invitation reaches, which is theirs to know.
 pub(super) async fn admit(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -24,28 +25,32 @@ pub(super) async fn admit(
     people: &[NewParticipant<'_>],
     limits: &Limits,
     now: Timestamp,
-) -> sqlx::Result<Result<Vec<UserId>, Changed>> {
+) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let newcomers = newcomers(c, conversation, caller, people, limits).await?;
+    // Only a friend's block shows: whether a stranger blocked the caller must not.
     if newcomers.iter().any(|one| one.is_friend && one.has_blocked) {
         return Ok(Err(Changed::Blocked));
     }
-    let (welcome, asked): (Vec<_>, Vec<_>) = newcomers
+    let (added, invited): (Vec<_>, Vec<_>) = newcomers
         .iter()
         .partition(|one| one.is_friend && !one.needs_consent);
-    insert_participants(c, conversation, &only(people, welcome), now).await?;
-    let invited: Vec<UserId> = asked.iter().map(|one| one.user_id).collect();
-    if !invited.is_empty() {
+    insert_participants(c, conversation, &only(people, added), now).await?;
+    let invited_ids: Vec<UserId> = invited.iter().map(|one| one.user_id).collect();
+    if !invited_ids.is_empty() {
+        // Also for those whom no invitation reaches: else the quota would tell who declined.
         if let Some(exceeded) =
-            quota::charge(c, caller, Daily::Invitations, invited.len(), limits).await?
+            quota::charge(c, caller, Daily::Invitations, invited_ids.len(), limits).await?
         {
             return Ok(Err(Changed::Exceeded(exceeded)));
         }
         let reached = only(
             people,
-            asked.into_iter().filter(|one| !one.declined_recently),
+            invited.into_iter().filter(|one| !one.declined_recently),
         );
         invitation::invite(c, conversation, caller, &reached, limits).await?;
     }
+    // After the writes, and exact: `would_be_full` is asked before anyone is locked, and has to guess whom an invitation
+    // reaches.
     let is_full = sqlx::query_scalar!(
         r#"select (select count(*) from participants where conversation_id = $1)
                 + (select count(*) from invitations where conversation_id = $1) > $2 as "full!""#,
@@ -57,23 +62,23 @@ pub(super) async fn admit(
     Ok(if is_full {
         Err(Changed::Full)
     } else {
-        Ok(invited)
+        Ok(invited_ids)
     })
 }
 
-/// One who is to be put in and is not in yet.
+/// A user to be added who is not in the group yet.
 struct Newcomer {
     user_id: UserId,
     is_friend: bool,
-    /// They blocked the one who adds them.
+    /// They blocked the caller.
     has_blocked: bool,
-    /// A friend's word is not enough: they left or declined, would meet someone whom they blocked, or have no room for what
-    /// others put them into.
+    /// They have to be invited even by a friend: they left or declined, would meet someone whom they blocked, or have no
+    /// room for what others add them to.
     needs_consent: bool,
     declined_recently: bool,
 }
 
-/// What is known of these newcomers.
+/// The people whom these newcomers are.
 fn only<'a, 'n>(
     people: &'a [NewParticipant<'a>],
     newcomers: impl IntoIterator<Item = &'n Newcomer>,
@@ -91,45 +96,38 @@ async fn newcomers(
     caller: UserId,
     people: &[NewParticipant<'_>],
     limits: &Limits,
-) -> sqlx::Result<Vec<Newcomer>> {
-    sqlx::query_as!(
+) -> Result<Vec<Newcomer>> {
+    let newcomers = sqlx::query_file_as!(
         Newcomer,
-        r#"
-        with asked as materialized (
-            select a.user_id, exists (
-                select from friendships f
-                join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-                where f.user_id = $2 and f.friend_id = a.user_id
-            ) as is_friend
-            from unnest($3::uuid[]) as a (user_id)
-        ), meets_blocked as materialized (
-            -- Whoever is only invited does not count: who is would tell the caller of blocks between others.
-            select distinct b.user_id
-            from asked a
-            join blocks b on b.user_id = a.user_id
-            where b.blocked_id in (select user_id from asked where is_friend)
-                or exists (select from participants p where p.conversation_id = $1 and p.user_id = b.blocked_id)
-        )
-        select a.user_id as "user_id!: UserId", a.is_friend as "is_friend!",
-               b.user_id is not null as "has_blocked!",
-               m.user_id is not null or d.user_id is not null
-                   or (select count(*) from (select from participants p where p.user_id = a.user_id limit $4) taken) >= $4
-                   as "needs_consent!",
-               coalesce(d.declined and d.departed_at > now() - interval '1 day', false) as "declined_recently!"
-        from asked a
-        left join blocks b on b.user_id = a.user_id and b.blocked_id = $2
-        left join meets_blocked m on m.user_id = a.user_id
-        left join departures d on d.conversation_id = $1 and d.user_id = a.user_id
-        where not exists (select from participants p where p.conversation_id = $1 and p.user_id = a.user_id)
-        order by a.user_id
-        "#,
+        "src/store/sql/newcomers.sql",
         conversation as _,
         caller as _,
         &people.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
         i64::from(limits.conversations_by_others),
     )
     .fetch_all(c)
-    .await
+    .await?;
+    Ok(newcomers)
+}
+
+/// Whether the group would have too many participants, as far as that is known before anyone's quotas are locked.
+pub(super) async fn would_be_full(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    caller: UserId,
+    people: &[UserId],
+    limits: &Limits,
+) -> Result<bool> {
+    let full = sqlx::query_file_scalar!(
+        "src/store/sql/would_be_full.sql",
+        conversation as _,
+        caller as _,
+        people as _,
+        i64::try_from(limits.participants).unwrap_or(i64::MAX),
+    )
+    .fetch_one(c)
+    .await?;
+    Ok(full)
 }
 
 async fn insert_participants(
@@ -137,7 +135,8 @@ async fn insert_participants(
     conversation: ConversationId,
     people: &[&NewParticipant<'_>],
     now: Timestamp,
-) -> sqlx::Result<()> {
+) -> Result<()> {
+    // An invitation never stands beside a participant: what was asked is answered by this.
     sqlx::query!(
         "with answered as (
             delete from invitations where conversation_id = $1 and user_id = any($3)
@@ -156,11 +155,12 @@ async fn insert_participants(
     Ok(())
 }
 
-/// Statements that wait for the lock learn by this that what they saw of the group is old.
+/// Tells statements that wait for the lock that the members whom they saw are not those of now: they read this number
+/// once in their snapshot and once under the lock.
 pub(super) async fn bump_members_version(
     c: &mut PgConnection,
     conversation: ConversationId,
-) -> sqlx::Result<()> {
+) -> Result<()> {
     sqlx::query!(
         "update conversations set roster = roster + 1 where conversation_id = $1",
         conversation as _
@@ -170,12 +170,12 @@ pub(super) async fn bump_members_version(
     Ok(())
 }
 
-/// Takes users out of a conversation.
+/// Removes users from a group.
 pub(super) async fn remove(
     c: &mut PgConnection,
     conversation: ConversationId,
     users: &[UserId],
-) -> sqlx::Result<()> {
+) -> Result<()> {
     bump_members_version(&mut *c, conversation).await?;
     sqlx::query!(
         "delete from participants where conversation_id = $1 and user_id = any($2)",

@@ -34,6 +34,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Holds the present moment. Writers go on.
     pub async fn take(db: &Db) -> sqlx::Result<Self> {
+        // A connection of its own: the snapshot ends with the transaction that exported it.
         let mut connection = db.maintenance_options().connect().await?;
         sqlx::raw_sql("begin isolation level repeatable read read only")
             .execute(&mut connection)
@@ -69,7 +70,7 @@ impl Snapshot {
         .await?;
         let mut tables = Tables::new();
         for name in names {
-            // 60 bits of each row, as many as a bigint takes without its sign.
+            // A sum, as rows come in any order. 60 bits of each row, as many as a bigint takes without its sign.
             let query = format!(
                 "select count(*), coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text from {name} t"
             );

@@ -1,10 +1,10 @@
 //! Blocks: whom a user does not want to hear from.
 
-use super::Db;
+use super::{Db, error::Result};
 use parlance_wire::{id::UserId, time::Timestamp};
 
-/// Whom a user has blocked, by id.
-pub(crate) async fn blocked_by(db: &Db, user: UserId) -> sqlx::Result<Vec<UserId>> {
+/// The users whom a user has blocked, by id.
+pub(crate) async fn blocked_by(db: &Db, user: UserId) -> Result<Vec<UserId>> {
     db.run(async |c| {
         sqlx::query_scalar!(r#"select blocked_id as "id: UserId" from blocks where user_id = $1 order by blocked_id"#, user as _,)
             .fetch_all(c)
@@ -13,15 +13,11 @@ pub(crate) async fn blocked_by(db: &Db, user: UserId) -> sqlx::Result<Vec<UserId
     .await
 }
 
-/// Blocks someone; a request of theirs that waits for an answer goes. Whether it is new.
-pub(crate) async fn block(
-    db: &Db,
-    user: UserId,
-    blocked: UserId,
-    now: Timestamp,
-) -> sqlx::Result<bool> {
+/// Blocks someone, and declines a friend request of theirs that waits for an answer. Returns whether the block is new.
+pub(crate) async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> Result<bool> {
     let row = db
         .run(async |c| {
+            // A friendship stays: to unblock someone brings it back.
             sqlx::query!(
                 r#"
                 with declined as (
@@ -46,9 +42,9 @@ pub(crate) async fn block(
     Ok(row.new)
 }
 
-/// Undoes a block. Whether there was one.
-pub(crate) async fn unblock(db: &Db, user: UserId, blocked: UserId) -> sqlx::Result<bool> {
-    let gone = db
+/// Undoes a block. Returns whether there was one.
+pub(crate) async fn unblock(db: &Db, user: UserId, blocked: UserId) -> Result<bool> {
+    let deleted = db
         .run(async |c| {
             sqlx::query!(
                 "delete from blocks where user_id = $1 and blocked_id = $2",
@@ -59,5 +55,5 @@ pub(crate) async fn unblock(db: &Db, user: UserId, blocked: UserId) -> sqlx::Res
             .await
         })
         .await?;
-    Ok(gone.rows_affected() > 0)
+    Ok(deleted.rows_affected() > 0)
 }

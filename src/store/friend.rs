@@ -1,12 +1,13 @@
-//! Friendships: two are friends when each has said so.
+//! Friendships: two are friends when each has requested the other; a request alone waits for an answer.
 
-use super::Db;
+use super::{Db, error::Result};
 use crate::store::rows::FriendRow;
 use parlance_wire::{id::UserId, time::Timestamp};
 
 /// A user's friends, by id. One who blocked the reader shows as `offline`.
-pub(crate) async fn friends_of(db: &Db, reader: UserId) -> sqlx::Result<Vec<FriendRow>> {
+pub(crate) async fn friends_of(db: &Db, reader: UserId) -> Result<Vec<FriendRow>> {
     db.run(async |c| {
+        // A friend who blocked the reader is shown as offline, and not left out: a block must not show.
         sqlx::query_as!(
             FriendRow,
             r#"
@@ -27,8 +28,8 @@ pub(crate) async fn friends_of(db: &Db, reader: UserId) -> sqlx::Result<Vec<Frie
     .await
 }
 
-/// Those who wait for a user's answer, the longest first: their id and name.
-pub(crate) async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(UserId, String)>> {
+/// The users whose requests wait for a user's answer, the oldest first: their id and nick.
+pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
@@ -56,20 +57,16 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> sqlx::Result<Vec<(Us
 /// How two users stand to each other.
 #[derive(Debug)]
 pub(crate) struct Relation {
-    /// The first has said that the second is a friend.
+    /// The first has requested the second.
     pub outgoing: bool,
-    /// The second has said so of the first.
+    /// The second has requested the first.
     pub incoming: bool,
     /// The second has blocked the first.
     pub blocked: bool,
 }
 
-/// How `user` and `other` stand to each other. `None`: there is no such other user.
-pub(crate) async fn relation(
-    db: &Db,
-    user: UserId,
-    other: UserId,
-) -> sqlx::Result<Option<Relation>> {
+/// How `user` and `other` stand to each other. Returns `None` when there is no such other user.
+pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Option<Relation>> {
     db.run(async |c| {
         sqlx::query_as!(
             Relation,
@@ -89,15 +86,12 @@ pub(crate) async fn relation(
     .await
 }
 
-/// Says that `friend` is a friend of `user`'s. Whether that is new.
-pub(crate) async fn request(
-    db: &Db,
-    user: UserId,
-    friend: UserId,
-    now: Timestamp,
-) -> sqlx::Result<bool> {
-    let said = db
+/// `user` requests `friend`, or answers their request. Returns whether that is new.
+pub(crate) async fn request(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> Result<bool> {
+    let inserted = db
         .run(async |c| {
+            // Each writes a row of their own: two who request each other at the same moment are friends, whatever the
+            // order of their commits.
             sqlx::query!(
                 "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
                 on conflict on constraint friendships_key do nothing",
@@ -109,13 +103,14 @@ pub(crate) async fn request(
             .await
         })
         .await?;
-    Ok(said.rows_affected() > 0)
+    Ok(inserted.rows_affected() > 0)
 }
 
-/// Ends a friendship, or a request, whoever said what. Whether there was anything to end.
-pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> sqlx::Result<bool> {
-    let unsaid = db
+/// Ends a friendship, or a request in either direction. Returns whether there was one.
+pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> Result<bool> {
+    let deleted = db
         .run(async |c| {
+            // Both rows: one that is left over would be a new request by the other one.
             sqlx::query!(
                 "delete from friendships
                 where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",
@@ -126,5 +121,5 @@ pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> sqlx::Res
             .await
         })
         .await?;
-    Ok(unsaid.rows_affected() > 0)
+    Ok(deleted.rows_affected() > 0)
 }

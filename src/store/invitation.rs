@@ -1,5 +1,6 @@
-//! Invitations: who may take part in a group by saying yes. Whoever is no friend of the one who adds them is invited, and so
-//! is who left on their own, who would meet someone whom they blocked, and who takes part in as many conversations as one may.
+//! Invitations to groups, which a user accepts or declines. Users are invited rather than added if they are no friend of
+//! the caller, left before, would meet someone whom they blocked, or take part in as many conversations as others may add
+//! them to.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use sqlx::PgConnection;
 use super::{
     Db,
     conversation::NewParticipant,
+    error::Result,
     group::Changed,
     quota::{self, Exceeded, Limits},
 };
@@ -18,8 +20,9 @@ use parlance_wire::{
 };
 
 /// The invitations that wait for a user's answer, the newest first.
-pub(crate) async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<InvitationRow>> {
+pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<InvitationRow>> {
     db.run(async |c| {
+        // Of those in the group, the reader learns only whom they know: friends, and whom they would meet though blocked.
         sqlx::query_as!(
             InvitationRow,
             r#"
@@ -51,11 +54,11 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> sqlx::Result<Vec<Invitation
     .await
 }
 
-/// Who sees that they are invited to a group, and by whom.
+/// The users who see that they are invited to a group, each with their inviter.
 pub(super) async fn visible_in(
     c: &mut PgConnection,
     conversation: ConversationId,
-) -> sqlx::Result<BTreeSet<(UserId, UserId)>> {
+) -> Result<BTreeSet<(UserId, UserId)>> {
     let invitations = sqlx::query!(
         r#"select user_id as "user_id!: UserId", inviter_id as "inviter_id!: UserId" from visible_invitations where conversation_id = $1"#,
         conversation as _,
@@ -68,16 +71,17 @@ pub(super) async fn visible_in(
         .collect())
 }
 
-/// Who is invited already stays so, unless by someone whom they blocked, or by a stranger where a friend invites them now. Of
-/// more than may wait for one user's answer, those that are not shown to them go first, then those of strangers, the oldest
-/// before the others.
+/// Invites people. An invitation that waits already stays as it is, unless it is by someone whom they blocked, or by a
+/// stranger where a friend invites them now. Of more than may wait for one user's answer, those that are not shown to
+/// them are deleted first, then those of strangers, the oldest before the others.
 pub(super) async fn invite(
     c: &mut PgConnection,
     conversation: ConversationId,
     inviter: UserId,
     people: &[&NewParticipant<'_>],
     limits: &Limits,
-) -> sqlx::Result<()> {
+) -> Result<()> {
+    // Friendship and blocks are looked up for the rows in conflict alone, which are few.
     let ids: Vec<UserId> = people.iter().map(|p| p.user_id).collect();
     sqlx::query!(
         "insert into invitations (conversation_id, user_id, inviter_id, secret, display_name, invited_at)
@@ -96,7 +100,7 @@ pub(super) async fn invite(
     )
     .execute(&mut *c)
     .await?;
-    // Rows are locked in one order, here and in `withdraw`.
+    // Rows are locked in one order, here and in `withdraw`: calls about two groups and the same users cannot deadlock.
     sqlx::query!(
         "with ranked as materialized (
             select i.conversation_id, i.user_id, row_number() over (
@@ -126,12 +130,12 @@ pub(super) async fn invite(
     Ok(())
 }
 
-/// Takes back the invitations of these users to a group, and those by them; of all users, where none are named.
+/// Withdraws the invitations of these users to a group, and those by them; of all users, where none are named.
 pub(super) async fn withdraw(
     c: &mut PgConnection,
     conversation: ConversationId,
     users: Option<&[UserId]>,
-) -> sqlx::Result<()> {
+) -> Result<()> {
     sqlx::query!(
         "with gone as materialized (
             select conversation_id, user_id from invitations
@@ -149,12 +153,12 @@ pub(super) async fn withdraw(
     Ok(())
 }
 
-/// Ends the invitations that are not shown, as whom they are for has blocked an admin: if they came and went with that role,
-/// whoever gives it could wake the invited as often as they like.
+/// Deletes the invitations that are not shown, as the invited user has blocked an admin: if they came and went with that
+/// role, whoever gives and takes it could wake the invited as often as they like.
 pub(super) async fn withdraw_hidden(
     c: &mut PgConnection,
     conversation: ConversationId,
-) -> sqlx::Result<()> {
+) -> Result<()> {
     sqlx::query!(
         "with hidden as materialized (
             select i.conversation_id, i.user_id from invitations i
@@ -173,14 +177,15 @@ pub(super) async fn withdraw_hidden(
     Ok(())
 }
 
-/// Puts a user into the group that they are invited to. `Some`: why not.
+/// Adds a user to the group that they are invited to. Returns why not, if so.
 pub(super) async fn accept(
     c: &mut PgConnection,
     conversation: ConversationId,
     user: UserId,
     limits: &Limits,
     now: Timestamp,
-) -> sqlx::Result<Option<Changed>> {
+) -> Result<Option<Changed>> {
+    // Before the participant is counted: of two groups accepted at the same moment, the second one sees the first.
     quota::lock(c, [user]).await?;
     let joined = sqlx::query!(
         "with accepted as (
@@ -207,12 +212,12 @@ pub(super) async fn accept(
         .then_some(Changed::Exceeded(Exceeded::Total)))
 }
 
-/// Ends an invitation. The user alone hears of it.
+/// Ends an invitation that the user sees. Returns whether there was one.
 pub(super) async fn decline(
     c: &mut PgConnection,
     conversation: ConversationId,
     user: UserId,
-) -> sqlx::Result<Changed> {
+) -> Result<bool> {
     let declined = sqlx::query!(
         "delete from invitations i using visible_invitations v
         where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2",
@@ -222,39 +227,37 @@ pub(super) async fn decline(
     .execute(&mut *c)
     .await?;
     if declined.rows_affected() == 0 {
-        // Declined before: the answer may have been lost.
-        let has_declined = sqlx::query_scalar!(
-            r#"select exists (select from departures where conversation_id = $1 and user_id = $2 and declined) as "has!""#,
-            conversation as _,
-            user as _,
-        )
-        .fetch_one(c)
-        .await?;
-        return Ok(if has_declined {
-            Changed::Done {
-                concerned: vec![],
-                invited: vec![],
-            }
-        } else {
-            Changed::NoConversation
-        });
+        return Ok(false);
     }
     record_departure(c, conversation, user, true).await?;
-    Ok(Changed::Done {
-        concerned: vec![user],
-        invited: vec![],
-    })
+    Ok(true)
 }
 
-/// Writes down that a user left a group, or declined to take part.
+/// Whether a user declined an invitation to this group before.
+pub(super) async fn was_declined(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<bool> {
+    let declined = sqlx::query_scalar!(
+        r#"select exists (select from departures where conversation_id = $1 and user_id = $2 and declined) as "declined!""#,
+        conversation as _,
+        user as _,
+    )
+    .fetch_one(c)
+    .await?;
+    Ok(declined)
+}
+
+/// Records that a user left a group, or declined an invitation to it: from then on nobody can add them directly.
 pub(super) async fn record_departure(
     c: &mut PgConnection,
     conversation: ConversationId,
     user: UserId,
     declined: bool,
-) -> sqlx::Result<()> {
+) -> Result<()> {
     sqlx::query!(
-        "insert into departures (conversation_id, user_id, departed_at, declined) values ($1, $2, now(), $3)
+        "insert into departures (conversation_id, user_id, departed_at, declined) values ($1, $2, clock_timestamp(), $3)
         on conflict on constraint departures_key do update set departed_at = excluded.departed_at, declined = excluded.declined",
         conversation as _,
         user as _,

@@ -1,15 +1,15 @@
-//! Invitations: each lets one person register.
+//! Invites: each code lets one person register. (Invitations to groups: `invitation.rs`.)
 
-use super::Db;
+use super::{Db, error::Result};
 use parlance_wire::{key::SecretHash, time::Timestamp};
 
-/// Stores an invitation that ends at a time.
+/// Stores an invite, which is valid until `expires_at`. Only the hash of its code is kept.
 pub async fn insert(
     db: &Db,
     code_hash: &SecretHash,
     now: Timestamp,
     expires_at: Timestamp,
-) -> sqlx::Result<()> {
+) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(
             "insert into invites (code_hash, created_at, expires_at) values ($1, $2, $3)",

@@ -1,5 +1,5 @@
-//! PostgreSQL: the only floor where SQL stands. Every statement is checked at build time, and
-//! every read says for whom it reads.
+//! PostgreSQL: the only layer with SQL. Every statement is checked at build time, and every read says for whom it
+//! reads. Statements of more than 25 lines are in `sql/`, but for those that share text, which are macros.
 
 mod admission;
 pub mod backup;
@@ -9,6 +9,7 @@ pub(crate) mod conversation;
 mod db;
 pub mod doctor;
 pub mod embedded;
+pub mod error;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;
@@ -23,7 +24,7 @@ pub(crate) mod quota;
 pub(crate) mod report;
 pub(crate) mod rows;
 pub mod seed;
-pub(crate) mod sqlstate;
+mod sqlstate;
 pub(crate) mod station;
 pub(crate) mod transcript;
 pub mod user;
@@ -34,7 +35,9 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-pub use self::db::{COMMIT_SETTLED_AFTER, Db, session_options};
+use self::error::Result;
+
+pub use self::db::{COMMIT_SETTLED_AFTER, Db, End, session_options};
 
 /// What the database must look like. Applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -45,11 +48,12 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 /// # Errors
 /// A database that a newer Parlance has migrated, or whose migrations were edited: refused,
 /// untouched.
-pub async fn migrate(db: &Db) -> Result<(), String> {
+pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
     let away = |error: sqlx::Error| format!("the database cannot be reached: {error}");
-    // A connection of its own: what is done to a large table takes longer than a request's statement, and reads all of it.
+    // A connection of its own: to change a large table takes longer than a request's statement may, and reads all of it.
     let mut connection = db.maintenance_options().connect().await.map_err(away)?;
-    // Where a role's search path led elsewhere once, nobody is to find an empty database.
+    // Before the search path was set by each session, a role's own could lead to another schema: such a database must
+    // not look like an empty one.
     let elsewhere = sqlx::query_scalar!(
         r#"select schemaname as "schema!" from pg_tables
         where tablename in ('_sqlx_migrations', 'conversations', 'participants') and to_regclass('public._sqlx_migrations') is null
@@ -64,7 +68,7 @@ pub async fn migrate(db: &Db) -> Result<(), String> {
         ));
     }
     let result = MIGRATIONS.run(&mut connection).await;
-    // One that cannot say goodbye is gone all the same.
+    // A connection that cannot be closed in order is gone all the same.
     let _ = connection.close().await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(
@@ -77,8 +81,11 @@ pub async fn migrate(db: &Db) -> Result<(), String> {
     })
 }
 
-/// Whether the database answers and has had every migration that this binary knows.
-pub async fn is_current(db: &Db) -> sqlx::Result<bool> {
+/// Whether the database has had every migration that this binary knows.
+///
+/// # Errors
+/// The database is away.
+pub async fn is_current(db: &Db) -> Result<bool> {
     let newest = MIGRATIONS.iter().map(|m| m.version).max();
     let applied = db
         .run(async |c| {
@@ -88,17 +95,4 @@ pub async fn is_current(db: &Db) -> sqlx::Result<bool> {
         })
         .await?;
     Ok(applied >= newest)
-}
-
-/// A statement answered what it cannot answer. What it did may be committed, so everyone has to compare everything.
-pub(crate) fn impossible(what: &str) -> sqlx::Error {
-    sqlx::Error::Protocol(format!(
-        "a statement answered what it cannot answer: {what}"
-    ))
-}
-
-/// Whether an error is the refusal of this constraint.
-#[must_use]
-pub fn refused_by(error: &sqlx::Error, constraint: &str) -> bool {
-    error.as_database_error().and_then(|e| e.constraint()) == Some(constraint)
 }

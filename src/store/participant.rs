@@ -1,6 +1,6 @@
-//! How a participant has arranged a conversation in their own list.
+//! Participants: how each has arranged a conversation in their own list, and who they are.
 
-use super::Db;
+use super::{Db, conversation::conversation_rows, error::Result};
 use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
@@ -9,12 +9,10 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// One change to how a conversation stands in a participant's list.
+/// One change to a participant's view of a conversation.
 #[derive(Debug, Clone)]
 pub(crate) enum Property {
-    /// A favorite, or not.
     Favorite(bool),
-    /// Muted, or not.
     Muted(bool),
     /// Hidden until the instance changes.
     HiddenIn(HideId),
@@ -22,19 +20,19 @@ pub(crate) enum Property {
     Hidden,
     /// Hidden in neither way.
     Shown,
-    /// The background colour.
+    /// The background color.
     Color(Color),
 }
 
-/// Makes one change for one participant and answers the conversation as they see it then, in one
-/// statement. Made twice, it is as if made once. `None`: no such conversation, for this user.
+/// Makes one change for one participant and returns the conversation as they see it then, in one statement.
+/// Idempotent. Returns `None` when there is no such conversation, for this user.
 pub(crate) async fn set_property(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
     change: &Property,
     now: Timestamp,
-) -> sqlx::Result<Option<ConversationRow>> {
+) -> Result<Option<ConversationRow>> {
     let favorite = match change {
         Property::Favorite(on) => Some(*on),
         _ => None,
@@ -58,9 +56,9 @@ pub(crate) async fn set_property(
         _ => None,
     };
     db.run(async |c| {
-        sqlx::query_as!(
-            ConversationRow,
-            r#"
+        // Once set, a time stays what it was: what is done twice is as done once.
+        conversation_rows!(
+            "
             update participants p
             set favorite_at = case when $3::bool is null then p.favorite_at when $3 then coalesce(p.favorite_at, $8) end,
                 muted_at = case when $4::bool is null then p.muted_at when $4 then coalesce(p.muted_at, $8) end,
@@ -69,18 +67,9 @@ pub(crate) async fn set_property(
                 color = coalesce($7, p.color)
             from conversations c
             where p.conversation_id = $1 and p.user_id = $2 and c.conversation_id = $1
-            returning
-                   c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
-                   c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-                   c.chain as "chain: Chain", c.last_access_at as "last_access_at: Timestamp",
-                   p.user_id as "user_id: UserId", p.secret, p.display_name,
-                   p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
-                   p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
-                   p.peer_id as "peer_id: UserId",
-                   case when p.peer_id is null then
-                       (select array_agg(o.user_id) from participants o where o.conversation_id = c.conversation_id)
-                   end as "group: Vec<UserId>"
-            "#,
+            returning",
+            group of "$1",
+            "",
             conversation as _,
             user as _,
             favorite,
@@ -96,14 +85,15 @@ pub(crate) async fn set_property(
     .await
 }
 
-/// Everyone in a conversation. `None`: no such conversation, for this user.
+/// All participants of a conversation. Returns `None` when there is no such conversation, for this user.
 pub(crate) async fn everyone_with(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
-) -> sqlx::Result<Option<Vec<UserId>>> {
+) -> Result<Option<Vec<UserId>>> {
     let everyone = db
         .run(async |c| {
+            // An aggregate answers one row in any case: null, if the user takes no part.
             sqlx::query_scalar!(
                 r#"select array_agg(o.user_id) as "everyone: Vec<UserId>" from participants o
                 where o.conversation_id = $1
@@ -119,7 +109,7 @@ pub(crate) async fn everyone_with(
 }
 
 /// The conversations that a user has hidden for good.
-pub(crate) async fn hidden_by(db: &Db, user: UserId) -> sqlx::Result<Vec<ConversationId>> {
+pub(crate) async fn hidden_by(db: &Db, user: UserId) -> Result<Vec<ConversationId>> {
     db.run(async |c| {
         sqlx::query_scalar!(
             r#"select conversation_id as "id: ConversationId" from participants

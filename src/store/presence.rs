@@ -1,14 +1,15 @@
-//! Who is there: which nodes run, and whose sockets they hold.
+//! Presence: which nodes are alive, and whose sockets they hold. A row of `listeners` is a user who is online on a node.
+//! (The table keeps its old name: during a rolling upgrade, nodes of the release before still read and write it.)
 
 use std::{collections::HashSet, time::Duration};
 
-use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
 
-use super::Db;
+use super::{Db, db::End, error::Result};
 use parlance_wire::id::UserId;
 
-/// Someone whose availability changed, and who may see that.
+/// A user whose availability changed, and who may see that.
 #[derive(Debug)]
 pub struct AvailabilityChange {
     /// The user whose availability changed.
@@ -17,72 +18,67 @@ pub struct AvailabilityChange {
     pub friends: Vec<UserId>,
 }
 
-/// Writes down that a node holds sockets of these users, who are available from now on, unless they said otherwise.
+/// Records that a node holds sockets of these users. They are available from now on, unless they set something else.
 /// Returns those for whom that is a change.
 pub async fn socket_opened(
     db: &Db,
     node: Uuid,
     users: &[UserId],
-) -> sqlx::Result<Vec<AvailabilityChange>> {
-    db.run(async |c| {
-        let mut tx = c.begin().await?;
-        let changes = async {
-            lock(&mut tx, users).await?;
-            sqlx::query!(
-                "insert into listeners (user_id, node_id) select user_id, $1 from users where user_id = any($2)
-                on conflict on constraint listeners_key do nothing",
-                node,
-                users as _,
-            )
-            .execute(&mut *tx)
-            .await?;
-            sqlx::query_as!(
-                AvailabilityChange,
-                r#"
+) -> Result<Vec<AvailabilityChange>> {
+    db.transaction(async |tx| {
+        lock(tx, users).await?;
+        sqlx::query!(
+            "insert into listeners (user_id, node_id) select user_id, $1 from users where user_id = any($2)
+            on conflict on constraint listeners_key do nothing",
+            node,
+            users as _,
+        )
+        .execute(&mut *tx)
+        .await?;
+        // No function in RETURNING, here and below: a distributed database runs only plain columns there.
+        let changes = sqlx::query_as!(
+            AvailabilityChange,
+            r#"
+            with changed as (
                 update users set availability = 'available'
                 where user_id = any($1) and availability = 'offline'
-                returning user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>"
-                "#,
-                users as _,
+                returning user_id
             )
-            .fetch_all(&mut *tx)
-            .await
-        }
-        .await;
-        finish(tx, changes).await
+            select user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>" from changed
+            "#,
+            users as _,
+        )
+        .fetch_all(tx)
+        .await?;
+        Ok(End::Commit(changes))
     })
     .await
 }
 
-/// Writes down that a node holds no sockets of these users any more. Whom no node holds one of is offline. Returns
+/// Records that a node holds no sockets of these users any more. Those of whom no node holds one are offline. Returns
 /// those for whom that is a change.
 pub async fn socket_closed(
     db: &Db,
     node: Uuid,
     users: &[UserId],
-) -> sqlx::Result<Vec<AvailabilityChange>> {
-    db.run(async |c| {
-        let mut tx = c.begin().await?;
-        let changes = async {
-            lock(&mut tx, users).await?;
-            sqlx::query!(
-                "delete from listeners where node_id = $1 and user_id = any($2)",
-                node,
-                users as _
-            )
-            .execute(&mut *tx)
-            .await?;
-            offline(&mut tx, users).await
-        }
-        .await;
-        finish(tx, changes).await
+) -> Result<Vec<AvailabilityChange>> {
+    db.transaction(async |tx| {
+        lock(tx, users).await?;
+        sqlx::query!(
+            "delete from listeners where node_id = $1 and user_id = any($2)",
+            node,
+            users as _
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(End::Commit(set_offline(tx, users).await?))
     })
     .await
 }
 
-/// Whoever changes who is online locks the users first. What comes after the lock sees what other nodes wrote before,
-/// so of two that end at once the second one knows that both are gone, and one that begins is not overlooked.
-async fn lock(c: &mut PgConnection, users: &[UserId]) -> sqlx::Result<()> {
+/// Locks users, before any change to who is online. Statements after the lock see what other nodes wrote before: so of
+/// two sockets that close at once the second one knows that both are gone, and one that opens is not overlooked.
+async fn lock(c: &mut PgConnection, users: &[UserId]) -> Result<()> {
     sqlx::query!(
         "select from users where user_id = any($1) order by user_id for no key update",
         users as _
@@ -92,17 +88,8 @@ async fn lock(c: &mut PgConnection, users: &[UserId]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Commits what went well. A failure is rolled back here: a lock that is not given back would hold everyone up.
-async fn finish<T>(tx: Transaction<'_, Postgres>, result: sqlx::Result<T>) -> sqlx::Result<T> {
-    match result {
-        Ok(_) => tx.commit().await?,
-        Err(_) => tx.rollback().await?,
-    }
-    result
-}
-
 /// The users of whom the database says that this node holds a socket.
-pub async fn online_on(db: &Db, node: Uuid) -> sqlx::Result<HashSet<UserId>> {
+pub async fn online_on(db: &Db, node: Uuid) -> Result<HashSet<UserId>> {
     let users: Vec<UserId> = db
         .run(async |c| {
             sqlx::query_scalar!(
@@ -116,12 +103,12 @@ pub async fn online_on(db: &Db, node: Uuid) -> sqlx::Result<HashSet<UserId>> {
     Ok(users.into_iter().collect())
 }
 
-/// What a node hears when it says that it lives.
+/// The answer to a heartbeat.
 #[derive(Debug)]
 pub struct Heartbeat {
-    /// Whether it was taken for alive until now. Also `false` for the first beat.
+    /// The node counted as alive until now. `false` for its first heartbeat, too.
     pub was_alive: bool,
-    /// All others that live, or ended so lately that not all may have seen it.
+    /// All others that are alive, or ended so recently that not all may have seen it.
     pub others: Vec<OtherNode>,
 }
 
@@ -130,17 +117,19 @@ pub struct Heartbeat {
 pub struct OtherNode {
     /// Its id: a new one each time that it starts.
     pub node_id: Uuid,
-    /// Whether it lives.
+    /// It is alive.
     pub is_alive: bool,
 }
 
-/// Says that a node lives, for so long from now. It is the database's clock that counts, for all nodes.
-pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<Heartbeat> {
+/// Keeps a node alive for `timeout` from now, by the database's clock: the clocks of nodes are never compared.
+pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> Result<Heartbeat> {
     let rows = db
         .run(async |c| {
+            // One statement: what a node learns of the others is as of the moment of its own heartbeat, by which they
+            // know what it has seen.
             sqlx::query!(
                 r#"
-                with here as (
+                with own as (
                     insert into nodes (node_id, alive_until, seen_at)
                     values ($1, clock_timestamp() + make_interval(secs => $2), clock_timestamp())
                     on conflict on constraint nodes_key do update set alive_until = excluded.alive_until, seen_at = excluded.seen_at
@@ -168,8 +157,8 @@ pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> sqlx::Result<H
     })
 }
 
-/// Says that no other node lives: the database is this one's alone.
-pub async fn forget_other_nodes(db: &Db, node: Uuid) -> sqlx::Result<()> {
+/// Deletes all other nodes: the database is this one's alone.
+pub async fn forget_other_nodes(db: &Db, node: Uuid) -> Result<()> {
     db.run(async |c| {
         sqlx::query!("delete from nodes where node_id <> $1", node)
             .execute(c)
@@ -179,26 +168,24 @@ pub async fn forget_other_nodes(db: &Db, node: Uuid) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Says that a node has ended, on a connection of its own.
-pub async fn node_ended(c: &mut PgConnection, node: Uuid) -> sqlx::Result<()> {
+/// Records that a node has ended. On a connection of its own: those of the pool may be in use by workers that stop.
+pub async fn node_ended(db: &Db, node: Uuid) -> Result<()> {
+    let mut connection = db.options().connect().await?;
     sqlx::query!(
         "update nodes set ended_at = clock_timestamp() where node_id = $1",
         node
     )
-    .execute(c)
+    .execute(&mut connection)
     .await?;
+    connection.close().await?;
     Ok(())
 }
 
-/// Ends what nodes left behind that ended longer ago than this: those whose sockets they held, of at most a number of
-/// users, are offline. What is left of a node itself goes once every other one that lives has said so after its end, and
-/// thereby seen it.
-pub async fn expire(
-    db: &Db,
-    grace: Duration,
-    max_users: i64,
-) -> sqlx::Result<Vec<AvailabilityChange>> {
-    // First: whose row is gone has ended, too.
+/// Cleans up after nodes that ended longer ago than `grace`: users whose sockets they held are offline, at most
+/// `max_users` of them in one call. A node's own row is deleted once every other living node has sent a heartbeat after
+/// its end, and thereby seen it.
+pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<AvailabilityChange>> {
+    // First: a node without a row counts as ended below.
     db.run(async |c| {
         sqlx::query!(
             "delete from nodes n
@@ -214,6 +201,7 @@ pub async fn expire(
         .await
     })
     .await?;
+    // A bounded number of users: their rows are locked below, and each change is announced.
     let left: Vec<UserId> = db
         .run(async |c| {
             sqlx::query_scalar!(
@@ -236,42 +224,42 @@ pub async fn expire(
     if left.is_empty() {
         return Ok(vec![]);
     }
-    db.run(async |c| {
-        let mut tx = c.begin().await?;
-        let changes = async {
-            lock(&mut tx, &left).await?;
-            sqlx::query!(
-                "delete from listeners l
-                where l.user_id = any($2) and not exists (
-                    select from nodes n
-                    where n.node_id = l.node_id
-                        and least(n.alive_until, n.ended_at) >= clock_timestamp() - make_interval(secs => $1)
-                )",
-                grace.as_secs_f64(),
-                &left as _,
-            )
-            .execute(&mut *tx)
-            .await?;
-            offline(&mut tx, &left).await
-        }
-        .await;
-        finish(tx, changes).await
+    db.transaction(async |tx| {
+        lock(tx, &left).await?;
+        // Asked again: a node that was thought to have ended may have sent a heartbeat meanwhile.
+        sqlx::query!(
+            "delete from listeners l
+            where l.user_id = any($2) and not exists (
+                select from nodes n
+                where n.node_id = l.node_id
+                    and least(n.alive_until, n.ended_at) >= clock_timestamp() - make_interval(secs => $1)
+            )",
+            grace.as_secs_f64(),
+            &left as _,
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(End::Commit(set_offline(tx, &left).await?))
     })
     .await
 }
 
-/// Whoever of these has no socket on any node is offline. Returns those for whom that is a change.
-async fn offline(c: &mut PgConnection, users: &[UserId]) -> sqlx::Result<Vec<AvailabilityChange>> {
-    sqlx::query_as!(
+/// Sets those of these users offline who have no socket on any node. Returns those for whom that is a change.
+async fn set_offline(c: &mut PgConnection, users: &[UserId]) -> Result<Vec<AvailabilityChange>> {
+    let changes = sqlx::query_as!(
         AvailabilityChange,
         r#"
-        update users u set availability = 'offline'
-        where u.user_id = any($1) and u.availability <> 'offline'
-            and not exists (select from listeners l where l.user_id = u.user_id)
-        returning u.user_id as "user_id: UserId", friends_who_see(u.user_id) as "friends!: Vec<UserId>"
+        with changed as (
+            update users u set availability = 'offline'
+            where u.user_id = any($1) and u.availability <> 'offline'
+                and not exists (select from listeners l where l.user_id = u.user_id)
+            returning u.user_id
+        )
+        select user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>" from changed
         "#,
         users as _,
     )
     .fetch_all(c)
-    .await
+    .await?;
+    Ok(changes)
 }

@@ -1,20 +1,22 @@
-//! Quotas: how many conversations a user takes part in, and how many of what they do in a day. They are counted in the
-//! transaction that they are about, so they hold on all nodes, whoever asks at the same moment.
+//! Quotas: how many conversations a user takes part in, and how much they do in a day. They are counted in the
+//! transaction that they are about, under a lock on the user's row: so they hold on all nodes, whatever happens at the
+//! same moment.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use sqlx::PgConnection;
 
+use super::error::Result;
 use parlance_wire::id::{ConversationId, UserId};
 
-/// How much of everything there may be.
+/// The operator's limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Participants of a group, and people invited to it, together.
     pub participants: usize,
     /// Conversations that a user takes part in.
     pub conversations: u32,
-    /// Of those, how many others can put them into: the rest is for what they create or accept.
+    /// Of those, how many others can add them to: the rest is for what they create or accept.
     pub conversations_by_others: u32,
     /// Conversations that a user creates in a day.
     pub conversations_per_day: u32,
@@ -24,7 +26,7 @@ pub(crate) struct Limits {
     pub waiting_invitations: u32,
 }
 
-/// What a day allows.
+/// What is limited by day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Daily {
     /// Conversations that the user creates.
@@ -33,10 +35,10 @@ pub(crate) enum Daily {
     Invitations,
 }
 
-/// Why something is not done.
+/// The quota that a call would exceed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Exceeded {
-    /// The caller takes part in as many conversations as one may.
+    /// The caller takes part in the maximum of conversations.
     Total,
     /// The other one of a direct conversation does.
     TotalOfOther,
@@ -44,8 +46,8 @@ pub(crate) enum Exceeded {
     Day(Daily, Duration),
 }
 
-/// What a call that adds these people to a group would exceed, as far as that is known before anyone's quotas are locked: so a
-/// call that is refused holds nobody up. It creates the group, or is about one that is there.
+/// What a call that adds these people to a group would exceed, as far as that is known before anyone's quotas are locked:
+/// so a refused call holds nobody up. The call creates the group, or is about an existing one.
 pub(super) async fn precheck(
     c: &mut PgConnection,
     caller: UserId,
@@ -53,7 +55,8 @@ pub(super) async fn precheck(
     conversation: Option<ConversationId>,
     people: &[UserId],
     limits: &Limits,
-) -> sqlx::Result<Option<Exceeded>> {
+) -> Result<Option<Exceeded>> {
+    // The clock, here and below, and not now(): a transaction that waited for its locks may have begun yesterday.
     let seen = sqlx::query!(
         r#"
         with today as materialized (select clock_timestamp() at time zone 'UTC' as moment)
@@ -62,8 +65,9 @@ pub(super) async fn precheck(
                ceil(extract(epoch from (t.moment::date + 1)::timestamp - t.moment))::bigint as "seconds_left!",
                (select count(*) from (select from participants p where p.user_id = $1 limit $4) taken) as "taken!",
                (select count(*) from unnest($2::uuid[]) as a (user_id)
-                where not are_friends($1, a.user_id)
-                    and not exists (select from participants p where p.conversation_id = $3 and p.user_id = a.user_id)) as "strangers!"
+                -- Looked up one by one: a join could be planned to compare each with each.
+                where (select true from participants p where p.conversation_id = $3 and p.user_id = a.user_id) is null
+                    and not are_friends($1, a.user_id)) as "strangers!"
         from today t
         left join quotas q on q.user_id = $1
         "#,
@@ -89,16 +93,18 @@ pub(super) async fn precheck(
     Ok(None)
 }
 
-/// Locks what is counted of these users until the transaction ends. Whether all of them are there.
+/// Locks the quotas of these users until the transaction ends, in the order of their ids, so that two calls cannot
+/// deadlock. Returns whether all users exist.
 pub(super) async fn lock(
     c: &mut PgConnection,
     users: impl IntoIterator<Item = UserId>,
-) -> sqlx::Result<bool> {
+) -> Result<bool> {
     let users: Vec<UserId> = users
         .into_iter()
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
+    // There must be a row to lock. If another transaction inserts it at this moment, this waits for its end.
     sqlx::query!(
         "insert into quotas (user_id) select user_id from users where user_id = any($1) order by user_id
         on conflict on constraint quotas_key do nothing",
@@ -115,28 +121,30 @@ pub(super) async fn lock(
     Ok(locked.len() == users.len())
 }
 
-/// Whether a user, whose quotas are locked, takes part in more conversations than one may.
+/// Whether a user, whose quotas are locked, takes part in more conversations than the maximum.
 pub(super) async fn exceeds_total(
     c: &mut PgConnection,
     user: UserId,
     limits: &Limits,
-) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
+) -> Result<bool> {
+    // Counts no further than it takes.
+    let exceeds = sqlx::query_scalar!(
         r#"select count(*) > $2::bigint as "over!" from (select from participants where user_id = $1 limit $2::bigint + 1) taken"#,
         user as _,
         i64::from(limits.conversations),
     )
     .fetch_one(c)
-    .await
+    .await?;
+    Ok(exceeds)
 }
 
-/// Whether the creator of a direct conversation, or the other one, takes part in more than one may.
+/// Whether the creator of a direct conversation, or the other one, takes part in more than the maximum.
 pub(super) async fn exceeded_by_either(
     c: &mut PgConnection,
     creator: UserId,
     other: UserId,
     limits: &Limits,
-) -> sqlx::Result<Option<Exceeded>> {
+) -> Result<Option<Exceeded>> {
     if exceeds_total(c, creator, limits).await? {
         return Ok(Some(Exceeded::Total));
     }
@@ -145,20 +153,21 @@ pub(super) async fn exceeded_by_either(
         .then_some(Exceeded::TotalOfOther))
 }
 
-/// Uses up `count` of what the day allows a user, whose quotas are locked. `Some`: it allows less than that, for this long.
-/// The day is the database's, which all nodes share.
+/// Charges `count` to what the day allows a user, whose quotas are locked. Returns what that exceeds. The day is the
+/// database's, which all nodes share.
 pub(super) async fn charge(
     c: &mut PgConnection,
     user: UserId,
     what: Daily,
     count: usize,
     limits: &Limits,
-) -> sqlx::Result<Option<Exceeded>> {
+) -> Result<Option<Exceeded>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let (conversations, invitations) = match what {
         Daily::Conversations => (count, 0),
         Daily::Invitations => (0, count),
     };
+    // Charged first, and compared after: a call that exceeds it is rolled back.
     let spent = sqlx::query!(
         r#"
         with today as materialized (select moment, moment::date as day from (select clock_timestamp() at time zone 'UTC' as moment) n)

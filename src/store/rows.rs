@@ -19,14 +19,13 @@ pub struct UserRow {
     /// The name that others see.
     pub nick: String,
     pub created_at: Timestamp,
-    /// Since when they may not come in.
+    /// When an operator disabled them, if so.
     pub disabled_at: Option<Timestamp>,
 }
 
-/// What a login hands out.
+/// The answer to a login.
 #[derive(Debug)]
 pub struct AccountRow {
-    /// Who logged in.
     pub user_id: UserId,
     /// Their full name.
     pub full_name: String,
@@ -51,17 +50,15 @@ pub(crate) struct FriendRow {
 #[derive(Debug)]
 pub(crate) struct ConversationRow {
     pub conversation_id: ConversationId,
-    /// A group, or a conversation of two.
     pub is_group: bool,
-    /// The present life of its content.
     pub instance: Instance,
-    /// The newest message of the present instance.
+    /// The newest message of the current instance.
     pub last_message_id: Option<MessageId>,
-    /// The newest report of the present instance.
+    /// The newest report of the current instance.
     pub last_report_id: Option<ReportId>,
     /// The newest message's chain.
     pub chain: Option<Chain>,
-    /// The newest message's time; it never goes back.
+    /// The newest message's time; it never goes back, also after a `clear`.
     pub last_access_at: Timestamp,
     /// The reader: everything below is theirs.
     pub user_id: UserId,
@@ -69,24 +66,22 @@ pub(crate) struct ConversationRow {
     pub secret: String,
     /// Its name, encrypted for the reader.
     pub display_name: String,
-    /// Whether the reader muted it.
     pub is_muted: bool,
-    /// Whether it is a favorite of the reader's.
     pub is_favorite: bool,
-    /// Whether the reader hid it for good.
+    /// The reader hid it for good.
     pub is_hidden: bool,
     /// The instances that the reader hid.
     pub hide_id: String,
-    /// The background colour in the reader's list.
+    /// The background color in the reader's list.
     pub color: String,
-    /// In a conversation of two, the other one.
+    /// In a direct conversation, the other participant.
     pub peer_id: Option<UserId>,
-    /// In a group, everyone.
+    /// In a group, all participants.
     pub group: Option<Vec<UserId>>,
 }
 
 impl ConversationRow {
-    /// Everyone in it, sorted by id.
+    /// All participants, sorted by id.
     #[must_use]
     pub(crate) fn participants(&self) -> Vec<UserId> {
         let mut everyone = match (self.peer_id, &self.group) {
@@ -98,7 +93,7 @@ impl ConversationRow {
     }
 }
 
-/// An invitation to a group, as whom it is for sees it.
+/// An invitation to a group, as the invited user sees it.
 #[derive(Debug)]
 pub(crate) struct InvitationRow {
     pub conversation_id: ConversationId,
@@ -109,21 +104,19 @@ pub(crate) struct InvitationRow {
     pub secret: String,
     /// Its name, encrypted for the reader.
     pub display_name: String,
-    /// Since when it waits.
     pub invited_at: Timestamp,
     /// Those in the group who are friends of the reader, or whom the reader blocked, by id.
     pub known: Vec<UserId>,
 }
 
-/// A message that someone wants stored.
+/// A message to be stored.
 #[derive(Debug, Clone)]
 pub(crate) struct NewMessage {
     pub conversation_id: ConversationId,
-    /// The life of the conversation that it was written for.
+    /// The instance of the conversation that it was written for.
     pub instance: Instance,
-    /// Who wrote it: checked, not claimed.
+    /// The sender: checked, not claimed.
     pub user_id: UserId,
-    /// From which station.
     pub station_id: StationId,
     /// Its sender's name for it.
     pub message_id: MessageId,
@@ -132,9 +125,9 @@ pub(crate) struct NewMessage {
     pub created_at: Timestamp,
     /// What the sender's clock said, where that was too far ahead.
     pub sent_at: Option<Timestamp>,
-    /// Until when it is wanted.
+    /// When it expires.
     pub valid_until: Timestamp,
-    /// Whether `valid_until` came from the sender (or from the configured lifetime).
+    /// `valid_until` came from the sender, and not from the configured lifetime: a retry has to repeat it.
     pub valid_until_given: bool,
     pub data: Data,
 }
@@ -142,21 +135,21 @@ pub(crate) struct NewMessage {
 /// What became of one [`NewMessage`].
 #[derive(Debug)]
 pub(crate) enum Stored {
-    /// It is there, now or since an earlier try.
+    /// It is stored, now or since an earlier try.
     Accepted {
         /// Its time, as stored.
         created_at: Timestamp,
         /// Its end, as stored.
         valid_until: Timestamp,
-        /// If this try stored it.
+        /// Its place in the conversation, if this try stored it.
         new: Option<New>,
-        /// Who has to hear of it. Of an earlier try, too: whoever stored it then may have lost the
-        /// database's answer, and told nobody.
+        /// All who have to hear of it. Of an earlier try, too: the node that stored it then may have lost the database's
+        /// answer, and notified nobody.
         participants: Arc<[UserId]>,
     },
     /// The same id names other content.
     IdConflict,
-    /// The conversation lives another life by now: this one.
+    /// The conversation has another instance by now: this one.
     StaleInstance(Instance),
     /// The other one blocked the sender.
     Blocked,
@@ -164,7 +157,7 @@ pub(crate) enum Stored {
     NoConversation,
 }
 
-/// What numbering a message told of it.
+/// The place of a new message in its conversation.
 #[derive(Debug)]
 pub(crate) struct New {
     pub seq: i64,
@@ -174,8 +167,8 @@ pub(crate) struct New {
     pub chain: Chain,
 }
 
-/// What a conversation's history ends with. Where this is the same, so is the history, but for what expired: the chain
-/// stands for all messages, and the id of a report for those before it.
+/// The head of a conversation's history. Where it is the same, so is the history, but for what expired: the chain stands
+/// for all messages, and the id of a report for those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HistoryHead {
     /// The number of the newest row.
@@ -202,18 +195,16 @@ pub(crate) struct MessageRow {
     pub r#type: String,
     /// When it counts as created.
     pub created_at: Timestamp,
-    /// Until when it is wanted.
+    /// When it expires.
     pub valid_until: Timestamp,
     pub data: String,
-    /// Who wrote it.
     pub user_id: UserId,
-    /// From which station.
     pub station_id: StationId,
     /// The hash over all up to it.
     pub chain: Chain,
 }
 
-/// A message, as far as it is needed to check a chain. It may have expired.
+/// A message, as far as it is needed to check a chain. Its text may have expired.
 #[derive(Debug)]
 pub(crate) struct LinkRow {
     pub seq: i64,
@@ -228,7 +219,6 @@ pub(crate) struct LinkRow {
 /// A report, as stored.
 #[derive(Debug)]
 pub(crate) struct ReportRow {
-    /// The server's name for it.
     pub report_id: ReportId,
     /// `delivered` or `viewed`.
     pub r#type: String,
@@ -236,9 +226,8 @@ pub(crate) struct ReportRow {
     pub created_at: Timestamp,
     /// The end of its message.
     pub valid_until: Timestamp,
-    /// Who had or saw the message.
+    /// Who received or saw the message.
     pub user_id: UserId,
-    /// At which station.
     pub station_id: StationId,
     pub message_id: MessageId,
 }

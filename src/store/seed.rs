@@ -1,5 +1,5 @@
-//! Users, conversations and messages by the thousand, for measuring on. They are what clients would have
-//! made, but for the key: all users share one.
+//! Seed data for benchmarks: users, conversations and messages by the thousand. They are what clients would have made,
+//! but that all users share one key. Here, and not in the benchmarks, as it is SQL.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use parlance_wire::{
     text::{Email, Instance},
 };
 
-/// So many rows are made by one statement.
+/// Maximum rows that one statement inserts.
 const MAX_ROWS: usize = 50_000;
 
-/// What a database must do at least for a message, as scripts of pgbench: a number and a row, as a
-/// transaction, and as one statement.
+/// The least that a database must do for a message, as scripts of pgbench: a number and a row, as a transaction and as
+/// one statement. The server cannot be faster than these.
 pub const BASELINES: [&str; 2] = [
     r"\set conversation random(1, :conversations)
 begin;
@@ -32,7 +32,7 @@ insert into bench_floor.messages select conversation_id, last_seq, repeat('x', 5
 ",
 ];
 
-/// A conversation of two that is to be.
+/// A direct conversation to be inserted.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair {
     /// The conversation that was filled.
@@ -58,12 +58,12 @@ pub fn message_id(conversation: ConversationId, seq: usize) -> Option<MessageId>
     MessageId::parse(&hex::encode(Md5::digest(format!("{conversation}{seq}"))))
 }
 
-/// Who makes the seed, on a connection that may take its time.
+/// Inserts seed data, on a connection without timeouts.
 #[derive(Debug)]
 pub struct Seeder(PgConnection);
 
 impl Seeder {
-    /// An empty scene: two users on this database.
+    /// Connects to the database.
     pub async fn connect(db: &Db) -> sqlx::Result<Self> {
         Ok(Self(
             db.options()
@@ -75,7 +75,7 @@ impl Seeder {
         ))
     }
 
-    /// Makes users, each of whom has logged in from a station.
+    /// Inserts users, each of whom has logged in from a station.
     pub async fn users(
         &mut self,
         users: &[(Email, StationId)],
@@ -85,7 +85,7 @@ impl Seeder {
             sqlx::query!(
                 "with u as (
                     select * from unnest($1::uuid[], $2::text[], $3::uuid[]) as u (user_id, email, station_id)
-                ), made as (
+                ), inserted as (
                     insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
                     select user_id, email, 'Somebody Else', 'Somebody', $4, '', now() from u
                 )
@@ -102,7 +102,7 @@ impl Seeder {
         Ok(())
     }
 
-    /// Makes more stations, where users have logged in.
+    /// Inserts more stations from which users have logged in.
     pub async fn stations(&mut self, stations: &[(UserId, StationId)]) -> sqlx::Result<()> {
         sqlx::query!(
             "insert into stations (user_id, station_id, last_seen_at)
@@ -115,8 +115,8 @@ impl Seeder {
         Ok(())
     }
 
-    /// Makes conversations, each with so many messages of so many bytes. Their secrets and names are as long
-    /// as those of a client with an RSA-2048 key.
+    /// Inserts conversations, each with this many messages of this many bytes. Their secrets and names are as long as
+    /// those of a client with an RSA-2048 key.
     pub async fn conversations(
         &mut self,
         pairs: &[Pair],
@@ -128,7 +128,7 @@ impl Seeder {
             sqlx::query!(
                 "with c as (
                     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as c (conversation_id, one, other)
-                ), made as (
+                ), inserted as (
                     insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
                     select conversation_id, false, $4, now(), now() from c
                 )
@@ -143,6 +143,7 @@ impl Seeder {
             .execute(&mut self.0)
             .await?;
         }
+        // The chain runs over a conversation's messages, so one statement has whole conversations, or a part of one.
         for pairs in pairs.chunks((MAX_ROWS / messages.max(1)).max(1)) {
             for from in (1..=messages).step_by(MAX_ROWS) {
                 self.messages(pairs, from, messages.min(from + MAX_ROWS - 1), bytes)
@@ -169,7 +170,7 @@ impl Seeder {
                 cross join lateral (select conversation_id, instance, chain as head from conversations where conversation_id = id) c
                 cross join (select sha256(convert_to(repeat('x', $5), 'UTF8')) as hash) h
                 cross join generate_series($3::bigint, $4::bigint) seq
-            ), counted as (
+            ), conversation_updated as (
                 update conversations c
                 set last_seq = seq, last_message_id = message_id, chain = rows.chain
                 from rows
@@ -190,7 +191,7 @@ impl Seeder {
         Ok(())
     }
 
-    /// Makes what [`BASELINES`] work on.
+    /// Creates the tables of [`BASELINES`].
     pub async fn create_baseline(&mut self, conversations: usize) -> sqlx::Result<()> {
         sqlx::raw_sql(
             "drop schema if exists bench_floor cascade;
@@ -210,7 +211,7 @@ impl Seeder {
         self.vacuum_and_checkpoint().await
     }
 
-    /// Removes what [`BASELINES`] worked on.
+    /// Drops the tables of [`BASELINES`].
     pub async fn drop_baseline(&mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("drop schema bench_floor cascade")
             .execute(&mut self.0)
@@ -218,7 +219,7 @@ impl Seeder {
         Ok(())
     }
 
-    /// Does what the database does by itself in the hours that a real history takes.
+    /// Vacuum and checkpoint: what the database does by itself in the hours that a real history takes.
     pub async fn vacuum_and_checkpoint(&mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("vacuum analyze users, stations, conversations, participants, messages")
             .execute(&mut self.0)

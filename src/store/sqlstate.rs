@@ -1,71 +1,127 @@
-//! What the codes that PostgreSQL gives its errors (SQLSTATE) mean to us: in one place, as several ask.
+//! What PostgreSQL's error codes (SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>) mean
+//! to us: the only place that knows them.
+
+/// What a code says of the statement, its session and the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The session is over: its connection is of no use, and its last statement may have been committed.
+    SessionEnded,
+    /// The server takes nothing for now, however small. Nothing was done.
+    ServerAway,
+    /// This statement was stopped: its time was over, or a lock was not released. Nothing was done.
+    StatementStopped,
+    /// About the content of this statement alone. Nothing was done.
+    StatementRefused,
+    /// Whatever is written is refused.
+    WritesRefused,
+    /// None of these.
+    Other,
+}
+
+/// Codes and classes of codes, the longer before the shorter, with what a person is told where writes fail.
+const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
+    use Meaning::{ServerAway, SessionEnded, StatementRefused, StatementStopped, WritesRefused};
+    [
+        // The connection failed. Citus reports a dead worker by this code on a connection that lives, perhaps of a
+        // COMMIT that went through: so what happened is uncertain.
+        ("08", SessionEnded, None),
+        // Cardinality and data: the statement's values.
+        ("21", StatementRefused, None),
+        ("22", StatementRefused, None),
+        ("23", StatementRefused, None),
+        ("25006", WritesRefused, Some("the database is read-only")),
+        // Idle in a transaction, or in one, for too long: the session is ended.
+        ("25P03", SessionEnded, None),
+        ("25P04", SessionEnded, None),
+        // Deadlock, serialization.
+        ("40", StatementRefused, None),
+        ("42501", WritesRefused, Some("the role may not write")),
+        ("44", StatementRefused, None),
+        ("53", ServerAway, Some("the database has no room")),
+        // Too large or too complex: half of it may do.
+        ("54", StatementRefused, None),
+        ("55P03", StatementStopped, None),
+        // Statement timeout, or an operator's pg_cancel_backend.
+        ("57014", StatementStopped, None),
+        (
+            "57P",
+            SessionEnded,
+            Some("the database is stopping, or was stopped"),
+        ),
+        // Other interventions of an operator, which name one statement.
+        ("57", StatementStopped, None),
+        (
+            "58",
+            ServerAway,
+            Some("the database cannot read or write its files"),
+        ),
+    ]
+};
 
 /// A database, or a role, that has as many connections as it may.
 const TOO_MANY_CONNECTIONS: &str = "53300";
-/// A session that was ended: by the operator, by a crash, by a limit on how long it may do nothing or last in a transaction,
-/// or because its connection failed.
-const ENDED: [&str; 4] = ["57P", "08", "25P03", "25P04"];
-/// Not now: the connection, no room, the operator, files that cannot be read or written, a lock that is not given back.
-const AWAY: [&str; 7] = ["08", "53", "57", "58", "55P03", "25P03", "25P04"];
-/// No batch is stored, however small it is: the session, no room, files.
-const WHOLE: [&str; 6] = ["08", "53", "57P", "58", "25P03", "25P04"];
-/// About the one statement alone, its content or its lock.
-const OWN: [&str; 8] = ["21", "22", "23", "40", "44", "54", "55P03", "57014"];
-/// What says that nothing can be written, whatever it is; and what a person is told.
-const CAUSES: [(&str, &str); 5] = [
-    ("25006", "the database is read-only"),
-    ("42501", "the role may not write"),
-    ("53", "the database has no room"),
-    ("57P", "the database is stopping, or was stopped"),
-    ("58", "the database cannot read or write its files"),
-];
 
-/// The code of an error, if the database gave it one.
-fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
+/// What a code means.
+#[must_use]
+pub(super) fn meaning(code: &str) -> Meaning {
+    row(code).map_or(Meaning::Other, |(_, meaning, _)| *meaning)
+}
+
+/// Why writes fail, for a person. Returns `None` when the code may be about one write alone.
+#[must_use]
+pub(super) fn write_failure(code: &str) -> Option<String> {
+    match row(code) {
+        Some((_, _, Some(sentence))) => Some((*sentence).into()),
+        Some((_, Meaning::StatementStopped | Meaning::StatementRefused, _)) => None,
+        _ => Some(format!("the database refuses them (SQLSTATE {code})")),
+    }
+}
+
+/// Whether the database opens no more connections, to this role or to anyone.
+#[must_use]
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == TOO_MANY_CONNECTIONS)
 }
 
-fn is_one_of(error: &sqlx::Error, classes: &[&str]) -> bool {
-    code(error).is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
+fn row(code: &str) -> Option<&'static (&'static str, Meaning, Option<&'static str>)> {
+    MEANINGS.iter().find(|(class, ..)| code.starts_with(class))
 }
 
-/// Whether the database opens no more connections.
-#[must_use]
-pub(crate) fn is_full(error: &sqlx::Error) -> bool {
-    code(error).is_some_and(|code| code == TOO_MANY_CONNECTIONS)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether the database said that it ends the session: its connection is of no more use, and of a statement that was on its
-/// way this may be the last word, though it was done.
-#[must_use]
-pub(crate) fn is_ended(error: &sqlx::Error) -> bool {
-    is_one_of(error, &ENDED)
-}
-
-/// Whether the database refuses for now, and may not a moment later.
-#[must_use]
-pub(crate) fn is_away(error: &sqlx::Error) -> bool {
-    is_one_of(error, &AWAY)
-}
-
-/// Whether the database looked at a statement and refused it: then nothing of it was done, and with less in it it may
-/// not be refused.
-#[must_use]
-pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
-    code(error).is_some() && !is_one_of(error, &WHOLE)
-}
-
-/// Why writes fail, in words for a person: no SQL, no names. Returns `None` when the error may be about this one write
-/// alone, its content or its lock.
-#[must_use]
-pub(crate) fn cause(error: &sqlx::Error) -> Option<String> {
-    let Some(code) = code(error) else {
-        return Some("the database is away".into());
-    };
-    if let Some((_, cause)) = CAUSES.iter().find(|(class, _)| code.starts_with(class)) {
-        return Some((*cause).into());
+    #[test]
+    fn a_longer_code_is_looked_for_before_its_class() {
+        for (place, (class, ..)) in MEANINGS.iter().enumerate() {
+            let earlier = MEANINGS.iter().take(place);
+            assert!(
+                earlier
+                    .into_iter()
+                    .all(|(other, ..)| !class.starts_with(other)),
+                "{class} is never found"
+            );
+        }
     }
-    (!is_one_of(error, &OWN)).then(|| format!("the database refuses them (SQLSTATE {code})"))
+
+    #[test]
+    fn what_each_kind_of_code_means() {
+        for (code, expected) in [
+            ("08006", Meaning::SessionEnded),
+            ("57P01", Meaning::SessionEnded),
+            ("25P03", Meaning::SessionEnded),
+            ("53100", Meaning::ServerAway),
+            ("58030", Meaning::ServerAway),
+            ("55P03", Meaning::StatementStopped),
+            ("57014", Meaning::StatementStopped),
+            ("23505", Meaning::StatementRefused),
+            ("25006", Meaning::WritesRefused),
+            ("42P01", Meaning::Other),
+        ] {
+            assert_eq!(meaning(code), expected, "{code}");
+        }
+    }
 }

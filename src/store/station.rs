@@ -1,11 +1,12 @@
-//! Stations, where they are known without their user.
+//! Stations: devices that users log in from.
 
-use super::Db;
+use super::{Db, error::Result};
 use parlance_wire::id::{StationId, UserId};
 
-/// Who was last seen at a station: for unsigned notification polling, where it is allowed.
-pub(crate) async fn last_user_of(db: &Db, station: StationId) -> sqlx::Result<Option<UserId>> {
+/// The user who was last seen at a station: for unsigned notification polling, where it is allowed.
+pub(crate) async fn last_user_of(db: &Db, station: StationId) -> Result<Option<UserId>> {
     db.run(async |c| {
+        // Two users may share a device.
         sqlx::query_scalar!(
             r#"select s.user_id as "user_id: UserId" from stations s
         join users u using (user_id)

@@ -1,6 +1,9 @@
-//! The transcript: every message's link of the chain, also where its text has expired.
+//! The transcript: every message's link of the hash chain, also where its text has expired.
 
-use super::Db;
+use super::{
+    Db,
+    error::{Result, impossible},
+};
 use crate::store::rows::LinkRow;
 use parlance_wire::{
     chain::{Chain, DataHash},
@@ -8,8 +11,8 @@ use parlance_wire::{
     text::Instance,
 };
 
-/// The first `limit` links after a number, and the conversation's present instance; without links, if that is
-/// not the reader's. `None`: no such conversation, for this user.
+/// The first `limit` links after a number, and the conversation's current instance; no links, if that is not the
+/// reader's. Returns `None` when there is no such conversation, for this user.
 pub(crate) async fn after(
     db: &Db,
     conversation: ConversationId,
@@ -17,9 +20,10 @@ pub(crate) async fn after(
     instance: &Instance,
     seq: i64,
     limit: i64,
-) -> sqlx::Result<Option<(Instance, Vec<LinkRow>)>> {
+) -> Result<Option<(Instance, Vec<LinkRow>)>> {
     let rows = db
         .run(async |c| {
+            // `left join`: where there are no links, one row still says which instance there is.
             sqlx::query!(
                 r#"
                 select s.instance as "instance: Instance", t.seq as "seq?", t.message_id as "message_id?: MessageId",
@@ -48,20 +52,21 @@ pub(crate) async fn after(
             .await
         })
         .await?;
-    let mut present = None;
+    let mut current = None;
     let mut links = vec![];
     for row in rows {
-        present = Some(row.instance);
-        if let (Some(seq), Some(message_id), Some(data_hash), Some(chain)) =
-            (row.seq, row.message_id, row.data_hash, row.chain)
-        {
-            links.push(LinkRow {
+        current = Some(row.instance);
+        match (row.seq, row.message_id, row.data_hash, row.chain) {
+            (Some(seq), Some(message_id), Some(data_hash), Some(chain)) => links.push(LinkRow {
                 seq,
                 message_id,
                 data_hash,
                 chain,
-            });
+            }),
+            // The one row that says which instance there is, where there are no links.
+            (None, None, None, None) => {}
+            _ => return Err(impossible("half a link")),
         }
     }
-    Ok(present.map(|present| (present, links)))
+    Ok(current.map(|current| (current, links)))
 }

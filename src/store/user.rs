@@ -1,6 +1,6 @@
-//! Users, and the keys that let them in.
+//! Users, and the keys that open their logins.
 
-use super::Db;
+use super::{Db, error::Result};
 use crate::store::rows::{AccountRow, UserRow};
 use parlance_wire::{
     id::{StationId, UserId},
@@ -10,31 +10,31 @@ use parlance_wire::{
     word::Availability,
 };
 
-/// The channel on which nodes hear that a user's right to come in has changed. Rare, and never part
-/// of a transaction that writes messages.
+/// The channel on which nodes hear that a user was disabled or enabled. Never notified in a transaction that writes
+/// messages: NOTIFY takes a lock that all of its commits queue for.
 pub const CHANGED_CHANNEL: &str = "user_changed";
 
-/// A user that is to be.
+/// A user to be stored.
 #[derive(Debug)]
 pub struct NewUser<'a> {
-    /// Their address; their id is made from it.
+    /// Their address; their id is its MD5.
     pub email: &'a Email,
     /// Their full name.
     pub full_name: &'a FullName,
     /// The name that others see.
     pub nick: &'a Nick,
-    /// What opens their login.
+    /// The hash of the key that opens their login.
     pub key_hash: &'a SecretHash,
-    /// What that key is called in an operator's list.
+    /// The key's name in an operator's list.
     pub label: &'a str,
-    /// What their signatures are checked with.
+    /// Their signatures are checked with it.
     pub public_key: &'a PublicKey,
     /// Their private key, which only their password opens.
     pub encrypted_private_key: &'a EncryptedKey,
 }
 
-/// Stores a user and the key that lets them in. With `invite`, only if that is valid, and it is used
-/// up in the same commit. Whether it was stored: not, if the invitation is not valid.
+/// Stores a user and the key that opens their login. With `invite`, only if that is valid, and it is used up in the
+/// same commit. Returns `false`, and stores nothing, if the invite is not valid.
 ///
 /// # Errors
 /// The constraints `users_key`, `users_one_per_email` and `credentials_key`, by name.
@@ -43,10 +43,12 @@ pub async fn insert(
     user: &NewUser<'_>,
     invite: Option<&SecretHash>,
     now: Timestamp,
-) -> sqlx::Result<bool> {
+) -> Result<bool> {
     let user_id = UserId::of(user.email);
     let stored = db
         .run(async |c| {
+            // One statement: a user without a key cannot come into being. The invite is locked: of two who use it at the
+            // same moment, the second one finds it used.
             sqlx::query!(
                 "with invited as (
                     select code_hash from invites
@@ -82,14 +84,14 @@ pub async fn insert(
     Ok(stored.rows_affected() > 0)
 }
 
-/// Gives a user one more key. Whether there is such a user.
+/// Gives a user one more key. Returns whether there is such a user.
 pub async fn add_credential(
     db: &Db,
     user: UserId,
     key_hash: &SecretHash,
     label: &str,
     now: Timestamp,
-) -> sqlx::Result<bool> {
+) -> Result<bool> {
     let stored = db
         .run(async |c| {
             sqlx::query!(
@@ -107,10 +109,10 @@ pub async fn add_credential(
     Ok(stored.rows_affected() > 0)
 }
 
-/// The account that a key opens, with the station bound to it. `None`: no such key, a key of another
-/// user than the one claimed, or a disabled user; which of them is not told apart.
+/// Binds the station to the account that a key opens, and returns that. Returns `None` for an unknown key, a key of
+/// another user than the one claimed, and a disabled user, which the caller must not be able to tell apart.
 ///
-/// A user keeps the `max` stations seen last; older ones have to log in again.
+/// A user keeps the `max` stations seen last; the others have to log in again.
 pub async fn log_in(
     db: &Db,
     key_hash: &SecretHash,
@@ -118,8 +120,9 @@ pub async fn log_in(
     station: StationId,
     max: i32,
     now: Timestamp,
-) -> sqlx::Result<Option<AccountRow>> {
+) -> Result<Option<AccountRow>> {
     db.run(async |c| {
+        // `offset $4 - 1`: this station is one of those that stay, and is not counted among the others.
         sqlx::query_as!(
             AccountRow,
             r#"
@@ -160,19 +163,20 @@ pub async fn log_in(
 pub struct Identity {
     /// The user's public key.
     pub public_key: String,
-    /// Whether they may come in.
+    /// An operator disabled the user.
     pub disabled: bool,
-    /// Whether they have logged in from the station.
+    /// The user has logged in from the station.
     pub station_known: bool,
 }
 
-/// Who signs as this user, from this station. A station's last sight is written down once an hour.
+/// The identity of a user who signs from a station. `last_seen_at` is updated once an hour: a write for each request
+/// would cost more than most requests.
 pub async fn identity(
     db: &Db,
     user: UserId,
     station: Option<StationId>,
     now: Timestamp,
-) -> sqlx::Result<Option<Identity>> {
+) -> Result<Option<Identity>> {
     db.run(async |c| {
         sqlx::query_as!(
             Identity,
@@ -196,8 +200,8 @@ pub async fn identity(
     .await
 }
 
-/// What users are called.
-pub async fn nicks(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<(UserId, String)>> {
+/// The nicks of users; of one who is not there, none.
+pub async fn nicks(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
@@ -215,7 +219,7 @@ pub async fn nicks(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<(UserId, Strin
 }
 
 /// All users, by address.
-pub async fn list(db: &Db) -> sqlx::Result<Vec<UserRow>> {
+pub async fn list(db: &Db) -> Result<Vec<UserRow>> {
     db.run(async |c| {
         sqlx::query_as!(
             UserRow,
@@ -229,14 +233,11 @@ pub async fn list(db: &Db) -> sqlx::Result<Vec<UserRow>> {
     .await
 }
 
-/// Bars a user, or lets them in again, and tells every node. Whether there is such a user.
-pub async fn set_disabled(
-    db: &Db,
-    user: UserId,
-    disabled_at: Option<Timestamp>,
-) -> sqlx::Result<bool> {
+/// Disables a user, or enables them again, and notifies every node. Returns whether there is such a user.
+pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool> {
     let changed = db
         .run(async |c| {
+            // In the same commit: a node that is notified finds what changed. And once it is set, the time stays.
             sqlx::query_scalar!(
                 r#"
                 with changed as (
@@ -244,7 +245,7 @@ pub async fn set_disabled(
                     where user_id = $1
                     returning user_id
                 )
-                select pg_notify($3, replace(user_id::text, '-', '')) is not null as "told!" from changed
+                select pg_notify($3, replace(user_id::text, '-', '')) is not null as "notified!" from changed
                 "#,
                 user as _,
                 disabled_at as _,
@@ -257,8 +258,8 @@ pub async fn set_disabled(
     Ok(changed.is_some())
 }
 
-/// Those of these users who are barred.
-pub async fn disabled_among(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<UserId>> {
+/// Those of these users who are disabled.
+pub async fn disabled_among(db: &Db, users: &[UserId]) -> Result<Vec<UserId>> {
     db.run(async |c| {
         sqlx::query_scalar!(
             r#"select user_id as "user_id: UserId" from users where user_id = any($1) and disabled_at is not null"#,
@@ -270,13 +271,13 @@ pub async fn disabled_among(db: &Db, users: &[UserId]) -> sqlx::Result<Vec<UserI
     .await
 }
 
-/// Says how available a user is. `Some`: it changed, and these friends may see it, because the user
-/// has not blocked them.
+/// Sets a user's availability. If that is a change, returns the friends who may see it: those whom the user has not
+/// blocked.
 pub async fn set_availability(
     db: &Db,
     user: UserId,
     availability: Availability,
-) -> sqlx::Result<Option<Vec<UserId>>> {
+) -> Result<Option<Vec<UserId>>> {
     db.run(async |c| {
         sqlx::query_scalar!(
             r#"

@@ -1,6 +1,6 @@
 //! Workspaces: host names, each of one user.
 
-use super::Db;
+use super::{Db, error::Result};
 use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 
 /// What became of a registration.
@@ -8,9 +8,9 @@ use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 pub(crate) enum Registered {
     /// It is the user's, now or since an earlier call.
     Owned,
-    /// It is someone else's.
+    /// It belongs to someone else.
     Taken,
-    /// The user has as many as one may have.
+    /// The user has the maximum already.
     TooMany,
 }
 
@@ -21,9 +21,11 @@ pub(crate) async fn register(
     user: UserId,
     max: i64,
     now: Timestamp,
-) -> sqlx::Result<Registered> {
+) -> Result<Registered> {
     let row = db
         .run(async |c| {
+            // `do update` changes nothing: it returns the owner of a name that is taken, which `do nothing` does not. Whoever
+            // has the maximum inserts nothing, and the owner is read.
             sqlx::query!(
                 r#"
                 with stored as (

@@ -12,7 +12,10 @@ use std::{
 };
 
 use futures_util::{future::join_all, poll};
-use parlance::{settings::Database, store::Db};
+use parlance::{
+    settings::Database,
+    store::{Db, error::Error},
+};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -130,7 +133,7 @@ async fn who_finds_all_in_use_waits_for_one_and_is_told_when_none_comes_back() {
     tokio::select! {
         biased;
         _ = db.run(async |c| sleep(c, 9.0).await) => unreachable!("who waits for it has given up by then"),
-        next = db.run(backend) => assert!(matches!(next, Err(sqlx::Error::PoolTimedOut)), "{next:?}"),
+        next = db.run(backend) => assert!(matches!(next, Err(Error::Away { uncertain: false, .. })), "{next:?}"),
     }
 }
 
@@ -218,7 +221,7 @@ async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
     let work = async |_: &mut PgConnection| {
         tell.send(()).unwrap();
         released.await.unwrap();
-        Ok(())
+        Ok::<_, sqlx::Error>(())
     };
     let works = async |name: &'static str| {
         db.run(async |c| sleep(c, 0.0).await).await.unwrap();

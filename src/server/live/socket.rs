@@ -198,7 +198,7 @@ impl Socket {
         let Err(refusal) = self.handle(text).await else {
             return Ok(());
         };
-        if let Error::Rule(Rule::Internal(cause) | Rule::Unavailable { cause, .. }) = &refusal {
+        if let Some(cause) = refusal.cause() {
             tracing::error!(user = %self.user, cause, "a frame failed");
         }
         self.send(Frame::Refusal(&refusal)).await

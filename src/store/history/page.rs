@@ -1,4 +1,4 @@
-//! A page: how much goes onto it, and where the next statement goes on.
+//! A page: how much goes onto it, and where the next statement continues.
 
 use crate::store::rows::HistoryRow;
 use parlance_wire::{
@@ -6,15 +6,15 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A page is cut after this many bytes of `Data`, as they are written. From a cursor on, two rows always fit: its own, and the
-/// next one, or a reader would never get past two large ones. Before a cursor, one does.
+/// A page is cut after this many bytes of `Data`, as JSON.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// One statement reads messages of so many bytes at most: what a page does not take is read in vain.
+/// Maximum bytes of `Data` that one statement reads. Twice a page: what the page does not take is read in vain, but
+/// most messages are much smaller than they may be.
 const MAX_CHUNK_BYTES: usize = 8 * 1024 * 1024;
-/// One statement reads so many messages at most.
+/// Maximum messages that one statement reads.
 const MAX_CHUNK_ROWS: usize = 250;
 
-/// Which direction a reader goes.
+/// The direction of a read.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Direction {
     /// From old to new.
@@ -24,7 +24,7 @@ pub(super) enum Direction {
 }
 
 impl Direction {
-    /// Where one begins who names no place.
+    /// Where a read without a cursor begins.
     pub(super) fn start(self) -> i64 {
         match self {
             Self::Forward => 0,
@@ -32,7 +32,7 @@ impl Direction {
         }
     }
 
-    /// Where there is nothing to read any more.
+    /// Where there is nothing left to read.
     pub(super) fn end(self) -> i64 {
         match self {
             Self::Forward => i64::MAX,
@@ -40,12 +40,12 @@ impl Direction {
         }
     }
 
-    /// Where one begins whose row is missing, with nothing there that is not older.
+    /// Where a read begins whose cursor's row is gone, if no row is as new as the cursor.
     pub(super) fn missing(self, at: Option<Timestamp>) -> i64 {
         if at.is_some() { i64::MAX } else { self.start() }
     }
 
-    /// Where one goes on who has read this row.
+    /// Where a read continues after this row.
     pub(super) fn after(self, seq: i64) -> i64 {
         match self {
             Self::Forward => seq + 1,
@@ -73,27 +73,27 @@ fn json_bytes(data: &str) -> usize {
         .bytes()
         .filter(|byte| matches!(byte, b'"' | b'\\'))
         .count();
-    // As `\u0001`: only in what was stored before it was refused.
+    // As `\u0001`: only in rows that were stored before such characters were refused.
     let long = data.bytes().filter(|byte| *byte < b' ').count();
     data.len() + short + 5 * long
 }
 
-/// What goes onto a page, and what of it is there already.
+/// A page that is being filled.
 pub(super) struct PageBuilder<F> {
     each: F,
-    /// So many rows of each kind at most.
-    pub limit: usize,
-    /// So many messages at least, however large.
+    /// Maximum rows of each kind.
+    limit: usize,
+    /// This many messages fit, however large they are.
     min_messages: usize,
     messages: usize,
     reports: usize,
     bytes: usize,
-    /// Whether there was a row that it has no room for.
+    /// There was a row that did not fit.
     pub has_more: bool,
 }
 
 impl<F: FnMut(HistoryRow)> PageBuilder<F> {
-    /// Nothing yet, of so many rows of each kind at most, and so many messages at least.
+    /// An empty page of at most `limit` rows of each kind, which takes `min_messages` however large they are.
     pub(super) fn new(each: F, limit: usize, min_messages: usize) -> Self {
         Self {
             each,
@@ -106,8 +106,8 @@ impl<F: FnMut(HistoryRow)> PageBuilder<F> {
         }
     }
 
-    /// Takes a row, if it has room; else it has more.
-    pub(super) fn take(&mut self, row: HistoryRow) {
+    /// Adds a row, if it fits; else the page has more.
+    pub(super) fn push(&mut self, row: HistoryRow) {
         let has_room = match &row {
             HistoryRow::Message(row) => {
                 let is_cut = self.messages >= self.min_messages && self.bytes >= MAX_PAGE_BYTES;
@@ -127,10 +127,19 @@ impl<F: FnMut(HistoryRow)> PageBuilder<F> {
         }
     }
 
-    /// How many messages the next statement reads: at most one that the page does not take, which shows that
-    /// there are more.
-    pub(super) fn chunk(&self, max_message_bytes: usize) -> usize {
+    /// How many messages the next statement reads: at most one that does not fit, which shows that there are more.
+    pub(super) fn message_limit(&self, max_message_bytes: usize) -> i64 {
         let fitting = (MAX_CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, MAX_CHUNK_ROWS);
-        fitting.min(self.limit.saturating_sub(self.messages) + 1)
+        as_limit(fitting.min(self.limit.saturating_sub(self.messages) + 1))
     }
+
+    /// How many reports a statement reads, as for messages. All at once: reports are small.
+    pub(super) fn report_limit(&self) -> i64 {
+        as_limit(self.limit + 1)
+    }
+}
+
+/// A number for `limit`, where the maximum means none.
+fn as_limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }

@@ -1,0 +1,147 @@
+//! A conversation's content is cleared: its next instance begins.
+
+use super::conversation_rows;
+use crate::store::{
+    Db,
+    error::{Result, impossible},
+    rows::ConversationRow,
+};
+use parlance_wire::{
+    chain::Chain,
+    id::{ConversationId, MessageId, ReportId, UserId},
+    text::Instance,
+    time::Timestamp,
+};
+
+/// How often a `clear` is tried because the group's members changed meanwhile: as the batcher's entries.
+const MAX_TRIES: usize = 20;
+
+/// What became of a `clear`.
+#[derive(Debug)]
+pub(crate) enum Cleared {
+    /// Everything is gone, and all participants have to hear of that. The conversation, as the caller sees it now.
+    Done(Box<ConversationRow>),
+    /// The conversation has another instance by now: this one.
+    StaleInstance(Instance),
+    /// The members of the group changed at every try.
+    Contended,
+    /// In a group, only an admin may.
+    NotAdmin,
+    /// The other one blocked the caller.
+    Blocked,
+}
+
+/// Begins the next instance of a conversation: what was there is unreachable from this commit on, and is deleted in
+/// the background. Returns `None` when there is no such conversation, for this user.
+pub(crate) async fn clear(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+    instance: &Instance,
+) -> Result<Option<Cleared>> {
+    for _ in 0..MAX_TRIES {
+        if let Some(row) = clear_once(db, conversation, user, instance).await? {
+            return Ok(Some(Cleared::Done(Box::new(row))));
+        }
+        match refusal(db, conversation, user, instance).await? {
+            None => return Ok(None),
+            Some(Refusal::For(refused)) => return Ok(Some(refused)),
+            // The members changed while the statement waited for the lock, or what refused it is gone.
+            Some(Refusal::NotAnyMore) => {}
+        }
+    }
+    Ok(Some(Cleared::Contended))
+}
+
+/// Clears the conversation, if nothing speaks against it; else does nothing, and answers `None`.
+async fn clear_once(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+    instance: &Instance,
+) -> Result<Option<ConversationRow>> {
+    let next = Instance::random();
+    db.run(async |c| {
+        conversation_rows!(
+            "
+            with locked as materialized (
+                -- The lock sees the newest version of the row, the sub-select the one of the snapshot: if they differ,
+                -- the participants that this statement saw are older than the lock.
+                select c.conversation_id, c.instance,
+                       c.is_group and c.roster <> (select s.roster from conversations s where s.conversation_id = $1)
+                           as membership_changed,
+                       c.is_group and p.role <> 'admin' as is_member,
+                       exists (select from blocks b where b.user_id = p.peer_id and b.blocked_id = $2) as is_blocked
+                from participants p
+                join conversations c using (conversation_id)
+                where p.conversation_id = $1 and p.user_id = $2
+                for no key update of c
+            ), cleared as (
+                update conversations c
+                set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null, chain = null
+                from locked l
+                where c.conversation_id = $1 and l.instance = $3
+                    and not l.is_member and not l.is_blocked and not l.membership_changed
+                returning c.*
+            )
+            select",
+            group of "$1",
+            "
+            from cleared c
+            join participants p on p.conversation_id = $1 and p.user_id = $2
+            ",
+            conversation as _,
+            user as _,
+            instance.as_str(),
+            next.as_str(),
+        )
+        .fetch_optional(c)
+        .await
+    })
+    .await
+}
+
+enum Refusal {
+    For(Cleared),
+    NotAnyMore,
+}
+
+/// Why a `clear` did nothing. Asked apart, as it nearly always does something. Returns `None` when there is no such
+/// conversation, for this user.
+async fn refusal(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+    instance: &Instance,
+) -> Result<Option<Refusal>> {
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                select case
+                           when c.is_group and p.role <> 'admin' then 'not_admin'
+                           when c.instance <> $3 then 'stale_instance'
+                           when exists (select from blocks b where b.user_id = p.peer_id and b.blocked_id = $2) then 'blocked'
+                           else 'not_any_more'
+                       end as "outcome!", c.instance as "current_instance: Instance"
+                from participants p
+                join conversations c using (conversation_id)
+                where p.conversation_id = $1 and p.user_id = $2
+                "#,
+                conversation as _,
+                user as _,
+                instance.as_str(),
+            )
+            .fetch_optional(c)
+            .await
+        })
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(match row.outcome.as_str() {
+        "not_admin" => Refusal::For(Cleared::NotAdmin),
+        "stale_instance" => Refusal::For(Cleared::StaleInstance(row.current_instance)),
+        "blocked" => Refusal::For(Cleared::Blocked),
+        "not_any_more" => Refusal::NotAnyMore,
+        unknown => return Err(impossible(&format!("the outcome {unknown}"))),
+    }))
+}

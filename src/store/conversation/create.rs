@@ -1,0 +1,99 @@
+//! Direct conversations come into being.
+
+use sqlx::PgConnection;
+
+use crate::store::{
+    Db,
+    db::End,
+    error::Result,
+    quota::{self, Daily, Exceeded, Limits},
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    text::Instance,
+    time::Timestamp,
+};
+
+/// A participant to be added to a conversation.
+#[derive(Debug)]
+pub(crate) struct NewParticipant<'a> {
+    pub user_id: UserId,
+    /// The conversation's secret, wrapped for them.
+    pub secret: &'a str,
+    /// Its name, encrypted for them.
+    pub display_name: &'a str,
+}
+
+/// What became of creating a direct conversation.
+#[derive(Debug)]
+pub(crate) enum Created {
+    /// It is new: of any number of callers at the same moment, one is told so.
+    New,
+    /// It was there already.
+    Existing,
+    /// A quota allows no more.
+    Exceeded(Exceeded),
+}
+
+/// Creates a direct conversation with its two participants, of whom the first one is charged for it, unless it is there
+/// already.
+pub(crate) async fn create_direct(
+    db: &Db,
+    conversation: ConversationId,
+    participants: &[NewParticipant<'_>; 2],
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<Created> {
+    db.transaction(async |c| {
+        Ok(
+            match insert_direct(c, conversation, participants, limits, now).await? {
+                Created::New => End::Commit(Created::New),
+                refused => End::Rollback(refused),
+            },
+        )
+    })
+    .await
+}
+
+async fn insert_direct(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    participants: &[NewParticipant<'_>; 2],
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<Created> {
+    let instance = Instance::random();
+    let [creator, other] = participants.each_ref().map(|p| p.user_id);
+    // Before the rows that they count: of two creations at the same moment the second one sees what the first one
+    // wrote.
+    quota::lock(c, [creator, other]).await?;
+    let created = sqlx::query!(
+        "with created as (
+            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            values ($1, false, $2, $3, $3)
+            on conflict on constraint conversations_key do nothing
+            returning conversation_id
+        )
+        insert into participants (conversation_id, user_id, peer_id, secret, display_name, role, joined_at)
+        select created.conversation_id, p.user_id, p.peer_id, p.secret, p.display_name, 'member', $3
+        from created, unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[]) as p (user_id, peer_id, secret, display_name)",
+        conversation as _,
+        instance.as_str(),
+        now as _,
+        &[creator, other] as _,
+        &[other, creator] as _,
+        &participants.each_ref().map(|p| p.secret) as _,
+        &participants.each_ref().map(|p| p.display_name) as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    if created.rows_affected() == 0 {
+        return Ok(Created::Existing);
+    }
+    if let Some(exceeded) = quota::exceeded_by_either(c, creator, other, limits).await? {
+        return Ok(Created::Exceeded(exceeded));
+    }
+    Ok(quota::charge(c, creator, Daily::Conversations, 1, limits)
+        .await?
+        .map_or(Created::New, Created::Exceeded))
+}

@@ -1,0 +1,302 @@
+//! The pool: which connections are open, who uses one, and who waits for one.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::ThreadId,
+    time::{Duration, Instant},
+};
+
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    sync::{Mutex as FairMutex, Notify, Semaphore, SemaphorePermit, TryAcquireError},
+    time::{sleep, timeout, timeout_at},
+};
+
+use crate::store::{
+    error::{Error, Result},
+    sqlstate,
+};
+
+/// How long a request waits for a connection before it is answered that the database is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that lay idle for longer is pinged before it is used: a firewall may have forgotten it.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
+/// A connection that lay idle for longer is closed.
+const MAX_IDLE: Duration = Duration::from_mins(5);
+/// A connection older than this is closed: what a backend remembers only grows.
+const MAX_LIFETIME: Duration = Duration::from_mins(30);
+/// How long, after the database refused to open one more connection, idle ones of any thread are used first.
+const REUSE_ANY_AFTER_REFUSAL: Duration = Duration::from_secs(10);
+/// How often, meanwhile, one more is asked for, by one of all waiters: another node may have closed one.
+const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
+/// How long [`Pool::pause`] looks for a moment in which nothing is on its way before it holds further work back, and
+/// how often it looks.
+const QUIESCE_TIMEOUT: Duration = Duration::from_secs(5);
+const QUIESCE_POLL: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    max_connections: u32,
+    /// One for each connection that may be in use.
+    permits: Semaphore,
+    /// Callers that wait for a permit.
+    waiting: AtomicUsize,
+    open: Mutex<Open>,
+    /// Where no more can be opened, waiters queue here: first come, first served.
+    waiters: FairMutex<()>,
+    /// A connection was returned or closed.
+    returned: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    idle: Vec<Idle>,
+    /// When the database last refused to open one more.
+    refused_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: PgConnection,
+    opened_at: Instant,
+    since: Instant,
+    /// The thread whose reactor wakes whoever reads from it.
+    opened_on: ThreadId,
+}
+
+/// How many connections are used, and how many callers wait for one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub in_use: usize,
+    pub idle: usize,
+    pub waiting: usize,
+}
+
+/// A caller that waits, until it is dropped: also by being abandoned.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection in use. Dropped, it is closed: whatever was on its way on it is abandoned, locks and all.
+pub(super) struct Lease<'a> {
+    pool: &'a Pool,
+    held: Idle,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Lease<'_> {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.held.connection
+    }
+
+    /// Returns the connection after work that ended like this, and hands the result on.
+    pub(super) async fn release<T>(self, result: Result<T>) -> Result<T> {
+        let Self {
+            pool,
+            held,
+            _permit,
+        } = self;
+        match &result {
+            // The idle ones most likely went the same way: a restart of the database ends all.
+            Err(error) if error.ends_connection() => pool.locked().idle.clear(),
+            _ if held.opened_at.elapsed() < MAX_LIFETIME && !pool.permits.is_closed() => {
+                pool.locked().idle.push(Idle {
+                    since: Instant::now(),
+                    ..held
+                });
+            }
+            _ => drop(held.connection.close().await),
+        }
+        pool.returned.notify_one();
+        result
+    }
+}
+
+impl Pool {
+    pub(super) fn new(max_connections: u32) -> Self {
+        Self {
+            max_connections,
+            permits: Semaphore::new(usize::try_from(max_connections).unwrap_or(1)),
+            waiting: AtomicUsize::new(0),
+            open: Mutex::default(),
+            waiters: FairMutex::default(),
+            returned: Notify::new(),
+        }
+    }
+
+    /// How the connections are used at this moment.
+    pub(super) fn usage(&self) -> Usage {
+        let max = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
+        Usage {
+            in_use: max.saturating_sub(self.permits.available_permits()),
+            idle: self.locked().idle.len(),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A connection that is alive: an idle one, a new one, or, where the database opens no more, one that is
+    /// returned.
+    pub(super) async fn lease(&self, options: &PgConnectOptions) -> Result<Lease<'_>> {
+        let closed = |_| Error::not_begun("the pool is closed");
+        let permit = match self.permits.try_acquire() {
+            Err(TryAcquireError::NoPermits) => {
+                let _waiting = Waiting::begin(&self.waiting);
+                timeout(ACQUIRE_TIMEOUT, self.permits.acquire())
+                    .await
+                    .map_err(|_| none_free())?
+                    .map_err(closed)?
+            }
+            permit => permit.map_err(|_| Error::not_begun("the pool is closed"))?,
+        };
+        let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+        let held = timeout_at(deadline, self.acquire_or_open(options))
+            .await
+            .map_err(|_| none_free())??;
+        Ok(Lease {
+            pool: self,
+            held,
+            _permit: permit,
+        })
+    }
+
+    pub(super) fn sweep(&self) {
+        self.locked()
+            .idle
+            .retain(|idle| idle.since.elapsed() < MAX_IDLE);
+    }
+
+    pub(super) async fn pause(&self) -> Option<SemaphorePermit<'_>> {
+        let deadline = Instant::now() + QUIESCE_TIMEOUT;
+        let all = loop {
+            match self.permits.try_acquire_many(self.max_connections) {
+                Ok(all) => break all,
+                // Where it is never quiet by itself, further work waits for the last one to end. Not at once: to wait
+                // in the semaphore's queue holds everyone back for as long as the slowest statement takes.
+                Err(TryAcquireError::NoPermits) if Instant::now() > deadline => {
+                    break self.permits.acquire_many(self.max_connections).await.ok()?;
+                }
+                Err(TryAcquireError::NoPermits) => sleep(QUIESCE_POLL).await,
+                Err(TryAcquireError::Closed) => return None,
+            }
+        };
+        self.locked().idle.clear();
+        Some(all)
+    }
+
+    pub(super) async fn close(&self) {
+        self.permits.close();
+        let idle = std::mem::take(&mut self.locked().idle);
+        for Idle { connection, .. } in idle {
+            // A connection that cannot be closed in order is gone all the same.
+            let _ = timeout(ACQUIRE_TIMEOUT, connection.close()).await;
+        }
+    }
+
+    async fn acquire_or_open(&self, options: &PgConnectOptions) -> Result<Idle> {
+        let here = std::thread::current().id();
+        if !self.was_refused(REUSE_ANY_AFTER_REFUSAL) {
+            if let Some(idle) = self.take_alive(here).await {
+                return Ok(idle);
+            }
+            if let Some(new) = self.open_one(options, here).await? {
+                return Ok(new);
+            }
+        }
+        let _waiter = self.waiters.lock().await;
+        loop {
+            // Before the look: what is returned from here on is not missed.
+            let returned = self.returned.notified();
+            if let Some(idle) = self.take_alive(here).await {
+                return Ok(idle);
+            }
+            if !self.was_refused(REOPEN_INTERVAL)
+                && let Some(new) = self.open_one(options, here).await?
+            {
+                return Ok(new);
+            }
+            // Either way it is time to look again.
+            let _ = timeout(REOPEN_INTERVAL, returned).await;
+        }
+    }
+
+    async fn take_alive(&self, here: ThreadId) -> Option<Idle> {
+        while let Some(mut idle) = self.take(here) {
+            if idle.since.elapsed() < PING_AFTER_IDLE || idle.connection.ping().await.is_ok() {
+                return Some(idle);
+            }
+        }
+        None
+    }
+
+    /// Opens one more. Returns `None` when the database opens no more.
+    async fn open_one(
+        &self,
+        options: &PgConnectOptions,
+        opened_on: ThreadId,
+    ) -> Result<Option<Idle>> {
+        match options.connect().await {
+            Ok(connection) => Ok(Some(Idle {
+                connection,
+                opened_at: Instant::now(),
+                since: Instant::now(),
+                opened_on,
+            })),
+            Err(error) if sqlstate::is_full(&error) => {
+                self.locked().refused_at = Some(Instant::now());
+                Ok(None)
+            }
+            // Whatever it is, a dead socket too: nothing was begun on it.
+            Err(error) => Err(Error::not_begun(error)),
+        }
+    }
+
+    /// Whether the database refused to open one more within this time.
+    fn was_refused(&self, within: Duration) -> bool {
+        self.locked()
+            .refused_at
+            .is_some_and(|at| at.elapsed() < within)
+    }
+
+    /// An idle one: of this thread; of another one only if no more may be opened. What arrives on a connection wakes
+    /// the thread that opened it, which then has to wake the one that waits: two system calls more for each answer.
+    fn take(&self, here: ThreadId) -> Option<Idle> {
+        let mut open = self.locked();
+        let max = usize::try_from(self.max_connections).unwrap_or(1);
+        // Ours is among those in use.
+        let in_use = max - self.permits.available_permits();
+        let may_open = open.idle.len() + in_use <= max
+            && open
+                .refused_at
+                .is_none_or(|at| at.elapsed() >= REUSE_ANY_AFTER_REFUSAL);
+        // The one used last: the others may grow old, and be closed.
+        let position = open.idle.iter().rposition(|idle| idle.opened_on == here);
+        let position = position.or_else(|| open.idle.len().checked_sub(1).filter(|_| !may_open))?;
+        Some(open.idle.remove(position))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Open> {
+        // Nothing panics while it holds the lock; if it did, connections are still connections.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn none_free() -> Error {
+    Error::not_begun(format!(
+        "no connection became free within {} seconds",
+        ACQUIRE_TIMEOUT.as_secs()
+    ))
+}

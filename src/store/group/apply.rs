@@ -1,0 +1,182 @@
+//! What each change does, once the group is locked and the caller may make it.
+
+use sqlx::PgConnection;
+
+use super::{Change, Changed};
+use crate::store::{
+    admission,
+    conversation::NewParticipant,
+    error::Result,
+    invitation,
+    quota::{self, Limits},
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    text::Instance,
+    time::Timestamp,
+    word::Role,
+};
+
+/// Returns those who are invited instead of added; or, as `Err`, what became of the change otherwise.
+pub(super) async fn apply(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    caller: UserId,
+    change: &Change<'_>,
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<std::result::Result<Vec<UserId>, Changed>> {
+    match change {
+        Change::Rename(names) => rename(c, conversation, names).await?,
+        Change::Add(people) => return add(c, conversation, caller, people, limits, now).await,
+        Change::Remove(users) => {
+            admission::remove(c, conversation, users).await?;
+            invitation::withdraw(c, conversation, Some(users)).await?;
+        }
+        Change::Leave => {
+            admission::remove(c, conversation, &[caller]).await?;
+            invitation::record_departure(c, conversation, caller, false).await?;
+            promote_longest_member(c, conversation).await?;
+        }
+        Change::Accept => {
+            admission::bump_members_version(c, conversation).await?;
+            if let Some(refused) = invitation::accept(c, conversation, caller, limits, now).await? {
+                return Ok(Err(refused));
+            }
+        }
+        Change::SetRole(user, role) => {
+            if let Some(outcome) = set_role(c, conversation, *user, *role).await? {
+                return Ok(Err(outcome));
+            }
+        }
+    }
+    Ok(Ok(vec![]))
+}
+
+async fn rename(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    names: &[(UserId, &str)],
+) -> Result<()> {
+    // An invitation's name changes, too, but does not wake whom it is for.
+    sqlx::query!(
+        "with named as materialized (
+            select user_id, display_name from unnest($2::uuid[], $3::text[]) as n (user_id, display_name)
+        ), invited as (
+            update invitations i set display_name = n.display_name
+            from named n where i.conversation_id = $1 and i.user_id = n.user_id
+        )
+        update participants p set display_name = n.display_name
+        from named n where p.conversation_id = $1 and p.user_id = n.user_id",
+        conversation as _,
+        &names.iter().map(|(user, _)| *user).collect::<Vec<_>>() as _,
+        &names.iter().map(|(_, name)| *name).collect::<Vec<_>>() as _,
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+async fn add(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    caller: UserId,
+    people: &[NewParticipant<'_>],
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<std::result::Result<Vec<UserId>, Changed>> {
+    let ids: Vec<UserId> = people.iter().map(|one| one.user_id).collect();
+    // What can be refused is refused before anyone's quotas are locked: a refused call holds nobody up.
+    if let Some(exceeded) =
+        quota::precheck(c, caller, false, Some(conversation), &ids, limits).await?
+    {
+        return Ok(Err(Changed::Exceeded(exceeded)));
+    }
+    if admission::would_be_full(c, conversation, caller, &ids, limits).await? {
+        return Ok(Err(Changed::Full));
+    }
+    if !quota::lock(c, ids.into_iter().chain([caller])).await? {
+        return Ok(Err(Changed::NoUser));
+    }
+    admission::bump_members_version(c, conversation).await?;
+    admission::admit(c, conversation, caller, people, limits, now).await
+}
+
+/// Returns what became of it, where that is not a change.
+async fn set_role(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    user: UserId,
+    role: Role,
+) -> Result<Option<Changed>> {
+    let before = sqlx::query_scalar!(
+        r#"
+        with before as materialized (select role from participants where conversation_id = $1 and user_id = $2), changed as (
+            update participants set role = $3 where conversation_id = $1 and user_id = $2 and role <> $3
+        )
+        select role from before
+        "#,
+        conversation as _,
+        user as _,
+        role.as_str(),
+    )
+    .fetch_optional(&mut *c)
+    .await?;
+    match before {
+        None => return Ok(Some(Changed::NoParticipant)),
+        Some(before) if before == role.as_str() => return Ok(Some(Changed::nothing())),
+        Some(_) => {}
+    }
+    // After the change: the last admin may have given up their own role.
+    let has_admin = sqlx::query_scalar!(
+        r#"select exists (select from participants where conversation_id = $1 and role = 'admin') as "has!""#,
+        conversation as _,
+    )
+    .fetch_one(&mut *c)
+    .await?;
+    if !has_admin {
+        return Ok(Some(Changed::LastAdmin));
+    }
+    if role == Role::Admin {
+        invitation::withdraw_hidden(c, conversation).await?;
+    }
+    Ok(None)
+}
+
+/// A group without an admin has its longest member as one; a group without members is cleared for good.
+async fn promote_longest_member(c: &mut PgConnection, conversation: ConversationId) -> Result<()> {
+    let promoted = sqlx::query!(
+        "update participants set role = 'admin'
+        where conversation_id = $1
+            and user_id = (select user_id from participants where conversation_id = $1 order by joined_at, user_id limit 1)
+            and not exists (select from participants where conversation_id = $1 and role = 'admin')",
+        conversation as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    // Those who blocked the new admin are not shown their invitations any more.
+    if promoted.rows_affected() > 0 {
+        return invitation::withdraw_hidden(c, conversation).await;
+    }
+    let next = Instance::random();
+    let emptied = sqlx::query!(
+        "update conversations
+        set instance = $2, cleared_seq = last_seq, last_message_id = null, last_report_id = null, chain = null
+        where conversation_id = $1 and not exists (select from participants where conversation_id = $1)",
+        conversation as _,
+        next.as_str(),
+    )
+    .execute(&mut *c)
+    .await?;
+    if emptied.rows_affected() > 0 {
+        // Nobody is left who could let them in.
+        invitation::withdraw(c, conversation, None).await?;
+        sqlx::query!(
+            "delete from departures where conversation_id = $1",
+            conversation as _
+        )
+        .execute(c)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+-- Stores a batch of messages: each row of the arrays is one. Answers each whose sender takes part in the conversation.
+with input as materialized (
+    -- What was sent, of those who take part. Data, which is large, stays in its array until it is stored.
+    select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
+    from unnest(
+        $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
+        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[]
+    ) with ordinality as i (
+        conversation_id, instance, user_id, station_id, message_id, type,
+        created_at, sent_at, valid_until, valid_until_given, place
+    )
+    join participants p using (conversation_id, user_id)
+), locked as materialized (
+    -- The conversations, locked in the order of their ids, so that two nodes cannot deadlock.
+    select conversation_id, is_group, instance, last_seq, last_message_id, chain as head, roster as members_version
+    from conversations
+    where conversation_id in (select conversation_id from input)
+    order by conversation_id
+    for no key update
+), checked as (
+    -- What becomes of each message.
+    select i.*, l.is_group, l.instance as current_instance, l.last_seq, l.last_message_id, l.head,
+           m.created_at as existing_created_at, m.valid_until as existing_valid_until,
+           case
+               -- The lock sees the newest version of the row, the sub-select the one of the snapshot: if they differ,
+               -- the participants that this statement saw are older than the lock.
+               when l.is_group and l.members_version <> (
+                   select c.roster from conversations c where c.conversation_id = i.conversation_id
+               ) then 'membership_changed'
+               when l.instance <> i.instance then 'stale_instance'
+               when m.message_id is not null then
+                   case when m.user_id = i.user_id and m.type = i.type and m.data_hash = i.data_hash
+                       and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
+                       and (m.valid_until = i.valid_until or not i.valid_until_given)
+                   then 'existing' else 'id_conflict' end
+               when i.peer_id is not null and exists (
+                   select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
+               ) then 'blocked'
+               else 'new'
+           end as outcome
+    from input i
+    -- Full, though neither side is ever alone: PostgreSQL takes both for few rows, and would compare each with each; a
+    -- full join it cannot but hash.
+    full join locked l using (conversation_id)
+    -- Looked up one by one: a join would be planned by how many rows there were at that time.
+    left join lateral (
+        select * from transcript m
+        where m.conversation_id = i.conversation_id and m.message_id = i.message_id and m.instance = i.instance
+        limit 1
+    ) m on true
+    -- Keeps the outcome from being computed once for each column that asks for it.
+    offset 0
+), sequenced as (
+    -- The number of each new message: dense, as it is taken under the lock.
+    select j.*,
+           last_seq + count(*) filter (where outcome = 'new') over (partition by conversation_id order by place) as seq,
+           max(place) filter (where outcome = 'new') over (partition by conversation_id) as last_place,
+           max(created_at) filter (where outcome = 'new') over (partition by conversation_id) as newest
+    from checked j
+), linked as materialized (
+    -- The hash over the conversation up to each new message.
+    select n.*,
+           case
+               when outcome <> 'new' then null
+               -- The only one of its conversation: to compute its link here costs half of what the aggregate does.
+               when seq = last_seq + 1 and place = last_place then
+                   chain_link(null, coalesce(head, chain_beginning(conversation_id, instance)), seq, message_id, data_hash)
+               else
+                   chain(coalesce(head, chain_beginning(conversation_id, instance)), seq, message_id, data_hash)
+                       filter (where outcome = 'new' and (seq > last_seq + 1 or place <> last_place))
+                       over (partition by conversation_id order by place)
+           end as chain
+    from sequenced n
+), stored as (
+    -- The rows.
+    insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
+                          created_at, sent_at, valid_until, data, chain)
+    select conversation_id, seq, message_id, instance, user_id, station_id, type,
+           created_at, sent_at, valid_until, ($11::text[])[place], chain
+    from linked where outcome = 'new'
+), conversation_updated as (
+    -- Each conversation's counter and head, once for all of its new messages.
+    update conversations c
+    set last_seq = n.seq,
+        last_message_id = n.message_id,
+        chain = n.chain,
+        last_access_at = greatest(c.last_access_at, n.newest)
+    from linked n
+    where c.conversation_id = n.conversation_id and n.place = n.last_place
+)
+select place as "place!", outcome as "outcome!", seq as "seq!",
+       last_message_id as "last_message_id?: MessageId",
+       peer_id as "peer_id?: UserId",
+       -- A group's members are read once for all of its new messages, with the first.
+       case when peer_id is null and (outcome = 'existing' or seq = last_seq + 1) then
+           (select array_agg(o.user_id) from participants o where o.conversation_id = n.conversation_id)
+       end as "group?: Vec<UserId>",
+       case when outcome = 'stale_instance' then current_instance end as "current_instance?: Instance",
+       existing_created_at as "existing_created_at?: Timestamp",
+       existing_valid_until as "existing_valid_until?: Timestamp",
+       case when outcome = 'new' then chain end as "chain?: Chain"
+from linked n

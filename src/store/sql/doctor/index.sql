@@ -1,0 +1,3 @@
+-- Indexes that PostgreSQL does not use.
+select count(*) as "count!", min(indexrelid::regclass::text) as example
+from pg_index where not indisvalid and indrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)

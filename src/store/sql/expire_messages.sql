@@ -1,0 +1,36 @@
+-- Moves a batch of messages whose time ended in [$2, $1) to expired_messages, and deletes their reports. Answers how many
+-- there were, and when the last of them ended.
+with due as materialized (
+    -- What is due. Rows that others hold come with the next round.
+    select ctid, greatest(valid_until, stored_at) as ended_at from messages
+    where greatest(valid_until, stored_at) < $1
+        and greatest(valid_until, stored_at) >= coalesce($2::timestamptz, '-infinity')
+    order by greatest(valid_until, stored_at) limit $3
+    for update skip locked
+), gone as (
+    -- By their place in the table, found a moment ago: a join could be planned to read more.
+    delete from messages where ctid = any(array(select ctid from due)) returning *
+), about as materialized (
+    -- Their reports, looked up one by one: a join would be planned by how many there were at that time.
+    select r.place, g.conversation_id, g.seq from gone g
+    cross join lateral (
+        select ctid as place from reports r
+        where r.conversation_id = g.conversation_id and r.message_seq = g.seq
+        offset 0
+    ) r
+), counted as materialized (
+    -- How many reports go with each message: by this the doctor knows that no number is missing.
+    select conversation_id, seq, count(*) as reports from about group by conversation_id, seq
+), unreported as (
+    -- The reports are deleted.
+    delete from reports where ctid = any(array(select place from about))
+), kept as (
+    -- What the chain and a retry need of a message remains.
+    insert into expired_messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
+                                  created_at, sent_at, valid_until, data_hash, chain, reports)
+    select conversation_id, seq, message_id, instance, user_id, station_id, type,
+           created_at, sent_at, valid_until, sha256(convert_to(data, 'UTF8')), chain, coalesce(n.reports, 0)
+    from gone g
+    left join counted n using (conversation_id, seq)
+)
+select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due

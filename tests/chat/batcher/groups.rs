@@ -1,0 +1,141 @@
+//! A group whose members change while something waits for its lock.
+
+use super::{Hold, add, asks, commits};
+use serde_json::json;
+
+use crate::world::{News, Person, Talk, World, eventually, message, on};
+
+/// A group of Ann, who is its admin, and Ben.
+async fn group(ann: &Person, ben: &Person) -> Talk {
+    let secrets = json!({ &ann.user: "s", &ben.user: "s" });
+    let create = json!({ "action": "create", "displayname": "group", "participantids": [ben.user], "secrets": secrets });
+    Talk::of(&ann.asks("chatconversationgroup", create).await.is_ok()["conversation"])
+}
+
+#[tokio::test]
+async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let cyd = world.person("Cyd").await;
+    ann.befriends(&cyd).await;
+    for kind in ["add", "viewed", "clear"] {
+        let talk = group(&ann, &ben).await;
+        let id = ann.adds(&talk, "before").await;
+        let hold = Hold::of(&world, &talk).await;
+        let join = json!({
+            "action": "addparticipants", "conversationid": talk.id, "participantids": [cyd.user], "secrets": { &cyd.user: "s" },
+            "displaynames": { &cyd.user: "group" },
+        });
+        let joined = asks(&ann, "chatconversationgroup", join);
+        hold.is_waited_for(1).await;
+        let (api, request) = match kind {
+            "add" => ("chatconversation", add(&talk, &message("x"))),
+            "viewed" => (
+                "chatreports",
+                json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }),
+            ),
+            _ => ("chatconversation", on("clear", &talk, json!({}))),
+        };
+        let asked = asks(&ann, api, request);
+        // The lock is handed on in the order in which it was asked for.
+        hold.is_waited_for(2).await;
+        cyd.hears().await;
+        hold.ends().await;
+        joined.await.unwrap().is_ok();
+        asked.await.unwrap().is_ok();
+        assert!(cyd.hears().await.conversations.contains(&talk.id), "{kind}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
+    let world = World::new().await;
+    let (ann, ben, talk) = world.talk().await;
+    let cyd = world.person("Cyd").await;
+    ann.befriends(&cyd).await;
+    let (group, opening) = (group(&ann, &ben).await, ann.creates(&cyd).await);
+    let viewed = |talk: &Talk, id: &String| json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
+    let mut requests = vec![];
+    for talk in [&opening, &group, &talk] {
+        requests.push(viewed(talk, &ann.adds(talk, "x").await));
+    }
+    let (hold, opens) = (
+        Hold::of(&world, &group).await,
+        Hold::of(&world, &opening).await,
+    );
+    let first = asks(&ann, "chatreports", requests.remove(0));
+    opens.is_waited_for(1).await;
+    let join = json!({
+        "action": "addparticipants", "conversationid": group.id, "participantids": [cyd.user], "secrets": { &cyd.user: "s" },
+        "displaynames": { &cyd.user: "group" },
+    });
+    let joined = asks(&ann, "chatconversationgroup", join);
+    hold.is_waited_for(2).await;
+    // These two are one batch.
+    let others: Vec<_> = requests
+        .into_iter()
+        .map(|request| asks(&ann, "chatreports", request))
+        .collect();
+    eventually("both wait", async || world.waiting() == 2).await;
+    opens.ends().await;
+    first.await.unwrap().is_ok();
+    hold.is_waited_for(2).await;
+    hold.ends().await;
+    joined.await.unwrap().is_ok();
+    for asked in others {
+        asked.await.unwrap().is_ok();
+    }
+    // The one elsewhere did not wait for the one in the group to be stored again.
+    assert_eq!(
+        (
+            world.count("reports").await,
+            commits(&world, "reports").await
+        ),
+        (3, 3)
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    for kind in ["add", "viewed"] {
+        for goes in ["removeparticipants", "leave"] {
+            let talk = group(&ann, &ben).await;
+            let id = ann.adds(&talk, "before").await;
+            ben.hears().await;
+            let hold = Hold::of(&world, &talk).await;
+            let request =
+                json!({ "action": goes, "conversationid": talk.id, "participantids": [ben.user] });
+            let gone = asks(
+                if goes == "leave" { &ben } else { &ann },
+                "chatconversationgroup",
+                request,
+            );
+            hold.is_waited_for(1).await;
+            let (api, request) = match kind {
+                "add" => ("chatconversation", add(&talk, &message("too late"))),
+                _ => (
+                    "chatreports",
+                    json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }),
+                ),
+            };
+            let asked = asks(&ben, api, request);
+            hold.is_waited_for(2).await;
+            hold.ends().await;
+            gone.await.unwrap().is_ok();
+            asked
+                .await
+                .unwrap()
+                .is_refused(404, "conversation_not_found");
+            assert_eq!(
+                ben.hears().await.conversations,
+                News::default().conversations
+            );
+            ann.adds(&talk, "without Ben").await;
+        }
+    }
+    world.end().await;
+}
