@@ -69,7 +69,7 @@ impl From<TooManySockets> for Error {
 impl Error {
     /// The cause of a failure, with its own causes: for the log, never for the wire. Returns `None` for a refusal.
     #[must_use]
-    pub fn cause(&self) -> Option<String> {
+    pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Internal(source) | Self::Unavailable { source, .. } => {
                 Some(with_causes(&**source))

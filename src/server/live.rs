@@ -49,7 +49,7 @@ pub(super) async fn handshake(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     RequestLog::update(&request, |log| {
-        (log.api, log.action) = (WEBSOCKET.1, WEBSOCKET.1)
+        (log.api, log.action) = (WEBSOCKET.1, WEBSOCKET.1);
     });
     let handshake = web::Query::<Handshake>::from_query(request.query_string())
         .map_err(|_| Error::bad_request("clientversioncode must be a whole number."))?
