@@ -12,7 +12,7 @@
 //! | [`chat`] | the rules: who may do what, who is notified |
 //! | `notify` | events are announced: pending notifications, the bus between nodes |
 //! | [`store`] | PostgreSQL: the only layer with SQL |
-//! | [`settings`], [`timings`] | the operator's choices; intervals and time limits |
+//! | [`settings`], [`timings`], [`clock`] | the operator's choices; intervals and time limits; what time it is |
 //!
 //! What server and clients share (ids, times, checked text, keys) is the crate `parlance-wire`.
 #![cfg_attr(
@@ -29,6 +29,7 @@ mod api;
 mod bench;
 mod chat;
 pub mod cli;
+pub mod clock;
 mod notify;
 mod selftest;
 pub mod server;

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::timings::Timings;
+use crate::{clock::Clock, timings::Timings};
 
 /// A variable has a value that it cannot have. The value is not repeated: it may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +114,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Not for operators; tests shorten them.
     pub timings: Timings,
+    /// Not for operators; tests put it forward.
+    pub clock: Clock,
     /// `CONVERSATIONS_PER_USER`: maximum conversations that a user takes part in.
     pub conversations_per_user: u32,
     /// `NEW_CONVERSATIONS_PER_DAY`: maximum conversations that a user creates in a day (UTC).

@@ -12,6 +12,14 @@ pub struct Timings {
     pub node_timeout: Duration,
     /// Who has had no socket for this long is offline.
     pub offline_after: Duration,
+    /// How often what was cleared or has expired is deleted, and noted that this server runs.
+    pub purge: Duration,
+    /// How often a node repeats its number on the bus.
+    // Well below the four seconds after which it counts as unheard: one repetition that is lost must not make every
+    // station resync.
+    pub bus_repeat: Duration,
+    /// Whoever asks more often whether the node is ready is told what was found out last.
+    pub probe: Duration,
     /// How often a WebSocket is pinged.
     pub ping: Duration,
     /// A WebSocket whose peer has said nothing for this long is dropped.
@@ -32,6 +40,9 @@ impl Default for Timings {
             heartbeat: Duration::from_secs(5),
             node_timeout: Duration::from_secs(15),
             offline_after: Duration::from_secs(30),
+            purge: Duration::from_mins(1),
+            bus_repeat: Duration::from_secs(1),
+            probe: Duration::from_secs(3),
             ping: Duration::from_secs(25),
             peer_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_secs(30),

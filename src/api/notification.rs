@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatnotification`: what a station has yet to be told; and the same, as a socket's frame.
+//! `srv=chatserver&api=chatnotification`: the pending notifications of a station; and the same, as a socket's frame.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -132,4 +132,38 @@ fn event(conversationid: ConversationId, new: &NewRow) -> Result<EventView<'_>, 
         report,
         after: &new.after,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::changes::tests::{rows, written};
+
+    #[test]
+    fn sockets_share_the_frame_of_a_row_that_is_all_that_is_new_and_no_other() {
+        let event = written(7, 1, 10);
+        let changes = |list| {
+            let mut changes = Changes::default();
+            changes.add(&event, rows(&event), ClientVersion::V4);
+            changes.list = list;
+            changes
+        };
+        let [ann, ben] = [1, 2].map(|n| UserId::parse(&format!("{n:032x}")).unwrap());
+        let frame = |list, user, version| frame(&changes(list), user, version).unwrap();
+        let shared = frame(false, ann, ClientVersion::V4);
+        assert_eq!(
+            shared.as_ptr(),
+            frame(false, ben, ClientVersion::V4).as_ptr()
+        );
+        // The same text as if it were rendered for one socket alone.
+        let text = answer::json(&view(&changes(false), ben, ClientVersion::V4).unwrap()).unwrap();
+        assert_eq!(shared, text);
+        let listed = [ann, ben].map(|user| frame(true, user, ClientVersion::V4));
+        for (listed, user) in listed.iter().zip([ann, ben]) {
+            let listed = std::str::from_utf8(listed).unwrap();
+            assert!(listed.contains(&format!(r#""conversationlistchangedof":["{user}"]"#)));
+        }
+        let published = frame(false, ann, ClientVersion::V3);
+        assert!(!std::str::from_utf8(&published).unwrap().contains("events"));
+    }
 }

@@ -1,6 +1,10 @@
 //! History: pages of messages and reports, read without a gap, and the chain of all messages.
 
-use super::{Call, error::Error, page::RenderedPage};
+mod page;
+
+pub(crate) use self::page::RenderedPage;
+pub(super) use self::page::Rows;
+use super::{Call, error::Error};
 use crate::notify::event::{Event, NewRow};
 use crate::store::{
     self,
@@ -82,7 +86,7 @@ pub(crate) fn cache_new_row(
     );
 }
 
-/// The links of a conversation's chain after a number, at most `limit`. Whether there are more.
+/// Returns at most `limit` links of a conversation's chain after a number, and `true` if there are more.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.

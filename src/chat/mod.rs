@@ -8,7 +8,6 @@ pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod name_cache;
-pub(crate) mod page;
 pub(crate) mod page_cache;
 pub(crate) mod presence;
 pub(crate) mod quota;

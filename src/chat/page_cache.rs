@@ -11,7 +11,7 @@ use std::{
 
 use moka::sync::Cache;
 
-use super::page::{RenderedPage, Rows};
+use super::history::{RenderedPage, Rows};
 use crate::store::{
     history::Cursor,
     rows::{HistoryHead, HistoryRow},

@@ -1,4 +1,4 @@
-//! What a station has to be told: what changed, each thing once.
+//! The changes that a station has not been notified of, each once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,19 +10,19 @@ use parlance_wire::id::{ConversationId, UserId};
 use parlance_wire::version::ClientVersion;
 
 /// Changes of more ids than this are replaced by a resync.
-// A client that is told of so many does best to compare its list anyway.
+// With that many, a client has to go through its whole list anyway.
 const MAX_IDS: usize = 10_000;
-/// Maximum bytes of rows kept for a v4 socket that is busy. Beyond it only ids are sent.
+/// Maximum bytes of rows buffered for a v4 socket that is busy. Beyond it only ids are sent.
 const MAX_ROW_BYTES: usize = 32 * 1024;
 
-/// What a station has to be told: ids, each once.
+/// What changed since a station was last notified: ids, each once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
     /// Conversations with new content.
     pub conversations: BTreeSet<ConversationId>,
-    /// Whether the user's list changed.
+    /// The user's list changed.
     pub list: bool,
-    /// Whether the station has to compare everything, as something may have been missed. The wire says it as `list`.
+    /// The station has to resync, as something may have been missed. On the wire this is a changed list.
     pub resync: bool,
     /// Friends to look at again.
     pub friends: BTreeSet<UserId>,
@@ -32,12 +32,12 @@ pub(crate) struct Changes {
     /// Who is writing a message, and in which conversation; for v4 sockets.
     pub typing: BTreeSet<(ConversationId, UserId)>,
     row_bytes: usize,
-    /// Conversations of which only the id is told, as something is not at hand, does not join, or has no room.
+    /// Conversations of which only the id is sent: a row is not at hand, does not follow the others, or has no room.
     ids_only: BTreeSet<ConversationId>,
 }
 
 impl Changes {
-    /// Whether there is nothing to tell.
+    /// Returns `true` if nothing changed.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.conversations.is_empty()
@@ -47,7 +47,7 @@ impl Changes {
             && self.typing.is_empty()
     }
 
-    /// The new row, if there is nothing else to tell.
+    /// The new row, if nothing else changed.
     #[must_use]
     pub(crate) fn single_row(&self) -> Option<&NewRow> {
         let is_single = self.rows.len() == 1
@@ -72,8 +72,8 @@ impl Changes {
         }
     }
 
-    /// Adds what happened. `rows` are the new rows of a conversation, if they join what was announced of it before;
-    /// empty for a station that is not told of rows.
+    /// Adds what happened. `rows` are the new rows of a conversation, if they follow what was announced of it
+    /// before, and else none.
     pub(crate) fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], version: ClientVersion) {
         match event {
             Event::ConversationChanged { conversation, .. }
@@ -97,19 +97,19 @@ impl Changes {
         self.bound();
     }
 
-    /// Adds what was told before and may not have arrived; of conversations only their ids.
-    pub(crate) fn add_again(&mut self, told: Self) {
-        for conversation in told.conversations {
+    /// Adds changes that were sent and may not have arrived; of conversations only their ids.
+    pub(crate) fn add_again(&mut self, sent: Self) {
+        for conversation in sent.conversations {
             self.conversations.insert(conversation);
             self.drop_rows(conversation);
         }
-        self.friends.extend(told.friends);
-        self.list |= told.list;
-        self.resync |= told.resync;
+        self.friends.extend(sent.friends);
+        self.list |= sent.list;
+        self.resync |= sent.resync;
         self.bound();
     }
 
-    /// The ids alone, as a poll is told them.
+    /// The ids alone, as a poll gets them.
     #[must_use]
     pub(crate) fn ids(&self) -> Self {
         let Self {
@@ -128,7 +128,8 @@ impl Changes {
         }
     }
 
-    /// From now on, of what changed so far only the ids are told, and who was writing is not told any more.
+    /// Drops the rows, and typing, of what changed so far.
+    // Rows that follow later would leave a gap: their conversations stay without rows until the changes are taken.
     pub(crate) fn keep_ids(&mut self) {
         self.ids_only.clone_from(&self.conversations);
         self.rows.clear();
@@ -178,4 +179,4 @@ impl Changes {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -1,9 +1,8 @@
-//! Pending notifications: what each station has yet to be told. They are a cache and may be lost; then the
-//! station is told that everything may have changed (resync). Too often is allowed, too seldom never (docs/api.md,
-//! chatnotification).
+//! Pending notifications: the changes that each station has not been notified of. They are a cache and may be lost; then
+//! the station has to resync. Notifying too often is allowed, too seldom never (docs/api.md, chatnotification).
 //!
 //! A station either polls, or has a socket that subscribes. A socket takes the changes whenever it can write: so a
-//! slow reader costs a set of ids, not a queue. What a poll was told is kept until the station shows that it has it.
+//! slow reader costs a set of ids, not a queue. What a poll was answered is kept until the station shows that it has it.
 
 mod order;
 mod pending;
@@ -19,7 +18,7 @@ use self::{order::Order, pending::Pending};
 use super::{changes::Changes, event::Event};
 use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
 
-/// Maximum users whose stations are kept (a user has at most 100 stations). Stations of further users are told to
+/// Maximum users whose stations are kept (a user has at most 100 stations). Stations of further users have to
 /// resync at each poll.
 const MAX_USERS: usize = 100_000;
 /// Recipients per lock hold.
@@ -48,7 +47,7 @@ pub(crate) struct Poll {
     pub received: Option<Receipt>,
 }
 
-/// What a station has fetched, so that it need not be told of it again.
+/// What a station has fetched, so that it need not be notified of it again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fetched {
     /// A conversation, by `download`.
@@ -60,8 +59,8 @@ pub(crate) enum Fetched {
 }
 
 impl Notifications {
-    /// Takes what a station has to be told, with what it was told before and has not shown to have. A station that is
-    /// not known is told to resync. Beside a socket a poll takes nothing: it is the socket that is told.
+    /// Takes what changed for a station, along with what it was sent before and has not shown to have. A station that is
+    /// not known has to resync. Beside a socket a poll takes nothing: the socket still gets it.
     pub(crate) fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
         let receipt = Receipt::random();
         let mut inner = self.locked();
@@ -77,7 +76,7 @@ impl Notifications {
         (pending.poll(poll, receipt), receipt)
     }
 
-    /// A station has sent another request on a connection of its own: it has what it was told on it before.
+    /// A station has sent another request on a connection of its own: it has what it was answered there before.
     pub(crate) fn ack(&self, user: UserId, station: StationId, connection: u64) {
         if let Some(pending) = self.locked().station(user, station) {
             pending.ack(Some(connection));
@@ -96,7 +95,7 @@ impl Notifications {
         )
     }
 
-    /// A station was given what the answer with this receipt had told it of: it need not be told again.
+    /// A station was given what the answer with this receipt had named: it need not be named again.
     pub(crate) fn fetched(
         &self,
         user: UserId,
@@ -132,7 +131,7 @@ impl Notifications {
     }
 
     /// Something may have happened that cannot be announced: every station has to resync.
-    // A station that polls is forgotten instead: unknown stations are told to resync anyway, and it frees the memory.
+    // A station that polls is forgotten: at its next poll it is not known, and has to resync.
     pub(crate) fn resync_all(&self) {
         self.locked().by_user.retain(|_, stations| {
             stations.retain(|_, pending| match &pending.subscriber {
@@ -162,7 +161,7 @@ impl Notifications {
         (inner.subscribers, stations)
     }
 
-    /// Whether a socket of this user is open here.
+    /// Returns `true` if a socket of this user is open here.
     pub(crate) fn has_socket(&self, user: UserId) -> bool {
         self.locked().sockets_of(user) > 0
     }

@@ -1,4 +1,4 @@
-//! Resyncs: when something may have happened that cannot be announced, every station is told to compare what it holds
+//! Resyncs: when something may have happened that cannot be announced, every station has to compare what it holds
 //! with the server. Each resync walks through all stations, so they are done one at a time, whoever asks for them, and
 //! many requests at the same moment are one.
 

@@ -14,7 +14,7 @@ use super::{
     state::State,
 };
 use crate::{api::error::Error, chat::error::Error as Rule, timings::Timings};
-use parlance_wire::{id::UserId, request::Api, signature::Claim, time::Timestamp};
+use parlance_wire::{id::UserId, request::Api, signature::Claim};
 
 /// Maximum bytes of a body that is not counted, and is read for everyone: it costs no more than its connection.
 const MAX_UNCOUNTED: usize = 16 << 10;
@@ -132,7 +132,8 @@ async fn known_sender(
     let (Some(user), Some(station)) = (claim.user()?, claim.station()?) else {
         return Ok(None);
     };
-    let is_known = identity::is_known(state, user, station, address, Timestamp::now()).await?;
+    let is_known =
+        identity::is_known(state, user, station, address, state.settings.clock.now()).await?;
     Ok(is_known.then_some(user))
 }
 

@@ -129,7 +129,7 @@ impl<A: Parse> Post<A> {
         Ok(Self {
             action,
             version,
-            now: Timestamp::now(),
+            now: state.settings.clock.now(),
             address,
             share,
             api,

@@ -1,12 +1,9 @@
 //! `/healthz`: the process is alive; `/readyz`: it can serve.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::state::State;
 use crate::{
@@ -14,10 +11,7 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// A check is good for this long: probes of many balancers must not become load.
-const PROBE_EVERY: Duration = Duration::from_secs(3);
-
-/// The last check.
+/// The last check. It is good for a while: the probes of many balancers must not become load.
 #[derive(Debug, Default)]
 pub(super) struct Checks(Arc<Mutex<Option<Check>>>);
 
@@ -33,7 +27,10 @@ impl Checks {
     async fn problem(&self, state: &Arc<State>) -> Option<String> {
         // Held during the check, so that requests meanwhile wait for its result instead of starting their own.
         let mut last = self.0.clone().lock_owned().await;
-        if let Some(last) = last.as_ref().filter(|last| last.at.elapsed() < PROBE_EVERY) {
+        if let Some(last) = last
+            .as_ref()
+            .filter(|last| last.at.elapsed() < state.settings.timings.probe)
+        {
             return last.problem.clone();
         }
         let state = state.clone();

@@ -1,6 +1,6 @@
 //! The heartbeat: this node says in the database that it is alive, looks which others are, and settles who is online.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use super::{presence, state::State};
 use crate::{
@@ -32,7 +32,7 @@ pub(super) async fn beat(state: &State) -> store::error::Result<()> {
 pub(super) async fn heartbeat(state: Arc<State>) {
     let (mut clock, began) = (
         tokio::time::interval(state.settings.timings.heartbeat),
-        Instant::now(),
+        state.settings.clock.instant(),
     );
     loop {
         clock.tick().await;
@@ -51,7 +51,7 @@ pub(super) async fn heartbeat(state: Arc<State>) {
         }
         // Clients of a node that ended, as of this one's predecessor, get this long to come back.
         let grace = state.settings.timings.offline_after;
-        if began.elapsed() > grace {
+        if state.settings.clock.since(began) > grace {
             match chat::presence::reap(&state.services.db, grace).await {
                 Ok(events) => state.announce(&events),
                 Err(error) => {

@@ -67,7 +67,7 @@ pub(super) async fn handshake(
         body: handshake.timestamp.as_bytes(),
         timestamp: Timestamp::parse(&handshake.timestamp),
         nonce: None,
-        now: Timestamp::now(),
+        now: state.settings.clock.now(),
         address: address::of_client(&state.settings, &request),
     };
     let generation = state.keys.generation();

@@ -159,6 +159,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             bus: state.bus.clone(),
             notifications: state.notifications.clone(),
             resync: state.resync.clone(),
+            repeat: state.settings.timings.bus_repeat,
         };
         tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }

@@ -5,10 +5,10 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::state::State;
 use crate::{
@@ -59,7 +59,8 @@ pub(super) fn mark_offline_after_grace(
     subscription: Subscription,
 ) {
     // Before the subscription ends: a comparison in between would find neither a socket nor a recent one.
-    state.presence.closed_at().insert(user, Instant::now());
+    let now = state.settings.clock.instant();
+    state.presence.closed_at().insert(user, now);
     drop(subscription);
     if state.notifications.has_socket(user) || state.is_stopping() {
         return;
@@ -126,13 +127,16 @@ pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     state
         .presence
         .closed_at()
-        .retain(|_, closed_at| closed_at.elapsed() < state.settings.timings.offline_after);
+        .retain(|_, closed_at| is_recent(state, *closed_at));
     Ok(())
 }
 
-/// Whether a user has a socket open here, or had one until a moment ago.
+/// Returns `true` if a user has a socket open here, or had one until a moment ago.
 fn is_online(state: &State, user: UserId) -> bool {
     let closed_at = state.presence.closed_at().get(&user).copied();
-    state.notifications.has_socket(user)
-        || closed_at.is_some_and(|at| at.elapsed() < state.settings.timings.offline_after)
+    state.notifications.has_socket(user) || closed_at.is_some_and(|at| is_recent(state, at))
+}
+
+fn is_recent(state: &State, closed_at: Instant) -> bool {
+    state.settings.clock.since(closed_at) < state.settings.timings.offline_after
 }

@@ -1,19 +1,15 @@
 //! When to purge rows that nobody can read any more: every minute, once the clock was steady for an hour, and only rows that
 //! were stored long enough ago by the time that servers have run.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use tokio::time::Instant;
 
 use super::state::State;
 use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
-/// How often rows are purged.
-const ROUND: Duration = Duration::from_mins(1);
 /// The clock may be corrected by this much within a round.
 const CORRECTION: TimeDelta = TimeDelta::minutes(1);
 /// A clock that jumped, or was not watched yet, is watched for this long: a wrong one would purge everything at once.
@@ -52,7 +48,7 @@ impl Watch {
 /// Records in each round that a server runs.
 // In a task of its own: a purge may take longer than a round.
 pub(super) async fn note(state: Arc<State>) {
-    let mut clock = tokio::time::interval(ROUND);
+    let mut clock = tokio::time::interval(state.settings.timings.purge);
     loop {
         clock.tick().await;
         if let Err(error) = store::purge::note_run(&state.services.db).await {
@@ -66,8 +62,9 @@ pub(super) async fn note(state: Arc<State>) {
 
 /// Purges in each round, until the server ends.
 pub(super) async fn run(state: Arc<State>) {
-    let mut clock = tokio::time::interval(ROUND);
-    let mut watch = Watch::new(Instant::now(), Timestamp::now());
+    let mut clock = tokio::time::interval(state.settings.timings.purge);
+    let time = &state.settings.clock;
+    let mut watch = Watch::new(time.instant(), time.now());
     loop {
         clock.tick().await;
         match store::purge::cleared(&state.services.db).await {
@@ -86,8 +83,8 @@ pub(super) async fn run(state: Arc<State>) {
                 );
                 None
             });
-        let now = Timestamp::now();
-        if watch.trusts(Instant::now(), now)
+        let now = time.now();
+        if watch.trusts(time.instant(), now)
             && let Some(kept_since) = kept_since
         {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{Database, Error, LogFormat, Registration, Settings, Tls};
-use crate::timings::Timings;
+use crate::{clock::Clock, timings::Timings};
 
 /// A message that is valid for longer would end in a year that cannot be written: these are 1000 years.
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
@@ -115,6 +115,7 @@ impl Settings {
             )?,
             log_format: env.log_format()?,
             timings: Timings::default(),
+            clock: Clock::default(),
             conversations_per_user: env.number("CONVERSATIONS_PER_USER", 1000, 1..=1_000_000)?,
             new_conversations_per_day: env.number(
                 "NEW_CONVERSATIONS_PER_DAY",

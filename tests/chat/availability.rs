@@ -7,13 +7,13 @@ use parlance_wire::id::UserId;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{News, Person, World};
+use crate::world::{Changes, Person, World};
 
 async fn says(person: &Person, action: &str) {
     person
         .asks("chatavailability", json!({ "action": action }))
         .await
-        .is_ok();
+        .ok();
 }
 
 #[tokio::test]
@@ -34,19 +34,19 @@ async fn friends_see_what_one_says_and_hear_of_changes() {
         assert_eq!(ben.friend_is().await, state);
         assert_eq!(
             ben.hears().await,
-            News {
+            Changes {
                 friends: vec![ann.user.clone()],
-                ..News::default()
+                ..Changes::default()
             }
         );
         // The same again is no news.
         says(&ann, action).await;
-        assert_eq!(ben.hears().await, News::default());
+        assert_eq!(ben.hears().await, Changes::default());
     }
-    assert_eq!(cleo.hears().await, News::default());
-    ann.asks("chatavailability", json!({ "action": "userasleep" }))
+    assert_eq!(cleo.hears().await, Changes::default());
+    ann.sets_availability("userasleep")
         .await
-        .is_refused(404, "unknown_action");
+        .refused(404, "unknown_action");
     world.end().await;
 }
 
@@ -55,25 +55,15 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     says(&ann, "useravailable").await;
-    ann.asks(
-        "chatblocklist",
-        json!({ "action": "block", "userid": ben.user }),
-    )
-    .await
-    .is_ok();
+    ann.blocks(&ben).await.ok();
     ben.listens().await;
     assert_eq!(ben.friend_is().await, "offline");
     says(&ann, "userbusy").await;
-    assert_eq!(ben.hears().await, News::default());
+    assert_eq!(ben.hears().await, Changes::default());
     // The other way round nothing is hidden.
     says(&ben, "useraway").await;
     assert_eq!(ann.friend_is().await, "away");
-    ann.asks(
-        "chatblocklist",
-        json!({ "action": "unblock", "userid": ben.user }),
-    )
-    .await
-    .is_ok();
+    ann.unblocks(&ben).await.ok();
     assert_eq!(ben.friend_is().await, "busy");
     world.end().await;
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
-use crate::world::{Answer, Person, Talk, World, eventually, message, on};
+use crate::world::{Answer, Conversation, Person, World, eventually, message, request};
 
 /// Holds the lock of a conversation, and tells who waits for it.
 struct Hold {
@@ -17,11 +17,11 @@ struct Hold {
 }
 
 impl Hold {
-    async fn of(world: &Arc<World>, talk: &Talk) -> Self {
+    async fn of(world: &Arc<World>, conversation: &Conversation) -> Self {
         let mut connection = world.db.connect_options().connect().await.unwrap();
         let lock = format!(
             "begin; select from conversations where conversation_id = '{}' for update",
-            talk.id
+            conversation.id
         );
         sqlx::raw_sql(AssertSqlSafe(lock))
             .execute(&mut connection)
@@ -57,12 +57,12 @@ impl Hold {
 /// Asks all of these while a first message waits for a lock, so that they are stored in one batch.
 async fn together(
     world: &Arc<World>,
-    first: (&Person, &Talk),
+    first: (&Person, &Conversation),
     requests: Vec<(Person, &'static str, Value)>,
 ) -> Vec<Answer> {
     let hold = Hold::of(world, first.1).await;
-    let (person, talk) = (first.0.clone(), first.1.clone());
-    let opener = tokio::spawn(async move { person.adds(&talk, "opens").await });
+    let (person, conversation) = (first.0.clone(), first.1.clone());
+    let opener = tokio::spawn(async move { person.adds(&conversation, "opens").await });
     hold.is_waited_for(1).await;
     let count = requests.len();
     let asked = requests
@@ -79,8 +79,8 @@ async fn together(
         .collect()
 }
 
-fn add(talk: &Talk, message: &Value) -> Value {
-    on("add", talk, json!({ "message": message }))
+fn add(conversation: &Conversation, message: &Value) -> Value {
+    request("add", conversation, json!({ "message": message }))
 }
 
 /// In how many transactions the rows of a table were stored.
@@ -97,20 +97,20 @@ async fn commits(world: &World, table: &str) -> i64 {
 #[tokio::test]
 async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
     let world = World::with(|settings| settings.requests_per_user = 1000).await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let cyd = world.person("Cyd").await;
     ann.befriends(&cyd).await;
     let other = ann.creates(&cyd).await;
     let requests = (0..60).map(|n| {
-        let talk = if n % 2 == 0 { &talk } else { &other };
+        let conversation = if n % 2 == 0 { &conversation } else { &other };
         (
             ann.clone(),
             "chatconversation",
-            add(talk, &message(&n.to_string())),
+            add(conversation, &message(&n.to_string())),
         )
     });
-    for answer in together(&world, (&ann, &talk), requests.collect()).await {
-        answer.is_ok();
+    for answer in together(&world, (&ann, &conversation), requests.collect()).await {
+        answer.ok();
     }
     assert_eq!(
         (
@@ -120,7 +120,10 @@ async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
         (61, 2)
     );
     assert_eq!(
-        ben.reads(&talk).await["messages"].as_array().unwrap().len(),
+        ben.reads(&conversation).await["messages"]
+            .as_array()
+            .unwrap()
+            .len(),
         31
     );
     world.end().await;
@@ -129,7 +132,7 @@ async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
 #[tokio::test]
 async fn in_one_batch_each_has_its_own_outcome() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let (cyd, dan) = (world.person("Cyd").await, world.person("Dan").await);
     ann.befriends(&cyd).await;
     let blocked = ann.creates(&cyd).await;
@@ -138,26 +141,26 @@ async fn in_one_batch_each_has_its_own_outcome() {
         json!({ "action": "block", "userid": ann.user }),
     )
     .await
-    .is_ok();
+    .ok();
     let there = message("there before");
     let before = ann
-        .asks("chatconversation", add(&talk, &there))
+        .asks("chatconversation", add(&conversation, &there))
         .await
-        .is_ok();
+        .ok();
     let other = json!({ "ID": there["ID"], "Type": "Message", "Created": there["Created"], "Data": "other" });
-    let stale = Talk {
+    let stale = Conversation {
         instance: "AAAAAAAAAA".into(),
-        ..talk.clone()
+        ..conversation.clone()
     };
     let twice = message("twice");
     let requests = vec![
         (
             ann.clone(),
             "chatconversation",
-            add(&talk, &message("good")),
+            add(&conversation, &message("good")),
         ),
-        (ann.clone(), "chatconversation", add(&talk, &there)),
-        (ann.clone(), "chatconversation", add(&talk, &other)),
+        (ann.clone(), "chatconversation", add(&conversation, &there)),
+        (ann.clone(), "chatconversation", add(&conversation, &other)),
         (
             ann.clone(),
             "chatconversation",
@@ -171,22 +174,22 @@ async fn in_one_batch_each_has_its_own_outcome() {
         (
             dan.clone(),
             "chatconversation",
-            add(&talk, &message("not mine")),
+            add(&conversation, &message("not mine")),
         ),
-        (ben.clone(), "chatconversation", add(&talk, &twice)),
-        (ben.clone(), "chatconversation", add(&talk, &twice)),
+        (ben.clone(), "chatconversation", add(&conversation, &twice)),
+        (ben.clone(), "chatconversation", add(&conversation, &twice)),
     ];
-    let answers = together(&world, (&ann, &talk), requests).await;
-    answers[0].is_ok();
-    assert_eq!(answers[1].is_ok(), before);
-    answers[2].is_refused(409, "message_id_conflict");
+    let answers = together(&world, (&ann, &conversation), requests).await;
+    answers[0].ok();
+    assert_eq!(answers[1].ok(), before);
+    answers[2].refused(409, "message_id_conflict");
     assert_eq!(
-        answers[3].is_refused(409, "stale_instance")["instance"],
-        json!(talk.instance)
+        answers[3].refused(409, "stale_instance")["instance"],
+        json!(conversation.instance)
     );
-    answers[4].is_refused(403, "not_allowed");
-    answers[5].is_refused(404, "conversation_not_found");
-    assert_eq!(answers[6].is_ok(), answers[7].is_ok());
+    answers[4].refused(403, "not_allowed");
+    answers[5].refused(404, "conversation_not_found");
+    assert_eq!(answers[6].ok(), answers[7].ok());
     assert_eq!(world.count("messages").await, 4);
     world.end().await;
 }
@@ -194,7 +197,7 @@ async fn in_one_batch_each_has_its_own_outcome() {
 #[tokio::test]
 async fn a_row_that_the_database_refuses_fails_alone() {
     let world = World::with(|settings| settings.requests_per_user = 1000).await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     world
         .sql(
             "create function refuse() returns trigger language plpgsql as $$ begin
@@ -214,21 +217,24 @@ async fn a_row_that_the_database_refuses_fails_alone() {
         .collect();
     let requests = sent
         .iter()
-        .map(|message| (ann.clone(), "chatconversation", add(&talk, message)))
+        .map(|message| (ann.clone(), "chatconversation", add(&conversation, message)))
         .collect();
-    for (answer, message) in together(&world, (&ann, &talk), requests)
+    for (answer, message) in together(&world, (&ann, &conversation), requests)
         .await
         .iter()
         .zip(&sent)
     {
         if message["Data"] == "poison" {
-            answer.is_refused(500, "internal");
+            answer.refused(500, "internal");
         } else {
-            answer.is_ok();
+            answer.ok();
         }
     }
     assert_eq!(
-        ben.reads(&talk).await["messages"].as_array().unwrap().len(),
+        ben.reads(&conversation).await["messages"]
+            .as_array()
+            .unwrap()
+            .len(),
         38
     );
     world.end().await;
@@ -237,16 +243,16 @@ async fn a_row_that_the_database_refuses_fails_alone() {
 #[tokio::test]
 async fn reports_that_come_together_are_stored_together_each_once() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let mut ids = vec![];
     for n in 0..10 {
-        ids.push(ann.adds(&talk, &n.to_string()).await);
+        ids.push(ann.adds(&conversation, &n.to_string()).await);
     }
-    let elsewhere = ben.elsewhere().await;
-    let viewed = |ids: &[String]| json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": ids });
-    let stale = json!({ "action": "viewed", "conversationid": talk.id, "instance": "AAAAAAAAAA", "messageids": ids });
+    let second_device = ben.second_device().await;
+    let viewed = |ids: &[String]| json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": ids });
+    let stale = json!({ "action": "viewed", "conversationid": conversation.id, "instance": "AAAAAAAAAA", "messageids": ids });
     // A report that waits opens the batch.
-    let hold = Hold::of(&world, &talk).await;
+    let hold = Hold::of(&world, &conversation).await;
     let first = tokio::spawn({
         let (ann, request) = (ann.clone(), viewed(&ids[..1]));
         async move { ann.asks("chatreports", request).await }
@@ -254,7 +260,7 @@ async fn reports_that_come_together_are_stored_together_each_once() {
     hold.is_waited_for(1).await;
     let requests = [
         (&ben, viewed(&ids[..6])),
-        (&elsewhere, viewed(&ids[3..])),
+        (&second_device, viewed(&ids[3..])),
         (&ben, viewed(&ids)),
         (&ben, stale),
         (&ann, viewed(&ids[2..4])),
@@ -268,13 +274,13 @@ async fn reports_that_come_together_are_stored_together_each_once() {
         .collect();
     eventually("all wait", async || world.waiting() == 5).await;
     hold.ends().await;
-    first.await.unwrap().is_ok();
+    first.await.unwrap().ok();
     let answers = join_all(asked).await;
     for (n, answer) in answers.into_iter().map(Result::unwrap).enumerate() {
         if n == 3 {
-            answer.is_refused(409, "stale_instance");
+            answer.refused(409, "stale_instance");
         } else {
-            answer.is_ok();
+            answer.ok();
         }
     }
     // Ben saw ten messages, Ann three.
@@ -295,8 +301,8 @@ async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
         settings.max_body_bytes = 8 << 20;
     })
     .await;
-    let (ann, _ben, talk) = world.talk().await;
-    let hold = Hold::of(&world, &talk).await;
+    let (ann, _ben, conversation) = world.conversation().await;
+    let hold = Hold::of(&world, &conversation).await;
     // The queue takes about 64 MiB.
     let large = "A".repeat(4 << 20);
     let mut asked = vec![];
@@ -304,7 +310,7 @@ async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
         asked.iter().filter(|asked| asked.is_finished()).count()
     };
     for n in 0..20 {
-        let (ann, request) = (ann.clone(), add(&talk, &message(&large)));
+        let (ann, request) = (ann.clone(), add(&conversation, &message(&large)));
         asked.push(tokio::spawn(async move {
             ann.asks("chatconversation", request).await
         }));
@@ -337,27 +343,27 @@ async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
         .collect();
     assert!(!refused.is_empty());
     for answer in &refused {
-        answer.is_refused(503, "unavailable");
+        answer.refused(503, "unavailable");
         assert!(answer.headers.contains_key("Retry-After"));
     }
     assert_eq!(
         world.count("messages").await,
         20 - i64::try_from(refused.len()).unwrap()
     );
-    ann.adds(&talk, "there is room again").await;
+    ann.adds(&conversation, "there is room again").await;
     world.end().await;
 }
 
 #[tokio::test]
 async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     let cyd = world.person("Cyd").await;
     ann.befriends(&cyd).await;
     let other = ann.creates(&cyd).await;
-    let hold = Hold::of(&world, &talk).await;
-    let asked = [&talk, &other, &talk, &other].map(|talk| {
-        let (ann, request) = (ann.clone(), add(talk, &message("x")));
+    let hold = Hold::of(&world, &conversation).await;
+    let asked = [&conversation, &other, &conversation, &other].map(|conversation| {
+        let (ann, request) = (ann.clone(), add(conversation, &message("x")));
         tokio::spawn(async move { ann.asks("chatconversation", request).await })
     });
     let answers: Vec<_> = join_all(asked)
@@ -366,25 +372,25 @@ async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
         .map(Result::unwrap)
         .collect();
     for place in [0, 2] {
-        answers[place].is_refused(503, "unavailable");
+        answers[place].refused(503, "unavailable");
     }
     for place in [1, 3] {
-        answers[place].is_ok();
+        answers[place].ok();
     }
     hold.ends().await;
-    ann.adds(&talk, "given back").await;
+    ann.adds(&conversation, "given back").await;
     world.end().await;
 }
 
 #[tokio::test]
 async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_others_way() {
     let world = World::with(|settings| settings.requests_per_user = 1000).await;
-    let (ann, _ben, talk) = world.talk().await;
-    let mut talks = vec![talk];
+    let (ann, _ben, conversation) = world.conversation().await;
+    let mut conversations = vec![conversation];
     for name in ["Cyd", "Dan", "Eve", "Fay"] {
         let friend = world.person(name).await;
         ann.befriends(&friend).await;
-        talks.push(ann.creates(&friend).await);
+        conversations.push(ann.creates(&friend).await);
     }
     let other = world.another().await;
     let there = Person {
@@ -392,14 +398,17 @@ async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_o
         ..ann.clone()
     };
     let asked = (0..200).map(|n| {
-        let (person, talk) = (
+        let (person, conversation) = (
             if n % 2 == 0 { &ann } else { &there },
-            &talks[(n * 7 + n / 5) % talks.len()],
+            &conversations[(n * 7 + n / 5) % conversations.len()],
         );
-        person.asks("chatconversation", add(talk, &message(&n.to_string())))
+        person.asks(
+            "chatconversation",
+            add(conversation, &message(&n.to_string())),
+        )
     });
     for answer in join_all(asked).await {
-        answer.is_ok();
+        answer.ok();
     }
     assert_eq!(world.count("messages").await, 200);
     other.stop().await;
@@ -415,7 +424,7 @@ fn asks(person: &Person, api: &'static str, request: Value) -> tokio::task::Join
 #[tokio::test]
 async fn of_a_batch_the_newest_clock_is_the_conversations_last_access() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     world
         .sql("update conversations set last_access_at = '2024-01-01Z'")
         .await;
@@ -429,23 +438,23 @@ async fn of_a_batch_the_newest_clock_is_the_conversations_last_access() {
         "2024-03-10 11:50:45",
         "2024-03-09 11:50:45",
     ];
-    let hold = Hold::of(&world, &talk).await;
-    let first = asks(&ann, "chatconversation", add(&talk, &opening));
+    let hold = Hold::of(&world, &conversation).await;
+    let first = asks(&ann, "chatconversation", add(&conversation, &opening));
     hold.is_waited_for(1).await;
     let others = clocks.map(|clock| {
         let mut message = message("x");
         message["Created"] = clock.into();
-        asks(&ann, "chatconversation", add(&talk, &message))
+        asks(&ann, "chatconversation", add(&conversation, &message))
     });
     eventually("all wait", async || world.waiting() == 3).await;
     hold.ends().await;
     for asked in std::iter::once(first).chain(others) {
-        asked.await.unwrap().is_ok();
+        asked.await.unwrap().ok();
     }
     assert_eq!(commits(&world, "messages").await, 2);
     let newest = chrono::DateTime::parse_from_rfc3339("2024-03-10T11:50:45Z")
         .unwrap()
         .timestamp();
-    assert_eq!(ann.sees(&talk).await["lastaccess"], newest);
+    assert_eq!(ann.sees(&conversation).await["lastaccess"], newest);
     world.end().await;
 }

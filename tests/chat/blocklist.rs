@@ -8,7 +8,7 @@ async fn list(person: &Person) -> (Vec<String>, Vec<String>) {
     let list = person
         .asks("chatblocklist", json!({ "action": "blocklist" }))
         .await
-        .is_ok();
+        .ok();
     let ids = |field: &str| {
         list[field]
             .as_array()
@@ -27,39 +27,43 @@ async fn asks(person: &Person, action: &str, other: &Person) {
             json!({ "action": action, "userid": other.user }),
         )
         .await
-        .is_ok();
+        .ok();
 }
 
 #[tokio::test]
 async fn one_who_is_blocked_cannot_write_and_one_who_blocks_can() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let before = message("before");
-    ben.does("add", &talk, json!({ "message": before }))
+    ben.does("add", &conversation, json!({ "message": before }))
         .await
-        .is_ok();
+        .ok();
     for _ in 0..2 {
         asks(&ann, "block", &ben).await;
         assert_eq!(list(&ann).await.0, [ben.user.clone()]);
     }
     assert_eq!(list(&ben).await.0, Vec::<String>::new());
-    ben.does("add", &talk, json!({ "message": message("blocked") }))
+    ben.does(
+        "add",
+        &conversation,
+        json!({ "message": message("blocked") }),
+    )
+    .await
+    .refused(403, "not_allowed");
+    ben.does("clear", &conversation, json!({}))
         .await
-        .is_refused(403, "not_allowed");
-    ben.does("clear", &talk, json!({}))
-        .await
-        .is_refused(403, "not_allowed");
+        .refused(403, "not_allowed");
     // A retry of what was stored before is answered with the truth.
-    ben.does("add", &talk, json!({ "message": before }))
+    ben.does("add", &conversation, json!({ "message": before }))
         .await
-        .is_ok();
-    ann.adds(&talk, "not blocked").await;
+        .ok();
+    ann.adds(&conversation, "not blocked").await;
     assert_eq!(world.count("messages").await, 2);
     for _ in 0..2 {
         asks(&ann, "unblock", &ben).await;
         assert_eq!(list(&ann).await.0, Vec::<String>::new());
     }
-    ben.adds(&talk, "again").await;
+    ben.adds(&conversation, "again").await;
     world.end().await;
 }
 
@@ -68,10 +72,10 @@ async fn a_blocked_users_request_goes_nowhere_silently() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let befriends = json!({ "action": "add", "friendid": ann.user });
-    ben.asks("chatfriends", befriends.clone()).await.is_ok();
+    ben.asks("chatfriends", befriends.clone()).await.ok();
     ben.listens().await;
-    let elsewhere = ann.elsewhere().await;
-    elsewhere.listens().await;
+    let second_device = ann.second_device().await;
+    second_device.listens().await;
     asks(&ann, "block", &ben).await;
     assert_eq!(
         ben.hears().await.friends,
@@ -79,30 +83,25 @@ async fn a_blocked_users_request_goes_nowhere_silently() {
         "a stranger learns nothing of a block"
     );
     assert_eq!(
-        elsewhere.hears().await.friends,
+        second_device.hears().await.friends,
         [ben.user.clone()],
         "the request is gone from one's other stations, too"
     );
     ann.listens().await;
-    ben.asks("chatfriends", befriends.clone()).await.is_ok();
+    ben.asks("chatfriends", befriends.clone()).await.ok();
     let waiting = ann
         .asks_as(4, "chatfriends", json!({ "action": "list" }))
         .await
-        .is_ok();
+        .ok();
     assert_eq!(waiting["requests"], json!([]));
     assert_eq!(ann.hears().await.friends, Vec::<String>::new());
     assert_eq!(world.count("friendships").await, 0);
     // Nor does it become a friendship when the other one asks.
-    ann.asks(
-        "chatfriends",
-        json!({ "action": "add", "friendid": ben.user }),
-    )
-    .await
-    .is_ok();
-    ben.asks("chatfriends", befriends).await.is_ok();
+    ann.requests_friendship(&ben).await.ok();
+    ben.asks("chatfriends", befriends).await.ok();
     ben.asks("chatconversation", ben.creation(&ann))
         .await
-        .is_refused(403, "not_allowed");
+        .refused(403, "not_allowed");
     world.end().await;
 }
 
@@ -113,7 +112,7 @@ async fn a_blocked_friend_cannot_begin_a_conversation() {
     asks(&ann, "block", &ben).await;
     ben.asks("chatconversation", ben.creation(&ann))
         .await
-        .is_refused(403, "not_allowed");
+        .refused(403, "not_allowed");
     assert_eq!(world.count("conversations").await, 0);
     world.end().await;
 }
@@ -121,17 +120,17 @@ async fn a_blocked_friend_cannot_begin_a_conversation() {
 #[tokio::test]
 async fn the_list_names_the_conversations_hidden_for_good() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     ann.does(
         "hide",
-        &talk,
-        json!({ "hideid": format!("{};", talk.instance) }),
+        &conversation,
+        json!({ "hideid": format!("{};", conversation.instance) }),
     )
     .await
-    .is_ok();
+    .ok();
     assert_eq!(list(&ann).await.1, Vec::<String>::new());
-    ann.does("hide", &talk, json!({})).await.is_ok();
-    assert_eq!(list(&ann).await.1, [talk.id.clone()]);
+    ann.does("hide", &conversation, json!({})).await.ok();
+    assert_eq!(list(&ann).await.1, [conversation.id.clone()]);
     assert_eq!(list(&ben).await.1, Vec::<String>::new());
     world.end().await;
 }
@@ -146,16 +145,16 @@ async fn nobody_is_blocked_who_is_not_there_or_is_oneself() {
             json!({ "action": action, "userid": "0".repeat(32) }),
         )
         .await
-        .is_refused(404, "user_not_found");
+        .refused(404, "user_not_found");
         ann.asks(
             "chatblocklist",
             json!({ "action": action, "userid": ann.user }),
         )
         .await
-        .is_refused(400, "bad_request");
+        .refused(400, "bad_request");
         ann.asks("chatblocklist", json!({ "action": action }))
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
     }
     world.end().await;
 }
@@ -164,22 +163,25 @@ async fn nobody_is_blocked_who_is_not_there_or_is_oneself() {
 async fn a_friend_sees_the_one_who_blocks_go_and_come_back() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
-    let elsewhere = ann.elsewhere().await;
-    for person in [&elsewhere, &ben] {
+    let second_device = ann.second_device().await;
+    for person in [&second_device, &ben] {
         person.listens().await;
     }
     for action in ["block", "unblock"] {
         asks(&ann, action, &ben).await;
         assert_eq!(ben.hears().await.friends, [ann.user.clone()], "{action}");
         assert_eq!(
-            elsewhere.hears().await.friends,
+            second_device.hears().await.friends,
             [ben.user.clone()],
             "{action}"
         );
         // The same again is no news.
         asks(&ann, action, &ben).await;
         assert_eq!(
-            (ben.hears().await.friends, elsewhere.hears().await.friends),
+            (
+                ben.hears().await.friends,
+                second_device.hears().await.friends
+            ),
             (vec![], vec![]),
             "{action}"
         );

@@ -52,8 +52,10 @@ async fn is_about(world: &World, moment: Timestamp, expected: &str) -> bool {
 #[tokio::test]
 async fn a_message_that_was_stored_in_1999_is_kept_for_the_grace_from_the_jump_on() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
-    let id = ann.adds(&talk, "said while the clock was wrong").await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let id = ann
+        .adds(&conversation, "said while the clock was wrong")
+        .await;
     world.sql("update messages set stored_at = '1999-12-31 12:05Z', valid_until = '2000-01-07 12:05Z'").await;
     let wrong = ("'1999-12-31 12:00Z'", "'1999-12-31 12:10Z'");
     // Restarted with the right clock: an hour, and nearly the grace.
@@ -71,7 +73,10 @@ async fn a_message_that_was_stored_in_1999_is_kept_for_the_grace_from_the_jump_o
     )
     .await;
     assert_eq!(purged(&world).await, 0);
-    assert_eq!(ben.reads(&talk).await["messages"][0]["ID"], id.as_str());
+    assert_eq!(
+        ben.reads(&conversation).await["messages"][0]["ID"],
+        id.as_str()
+    );
     ran(
         &world,
         &[
@@ -91,10 +96,10 @@ async fn a_purge_that_takes_long_does_not_break_the_run_that_it_counts() {
     let options = database().await;
     let mut settings = settings();
     settings.database = Database::Given(Box::new(options.clone()));
-    let before = World::on(settings.clone(), options.clone()).await;
-    let (ann, _ben, talk) = before.talk().await;
-    ann.adds(&talk, "cleared").await;
-    ann.does("clear", &talk, json!({})).await.is_ok();
+    let before = World::start(settings.clone(), options.clone()).await;
+    let (ann, _ben, conversation) = before.conversation().await;
+    ann.adds(&conversation, "cleared").await;
+    ann.does("clear", &conversation, json!({})).await.ok();
     before
         .sql(
             "delete from clock_runs;
@@ -103,7 +108,7 @@ async fn a_purge_that_takes_long_does_not_break_the_run_that_it_counts() {
         )
         .await;
     before.stop().await;
-    let world = World::on(settings, options).await;
+    let world = World::start(settings, options).await;
     eventually("the server's note that it runs", async || {
         world.count("clock_runs").await == 1
     })

@@ -2,30 +2,36 @@
 
 use parlance::store::doctor::{self, Rule};
 
-use crate::world::{Person, Talk, World};
+use crate::world::{Conversation, Person, World};
 
 /// A world with a direct conversation and a group, in each of which something was said and seen.
-async fn lived_in() -> (std::sync::Arc<World>, Person, Talk, Talk) {
+async fn lived_in() -> (std::sync::Arc<World>, Person, Conversation, Conversation) {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let secrets = serde_json::json!({ &ann.user: "s", &ben.user: "s" });
     let create = serde_json::json!({ "action": "create", "displayname": "g", "participantids": [ben.user], "secrets": secrets });
-    let group = Talk::of(&ann.asks("chatconversationgroup", create).await.is_ok()["conversation"]);
-    for talk in [&talk, &group] {
-        let ids = [ann.adds(talk, "one").await, ann.adds(talk, "two").await];
-        ben.views(talk, &ids).await.is_ok();
-        ann.does("clear", talk, serde_json::json!({})).await.is_ok();
-        let talk = Talk {
-            instance: ann.sees(talk).await["instance"]
+    let group =
+        Conversation::of(&ann.asks("chatconversationgroup", create).await.ok()["conversation"]);
+    for conversation in [&conversation, &group] {
+        let ids = [
+            ann.adds(conversation, "one").await,
+            ann.adds(conversation, "two").await,
+        ];
+        ben.views(conversation, &ids).await.ok();
+        ann.does("clear", conversation, serde_json::json!({}))
+            .await
+            .ok();
+        let conversation = Conversation {
+            instance: ann.sees(conversation).await["instance"]
                 .as_str()
                 .unwrap()
                 .to_owned(),
-            ..talk.clone()
+            ..conversation.clone()
         };
-        let id = ann.adds(&talk, "three").await;
-        ben.views(&talk, &[id]).await.is_ok();
+        let id = ann.adds(&conversation, "three").await;
+        ben.views(&conversation, &[id]).await.ok();
     }
-    (world, ann, talk, group)
+    (world, ann, conversation, group)
 }
 
 #[tokio::test]
@@ -38,14 +44,14 @@ async fn a_database_that_was_only_written_by_the_server_is_well() {
 
 #[tokio::test]
 async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
-    let (world, ann, talk, group) = lived_in().await;
-    let (talk, group) = (talk.id, group.id);
+    let (world, ann, conversation, group) = lived_in().await;
+    let (conversation, group) = (conversation.id, group.id);
     let outsider = world.person("Cleo").await.user;
-    let last = format!("(select max(seq) from messages where conversation_id = '{talk}')");
+    let last = format!("(select max(seq) from messages where conversation_id = '{conversation}')");
     for (rule, harm, undo) in [
-        (Rule::HistoryHead, format!("update conversations set last_message_id = gen_random_uuid() where conversation_id = '{talk}'"), None),
+        (Rule::HistoryHead, format!("update conversations set last_message_id = gen_random_uuid() where conversation_id = '{conversation}'"), None),
         (Rule::HistoryHead, format!("update conversations set last_report_id = null where conversation_id = '{group}'"), None),
-        (Rule::Direct, format!("update participants set peer_id = null where conversation_id = '{talk}' and user_id = '{}'", ann.user), None),
+        (Rule::Direct, format!("update participants set peer_id = null where conversation_id = '{conversation}' and user_id = '{}'", ann.user), None),
         (Rule::Admin, format!("update participants set role = 'member' where conversation_id = '{group}'"), None),
         (
             Rule::Invitation,
@@ -54,23 +60,23 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
             ),
             None,
         ),
-        (Rule::Invitation, format!("insert into invitations values ('{talk}', '{outsider}', '{}', '', '', now())", ann.user), None),
+        (Rule::Invitation, format!("insert into invitations values ('{conversation}', '{outsider}', '{}', '', '', now())", ann.user), None),
         (
             Rule::Dense,
-            format!("update conversations set last_seq = last_seq + 1 where conversation_id = '{talk}'"),
-            Some(format!("update conversations set last_seq = last_seq - 1 where conversation_id = '{talk}'")),
+            format!("update conversations set last_seq = last_seq + 1 where conversation_id = '{conversation}'"),
+            Some(format!("update conversations set last_seq = last_seq - 1 where conversation_id = '{conversation}'")),
         ),
         (
             Rule::Instance,
-            format!("update messages set instance = 'AAAAAAAAAA' where conversation_id = '{talk}' and seq = {last}"),
+            format!("update messages set instance = 'AAAAAAAAAA' where conversation_id = '{conversation}' and seq = {last}"),
             Some(format!(
-                "update messages m set instance = c.instance from conversations c where c.conversation_id = m.conversation_id and m.conversation_id = '{talk}' and seq = {last}"
+                "update messages m set instance = c.instance from conversations c where c.conversation_id = m.conversation_id and m.conversation_id = '{conversation}' and seq = {last}"
             )),
         ),
         (
             Rule::Orphan,
             format!(
-                "insert into messages select gen_random_uuid(), seq, message_id, instance, user_id, station_id, type, created_at, sent_at, valid_until, data, chain from messages where conversation_id = '{talk}' and seq = {last}"
+                "insert into messages select gen_random_uuid(), seq, message_id, instance, user_id, station_id, type, created_at, sent_at, valid_until, data, chain from messages where conversation_id = '{conversation}' and seq = {last}"
             ),
             Some(
                 "delete from messages m where not exists (select from conversations c where c.conversation_id = m.conversation_id)".into(),
@@ -78,8 +84,8 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
         ),
         (
             Rule::Chain,
-            format!("update messages set data = 'changed' where conversation_id = '{talk}' and seq = {last}"),
-            Some(format!("update messages set data = 'three' where conversation_id = '{talk}' and seq = {last}")),
+            format!("update messages set data = 'changed' where conversation_id = '{conversation}' and seq = {last}"),
+            Some(format!("update messages set data = 'three' where conversation_id = '{conversation}' and seq = {last}")),
         ),
         (
             Rule::Chain,
@@ -90,8 +96,8 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
         ),
         (
             Rule::Report,
-            format!("update reports set message_seq = message_seq + 1000 where conversation_id = '{talk}'"),
-            Some(format!("update reports set message_seq = message_seq - 1000 where conversation_id = '{talk}'")),
+            format!("update reports set message_seq = message_seq + 1000 where conversation_id = '{conversation}'"),
+            Some(format!("update reports set message_seq = message_seq - 1000 where conversation_id = '{conversation}'")),
         ),
     ] {
         world.sql(&harm).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{News, Person, World};
+use crate::world::{Changes, Person, World};
 
 async fn asks(person: &Person, action: &str, other: &Person) -> u16 {
     person
@@ -19,7 +19,7 @@ async fn sees(person: &Person) -> (Vec<String>, Vec<String>) {
     let list = person
         .asks_as(4, "chatfriends", json!({ "action": "list" }))
         .await
-        .is_ok();
+        .ok();
     let friends: Vec<String> = list["friends"]
         .as_object()
         .unwrap()
@@ -58,10 +58,7 @@ async fn a_request_waits_until_it_is_accepted() {
         assert_eq!(sees(&ann).await, names(&["Ben"], &[]));
         assert_eq!(sees(&ben).await, names(&["Ann"], &[]));
     }
-    let published = ann
-        .asks("chatfriends", json!({ "action": "list" }))
-        .await
-        .is_ok();
+    let published = ann.lists_friends().await.ok();
     assert_eq!(published.get("requests"), None::<&Value>);
     world.end().await;
 }
@@ -78,8 +75,8 @@ async fn two_who_add_each_other_at_the_same_moment_are_friends() {
         ann.asks("chatfriends", by_id),
         ben.asks("chatfriends", by_email)
     );
-    one.is_ok();
-    other.is_ok();
+    one.ok();
+    other.ok();
     assert_eq!(sees(&ann).await, names(&["Ben"], &[]));
     assert_eq!(sees(&ben).await, names(&["Ann"], &[]));
     world.end().await;
@@ -109,32 +106,32 @@ async fn nobody_is_befriended_who_is_not_there_or_is_oneself_or_did_not_ask() {
         let request = |id: &str| json!({ "action": action, "friendid": id });
         ann.asks("chatfriends", request(&stranger))
             .await
-            .is_refused(404, "user_not_found");
+            .refused(404, "user_not_found");
         ann.asks("chatfriends", request(&ann.user))
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
         ann.asks("chatfriends", request("x"))
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
         ann.asks("chatfriends", json!({ "action": action }))
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
     }
     ann.asks(
         "chatfriends",
         json!({ "action": "add", "email": "nobody@example.org" }),
     )
     .await
-    .is_refused(404, "user_not_found");
+    .refused(404, "user_not_found");
     ann.asks("chatfriends", json!({ "action": "add", "email": "nobody" }))
         .await
-        .is_refused(400, "bad_request");
+        .refused(400, "bad_request");
     ann.asks(
         "chatfriends",
         json!({ "action": "accept", "friendid": ben.user }),
     )
     .await
-    .is_refused(403, "not_allowed");
+    .refused(403, "not_allowed");
     assert_eq!(world.count("friendships").await, 0);
     world.end().await;
 }
@@ -158,7 +155,7 @@ async fn both_hear_of_each_change_and_nobody_else_does() {
         asks(asker, action, other).await;
         assert_eq!(ann.hears().await.friends, [ben.user.clone()]);
         assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
-        assert_eq!(cleo.hears().await, News::default());
+        assert_eq!(cleo.hears().await, Changes::default());
     }
     world.end().await;
 }

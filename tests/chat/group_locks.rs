@@ -5,20 +5,25 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
 use crate::{
     group::{ids, secrets},
-    world::{Answer, Person, Talk, World},
+    world::{Answer, Conversation, Person, World},
 };
 
-async fn asks(person: &Person, action: &str, talk: &Talk, mut more: Value) -> Answer {
+async fn asks(
+    person: &Person,
+    action: &str,
+    conversation: &Conversation,
+    mut more: Value,
+) -> Answer {
     more["action"] = action.into();
-    more["conversationid"] = talk.id.clone().into();
+    more["conversationid"] = conversation.id.clone().into();
     person.asks_as(4, "chatconversationgroup", more).await
 }
 
-async fn creates(creator: &Person, others: &[&Person]) -> Talk {
+async fn creates(creator: &Person, others: &[&Person]) -> Conversation {
     let everyone: Vec<&Person> = others.iter().copied().chain([creator]).collect();
     let request = json!({ "action": "create", "displayname": "x", "participantids": ids(others), "secrets": secrets(&everyone) });
     let answer = creator.asks_as(4, "chatconversationgroup", request).await;
-    Talk::of(&answer.is_ok()["conversation"])
+    Conversation::of(&answer.ok()["conversation"])
 }
 
 /// A session that holds what a statement locks.
@@ -36,27 +41,27 @@ async fn those_who_left_or_declined_do_not_wait_for_the_groups_lock() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cyd = world.person("Cyd").await;
-    let talk = creates(&ann, &[&ben, &cyd]).await;
-    asks(&cyd, "decline", &talk, json!({})).await.is_ok();
-    asks(&ben, "leave", &talk, json!({})).await.is_ok();
+    let conversation = creates(&ann, &[&ben, &cyd]).await;
+    asks(&cyd, "decline", &conversation, json!({})).await.ok();
+    asks(&ben, "leave", &conversation, json!({})).await.ok();
     let held = hold(
         &world,
         format!(
             "select from conversations where conversation_id = '{}'",
-            talk.id
+            conversation.id
         ),
     )
     .await;
     // Declined again: the answer may have been lost.
-    asks(&cyd, "decline", &talk, json!({})).await.is_ok();
+    asks(&cyd, "decline", &conversation, json!({})).await.ok();
     for (person, action) in [(&cyd, "accept"), (&ben, "accept"), (&ben, "leave")] {
-        asks(person, action, &talk, json!({}))
+        asks(person, action, &conversation, json!({}))
             .await
-            .is_refused(404, "conversation_not_found");
+            .refused(404, "conversation_not_found");
     }
-    asks(&ben, "decline", &talk, json!({}))
+    asks(&ben, "decline", &conversation, json!({}))
         .await
-        .is_refused(404, "conversation_not_found");
+        .refused(404, "conversation_not_found");
     drop(held);
     world.end().await;
 }
@@ -65,7 +70,7 @@ async fn those_who_left_or_declined_do_not_wait_for_the_groups_lock() {
 async fn a_full_group_is_refused_without_waiting_for_the_quotas_of_those_who_are_added() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
-    let talk = creates(&ann, &[]).await;
+    let conversation = creates(&ann, &[]).await;
     world
         .sql(&format!(
             "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
@@ -73,7 +78,7 @@ async fn a_full_group_is_refused_without_waiting_for_the_quotas_of_those_who_are
             insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
             select '{}', user_id, '', '', 'member', now() from users where email like 'many%';
             insert into quotas (user_id) select user_id from users on conflict do nothing",
-            talk.id
+            conversation.id
         ))
         .await;
     let held = hold(
@@ -82,9 +87,9 @@ async fn a_full_group_is_refused_without_waiting_for_the_quotas_of_those_who_are
     )
     .await;
     let more = json!({ "participantids": [ben.user], "secrets": secrets(&[&ben]) });
-    asks(&ann, "addparticipants", &talk, more)
+    asks(&ann, "addparticipants", &conversation, more)
         .await
-        .is_refused(413, "too_large");
+        .refused(413, "too_large");
     drop(held);
     world.end().await;
 }

@@ -52,6 +52,7 @@ mod report;
 mod selftest;
 mod serve;
 mod settings;
+mod tls;
 mod transaction;
 mod transcript;
 mod upgrade;

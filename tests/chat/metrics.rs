@@ -51,18 +51,18 @@ fn labels(text: &str) -> Vec<BTreeMap<&str, &str>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_shows_the_traffic_and_is_answered_on_its_own_address_alone() {
     let (world, running) = start().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     for n in 0..3 {
-        ann.adds(&talk, &n.to_string()).await;
+        ann.adds(&conversation, &n.to_string()).await;
         scrape(&running).await;
     }
-    ben.does("download", &talk, json!({})).await.is_ok();
+    ben.does("download", &conversation, json!({})).await.ok();
     ben.asks(
         "chatfriends",
         json!({ "action": "add", "friendid": ben.user }),
     )
     .await
-    .is_refused(400, "bad_request");
+    .refused(400, "bad_request");
     let text = scrape(&running).await;
     let requests = |api, action, outcome| {
         let labels = format!("{{api=\"{api}\",action=\"{action}\",outcome=\"{outcome}\"}}");
@@ -114,17 +114,17 @@ async fn what_a_client_makes_up_is_no_label() {
         let body = json!({ "action": format!("made-up-{n}") });
         ann.asks("chatconversation", body)
             .await
-            .is_refused(404, "unknown_action");
+            .refused(404, "unknown_action");
         world
             .posts("chatserver", &format!("made-up-{n}"), &[], "{}")
             .await
-            .is_refused(404, "unknown_api");
+            .refused(404, "unknown_api");
         world.sends("GET", &format!("/made-up-{n}")).await;
         // A known action, with fields that nobody knows.
         let body = json!({ "action": "mute", "conversationid": format!("made-up-{n}") });
         ann.asks("chatconversation", body)
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
     }
     let text = scrape(&running).await;
     assert!(

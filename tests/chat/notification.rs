@@ -2,29 +2,29 @@
 
 use serde_json::json;
 
-use crate::world::{News, Person, World, message};
+use crate::world::{Changes, Person, World, message};
 
 #[tokio::test]
 async fn a_station_is_first_told_to_compare_everything_and_then_what_changed() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
-    let elsewhere = ben.elsewhere().await;
-    for person in [&ben, &elsewhere] {
+    let (ann, ben, conversation) = world.conversation().await;
+    let second_device = ben.second_device().await;
+    for person in [&ben, &second_device] {
         person.listens().await;
-        assert_eq!(person.hears().await, News::default());
+        assert_eq!(person.hears().await, Changes::default());
     }
     for n in 0..3 {
-        ann.adds(&talk, &n.to_string()).await;
+        ann.adds(&conversation, &n.to_string()).await;
     }
-    for person in [&ben, &elsewhere] {
+    for person in [&ben, &second_device] {
         assert_eq!(
             person.hears().await,
-            News {
-                conversations: vec![talk.id.clone()],
-                ..News::default()
+            Changes {
+                conversations: vec![conversation.id.clone()],
+                ..Changes::default()
             }
         );
-        assert_eq!(person.hears().await, News::default());
+        assert_eq!(person.hears().await, Changes::default());
     }
     world.end().await;
 }
@@ -32,41 +32,41 @@ async fn a_station_is_first_told_to_compare_everything_and_then_what_changed() {
 #[tokio::test]
 async fn a_writers_own_other_stations_hear_too_and_strangers_do_not() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
-    let (elsewhere, cleo) = (ann.elsewhere().await, world.person("Cleo").await);
-    elsewhere.listens().await;
+    let (ann, _ben, conversation) = world.conversation().await;
+    let (second_device, cleo) = (ann.second_device().await, world.person("Cleo").await);
+    second_device.listens().await;
     cleo.listens().await;
-    ann.adds(&talk, "x").await;
-    assert_eq!(elsewhere.hears().await.conversations, [talk.id]);
-    assert_eq!(cleo.hears().await, News::default());
+    ann.adds(&conversation, "x").await;
+    assert_eq!(second_device.hears().await.conversations, [conversation.id]);
+    assert_eq!(cleo.hears().await, Changes::default());
     world.end().await;
 }
 
 #[tokio::test]
 async fn what_was_refused_is_no_news() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let first = message("x");
-    ann.does("add", &talk, json!({ "message": first }))
+    ann.does("add", &conversation, json!({ "message": first }))
         .await
-        .is_ok();
+        .ok();
     ben.listens().await;
     let mut other = first;
     other["Data"] = "y".into();
-    ann.does("add", &talk, json!({ "message": other }))
+    ann.does("add", &conversation, json!({ "message": other }))
         .await
-        .is_refused(409, "message_id_conflict");
+        .refused(409, "message_id_conflict");
     ann.does(
         "add",
-        &crate::world::Talk {
+        &crate::world::Conversation {
             instance: "AAAAAAAAAA".into(),
-            ..talk
+            ..conversation
         },
         json!({ "message": message("z") }),
     )
     .await
-    .is_refused(409, "stale_instance");
-    assert_eq!(ben.hears().await, News::default());
+    .refused(409, "stale_instance");
+    assert_eq!(ben.hears().await, Changes::default());
     world.end().await;
 }
 
@@ -85,11 +85,11 @@ async fn unsigned_polling_is_off_unless_the_operator_allows_it() {
             &poll,
         )
         .await
-        .is_refused(401, "signature_missing");
+        .refused(401, "signature_missing");
     closed.end().await;
 
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let polls = async |station: &str, body: &str| {
         world
             .posts(
@@ -101,21 +101,21 @@ async fn unsigned_polling_is_off_unless_the_operator_allows_it() {
             .await
     };
     assert_eq!(
-        polls(&ben.station, &poll).await.is_ok()["conversationlistchangedof"],
+        polls(&ben.station, &poll).await.ok()["conversationlistchangedof"],
         json!([ben.user])
     );
-    ann.adds(&talk, "x").await;
+    ann.adds(&conversation, "x").await;
     assert_eq!(
-        polls(&ben.station, &poll).await.is_ok()["conversationchangedof"],
-        json!([talk.id])
+        polls(&ben.station, &poll).await.ok()["conversationchangedof"],
+        json!([conversation.id])
     );
     polls(&"ef".repeat(16), &poll)
         .await
-        .is_refused(401, "unknown_station");
+        .refused(401, "unknown_station");
     let late = json!({ "action": "download", "timestamp": crate::world::at(chrono::TimeDelta::hours(-1)) }).to_string();
     polls(&ben.station, &late)
         .await
-        .is_refused(401, "timestamp_out_of_range");
+        .refused(401, "timestamp_out_of_range");
     // Nothing else is answered unsigned.
     world
         .posts(
@@ -125,7 +125,7 @@ async fn unsigned_polling_is_off_unless_the_operator_allows_it() {
             &json!({ "action": "list" }).to_string(),
         )
         .await
-        .is_refused(401, "signature_missing");
+        .refused(401, "signature_missing");
     world.end().await;
 }
 
@@ -133,12 +133,12 @@ async fn unsigned_polling_is_off_unless_the_operator_allows_it() {
 async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
     use std::io::Write;
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     ben.listens().await;
     for n in 0..20 {
-        let body = crate::world::on(
+        let body = crate::world::request(
             "add",
-            &talk,
+            &conversation,
             json!({ "message": message(&n.to_string()), "timestamp": crate::world::now() }),
         )
         .to_string();
@@ -151,15 +151,20 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
         )
         .unwrap();
         // Gone before the answer; sometimes before the work.
-        std::thread::sleep(std::time::Duration::from_micros(n * 150));
+        for _ in 0..n {
+            world.sends("GET", "/healthz").await;
+        }
         drop(socket);
     }
     // Whoever compares now and then only listens holds everything.
     let mut held = 0;
     crate::world::eventually("quiet", async || {
-        let heard = ben.hears().await.conversations.contains(&talk.id);
+        let heard = ben.hears().await.conversations.contains(&conversation.id);
         if heard {
-            held = ben.reads(&talk).await["messages"].as_array().unwrap().len();
+            held = ben.reads(&conversation).await["messages"]
+                .as_array()
+                .unwrap()
+                .len();
         }
         let there = usize::try_from(world.count("messages").await).unwrap();
         !heard && held == there && there > 0
@@ -171,7 +176,7 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
 #[tokio::test]
 async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_same() {
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     // A station that both use: whoever came last is the one who may poll there without a name.
     let anns = Person {
         station: ben.station.clone(),
@@ -180,7 +185,7 @@ async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_sa
     anns.logs_in().await;
     anns.listens().await;
     ben.listens().await;
-    ann.adds(&talk, "x").await;
+    ann.adds(&conversation, "x").await;
     let poll =
         json!({ "action": "download", "clientversioncode": 3, "timestamp": crate::world::now() })
             .to_string();
@@ -195,23 +200,21 @@ async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_sa
             .await
     };
     let forged = ann.signs("chatserver", "chatnotification", &poll);
-    polls(&ben, None).await.is_refused(401, "signature_missing");
+    polls(&ben, None).await.refused(401, "signature_missing");
     polls(&ben, Some("AAAA"))
         .await
-        .is_refused(401, "signature_invalid");
+        .refused(401, "signature_invalid");
     polls(&ben, Some(&forged))
         .await
-        .is_refused(401, "signature_invalid");
-    polls(&anns, None)
-        .await
-        .is_refused(401, "signature_missing");
+        .refused(401, "signature_invalid");
+    polls(&anns, None).await.refused(401, "signature_missing");
     // Nothing of it was taken off what is pending for anyone.
     for person in [&anns, &ben] {
         assert_eq!(
             person.hears().await,
-            News {
-                conversations: vec![talk.id.clone()],
-                ..News::default()
+            Changes {
+                conversations: vec![conversation.id.clone()],
+                ..Changes::default()
             }
         );
     }
@@ -246,23 +249,18 @@ async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_
     for person in [&ann, &ben] {
         person.logs_in().await;
         assert_eq!(
-            polls().await.is_ok()["conversationlistchangedof"],
+            polls().await.ok()["conversationlistchangedof"],
             json!([person.user])
         );
     }
     // Both hear of it, and one of them polls.
     ann.logs_in().await;
-    ann.asks(
-        "chatfriends",
-        json!({ "action": "add", "friendid": ben.user }),
-    )
-    .await
-    .is_ok();
+    ann.requests_friendship(&ben).await.ok();
     assert_eq!(
-        polls().await.is_ok()["friendavailabilitesof"],
+        polls().await.ok()["friendavailabilitesof"],
         json!([ben.user])
     );
-    assert_eq!(ann.hears().await, News::default());
+    assert_eq!(ann.hears().await, Changes::default());
     assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
     let bars = async |person: &Person| {
         let user = parlance_wire::id::UserId::parse(&person.user).unwrap();
@@ -275,8 +273,8 @@ async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_
         .unwrap();
     };
     bars(&ben).await;
-    polls().await.is_ok();
+    polls().await.ok();
     bars(&ann).await;
-    polls().await.is_refused(401, "unknown_station");
+    polls().await.refused(401, "unknown_station");
     world.end().await;
 }

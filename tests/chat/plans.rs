@@ -24,7 +24,7 @@ pub(crate) fn statement(marks: &[&str]) -> String {
 }
 
 const USER: &str = "md5('u1')::uuid";
-const TALK: &str = "md5('c1')::uuid";
+const CONVERSATION: &str = "md5('c1')::uuid";
 const GROUP: &str = "md5('g1')::uuid";
 
 /// A connection as the server has them.
@@ -109,7 +109,7 @@ async fn plan(db: &mut PgConnection, marks: &[&str], arguments: &str) -> String 
 fn arguments_of_add() -> String {
     let one = |value: &str, of: &str| format!("array[{value}]::{of}[]");
     [
-        one(TALK, "uuid"),
+        one(CONVERSATION, "uuid"),
         one("'AAAAAAAAAA'", "text"),
         one(USER, "uuid"),
         one("md5('s')::uuid", "uuid"),
@@ -127,7 +127,7 @@ fn arguments_of_add() -> String {
 fn arguments_of_report() -> String {
     let one = |value: &str, of: &str| format!("array[{value}]::{of}[]");
     [
-        one(TALK, "uuid"),
+        one(CONVERSATION, "uuid"),
         one("'AAAAAAAAAA'", "text"),
         one(USER, "uuid"),
         one("md5('s')::uuid", "uuid"),
@@ -149,7 +149,7 @@ const DOWNLOAD_PARTIAL: [&str; 1] = ["order by m.seq desc limit $8"];
 async fn no_hot_query_reads_a_whole_table() {
     let mut db = filled().await;
     let read = format!(
-        "{TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, md5('m5')::uuid, null, 50, 50"
+        "{CONVERSATION}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, md5('m5')::uuid, null, 50, 50"
     );
     for (name, marks, arguments) in [
         (
@@ -160,7 +160,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "list, a page",
             &["order by page.last_access_at desc"],
-            format!("{USER}, {TALK}, 51"),
+            format!("{USER}, {CONVERSATION}, 51"),
         ),
         ("invitations", &["u.nick as inviter_nick"], USER.to_owned()),
         (
@@ -206,12 +206,12 @@ async fn no_hot_query_reads_a_whole_table() {
                 "Vec<UserId>\"\n            from participants p",
                 "and p.user_id = $2\n",
             ],
-            format!("{TALK}, {USER}"),
+            format!("{CONVERSATION}, {USER}"),
         ),
         (
             "arrange",
             &["update participants p", "c.last_message_id as"],
-            format!("{TALK}, {USER}, true, null, null, null, null, now()"),
+            format!("{CONVERSATION}, {USER}, true, null, null, null, null, now()"),
         ),
         ("add", &ADD, arguments_of_add()),
         ("download", &DOWNLOAD, read.clone()),
@@ -219,17 +219,17 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "newest",
             &["\"instance: Instance\", c.last_seq, c.last_report_id as"],
-            format!("{TALK}, {USER}"),
+            format!("{CONVERSATION}, {USER}"),
         ),
         (
             "locate",
             &["r.created_at >= $3"],
-            format!("{TALK}, now(), now(), gen_random_uuid()"),
+            format!("{CONVERSATION}, now(), now(), gen_random_uuid()"),
         ),
         (
             "transcript",
             &["from transcript t\n", "limit $5"],
-            format!("{TALK}, {USER}, 'AAAAAAAAAA', 100, 51"),
+            format!("{CONVERSATION}, {USER}, 'AAAAAAAAAA', 100, 51"),
         ),
         (
             "nicks",
@@ -240,12 +240,12 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "clear",
             &["cleared_seq = c.last_seq"],
-            format!("{TALK}, {USER}, 'AAAAAAAAAA', 'BBBBBBBBBB'"),
+            format!("{CONVERSATION}, {USER}, 'AAAAAAAAAA', 'BBBBBBBBBB'"),
         ),
         (
             "clear: why not",
             &["else 'not_any_more'"],
-            format!("{TALK}, {USER}, 'AAAAAAAAAA'"),
+            format!("{CONVERSATION}, {USER}, 'AAAAAAAAAA'"),
         ),
         (
             "identity",
@@ -277,7 +277,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "everyone_with",
             &["array_agg(o.user_id) as \"everyone"],
-            format!("{TALK}, {USER}"),
+            format!("{CONVERSATION}, {USER}"),
         ),
         (
             "availability",
@@ -292,7 +292,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "purge: messages",
             &["delete from messages m using"],
-            format!("{TALK}, 100, 1000"),
+            format!("{CONVERSATION}, 100, 1000"),
         ),
         (
             "purge: expired",
@@ -302,12 +302,12 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "purge: remains",
             &["delete from expired_messages e using"],
-            format!("{TALK}, 100, 1000"),
+            format!("{CONVERSATION}, 100, 1000"),
         ),
         (
             "purge: reports",
             &["delete from reports r using"],
-            format!("{TALK}, 100, 1000"),
+            format!("{CONVERSATION}, 100, 1000"),
         ),
     ] {
         let plan = plan(&mut db, marks, &arguments).await;
@@ -377,7 +377,7 @@ async fn a_page_reads_its_own_rows_and_not_the_conversation() {
             .await
             .unwrap();
         let explain = format!(
-            "explain (analyze, buffers, format json) execute page({TALK}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, null, 0, 51, 51)"
+            "explain (analyze, buffers, format json) execute page({CONVERSATION}, {USER}, 'AAAAAAAAAA', md5('h2000')::uuid, null, null, 0, 51, 51)"
         );
         let plan: serde_json::Value = sqlx::raw_sql(AssertSqlSafe(explain))
             .fetch_one(&mut db)
@@ -429,10 +429,10 @@ async fn batches_lock_their_conversations_in_one_order() {
 #[tokio::test]
 async fn the_updates_that_each_message_and_report_make_stay_heap_only() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     for n in 0..50 {
-        let id = ann.adds(&talk, &n.to_string()).await;
-        ben.views(&talk, &[id]).await.is_ok();
+        let id = ann.adds(&conversation, &n.to_string()).await;
+        ben.views(&conversation, &[id]).await.ok();
     }
     // Its connections write down what they did when they end.
     world.stop().await;

@@ -89,7 +89,7 @@ async fn a_role_that_may_have_fewer_connections_than_the_node_wants_refuses_nobo
     let mut settings = settings();
     (settings.workers, settings.database_connections) = (4, 8);
     settings.database = Database::Given(Box::new(limited(&options, 6).await));
-    let world = World::on(settings, options.clone()).await;
+    let world = World::start(settings, options.clone()).await;
     let ann = world.person("Ann").await;
     // Each from a client of its own: so it comes to any of the threads.
     let stranger = || Person {
@@ -109,8 +109,8 @@ async fn a_role_that_may_have_fewer_connections_than_the_node_wants_refuses_nobo
 async fn a_connection_of_another_thread_is_used_where_none_can_be_opened() {
     let db = Arc::new(Db::new(limited(&database().await, 1).await, 2));
     let (theirs, handle) = (db.clone(), Handle::current());
-    let elsewhere = std::thread::spawn(move || handle.block_on(theirs.run(backend)));
-    let first = elsewhere.join().unwrap().unwrap();
+    let second_device = std::thread::spawn(move || handle.block_on(theirs.run(backend)));
+    let first = second_device.join().unwrap().unwrap();
     assert_eq!(db.run(backend).await.unwrap(), first);
 }
 
@@ -248,7 +248,7 @@ async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_find_a_connection_beside_a_server_that_may_not_have_all_that_it_wants() {
     let world = World::new().await;
-    let (ann, ..) = world.talk().await;
+    let (ann, ..) = world.conversation().await;
     let options = world.store.options();
     let mut command = parlance(options);
     let url = url(&limited(options, 6).await);

@@ -2,53 +2,70 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use parlance::{settings::Settings, store::user::set_disabled};
 use parlance_wire::{id::UserId, time::Timestamp};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, sleep_until},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    live::{Ear, address},
     nodes::{at, end, two_nodes},
     proxy::behind_a_proxy,
-    world::{World, eventually, now},
+    world::{Socket, World, address, eventually, now},
 };
 
-/// Settings with which things happen sooner.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Settings with which a node looks often, and an hour without a socket is needed to be offline. Clients' clocks may be
+/// hours behind, as the server's is put forward.
 fn soon(settings: &mut Settings) {
     settings.timings.heartbeat = Duration::from_millis(200);
-    settings.timings.offline_after = Duration::from_secs(3);
+    settings.timings.offline_after = HOUR;
+    settings.signature_window = TimeDelta::days(1);
 }
 
 #[tokio::test]
 async fn whoever_comes_back_and_goes_again_is_offline_the_whole_time_after_they_went_last() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
-    drop(Ear::of(&ann, 3).await);
-    let begun = Instant::now();
-    sleep_until(begun + Duration::from_millis(2500)).await;
-    drop(Ear::open(&ann, 3).await);
-    // Three seconds after the first going, one and a half after the second.
-    sleep_until(begun + Duration::from_secs(4)).await;
+    Socket::of(&ann, 3).await.closes().await;
+    world.clock.advance(HOUR / 2);
+    Socket::open(&ann, 3).await.closes().await;
+    // More than an hour after the first going, and less after the second.
+    world.clock.advance(HOUR / 4 * 3);
+    world.heartbeats(3).await;
     assert_eq!(ben.friend_is().await, "available");
+    world.clock.advance(HOUR / 2);
     ben.sees_friend("offline").await;
-    assert!(begun.elapsed() >= Duration::from_millis(5500));
     world.end().await;
 }
 
 #[tokio::test]
 async fn a_going_that_could_not_be_written_is_made_up_for() {
-    let (world, proxy) = behind_a_proxy(soon).await;
+    let world = World::with(|settings| {
+        settings.timings.offline_after = Duration::from_millis(50);
+        // No heartbeat makes up for it.
+        settings.timings.heartbeat = HOUR;
+    })
+    .await;
     let (ann, ben) = world.friends().await;
-    let ear = Ear::of(&ann, 3).await;
+    let socket = Socket::of(&ann, 3).await;
     ben.sees_friend("available").await;
-    proxy.cut();
-    drop(ear);
-    // The database is away when it should be told.
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    proxy.mend();
+    // A number of a sequence is not taken back when what took it fails.
+    world
+        .sql(
+            "create sequence tries;
+            create function refuse() returns trigger language plpgsql as
+            $$ begin perform nextval('tries'); raise exception 'not now'; end $$;
+            create trigger refuse before delete on listeners for each row execute function refuse()",
+        )
+        .await;
+    drop(socket);
+    eventually("a try", async || {
+        world.count("tries where is_called").await == 1
+    })
+    .await;
+    assert_eq!(ben.friend_is().await, "available");
+    world.sql("drop function refuse cascade").await;
     ben.sees_friend("offline").await;
     world.end().await;
 }
@@ -57,7 +74,7 @@ async fn a_going_that_could_not_be_written_is_made_up_for() {
 async fn what_the_database_lost_of_who_is_online_is_written_again() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
-    let ear = Ear::of(&ann, 3).await;
+    let socket = Socket::of(&ann, 3).await;
     ben.sees_friend("available").await;
     // As another node does that took this one for ended, or a late write of a socket that was closed.
     world
@@ -76,31 +93,48 @@ async fn what_the_database_lost_of_who_is_online_is_written_again() {
         world.count("listeners").await == 1
     })
     .await;
-    drop(ear);
+    drop(socket);
     world.end().await;
 }
 
 #[tokio::test]
-async fn sockets_that_open_while_others_close_are_online() {
+async fn a_socket_that_opens_while_the_end_of_another_is_written_is_online() {
     let world = World::with(|settings| {
-        soon(settings);
         settings.timings.offline_after = Duration::from_millis(20);
         // Nothing is made up for here.
-        settings.timings.heartbeat = Duration::from_mins(10);
-        settings.workers = 2;
+        settings.timings.heartbeat = HOUR;
     })
     .await;
     let (ann, ben) = world.friends().await;
-    for round in 0..40 {
-        let ear = Ear::open(&ann, 3).await;
-        drop(ear);
-        tokio::time::sleep(Duration::from_millis(15 + round % 10)).await;
-        let ear = Ear::open(&ann, 3).await;
-        // What is written about the one that was closed is waited for.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+    let row = async || -> Option<String> {
+        sqlx::query_scalar("select xmin::text from listeners")
+            .fetch_optional(&world.db)
+            .await
+            .unwrap()
+    };
+    for _ in 0..5 {
+        let socket = Socket::open(&ann, 3).await;
+        eventually("the socket to be written down", async || {
+            row().await.is_some()
+        })
+        .await;
+        let before = row().await;
+        let mut hold = world.db.begin().await.unwrap();
+        sqlx::query("select from users for no key update")
+            .execute(&mut *hold)
+            .await
+            .unwrap();
+        drop(socket);
+        world.blocked_process().await;
+        let socket = Socket::open(&ann, 3).await;
+        hold.rollback().await.unwrap();
+        eventually("what was on its way, and what came after it", async || {
+            row().await.is_some_and(|row| Some(row) != before)
+        })
+        .await;
         ben.sees_friend("available").await;
-        assert_eq!(world.count("listeners").await, 1, "round {round}");
-        drop(ear);
+        drop(socket);
+        eventually("the end", async || row().await.is_none()).await;
     }
     world.end().await;
 }
@@ -110,20 +144,26 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
     let nodes = two_nodes(soon).await;
     let (ann, ben) = nodes[0].friends().await;
     let seen_by = at(&nodes[1], &ben).await;
-    let ear = Ear::of(&ann, 3).await;
-    eventually("the other node to have run for a while", async || {
-        nodes[1].count("nodes").await == 2
+    let socket = Socket::of(&ann, 3).await;
+    ben.sees_friend("available").await;
+    // The other node has run for a while.
+    nodes[1].clock.advance(HOUR * 2);
+    nodes[0].stop().await;
+    drop(socket);
+    nodes[1].heartbeats(3).await;
+    assert_eq!(seen_by.friend_is().await, "available");
+    let socket = Socket::open(&at(&nodes[1], &ann).await, 3).await;
+    eventually("both nodes' rows", async || {
+        nodes[1].count("listeners").await == 2
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    nodes[0].stop().await;
-    drop(ear);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    nodes[1]
+        .sql("update nodes set ended_at = ended_at - interval '2 hours' where ended_at is not null")
+        .await;
+    nodes[1].heartbeats(3).await;
     assert_eq!(seen_by.friend_is().await, "available");
-    let ear = Ear::of(&at(&nodes[1], &ann).await, 3).await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(seen_by.friend_is().await, "available");
-    drop(ear);
+    socket.closes().await;
+    nodes[1].clock.advance(HOUR * 2);
     seen_by.sees_friend("offline").await;
     eventually("what is left of the node to go", async || {
         nodes[1].count("nodes").await == 1
@@ -136,8 +176,8 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
 async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_same() {
     let (world, proxy) = behind_a_proxy(soon).await;
     let (ann, ben) = world.friends().await;
-    let mut ear = Ear::of(&ann, 4).await;
-    let mut bens = Ear::of(&ben, 4).await;
+    let mut socket = Socket::of(&ann, 4).await;
+    let mut bens = Socket::of(&ben, 4).await;
     proxy.cut();
     set_disabled(
         &world.store,
@@ -148,11 +188,11 @@ async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_sa
     .unwrap();
     proxy.mend();
     assert_eq!(
-        ear.ends().await,
+        socket.ends().await,
         tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Policy
     );
     // Nobody else does.
-    bens.calms_down().await;
+    bens.drain().await;
     world.end().await;
 }
 
@@ -180,6 +220,7 @@ async fn a_peer_that_answers_no_ping_is_dropped() {
         .expect("an end")
         .unwrap();
     assert!(heard.starts_with(b"HTTP/1.1 101"));
+    world.clock.advance(HOUR);
     ben.sees_friend("offline").await;
     world.end().await;
 }

@@ -161,5 +161,5 @@ pub(crate) async fn behind_a_proxy(change: impl FnOnce(&mut Settings)) -> (Arc<W
     let mut settings = settings();
     change(&mut settings);
     settings.database = Database::Given(Box::new(proxy.options(&options)));
-    (World::on(settings, options).await, proxy)
+    (World::start(settings, options).await, proxy)
 }

@@ -5,6 +5,11 @@ use tokio::io::AsyncWriteExt;
 
 use crate::world::{World, eventually, message};
 
+/// A world whose server looks each time that it is asked.
+async fn world() -> std::sync::Arc<World> {
+    World::with(|settings| settings.timings.probe = std::time::Duration::ZERO).await
+}
+
 /// Waits for an answer; returns its text.
 async fn readiness(world: &World, status: u16) -> String {
     let mut text = String::new();
@@ -22,8 +27,8 @@ const FULL: &str = "create function is_full() returns trigger language plpgsql a
 
 #[tokio::test]
 async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
-    let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let world = world().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     readiness(&world, 200).await;
     for (harm, heal, why) in [
         (
@@ -50,7 +55,7 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
         world.sql(heal).await;
         readiness(&world, 200).await;
     }
-    ann.adds(&talk, "well again").await;
+    ann.adds(&conversation, "well again").await;
     // What it tried left nothing behind.
     assert_eq!(world.count("messages").await, 1);
     world.end().await;
@@ -58,8 +63,8 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
 
 #[tokio::test]
 async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
-    let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let world = world().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     // Large messages do not fit any more; what is small does.
     world
         .sql(&format!(
@@ -68,14 +73,14 @@ async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
         ))
         .await;
     let large = message(&"x".repeat(2000));
-    ann.does("add", &talk, json!({ "message": large }))
+    ann.does("add", &conversation, json!({ "message": large }))
         .await
-        .is_refused(503, "unavailable");
+        .refused(503, "unavailable");
     assert!(readiness(&world, 503).await.starts_with("writes fail: "));
     world.sql("drop function is_full cascade").await;
-    ann.does("add", &talk, json!({ "message": large }))
+    ann.does("add", &conversation, json!({ "message": large }))
         .await
-        .is_ok();
+        .ok();
     readiness(&world, 200).await;
     world.end().await;
 }
@@ -83,7 +88,7 @@ async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
 #[tokio::test]
 async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unready() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     world
         .sql(
             "create function refuse() returns trigger language plpgsql as
@@ -91,46 +96,31 @@ async fn a_message_that_the_database_does_not_take_does_not_make_the_node_unread
             create trigger refuse before insert on messages for each row when (new.data = 'bad') execute function refuse()",
         )
         .await;
-    ann.does("add", &talk, json!({ "message": message("bad") }))
+    ann.does("add", &conversation, json!({ "message": message("bad") }))
         .await
-        .is_refused(500, "internal");
+        .refused(500, "internal");
     assert_eq!(world.sends("GET", "/readyz").await.status, 200);
     world.end().await;
-}
-
-/// The process of a statement that waits for a lock.
-async fn who_waits(world: &World) -> i32 {
-    let waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-    let mut found = None;
-    eventually("a statement waits", async || {
-        found = sqlx::query_scalar(waiting)
-            .fetch_optional(&world.db)
-            .await
-            .unwrap();
-        found.is_some()
-    })
-    .await;
-    found.unwrap()
 }
 
 #[tokio::test]
 async fn a_session_that_was_ended_does_not_make_the_node_unready() {
     let world = World::new().await;
-    let (ann, _ben, talk) = world.talk().await;
+    let (ann, _ben, conversation) = world.conversation().await;
     let mut hold = world.db.begin().await.unwrap();
     sqlx::query("select from conversations for update")
         .execute(&mut *hold)
         .await
         .unwrap();
     let asked = tokio::spawn(async move {
-        ann.does("add", &talk, json!({ "message": message("x") }))
+        ann.does("add", &conversation, json!({ "message": message("x") }))
             .await
     });
-    let process = who_waits(&world).await;
+    let process = world.blocked_process().await;
     world
         .sql(&format!("select pg_terminate_backend({process}, 5000)"))
         .await;
-    asked.await.unwrap().is_refused(503, "unavailable");
+    asked.await.unwrap().refused(503, "unavailable");
     hold.rollback().await.unwrap();
     let answer = world.sends("GET", "/readyz").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -140,7 +130,7 @@ async fn a_session_that_was_ended_does_not_make_the_node_unready() {
 #[tokio::test]
 async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
     let world = World::new().await;
-    let _people = world.talk().await;
+    let _people = world.conversation().await;
     let mut hold = world.db.begin().await.unwrap();
     sqlx::query("lock table messages")
         .execute(&mut *hold)
@@ -151,7 +141,7 @@ async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
         .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
         .unwrap();
-    let process = who_waits(&world).await;
+    let process = world.blocked_process().await;
     // A reset, not an end.
     socket.set_zero_linger().unwrap();
     drop(socket);
@@ -164,7 +154,6 @@ async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
             })
         })
         .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     hold.rollback().await.unwrap();
     for asked in others {
         assert_eq!(asked.await.unwrap(), 200);

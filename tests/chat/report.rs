@@ -4,25 +4,29 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{
-    live::Ear,
-    world::{Answer, News, Person, Talk, World},
-};
+use crate::world::{Answer, Changes, Conversation, Person, Socket, World};
 
-async fn reports(person: &Person, action: &str, talk: &Talk, ids: &Value) -> Answer {
-    person.asks("chatreports", json!({ "action": action, "conversationid": talk.id, "instance": talk.instance, "messageids": ids })).await
+async fn reports(
+    person: &Person,
+    action: &str,
+    conversation: &Conversation,
+    ids: &Value,
+) -> Answer {
+    person.asks("chatreports", json!({ "action": action, "conversationid": conversation.id, "instance": conversation.instance, "messageids": ids })).await
 }
 
 #[tokio::test]
 async fn a_report_says_who_saw_what_where_and_ends_with_its_message() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
-    let id = ann.adds(&talk, "x").await;
-    reports(&ben, "delivered", &talk, &json!([id]))
+    let (ann, ben, conversation) = world.conversation().await;
+    let id = ann.adds(&conversation, "x").await;
+    reports(&ben, "delivered", &conversation, &json!([id]))
         .await
-        .is_ok();
-    reports(&ben, "viewed", &talk, &json!([id])).await.is_ok();
-    let history = ann.reads(&talk).await;
+        .ok();
+    reports(&ben, "viewed", &conversation, &json!([id]))
+        .await
+        .ok();
+    let history = ann.reads(&conversation).await;
     for (row, r#type) in history["reports"]
         .as_array()
         .unwrap()
@@ -37,10 +41,10 @@ async fn a_report_says_who_saw_what_where_and_ends_with_its_message() {
         assert_eq!(row["ValidUntil"], history["messages"][0]["ValidUntil"]);
     }
     assert_eq!(
-        ann.sees(&talk).await["lastreportid"],
+        ann.sees(&conversation).await["lastreportid"],
         history["reports"][1]["ID"]
     );
-    assert_eq!(ann.sees(&talk).await["lastmessageid"], id);
+    assert_eq!(ann.sees(&conversation).await["lastmessageid"], id);
     world.end().await;
 }
 
@@ -51,30 +55,30 @@ async fn a_report_is_stored_once_however_often_and_from_wherever_it_is_sent() {
         settings.database_connections = 8;
     })
     .await;
-    let (ann, ben, talk) = world.talk().await;
-    let elsewhere = ben.elsewhere().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let second_device = ben.second_device().await;
     let mut ids = vec![];
     for n in 0..5 {
-        ids.push(ann.adds(&talk, &n.to_string()).await);
+        ids.push(ann.adds(&conversation, &n.to_string()).await);
     }
     let all = json!(ids);
     let twice = json!([ids[0], ids[0].to_uppercase(), ids[1]]);
     let answers = join_all((0..16).map(|n| {
         reports(
-            if n % 2 == 0 { &ben } else { &elsewhere },
+            if n % 2 == 0 { &ben } else { &second_device },
             "viewed",
-            &talk,
+            &conversation,
             if n % 3 == 0 { &twice } else { &all },
         )
     }))
     .await;
     for answer in answers {
-        answer.is_ok();
+        answer.ok();
     }
     assert_eq!(world.count("reports").await, 5);
     // Of another user, and of another type, it is another report.
-    reports(&ann, "viewed", &talk, &all).await.is_ok();
-    reports(&ben, "delivered", &talk, &all).await.is_ok();
+    reports(&ann, "viewed", &conversation, &all).await.ok();
+    reports(&ben, "delivered", &conversation, &all).await.ok();
     assert_eq!(world.count("reports").await, 15);
     world.end().await;
 }
@@ -82,25 +86,30 @@ async fn a_report_is_stored_once_however_often_and_from_wherever_it_is_sent() {
 #[tokio::test]
 async fn ids_that_are_not_there_are_passed_over() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let cleo = world.person("Cleo").await;
     ann.befriends(&cleo).await;
     let other = ann.creates(&cleo).await;
     let (here, there) = (
-        ann.adds(&talk, "here").await,
+        ann.adds(&conversation, "here").await,
         ann.adds(&other, "there").await,
     );
     reports(
         &ben,
         "viewed",
-        &talk,
+        &conversation,
         &json!([Uuid::new_v4().to_string(), here, there]),
     )
     .await
-    .is_ok();
-    reports(&ben, "viewed", &talk, &json!([])).await.is_ok();
+    .ok();
+    reports(&ben, "viewed", &conversation, &json!([]))
+        .await
+        .ok();
     assert_eq!(
-        ann.reads(&talk).await["reports"].as_array().unwrap().len(),
+        ann.reads(&conversation).await["reports"]
+            .as_array()
+            .unwrap()
+            .len(),
         1
     );
     assert_eq!(ann.reads(&other).await["reports"], json!([]));
@@ -110,27 +119,29 @@ async fn ids_that_are_not_there_are_passed_over() {
 #[tokio::test]
 async fn everyone_hears_of_a_new_report_and_nobody_of_an_old_one() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
-    let id = ann.adds(&talk, "x").await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let id = ann.adds(&conversation, "x").await;
     ann.listens().await;
-    ben.views(&talk, std::slice::from_ref(&id)).await.is_ok();
+    ben.views(&conversation, std::slice::from_ref(&id))
+        .await
+        .ok();
     assert_eq!(
         ann.hears().await,
-        News {
-            conversations: vec![talk.id.clone()],
-            ..News::default()
+        Changes {
+            conversations: vec![conversation.id.clone()],
+            ..Changes::default()
         }
     );
-    ben.views(&talk, &[id]).await.is_ok();
-    assert_eq!(ann.hears().await, News::default());
+    ben.views(&conversation, &[id]).await.ok();
+    assert_eq!(ann.hears().await, Changes::default());
     world.end().await;
 }
 
 #[tokio::test]
 async fn what_is_no_report_is_refused_and_stores_nothing() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
-    let id = ann.adds(&talk, "x").await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let id = ann.adds(&conversation, "x").await;
     let many: Vec<String> = (0..1001).map(|_| Uuid::new_v4().to_string()).collect();
     for wrong in [
         json!(many),
@@ -141,9 +152,9 @@ async fn what_is_no_report_is_refused_and_stores_nothing() {
         json!([id, "x"]),
         json!({}),
     ] {
-        let refusal = reports(&ben, "viewed", &talk, &wrong)
+        let refusal = reports(&ben, "viewed", &conversation, &wrong)
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
         assert!(
             refusal["errormessage"]
                 .as_str()
@@ -158,39 +169,39 @@ async fn what_is_no_report_is_refused_and_stores_nothing() {
         ("firstmessagedate", json!("x")),
         ("lastmessagedate", json!(5)),
     ] {
-        let mut request = json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
+        let mut request = json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": [id] });
         request[field] = wrong;
         ben.asks("chatreports", request)
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
     }
-    ben.asks("chatreports", json!({ "action": "read", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }))
+    ben.asks("chatreports", json!({ "action": "read", "conversationid": conversation.id, "instance": conversation.instance, "messageids": [id] }))
         .await
-        .is_refused(404, "unknown_action");
+        .refused(404, "unknown_action");
     assert_eq!(world.count("reports").await, 0);
-    reports(&ben, "viewed", &talk, &json!(many[..1000]))
+    reports(&ben, "viewed", &conversation, &json!(many[..1000]))
         .await
-        .is_ok();
+        .ok();
     world.end().await;
 }
 
 #[tokio::test]
 async fn each_report_that_a_socket_is_told_of_names_the_one_before_it() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let mut ids = vec![];
     for n in 0..5 {
-        ids.push(ann.adds(&talk, &n.to_string()).await);
+        ids.push(ann.adds(&conversation, &n.to_string()).await);
     }
-    let mut ear = Ear::of(&ann, 4).await;
+    let mut socket = Socket::of(&ann, 4).await;
     let mut before = String::new();
     for (action, ids) in [
         ("viewed", &ids[..3]),
         ("delivered", &ids[1..]),
         ("viewed", &ids[..]),
     ] {
-        reports(&ben, action, &talk, &json!(ids)).await.is_ok();
-        let frame = ear.hears().await;
+        reports(&ben, action, &conversation, &json!(ids)).await.ok();
+        let frame = socket.hears().await;
         let events = frame["events"].as_array().unwrap();
         // Of the last ones, three were there already.
         assert_eq!(
@@ -206,7 +217,7 @@ async fn each_report_that_a_socket_is_told_of_names_the_one_before_it() {
             before = event["report"]["ID"].as_str().unwrap().to_owned();
         }
     }
-    let stored = ann.reads(&talk).await;
+    let stored = ann.reads(&conversation).await;
     assert_eq!(
         stored["reports"].as_array().unwrap().last().unwrap()["ID"],
         before

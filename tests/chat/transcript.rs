@@ -7,10 +7,7 @@ use parlance_wire::time::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, migrate::Migrator};
 
-use crate::{
-    live::Ear,
-    world::{Person, Talk, World, empty_database, message, on},
-};
+use crate::world::{Conversation, Person, Socket, World, empty_database, message, request};
 
 fn sha256(parts: &[&[u8]]) -> Vec<u8> {
     digest::digest(&digest::SHA256, &parts.concat())
@@ -40,27 +37,35 @@ pub(crate) fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
     })
 }
 
-pub(crate) fn beginning(talk: &Talk) -> Vec<u8> {
-    sha256(&[&hex::decode(&talk.id).unwrap(), talk.instance.as_bytes()])
+pub(crate) fn beginning(conversation: &Conversation) -> Vec<u8> {
+    sha256(&[
+        &hex::decode(&conversation.id).unwrap(),
+        conversation.instance.as_bytes(),
+    ])
 }
 
-pub(crate) async fn asks(who: &Person, action: &str, talk: &Talk, fields: Value) -> Value {
-    who.asks_as(4, "chatconversation", on(action, talk, fields))
+pub(crate) async fn asks(
+    who: &Person,
+    action: &str,
+    conversation: &Conversation,
+    fields: Value,
+) -> Value {
+    who.asks_as(4, "chatconversation", request(action, conversation, fields))
         .await
-        .is_ok()
+        .ok()
 }
 
 /// The conversation's head, as a v4 client's list shows it.
-pub(crate) async fn head(who: &Person, talk: &Talk) -> Value {
+pub(crate) async fn head(who: &Person, conversation: &Conversation) -> Value {
     let list = who
         .asks_as(4, "chatconversation", json!({ "action": "list" }))
         .await
-        .is_ok();
+        .ok();
     list["conversations"]
         .as_array()
         .unwrap()
         .iter()
-        .find(|c| c["id"] == talk.id.as_str())
+        .find(|c| c["id"] == conversation.id.as_str())
         .unwrap()["chain"]
         .clone()
 }
@@ -68,53 +73,65 @@ pub(crate) async fn head(who: &Person, talk: &Talk) -> Value {
 #[tokio::test]
 async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
-    assert_eq!(head(&ann, &talk).await, "");
+    let (ann, ben, conversation) = world.conversation().await;
+    assert_eq!(head(&ann, &conversation).await, "");
     // Many at once, with reports between them.
     futures_util::future::join_all((0..40).map(|n| {
-        let (ann, ben, talk) = (&ann, &ben, &talk);
+        let (ann, ben, conversation) = (&ann, &ben, &conversation);
         async move {
-            let id = [ann, ben][n % 2].adds(talk, &format!("text {n}")).await;
-            ben.views(talk, &[id]).await.is_ok();
+            let id = [ann, ben][n % 2]
+                .adds(conversation, &format!("text {n}"))
+                .await;
+            ben.views(conversation, &[id]).await.ok();
         }
     }))
     .await;
-    let page = asks(&ben, "download", &talk, json!({})).await;
-    let end = follow(beginning(&talk), &page["messages"]);
+    let page = asks(&ben, "download", &conversation, json!({})).await;
+    let end = follow(beginning(&conversation), &page["messages"]);
     assert_eq!(page["messages"].as_array().unwrap().len(), 40);
-    assert_eq!(head(&ann, &talk).await, hex::encode(&end));
-    assert_eq!(head(&ben, &talk).await, hex::encode(&end));
+    assert_eq!(head(&ann, &conversation).await, hex::encode(&end));
+    assert_eq!(head(&ben, &conversation).await, hex::encode(&end));
     // What a socket is told carries the same.
-    let mut ear = Ear::of(&ben, 4).await;
-    ann.adds(&talk, "heard").await;
-    let heard = ear.hears().await["events"][0]["message"].clone();
+    let mut socket = Socket::of(&ben, 4).await;
+    ann.adds(&conversation, "heard").await;
+    let heard = socket.hears().await["events"][0]["message"].clone();
     let end = follow(end, &json!([heard]));
-    assert_eq!(head(&ann, &talk).await, hex::encode(&end));
-    let page = asks(&ben, "download", &talk, json!({})).await;
+    assert_eq!(head(&ann, &conversation).await, hex::encode(&end));
+    let page = asks(&ben, "download", &conversation, json!({})).await;
     // A retry adds no link.
     let sent = message("again");
     for _ in 0..2 {
-        asks(&ann, "add", &talk, json!({ "message": sent.to_string() })).await;
+        asks(
+            &ann,
+            "add",
+            &conversation,
+            json!({ "message": sent.to_string() }),
+        )
+        .await;
     }
     let last = page["messages"].as_array().unwrap().last().unwrap();
     let page = asks(
         &ben,
         "download",
-        &talk,
+        &conversation,
         json!({ "firstmessageid": last["ID"] }),
     )
     .await;
     let fresh = json!(page["messages"].as_array().unwrap()[1..]);
     assert_eq!(fresh.as_array().unwrap().len(), 1);
-    assert_eq!(head(&ann, &talk).await, hex::encode(follow(end, &fresh)));
+    assert_eq!(
+        head(&ann, &conversation).await,
+        hex::encode(follow(end, &fresh))
+    );
     // Older clients see none of it.
-    let older = ben.reads(&talk).await;
+    let older = ben.reads(&conversation).await;
     assert!(
         older["messages"][0].get("Chain").is_none() && older["messages"][0].get("Seq").is_none()
     );
-    assert!(ben.sees(&talk).await.get("chain").is_none());
+    assert!(ben.sees(&conversation).await.get("chain").is_none());
     // Another life, another chain.
-    let next = Talk::of(&ann.does("clear", &talk, json!({})).await.is_ok()["conversation"]);
+    let next =
+        Conversation::of(&ann.does("clear", &conversation, json!({})).await.ok()["conversation"]);
     assert_eq!(head(&ann, &next).await, "");
     ann.adds(&next, "first").await;
     let page = asks(&ben, "download", &next, json!({})).await;
@@ -128,16 +145,16 @@ async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest
 #[tokio::test]
 async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     for n in 0..5 {
-        ann.adds(&talk, &n.to_string()).await;
+        ann.adds(&conversation, &n.to_string()).await;
     }
-    let (mut chain, mut after, mut pages) = (beginning(&talk), 0, 0);
+    let (mut chain, mut after, mut pages) = (beginning(&conversation), 0, 0);
     loop {
         let page = asks(
             &ben,
             "transcript",
-            &talk,
+            &conversation,
             json!({ "afterseq": after, "limit": 2 }),
         )
         .await;
@@ -151,45 +168,57 @@ async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
         }
     }
     assert_eq!(
-        (pages, head(&ann, &talk).await),
+        (pages, head(&ann, &conversation).await),
         (3, json!(hex::encode(chain)))
     );
     assert_eq!(
-        asks(&ben, "transcript", &talk, json!({ "afterseq": after })).await["transcript"],
+        asks(
+            &ben,
+            "transcript",
+            &conversation,
+            json!({ "afterseq": after })
+        )
+        .await["transcript"],
         json!([])
     );
     // Exactly what there is, is all.
     for (limit, has_more) in [(4, true), (5, false), (6, false)] {
         assert_eq!(
-            asks(&ben, "transcript", &talk, json!({ "limit": limit })).await["hasmore"],
+            asks(&ben, "transcript", &conversation, json!({ "limit": limit })).await["hasmore"],
             has_more,
             "{limit}"
         );
         assert_eq!(
-            asks(&ben, "downloadpartial", &talk, json!({ "limit": limit })).await["hasmore"],
+            asks(
+                &ben,
+                "downloadpartial",
+                &conversation,
+                json!({ "limit": limit })
+            )
+            .await["hasmore"],
             has_more,
             "{limit}"
         );
     }
     let eve = world.person("Eve").await;
-    eve.does("transcript", &talk, json!({}))
+    eve.does("transcript", &conversation, json!({}))
         .await
-        .is_refused(404, "conversation_not_found");
-    let stale = Talk {
+        .refused(404, "conversation_not_found");
+    let stale = Conversation {
         instance: "AAAAAAAAAA".into(),
-        ..talk.clone()
+        ..conversation.clone()
     };
     ben.does("transcript", &stale, json!({}))
         .await
-        .is_refused(409, "stale_instance");
+        .refused(409, "stale_instance");
     for wrong in [json!("x"), json!(1.5), json!({})] {
-        ben.does("transcript", &talk, json!({ "afterseq": wrong }))
+        ben.does("transcript", &conversation, json!({ "afterseq": wrong }))
             .await
-            .is_refused(400, "bad_request");
+            .refused(400, "bad_request");
     }
-    ben.does("transcript", &talk, json!({ "limit": 501 }))
+    ben.does("transcript", &conversation, json!({ "limit": 501 }))
         .await
-        .is_refused(400, "bad_request");
+        .refused(400, "bad_request");
     world.end().await;
 }
 

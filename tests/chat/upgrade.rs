@@ -74,8 +74,8 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     let (mut settings, db, embedded) = start(&dir, &programs).await;
     let options = PgConnectOptions::from_str(embedded.url()).unwrap();
     settings.database = Database::Given(Box::new(options.clone()));
-    let world = World::on(settings, options).await;
-    let (ann, ben, talk) = world.talk().await;
+    let world = World::start(settings, options).await;
+    let (ann, ben, conversation) = world.conversation().await;
     let first = dir.postmaster();
 
     let is_over = Arc::new(AtomicBool::new(false));
@@ -92,20 +92,20 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     });
     // A server that does not know of it refuses for a moment.
     let writes = tokio::spawn({
-        let (is_over, ann, talk) = (is_over.clone(), ann.clone(), talk.clone());
+        let (is_over, ann, conversation) = (is_over.clone(), ann.clone(), conversation.clone());
         async move {
             let mut stored = vec![];
             while !is_over.load(Ordering::SeqCst) {
                 let message = message("hi");
                 let answer = loop {
-                    let answer = ann.does("add", &talk, json!({ "message": message })).await;
-                    // No faster than people write, however fast the machine is.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    let answer = ann
+                        .does("add", &conversation, json!({ "message": message }))
+                        .await;
                     if answer.status != 503 {
                         break answer;
                     }
                 };
-                answer.is_ok();
+                answer.ok();
                 stored.push(message["ID"].clone());
             }
             stored
@@ -150,7 +150,7 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     statements.await.unwrap();
     let stored = writes.await.unwrap();
     let ids: Vec<_> = ben
-        .reads_all(&talk)
+        .reads_all(&conversation)
         .await
         .iter()
         .map(|message| message["ID"].clone())
@@ -272,10 +272,10 @@ async fn a_postgresql_that_dies_after_its_programs_have_moved_is_started_from_wh
         .await
         .unwrap();
     let first = dir.postmaster().unwrap();
-    let elsewhere = programs.with_file_name("elsewhere");
-    std::fs::rename(&programs, &elsewhere).unwrap();
+    let other = programs.with_file_name("elsewhere");
+    std::fs::rename(&programs, &other).unwrap();
     std::fs::remove_file(&link).unwrap();
-    symlink(&elsewhere, &link).unwrap();
+    symlink(&other, &link).unwrap();
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
     eventually("another PostgreSQL", async || {
         dir.postmaster().is_some_and(|other| other != first)

@@ -11,9 +11,6 @@ use super::{Bus, Queue, envelope::Envelope};
 use crate::notify::{event::Event, registry::Notifications, resync::Resync};
 
 const SUBJECT: &str = "parlance.hints";
-/// How often a node repeats its sequence number.
-// Well below `bus::SILENCE`: one repetition that is lost must not make every station resync.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long after a failure NATS is tried again.
 const RETRY: Duration = Duration::from_secs(4);
 
@@ -25,13 +22,15 @@ pub(crate) struct Node {
     pub notifications: Arc<Notifications>,
     /// Whom to ask when a hint was missed.
     pub resync: Arc<Resync>,
+    /// How often this node repeats its sequence number.
+    pub repeat: Duration,
 }
 
 /// Connects the bus to NATS, however long that takes, and keeps it connected until the server ends.
 pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
     let client = connect(&node, &url).await;
     let mut subscriber = subscribe(&client).await;
-    let mut clock = tokio::time::interval(HEARTBEAT);
+    let mut clock = tokio::time::interval(node.repeat);
     loop {
         tokio::select! {
             Some(envelope) = queue.recv() => {

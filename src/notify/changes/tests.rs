@@ -1,4 +1,4 @@
-//! What a station is told of many changes, and what only by its id.
+//! Which rows are sent whole, and which are only named.
 
 use super::*;
 use crate::{
@@ -13,7 +13,7 @@ use parlance_wire::{
 };
 
 /// A message of so many bytes, in the conversation with this number, of user 1.
-pub(in crate::notify) fn written(n: usize, seq: i64, bytes: usize) -> Event {
+pub(crate) fn written(n: usize, seq: i64, bytes: usize) -> Event {
     in_instance(n, seq, bytes, "AAAAAAAAAA")
 }
 
@@ -53,7 +53,8 @@ fn conversation(n: usize) -> ConversationId {
     ConversationId::parse(&format!("{n:032x}")).unwrap()
 }
 
-fn rows(event: &Event) -> &[Arc<NewRow>] {
+/// The new rows of an event.
+pub(crate) fn rows(event: &Event) -> &[Arc<NewRow>] {
     match event {
         Event::ConversationChanged { new: Some(new), .. } => &new.rows,
         _ => &[],
@@ -61,7 +62,7 @@ fn rows(event: &Event) -> &[Arc<NewRow>] {
 }
 
 #[test]
-fn all_new_rows_of_a_conversation_are_told_or_none() {
+fn all_new_rows_of_a_conversation_are_kept_or_none() {
     let whole = |events: &[Event]| {
         let mut changes = Changes::default();
         for event in events {
@@ -93,7 +94,7 @@ fn all_new_rows_of_a_conversation_are_told_or_none() {
         ]),
         [7]
     );
-    // What is left out makes room.
+    // Rows that are dropped make room.
     let large = MAX_ROW_BYTES - 1000;
     assert_eq!(
         whole(&[
@@ -106,15 +107,15 @@ fn all_new_rows_of_a_conversation_are_told_or_none() {
 }
 
 #[test]
-fn what_may_not_have_arrived_is_told_again_by_its_id() {
-    let mut told = Changes::default();
+fn what_may_not_have_arrived_is_sent_again_by_its_id() {
+    let mut sent = Changes::default();
     let event = written(1, 1, 0);
-    told.add(&event, rows(&event), ClientVersion::V4);
+    sent.add(&event, rows(&event), ClientVersion::V4);
     let mut changes = Changes::default();
     for event in [written(1, 2, 0), written(2, 1, 0)] {
         changes.add(&event, rows(&event), ClientVersion::V4);
     }
-    changes.add_again(told);
+    changes.add_again(sent);
     assert_eq!(changes.conversations.len(), 2);
     assert_eq!(
         changes.rows.keys().map(|(id, _)| *id).collect::<Vec<_>>(),

@@ -16,11 +16,11 @@ use parlance_wire::{id::Receipt, version::ClientVersion};
 // A client that runs polls far more often; one that comes back later resyncs.
 pub(super) const IDLE: Duration = Duration::from_mins(15);
 
-/// What one station has yet to be told.
+/// What one station has not been notified of.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) changes: Changes,
-    /// What the last poll was told, until the station shows that it has it.
+    /// The answer to the last poll, until the station shows that it has it.
     pub(super) in_flight: Option<InFlight>,
     pub(super) polled_at: Instant,
     /// The station's socket.
@@ -65,7 +65,7 @@ impl Pending {
     /// Answers a poll.
     pub(super) fn poll(&mut self, poll: Poll, receipt: Receipt) -> Changes {
         let in_flight = self.in_flight.as_ref();
-        if in_flight.is_some_and(|told| Some(told.receipt) == poll.received) {
+        if in_flight.is_some_and(|in_flight| Some(in_flight.receipt) == poll.received) {
             self.in_flight = None;
         }
         self.ack(poll.connection);
@@ -95,36 +95,38 @@ impl Pending {
     // A client sends it after the answer before, or in order: so it has that answer.
     pub(super) fn ack(&mut self, connection: Option<u64>) {
         let in_flight = self.in_flight.as_ref();
-        if connection.is_some() && in_flight.is_some_and(|told| told.connection == connection) {
+        if connection.is_some()
+            && in_flight.is_some_and(|in_flight| in_flight.connection == connection)
+        {
             self.in_flight = None;
         }
     }
 
-    /// The station was given what the answer with this receipt had told it of.
+    /// The station was given what the answer with this receipt had named.
     pub(super) fn fetched(&mut self, receipt: Receipt, what: Fetched) {
-        let Some(told) = self
+        let Some(in_flight) = self
             .in_flight
             .as_mut()
-            .filter(|told| told.receipt == receipt)
+            .filter(|in_flight| in_flight.receipt == receipt)
         else {
             return;
         };
         match what {
             Fetched::Conversation(conversation) => {
-                told.changes.conversations.remove(&conversation);
+                in_flight.changes.conversations.remove(&conversation);
             }
-            Fetched::List => (told.changes.list, told.changes.resync) = (false, false),
-            Fetched::Friends => told.changes.friends.clear(),
+            Fetched::List => (in_flight.changes.list, in_flight.changes.resync) = (false, false),
+            Fetched::Friends => in_flight.changes.friends.clear(),
         }
-        if told.changes.is_empty() {
+        if in_flight.changes.is_empty() {
             self.in_flight = None;
         }
     }
 
-    /// What was told and may not have arrived is told once more.
+    /// Adds the answer that may not have arrived to what is pending.
     pub(super) fn redeliver(&mut self) {
-        if let Some(told) = self.in_flight.take() {
-            self.changes.add_again(told.changes);
+        if let Some(in_flight) = self.in_flight.take() {
+            self.changes.add_again(in_flight.changes);
         }
     }
 }

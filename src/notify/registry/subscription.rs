@@ -169,7 +169,7 @@ impl Feed {
         }
     }
 
-    /// Takes what there is to tell; nothing, once the subscription was replaced, revoked or dropped. Until
+    /// Takes what is pending; nothing, once the subscription was replaced, revoked or dropped. Until
     /// [`Subscription::ack`], nobody knows whether it arrived.
     pub(crate) fn take(&self) -> Changes {
         if self.subscriber.ended.load(Ordering::Acquire) {
@@ -215,7 +215,7 @@ impl Drop for Subscription {
     }
 }
 
-/// Whether this subscriber is still the station's.
+/// Returns `true` if this subscriber is still the station's.
 fn is_of(pending: &Pending, subscriber: &Arc<Subscriber>) -> bool {
     pending
         .subscriber

@@ -40,7 +40,7 @@ impl Pings {
         number
     }
 
-    /// Whether this answer to a ping shows that all pushes have arrived.
+    /// Returns `true` if this answer to a ping shows that all pushes have arrived.
     pub(super) fn confirm(&self, payload: &[u8]) -> bool {
         let sent = self.0.sent.get();
         sent > self.0.at_push.get() && *payload == sent.to_be_bytes()
@@ -82,7 +82,7 @@ impl Pushes {
     }
 
     /// As the body of the handshake's response, with the frames of the session.
-    // The library's body is kept, not replaced: when it is dropped, the reading half is told that the peer is gone.
+    // The library's body is kept, not replaced: when it is dropped, the reading half learns that the peer is gone.
     pub(super) fn with_control_frames(self, control: BoxBody) -> impl MessageBody + use<> {
         Frames {
             pushes: self,

@@ -3,13 +3,13 @@
 use super::{Hold, add, asks, commits};
 use serde_json::json;
 
-use crate::world::{News, Person, Talk, World, eventually, message, on};
+use crate::world::{Changes, Conversation, Person, World, eventually, message, request};
 
 /// A group of Ann, who is its admin, and Ben.
-async fn group(ann: &Person, ben: &Person) -> Talk {
+async fn group(ann: &Person, ben: &Person) -> Conversation {
     let secrets = json!({ &ann.user: "s", &ben.user: "s" });
     let create = json!({ "action": "create", "displayname": "group", "participantids": [ben.user], "secrets": secrets });
-    Talk::of(&ann.asks("chatconversationgroup", create).await.is_ok()["conversation"])
+    Conversation::of(&ann.asks("chatconversationgroup", create).await.ok()["conversation"])
 }
 
 #[tokio::test]
@@ -19,31 +19,37 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
     let cyd = world.person("Cyd").await;
     ann.befriends(&cyd).await;
     for kind in ["add", "viewed", "clear"] {
-        let talk = group(&ann, &ben).await;
-        let id = ann.adds(&talk, "before").await;
-        let hold = Hold::of(&world, &talk).await;
+        let conversation = group(&ann, &ben).await;
+        let id = ann.adds(&conversation, "before").await;
+        let hold = Hold::of(&world, &conversation).await;
         let join = json!({
-            "action": "addparticipants", "conversationid": talk.id, "participantids": [cyd.user], "secrets": { &cyd.user: "s" },
+            "action": "addparticipants", "conversationid": conversation.id, "participantids": [cyd.user], "secrets": { &cyd.user: "s" },
             "displaynames": { &cyd.user: "group" },
         });
         let joined = asks(&ann, "chatconversationgroup", join);
         hold.is_waited_for(1).await;
         let (api, request) = match kind {
-            "add" => ("chatconversation", add(&talk, &message("x"))),
+            "add" => ("chatconversation", add(&conversation, &message("x"))),
             "viewed" => (
                 "chatreports",
-                json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }),
+                json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": [id] }),
             ),
-            _ => ("chatconversation", on("clear", &talk, json!({}))),
+            _ => (
+                "chatconversation",
+                request("clear", &conversation, json!({})),
+            ),
         };
         let asked = asks(&ann, api, request);
         // The lock is handed on in the order in which it was asked for.
         hold.is_waited_for(2).await;
         cyd.hears().await;
         hold.ends().await;
-        joined.await.unwrap().is_ok();
-        asked.await.unwrap().is_ok();
-        assert!(cyd.hears().await.conversations.contains(&talk.id), "{kind}");
+        joined.await.unwrap().ok();
+        asked.await.unwrap().ok();
+        assert!(
+            cyd.hears().await.conversations.contains(&conversation.id),
+            "{kind}"
+        );
     }
     world.end().await;
 }
@@ -51,14 +57,14 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
 #[tokio::test]
 async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
     let world = World::new().await;
-    let (ann, ben, talk) = world.talk().await;
+    let (ann, ben, conversation) = world.conversation().await;
     let cyd = world.person("Cyd").await;
     ann.befriends(&cyd).await;
     let (group, opening) = (group(&ann, &ben).await, ann.creates(&cyd).await);
-    let viewed = |talk: &Talk, id: &String| json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] });
+    let viewed = |conversation: &Conversation, id: &String| json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": [id] });
     let mut requests = vec![];
-    for talk in [&opening, &group, &talk] {
-        requests.push(viewed(talk, &ann.adds(talk, "x").await));
+    for conversation in [&opening, &group, &conversation] {
+        requests.push(viewed(conversation, &ann.adds(conversation, "x").await));
     }
     let (hold, opens) = (
         Hold::of(&world, &group).await,
@@ -79,12 +85,12 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
         .collect();
     eventually("both wait", async || world.waiting() == 2).await;
     opens.ends().await;
-    first.await.unwrap().is_ok();
+    first.await.unwrap().ok();
     hold.is_waited_for(2).await;
     hold.ends().await;
-    joined.await.unwrap().is_ok();
+    joined.await.unwrap().ok();
     for asked in others {
-        asked.await.unwrap().is_ok();
+        asked.await.unwrap().ok();
     }
     // The one elsewhere did not wait for the one in the group to be stored again.
     assert_eq!(
@@ -103,12 +109,11 @@ async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
     let (ann, ben) = world.friends().await;
     for kind in ["add", "viewed"] {
         for goes in ["removeparticipants", "leave"] {
-            let talk = group(&ann, &ben).await;
-            let id = ann.adds(&talk, "before").await;
+            let conversation = group(&ann, &ben).await;
+            let id = ann.adds(&conversation, "before").await;
             ben.hears().await;
-            let hold = Hold::of(&world, &talk).await;
-            let request =
-                json!({ "action": goes, "conversationid": talk.id, "participantids": [ben.user] });
+            let hold = Hold::of(&world, &conversation).await;
+            let request = json!({ "action": goes, "conversationid": conversation.id, "participantids": [ben.user] });
             let gone = asks(
                 if goes == "leave" { &ben } else { &ann },
                 "chatconversationgroup",
@@ -116,25 +121,22 @@ async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
             );
             hold.is_waited_for(1).await;
             let (api, request) = match kind {
-                "add" => ("chatconversation", add(&talk, &message("too late"))),
+                "add" => ("chatconversation", add(&conversation, &message("too late"))),
                 _ => (
                     "chatreports",
-                    json!({ "action": "viewed", "conversationid": talk.id, "instance": talk.instance, "messageids": [id] }),
+                    json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": [id] }),
                 ),
             };
             let asked = asks(&ben, api, request);
             hold.is_waited_for(2).await;
             hold.ends().await;
-            gone.await.unwrap().is_ok();
-            asked
-                .await
-                .unwrap()
-                .is_refused(404, "conversation_not_found");
+            gone.await.unwrap().ok();
+            asked.await.unwrap().refused(404, "conversation_not_found");
             assert_eq!(
                 ben.hears().await.conversations,
-                News::default().conversations
+                Changes::default().conversations
             );
-            ann.adds(&talk, "without Ben").await;
+            ann.adds(&conversation, "without Ben").await;
         }
     }
     world.end().await;

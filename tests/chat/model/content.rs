@@ -6,9 +6,10 @@ use chrono::{NaiveDateTime, TimeDelta};
 use serde_json::{Value, json};
 
 use super::{
-    Model, Who, is_refused,
+    Model, Who,
+    conversation::{Conversation, Message, Report},
+    is_refused,
     step::Start,
-    talk::{Message, Report, Talk},
 };
 use crate::{
     transcript::{beginning, follow},
@@ -23,22 +24,22 @@ fn unix(time: &str) -> i64 {
 }
 
 impl Model {
-    pub(super) async fn add(&mut self, who: Who, talk: usize, sent: Value, is_stale: bool) {
+    pub(super) async fn add(&mut self, who: Who, conversation: usize, sent: Value, is_stale: bool) {
         let before = now();
         let answer = self
             .does(
                 who,
-                talk,
+                conversation,
                 "add",
                 is_stale,
                 json!({ "message": sent.to_string() }),
             )
             .await;
-        let there = self.talks[talk]
+        let there = self.conversations[conversation]
             .messages
             .iter()
             .find(|message| message.sent["ID"] == sent["ID"]);
-        let mut refusals = self.refusals(who, talk, is_stale, false, there.is_none());
+        let mut refusals = self.refusals(who, conversation, is_stale, false, there.is_none());
         if refusals.is_empty() && there.is_some_and(|there| there.user != who || there.sent != sent)
         {
             refusals.push("message_id_conflict");
@@ -69,20 +70,20 @@ impl Model {
             (&stored["ID"], &stored["Type"], &stored["ValidUntil"]),
             (&sent["ID"], &sent["Type"], &sent["ValidUntil"])
         );
-        let talk_now = &mut self.talks[talk];
-        talk_now.last_access = talk_now.last_access.max(unix(&created));
-        talk_now.messages.push(Message {
+        let changed = &mut self.conversations[conversation];
+        changed.last_access = changed.last_access.max(unix(&created));
+        changed.messages.push(Message {
             sent,
             created,
             user: who,
         });
-        self.content_changed(talk);
+        self.content_changed(conversation);
     }
 
     /// Compares a page with these rows.
     fn page(
         &mut self,
-        talk: usize,
+        conversation: usize,
         page: &Value,
         messages: &[Message],
         reports: std::ops::Range<usize>,
@@ -99,7 +100,10 @@ impl Model {
         );
         let rows = page["reports"].as_array().unwrap();
         assert_eq!(rows.len(), reports.len(), "{page}");
-        for (row, report) in rows.iter().zip(&mut self.talks[talk].reports[reports]) {
+        for (row, report) in rows
+            .iter()
+            .zip(&mut self.conversations[conversation].reports[reports])
+        {
             let id = report
                 .id
                 .get_or_insert_with(|| row["ID"].as_str().unwrap().to_owned());
@@ -109,14 +113,14 @@ impl Model {
             });
             assert_eq!(*row, expected);
         }
-        let ids: BTreeSet<_> = self.talks[talk]
+        let ids: BTreeSet<_> = self.conversations[conversation]
             .reports
             .iter()
             .filter_map(|report| report.id.as_ref())
             .collect();
         assert_eq!(
             ids.len(),
-            self.talks[talk]
+            self.conversations[conversation]
                 .reports
                 .iter()
                 .filter(|report| report.id.is_some())
@@ -128,23 +132,28 @@ impl Model {
     pub(super) async fn read(
         &mut self,
         who: Who,
-        talk: usize,
+        conversation: usize,
         messages: &Start,
         reports: &Start,
         is_stale: bool,
     ) {
-        let (id, date, place) = self.talks[talk].place(messages);
-        let (report_id, report_place) = self.talks[talk].report_place(reports);
+        let (id, date, place) = self.conversations[conversation].place(messages);
+        let (report_id, report_place) = self.conversations[conversation].report_place(reports);
         let cursor =
             json!({ "firstmessageid": id, "firstmessagedate": date, "firstreportid": report_id });
-        let answer = self.does(who, talk, "download", is_stale, cursor).await;
-        if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
+        let answer = self
+            .does(who, conversation, "download", is_stale, cursor)
+            .await;
+        if is_refused(
+            &answer,
+            &self.refusals(who, conversation, is_stale, false, false),
+        ) {
             return;
         }
-        let expected = self.talks[talk].messages[place.unwrap_or(0)..].to_vec();
-        let all = self.talks[talk].reports.len();
+        let expected = self.conversations[conversation].messages[place.unwrap_or(0)..].to_vec();
+        let all = self.conversations[conversation].reports.len();
         self.page(
-            talk,
+            conversation,
             &answer.json(),
             &expected,
             report_place.unwrap_or(0)..all,
@@ -154,27 +163,31 @@ impl Model {
     pub(super) async fn read_back(
         &mut self,
         who: Who,
-        talk: usize,
+        conversation: usize,
         messages: &Start,
         reports: &Start,
         limit: Option<usize>,
         is_stale: bool,
     ) {
-        let (id, date, place) = self.talks[talk].place(messages);
-        let (report_id, report_place) = self.talks[talk].report_place(reports);
+        let (id, date, place) = self.conversations[conversation].place(messages);
+        let (report_id, report_place) = self.conversations[conversation].report_place(reports);
         let cursor = json!({ "lastmessageid": id, "lastmessagedate": date, "lastreportid": report_id, "limit": limit });
         let answer = self
-            .does(who, talk, "downloadpartial", is_stale, cursor)
+            .does(who, conversation, "downloadpartial", is_stale, cursor)
             .await;
-        if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
+        if is_refused(
+            &answer,
+            &self.refusals(who, conversation, is_stale, false, false),
+        ) {
             return;
         }
         let most = limit.unwrap_or(50);
-        let end = place.unwrap_or(self.talks[talk].messages.len());
-        let expected = self.talks[talk].messages[end.saturating_sub(most)..end].to_vec();
-        let end = report_place.unwrap_or(self.talks[talk].reports.len());
+        let end = place.unwrap_or(self.conversations[conversation].messages.len());
+        let expected =
+            self.conversations[conversation].messages[end.saturating_sub(most)..end].to_vec();
+        let end = report_place.unwrap_or(self.conversations[conversation].reports.len());
         self.page(
-            talk,
+            conversation,
             &answer.json(),
             &expected,
             end.saturating_sub(most)..end,
@@ -184,30 +197,33 @@ impl Model {
     pub(super) async fn report(
         &mut self,
         who: Who,
-        talk: usize,
+        conversation: usize,
         r#type: &'static str,
         which: &[usize],
         is_stale: bool,
     ) {
-        let all: Vec<Message> = self.talks[talk]
+        let all: Vec<Message> = self.conversations[conversation]
             .gone
             .iter()
-            .chain(&self.talks[talk].messages)
+            .chain(&self.conversations[conversation].messages)
             .cloned()
             .collect();
         let ids: Vec<&str> = which
             .iter()
             .filter_map(|nth| all.get(nth % all.len().max(1)).map(Message::id))
             .collect();
-        let named = self.talks[talk].named(is_stale);
+        let named = self.conversations[conversation].named(is_stale);
         let request = json!({ "action": r#type, "conversationid": named.id, "instance": named.instance, "messageids": ids });
         let answer = self.asks(who, "chatreports", request).await;
-        if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
+        if is_refused(
+            &answer,
+            &self.refusals(who, conversation, is_stale, false, false),
+        ) {
             return;
         }
-        let Talk {
+        let Conversation {
             messages, reports, ..
-        } = &mut self.talks[talk];
+        } = &mut self.conversations[conversation];
         let before = reports.len();
         // In the order of the messages, however they were named.
         for message in messages
@@ -227,15 +243,24 @@ impl Model {
             }
         }
         if reports.len() > before {
-            self.content_changed(talk);
+            self.content_changed(conversation);
         }
     }
 
-    pub(super) async fn transcript(&mut self, who: Who, talk: usize, is_stale: bool) {
+    pub(super) async fn transcript(&mut self, who: Who, conversation: usize, is_stale: bool) {
         let answer = self
-            .does(who, talk, "transcript", is_stale, json!({ "limit": 500 }))
+            .does(
+                who,
+                conversation,
+                "transcript",
+                is_stale,
+                json!({ "limit": 500 }),
+            )
             .await;
-        if is_refused(&answer, &self.refusals(who, talk, is_stale, false, false)) {
+        if is_refused(
+            &answer,
+            &self.refusals(who, conversation, is_stale, false, false),
+        ) {
             return;
         }
         let links = answer.json()["transcript"].clone();
@@ -247,12 +272,15 @@ impl Model {
             .collect();
         assert_eq!(
             ids,
-            self.talks[talk]
+            self.conversations[conversation]
                 .messages
                 .iter()
                 .map(Message::id)
                 .collect::<Vec<_>>()
         );
-        follow(beginning(&self.talks[talk].named(false)), &links);
+        follow(
+            beginning(&self.conversations[conversation].named(false)),
+            &links,
+        );
     }
 }

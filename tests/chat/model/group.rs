@@ -5,30 +5,32 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    Model, NAMES, Who, is_refused,
-    talk::{Invitation, Talk},
+    Model, NAMES, Who,
+    conversation::{Conversation, Invitation},
+    is_refused,
 };
 
 impl Model {
     /// What is answered if someone may not change a group; empty: they may.
-    fn refusals_of_group(&self, who: Who, talk: usize) -> Vec<&'static str> {
-        let talk = &self.talks[talk];
-        match talk.members.get(&who) {
+    fn refusals_of_group(&self, who: Who, conversation: usize) -> Vec<&'static str> {
+        let conversation = &self.conversations[conversation];
+        match conversation.members.get(&who) {
             None => vec!["conversation_not_found"],
-            Some(own) if !talk.is_group || !own.is_admin => vec!["not_allowed"],
+            Some(own) if !conversation.is_group || !own.is_admin => vec!["not_allowed"],
             Some(_) => vec![],
         }
     }
 
     /// Whether someone sees that they are invited.
-    fn sees_invitation(&self, who: Who, talk: usize) -> bool {
-        let talk = &self.talks[talk];
+    fn sees_invitation(&self, who: Who, conversation: usize) -> bool {
+        let conversation = &self.conversations[conversation];
         let has_blocked = |other: Who| self.blocks.contains(&(who, other));
-        let is_run_by_blocked = talk
+        let is_run_by_blocked = conversation
             .members
             .iter()
             .any(|(other, member)| member.is_admin && has_blocked(*other));
-        talk.invited
+        conversation
+            .invited
             .get(&who)
             .is_some_and(|invitation| !has_blocked(invitation.by))
             && !is_run_by_blocked
@@ -36,31 +38,44 @@ impl Model {
 
     /// Everyone who sees an invitation, to what, and by whom.
     pub(super) fn all_invited(&self) -> BTreeSet<(Who, usize, Who)> {
-        let all =
-            (0..NAMES.len()).flat_map(|who| (0..self.talks.len()).map(move |talk| (who, talk)));
-        all.filter(|(who, talk)| self.sees_invitation(*who, *talk))
-            .map(|(who, talk)| (who, talk, self.talks[talk].invited[&who].by))
+        let all = (0..NAMES.len()).flat_map(|who| {
+            (0..self.conversations.len()).map(move |conversation| (who, conversation))
+        });
+        all.filter(|(who, conversation)| self.sees_invitation(*who, *conversation))
+            .map(|(who, conversation)| {
+                (
+                    who,
+                    conversation,
+                    self.conversations[conversation].invited[&who].by,
+                )
+            })
             .collect()
     }
 
     /// Invitations that are not shown end when someone becomes an admin.
-    fn withdraw_hidden(&mut self, talk: usize) {
+    fn withdraw_hidden(&mut self, conversation: usize) {
         let shown: Vec<Who> = (0..NAMES.len())
-            .filter(|who| self.sees_invitation(*who, talk))
+            .filter(|who| self.sees_invitation(*who, conversation))
             .collect();
-        self.talks[talk]
+        self.conversations[conversation]
             .invited
             .retain(|who, _| shown.contains(who));
     }
 
     /// Who sees other invitations than before hears of it.
-    pub(super) fn invited_anew(&mut self, before: &BTreeSet<(Who, usize, Who)>) {
+    pub(super) fn expect_invitation_changes(&mut self, before: &BTreeSet<(Who, usize, Who)>) {
         let now = self.all_invited();
         self.list_changed(now.symmetric_difference(before).map(|(who, ..)| *who));
     }
 
-    fn all_hear(&mut self, talk: usize) {
-        self.list_changed(self.talks[talk].members.keys().copied().collect::<Vec<_>>());
+    fn all_hear(&mut self, conversation: usize) {
+        self.list_changed(
+            self.conversations[conversation]
+                .members
+                .keys()
+                .copied()
+                .collect::<Vec<_>>(),
+        );
     }
 
     /// Whether someone who is added by a friend is put in at once, where these are.
@@ -108,15 +123,15 @@ impl Model {
             .chain([&who])
             .map(|one| (*one, self.member(*one, "the group", *one == who)))
             .collect();
-        let mut talk = Talk::new(&view, true, members);
-        talk.invited = invited
+        let mut conversation = Conversation::new(&view, true, members);
+        conversation.invited = invited
             .iter()
             .map(|one| (*one, self.invitation(who, *one, "the group")))
             .collect();
-        self.talks.push(talk);
-        self.all_hear(self.talks.len() - 1);
-        self.invited_anew(&before);
-        self.shows(self.talks.len() - 1, who, &view);
+        self.conversations.push(conversation);
+        self.all_hear(self.conversations.len() - 1);
+        self.expect_invitation_changes(&before);
+        self.shows(self.conversations.len() - 1, who, &view);
     }
 
     fn invitation(&self, by: Who, of: Who, name: &str) -> Invitation {
@@ -145,13 +160,13 @@ impl Model {
     async fn changes(
         &mut self,
         who: Who,
-        talk: usize,
+        conversation: usize,
         action: &str,
         mut fields: Value,
         refusals: &[&str],
     ) -> Option<Value> {
         fields["action"] = action.into();
-        fields["conversationid"] = self.talks[talk].id.clone().into();
+        fields["conversationid"] = self.conversations[conversation].id.clone().into();
         let version = if action == "addparticipants" { 4 } else { 3 };
         let answer = self.people[who]
             .asks_as(version, "chatconversationgroup", fields)
@@ -159,9 +174,9 @@ impl Model {
         (!is_refused(&answer, refusals)).then(|| answer.json())
     }
 
-    pub(super) async fn invite(&mut self, who: Who, talk: usize, whom: Who) {
-        let mut refusals = self.refusals_of_group(who, talk);
-        let is_in = self.talks[talk].members.contains_key(&whom);
+    pub(super) async fn invite(&mut self, who: Who, conversation: usize, whom: Who) {
+        let mut refusals = self.refusals_of_group(who, conversation);
+        let is_in = self.conversations[conversation].members.contains_key(&whom);
         if refusals.is_empty()
             && !is_in
             && self.are_friends(who, whom)
@@ -174,14 +189,21 @@ impl Model {
             "displaynames": { self.people[whom].user.clone(): "invited" },
         });
         let Some(answer) = self
-            .changes(who, talk, "addparticipants", request, &refusals)
+            .changes(who, conversation, "addparticipants", request, &refusals)
             .await
         else {
             return;
         };
         let before = self.all_invited();
-        let there: Vec<Who> = self.talks[talk].members.keys().copied().collect();
-        let departed = self.talks[talk].departed.get(&whom).copied();
+        let there: Vec<Who> = self.conversations[conversation]
+            .members
+            .keys()
+            .copied()
+            .collect();
+        let departed = self.conversations[conversation]
+            .departed
+            .get(&whom)
+            .copied();
         let is_put_in = departed.is_none() && self.is_put_in(who, whom, &there);
         let view = self.answers_invited(
             &answer,
@@ -199,58 +221,62 @@ impl Model {
             self.blocks.contains(&(whom, by))
                 || self.are_friends(who, whom) && !self.are_friends(by, whom)
         };
-        let is_open = self.talks[talk]
+        let is_open = self.conversations[conversation]
             .invited
             .get(&whom)
             .is_none_or(|before| gives_way(before.by));
-        let changed = &mut self.talks[talk];
+        let changed = &mut self.conversations[conversation];
         if is_put_in && !is_in {
             changed.invited.remove(&whom);
             changed.members.insert(whom, member);
         } else if !is_in && departed != Some(true) && is_open {
             changed.invited.insert(whom, invitation);
         }
-        self.all_hear(talk);
-        self.invited_anew(&before);
-        self.shows(talk, who, &view);
+        self.all_hear(conversation);
+        self.expect_invitation_changes(&before);
+        self.shows(conversation, who, &view);
     }
 
-    pub(super) async fn accept(&mut self, who: Who, talk: usize) {
-        let is_in = self.talks[talk].members.contains_key(&who);
+    pub(super) async fn accept(&mut self, who: Who, conversation: usize) {
+        let is_in = self.conversations[conversation].members.contains_key(&who);
         let refusals: &[_] = match () {
-            () if is_in && !self.talks[talk].is_group => &["not_allowed"],
-            () if is_in || self.sees_invitation(who, talk) => &[],
+            () if is_in && !self.conversations[conversation].is_group => &["not_allowed"],
+            () if is_in || self.sees_invitation(who, conversation) => &[],
             () => &["conversation_not_found"],
         };
-        let Some(answer) = self.changes(who, talk, "accept", json!({}), refusals).await else {
+        let Some(answer) = self
+            .changes(who, conversation, "accept", json!({}), refusals)
+            .await
+        else {
             return;
         };
         let before = self.all_invited();
-        if let Some(invitation) = self.talks[talk].invited.remove(&who) {
+        if let Some(invitation) = self.conversations[conversation].invited.remove(&who) {
             let mut member = self.member(who, &invitation.name, false);
             member.secret = invitation.secret;
-            self.talks[talk].members.insert(who, member);
-            self.talks[talk].departed.remove(&who);
-            self.talks[talk].declined.remove(&who);
+            self.conversations[conversation].members.insert(who, member);
+            self.conversations[conversation].departed.remove(&who);
+            self.conversations[conversation].declined.remove(&who);
         }
         if is_in {
             self.list_changed([who]);
         } else {
-            self.all_hear(talk);
+            self.all_hear(conversation);
         }
-        self.invited_anew(&before);
-        self.shows(talk, who, &answer["conversation"]);
+        self.expect_invitation_changes(&before);
+        self.shows(conversation, who, &answer["conversation"]);
     }
 
-    pub(super) async fn decline(&mut self, who: Who, talk: usize) {
-        let is_invited = self.sees_invitation(who, talk);
-        let refusals: &[_] = if is_invited || self.talks[talk].declined.contains(&who) {
-            &[]
-        } else {
-            &["conversation_not_found"]
-        };
+    pub(super) async fn decline(&mut self, who: Who, conversation: usize) {
+        let is_invited = self.sees_invitation(who, conversation);
+        let refusals: &[_] =
+            if is_invited || self.conversations[conversation].declined.contains(&who) {
+                &[]
+            } else {
+                &["conversation_not_found"]
+            };
         if self
-            .changes(who, talk, "decline", json!({}), refusals)
+            .changes(who, conversation, "decline", json!({}), refusals)
             .await
             .is_none()
             || !is_invited
@@ -258,10 +284,10 @@ impl Model {
             return;
         }
         let before = self.all_invited();
-        self.talks[talk].invited.remove(&who);
-        self.talks[talk].departed.insert(who, true);
-        self.talks[talk].declined.insert(who);
-        self.invited_anew(&before);
+        self.conversations[conversation].invited.remove(&who);
+        self.conversations[conversation].departed.insert(who, true);
+        self.conversations[conversation].declined.insert(who);
+        self.expect_invitation_changes(&before);
     }
 
     pub(super) async fn invitations(&self, who: Who) {
@@ -272,28 +298,29 @@ impl Model {
                 json!({ "action": "invitations" }),
             )
             .await
-            .is_ok();
+            .ok();
         let mut expected: Vec<_> = self
-            .talks
+            .conversations
             .iter()
             .enumerate()
-            .filter(|(talk, _)| self.sees_invitation(who, *talk))
+            .filter(|(conversation, _)| self.sees_invitation(who, *conversation))
             .collect();
-        expected.sort_by_key(|(_, talk)| std::cmp::Reverse(talk.invited[&who].since));
+        expected
+            .sort_by_key(|(_, conversation)| std::cmp::Reverse(conversation.invited[&who].since));
         let mut shown = answer["invitations"].clone();
         for view in shown.as_array_mut().unwrap() {
             assert!(view.as_object_mut().unwrap().remove("invited").is_some());
         }
         let expected: Value = expected
             .into_iter()
-            .map(|(_, talk)| {
-                let invitation = &talk.invited[&who];
+            .map(|(_, conversation)| {
+                let invitation = &conversation.invited[&who];
                 let is_known = |other: &Who| self.are_friends(who, *other) || self.blocks.contains(&(who, *other));
                 let mut known: Vec<&str> =
-                    talk.members.keys().filter(|other| is_known(other)).map(|other| self.people[*other].user.as_str()).collect();
+                    conversation.members.keys().filter(|other| is_known(other)).map(|other| self.people[*other].user.as_str()).collect();
                 known.sort_unstable();
                 json!({
-                    "conversationid": talk.id, "inviterid": self.people[invitation.by].user, "invitername": NAMES[invitation.by],
+                    "conversationid": conversation.id, "inviterid": self.people[invitation.by].user, "invitername": NAMES[invitation.by],
                     "secret": invitation.secret, "displayname": invitation.name, "participantids": known,
                 })
             })
@@ -306,53 +333,58 @@ impl Model {
             .world
             .sql("update departures set departed_at = departed_at - interval '1 day'")
             .await;
-        for talk in &mut self.talks {
-            talk.departed.values_mut().for_each(|just| *just = false);
+        for conversation in &mut self.conversations {
+            conversation
+                .departed
+                .values_mut()
+                .for_each(|just| *just = false);
         }
     }
 
-    pub(super) async fn remove(&mut self, who: Who, talk: usize, whom: Who) {
+    pub(super) async fn remove(&mut self, who: Who, conversation: usize, whom: Who) {
         if who == whom {
             return;
         }
-        let refusals = self.refusals_of_group(who, talk);
+        let refusals = self.refusals_of_group(who, conversation);
         let request = json!({ "participantids": [self.people[whom].user] });
         let Some(answer) = self
-            .changes(who, talk, "removeparticipants", request, &refusals)
+            .changes(who, conversation, "removeparticipants", request, &refusals)
             .await
         else {
             return;
         };
         let before = self.all_invited();
-        self.all_hear(talk);
-        let changed = &mut self.talks[talk];
+        self.all_hear(conversation);
+        let changed = &mut self.conversations[conversation];
         changed.members.remove(&whom);
         changed
             .invited
             .retain(|invited, invitation| *invited != whom && invitation.by != whom);
-        self.due[whom].conversations.remove(&self.talks[talk].id);
-        self.invited_anew(&before);
-        self.shows(talk, who, &answer["conversation"]);
+        self.expected[whom]
+            .conversations
+            .remove(&self.conversations[conversation].id);
+        self.expect_invitation_changes(&before);
+        self.shows(conversation, who, &answer["conversation"]);
     }
 
-    pub(super) async fn leave(&mut self, who: Who, talk: usize) {
-        let refusals = match self.talks[talk].members.get(&who) {
+    pub(super) async fn leave(&mut self, who: Who, conversation: usize) {
+        let refusals = match self.conversations[conversation].members.get(&who) {
             None => vec!["conversation_not_found"],
-            Some(_) if !self.talks[talk].is_group => vec!["not_allowed"],
+            Some(_) if !self.conversations[conversation].is_group => vec!["not_allowed"],
             Some(_) => vec![],
         };
         if self
-            .changes(who, talk, "leave", json!({}), &refusals)
+            .changes(who, conversation, "leave", json!({}), &refusals)
             .await
             .is_none()
         {
             return;
         }
         let before = self.all_invited();
-        self.all_hear(talk);
-        let id = self.talks[talk].id.clone();
-        self.due[who].conversations.remove(&id);
-        let (people, left) = (&self.people, &mut self.talks[talk]);
+        self.all_hear(conversation);
+        let id = self.conversations[conversation].id.clone();
+        self.expected[who].conversations.remove(&id);
+        let (people, left) = (&self.people, &mut self.conversations[conversation]);
         left.members.remove(&who);
         left.departed.insert(who, false);
         left.declined.remove(&who);
@@ -368,15 +400,15 @@ impl Model {
                 .min_by_key(|(who, member)| (member.joined, people[**who].user.clone()));
             if let Some((_, longest)) = longest {
                 longest.is_admin = true;
-                self.withdraw_hidden(talk);
+                self.withdraw_hidden(conversation);
             }
         }
-        self.invited_anew(&before);
+        self.expect_invitation_changes(&before);
     }
 
-    pub(super) async fn role(&mut self, who: Who, talk: usize, whom: Who, is_admin: bool) {
-        let mut refusals = self.refusals_of_group(who, talk);
-        let members = &self.talks[talk].members;
+    pub(super) async fn role(&mut self, who: Who, conversation: usize, whom: Who, is_admin: bool) {
+        let mut refusals = self.refusals_of_group(who, conversation);
+        let members = &self.conversations[conversation].members;
         if refusals.is_empty() && !members.contains_key(&whom) {
             refusals.push("user_not_found");
         }
@@ -389,32 +421,35 @@ impl Model {
             refusals.push("not_allowed");
         }
         let request = json!({ "participantid": self.people[whom].user, "role": if is_admin { "admin" } else { "member" } });
-        let Some(answer) = self.changes(who, talk, "setrole", request, &refusals).await else {
+        let Some(answer) = self
+            .changes(who, conversation, "setrole", request, &refusals)
+            .await
+        else {
             return;
         };
         let before = self.all_invited();
-        if let Some(member) = self.talks[talk].members.get_mut(&whom)
+        if let Some(member) = self.conversations[conversation].members.get_mut(&whom)
             && member.is_admin != is_admin
         {
             member.is_admin = is_admin;
-            self.all_hear(talk);
+            self.all_hear(conversation);
             if is_admin {
-                self.withdraw_hidden(talk);
+                self.withdraw_hidden(conversation);
             }
         }
-        self.invited_anew(&before);
-        self.shows(talk, who, &answer["conversation"]);
+        self.expect_invitation_changes(&before);
+        self.shows(conversation, who, &answer["conversation"]);
     }
 
-    pub(super) async fn rename(&mut self, who: Who, talk: usize, name: &str) {
-        let refusals = self.refusals_of_group(who, talk);
+    pub(super) async fn rename(&mut self, who: Who, conversation: usize, name: &str) {
+        let refusals = self.refusals_of_group(who, conversation);
         let names: serde_json::Map<_, _> = (0..NAMES.len())
             .map(|who| (self.people[who].user.clone(), name.into()))
             .collect();
         let Some(answer) = self
             .changes(
                 who,
-                talk,
+                conversation,
                 "rename",
                 json!({ "displaynames": names }),
                 &refusals,
@@ -423,13 +458,13 @@ impl Model {
         else {
             return;
         };
-        for member in self.talks[talk].members.values_mut() {
+        for member in self.conversations[conversation].members.values_mut() {
             name.clone_into(&mut member.name);
         }
-        for invitation in self.talks[talk].invited.values_mut() {
+        for invitation in self.conversations[conversation].invited.values_mut() {
             name.clone_into(&mut invitation.name);
         }
-        self.all_hear(talk);
-        self.shows(talk, who, &answer["conversation"]);
+        self.all_hear(conversation);
+        self.shows(conversation, who, &answer["conversation"]);
     }
 }

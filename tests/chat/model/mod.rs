@@ -2,10 +2,10 @@
 //! model knows that page and nothing of the server: lists of rows, and who may do what.
 
 mod content;
+mod conversation;
 mod group;
 mod people;
 mod step;
-mod talk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +17,10 @@ use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use serde_json::Value;
 
 use self::{
+    conversation::{Conversation, Message},
     step::{Start, Step, steps},
-    talk::{Message, Talk},
 };
-use crate::world::{Answer, Person, World, at, message, on};
+use crate::world::{Answer, Person, World, at, message, request};
 
 const NAMES: [&str; 3] = ["Ann", "Ben", "Cleo"];
 /// One of [`NAMES`], and one of the conversations that there are.
@@ -30,18 +30,18 @@ type Which = usize;
 struct Model {
     people: Vec<Person>,
     availabilities: [&'static str; NAMES.len()],
-    /// Who says whose friend they are, and when they said so.
-    said: BTreeMap<(Who, Who), usize>,
+    /// Who says whose friend they are, and when they friend_claims so.
+    friend_claims: BTreeMap<(Who, Who), usize>,
     blocks: BTreeSet<(Who, Who)>,
     workspaces: BTreeMap<&'static str, Who>,
-    talks: Vec<Talk>,
-    due: [Due; NAMES.len()],
+    conversations: Vec<Conversation>,
+    expected: [Expected; NAMES.len()],
     clock: usize,
 }
 
 /// What someone has yet to hear of.
 #[derive(Debug, Default)]
-struct Due {
+struct Expected {
     conversations: BTreeSet<String>,
     friends: BTreeSet<String>,
     /// The list itself is another one.
@@ -51,7 +51,7 @@ struct Due {
 /// Whether it was refused, as it had to be, or was not, as it had not to be.
 fn is_refused(answer: &Answer, refusals: &[&str]) -> bool {
     if refusals.is_empty() {
-        answer.is_ok();
+        answer.ok();
         return false;
     }
     let code = answer.json()["errorcode"].clone();
@@ -71,11 +71,11 @@ impl Model {
         let mut model = Self {
             people,
             availabilities: ["offline"; NAMES.len()],
-            said: BTreeMap::new(),
+            friend_claims: BTreeMap::new(),
             blocks: BTreeSet::new(),
             workspaces: BTreeMap::new(),
-            talks: vec![],
-            due: Default::default(),
+            conversations: vec![],
+            expected: Default::default(),
             clock: 0,
         };
         // Most of what can go wrong needs something that is there.
@@ -88,9 +88,9 @@ impl Model {
         model
     }
 
-    /// One of the talks that there are.
-    fn which(&self, talk: Which) -> usize {
-        talk % self.talks.len()
+    /// One of the conversations that there are.
+    fn which(&self, conversation: Which) -> usize {
+        conversation % self.conversations.len()
     }
 
     async fn asks(&self, who: Who, api: &str, fields: Value) -> Answer {
@@ -100,7 +100,7 @@ impl Model {
     async fn does(
         &self,
         who: Who,
-        talk: usize,
+        conversation: usize,
         action: &str,
         is_stale: bool,
         fields: Value,
@@ -108,7 +108,11 @@ impl Model {
         self.asks(
             who,
             "chatconversation",
-            on(action, &self.talks[talk].named(is_stale), fields),
+            request(
+                action,
+                &self.conversations[conversation].named(is_stale),
+                fields,
+            ),
         )
         .await
     }
@@ -130,58 +134,78 @@ impl Model {
             Step::List { who } => self.list(who).await,
             Step::Create { who, with } => self.create(who, with).await,
             Step::Group { who, others } => self.group(who, &others).await,
-            Step::Invite { who, talk, whom } => self.invite(who, self.which(talk), whom).await,
-            Step::Remove { who, talk, whom } => self.remove(who, self.which(talk), whom).await,
-            Step::Leave { who, talk } => self.leave(who, self.which(talk)).await,
+            Step::Invite {
+                who,
+                conversation,
+                whom,
+            } => self.invite(who, self.which(conversation), whom).await,
+            Step::Remove {
+                who,
+                conversation,
+                whom,
+            } => self.remove(who, self.which(conversation), whom).await,
+            Step::Leave { who, conversation } => self.leave(who, self.which(conversation)).await,
             Step::Answer {
                 who,
-                talk,
+                conversation,
                 is_yes: true,
-            } => self.accept(who, self.which(talk)).await,
+            } => self.accept(who, self.which(conversation)).await,
             Step::Answer {
                 who,
-                talk,
+                conversation,
                 is_yes: false,
-            } => self.decline(who, self.which(talk)).await,
+            } => self.decline(who, self.which(conversation)).await,
             Step::Invitations { who } => self.invitations(who).await,
             Step::Day => self.day().await,
             Step::Role {
                 who,
-                talk,
+                conversation,
                 whom,
                 is_admin,
-            } => self.role(who, self.which(talk), whom, is_admin).await,
-            Step::Rename { who, talk, name } => {
-                self.rename(who, self.which(talk), &format!("name {name}"))
+            } => {
+                self.role(who, self.which(conversation), whom, is_admin)
                     .await;
             }
-            Step::Arrange { who, talk, how } => self.arrange(who, self.which(talk), how).await,
+            Step::Rename {
+                who,
+                conversation,
+                name,
+            } => {
+                self.rename(who, self.which(conversation), &format!("name {name}"))
+                    .await;
+            }
+            Step::Arrange {
+                who,
+                conversation,
+                how,
+            } => self.arrange(who, self.which(conversation), how).await,
             Step::Clear {
                 who,
-                talk,
+                conversation,
                 is_stale,
-            } => self.clear(who, self.which(talk), is_stale).await,
+            } => self.clear(who, self.which(conversation), is_stale).await,
             Step::Add {
                 who,
-                talk,
+                conversation,
                 hours,
                 is_stale,
             } => {
                 let mut sent = message(&format!("{} of {who}", self.clock));
                 sent["Created"] = at(TimeDelta::hours(hours)).into();
-                self.add(who, self.which(talk), sent, is_stale).await;
+                self.add(who, self.which(conversation), sent, is_stale)
+                    .await;
             }
             Step::Again {
                 who,
-                talk,
+                conversation,
                 nth,
                 is_other,
             } => {
-                let talk = self.which(talk);
-                let all: Vec<&Message> = self.talks[talk]
+                let conversation = self.which(conversation);
+                let all: Vec<&Message> = self.conversations[conversation]
                     .gone
                     .iter()
-                    .chain(&self.talks[talk].messages)
+                    .chain(&self.conversations[conversation].messages)
                     .collect();
                 let Some(of) = all.get(nth % all.len().max(1)) else {
                     return;
@@ -190,62 +214,72 @@ impl Model {
                 if is_other {
                     sent["Data"] = "something else".into();
                 }
-                self.add(who, talk, sent, false).await;
+                self.add(who, conversation, sent, false).await;
             }
             Step::Read {
                 who,
-                talk,
+                conversation,
                 messages,
                 reports,
                 is_stale,
             } => {
-                self.read(who, self.which(talk), &messages, &reports, is_stale)
+                self.read(who, self.which(conversation), &messages, &reports, is_stale)
                     .await;
             }
             Step::ReadBack {
                 who,
-                talk,
+                conversation,
                 messages,
                 reports,
                 limit,
                 is_stale,
             } => {
-                self.read_back(who, self.which(talk), &messages, &reports, limit, is_stale)
-                    .await;
+                self.read_back(
+                    who,
+                    self.which(conversation),
+                    &messages,
+                    &reports,
+                    limit,
+                    is_stale,
+                )
+                .await;
             }
             Step::Report {
                 who,
-                talk,
+                conversation,
                 r#type,
                 which,
                 is_stale,
             } => {
-                self.report(who, self.which(talk), r#type, &which, is_stale)
+                self.report(who, self.which(conversation), r#type, &which, is_stale)
                     .await;
             }
             Step::Transcript {
                 who,
-                talk,
+                conversation,
                 is_stale,
-            } => self.transcript(who, self.which(talk), is_stale).await,
+            } => {
+                self.transcript(who, self.which(conversation), is_stale)
+                    .await;
+            }
         }
     }
 
     /// Too often is allowed; too seldom, never.
     async fn poll(&mut self, who: Who) {
         let news = self.people[who].hears().await;
-        let due = std::mem::take(&mut self.due[who]);
+        let expected = std::mem::take(&mut self.expected[who]);
         if news.lists.is_empty() {
             assert!(
-                !due.list,
+                !expected.list,
                 "{} was not told that the list is another one",
                 NAMES[who]
             );
-            for (heard, due) in [
-                (news.conversations, due.conversations),
-                (news.friends, due.friends),
+            for (heard, expected) in [
+                (news.conversations, expected.conversations),
+                (news.friends, expected.friends),
             ] {
-                let unheard: Vec<_> = due.iter().filter(|id| !heard.contains(id)).collect();
+                let unheard: Vec<_> = expected.iter().filter(|id| !heard.contains(id)).collect();
                 assert!(
                     unheard.is_empty(),
                     "{} was not told of {unheard:?}",
@@ -278,9 +312,9 @@ async fn play_in(world: Arc<World>, steps: Vec<Step>) {
         model.blocklist(who).await;
         model.list(who).await;
         model.invitations(who).await;
-        for talk in 0..model.talks.len() {
+        for conversation in 0..model.conversations.len() {
             model
-                .read(who, talk, &Start::Nothing, &Start::Nothing, false)
+                .read(who, conversation, &Start::Nothing, &Start::Nothing, false)
                 .await;
         }
     }

@@ -8,7 +8,7 @@ use crate::world::{Answer, public_key};
 
 /// How one person sees another: as a friend who is available or not, as one who waits for an answer, or not at all.
 #[derive(Debug, PartialEq, Eq)]
-struct Sight {
+struct Visibility {
     friend: Option<&'static str>,
     is_waiting: bool,
 }
@@ -53,7 +53,7 @@ impl Model {
         if matches!(how, Login::Elsewhere) {
             self.people[who].station = new;
             // A station that is new compares everything first.
-            self.due[who].list = true;
+            self.expected[who].list = true;
         }
     }
 
@@ -70,13 +70,14 @@ impl Model {
     }
 
     pub(super) fn are_friends(&self, one: Who, other: Who) -> bool {
-        self.said.contains_key(&(one, other)) && self.said.contains_key(&(other, one))
+        self.friend_claims.contains_key(&(one, other))
+            && self.friend_claims.contains_key(&(other, one))
     }
 
-    fn sight(&self, who: Who, other: Who) -> Sight {
+    fn visibility(&self, who: Who, other: Who) -> Visibility {
         let is_blocked = |by, whom| self.blocks.contains(&(by, whom));
         let are_friends = self.are_friends(who, other);
-        Sight {
+        Visibility {
             friend: are_friends.then(|| {
                 if is_blocked(other, who) {
                     "offline"
@@ -84,28 +85,28 @@ impl Model {
                     self.availabilities[other]
                 }
             }),
-            is_waiting: self.said.contains_key(&(other, who))
+            is_waiting: self.friend_claims.contains_key(&(other, who))
                 && !are_friends
                 && !is_blocked(who, other),
         }
     }
 
     /// Each pair of two, in both orders, and what the first sees of the second.
-    fn sights(&self) -> Vec<(Who, Who, Sight)> {
+    fn visibilities(&self) -> Vec<(Who, Who, Visibility)> {
         let all = 0..NAMES.len();
         all.clone()
             .flat_map(|who| {
                 all.clone()
-                    .map(move |other| (who, other, self.sight(who, other)))
+                    .map(move |other| (who, other, self.visibility(who, other)))
             })
             .collect()
     }
 
     /// What the next answer to each has to tell: whatever they see another way than before.
-    fn seen_anew(&mut self, before: &[(Who, Who, Sight)]) {
-        for ((who, other, now), (.., then)) in self.sights().into_iter().zip(before) {
+    fn expect_visibility_changes(&mut self, before: &[(Who, Who, Visibility)]) {
+        for ((who, other, now), (.., then)) in self.visibilities().into_iter().zip(before) {
             if now != *then {
-                self.due[who]
+                self.expected[who]
                     .friends
                     .insert(self.people[other].user.clone());
             }
@@ -116,16 +117,16 @@ impl Model {
         let answer = self.people[who]
             .asks_as(4, "chatfriends", json!({ "action": "list" }))
             .await
-            .is_ok();
+            .ok();
         let others = || (0..NAMES.len()).filter(|other| *other != who);
         let mut friends: Vec<_> = others()
-            .filter_map(|other| Some((other, self.sight(who, other).friend?)))
+            .filter_map(|other| Some((other, self.visibility(who, other).friend?)))
             .collect();
         friends.sort_by_key(|(friend, _)| &self.people[*friend].user);
         let mut waiting: Vec<_> = others()
-            .filter(|other| self.sight(who, *other).is_waiting)
+            .filter(|other| self.visibility(who, *other).is_waiting)
             .collect();
-        waiting.sort_by_key(|other| self.said[&(*other, who)]);
+        waiting.sort_by_key(|other| self.friend_claims[&(*other, who)]);
         let of = |who: &Who| (&self.people[*who], NAMES[*who]);
         let expected = json!({
             "status": "OK", "errormessage": "",
@@ -153,7 +154,7 @@ impl Model {
         let answer = self
             .asks_of(who, "chatfriends", action, "friendid", whom)
             .await;
-        let is_asked = action == "add" || self.said.contains_key(&(whom, who));
+        let is_asked = action == "add" || self.friend_claims.contains_key(&(whom, who));
         let refusals: &[_] = if who == whom {
             &["bad_request"]
         } else if is_asked {
@@ -164,9 +165,9 @@ impl Model {
         if is_refused(&answer, refusals) || self.blocks.contains(&(whom, who)) {
             return;
         }
-        let before = self.sights();
-        self.said.entry((who, whom)).or_insert(self.clock);
-        self.seen_anew(&before);
+        let before = self.visibilities();
+        self.friend_claims.entry((who, whom)).or_insert(self.clock);
+        self.expect_visibility_changes(&before);
     }
 
     pub(super) async fn unfriend(&mut self, who: Who, whom: Who) {
@@ -176,10 +177,10 @@ impl Model {
         if is_refused(&answer, if who == whom { &["bad_request"] } else { &[] }) {
             return;
         }
-        let before = self.sights();
-        self.said.remove(&(who, whom));
-        self.said.remove(&(whom, who));
-        self.seen_anew(&before);
+        let before = self.visibilities();
+        self.friend_claims.remove(&(who, whom));
+        self.friend_claims.remove(&(whom, who));
+        self.expect_visibility_changes(&before);
     }
 
     pub(super) async fn block(&mut self, who: Who, whom: Who, is: bool) {
@@ -195,44 +196,48 @@ impl Model {
         if is_refused(&answer, if who == whom { &["bad_request"] } else { &[] }) {
             return;
         }
-        let before = self.sights();
+        let before = self.visibilities();
         let invited = self.all_invited();
         if is {
             self.blocks.insert((who, whom));
             if !self.are_friends(who, whom) {
-                self.said.remove(&(whom, who));
+                self.friend_claims.remove(&(whom, who));
             }
         } else {
             self.blocks.remove(&(who, whom));
         }
-        self.seen_anew(&before);
-        self.invited_anew(&invited);
+        self.expect_visibility_changes(&before);
+        self.expect_invitation_changes(&invited);
     }
 
     pub(super) async fn blocklist(&self, who: Who) {
         let answer = self
             .asks(who, "chatblocklist", json!({ "action": "blocklist" }))
             .await
-            .is_ok();
+            .ok();
         let mut users: Vec<&str> = self
             .blocks
             .iter()
             .filter(|(by, _)| *by == who)
             .map(|(_, whom)| self.people[*whom].user.as_str())
             .collect();
-        let hides =
-            |talk: &&super::talk::Talk| talk.members.get(&who).is_some_and(|own| own.is_hidden);
-        let mut talks: Vec<&str> = self
-            .talks
+        let hides = |conversation: &&super::conversation::Conversation| {
+            conversation
+                .members
+                .get(&who)
+                .is_some_and(|own| own.is_hidden)
+        };
+        let mut conversations: Vec<&str> = self
+            .conversations
             .iter()
             .filter(hides)
-            .map(|talk| talk.id.as_str())
+            .map(|conversation| conversation.id.as_str())
             .collect();
         users.sort_unstable();
-        talks.sort_unstable();
+        conversations.sort_unstable();
         assert_eq!(
             (&answer["blockedusers"], &answer["blockedconversations"]),
-            (&json!(users), &json!(talks))
+            (&json!(users), &json!(conversations))
         );
     }
 
@@ -243,10 +248,10 @@ impl Model {
             json!({ "action": format!("user{availability}") }),
         )
         .await
-        .is_ok();
-        let before = self.sights();
+        .ok();
+        let before = self.visibilities();
         self.availabilities[who] = availability;
-        self.seen_anew(&before);
+        self.expect_visibility_changes(&before);
     }
 
     pub(super) async fn workspace(&mut self, who: Who, name: &'static str) {

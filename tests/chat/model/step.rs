@@ -16,21 +16,21 @@ pub(super) enum Step {
     },
     Invite {
         who: Who,
-        talk: Which,
+        conversation: Which,
         whom: Who,
     },
     Remove {
         who: Who,
-        talk: Which,
+        conversation: Which,
         whom: Who,
     },
     Leave {
         who: Who,
-        talk: Which,
+        conversation: Which,
     },
     Answer {
         who: Who,
-        talk: Which,
+        conversation: Which,
         is_yes: bool,
     },
     Invitations {
@@ -40,13 +40,13 @@ pub(super) enum Step {
     Day,
     Role {
         who: Who,
-        talk: Which,
+        conversation: Which,
         whom: Who,
         is_admin: bool,
     },
     Rename {
         who: Who,
-        talk: Which,
+        conversation: Which,
         name: u8,
     },
     Login {
@@ -89,26 +89,26 @@ pub(super) enum Step {
     },
     Add {
         who: Who,
-        talk: Which,
+        conversation: Which,
         hours: i64,
         is_stale: bool,
     },
     Again {
         who: Who,
-        talk: Which,
+        conversation: Which,
         nth: usize,
         is_other: bool,
     },
     Read {
         who: Who,
-        talk: Which,
+        conversation: Which,
         messages: Start,
         reports: Start,
         is_stale: bool,
     },
     ReadBack {
         who: Who,
-        talk: Which,
+        conversation: Which,
         messages: Start,
         reports: Start,
         limit: Option<usize>,
@@ -116,24 +116,24 @@ pub(super) enum Step {
     },
     Report {
         who: Who,
-        talk: Which,
+        conversation: Which,
         r#type: &'static str,
         which: Vec<usize>,
         is_stale: bool,
     },
     Transcript {
         who: Who,
-        talk: Which,
+        conversation: Which,
         is_stale: bool,
     },
     Clear {
         who: Who,
-        talk: Which,
+        conversation: Which,
         is_stale: bool,
     },
     Arrange {
         who: Who,
-        talk: Which,
+        conversation: Which,
         how: How,
     },
     List {
@@ -217,15 +217,15 @@ fn among_people() -> BoxedStrategy<Step> {
 }
 
 fn in_groups() -> BoxedStrategy<Step> {
-    let talk = || 0..4_usize;
+    let conversation = || 0..4_usize;
     let two = || (who(), 1..NAMES.len()).prop_map(|(who, on)| (who, (who + on) % NAMES.len()));
     prop_oneof![
         2 => (who(), prop::collection::vec(who(), 0..3)).prop_map(|(who, others)| Step::Group { who, others }),
-        8 => (two(), talk()).prop_map(|((who, whom), talk)| Step::Invite { who, talk, whom }),
-        3 => (two(), talk()).prop_map(|((who, whom), talk)| Step::Remove { who, talk, whom }),
-        5 => (who(), talk()).prop_map(|(who, talk)| Step::Leave { who, talk }),
-        8 => (who(), talk(), prop::bool::weighted(0.7)).prop_map(|(who, talk, is_yes)| Step::Answer { who, talk, is_yes }),
-        3 => (two(), talk(), any::<bool>()).prop_map(|((who, whom), talk, is_admin)| Step::Role { who, talk, whom, is_admin }),
+        8 => (two(), conversation()).prop_map(|((who, whom), conversation)| Step::Invite { who, conversation, whom }),
+        3 => (two(), conversation()).prop_map(|((who, whom), conversation)| Step::Remove { who, conversation, whom }),
+        5 => (who(), conversation()).prop_map(|(who, conversation)| Step::Leave { who, conversation }),
+        8 => (who(), conversation(), prop::bool::weighted(0.7)).prop_map(|(who, conversation, is_yes)| Step::Answer { who, conversation, is_yes }),
+        3 => (two(), conversation(), any::<bool>()).prop_map(|((who, whom), conversation, is_admin)| Step::Role { who, conversation, whom, is_admin }),
         2 => two().prop_map(|(who, whom)| Step::Befriend { who, whom }),
         1 => two().prop_map(|(who, whom)| Step::Unfriend { who, whom }),
         3 => (two(), any::<bool>()).prop_map(|((who, whom), is)| Step::Block { who, whom, is }),
@@ -238,7 +238,7 @@ fn in_groups() -> BoxedStrategy<Step> {
 }
 
 fn in_conversations() -> BoxedStrategy<Step> {
-    let talk = || 0..4_usize;
+    let conversation = || 0..4_usize;
     // Mostly as things are, seldom as they were.
     let is_stale = || prop::bool::weighted(0.1);
     let from = || {
@@ -260,22 +260,22 @@ fn in_conversations() -> BoxedStrategy<Step> {
     prop_oneof![
         2 => (who(), who()).prop_map(|(who, with)| Step::Create { who, with }),
         1 => (who(), prop::collection::vec(who(), 0..3)).prop_map(|(who, others)| Step::Group { who, others }),
-        1 => (who(), talk(), who()).prop_map(|(who, talk, whom)| Step::Invite { who, talk, whom }),
-        1 => (who(), talk(), who()).prop_map(|(who, talk, whom)| Step::Remove { who, talk, whom }),
-        1 => (who(), talk()).prop_map(|(who, talk)| Step::Leave { who, talk }),
-        1 => (who(), talk(), who(), any::<bool>()).prop_map(|(who, talk, whom, is_admin)| Step::Role { who, talk, whom, is_admin }),
-        1 => (who(), talk(), any::<u8>()).prop_map(|(who, talk, name)| Step::Rename { who, talk, name }),
-        10 => (who(), talk(), hours, is_stale()).prop_map(|(who, talk, hours, is_stale)| Step::Add { who, talk, hours, is_stale }),
-        4 => (who(), talk(), 0..12_usize, prop::bool::weighted(0.3)).prop_map(|(who, talk, nth, is_other)| Step::Again { who, talk, nth, is_other }),
-        6 => (who(), talk(), from(), from(), is_stale())
-            .prop_map(|(who, talk, messages, reports, is_stale)| Step::Read { who, talk, messages, reports, is_stale }),
-        4 => (who(), talk(), from(), from(), prop::option::of(1..4_usize), is_stale())
-            .prop_map(|(who, talk, messages, reports, limit, is_stale)| Step::ReadBack { who, talk, messages, reports, limit, is_stale }),
-        4 => (who(), talk(), prop_oneof![Just("delivered"), Just("viewed")], ids(), is_stale())
-            .prop_map(|(who, talk, r#type, which, is_stale)| Step::Report { who, talk, r#type, which, is_stale }),
-        1 => (who(), talk(), is_stale()).prop_map(|(who, talk, is_stale)| Step::Transcript { who, talk, is_stale }),
-        1 => (who(), talk(), is_stale()).prop_map(|(who, talk, is_stale)| Step::Clear { who, talk, is_stale }),
-        3 => (who(), talk(), how).prop_map(|(who, talk, how)| Step::Arrange { who, talk, how }),
+        1 => (who(), conversation(), who()).prop_map(|(who, conversation, whom)| Step::Invite { who, conversation, whom }),
+        1 => (who(), conversation(), who()).prop_map(|(who, conversation, whom)| Step::Remove { who, conversation, whom }),
+        1 => (who(), conversation()).prop_map(|(who, conversation)| Step::Leave { who, conversation }),
+        1 => (who(), conversation(), who(), any::<bool>()).prop_map(|(who, conversation, whom, is_admin)| Step::Role { who, conversation, whom, is_admin }),
+        1 => (who(), conversation(), any::<u8>()).prop_map(|(who, conversation, name)| Step::Rename { who, conversation, name }),
+        10 => (who(), conversation(), hours, is_stale()).prop_map(|(who, conversation, hours, is_stale)| Step::Add { who, conversation, hours, is_stale }),
+        4 => (who(), conversation(), 0..12_usize, prop::bool::weighted(0.3)).prop_map(|(who, conversation, nth, is_other)| Step::Again { who, conversation, nth, is_other }),
+        6 => (who(), conversation(), from(), from(), is_stale())
+            .prop_map(|(who, conversation, messages, reports, is_stale)| Step::Read { who, conversation, messages, reports, is_stale }),
+        4 => (who(), conversation(), from(), from(), prop::option::of(1..4_usize), is_stale())
+            .prop_map(|(who, conversation, messages, reports, limit, is_stale)| Step::ReadBack { who, conversation, messages, reports, limit, is_stale }),
+        4 => (who(), conversation(), prop_oneof![Just("delivered"), Just("viewed")], ids(), is_stale())
+            .prop_map(|(who, conversation, r#type, which, is_stale)| Step::Report { who, conversation, r#type, which, is_stale }),
+        1 => (who(), conversation(), is_stale()).prop_map(|(who, conversation, is_stale)| Step::Transcript { who, conversation, is_stale }),
+        1 => (who(), conversation(), is_stale()).prop_map(|(who, conversation, is_stale)| Step::Clear { who, conversation, is_stale }),
+        3 => (who(), conversation(), how).prop_map(|(who, conversation, how)| Step::Arrange { who, conversation, how }),
         2 => who().prop_map(|who| Step::List { who }),
         4 => who().prop_map(|who| Step::Poll { who }),
     ]

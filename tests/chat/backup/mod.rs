@@ -1,0 +1,67 @@
+//! `parlance backup`, `backup verify` and `restore`: taken while people write, refused where it would harm, and found
+//! out where it is damaged.
+
+mod take;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use parlance::store::MIGRATIONS;
+use serde_json::Value;
+
+use crate::{
+    cli::{good, parlance, run},
+    world::World,
+};
+
+struct Backup {
+    dir: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Backup {
+    /// Of a world in which something was said, and cleared, and expired.
+    fn of(world: &World) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("of today.parlance");
+        let said = good(&run(
+            parlance(world.store.options())
+                .arg("backup")
+                .arg(&file)
+                .arg("--json"),
+            "",
+        ));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["manifest"]["migration"], newest_migration());
+        Self { dir, file }
+    }
+
+    /// A copy, as something else may have left it.
+    fn changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+        let mut bytes = std::fs::read(&self.file).unwrap();
+        change(&mut bytes);
+        let copy = self.dir.path().join("changed");
+        std::fs::write(&copy, bytes).unwrap();
+        copy
+    }
+}
+
+fn newest_migration() -> i64 {
+    MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap()
+}
+
+/// Verifies in a scratch database.
+fn verify(file: &Path) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_parlance"));
+    run(
+        command
+            .current_dir(std::env::temp_dir())
+            .args(["backup", "verify"])
+            .arg(file),
+        "",
+    )
+}

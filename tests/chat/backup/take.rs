@@ -1,0 +1,178 @@
+//! A backup is one moment, and takes nothing else.
+
+use serde_json::json;
+use sqlx::Connection;
+
+use super::{Backup, verify};
+use crate::{
+    cli::{bad, good, parlance, run},
+    world::{Person, World, empty_database, eventually},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let before = ann.adds(&conversation, "before").await;
+    ben.views(&conversation, &[before.clone()]).await.ok();
+    let (stop, mut is_over) = tokio::sync::oneshot::channel::<()>();
+    let writes = tokio::spawn({
+        let (ann, conversation) = (ann.clone(), conversation.clone());
+        async move {
+            while is_over.try_recv().is_err() {
+                ann.adds(&conversation, "meanwhile").await;
+            }
+        }
+    });
+    eventually("some messages", async || world.count("messages").await > 20).await;
+    let said = world.count("messages").await;
+    let backup = Backup::of(&world);
+    let at_the_end = world.count("messages").await;
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&backup.file).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(good(&verify(&backup.file)).starts_with("Verified: "));
+
+    // Into another database, where a server then goes on.
+    let options = empty_database().await;
+    assert!(
+        good(&run(
+            parlance(&options).arg("restore").arg(&backup.file),
+            ""
+        ))
+        .starts_with("Restored: ")
+    );
+    stop.send(()).unwrap();
+    writes.await.unwrap();
+    let all = ben.reads_all(&conversation).await;
+    world.end().await;
+    let mut settings = crate::world::settings();
+    settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
+    let restored = World::start(settings, options).await;
+    let ben = Person {
+        world: restored.clone(),
+        ..ben
+    };
+    let messages = ben.reads_all(&conversation).await;
+    assert_eq!(
+        (
+            &messages[0]["ID"],
+            ben.reads(&conversation).await["reports"]
+                .as_array()
+                .unwrap()
+                .len()
+        ),
+        (&json!(before), 1)
+    );
+    // All that was said before, nothing that was said after it, and none left out in between.
+    let count = restored.count("messages").await;
+    assert!(
+        (said..=at_the_end).contains(&count),
+        "{said} <= {count} <= {at_the_end}"
+    );
+    assert!(at_the_end > said, "people wrote while it was taken");
+    assert_eq!(messages[..], all[..messages.len()]);
+    // Logged in at the same station, with the same conversation.
+    ben.adds(&conversation, "after").await;
+    assert_eq!(ben.reads_all(&conversation).await.len(), messages.len() + 1);
+    restored.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_not_touched() {
+    let world = World::new().await;
+    let (ann, _, conversation) = world.conversation().await;
+    ann.adds(&conversation, "x").await;
+    let backup = Backup::of(&world);
+    let bytes = std::fs::read(&backup.file).unwrap();
+    let again = bad(&run(
+        parlance(world.store.options())
+            .arg("backup")
+            .arg(&backup.file),
+        "",
+    ));
+    assert!(again.contains("exists already"), "{again}");
+    assert_eq!(std::fs::read(&backup.file).unwrap(), bytes);
+    ann.adds(&conversation, "y").await;
+    let onto = bad(&run(
+        parlance(world.store.options())
+            .arg("restore")
+            .arg(&backup.file),
+        "",
+    ));
+    assert!(onto.contains("is not empty"), "{onto}");
+    assert_eq!(world.count("messages").await, 2);
+    // Nothing half-done is left beside it.
+    assert_eq!(std::fs::read_dir(backup.dir.path()).unwrap().count(), 1);
+    // Nor is another backup's, which is being taken, or which was cut short.
+    let (other, part) = (
+        backup.dir.path().join("other"),
+        backup.dir.path().join("other.part"),
+    );
+    std::fs::write(&part, "half of it").unwrap();
+    let again = bad(&run(
+        parlance(world.store.options()).arg("backup").arg(&other),
+        "",
+    ));
+    assert!(again.contains("another backup is being taken"), "{again}");
+    assert_eq!(std::fs::read(&part).unwrap(), b"half of it");
+    std::fs::remove_file(&part).unwrap();
+    // What disturbs no backup: a table that another session made for itself.
+    let mut session = sqlx::postgres::PgConnection::connect_with(world.store.options())
+        .await
+        .unwrap();
+    sqlx::raw_sql("create temporary table mine as select 1")
+        .execute(&mut session)
+        .await
+        .unwrap();
+    good(&run(
+        parlance(world.store.options()).arg("backup").arg(&other),
+        "",
+    ));
+    std::fs::remove_file(&other).unwrap();
+    let nowhere = bad(&run(
+        parlance(world.store.options()).args(["backup", "/nowhere/at/all"]),
+        "",
+    ));
+    assert!(nowhere.contains("/nowhere/at/all"), "{nowhere}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_finds_no_room_says_so_and_leaves_nothing() {
+    let world = World::new().await;
+    let (ann, _, conversation) = world.conversation().await;
+    ann.adds(&conversation, &"x".repeat(60_000)).await;
+    let dir = tempfile::tempdir().unwrap();
+    // At most eight blocks of 512 bytes: a disk that is full for this process alone.
+    let mut command = std::process::Command::new("sh");
+    command
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 8; exec \"$@\"",
+            "sh",
+            env!("CARGO_BIN_EXE_parlance"),
+            "backup",
+        ])
+        .arg(dir.path().join("b"));
+    for (name, value) in parlance(world.store.options()).get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let sentence = bad(&run(&mut command, ""));
+    assert!(sentence.contains("cannot be written"), "{sentence}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_no_server_has_used_has_nothing_to_back_up() {
+    let options = empty_database().await;
+    let dir = tempfile::tempdir().unwrap();
+    let sentence = bad(&run(
+        parlance(&options).arg("backup").arg(dir.path().join("b")),
+        "",
+    ));
+    assert!(sentence.contains("nothing to back up"), "{sentence}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,25 @@
+//! Conversations: made once, seen by their participants alone, arranged by each for themselves.
+
+mod access;
+mod clear;
+mod create;
+mod list;
+mod property;
+
+use serde_json::{Value, json};
+
+use crate::world::Conversation;
+
+const FLAGS: [&str; 7] = [
+    "favorite",
+    "unfavorite",
+    "mute",
+    "unmute",
+    "hide",
+    "unhide",
+    "setlistitembackgroundcolor",
+];
+
+fn flag(action: &str, conversation: &Conversation) -> Value {
+    json!({ "action": action, "conversationid": conversation.id, "color": "#bae1ff" })
+}

@@ -1,0 +1,14 @@
+//! Who is asking: signatures, stations, clocks, nonces, and what the wire says of requests that are none.
+
+mod flood;
+mod replay;
+mod request;
+mod signature;
+
+use serde_json::json;
+
+use crate::world::now;
+
+fn list() -> String {
+    json!({ "action": "list", "clientversioncode": 3, "timestamp": now() }).to_string()
+}

@@ -1,0 +1,123 @@
+//! What is done at the same moment is done in one order or the other.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{addition, asks_v4, creates, invited_to, to};
+use crate::{
+    group::{asks, members, remove},
+    world::World,
+};
+
+#[tokio::test]
+async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
+    let world = World::with(|settings| {
+        settings.workers = 2;
+        settings.database_connections = 8;
+    })
+    .await;
+    let (ann, ben) = world.friends().await;
+    let cleo = world.person("Cleo").await;
+    for _ in 0..8 {
+        let (conversation, _) = creates(&ann, &[&cleo]).await;
+        // Accepted twice at once: in it once.
+        let both = join_all([
+            asks_v4(&cleo, "accept", to(&conversation)),
+            asks_v4(&cleo, "accept", to(&conversation)),
+        ])
+        .await;
+        assert!(
+            both.iter()
+                .all(|answer| answer.ok()["conversation"]["id"] == conversation.id.as_str())
+        );
+        assert_eq!(members(&cleo, &conversation).await.len(), 2);
+        // Accepted and withdrawn at once: either way she is out of it.
+        let (conversation, _) = creates(&ann, &[&cleo]).await;
+        let remove = remove(&ann, &conversation, &cleo);
+        let (accepted, removed) = tokio::join!(asks_v4(&cleo, "accept", to(&conversation)), remove);
+        removed.ok();
+        assert!([200, 404].contains(&accepted.status), "{accepted:?}");
+        assert_eq!(
+            (
+                members(&ann, &conversation).await.len(),
+                invited_to(&cleo).await.len()
+            ),
+            (1, 0)
+        );
+        // Left and added at once: she was in it still, or is invited.
+        let (conversation, _) = creates(&ann, &[&ben]).await;
+        let (left, added) = tokio::join!(
+            asks(&ben, "leave", to(&conversation)),
+            asks_v4(&ann, "addparticipants", addition(&conversation, &[&ben]))
+        );
+        left.ok();
+        let invited = added.ok()["invited"] == json!([ben.user]);
+        assert_eq!(
+            (
+                members(&ann, &conversation).await.len(),
+                invited_to(&ben).await.contains(&conversation.id)
+            ),
+            (1, invited)
+        );
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_last_one_out_and_one_who_accepts_leave_a_group_with_an_admin_or_none_at_all() {
+    let world = World::with(|settings| settings.database_connections = 8).await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    for _ in 0..8 {
+        let (conversation, _) = creates(&ann, &[&ben]).await;
+        let (left, accepted) = tokio::join!(
+            asks(&ann, "leave", to(&conversation)),
+            asks_v4(&ben, "accept", to(&conversation))
+        );
+        left.ok();
+        if accepted.status == 200 {
+            asks(
+                &ben,
+                "rename",
+                json!({ "conversationid": conversation.id, "displaynames": {} }),
+            )
+            .await
+            .ok();
+        } else {
+            accepted.refused(404, "conversation_not_found");
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_stranger_waits_for_no_group_and_holds_none_up() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let eve = world.person("Eve").await;
+    let (conversation, _) = creates(&ann, &[&ben]).await;
+    let direct = ann.creates(&ben).await;
+    let mut held = world.db.begin().await.unwrap();
+    sqlx::raw_sql("select from conversations for update")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    for conversation in [&conversation, &direct] {
+        for action in ["accept", "decline", "leave"] {
+            asks_v4(&eve, action, to(conversation))
+                .await
+                .refused(404, "conversation_not_found");
+        }
+        asks(
+            &eve,
+            "rename",
+            json!({ "conversationid": conversation.id, "displaynames": {} }),
+        )
+        .await
+        .refused(404, "conversation_not_found");
+        asks_v4(&eve, "addparticipants", addition(conversation, &[&ann]))
+            .await
+            .refused(404, "conversation_not_found");
+    }
+    held.rollback().await.unwrap();
+    world.end().await;
+}

@@ -1,0 +1,59 @@
+//! Who holds a socket is available.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::{Socket, World, eventually};
+
+#[tokio::test]
+async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() {
+    let world =
+        World::with(|settings| settings.timings.offline_after = Duration::from_millis(100)).await;
+    let (ann, ben) = world.friends().await;
+    let mut bens = Socket::of(&ben, 3).await;
+    let anns = Socket::of(&ann, 3).await;
+    assert_eq!(
+        bens.hears().await["friendavailabilitesof"],
+        json!([ann.user])
+    );
+    assert_eq!(ben.friend_is().await, "available");
+    // Killed, without a word.
+    drop(anns);
+    assert_eq!(
+        bens.hears().await["friendavailabilitesof"],
+        json!([ann.user])
+    );
+    assert_eq!(ben.friend_is().await, "offline");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_one_says_of_oneself_outlasts_a_socket() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    ann.sets_availability("userbusy").await.ok();
+    let _socket = Socket::of(&ann, 3).await;
+    eventually("the socket to be written down", async || {
+        world.count("listeners").await == 1
+    })
+    .await;
+    assert_eq!(ben.friend_is().await, "busy");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_blocked_friend_does_not_see_one_come() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    ann.blocks(&ben).await.ok();
+    let mut bens = Socket::of(&ben, 3).await;
+    let _anns = Socket::of(&ann, 3).await;
+    eventually("both sockets to be written down", async || {
+        world.count("listeners").await == 2
+    })
+    .await;
+    bens.hears_nothing().await;
+    assert_eq!(ben.friend_is().await, "offline");
+    world.end().await;
+}

@@ -1,0 +1,221 @@
+//! Keys, stations, and how many failures are let through.
+
+use parlance_wire::key::SecretHash;
+use serde_json::{Value, json};
+
+use super::{log_in, station};
+use crate::world::World;
+
+#[tokio::test]
+async fn a_key_opens_its_own_users_login_alone() {
+    let world = World::new().await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let answer = log_in(&world, "the apikey of Ann", None).await.ok();
+    assert_eq!(
+        (&answer["userid"], &answer["nick"], &answer["rsakey"]),
+        (&json!(ann.user), &json!("Ann"), &json!("opaque"))
+    );
+    assert_eq!(
+        log_in(&world, "the apikey of Ann", Some(&ann.user))
+            .await
+            .ok()["userid"],
+        ann.user.as_str()
+    );
+    // Every failure reads the same: a wrong key, another one's, a user who does not exist.
+    let mut failures = vec![];
+    for (apikey, user) in [
+        ("wrong", None),
+        ("wrong", Some(ann.user.as_str())),
+        ("the apikey of Ann", Some(ben.user.as_str())),
+        ("wrong", Some("00000000000000000000000000000000")),
+    ] {
+        let failure = log_in(&world, apikey, user).await;
+        failure.refused(401, "login_failed");
+        failures.push(failure.text);
+    }
+    assert!(failures.windows(2).all(|pair| pair[0] == pair[1]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_login_takes_a_key_and_a_station() {
+    let world = World::new().await;
+    let login = |fields: Value| fields.to_string();
+    let key = login(json!({ "action": "login", "apikey": "k" }));
+    world
+        .posts("chatserver", "chatlogin", &[], &key)
+        .await
+        .refused(400, "bad_request");
+    world
+        .posts("chatserver", "chatlogin", &[("Ozeki-Station", "x")], &key)
+        .await
+        .refused(400, "bad_request");
+    for fields in [
+        json!({ "action": "login" }),
+        json!({ "action": "login", "apikey": "" }),
+        json!({ "action": "login", "apikey": 5 }),
+        json!({ "action": "login", "apikey": "k".repeat(257) }),
+    ] {
+        world
+            .posts(
+                "chatserver",
+                "chatlogin",
+                &[("Ozeki-Station", &station())],
+                &login(fields),
+            )
+            .await
+            .refused(400, "bad_request");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn too_many_failures_of_a_user_or_an_address_are_not_even_looked_at() {
+    let world = World::with(|settings| settings.login_tries = 3).await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    for _ in 0..3 {
+        log_in(&world, "wrong", Some(&ann.user))
+            .await
+            .refused(401, "login_failed");
+    }
+    let refused = log_in(&world, "the apikey of Ann", Some(&ann.user)).await;
+    refused.refused(429, "rate_limited");
+    assert!(
+        refused.headers["Retry-After"]
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            >= 1
+    );
+    // Others are not touched by it, and success costs nothing.
+    for _ in 0..30 {
+        log_in(&world, "the apikey of Ben", Some(&ben.user))
+            .await
+            .ok();
+    }
+    // The address has its own measure: 18 a minute here, of which some are spent.
+    let mut statuses = vec![];
+    for _ in 0..20 {
+        statuses.push(log_in(&world, "wrong", None).await.status);
+    }
+    assert!(
+        statuses.contains(&401) && statuses.last() == Some(&429),
+        "{statuses:?}"
+    );
+    log_in(&world, "the apikey of Ben", None)
+        .await
+        .refused(429, "rate_limited");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_address_behind_a_trusted_proxy_is_the_one_that_the_proxy_saw() {
+    let world = World::with(|settings| {
+        settings.login_tries = 1;
+        settings.trusted_proxies = vec![
+            "127.0.0.1/32".parse().unwrap(),
+            "10.0.0.0/8".parse().unwrap(),
+        ];
+    })
+    .await;
+    let body = json!({ "action": "login", "apikey": "wrong" }).to_string();
+    let fails = async |forwarded: &str| {
+        let headers = [
+            ("Ozeki-Station", "ab".repeat(16)),
+            ("X-Forwarded-For", forwarded.to_owned()),
+        ];
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        world
+            .posts("chatserver", "chatlogin", &headers, &body)
+            .await
+            .status
+    };
+    for _ in 0..6 {
+        assert_eq!(fails("192.0.2.1, 10.0.0.7").await, 401);
+    }
+    assert_eq!(fails("192.0.2.1, 10.0.0.7").await, 429);
+    // What the client itself wrote in front does not help.
+    assert_eq!(fails("192.0.2.99, 192.0.2.1").await, 429);
+    assert_eq!(fails("192.0.2.2").await, 401);
+    // One customer's IPv6 network counts as one address.
+    for n in 1..7 {
+        assert_eq!(fails(&format!("2001:db8::{n}")).await, 401);
+    }
+    assert_eq!(fails("2001:db8::7").await, 429);
+    assert_eq!(fails("2001:db8:0:1::7").await, 401);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn only_the_hash_of_a_key_is_kept() {
+    let world = World::new().await;
+    world.person("Ann").await;
+    let kept: Vec<u8> = sqlx::query_scalar("select key_hash from credentials")
+        .fetch_one(&world.db)
+        .await
+        .unwrap();
+    assert_eq!(kept, SecretHash::of("the apikey of Ann").as_bytes());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_user_keeps_the_hundred_stations_seen_last() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    for _ in 0..101 {
+        log_in(&world, "the apikey of Ann", None).await.ok();
+    }
+    assert_eq!(world.count("stations").await, 100);
+    ann.lists().await.refused(401, "unknown_station");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn login_names_addresses_that_go_with_the_public_url() {
+    for (public_url, listener, socket, api) in [
+        ("http://127.0.0.1:0", "ws", None, None),
+        (
+            "https://chat.example.org",
+            "wss",
+            Some("wss://chat.example.org/ws"),
+            Some("https://chat.example.org/"),
+        ),
+        (
+            "http://10.0.0.7:8080/",
+            "ws",
+            Some("ws://10.0.0.7:8080/ws"),
+            Some("http://10.0.0.7:8080/"),
+        ),
+        (
+            "https://chat.example.org/ozeki/index.php",
+            "wss",
+            Some("wss://chat.example.org/ozeki/ws"),
+            Some("https://chat.example.org/ozeki/index.php"),
+        ),
+    ] {
+        let world = World::with(|settings| settings.public_url = public_url.into()).await;
+        world.person("Ann").await;
+        let answer = log_in(&world, "the apikey of Ann", None).await.ok();
+        // Where nothing else was said: where it listens.
+        let socket = socket.map_or_else(
+            || format!("{}/ws", world.url.replace("http", "ws")),
+            str::to_owned,
+        );
+        assert_eq!(answer["listeners"], json!({ listener: socket }));
+        let api = api.map_or_else(|| format!("{}/", world.url), str::to_owned);
+        for (name, api_name) in [
+            ("login", "chatlogin"),
+            ("conversationgroup", "chatconversationgroup"),
+            ("reports", "chatreports"),
+        ] {
+            assert_eq!(
+                answer["urls"][name],
+                format!("{api}?srv=chatserver&api={api_name}")
+            );
+        }
+        world.end().await;
+    }
+}

@@ -1,0 +1,40 @@
+//! Coming in: login and registration, and how many failures are let through.
+
+mod key;
+mod register;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{Answer, World, key as key_of, public_key};
+
+fn station() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+async fn log_in(world: &World, apikey: &str, user: Option<&str>) -> Answer {
+    let station = station();
+    let mut headers = vec![("Ozeki-Station", station.as_str())];
+    headers.extend(user.map(|user| ("Ozeki-User", user)));
+    world
+        .posts(
+            "chatserver",
+            "chatlogin",
+            &headers,
+            &json!({ "action": "login", "apikey": apikey }).to_string(),
+        )
+        .await
+}
+
+fn registration(name: &str) -> Value {
+    json!({
+        "action": "register", "email": format!("{name}@example.org"), "fullname": name, "nick": name,
+        "apikey": format!("a long key of {name}"), "publickey": public_key(&key_of(name)), "rsakey": "opaque"
+    })
+}
+
+async fn register(world: &World, request: &Value) -> Answer {
+    world
+        .posts("chatserver", "chatlogin", &[], &request.to_string())
+        .await
+}

@@ -1,0 +1,128 @@
+//! More than one node on one database: a message that is added on one is pushed by the other, and nothing
+//! that happens to NATS lets a client believe that it is up to date when it is not.
+
+mod end;
+mod push;
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use parlance::settings::{Database, Settings};
+
+use crate::world::{Changes, Person, World, database, eventually, settings};
+
+/// A real nats-server, on a port of its own.
+pub(crate) struct Nats {
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Nats {
+    /// Not started yet.
+    pub(crate) fn new() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        Self { port, child: None }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn start(&mut self) {
+        let mut command = Command::new("nats-server");
+        command
+            .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.child = Some(command.spawn().expect("nats-server is there"));
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Two nodes on one database.
+pub(crate) async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2] {
+    let options = database().await;
+    let mut nodes = vec![];
+    for _ in 0..2 {
+        let mut settings = settings();
+        settings.database = Database::Given(Box::new(options.clone()));
+        change(&mut settings);
+        nodes.push(World::start(settings, options.clone()).await);
+    }
+    let other = nodes.pop().unwrap();
+    [nodes.pop().unwrap(), other]
+}
+
+/// Settings with which nodes look at each other often.
+pub(crate) fn soon(settings: &mut Settings) {
+    settings.timings.heartbeat = Duration::from_millis(200);
+    settings.timings.bus_repeat = Duration::from_millis(100);
+}
+
+/// Waits until both nodes have heard of one another, so that only what happens is told: two heartbeats go by in which
+/// nobody at the second one has to resync.
+pub(crate) async fn know_each_other(nodes: &[Arc<World>; 2], person: &Person) {
+    let watcher = at(&nodes[1], person).await;
+    eventually("quiet", async || {
+        watcher.hears().await;
+        nodes[1].heartbeats(2).await;
+        watcher.hears().await == Changes::default()
+    })
+    .await;
+}
+
+/// Two nodes that tell each other through NATS what happens.
+pub(crate) async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
+    let mut nats = Nats::new();
+    nats.start();
+    let nodes = two_nodes(|settings| {
+        soon(settings);
+        settings.nats_url = Some(nats.url());
+    })
+    .await;
+    for node in &nodes {
+        eventually("the bus", async || has_bus(node, "connected").await).await;
+    }
+    (nats, nodes)
+}
+
+/// The same person at the other node, at a station of their own.
+pub(crate) async fn at(world: &Arc<World>, person: &Person) -> Person {
+    Person {
+        world: world.clone(),
+        ..person.clone()
+    }
+    .second_device()
+    .await
+}
+
+pub(crate) async fn has_bus(world: &World, state: &str) -> bool {
+    let answer = world.sends("GET", "/readyz").await;
+    answer.status == 200 && answer.text.contains(&format!("bus: {state}"))
+}
+
+pub(crate) async fn end(nodes: [Arc<World>; 2]) {
+    for node in &nodes {
+        node.stop().await;
+    }
+    nodes[0].end().await;
+}

@@ -1,0 +1,212 @@
+//! What expired goes, and what is wanted stays.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use parlance::{settings::Database, store};
+use serde_json::json;
+
+use super::{age, purge};
+use crate::{
+    transcript::{asks, beginning, follow, head},
+    world::{Conversation, Person, World, at, database, eventually, message, settings},
+};
+
+#[tokio::test]
+async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let sent = ["one", "two", "three"].map(|data| {
+        let mut message = message(data);
+        message["ValidUntil"] = at(-TimeDelta::days(30)).into();
+        message
+    });
+    let mut ids = vec![];
+    for message in &sent {
+        asks(
+            &ann,
+            "add",
+            &conversation,
+            json!({ "message": message.to_string() }),
+        )
+        .await;
+        ids.push(message["ID"].as_str().unwrap().to_owned());
+    }
+    ben.views(&conversation, &ids).await.ok();
+    let before = head(&ben, &conversation).await;
+    age(&world, 6).await;
+    assert_eq!(purge(&world, 7).await, 0);
+    age(&world, 8).await;
+    assert_eq!(purge(&world, 7).await, 3);
+    let history = ben.reads(&conversation).await;
+    assert_eq!(
+        (&history["messages"], &history["reports"]),
+        (&json!([]), &json!([]))
+    );
+    assert_eq!(
+        (world.count("messages").await, world.count("reports").await),
+        (0, 0)
+    );
+    // The chain is the same, and leads on.
+    assert_eq!(head(&ben, &conversation).await, before);
+    let newest = ann.adds(&conversation, "four").await;
+    let links = asks(&ben, "transcript", &conversation, json!({})).await["transcript"].clone();
+    assert_eq!(links.as_array().unwrap().len(), 4);
+    assert_eq!(
+        head(&ben, &conversation).await,
+        hex::encode(follow(beginning(&conversation), &links))
+    );
+    // A cursor still finds its place, though the clocks of those who wrote later are behind.
+    world
+        .sql("update messages set created_at = now() - interval '30 days'")
+        .await;
+    for (cursor, found) in [(&sent[2], 1), (&sent[0], 1)] {
+        let cursor =
+            json!({ "firstmessageid": cursor["ID"], "firstmessagedate": cursor["Created"] });
+        let page = ben.does("download", &conversation, cursor).await.ok();
+        assert_eq!(page["messages"].as_array().unwrap().len(), found);
+        assert_eq!(page["messages"][0]["ID"], newest.as_str());
+    }
+    let cursor = json!({ "lastmessageid": sent[2]["ID"], "lastmessagedate": sent[2]["Created"] });
+    assert_eq!(
+        ben.does("downloadpartial", &conversation, cursor)
+            .await
+            .ok()["messages"],
+        json!([])
+    );
+    // A retry is still known, and so is another message that has its id.
+    ann.does(
+        "add",
+        &conversation,
+        json!({ "message": sent[1].to_string() }),
+    )
+    .await
+    .ok();
+    let mut other = sent[1].clone();
+    other["Data"] = "other".into();
+    ann.does(
+        "add",
+        &conversation,
+        json!({ "message": other.to_string() }),
+    )
+    .await
+    .refused(409, "message_id_conflict");
+    // Nothing can be reported of it.
+    ben.views(&conversation, &ids).await.ok();
+    assert_eq!(
+        (world.count("messages").await, world.count("reports").await),
+        (1, 0)
+    );
+    assert!(
+        store::doctor::examine(&world.store)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // `clear` takes what remained, too.
+    ann.does("clear", &conversation, json!({})).await.ok();
+    assert_eq!(store::purge::cleared(&world.store).await.unwrap(), 4);
+    assert_eq!(world.count("expired_messages").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired() {
+    let options = database().await;
+    let mut settings = settings();
+    settings.database = Database::Given(Box::new(options.clone()));
+    let before = World::start(settings.clone(), options.clone()).await;
+    let (ann, _, conversation) = before.conversation().await;
+    let cleo = before.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    let other = ann.creates(&cleo).await;
+    ann.adds(&conversation, "cleared").await;
+    let conversation =
+        Conversation::of(&ann.does("clear", &conversation, json!({})).await.ok()["conversation"]);
+    ann.adds(&conversation, "expired").await;
+    age(&before, 400).await;
+    before.stop().await;
+    // For all that it knows, its clock is a year ahead.
+    settings.timings.purge = Duration::from_millis(50);
+    let world = World::start(settings, options).await;
+    eventually("the purge", async || world.count("messages").await == 1).await;
+    // Once the next round has begun, this one is over.
+    let ann = Person {
+        world: world.clone(),
+        ..ann
+    };
+    ann.adds(&other, "cleared, too").await;
+    ann.does("clear", &other, json!({})).await.ok();
+    eventually("the next round", async || {
+        world.count("messages").await == 1
+    })
+    .await;
+    assert_eq!(
+        ann.reads(&conversation).await["messages"][0]["Data"],
+        "expired"
+    );
+    // It has watched its clock for an hour, and servers have run for longer than the grace since it was stored.
+    world
+        .sql("update clock_runs set started_at = started_at - interval '300 days'")
+        .await;
+    world.clock.advance(Duration::from_hours(2));
+    eventually("the text to go", async || {
+        world.count("messages").await == 0 && world.count("expired_messages").await == 1
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_that_comes_late_is_kept_for_the_grace_all_the_same() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    // Its sender's clock is a year behind, or its station lay in a drawer.
+    let mut late = message("late");
+    late["Created"] = "2024-03-08 11:50:45".into();
+    late["ValidUntil"] = "2024-03-15 11:50:45".into();
+    ann.does("add", &conversation, json!({ "message": late.to_string() }))
+        .await
+        .ok();
+    assert_eq!(purge(&world, 7).await, 0);
+    assert_eq!(
+        ben.reads(&conversation).await["messages"][0]["ID"],
+        late["ID"]
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_still_wanted_keeps_the_reports_about_it() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let mut ids = vec![];
+    for (n, days) in [30, -30, 30, -30].into_iter().enumerate() {
+        let mut message = message(&n.to_string());
+        message["ValidUntil"] = at(TimeDelta::days(days)).into();
+        ann.does("add", &conversation, json!({ "message": message }))
+            .await
+            .ok();
+        ids.push(message["ID"].as_str().unwrap().to_owned());
+    }
+    ben.views(&conversation, &ids).await.ok();
+    world
+        .sql("update messages set stored_at = now() - interval '20 days'")
+        .await;
+    assert_eq!(purge(&world, 7).await, 2);
+    let left = ben.reads(&conversation).await;
+    let names = |kind: &str, field: &str| {
+        left[kind]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row[field].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("messages", "ID"), [json!(ids[0]), json!(ids[2])]);
+    assert_eq!(
+        names("reports", "MessageID"),
+        [json!(ids[0]), json!(ids[2])]
+    );
+    world.end().await;
+}

@@ -1,0 +1,155 @@
+//! How many a user creates in a day.
+
+use futures_util::future::join_all;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::{direct, group, is_rate_limited, with};
+use crate::{
+    plans,
+    world::{Conversation, Person, World},
+};
+
+#[tokio::test]
+async fn a_user_creates_so_many_conversations_a_day_on_all_nodes_together() {
+    let world = with(1000, 4).await;
+    let (ann, ben) = world.friends().await;
+    let conversation = ann.creates(&ben).await;
+    let second_device = {
+        let options = world.store.options().clone();
+        let mut settings = crate::world::settings();
+        settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
+        settings.new_conversations_per_day = 4;
+        World::start(settings, options).await
+    };
+    let there = Person {
+        world: second_device.clone(),
+        ..ann.clone()
+    };
+    let answers = join_all(
+        (0..12).map(async |n| group(if n % 2 == 0 { &ann } else { &there }, &[&ben]).await),
+    )
+    .await;
+    let made = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(made, 3, "{answers:?}");
+    answers
+        .iter()
+        .filter(|answer| answer.status != 200)
+        .for_each(|answer| is_rate_limited(answer, "4"));
+    // What is there already is answered, and leaving one does not make room for another today.
+    assert_eq!(
+        Conversation::of(&direct(&ann, &ben).await.ok()["conversation"]),
+        conversation
+    );
+    let id = Conversation::of(
+        &answers
+            .iter()
+            .find(|answer| answer.status == 200)
+            .unwrap()
+            .json()["conversation"],
+    )
+    .id;
+    ann.asks(
+        "chatconversationgroup",
+        json!({ "action": "leave", "conversationid": id }),
+    )
+    .await
+    .ok();
+    is_rate_limited(&group(&ann, &[]).await, "4");
+    let cleo = world.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    is_rate_limited(&direct(&ann, &cleo).await, "4");
+    assert_eq!(
+        world
+            .count("participants where secret = 'secret for Cleo'")
+            .await,
+        0
+    );
+    // Everyone else goes on; and so does Ann tomorrow.
+    direct(&cleo, &ann).await.ok();
+    group(&ben, &[&ann]).await.ok();
+    world.sql("update quotas set day = day - 1").await;
+    group(&ann, &[&ben]).await.ok();
+    second_device.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_refusal_uses_nothing_up() {
+    let world = with(1000, 1).await;
+    let (ann, ben) = world.friends().await;
+    let nobody = "0".repeat(32);
+    let request = json!({ "action": "create", "displayname": "x", "participantids": [nobody], "secrets": { &ann.user: "a", &nobody: "b" } });
+    ann.asks("chatconversationgroup", request)
+        .await
+        .refused(404, "user_not_found");
+    ben.blocks(&ann).await.ok();
+    group(&ann, &[&ben]).await.refused(403, "not_allowed");
+    group(&ann, &[]).await.ok();
+    is_rate_limited(&group(&ann, &[]).await, "1");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_two_of_a_direct_conversation_are_charged_once_whoever_was_first() {
+    let world = with(1000, 1).await;
+    let (ann, ben) = world.friends().await;
+    let answers = join_all((0..8).map(async |n| {
+        if n % 2 == 0 {
+            direct(&ann, &ben).await
+        } else {
+            direct(&ben, &ann).await
+        }
+    }))
+    .await;
+    let conversation = Conversation::of(&answers[0].ok()["conversation"]);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| Conversation::of(&answer.ok()["conversation"]) == conversation)
+    );
+    // One of the two created it, and the other one may still create something.
+    let groups = [group(&ann, &[]).await, group(&ben, &[]).await];
+    assert_eq!(
+        groups.iter().filter(|answer| answer.status == 200).count(),
+        1,
+        "{groups:?}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_day_is_that_of_the_moment_at_which_something_is_counted() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let query = plans::statement(&["update quotas q"]);
+    let mut tx = world.db.begin().await.unwrap();
+    // It began a while ago, and waited.
+    let begun = format!(
+        "insert into quotas (user_id) values ('{}'); select pg_sleep(3); prepare charge as {query}",
+        ann.user
+    );
+    sqlx::raw_sql(AssertSqlSafe(begun))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let charged = sqlx::raw_sql(AssertSqlSafe(format!(
+        "execute charge('{}', 1, 0)",
+        ann.user
+    )))
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    let midnight = "select extract(epoch from date_trunc('day', clock_timestamp() at time zone 'UTC') + interval '1 day'
+        - clock_timestamp() at time zone 'UTC')::float8";
+    let left: f64 = sqlx::query_scalar(midnight)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    let counted: i64 = charged.get(2);
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
+    let late = counted as f64 - left;
+    assert!(late < 2.0, "{late}");
+    tx.rollback().await.unwrap();
+    world.end().await;
+}

@@ -1,0 +1,59 @@
+//! TLS without a proxy: the certificate is read at the start and again when asked, and a bad one changes nothing.
+
+use std::sync::Arc;
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = parlance::settings::Tls {
+        cert: dir.path().join("cert.pem"),
+        key: dir.path().join("key.pem"),
+    };
+    let make = |name: &str| {
+        let made = std::process::Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                &format!("/CN={name}"),
+                "-keyout",
+            ])
+            .arg(&files.key)
+            .arg("-out")
+            .arg(&files.cert)
+            .output()
+            .unwrap();
+        assert!(made.status.success());
+    };
+    make("first.example");
+    let world = World::with(|settings| settings.tls = Some(files.clone())).await;
+    let shown = |world: &Arc<World>| {
+        let address = world.url.trim_start_matches("http://").to_owned();
+        let output = std::process::Command::new("openssl")
+            .args(["s_client", "-connect", &address])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(shown(&world).contains("first.example"));
+    make("second.example");
+    world.reads_certificate_again().unwrap();
+    assert!(shown(&world).contains("second.example"));
+    std::fs::write(&files.key, "nonsense").unwrap();
+    assert!(
+        world
+            .reads_certificate_again()
+            .unwrap_err()
+            .contains("TLS_KEY")
+    );
+    assert!(shown(&world).contains("second.example"));
+    world.end().await;
+}

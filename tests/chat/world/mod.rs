@@ -1,0 +1,331 @@
+//! A world for a test: a server as production starts it, on a database of its own, and people who
+//! use it over the wire.
+
+mod answer;
+mod changes;
+mod cluster;
+mod conversation;
+mod key;
+mod person;
+mod socket;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use parlance::{
+    clock::Clock,
+    server::{self, Running},
+    settings::{Database, LogFormat, Registration, Settings},
+    store::{Db, doctor},
+    timings::Timings,
+};
+use parlance_wire::{id::UserId, text::Email};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub(crate) use self::{
+    answer::Answer,
+    changes::Changes,
+    cluster::{database, empty_database, postmaster, socket_dir},
+    conversation::{Conversation, message, request},
+    key::{key, public_key, sign},
+    person::Person,
+    socket::{Socket, address},
+};
+
+/// The settings of a test: the defaults, but small, and open to registration.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        listen_addr: "127.0.0.1:0".parse().unwrap(),
+        public_url: "http://127.0.0.1:0".into(),
+        database: Database::Embedded,
+        database_connections: 4,
+        data_dir: PathBuf::from("unused"),
+        pg_bin: None,
+        registration: Registration::Open,
+        message_lifetime: TimeDelta::days(7),
+        expiry_grace: TimeDelta::days(7),
+        max_message_bytes: 64 * 1024,
+        max_body_bytes: 1024 * 1024,
+        signature_window: TimeDelta::minutes(5),
+        login_tries: 10,
+        registrations: 1000,
+        bad_signatures: 600,
+        trusted_proxies: vec![],
+        allow_unsigned_notifications: false,
+        requests_per_user: 32,
+        sockets_per_user: 20,
+        sockets: 1000,
+        nats_url: None,
+        tls: None,
+        metrics_addr: None,
+        workers: 1,
+        log_format: LogFormat::Human,
+        timings: Timings::default(),
+        clock: Clock::default(),
+        conversations_per_user: 1000,
+        new_conversations_per_day: 100,
+    }
+}
+
+/// A server, its database, and a client.
+pub(crate) struct World {
+    running: Mutex<Option<Running>>,
+    pub db: PgPool,
+    /// The database, for what is called behind the wire.
+    pub store: Db,
+    pub url: String,
+    /// The server's clock.
+    pub clock: Clock,
+    http: reqwest::Client,
+}
+
+impl World {
+    pub(crate) async fn new() -> Arc<Self> {
+        Self::with(|_| ()).await
+    }
+
+    /// With other settings than the usual ones.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Arc<Self> {
+        let options = database().await;
+        let mut settings = settings();
+        settings.database = Database::Given(Box::new(options.clone()));
+        change(&mut settings);
+        Self::start(settings, options).await
+    }
+
+    /// With a server on settings that are complete; `options` is the test's own way to the database.
+    pub(crate) async fn start(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
+        let clock = settings.clock.clone();
+        let running = server::start(settings).await.unwrap();
+        let world = Self::served(&format!("http://{}", running.address), options, clock);
+        *world.running.lock().unwrap() = Some(running);
+        world
+    }
+
+    /// What a server that runs elsewhere serves, from its database.
+    pub(crate) fn at(url: &str, options: PgConnectOptions) -> Arc<Self> {
+        Self::served(url, options, Clock::default())
+    }
+
+    fn served(url: &str, options: PgConnectOptions, clock: Clock) -> Arc<Self> {
+        let (store, url) = (Db::new(options.clone(), 2), url.to_owned());
+        let db = sqlx::postgres::PgPoolOptions::new()
+            .max_connections(2)
+            .connect_lazy_with(options);
+        Arc::new(Self {
+            running: Mutex::new(None),
+            db,
+            store,
+            url,
+            clock,
+            http: reqwest::Client::new(),
+        })
+    }
+
+    /// A person who has registered and logged in, from one station.
+    pub(crate) async fn person(self: &Arc<Self>, name: &str) -> Person {
+        let email = format!("{}@example.org", name.to_lowercase());
+        let key = key(name);
+        let public_key = public_key(&key);
+        let person = Person {
+            world: self.clone(),
+            name: name.to_owned(),
+            user: UserId::of(&Email::parse(&email).unwrap()).to_string(),
+            station: Uuid::new_v4().simple().to_string(),
+            key,
+        };
+        let apikey = format!("the apikey of {name}");
+        let registration = json!({ "action": "register", "email": email, "fullname": format!("{name} Example"), "nick": name, "apikey": apikey, "publickey": public_key, "rsakey": "opaque" });
+        let registered = self
+            .posts("chatserver", "chatlogin", &[], &registration.to_string())
+            .await;
+        assert!([200, 409].contains(&registered.status), "{registered:?}");
+        person.logs_in().await;
+        person
+    }
+
+    /// Two people who are friends.
+    pub(crate) async fn friends(self: &Arc<Self>) -> (Person, Person) {
+        let (ann, ben) = (self.person("Ann").await, self.person("Ben").await);
+        ann.befriends(&ben).await;
+        (ann, ben)
+    }
+
+    /// Two friends with a conversation, and its id and instance.
+    pub(crate) async fn conversation(self: &Arc<Self>) -> (Person, Person, Conversation) {
+        let (ann, ben) = self.friends().await;
+        let conversation = ann.creates(&ben).await;
+        (ann, ben, conversation)
+    }
+
+    /// Posts a body with these headers.
+    pub(crate) async fn posts(
+        &self,
+        srv: &str,
+        api: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .post(format!("{}/?srv={srv}&api={api}", self.url))
+            .body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Asks with another method, or at another path.
+    pub(crate) async fn sends(&self, method: &str, path: &str) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        Answer::of(
+            self.http
+                .request(method, format!("{}{path}", self.url))
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
+    }
+
+    /// Runs a statement on the database, behind the server's back.
+    pub(crate) async fn sql(&self, statement: &str) {
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+            .execute(&self.db)
+            .await
+            .unwrap();
+    }
+
+    /// Stops the server and checks what must hold of any database that it leaves behind.
+    pub(crate) async fn end(&self) {
+        let wrong = doctor::examine(&self.store).await.unwrap();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        self.db.close().await;
+        self.stop().await;
+    }
+
+    /// How many messages and reports wait to be stored.
+    pub(crate) fn waiting(&self) -> usize {
+        self.running.lock().unwrap().as_ref().unwrap().waiting()
+    }
+
+    /// Another server on the same database.
+    pub(crate) async fn another(&self) -> Arc<Self> {
+        self.another_with(|_| ()).await
+    }
+
+    /// As [`World::another`], with other settings than the usual ones.
+    pub(crate) async fn another_with(&self, change: impl FnOnce(&mut Settings)) -> Arc<Self> {
+        let options = self.store.options().clone();
+        let mut settings = settings();
+        change(&mut settings);
+        settings.database = Database::Given(Box::new(options.clone()));
+        Self::start(settings, options).await
+    }
+
+    /// A connection to the server.
+    pub(crate) async fn connection(&self) -> tokio::net::TcpStream {
+        tokio::net::TcpStream::connect(self.url.trim_start_matches("http://"))
+            .await
+            .unwrap()
+    }
+
+    /// Waits for heartbeats of each node on this database. Two show that one began after now, and did all that it does.
+    pub(crate) async fn heartbeats(&self, count: usize) {
+        let seen = async || -> HashMap<Uuid, DateTime<Utc>> {
+            sqlx::query_as("select node_id, alive_until from nodes where ended_at is null")
+                .fetch_all(&self.db)
+                .await
+                .unwrap()
+                .into_iter()
+                .collect()
+        };
+        for _ in 0..count {
+            let before = seen().await;
+            eventually("a heartbeat", async || {
+                let now = seen().await;
+                before
+                    .iter()
+                    .all(|(node, was)| now.get(node).is_none_or(|is| is != was))
+            })
+            .await;
+        }
+    }
+
+    /// The process of a statement that waits for a lock, once there is one.
+    pub(crate) async fn blocked_process(&self) -> i32 {
+        let waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        let mut found = None;
+        eventually("a statement waits", async || {
+            found = sqlx::query_scalar(waiting)
+                .fetch_optional(&self.db)
+                .await
+                .unwrap();
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
+    /// Has the server read its certificate again.
+    pub(crate) fn reads_certificate_again(&self) -> Result<bool, String> {
+        self.running
+            .lock()
+            .unwrap()
+            .as_ref()
+            .unwrap()
+            .read_certificate_again()
+    }
+
+    /// Stops the server.
+    pub(crate) async fn stop(&self) {
+        let running = self.running.lock().unwrap().take();
+        if let Some(running) = running {
+            running.stop().await;
+        }
+    }
+}
+
+/// The present moment, as the wire writes it.
+pub(crate) fn now() -> String {
+    at(TimeDelta::zero())
+}
+
+/// A moment so far from now, as the wire writes it.
+pub(crate) fn at(distance: TimeDelta) -> String {
+    (DateTime::<Utc>::from(std::time::SystemTime::now()) + distance)
+        .format("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
+/// Waits until something holds. Events are awaited; this is for what other processes do.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "{what} did not come true");
+        // The one pause of these tests: a database, a program or a file tells nobody when it changes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A file beside the tests.
+pub(crate) fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}

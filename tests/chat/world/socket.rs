@@ -1,0 +1,149 @@
+//! A WebSocket as a test holds it: what is read is awaited, and silence is shown by a ping and its pong.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
+
+use super::{Person, now};
+
+/// A station that listens.
+pub(crate) struct Socket {
+    pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+fn encoded(text: &str) -> String {
+    text.replace('+', "%2B")
+        .replace('/', "%2F")
+        .replace('=', "%3D")
+        .replace(' ', "%20")
+}
+
+/// The address of a handshake.
+pub(crate) fn address(person: &Person, version: i64, timestamp: &str) -> String {
+    let signature = person.signs("chatserver", "websocket", timestamp);
+    format!(
+        "{}/ws?user={}&station={}&timestamp={}&signature={}&clientversioncode={version}",
+        person.world.url.replace("http", "ws"),
+        person.user,
+        person.station,
+        encoded(timestamp),
+        encoded(&signature),
+    )
+}
+
+impl Socket {
+    /// Opens a socket; its first frame has not been read yet.
+    pub(crate) async fn open(person: &Person, version: i64) -> Self {
+        let (stream, _) = tokio_tungstenite::connect_async(address(person, version, &now()))
+            .await
+            .unwrap();
+        Self { stream }
+    }
+
+    /// Opens a socket and reads its first frame, of a station that was not known.
+    pub(crate) async fn of(person: &Person, version: i64) -> Self {
+        let mut socket = Self::open(person, version).await;
+        assert_eq!(
+            socket.hears().await["conversationlistchangedof"],
+            json!([person.user])
+        );
+        socket
+    }
+
+    /// The next frame.
+    pub(crate) async fn hears(&mut self) -> Value {
+        loop {
+            match timeout(Duration::from_secs(10), self.stream.next())
+                .await
+                .expect("a frame")
+            {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("no frame: {other:?}"),
+            }
+        }
+    }
+
+    /// The next frame with something in this field. Friends come and go meanwhile.
+    pub(crate) async fn hears_about(&mut self, field: &str) -> Value {
+        loop {
+            match self.hears().await[field].take() {
+                Value::Null => {}
+                Value::Array(nothing) if nothing.is_empty() => {}
+                something => return something,
+            }
+        }
+    }
+
+    /// Reads up to the server's next ping.
+    pub(crate) async fn is_pinged(&mut self) {
+        while !matches!(
+            timeout(Duration::from_secs(40), self.stream.next())
+                .await
+                .expect("a ping"),
+            Some(Ok(Message::Ping(_)))
+        ) {}
+    }
+
+    /// Nothing was sent up to now: the answer to a ping comes first.
+    pub(crate) async fn hears_nothing(&mut self) {
+        self.stream
+            .send(Message::Ping(vec![7].into()))
+            .await
+            .unwrap();
+        loop {
+            match timeout(Duration::from_secs(10), self.stream.next())
+                .await
+                .expect("a pong")
+            {
+                Some(Ok(Message::Pong(_))) => return,
+                Some(Ok(Message::Ping(_))) => {}
+                other => panic!("it heard {other:?}"),
+            }
+        }
+    }
+
+    /// Reads what was sent up to now.
+    pub(crate) async fn drain(&mut self) {
+        self.stream
+            .send(Message::Ping(vec![7].into()))
+            .await
+            .unwrap();
+        while !matches!(
+            timeout(Duration::from_secs(10), self.stream.next())
+                .await
+                .expect("a pong"),
+            Some(Ok(Message::Pong(_)))
+        ) {}
+    }
+
+    /// Closes it, and waits until the server has taken note.
+    pub(crate) async fn closes(mut self) {
+        self.stream.close(None).await.unwrap();
+        while self.stream.next().await.is_some() {}
+    }
+
+    pub(crate) async fn says(&mut self, text: &str) {
+        self.stream.send(Message::text(text)).await.unwrap();
+    }
+
+    /// How the server ends it.
+    pub(crate) async fn ends(&mut self) -> CloseCode {
+        loop {
+            match timeout(Duration::from_secs(10), self.stream.next())
+                .await
+                .expect("an end")
+            {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code,
+                Some(Ok(_)) => {}
+                other => panic!("no close: {other:?}"),
+            }
+        }
+    }
+}
