@@ -37,6 +37,7 @@ struct StoredView {
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List { limit, after } => {
+            // The published list has no pages.
             let is_page = call.version.is_v4() && (limit.0.is_some() || after.is_some());
             let (rows, has_more) = if is_page {
                 Box::pin(chat::conversation::page(call, after, limit.0)).await?

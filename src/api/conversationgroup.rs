@@ -62,6 +62,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             let creator = participant(call.user)?;
             let others: Vec<_> = participantids
                 .into_iter()
+                // A client may name the creator among the others, as a later `addparticipants` may name members.
                 .filter(|id| *id != call.user)
                 .map(participant)
                 .collect::<Result<_, _>>()?;
@@ -74,6 +75,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             secrets,
             displaynames,
         } => {
+            // Without a default: only `create` has the group's name, which the server cannot read.
             let participant = |id| participant(id, &secrets, &displaynames, "");
             let more: Vec<_> = participantids
                 .into_iter()
@@ -113,6 +115,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             conversationid,
             participantids,
         } => {
+            // `leave` hands over to another admin, which removing oneself would not.
             if participantids.contains(&call.user) {
                 return Err(Error::BadRequest(
                     "participantids cannot name you: use `leave` to remove yourself.".into(),
@@ -136,6 +139,7 @@ fn participant<'a>(
     names: &'a BTreeMap<UserId, DisplayName>,
     default_name: &'a str,
 ) -> Result<NewParticipant<'a>, Error> {
+    // Without their secret a participant could never read anything.
     let secret = secrets.get(&user_id).ok_or_else(|| {
         Error::BadRequest("secrets must have an entry for each participant.".into())
     })?;

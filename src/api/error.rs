@@ -111,6 +111,7 @@ pub(crate) fn retry_after(error: &Error) -> Option<u64> {
         Error::Rule(Rule::DailyLimit(_, wait) | Rule::RateLimited(wait)) => {
             Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
         }
+        // About the time that a database takes to restart.
         Error::Rule(Rule::Unavailable { .. }) => Some(2),
         _ => None,
     }

@@ -73,6 +73,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             });
         }
         Action::Add { friendid, email } => {
+            // The id follows from the address: no need to look the user up.
             let friend = friendid
                 .or_else(|| email.as_ref().map(UserId::of))
                 .ok_or_else(|| Error::BadRequest("friendid or email is missing.".into()))?;

@@ -79,6 +79,7 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
                 listeners: listeners(context.public_url),
+                // Text, as published.
                 registration: if context.services.policy.registration == Registration::Closed {
                     "false"
                 } else {
@@ -92,6 +93,7 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
             })
         }
         Action::Register(new) => {
+            // The server keeps only a hash of it, so a short one could be guessed from a stolen database.
             if new.apikey.is_short() {
                 return Err(Error::BadRequest(
                     "apikey must be 16 to 256 characters: the hex of 32 bytes has 64.".into(),
@@ -140,6 +142,7 @@ fn urls(public_url: &str) -> Urls {
         conversation: of(Api::Conversation),
         conversationgroup: of(Api::ConversationGroup),
         blocklist: of(Api::Blocklist),
+        // Published, but not served: a client that asks there gets `unknown_api`.
         fileserver: url("chatfileserver"),
         friends: of(Api::Friends),
         notification: of(Api::Notification),

@@ -30,6 +30,7 @@ use parlance_wire::{
 #[must_use]
 pub(crate) fn is_read(action: &Signed) -> bool {
     use Conversation::{Download, DownloadPartial, List, Transcript};
+    // Counted apart (`server/load.rs`), because these take memory by what is stored, not by what was sent.
     matches!(
         action,
         Signed::Conversation(

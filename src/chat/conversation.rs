@@ -28,6 +28,7 @@ pub(crate) async fn create(
     display_names: &BTreeMap<UserId, DisplayName>,
 ) -> Result<ConversationRow, Error> {
     let relation = friend::relation(call, other).await?;
+    // The id follows from the two users, so that both create the same one without asking each other.
     let id = ConversationId::between(call.user, other);
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
@@ -86,9 +87,11 @@ pub(crate) async fn page(
     limit: Option<usize>,
 ) -> Result<(Vec<ConversationRow>, bool), Error> {
     let limit = limit.unwrap_or(usize::MAX);
+    // One more than asked for shows whether there are more.
     let mut rows =
         store::conversation::page(&call.services.db, call.user, after, limit.saturating_add(1))
             .await?;
+    // Only an empty page may come from a wrong `after`: the usual page needs no second round trip.
     if let Some(after) = after.filter(|_| rows.is_empty()) {
         store::conversation::seen_by(&call.services.db, after, call.user)
             .await?
@@ -121,6 +124,7 @@ pub(crate) async fn clear(
         Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
+            // Both: the instance is on the list, and the rows of the conversation are gone.
             call.outbox.push(Event::ListChanged {
                 of: participants.to_vec(),
             });
@@ -144,6 +148,7 @@ pub(crate) async fn set_property(
         store::participant::set_property(&call.services.db, id, call.user, property, call.now)
             .await?
             .ok_or(Error::ConversationNotFound)?;
+    // Only the caller's own stations: a property is nobody else's business.
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
     });

@@ -9,6 +9,7 @@ use parlance_wire::id::UserId;
 /// caller is not told.
 pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let relation = relation(call, friend).await?;
+    // Answered as if it had been stored: the caller must not learn of the block.
     if !relation.blocked
         && store::friend::request(&call.services.db, call.user, friend, call.now).await?
     {

@@ -49,6 +49,7 @@ pub(crate) async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(),
 
 /// The caller declines an invitation.
 pub(crate) async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
+    // Not `apply`: that is for participants and admins, and would not find someone who is only invited.
     let changed = store::group::decline(&call.services.db, id, call.user).await?;
     done(call, changed, &quota::limits(call))?;
     Ok(())
@@ -75,6 +76,7 @@ async fn apply(
 fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<UserId>, Error> {
     match changed {
         Changed::Done { concerned, invited } => {
+            // Only the list: a change of a group adds no row that a station could fetch.
             call.outbox.push(Event::ListChanged { of: concerned });
             Ok(invited)
         }

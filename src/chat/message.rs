@@ -11,7 +11,8 @@ use parlance_wire::{
     id::ConversationId, request::conversation::SentMessage, text::Instance, time::Timestamp,
 };
 
-/// A sender's clock may be so far ahead of the server's.
+/// How far a sender's clock may be ahead of the server's.
+// As far as `SIGNATURE_WINDOW` allows by default: a client whose requests are accepted keeps its own time.
 const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Stores a message. Idempotent by its id. Returns when it counts as created, and until when it is wanted.
@@ -31,8 +32,10 @@ pub(crate) async fn add(
             "message.Data must have at most {max} bytes."
         )));
     }
+    // Clients sort by this time: a message from the future would stay their last one, and would expire that much too late.
     let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);
     let created_at = if is_ahead {
+        // The wire writes whole seconds: the answer must say what is stored.
         call.now.whole_seconds()
     } else {
         sent.created
@@ -45,10 +48,12 @@ pub(crate) async fn add(
         message_id: sent.id,
         r#type: sent.r#type,
         created_at,
+        // A retry has the sender's time: without it, it would look like another message with this id.
         sent_at: is_ahead.then_some(sent.created),
         valid_until: sent
             .valid_until
             .unwrap_or_else(|| created_at.plus(call.services.policy.message_lifetime)),
+        // A retry of a message without one is the same message, also after the operator has changed the lifetime.
         valid_until_given: sent.valid_until.is_some(),
         data: sent.data,
     };
@@ -65,6 +70,7 @@ pub(crate) async fn add(
                 last: new.seq,
                 rows: vec![Arc::new(new_row(message, &new))],
             });
+            // Of a retry, too: whoever stored the message the first time may have lost the answer, and announced nothing.
             call.outbox.push(Event::ConversationChanged {
                 conversation,
                 participants,

@@ -1,4 +1,5 @@
-//! What users are called, cached until a user changes: `server/users.rs` then calls [`NameCache::forget`].
+//! What users are called, cached until a user changes: `server/users.rs` then calls [`NameCache::forget`]. No action changes a
+//! name yet; one that does has to notify `store::user::CHANGED_CHANNEL`.
 
 use std::{
     collections::HashMap,
@@ -38,9 +39,11 @@ impl NameCache {
             };
             users.into_iter().filter_map(look_up).collect()
         };
+        // One statement for all that are missing, outside the lock: it may take as long as the database does.
         if !unknown.is_empty() {
             let read = store::user::nicks(db, &unknown).await?;
             let mut known = self.locked();
+            // Before the names are added: those of one group must not evict each other.
             if known.len() + read.len() > MAX_NAMES {
                 known.clear();
             }

@@ -9,6 +9,7 @@ use crate::store::quota::{Daily, Exceeded, Limits};
 /// has nobody else's key.
 const MAX_INVITATIONS_PER_DAY: u32 = 100;
 /// Maximum invitations that wait for one user's answer.
+// Else strangers could fill the list in which the user looks for those of friends.
 const MAX_WAITING_INVITATIONS: u32 = 100;
 
 /// The limits of this call.
@@ -17,6 +18,7 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
         conversations: call.services.policy.conversations_per_user,
+        // Others cannot use up all of it: the last tenth is for what the user creates or accepts.
         conversations_by_others: call.services.policy.conversations_per_user
             - call.services.policy.conversations_per_user / 10,
         conversations_per_day: call.services.policy.new_conversations_per_day,
@@ -29,6 +31,7 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
 #[must_use]
 pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {
+        // `too_large`, not `rate_limited`: waiting does not help.
         Exceeded::Total => Error::TooLarge(format!(
             "You are in {} conversations, which is the maximum. Leave a group to make room.",
             limits.conversations

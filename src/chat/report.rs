@@ -14,7 +14,8 @@ use parlance_wire::{
     word::ReportType,
 };
 
-/// Maximum reports of one request that are announced whole. Of more only the conversation is told.
+/// Maximum reports of one request that are announced with their rows. Of more, only the conversation is named.
+// Opening a conversation reports on all that was unread: hundreds of events for each socket would cost more than a download.
 const MAX_NEW_ROWS: usize = 50;
 
 /// Stores that messages were delivered to the caller, or seen. One report per message, user and type; idempotent. Unknown ids are
@@ -36,6 +37,7 @@ pub(crate) async fn add(
         station_id: call.station,
         r#type,
         message_ids,
+        // As the wire writes it: a pushed report and a downloaded one must be equal.
         created_at: call.now.whole_seconds(),
     };
     let (report, reported) = call.services.reports.add(report).await?;
@@ -44,16 +46,17 @@ pub(crate) async fn add(
         Reported::StaleInstance(present) => return Err(Error::StaleInstance(present)),
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
+    // Nothing new, as of a retry: nobody has to hear of it.
     if let (Some(first), Some(last)) = (
         rows.first().map(|row| row.seq),
         rows.last().map(|row| row.seq),
     ) {
-        let told = if rows.len() > MAX_NEW_ROWS {
+        let pushed = if rows.len() > MAX_NEW_ROWS {
             vec![]
         } else {
             rows
         };
-        let rows = told.into_iter().map(|new| {
+        let rows = pushed.into_iter().map(|new| {
             let row = ReportRow {
                 report_id: new.report_id,
                 r#type: r#type.as_str().to_owned(),

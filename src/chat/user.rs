@@ -14,6 +14,7 @@ use parlance_wire::{
 };
 
 /// Maximum stations of a user; the one seen longest ago gives way.
+// Not refused: a client that is installed again has a new station, and its user must be able to log in.
 const MAX_STATIONS: i32 = 100;
 
 /// Logs a user in, and binds the station to them. Idempotent.
@@ -51,12 +52,15 @@ pub(crate) async fn register(
         Registration::Invite => Some(invite.ok_or(Error::RegistrationClosed(
             "Registration on this server requires an invitation.",
         ))?),
+        // An invitation that is not needed is not used up.
         Registration::Open => None,
     };
     if store::user::insert(&services.db, user, invite, now).await? {
+        // The id follows from the address, so that a client can compute the id of a friend.
         Ok(UserId::of(user.email))
     } else {
         Err(Error::RegistrationClosed(
+            // The same for both: whoever guesses codes must not learn which ones existed.
             "This invitation is not valid, or was used already.",
         ))
     }

@@ -75,6 +75,7 @@ async fn login(post: Post<Login>) -> Result<Answer, Error> {
         public_url: &state.settings.public_url,
     };
     let is_registration = matches!(post.action, Login::Register(_));
+    // Besides the login attempt, as it is never given back: open registration must not be a way to fill the database.
     if is_registration {
         state.limits.take_registration(address)?;
     }
@@ -114,6 +115,7 @@ async fn notification(ByListener(poll): ByListener) -> Result<Answer, Error> {
         post.version,
         post.action,
     )?;
+    // Never refused: what was taken from the pending notifications would be told again only at the next poll.
     let share = state.load.answer(user, network(post.address), text.len());
     Ok(Answer::to_user(text, at_work, share))
 }
@@ -180,8 +182,10 @@ async fn perform(
         uncertain: true, ..
     }) = result
     {
+        // It may have been committed, and then nobody will announce it.
         state.resync.request_everywhere();
     }
+    // Also after a failure: what is in the outbox was committed.
     state.announce(&call.outbox);
     // A conversation that is gone cannot be fetched: telling the station of it again would help nobody.
     if let Err(Rule::ConversationNotFound) = result {

@@ -205,6 +205,7 @@ fn advance(counter: &Counter<u64, AtomicU64>, to: u64) {
 /// A server for `/metrics` alone, on an address of its own: what it shows is not for the public.
 pub(super) fn server(state: Arc<State>, listener: TcpListener) -> std::io::Result<Server> {
     let shared = web::Data::from(state);
+    // One worker: a scrape in 15 s is little work, and each worker is a thread.
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())

@@ -58,10 +58,12 @@ const GRACE_SECONDS: u64 = 5;
 /// How often idle entries and connections are looked for.
 const EVICT_IDLE_EVERY: Duration = Duration::from_mins(1);
 /// A peer that does not finish a request's head in this time is dropped.
+// Slowloris: without it, connections that send a byte now and then would use up all there are.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum connections of a worker beyond its WebSockets.
 const SPARE_CONNECTIONS: usize = 5000;
 /// An idle connection is closed after this.
+// Longer than the 60 s for which nginx keeps one to its upstream: if both sides may close, a request may meet a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Starts the embedded database if there is no other, migrates, and serves.

@@ -66,6 +66,7 @@ impl Running {
 
     /// Stops: accepts no more requests, closes sockets, waits for requests in flight, and stops an embedded database.
     pub async fn stop(self) {
+        // First, so that `/readyz` sends no more clients here, and no new socket opens.
         self.state.is_stopping.store(true, Ordering::Release);
         self.state.notifications.disconnect(None);
         self.handle.stop(true).await;
@@ -88,6 +89,7 @@ impl Running {
         for task in self.tasks {
             task.abort();
         }
+        // After the tasks: a heartbeat on a closed pool would log a failure.
         self.state.services.db.close().await;
         if let Some(embedded) = self.embedded {
             embedded.stop().await;

@@ -35,6 +35,7 @@ pub(super) struct State {
     pub checks: health::Checks,
     pub refusals: Refusals,
     pub metrics: Metrics,
+    // Read by each handshake: a socket that opens now would delay the stop.
     pub is_stopping: AtomicBool,
 }
 

@@ -29,15 +29,18 @@ struct ConversationView<'a> {
     lastaccess: i64,
     secret: &'a str,
     instance: &'a Instance,
+    // Published as lists of everyone, but each reader sees only themselves there: properties are private.
     mutedby: Vec<UserId>,
     favoriteby: Vec<UserId>,
     hiddenby: Vec<UserId>,
+    // A list for the same reason.
     properties: [PropertiesView<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
 }
 
 /// A value, or the empty text.
+// The published examples have an empty text, not null, where there is nothing yet.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Blank<T> {
