@@ -37,9 +37,9 @@ async fn connection() -> PgConnection {
 }
 
 async fn fill(db: &mut PgConnection) {
-    // Autovacuum may have begun to analyze the same tables, and lets nobody else in meanwhile.
+    // A request's timeouts are too short for it on a slow disk, and where autovacuum analyzes the same tables.
     sqlx::raw_sql(
-        "set lock_timeout = 0;
+        "set statement_timeout = 0; set lock_timeout = 0;
         insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
         select md5('u' || n)::uuid, n, n, n, '', '', now() from generate_series(0, 1999) n;
         insert into conversations (conversation_id, is_group, instance, last_seq, last_access_at, created_at)
@@ -73,7 +73,7 @@ async fn fill(db: &mut PgConnection) {
         insert into quotas (user_id) select user_id from users;
         insert into blocks select md5('u' || n)::uuid, md5('u' || n - 1)::uuid, now() from generate_series(1, 1999) n;
         analyze;
-        reset lock_timeout",
+        reset statement_timeout; reset lock_timeout",
     )
     .execute(db)
     .await
