@@ -284,5 +284,11 @@ fn a_reference_is_seen_however_it_is_written() {
     }
     // In a folder's own file, a bare name may be a module beside it.
     let found = references(&["chat".to_owned()], "fn f() { b::x() }", &modules);
-    assert!(found.contains(&["crate", "chat", "b", "x"].map(ToOwned::to_owned).to_vec()));
+    assert!(
+        found.contains(
+            ["crate", "chat", "b", "x"]
+                .map(ToOwned::to_owned)
+                .as_slice()
+        )
+    );
 }
