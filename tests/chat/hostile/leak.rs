@@ -27,7 +27,8 @@ async fn a_login_costs_the_database_the_same_whoever_is_named() {
         let body = json!({ "action": "login", "apikey": key }).to_string();
         let mut headers = vec![("Ozeki-Station", &*ann.station)];
         headers.extend(user.map(|user| ("Ozeki-User", user.as_str())));
-        let mut last = 0;
+        // The least of some logins: the server's own tasks ask the database something now and then.
+        let mut least = usize::MAX;
         let mut text = String::new();
         for _ in 0..3 {
             let before = proxy.round_trips();
@@ -35,9 +36,10 @@ async fn a_login_costs_the_database_the_same_whoever_is_named() {
                 .posts("chatserver", "chatlogin", &headers, &body)
                 .await;
             answer.refused(401, "login_failed");
-            (last, text) = (proxy.round_trips() - before, answer.text);
+            least = least.min(proxy.round_trips() - before);
+            text = answer.text;
         }
-        trips.push((last, text));
+        trips.push((least, text));
     }
     assert!(
         trips[0].0 > 0 && trips.iter().all(|trip| *trip == trips[0]),
