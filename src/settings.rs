@@ -106,6 +106,8 @@ pub struct Settings {
     pub nats_url: Option<String>,
     /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
     pub tls: Option<Tls>,
+    /// `METRICS_ADDR`: where `/metrics` is served, if anywhere.
+    pub metrics_addr: Option<SocketAddr>,
     /// `WORKERS`: threads that answer requests.
     pub workers: usize,
     /// `LOG_FORMAT`.

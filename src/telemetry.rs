@@ -1,5 +1,5 @@
 //! The log: one line for each request that was refused or failed, and one for each other with `RUST_LOG=debug`. Never a
-//! secret, a key, a signature, or Data.
+//! secret, a key, a signature, or Data. Each line of a request has its span, with its id.
 
 use std::{error::Error as StdError, io::IsTerminal};
 
@@ -36,7 +36,12 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
     // A second start in the same process (a test) keeps the first one's log.
     let _ = match format {
         LogFormat::Human => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            // Spans do not nest: the list would repeat the one.
+            .with_span_list(false)
+            .try_init(),
     };
     Ok(())
 }

@@ -30,6 +30,8 @@ pub struct Timings {
     pub body_timeout: Duration,
     /// Of a large body something has to arrive at least this often.
     pub body_silence: Duration,
+    /// How often repeated refusals are summed up in the log.
+    pub refusal_summary: Duration,
 }
 
 impl Default for Timings {
@@ -46,6 +48,7 @@ impl Default for Timings {
             write_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             body_silence: Duration::from_secs(5),
+            refusal_summary: Duration::from_mins(1),
         }
     }
 }

@@ -7,11 +7,11 @@ use crate::chat::error::Error;
 /// What every good answer says. It begins one, but for a page of history, where the published order is another.
 pub(crate) const OK: &str = r#""status":"OK","errormessage":"""#;
 
-/// The fields of an answer that has none.
+/// No fields beyond `status` and `errormessage`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Nothing {}
 
-/// A good answer with these fields, which are those of a struct.
+/// A successful answer with these fields, which are those of a struct.
 ///
 /// # Errors
 /// `Internal`, if a view cannot be written: a fault of ours.

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatblocklist`: whom and what the caller does not want to see.
+//! `srv=chatserver&api=chatblocklist`: the users that the caller blocks, and the conversations that they hide.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ struct BlocklistView {
     blockedconversations: Vec<ConversationId>,
 }
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::Blocklist => {

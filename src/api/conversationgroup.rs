@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     answer::{self, Nothing},
-    conversation,
+    conversation::view,
 };
 use crate::{
     chat::{Call, error::Error, group},
@@ -14,7 +14,7 @@ use crate::{
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
-    request::conversationgroup::{Action, Role},
+    request::conversationgroup::Action,
     text::{DisplayName, Secret},
     time::Timestamp,
 };
@@ -49,7 +49,7 @@ impl From<InvitationRow> for InvitationView {
     }
 }
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (row, _) = match action {
         Action::Create {
@@ -62,11 +62,12 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             let creator = participant(call.user)?;
             let others: Vec<_> = participantids
                 .into_iter()
+                // A client may name the creator among the others, as a later `addparticipants` may name members.
                 .filter(|id| *id != call.user)
                 .map(participant)
                 .collect::<Result<_, _>>()?;
             let (row, invited) = group::create(call, &creator, &others).await?;
-            return conversation::one_with(call, &row, invited).await;
+            return view::one_with(call, &row, invited).await;
         }
         Action::AddParticipants {
             conversationid,
@@ -74,13 +75,14 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             secrets,
             displaynames,
         } => {
+            // Without a default: only `create` has the group's name, which the server cannot read.
             let participant = |id| participant(id, &secrets, &displaynames, "");
             let more: Vec<_> = participantids
                 .into_iter()
                 .map(participant)
                 .collect::<Result<_, _>>()?;
             let (row, invited) = group::change(call, conversationid, &Change::Add(&more)).await?;
-            return conversation::one_with(call, &row, invited).await;
+            return view::one_with(call, &row, invited).await;
         }
         Action::Invitations => {
             let rows = store::invitation::list(&call.services.db, call.user).await?;
@@ -113,6 +115,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             conversationid,
             participantids,
         } => {
+            // `leave` hands over to another admin, which removing oneself would not.
             if participantids.contains(&call.user) {
                 return Err(Error::BadRequest(
                     "participantids cannot name you: use `leave` to remove yourself.".into(),
@@ -125,15 +128,9 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             conversationid,
             participantid,
             role,
-        } => {
-            let role = match role {
-                Role::Admin => "admin",
-                Role::Member => "member",
-            };
-            group::change(call, conversationid, &Change::SetRole(participantid, role)).await?
-        }
+        } => group::change(call, conversationid, &Change::SetRole(participantid, role)).await?,
     };
-    conversation::one(call, &row).await
+    view::one(call, &row).await
 }
 
 fn participant<'a>(
@@ -142,6 +139,7 @@ fn participant<'a>(
     names: &'a BTreeMap<UserId, DisplayName>,
     default_name: &'a str,
 ) -> Result<NewParticipant<'a>, Error> {
+    // Without their secret a participant could never read anything.
     let secret = secrets.get(&user_id).ok_or_else(|| {
         Error::BadRequest("secrets must have an entry for each participant.".into())
     })?;

@@ -1,49 +1,118 @@
-//! The wire's codes: one row per refusal, as in the published table of answers.
+//! Refusals as the wire writes them: one row per refusal, as in the published table of answers.
 
 use serde::Serialize;
 
 use super::answer;
-use crate::chat::error::Error;
-use parlance_wire::text::Instance;
+use crate::{chat::error::Error as Rule, store::error::Cause};
+use parlance_wire::{request::ParseError, signature::ClaimError, text::Instance};
+
+/// Why a request was refused: before it came to a rule, or by one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("There is no such API.")]
+    UnknownApi,
+    #[error("This API has no such action.")]
+    UnknownAction,
+    #[error("An API must be called with POST.")]
+    MethodNotAllowed,
+    /// A header of the signature is not there.
+    #[error("The header {0} is missing.")]
+    SignatureMissing(&'static str),
+    /// The signature does not fit user, station and body.
+    #[error("The signature is not valid.")]
+    SignatureInvalid,
+    /// The client's clock is too far from the server's, which is given.
+    #[error("The timestamp is too far from the server's time, which is {0} UTC.")]
+    TimestampOutOfRange(String),
+    #[error("This user has not logged in from this station.")]
+    UnknownStation,
+    /// The nonce was used before.
+    #[error("This request was already sent.")]
+    Replayed,
+    #[error(transparent)]
+    Rule(#[from] Rule),
+}
+
+impl Error {
+    /// A form that the wire does not allow, in a sentence.
+    pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
+        Self::Rule(Rule::BadRequest(sentence.into()))
+    }
+
+    /// A fault of ours, with its cause for the log.
+    pub(crate) fn internal(cause: impl Into<Cause>) -> Self {
+        Self::Rule(Rule::Internal(cause.into()))
+    }
+
+    /// The cause of a failure, for the log. Returns `None` for a refusal.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Rule(rule) => rule.cause(),
+            _ => None,
+        }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::UnknownAction => Self::UnknownAction,
+            ParseError::Malformed(sentence) => Self::bad_request(sentence),
+        }
+    }
+}
+
+impl From<ClaimError> for Error {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Malformed(_) => Self::bad_request(error.to_string()),
+            ClaimError::Missing(header) => Self::SignatureMissing(header),
+            ClaimError::NotBase64 => Self::SignatureInvalid,
+        }
+    }
+}
 
 /// HTTP status and `errorcode` of a refusal.
 #[must_use]
 #[rustfmt::skip]
 pub(crate) fn row(error: &Error) -> (u16, &'static str) {
     match error {
-        Error::BadRequest(_)         => (400, "bad_request"),
-        Error::LoginFailed           => (401, "login_failed"),
-        Error::SignatureMissing(_)   => (401, "signature_missing"),
-        Error::SignatureInvalid      => (401, "signature_invalid"),
-        Error::TimestampOutOfRange(_) => (401, "timestamp_out_of_range"),
-        Error::UnknownStation        => (401, "unknown_station"),
-        Error::NotAllowed(_)         => (403, "not_allowed"),
-        Error::RegistrationClosed(_) => (403, "registration_closed"),
-        Error::UnknownApi            => (404, "unknown_api"),
-        Error::UnknownAction         => (404, "unknown_action"),
-        Error::ConversationNotFound  => (404, "conversation_not_found"),
-        Error::UserNotFound          => (404, "user_not_found"),
-        Error::MethodNotAllowed      => (405, "method_not_allowed"),
-        Error::StaleInstance(_)      => (409, "stale_instance"),
-        Error::MessageIdConflict     => (409, "message_id_conflict"),
-        Error::AlreadyExists(_)      => (409, "already_exists"),
-        Error::Replayed              => (409, "replayed"),
-        Error::TooLarge(_)           => (413, "too_large"),
-        Error::DailyLimit(..) | Error::RateLimited(_) => (429, "rate_limited"),
-        Error::Internal(_)           => (500, "internal"),
-        Error::Unavailable { .. }    => (503, "unavailable"),
+        Error::SignatureMissing(_)        => (401, "signature_missing"),
+        Error::SignatureInvalid           => (401, "signature_invalid"),
+        Error::TimestampOutOfRange(_)     => (401, "timestamp_out_of_range"),
+        Error::UnknownStation             => (401, "unknown_station"),
+        Error::UnknownApi                 => (404, "unknown_api"),
+        Error::UnknownAction              => (404, "unknown_action"),
+        Error::MethodNotAllowed           => (405, "method_not_allowed"),
+        Error::Replayed                   => (409, "replayed"),
+        Error::Rule(rule) => match rule {
+            Rule::BadRequest(_)           => (400, "bad_request"),
+            Rule::LoginFailed             => (401, "login_failed"),
+            Rule::NotAllowed(_)           => (403, "not_allowed"),
+            Rule::RegistrationClosed(_)   => (403, "registration_closed"),
+            Rule::ConversationNotFound    => (404, "conversation_not_found"),
+            Rule::UserNotFound            => (404, "user_not_found"),
+            Rule::StaleInstance(_)        => (409, "stale_instance"),
+            Rule::MessageIdConflict       => (409, "message_id_conflict"),
+            Rule::AlreadyExists(_)        => (409, "already_exists"),
+            Rule::TooLarge(_)             => (413, "too_large"),
+            Rule::DailyLimit(..) | Rule::RateLimited(_) => (429, "rate_limited"),
+            Rule::Internal(_)             => (500, "internal"),
+            Rule::Unavailable { .. }      => (503, "unavailable"),
+        },
     }
 }
 
-/// Seconds after which the client may try again (`Retry-After`), where a refusal says so.
+/// Seconds after which the client may try again (`Retry-After`). Returns `None` where waiting does not help.
 #[must_use]
 pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     match error {
-        // Rounded up: who comes back a moment too soon is refused again.
-        Error::DailyLimit(_, wait) | Error::RateLimited(wait) => {
+        // Rounded up: a client that is back a moment too soon is refused again.
+        Error::Rule(Rule::DailyLimit(_, wait) | Rule::RateLimited(wait)) => {
             Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
         }
-        Error::Unavailable { .. } => Some(2),
+        // About the time that a database takes to restart.
+        Error::Rule(Rule::Unavailable { .. }) => Some(2),
         _ => None,
     }
 }
@@ -64,7 +133,7 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         instance: Option<&'a Instance>,
     }
     let instance = match error {
-        Error::StaleInstance(present) => Some(present),
+        Error::Rule(Rule::StaleInstance(present)) => Some(present),
         _ => None,
     };
     let view = View {
@@ -86,20 +155,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_comes_back_when_told_is_not_too_early() {
+    fn a_client_that_is_back_when_told_is_not_too_early() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
             assert_eq!(
-                retry_after(&Error::RateLimited(Duration::from_millis(millis))),
+                retry_after(&Rule::RateLimited(Duration::from_millis(millis)).into()),
                 Some(seconds)
             );
         }
         assert!(
-            retry_after(&Error::Unavailable {
-                source: "lost".into(),
-                uncertain: true
-            })
+            retry_after(
+                &Rule::Unavailable {
+                    source: "lost".into(),
+                    uncertain: true
+                }
+                .into()
+            )
             .is_some_and(|seconds| seconds > 0)
         );
-        assert_eq!(retry_after(&Error::LoginFailed), None);
+        assert_eq!(retry_after(&Rule::LoginFailed.into()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatfriends`: friends, and those who would like to be.
+//! `srv=chatserver&api=chatfriends`: friends and friend requests.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl<'a> From<&'a FriendRow> for FriendView<'a> {
     }
 }
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List => {
@@ -73,6 +73,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             });
         }
         Action::Add { friendid, email } => {
+            // The id follows from the address: no need to look the user up.
             let friend = friendid
                 .or_else(|| email.as_ref().map(UserId::of))
                 .ok_or_else(|| Error::BadRequest("friendid or email is missing.".into()))?;

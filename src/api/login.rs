@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatlogin`: coming in. The one API that needs no signature.
+//! `srv=chatserver&api=chatlogin`: login and registration, the one API that needs no signature.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Who is at the context. Nothing of it is shown yet.
+/// Who wants to log in. Nothing of it is proven yet.
 #[derive(Debug)]
 pub(crate) struct LoginContext<'a> {
-    /// The user whom the header claims, if it does.
+    /// The user that the header claims.
     pub claimed: Option<UserId>,
     /// The station that the header names.
     pub station: Option<StationId>,
@@ -42,7 +42,7 @@ struct LoginView<'a> {
     urls: Urls,
 }
 
-/// Where each API is, in the published order.
+/// The URL of each API, in the published order.
 #[derive(Serialize)]
 struct Urls {
     login: String,
@@ -61,7 +61,7 @@ struct RegisterView {
     userid: UserId,
 }
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::Login { apikey } => {
@@ -79,6 +79,7 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
                 listeners: listeners(context.public_url),
+                // Text, as published.
                 registration: if context.services.policy.registration == Registration::Closed {
                     "false"
                 } else {
@@ -92,6 +93,7 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
             })
         }
         Action::Register(new) => {
+            // The server keeps only a hash of it, so a short one could be guessed from a stolen database.
             if new.apikey.is_short() {
                 return Err(Error::BadRequest(
                     "apikey must be 16 to 256 characters: the hex of 32 bytes has 64.".into(),
@@ -121,8 +123,8 @@ fn listeners(public_url: &str) -> BTreeMap<&'static str, String> {
         Some((_, rest)) => ("ws", rest),
         None => return BTreeMap::new(),
     };
-    let place = rest.trim_end_matches("index.php").trim_end_matches('/');
-    BTreeMap::from([(scheme, format!("{scheme}://{place}/ws"))])
+    let host_and_path = rest.trim_end_matches("index.php").trim_end_matches('/');
+    BTreeMap::from([(scheme, format!("{scheme}://{host_and_path}/ws"))])
 }
 
 fn urls(public_url: &str) -> Urls {
@@ -140,6 +142,7 @@ fn urls(public_url: &str) -> Urls {
         conversation: of(Api::Conversation),
         conversationgroup: of(Api::ConversationGroup),
         blocklist: of(Api::Blocklist),
+        // Published, but not served: a client that asks there gets `unknown_api`.
         fileserver: url("chatfileserver"),
         friends: of(Api::Friends),
         notification: of(Api::Notification),

@@ -12,7 +12,6 @@ pub(crate) mod history;
 pub(crate) mod login;
 pub(crate) mod notification;
 pub(crate) mod reports;
-mod request;
 pub(crate) mod workspace;
 
 use crate::{
@@ -21,23 +20,24 @@ use crate::{
 };
 use parlance_wire::{
     request::{
-        Signed, conversation::Action as Conversation, conversationgroup::Action as Group,
-        friends::Action as Friends,
+        Signed, blocklist::Action as Blocklist, conversation::Action as Conversation,
+        conversationgroup::Action as Group, friends::Action as Friends,
     },
     version::ClientVersion,
 };
 
-/// Whether an action may be answered with many rows.
+/// Returns `true` if an action may be answered with many rows.
 #[must_use]
 pub(crate) fn is_read(action: &Signed) -> bool {
     use Conversation::{Download, DownloadPartial, List, Transcript};
+    // Counted apart (`server/load.rs`), because these take memory by what is stored, not by what was sent.
     matches!(
         action,
         Signed::Conversation(
             List { .. } | Download { .. } | DownloadPartial { .. } | Transcript { .. }
         ) | Signed::ConversationGroup(Group::Invitations)
             | Signed::Friends(Friends::List)
-            | Signed::Blocklist(_)
+            | Signed::Blocklist(Blocklist::Blocklist)
     )
 }
 
@@ -59,8 +59,8 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
     }
 }
 
-/// Does what a user asks for from a station. What is asked for seldom is boxed: a future is as large as the
-/// largest thing that it may do, and each request would carry that around.
+/// Performs an action of a user at a station.
+// Rare actions are boxed: a future is as large as the largest one in it, and each request would carry that around.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     let answer = match action {
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,

@@ -70,6 +70,7 @@ pub(crate) fn perform(
     );
     answer::ok(ChangesView {
         receipt: version.is_v4().then_some(receipt),
+        // A poll names ids only, also to a v4 client: what it was told is kept until confirmed, and rows would make that large.
         ..view(&changes, user, ClientVersion::V3)?
     })
 }
@@ -101,6 +102,7 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
     Ok(ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
+        // A resync has no field of its own in the published object: a client that sees this compares its whole list.
         conversationlistchangedof: if changes.list || changes.resync {
             vec![user]
         } else {

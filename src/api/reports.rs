@@ -1,14 +1,14 @@
-//! `srv=chatserver&api=chatreports`: who has had, and who has seen, which messages.
+//! `srv=chatserver&api=chatreports`: to whom messages were delivered, and who has seen them.
 
 use super::answer::{self, Nothing};
 use crate::chat::{self, Call, error::Error};
-use parlance_wire::request::reports::Action;
+use parlance_wire::{request::reports::Action, word::ReportType};
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     let (r#type, report) = match action {
-        Action::Viewed(report) => ("viewed", report),
-        Action::Delivered(report) => ("delivered", report),
+        Action::Viewed(report) => (ReportType::Viewed, report),
+        Action::Delivered(report) => (ReportType::Delivered, report),
     };
     chat::report::add(
         call,

@@ -13,7 +13,7 @@ use parlance_wire::{id::UserId, request::workspace::Action, time::Timestamp};
 /// Maximum workspaces of a user.
 const MAX_WORKSPACES: i64 = 100;
 
-/// Does what is asked.
+/// Performs an action.
 pub(crate) async fn perform(
     db: &Db,
     user: UserId,

@@ -15,7 +15,7 @@ const PAGE: usize = 50;
 
 /// A kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Workload {
+pub(crate) enum Workload {
     /// Messages into many conversations
     Add,
     /// Messages into one conversation

@@ -1,4 +1,4 @@
-//! Conversations: made, cleared, and arranged in one's own list.
+//! Conversations: created, cleared, and their properties in one's own list.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,12 +15,12 @@ use parlance_wire::{
     text::{DisplayName, Instance, Secret},
 };
 
-/// The direct conversation with a friend. If it is there already, the existing one is answered,
-/// whoever made it: of two who create it at the same moment, both get the same.
+/// Creates the direct conversation with a friend. Idempotent, whichever of the two asks: both get the same one, even if they
+/// ask at the same moment.
 ///
 /// # Errors
-/// `NotAllowed`, if the other one is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
-/// takes part in as many conversations as one may; `DailyLimit`.
+/// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
+/// is in the maximum of conversations; `DailyLimit`.
 pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
@@ -28,6 +28,7 @@ pub(crate) async fn create(
     display_names: &BTreeMap<UserId, DisplayName>,
 ) -> Result<ConversationRow, Error> {
     let relation = friend::relation(call, other).await?;
+    // The id follows from the two users, so that both create the same one without asking each other.
     let id = ConversationId::between(call.user, other);
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
@@ -75,8 +76,8 @@ pub(crate) async fn create(
         .ok_or(Error::ConversationNotFound)
 }
 
-/// A page of the caller's list: at most `limit` conversations, if there is a limit, from the one after `after` on. And whether
-/// there are more.
+/// A page of the caller's list: at most `limit` conversations, starting after `after`. Returns them, and `true` if there are
+/// more.
 ///
 /// # Errors
 /// `ConversationNotFound`, if `after` is no conversation of the caller's.
@@ -86,9 +87,11 @@ pub(crate) async fn page(
     limit: Option<usize>,
 ) -> Result<(Vec<ConversationRow>, bool), Error> {
     let limit = limit.unwrap_or(usize::MAX);
+    // One more than asked for shows whether there are more.
     let mut rows =
         store::conversation::page(&call.services.db, call.user, after, limit.saturating_add(1))
             .await?;
+    // Only an empty page may come from a wrong `after`: the usual page needs no second round trip.
     if let Some(after) = after.filter(|_| rows.is_empty()) {
         store::conversation::seen_by(&call.services.db, after, call.user)
             .await?
@@ -99,10 +102,10 @@ pub(crate) async fn page(
     Ok((rows, has_more))
 }
 
-/// Clears a conversation for everyone: a new instance begins.
+/// Clears a conversation for everyone: it gets a new instance.
 ///
 /// # Errors
-/// `StaleInstance`; `NotAllowed` in a group for anyone but an admin, and for one whom the other one blocked.
+/// `StaleInstance`; `NotAllowed` for a member of a group who is no admin, and for a user whom the other one blocked.
 pub(crate) async fn clear(
     call: &mut Call<'_>,
     id: ConversationId,
@@ -121,6 +124,7 @@ pub(crate) async fn clear(
         Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
+            // Both: the instance is on the list, and the rows of the conversation are gone.
             call.outbox.push(Event::ListChanged {
                 of: participants.to_vec(),
             });
@@ -134,15 +138,17 @@ pub(crate) async fn clear(
     }
 }
 
-/// Arranges a conversation in the caller's own list. Twice is as once.
-pub(crate) async fn arrange(
+/// Sets a property of a conversation in the caller's own list. Idempotent.
+pub(crate) async fn set_property(
     call: &mut Call<'_>,
     id: ConversationId,
-    change: &Property,
+    property: &Property,
 ) -> Result<ConversationRow, Error> {
-    let row = store::participant::set_property(&call.services.db, id, call.user, change, call.now)
-        .await?
-        .ok_or(Error::ConversationNotFound)?;
+    let row =
+        store::participant::set_property(&call.services.db, id, call.user, property, call.now)
+            .await?
+            .ok_or(Error::ConversationNotFound)?;
+    // Only the caller's own stations: a property is nobody else's business.
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
     });

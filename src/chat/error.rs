@@ -1,4 +1,4 @@
-//! Every refusal, with its sentence for a person. `api::error` gives each its code on the wire.
+//! The refusals of the rules, each with a sentence for a person. `api::error` gives each its code on the wire.
 
 use std::time::Duration;
 
@@ -10,64 +10,40 @@ use parlance_wire::text::Instance;
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A field is missing or of the wrong form; the sentence names it and what it takes.
+    /// A field is missing or of the wrong form; the sentence names it and what it must be.
     #[error("{0}")]
     BadRequest(String),
     /// No such key, or not this user's, or a disabled user's.
     #[error("Login failed.")]
     LoginFailed,
-    /// A header of the signature is not there.
-    #[error("The header {0} is missing.")]
-    SignatureMissing(&'static str),
-    /// The signature does not fit user, station and body.
-    #[error("The signature is not valid.")]
-    SignatureInvalid,
-    /// The request's clock is too far from the server's.
-    #[error("The timestamp is too far from the server's time, which is {0} UTC.")]
-    TimestampOutOfRange(String),
-    /// The user has not logged in from this station.
-    #[error("This user has not logged in from this station.")]
-    UnknownStation,
     /// Known, but may not.
     #[error("{0}")]
     NotAllowed(&'static str),
     /// Nobody may register, or not with this invitation.
     #[error("{0}")]
     RegistrationClosed(&'static str),
-    /// No such API.
-    #[error("There is no such API.")]
-    UnknownApi,
-    /// The API has no such action.
-    #[error("This API has no such action.")]
-    UnknownAction,
     /// No such conversation, or not the caller's.
     #[error("There is no such conversation.")]
     ConversationNotFound,
     /// No such user.
     #[error("There is no such user.")]
     UserNotFound,
-    /// An API takes POST alone.
-    #[error("An API must be called with POST.")]
-    MethodNotAllowed,
-    /// The conversation lives another life by now.
+    /// The conversation has another instance by now, which is given.
     #[error("The conversation has a new instance.")]
     StaleInstance(Instance),
     /// The id names another message.
     #[error("The id names another message.")]
     MessageIdConflict,
-    /// Someone has it already.
+    /// It belongs to another user, or exists.
     #[error("{0}")]
     AlreadyExists(&'static str),
-    /// The nonce was seen before.
-    #[error("This request was already sent.")]
-    Replayed,
     /// Over a configured limit, which the sentence gives.
     #[error("{0}")]
     TooLarge(String),
-    /// A day allows no more of this; the sentence says what. How long the day lasts still.
+    /// A daily limit is reached: a sentence that says which, and the rest of the day.
     #[error("{0}")]
     DailyLimit(String, Duration),
-    /// Too many tries.
+    /// Too many attempts, and the time until the next one.
     #[error("Too many attempts. Try again in a moment.")]
     RateLimited(Duration),
     /// A fault of ours. The cause goes to the log, never to the wire.

@@ -1,14 +1,15 @@
-//! Friendship and its end: two are friends when each has said so.
+//! Friendships and blocks. Two users are friends once each has requested it.
 
 use super::{Call, error::Error};
 use crate::notify::event::Event;
 use crate::store::{self, friend::Relation};
 use parlance_wire::id::UserId;
 
-/// Asks for a friendship, or answers such a request with yes. Twice is as once. Someone who blocked
-/// the caller never hears of it, and the caller is not told.
+/// Requests a friendship, or accepts such a request. Idempotent. A user who blocked the caller never hears of it, and the
+/// caller is not told.
 pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let relation = relation(call, friend).await?;
+    // Answered as if it had been stored: the caller must not learn of the block.
     if !relation.blocked
         && store::friend::request(&call.services.db, call.user, friend, call.now).await?
     {
@@ -17,7 +18,7 @@ pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error
     Ok(())
 }
 
-/// Answers a request with yes. Twice is as once.
+/// Accepts a request. Idempotent.
 ///
 /// # Errors
 /// `NotAllowed`, if there is no request to answer.
@@ -28,7 +29,7 @@ pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
     add(call, friend).await
 }
 
-/// Ends a friendship, declines a request, or takes one back. Twice is as once.
+/// Ends a friendship, declines a request, or withdraws one. Idempotent.
 pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     relation(call, friend).await?;
     if store::friend::withdraw(&call.services.db, call.user, friend).await? {
@@ -37,8 +38,8 @@ pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
     Ok(())
 }
 
-/// Blocks someone: they cannot write into the direct conversation, nor befriend, and see the caller
-/// offline; their invitations, and those to groups that they run, are hidden. Twice is as once.
+/// Blocks a user: they cannot write into the direct conversation, cannot befriend the caller, and see the caller offline; their
+/// invitations, and those to groups that they administer, are hidden. Idempotent.
 pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let relation = relation(call, user).await?;
     if store::block::block(&call.services.db, call.user, user, call.now).await? {
@@ -47,7 +48,7 @@ pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error
     Ok(())
 }
 
-/// Undoes a block. Twice is as once.
+/// Removes a block. Idempotent.
 pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let relation = relation(call, user).await?;
     if store::block::unblock(&call.services.db, call.user, user).await? {
@@ -56,7 +57,7 @@ pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Err
     Ok(())
 }
 
-/// How the caller and someone else stand to each other.
+/// The relation between the caller and another user.
 ///
 /// # Errors
 /// `UserNotFound`; `BadRequest` where someone else is the caller.

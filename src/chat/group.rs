@@ -1,4 +1,4 @@
-//! Groups: made by anyone, run by their admins, and joined by who said yes: to a friend who adds them, or to an invitation.
+//! Groups: created by anyone, run by their admins, and joined by consent: friends are added, others invited.
 
 use super::{Call, error::Error, quota};
 use crate::notify::event::Event;
@@ -11,7 +11,7 @@ use crate::store::{
 };
 use parlance_wire::id::{ConversationId, UserId};
 
-/// Makes a group of the caller, who is its admin, and others. Answers it, and who is invited instead of put in.
+/// Creates a group of the caller, who is its admin, and others. Returns it, and who was invited instead of added.
 ///
 /// # Errors
 /// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`.
@@ -27,11 +27,11 @@ pub(crate) async fn create(
     Ok((seen(call, id).await?, invited))
 }
 
-/// Makes a change, and answers the group as the caller sees it then, and who is invited instead of put in.
+/// Changes a group. Returns it as the caller sees it then, and who was invited instead of added.
 ///
 /// # Errors
-/// `ConversationNotFound`; `NotAllowed`, for anyone but an admin, for what is no group, where nobody would be admin, and if a
-/// friend who is added has blocked the caller; `UserNotFound`, if one whom it is about is not there; `TooLarge`; `DailyLimit`.
+/// `ConversationNotFound`; `NotAllowed`, for a caller who is no admin, a conversation that is no group, a change after which
+/// nobody would be admin, and if a friend who is added has blocked the caller; `UserNotFound`; `TooLarge`; `DailyLimit`.
 pub(crate) async fn change(
     call: &mut Call<'_>,
     id: ConversationId,
@@ -41,14 +41,15 @@ pub(crate) async fn change(
     Ok((seen(call, id).await?, invited))
 }
 
-/// The caller goes, and sees the group no more.
+/// The caller leaves, and does not see the group any more.
 pub(crate) async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
     apply(call, id, &Change::Leave).await?;
     Ok(())
 }
 
-/// The caller does not take part in the group that they are invited to.
+/// The caller declines an invitation.
 pub(crate) async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
+    // Not `apply`: that is for participants and admins, and would not find someone who is only invited.
     let changed = store::group::decline(&call.services.db, id, call.user).await?;
     done(call, changed, &quota::limits(call))?;
     Ok(())
@@ -71,10 +72,11 @@ async fn apply(
     done(call, changed, &limits)
 }
 
-/// Tells those whom a change concerns; answers who is invited.
+/// Announces a change to those whom it concerns. Returns who was invited.
 fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<UserId>, Error> {
     match changed {
         Changed::Done { concerned, invited } => {
+            // Only the list: a change of a group adds no row that a station could fetch.
             call.outbox.push(Event::ListChanged { of: concerned });
             Ok(invited)
         }

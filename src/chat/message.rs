@@ -8,36 +8,14 @@ use super::{Call, error::Error};
 use crate::notify::event::{Event, NewRow, NewRows, Rendered};
 use crate::store::rows::{HistoryRow, MessageRow, New, NewMessage, Stored};
 use parlance_wire::{
-    id::{ConversationId, MessageId},
-    text::{Data, Instance, MessageType},
-    time::Timestamp,
+    id::ConversationId, request::conversation::SentMessage, text::Instance, time::Timestamp,
 };
 
-/// A sender's clock may be so far ahead of the server's.
+/// How far a sender's clock may be ahead of the server's.
+// As far as `SIGNATURE_WINDOW` allows by default: a client whose requests are accepted keeps its own time.
 const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// A message as its sender's client made it.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    /// The idempotency key within the conversation.
-    pub id: MessageId,
-    /// The sender's type for it.
-    pub r#type: MessageType,
-    /// The sender's clock.
-    pub created: Timestamp,
-    /// Until when it is wanted; else for the configured lifetime.
-    pub valid_until: Option<Timestamp>,
-    pub data: Data,
-}
-
-/// When a message counts as created, and until when it is wanted.
-#[derive(Debug)]
-pub(crate) struct Times {
-    pub created: Timestamp,
-    pub valid_until: Timestamp,
-}
-
-/// Stores a message. The same one again is answered with what is stored, and stores nothing.
+/// Stores a message. Idempotent by its id. Returns when it counts as created, and until when it is wanted.
 ///
 /// # Errors
 /// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed` for one
@@ -46,16 +24,18 @@ pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
-    sent: Sent,
-) -> Result<Times, Error> {
+    sent: SentMessage,
+) -> Result<(Timestamp, Timestamp), Error> {
     let max = call.services.policy.max_message_bytes;
     if sent.data.as_str().len() > max {
         return Err(Error::TooLarge(format!(
             "message.Data must have at most {max} bytes."
         )));
     }
+    // Clients sort by this time: a message from the future would stay their last one, and would expire that much too late.
     let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);
     let created_at = if is_ahead {
+        // The wire writes whole seconds: the answer must say what is stored.
         call.now.whole_seconds()
     } else {
         sent.created
@@ -68,10 +48,12 @@ pub(crate) async fn add(
         message_id: sent.id,
         r#type: sent.r#type,
         created_at,
+        // A retry has the sender's time: without it, it would look like another message with this id.
         sent_at: is_ahead.then_some(sent.created),
         valid_until: sent
             .valid_until
             .unwrap_or_else(|| created_at.plus(call.services.policy.message_lifetime)),
+        // A retry of a message without one is the same message, also after the operator has changed the lifetime.
         valid_until_given: sent.valid_until.is_some(),
         data: sent.data,
     };
@@ -88,15 +70,13 @@ pub(crate) async fn add(
                 last: new.seq,
                 rows: vec![Arc::new(new_row(message, &new))],
             });
+            // Of a retry, too: whoever stored the message the first time may have lost the answer, and announced nothing.
             call.outbox.push(Event::ConversationChanged {
                 conversation,
                 participants,
                 new,
             });
-            Ok(Times {
-                created: created_at,
-                valid_until,
-            })
+            Ok((created_at, valid_until))
         }
         Stored::IdConflict => Err(Error::MessageIdConflict),
         Stored::StaleInstance(present) => Err(Error::StaleInstance(present)),

@@ -1,6 +1,5 @@
-//! The rules: who may do what, and who has to hear of it. A rule takes the call first, writes
-//! through the store, and puts what happened into the call's outbox; it is announced only after
-//! the commit.
+//! The rules: who may do what, and who has to hear of it. A rule takes the call first, writes through the store, and puts what
+//! happened into the call's outbox, which is announced only after the commit.
 
 pub(crate) mod conversation;
 pub(crate) mod error;

@@ -1,5 +1,5 @@
-//! What users are called. A name is kept once it was read: nobody changes theirs yet. Who makes that possible
-//! says so on the channel that [`NameCache::forget`] hears.
+//! What users are called, cached until a user changes: `server/users.rs` then calls [`NameCache::forget`]. No action changes a
+//! name yet; one that does has to notify `store::user::CHANGED_CHANNEL`.
 
 use std::{
     collections::HashMap,
@@ -10,18 +10,18 @@ use super::error::Error;
 use crate::store::{self, Db};
 use parlance_wire::id::UserId;
 
-/// So many names are kept.
+/// Maximum names kept. Beyond it all are forgotten: simpler than an order of use, and rare.
 const MAX_NAMES: usize = 200_000;
 
-/// The names that were asked for lately.
+/// The names that were read since the last change.
 #[derive(Debug, Default)]
 pub(crate) struct NameCache(RwLock<HashMap<UserId, Arc<str>>>);
 
 impl NameCache {
-    /// The names of these users; of one who is not there, none.
+    /// The names of these users. A user who does not exist has none.
     ///
     /// # Errors
-    /// Those of the database, where a name was not asked for yet.
+    /// Those of the database, if a name is not cached.
     pub(crate) async fn of(
         &self,
         db: &Db,
@@ -39,9 +39,11 @@ impl NameCache {
             };
             users.into_iter().filter_map(look_up).collect()
         };
+        // One statement for all that are missing, outside the lock: it may take as long as the database does.
         if !unknown.is_empty() {
             let read = store::user::nicks(db, &unknown).await?;
             let mut known = self.locked();
+            // Before the names are added: those of one group must not evict each other.
             if known.len() + read.len() > MAX_NAMES {
                 known.clear();
             }
@@ -54,7 +56,7 @@ impl NameCache {
         Ok(names)
     }
 
-    /// Forgets all: a user has changed.
+    /// Forgets all names: a user has changed.
     pub(crate) fn forget(&self) {
         self.locked().clear();
     }

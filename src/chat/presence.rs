@@ -1,5 +1,5 @@
-//! Presence from sockets: whoever has one open is available, unless they said otherwise; whoever has
-//! had none for a while is offline. Friends hear of it.
+//! Presence from sockets: a user with an open one is available, unless they said otherwise; a user who has had none for a while is
+//! offline. Friends hear of it.
 
 use std::time::Duration;
 
@@ -14,22 +14,23 @@ use crate::store::{
 use parlance_wire::id::UserId;
 
 /// Maximum users whose state is written at once.
+// One statement locks their rows: a restart of a node with 20,000 sockets must not lock all of them at the same time.
 pub(crate) const MAX_BATCH: usize = 500;
 
-/// This node holds sockets of these users. What there is to announce.
+/// Records that this node holds sockets of these users. Returns what is to be announced.
 pub(crate) async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
     Ok(changed(presence::socket_opened(db, node, users).await?))
 }
 
-/// This node has held no socket of these users for a while. What there is to announce.
+/// Records that this node has held no socket of these users for a while. Returns what is to be announced.
 pub(crate) async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
     Ok(changed(presence::socket_closed(db, node, users).await?))
 }
 
-/// Ends what nodes left behind that ended longer ago than this. What there is to announce.
+/// Sets users offline whose nodes ended longer ago than this. Returns what is to be announced.
 pub(crate) async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
-    let most = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.into()))?;
-    Ok(changed(presence::expire(db, grace, most).await?))
+    let max = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.into()))?;
+    Ok(changed(presence::expire(db, grace, max).await?))
 }
 
 fn changed(changes: Vec<AvailabilityChange>) -> Vec<Event> {

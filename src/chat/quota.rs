@@ -1,22 +1,24 @@
-//! How much of everything there may be, and the sentence for who wants more.
+//! How many conversations, participants and invitations there may be, and the refusals beyond that.
 
 use parlance_wire::request::conversationgroup::MAX_PARTICIPANTS;
 
 use super::{Call, error::Error};
 use crate::store::quota::{Daily, Exceeded, Limits};
 
-/// A user invites at most so many people to groups in a day. Honest clients invite friends who left: they have nobody
-/// else's key.
+/// Maximum people that a user invites to groups in a day. Low, as an honest client invites only friends who have left a group: it
+/// has nobody else's key.
 const MAX_INVITATIONS_PER_DAY: u32 = 100;
-/// At most so many invitations wait for one user's answer.
+/// Maximum invitations that wait for one user's answer.
+// Else strangers could fill the list in which the user looks for those of friends.
 const MAX_WAITING_INVITATIONS: u32 = 100;
 
-/// What holds for this call.
+/// The limits of this call.
 #[must_use]
 pub(crate) fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
         conversations: call.services.policy.conversations_per_user,
+        // Others cannot use up all of it: the last tenth is for what the user creates or accepts.
         conversations_by_others: call.services.policy.conversations_per_user
             - call.services.policy.conversations_per_user / 10,
         conversations_per_day: call.services.policy.new_conversations_per_day,
@@ -29,6 +31,7 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
 #[must_use]
 pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {
+        // `too_large`, not `rate_limited`: waiting does not help.
         Exceeded::Total => Error::TooLarge(format!(
             "You are in {} conversations, which is the maximum. Leave a group to make room.",
             limits.conversations

@@ -1,4 +1,4 @@
-//! Reports: who has had, and who has seen, which messages.
+//! Reports: to whom messages were delivered, and who has seen them.
 
 use std::sync::Arc;
 
@@ -11,19 +11,21 @@ use crate::store::{
 use parlance_wire::{
     id::{ConversationId, MessageId},
     text::Instance,
+    word::ReportType,
 };
 
-/// Maximum reports of one request that are announced whole. Of more only the conversation is told.
+/// Maximum reports of one request that are announced with their rows. Of more, only the conversation is named.
+// Opening a conversation reports on all that was unread: hundreds of events for each socket would cost more than a download.
 const MAX_NEW_ROWS: usize = 50;
 
-/// Reports that the caller had (`delivered`) or saw (`viewed`) messages. One report per message, user
-/// and type, however often it is sent; ids that are not there (any more) are passed over.
+/// Stores that messages were delivered to the caller, or seen. One report per message, user and type; idempotent. Unknown ids are
+/// ignored: their messages may have expired.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
 pub(crate) async fn add(
     call: &mut Call<'_>,
-    r#type: &'static str,
+    r#type: ReportType,
     conversation: ConversationId,
     instance: Instance,
     message_ids: Vec<MessageId>,
@@ -35,6 +37,7 @@ pub(crate) async fn add(
         station_id: call.station,
         r#type,
         message_ids,
+        // As the wire writes it: a pushed report and a downloaded one must be equal.
         created_at: call.now.whole_seconds(),
     };
     let (report, reported) = call.services.reports.add(report).await?;
@@ -43,19 +46,20 @@ pub(crate) async fn add(
         Reported::StaleInstance(present) => return Err(Error::StaleInstance(present)),
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
+    // Nothing new, as of a retry: nobody has to hear of it.
     if let (Some(first), Some(last)) = (
         rows.first().map(|row| row.seq),
         rows.last().map(|row| row.seq),
     ) {
-        let told = if rows.len() > MAX_NEW_ROWS {
+        let pushed = if rows.len() > MAX_NEW_ROWS {
             vec![]
         } else {
             rows
         };
-        let rows = told.into_iter().map(|new| {
+        let rows = pushed.into_iter().map(|new| {
             let row = ReportRow {
                 report_id: new.report_id,
-                r#type: r#type.to_owned(),
+                r#type: r#type.as_str().to_owned(),
                 created_at: report.created_at,
                 valid_until: new.valid_until,
                 user_id: report.user_id,

@@ -1,4 +1,4 @@
-//! Coming in: login, registration, and how available one is.
+//! Login, registration, and availability.
 
 use super::{Call, Services, error::Error};
 use crate::{
@@ -10,15 +10,17 @@ use parlance_wire::{
     id::{StationId, UserId},
     key::SecretHash,
     time::Timestamp,
+    word::Availability,
 };
 
 /// Maximum stations of a user; the one seen longest ago gives way.
+// Not refused: a client that is installed again has a new station, and its user must be able to log in.
 const MAX_STATIONS: i32 = 100;
 
-/// Lets someone in and binds their station to them. Twice is as once.
+/// Logs a user in, and binds the station to them. Idempotent.
 ///
 /// # Errors
-/// `LoginFailed`, in the same words and with the same work, whether the user exists or not.
+/// `LoginFailed`, in the same words and with the same work if the user does not exist: else one could find out who does.
 pub(crate) async fn log_in(
     db: &Db,
     now: Timestamp,
@@ -31,7 +33,7 @@ pub(crate) async fn log_in(
         .ok_or(Error::LoginFailed)
 }
 
-/// Stores a new user, if the operator lets people register.
+/// Stores a new user, if the operator allows registration.
 ///
 /// # Errors
 /// `RegistrationClosed`; `AlreadyExists` for a known address.
@@ -50,19 +52,25 @@ pub(crate) async fn register(
         Registration::Invite => Some(invite.ok_or(Error::RegistrationClosed(
             "Registration on this server requires an invitation.",
         ))?),
+        // An invitation that is not needed is not used up.
         Registration::Open => None,
     };
     if store::user::insert(&services.db, user, invite, now).await? {
+        // The id follows from the address, so that a client can compute the id of a friend.
         Ok(UserId::of(user.email))
     } else {
         Err(Error::RegistrationClosed(
+            // The same for both: whoever guesses codes must not learn which ones existed.
             "This invitation is not valid, or was used already.",
         ))
     }
 }
 
-/// Says how available the caller is; friends hear of a change.
-pub(crate) async fn set_availability(call: &mut Call<'_>, availability: &str) -> Result<(), Error> {
+/// Sets the caller's availability. Friends hear of a change.
+pub(crate) async fn set_availability(
+    call: &mut Call<'_>,
+    availability: Availability,
+) -> Result<(), Error> {
     if let Some(friends) =
         store::user::set_availability(&call.services.db, call.user, availability).await?
     {

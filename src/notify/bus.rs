@@ -13,7 +13,7 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +39,7 @@ pub(crate) struct Bus {
     /// `None` where there are no other nodes.
     queue: Option<mpsc::Sender<Vec<u8>>>,
     connected: AtomicBool,
+    gaps: AtomicU64,
     peers: Mutex<HashMap<Uuid, Peer>>,
 }
 
@@ -60,6 +61,7 @@ impl Bus {
             sequence: Mutex::new(0),
             queue: has_others.then_some(sender),
             connected: AtomicBool::new(false),
+            gaps: AtomicU64::new(0),
             peers: Mutex::default(),
         };
         (bus, has_others.then_some(receiver))
@@ -72,6 +74,16 @@ impl Bus {
             (Some(_), true) => "connected",
             (Some(_), false) => "away",
         }
+    }
+
+    /// Returns `true` if hints reach other nodes.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+
+    /// How often an envelope of another node was missed.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::Relaxed)
     }
 
     /// Publishes what happened to the other nodes.
@@ -117,7 +129,9 @@ impl Bus {
                 heard_at: Instant::now(),
             },
         );
-        envelope.sequence != expected
+        let is_missed = envelope.sequence != expected;
+        self.gaps.fetch_add(u64::from(is_missed), Ordering::Relaxed);
+        is_missed
     }
 
     /// Compares the nodes that are alive with those that are heard. Returns `true` if one is not heard, or has ended

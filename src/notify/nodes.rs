@@ -56,6 +56,11 @@ impl Nodes {
         )
     }
 
+    /// How many others were alive at the last heartbeat.
+    pub(crate) fn others_alive(&self) -> usize {
+        self.known().alive.len()
+    }
+
     /// The answer to a heartbeat was lost.
     // The others forget a node that ended once each has looked; the database may count this as a look.
     pub(crate) fn miss(&self) {

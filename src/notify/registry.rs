@@ -154,6 +154,13 @@ impl Notifications {
         });
     }
 
+    /// How many sockets subscribe, and for how many stations there may be pending notifications.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let inner = self.locked();
+        let stations = inner.by_user.values().map(HashMap::len).sum();
+        (inner.subscribers, stations)
+    }
+
     /// Returns `true` if a socket of this user is open here.
     pub(crate) fn has_socket(&self, user: UserId) -> bool {
         self.locked().sockets_of(user) > 0

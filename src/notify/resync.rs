@@ -3,7 +3,10 @@
 //! many requests at the same moment are one.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -17,6 +20,7 @@ use crate::store;
 pub(crate) struct Resync {
     due: Mutex<Due>,
     wake: Notify,
+    done: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +52,11 @@ impl Resync {
         self.wake.notify_one();
     }
 
+    /// How often the stations of this node were told to resync.
+    pub(crate) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
     /// What has to be done now: here, everywhere. And when to look again.
     fn take(&self, now: Instant) -> (bool, bool, Option<Instant>) {
         let mut due = self.due();
@@ -76,6 +85,7 @@ pub(crate) async fn resync_all_nodes(
         let (here, everywhere, again_at) = resync.take(Instant::now());
         if here {
             notifications.resync_all();
+            resync.done.fetch_add(1, Ordering::Relaxed);
         }
         if everywhere {
             // A gap that nothing can fill: it reaches the other nodes even where a hint would be lost.

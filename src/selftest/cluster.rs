@@ -21,6 +21,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use parlance_client::keys::KeyPair;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{process::Child, sync::watch};
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::wire::Refusal;
+use super::request::Refusal;
 
 /// So many examples of each kind are kept.
 const EXAMPLES: usize = 5;

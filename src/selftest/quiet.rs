@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 
 use super::{
-    Test, channel::Channel, faults, follower::Follower, phase::await_told, plan::Setting, rng::Rng,
-    verdict, writer,
+    Test, channel::Channel, faults, follower::Follower, judge, phase::await_told, plan::Setting,
+    rng::Rng, writer,
 };
 use crate::store;
 

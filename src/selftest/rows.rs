@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     chain::{self, Hash, sha256},
     form::{Id, read_dashed, read_plain, read_time},
-    wire::Station,
+    request::Station,
 };
 
 #[derive(Debug, Clone)]

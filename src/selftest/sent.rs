@@ -8,8 +8,8 @@ use super::{
     chain::{Hash, sha256},
     form::{Id, dashed, now, plain, time},
     ledger::SLACK,
+    request::Station,
     rng::Rng,
-    wire::Station,
 };
 
 /// A sender's clock may be so far ahead, in seconds.

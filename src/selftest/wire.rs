@@ -264,7 +264,7 @@ impl Wire {
                 .ok()?,
         };
         let request = asked
-            .request(&cluster.key, address, From::Signed(self.who), &mut self.rng)
+            .bytes(&cluster.key, address, From::Signed(self.who), &mut self.rng)
             .ok()?;
         Some((client, request))
     }

@@ -20,7 +20,7 @@ use super::{
     request::{Request, Station, V3},
     rng::Rng,
     sent::Sent,
-    wire::{Answer, Wire},
+    wire::Wire,
 };
 
 /// Maximum messages that are sent at once.

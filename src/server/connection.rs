@@ -1,4 +1,4 @@
-//! One connection: what is known of it, whatever is sent on it.
+//! What the server knows of a connection, across its requests.
 
 use std::{
     any::Any,
@@ -16,19 +16,18 @@ use actix_web::{
 
 use super::{address, state::State};
 
-/// Headers that say that the other end of the connection is a proxy, whose connections many clients share.
+/// Headers of a proxy, whose connections many clients share.
 const PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for")];
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Different from that of any other connection of this process.
+    /// Unique in this process.
     number: u64,
-    /// Whether notifications were polled for on it.
+    /// Notifications were polled for on it.
     has_polled: AtomicBool,
 }
 
-/// Sets up a connection that was just accepted: a peer that takes nothing of what is sent to it is dropped after
-/// this time.
+/// Sets up a connection that was just accepted: a peer that reads nothing of what is sent to it for this long is dropped.
 pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     data.insert(Connection {
@@ -41,27 +40,28 @@ pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Dur
     if let Some(tcp) = tcp {
         limit_writes(tcp, write_timeout);
     } else {
-        tracing::warn!("a connection of a kind that is not known: its writes are not limited");
+        tracing::warn!("a connection of an unknown kind: its writes have no time limit");
     }
 }
 
 /// RFC 5482, tcp(7): the kernel drops the connection, also if the peer leaves its window closed.
+// In the kernel, as actix has no time limit for writes.
 #[cfg(target_os = "linux")]
 fn limit_writes(tcp: &TcpStream, timeout: Duration) {
     let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) =
         nix::sys::socket::setsockopt(tcp, nix::sys::socket::sockopt::TcpUserTimeout, &millis)
     {
-        tracing::warn!(%error, "a peer that reads nothing is not dropped in time");
+        tracing::warn!(%error, "a peer that reads nothing will not be dropped in time");
     }
 }
 
-/// Elsewhere such a peer keeps its part of the memory until it goes.
+/// Other systems have no such option: there, such a peer keeps its share of the memory until it goes.
 #[cfg(not(target_os = "linux"))]
 fn limit_writes(_: &TcpStream, _: Duration) {}
 
-/// The connection that a request came on, if its other end is the client's own: a proxy has read an answer that its
-/// client may not have.
+/// The connection that a request came on. Returns `None` if its other end is a proxy: that may have read an answer that its
+/// client does not have.
 fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
     let is_of_proxy = PROXY_HEADERS
         .iter()
@@ -70,14 +70,14 @@ fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
     request.conn_data::<Connection>().filter(|_| !is_of_proxy)
 }
 
-/// As [`own`], for a poll.
+/// The number of [`own`], for a poll, which is remembered.
 pub(super) fn of_poll(state: &State, request: &HttpRequest) -> Option<u64> {
     let connection = own(state, request)?;
     connection.has_polled.store(true, Ordering::Relaxed);
     Some(connection.number)
 }
 
-/// As [`own`], for another request. Returns `None` if nothing was polled for on it.
+/// The number of [`own`], for another request. Returns `None` if nothing was polled for on it.
 pub(super) fn polled_before(state: &State, request: &HttpRequest) -> Option<u64> {
     own(state, request)
         .filter(|connection| connection.has_polled.load(Ordering::Relaxed))

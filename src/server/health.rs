@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can serve.
+//! `/healthz`: the process is alive; `/readyz`: it can serve.
 
 use std::sync::Arc;
 
@@ -11,20 +11,21 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// What was last found out, and when: why the node cannot serve, if so.
+/// The last check. It is good for a while: the probes of many balancers must not become load.
 #[derive(Debug, Default)]
 pub(super) struct Checks(Arc<Mutex<Option<Check>>>);
 
 #[derive(Debug)]
 struct Check {
     at: Instant,
+    /// Why the node cannot serve, if so.
     problem: Option<String>,
 }
 
 impl Checks {
     /// Why the node cannot serve. Returns `None` when it can.
     async fn problem(&self, state: &Arc<State>) -> Option<String> {
-        // Held while it is found out: those who ask meanwhile wait for the same answer.
+        // Held during the check, so that requests meanwhile wait for its result instead of starting their own.
         let mut last = self.0.clone().lock_owned().await;
         if let Some(last) = last
             .as_ref()
@@ -33,7 +34,7 @@ impl Checks {
             return last.problem.clone();
         }
         let state = state.clone();
-        // In a task of its own: who asks, and goes away, would abandon the connection.
+        // In a task of its own: a probe that hangs up would abandon its connection to the database, and so close it.
         let checked = tokio::spawn(async move {
             let problem = check(&state).await;
             *last = Some(Check {
@@ -48,7 +49,7 @@ impl Checks {
     }
 }
 
-/// Asks the database whether it can be used.
+/// Checks that the database can be read and written.
 async fn check(state: &State) -> Option<String> {
     match store::is_current(&state.services.db).await {
         Ok(true) => {}
@@ -73,7 +74,7 @@ async fn check(state: &State) -> Option<String> {
     }
 }
 
-/// The process lives.
+/// The process is alive.
 pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }

@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use actix_web::HttpRequest;
 
 use super::state::State;
-use crate::chat::error::Error;
+use crate::{api::error::Error, chat};
 use parlance_wire::{
     id::{StationId, UserId},
     signature::{self, Claim, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
     time::Timestamp,
 };
 
-/// Who the headers of a request say that its sender is.
+/// Who the headers of a request claim that its sender is.
 pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
     Claim {
         user: header(request, USER_HEADER),
@@ -55,7 +55,7 @@ pub(super) async fn verify(
         .ok_or(Error::SignatureMissing(STATION_HEADER))?;
     let user = verify_within_limits(state, request, Some(station)).await?;
     if request.timestamp.is_none() {
-        return Err(Error::BadRequest("timestamp is missing.".into()));
+        return Err(Error::bad_request("timestamp is missing."));
     }
     // Last: what is refused for another reason has not used its nonce, and may be sent again.
     if let Some(nonce) = request.nonce
@@ -74,8 +74,7 @@ pub(super) async fn verify_user(
     state: &State,
     request: &SignedRequest<'_>,
 ) -> Result<UserId, Error> {
-    let station = request.claim.station()?;
-    verify_within_limits(state, request, station).await
+    verify_within_limits(state, request, request.claim.station()?).await
 }
 
 /// Verifies a signature, unless too many invalid ones came from this address: each costs a read of the database or the
@@ -123,7 +122,7 @@ async fn verify_signature(
     station: Option<StationId>,
 ) -> Result<UserId, Error> {
     let claim = &request.claim;
-    let signed = claim.signature()?;
+    let signature = claim.signature()?;
     let user = claim.user()?.ok_or(Error::SignatureMissing(USER_HEADER))?;
 
     // An unknown user and a wrong key are refused alike, so that nobody learns from it who is a user.
@@ -139,12 +138,12 @@ async fn verify_signature(
         claim.station.unwrap_or_default(),
         request.body,
     );
-    if !user_key.key.verifies(&text, &signed) {
+    if !user_key.key.verifies(&text, &signature) {
         return Err(Error::SignatureInvalid);
     }
     // From here on, for the same reason: only the owner of the key learns more.
     if user_key.disabled {
-        return Err(Error::NotAllowed("This user is disabled."));
+        return Err(chat::error::Error::NotAllowed("This user is disabled.").into());
     }
     if !is_known {
         return Err(Error::UnknownStation);

@@ -103,8 +103,10 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             size: f64::from(size),
             refill,
             by_key: Cache::builder()
+                // The default policy prefers keys that are used often, and would forget a new one: its bucket would be full again.
                 .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(MAX_KEYS)
+                // Full again by then: nothing is lost by forgetting it.
                 .time_to_idle(refill * 2)
                 .build(),
         }
@@ -146,6 +148,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
                 at: Instant::now(),
             }))
         };
+        // Shared, so that the cache's lock is not held during the work.
         let bucket = self.by_key.get_with(key, full);
         self.fill(&bucket, work)
     }

@@ -9,18 +9,19 @@ mod socket;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use uuid::Uuid;
+use tracing::Instrument;
 
 use self::{
     pushes::{Pings, Pushes},
     socket::Socket,
 };
 use super::{
-    address, endpoint,
+    address,
     identity::{self, SignedRequest},
+    request_log::RequestLog,
     state::State,
 };
-use crate::{api, chat::error::Error, notify::registry::SocketLimits};
+use crate::{api::error::Error, chat::error::Error as Rule, notify::registry::SocketLimits};
 use parlance_wire::{
     signature::{Claim, WEBSOCKET},
     time::Timestamp,
@@ -46,25 +47,12 @@ pub(super) async fn handshake(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<State>,
-) -> HttpResponse {
-    let id = Uuid::new_v4().simple().to_string();
-    let address = address::of_client(&state.settings, &request);
-    match upgrade(&request, payload, state).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            tracing::info!(request = %id, %address, outcome = api::error::row(&refusal).1, "socket refused");
-            endpoint::respond(Err(refusal), &id)
-        }
-    }
-}
-
-async fn upgrade(
-    request: &HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
+    RequestLog::update(&request, |log| {
+        (log.api, log.action) = (WEBSOCKET.1, WEBSOCKET.1);
+    });
     let handshake = web::Query::<Handshake>::from_query(request.query_string())
-        .map_err(|_| Error::BadRequest("clientversioncode must be a whole number.".into()))?
+        .map_err(|_| Error::bad_request("clientversioncode must be a whole number."))?
         .into_inner();
     // A `+` that was not encoded has become a space.
     let signature = handshake.signature.replace(' ', "+");
@@ -80,23 +68,25 @@ async fn upgrade(
         timestamp: Timestamp::parse(&handshake.timestamp),
         nonce: None,
         now: state.settings.clock.now(),
-        address: address::of_client(&state.settings, request),
+        address: address::of_client(&state.settings, &request),
     };
     let generation = state.keys.generation();
     let (user, station) = identity::verify(&state, &signed).await?;
+    RequestLog::update(&request, |log| log.user = Some(user));
     if state.is_stopping() {
         return Err(unavailable("the server is stopping"));
     }
     let version = ClientVersion::of_code(handshake.clientversioncode);
-    let (response, session, stream) = actix_ws::handle(request, payload)
-        .map_err(|error| Error::BadRequest(format!("{error}.")))?;
+    let (response, session, stream) = actix_ws::handle(&request, payload)
+        .map_err(|error| Error::bad_request(format!("{error}.")))?;
     let limits = SocketLimits {
         per_user: state.settings.sockets_per_user,
         total: state.settings.sockets,
     };
     let (subscription, is_first) = state
         .notifications
-        .subscribe(user, station, version, limits)?;
+        .subscribe(user, station, version, limits)
+        .map_err(Rule::from)?;
     if state.keys.generation() != generation {
         // Someone was disabled since the key was read: if it was this user, nobody disconnects what subscribed later.
         return Err(unavailable("users changed during the handshake"));
@@ -107,7 +97,8 @@ async fn upgrade(
     let pings = Pings::default();
     let pushes = Pushes::new(subscription.feed(), user, version, pings.clone());
     let socket = Socket::new(state.into_inner(), user, version, session, pings);
-    actix_web::rt::spawn(socket.run(subscription, stream));
+    // In the span of its handshake: what goes wrong later has that id.
+    actix_web::rt::spawn(socket.run(subscription, stream).in_current_span());
     Ok(response
         .map_body(|_, control| pushes.with_control_frames(control))
         .map_into_boxed_body())
@@ -118,8 +109,9 @@ fn given(text: &str) -> Option<&str> {
 }
 
 fn unavailable(cause: &str) -> Error {
-    Error::Unavailable {
+    Rule::Unavailable {
         source: cause.into(),
         uncertain: false,
     }
+    .into()
 }

@@ -1,5 +1,5 @@
-//! What the server does and keeps on behalf of others at the same time: requests at work, large bodies that arrive,
-//! answers that wait to be read. Each user and each address has a part of it (SECURITY.md).
+//! Limits of what the server does and keeps at the same time: requests in progress, large bodies that arrive, answers that
+//! wait to be read. Each user and each address has a share of it (SECURITY.md).
 
 use std::{
     collections::HashMap,
@@ -20,37 +20,38 @@ use super::budget::{Budget, Limits, RETRY, Share};
 use crate::chat::error::Error;
 use parlance_wire::id::UserId;
 
-/// Pages and lists that are read for one user at the same time.
+/// Maximum pages and lists that are read for one user at the same time.
+// Each may hold megabytes, and a client that reads history needs one at a time.
 const MAX_READS: usize = 2;
-/// For each request of a user that may be at work, so many may wait.
+/// Maximum requests of a user that wait, for each one that may be in progress.
 const MAX_WAITING_FACTOR: usize = 3;
-/// How long a request waits for others of its user before it is refused.
+/// A request waits this long for others of its user before it is refused.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Answers that wait to be read. The key is a user.
+/// Limits of answers that wait to be read. The key is a user.
 const ANSWERS: Limits = Limits {
     total: 256 << 20,
     per_address: 32 << 20,
     per_key: 16 << 20,
 };
-/// An answer of so many bytes costs no more than its connection, and is not counted.
-const USUAL_ANSWER: usize = 16 << 10;
-/// Large bodies that arrive, or whose request waits. The key is a user at an address, as anyone may pose as a user elsewhere;
-/// all strangers of an address are one.
+/// Maximum bytes of an answer that is not counted: it costs no more than its connection.
+const MAX_UNCOUNTED: usize = 16 << 10;
+/// Limits of large bodies that arrive, or whose request waits. The key is a user at an address: before a body was read its
+/// sender is not proven, and must not use up the share that the user has elsewhere. All strangers of an address are one.
 const BODIES: Limits = Limits {
     total: 128 << 20,
     per_address: 8 << 20,
     per_key: 4 << 20,
 };
 
-/// The part of the memory for bodies that one of them takes.
+/// The share of the budget for bodies that one body takes.
 pub(super) type BodyShare = Share<(IpAddr, Option<UserId>)>;
 
-/// What is at work and in memory, and for whom.
+/// What is in progress and in memory, and for whom.
 #[derive(Debug)]
 pub(super) struct Load {
     wait: Duration,
-    /// Requests of one user that are at work at the same time, up to their answer's last byte.
+    /// Maximum requests of one user in progress, up to their answer's last byte.
     max_requests: usize,
     users: Arc<Users>,
     answers: Arc<Budget<UserId>>,
@@ -68,7 +69,7 @@ struct Requests {
     waiting: AtomicUsize,
 }
 
-/// A request at work, until it is dropped.
+/// A request in progress, until it is dropped.
 #[derive(Debug)]
 pub(super) struct AtWork {
     users: Arc<Users>,
@@ -76,12 +77,12 @@ pub(super) struct AtWork {
     requests: Arc<Requests>,
     max_waiting: usize,
     wait: Duration,
-    /// `Option`, so that it can be given back before the user is forgotten.
+    /// `Option`, so that it can be released before the user is forgotten.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Load {
-    /// Nothing yet; of each user at most so many requests at the same time.
+    /// Limits with this maximum of requests in progress per user.
     pub(super) fn new(max_requests: usize) -> Self {
         Self {
             wait: WAIT,
@@ -92,7 +93,7 @@ impl Load {
         }
     }
 
-    /// Begins a user's request; waits a while where they have too many.
+    /// Begins a user's request. Waits a while if they have too many in progress.
     ///
     /// # Errors
     /// `RateLimited`.
@@ -116,10 +117,10 @@ impl Load {
         Ok(at_work)
     }
 
-    /// Counts an answer that may be refused, until what is returned is dropped.
+    /// Counts an answer until its share is dropped.
     ///
     /// # Errors
-    /// `RateLimited`, where this user or address leaves too much unread; `Unavailable`, where all together do.
+    /// `RateLimited`, if this user or address leaves too much unread; `Unavailable`, if all together do.
     pub(super) fn try_answer(
         &self,
         user: UserId,
@@ -127,22 +128,22 @@ impl Load {
         bytes: usize,
     ) -> Result<Share<UserId>, Error> {
         let mut share = self.answers.share(user, address);
-        if bytes > USUAL_ANSWER {
+        if bytes > MAX_UNCOUNTED {
             share.take(bytes)?;
         }
         Ok(share)
     }
 
-    /// Counts an answer to what was done already, and cannot be refused any more.
+    /// Counts an answer that cannot be refused any more, as its change was made.
     pub(super) fn answer(&self, user: UserId, address: IpAddr, bytes: usize) -> Share<UserId> {
         let mut share = self.answers.share(user, address);
-        if bytes > USUAL_ANSWER {
+        if bytes > MAX_UNCOUNTED {
             share.force(bytes);
         }
         share
     }
 
-    /// Begins to count a body from an address; `user` is who sends it, if the server knows them.
+    /// Begins to count a body from an address; `user` is its sender, if the server knows them.
     pub(super) fn body(&self, user: Option<UserId>, address: IpAddr) -> BodyShare {
         self.bodies.share((address, user), address)
     }
@@ -166,7 +167,7 @@ impl Requests {
     }
 }
 
-/// Counts one less that waits once it is dropped, also by a peer that hangs up.
+/// A request that waits, until it is dropped: also by a peer that hangs up.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -176,7 +177,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl AtWork {
-    /// Begins to read a page or a list; waits a while where others of this user are being read.
+    /// Begins to read a page or a list. Waits a while if others of this user are being read.
     ///
     /// # Errors
     /// `RateLimited`.
@@ -203,7 +204,7 @@ impl Drop for AtWork {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut users = self.users.locked();
-        // This one and the map's: nobody else is at work or waits.
+        // This one and the map's: no other request of the user is in progress or waits.
         if Arc::strong_count(&self.requests) == 2 {
             users.remove(&self.user);
         }
@@ -251,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_small_or_that_tells_what_was_done_is_never_refused() {
+    fn an_answer_that_is_small_or_to_a_change_that_was_made_is_never_refused() {
         let (load, here) = (Load::new(4), IpAddr::from([127, 0, 0, 1]));
         let full = load.try_answer(user(1), here, ANSWERS.per_key).unwrap();
-        assert!(load.try_answer(user(1), here, USUAL_ANSWER + 1).is_err());
-        load.try_answer(user(1), here, USUAL_ANSWER).unwrap();
+        assert!(load.try_answer(user(1), here, MAX_UNCOUNTED + 1).is_err());
+        load.try_answer(user(1), here, MAX_UNCOUNTED).unwrap();
         let done = load.answer(user(1), here, ANSWERS.per_key);
         drop(full);
-        assert!(load.try_answer(user(1), here, USUAL_ANSWER + 1).is_err());
+        assert!(load.try_answer(user(1), here, MAX_UNCOUNTED + 1).is_err());
         drop(done);
         assert!(load.answers.is_unused());
     }

@@ -1,10 +1,12 @@
 //! HTTP: starts the server, and stops it. What production starts is what tests start.
 
 mod address;
+mod answer;
 mod body;
 mod budget;
 mod connection;
 mod endpoint;
+mod extract;
 mod health;
 mod heartbeat;
 mod identity;
@@ -12,9 +14,13 @@ mod keys;
 mod limits;
 mod live;
 mod load;
+mod metrics;
 mod nonces;
 mod presence;
 mod purge;
+mod refusals;
+mod request_log;
+mod running;
 mod state;
 mod tls;
 mod users;
@@ -22,15 +28,20 @@ mod users;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::ServerHandle, middleware::DefaultHeaders, web};
+use actix_web::{
+    App, HttpServer,
+    dev::Server,
+    middleware::{DefaultHeaders, from_fn},
+    web,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
+pub use self::running::Running;
 use self::{state::State, tls::Certificate};
 use crate::{
     notify::{
@@ -38,7 +49,7 @@ use crate::{
         resync,
     },
     settings::Settings,
-    store::{self, embedded::Embedded},
+    store,
     telemetry::with_causes,
 };
 
@@ -46,26 +57,14 @@ use crate::{
 const GRACE_SECONDS: u64 = 5;
 /// How often idle entries and connections are looked for.
 const EVICT_IDLE_EVERY: Duration = Duration::from_mins(1);
-/// Maximum time for the database to take note of this node's end.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// A peer that does not finish a request's head in this time is dropped.
+// Slowloris: without it, connections that send a byte now and then would use up all there are.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum connections of a worker beyond its WebSockets.
 const SPARE_CONNECTIONS: usize = 5000;
 /// An idle connection is closed after this.
+// Longer than the 60 s for which nginx keeps one to its upstream: if both sides may close, a request may meet a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// A running server.
-pub struct Running {
-    /// Where it listens, with the real port if 0 was asked for.
-    pub address: SocketAddr,
-    state: Arc<State>,
-    handle: ServerHandle,
-    served: JoinHandle<io::Result<()>>,
-    tasks: Vec<JoinHandle<()>>,
-    certificate: Option<Arc<Certificate>>,
-    embedded: Option<Embedded>,
-}
 
 /// Starts the embedded database if there is no other, migrates, and serves.
 ///
@@ -82,6 +81,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     settings.public_url = settings
         .public_url
         .replace(&settings.listen_addr.to_string(), &address.to_string());
+    let metrics = settings.metrics_addr.map(listen).transpose()?;
     allow_many_sockets();
 
     let (workers, sockets, write_timeout) = (
@@ -112,15 +112,16 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
                     .add(("Cache-Control", "no-store")),
             )
             .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz))
-            .default_service(web::route().to(endpoint::not_found));
+            .route("/readyz", web::get().to(health::readyz));
         // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
-        let app = endpoint::PATHS.iter().fold(app, |app, path| {
-            app.service(web::resource(*path).route(web::route().to(endpoint::answer)))
+        let observed = web::scope("").wrap(from_fn(request_log::observe));
+        let observed = endpoint::PATHS.iter().fold(observed, |scope, path| {
+            scope.service(endpoint::resource(path))
         });
-        live::PATHS.iter().fold(app, |app, path| {
-            app.service(web::resource(*path).route(web::route().to(live::handshake)))
-        })
+        let observed = live::PATHS.iter().fold(observed, |scope, path| {
+            scope.route(path, web::route().to(live::handshake))
+        });
+        app.service(observed.default_service(web::route().to(endpoint::not_found)))
     })
     .on_connect(move |stream, data| connection::set_up(stream, data, write_timeout))
     .workers(workers)
@@ -135,10 +136,16 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     };
     let server = server.map_err(|error| error.to_string())?.run();
     let handle = server.handle();
+    let metrics_address = metrics.as_ref().map(|(_, address)| *address);
+    let metrics = metrics
+        .map(|(listener, _)| metrics::server(state.clone(), listener))
+        .transpose()
+        .map_err(|error| error.to_string())?;
 
     let mut tasks = vec![
         tokio::spawn(users::watch_user_changes(state.clone())),
         tokio::spawn(evict_idle(state.clone())),
+        tokio::spawn(refusals::run(state.clone())),
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(heartbeat::heartbeat(state.clone())),
@@ -158,84 +165,24 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         };
         tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }
+    let metrics_handle = metrics.as_ref().map(Server::handle);
+    tasks.extend(metrics.map(|server| {
+        tokio::spawn(async {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "/metrics is served no more");
+            }
+        })
+    }));
     Ok(Running {
         address,
+        metrics_address,
+        metrics_handle,
         state,
         handle,
         served: tokio::spawn(server),
         tasks,
         certificate,
         embedded,
-    })
-}
-
-impl Running {
-    /// The embedded database's address, as `psql`, `pg_dump` and `sqlx migrate` take it. Returns `None` for the operator's own
-    /// database: its address may hold a password.
-    #[must_use]
-    pub fn database_url(&self) -> Option<&str> {
-        self.embedded.as_ref().map(Embedded::url)
-    }
-
-    /// Messages and reports in the batchers' queues.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.state.services.messages.waiting() + self.state.services.reports.waiting()
-    }
-
-    /// The public address, as clients are given it.
-    #[must_use]
-    pub fn public_url(&self) -> &str {
-        &self.state.settings.public_url
-    }
-
-    /// Reads the certificate again. Returns `false` if the server has none.
-    ///
-    /// # Errors
-    /// One sentence; the old certificate stays.
-    pub fn read_certificate_again(&self) -> Result<bool, String> {
-        self.certificate.as_ref().map_or(Ok(false), |certificate| {
-            certificate.read_again().map(|()| true)
-        })
-    }
-
-    /// Stops: accepts no more requests, closes sockets, waits for requests in flight, and stops an embedded database.
-    pub async fn stop(self) {
-        self.state.is_stopping.store(true, Ordering::Release);
-        self.state.notifications.disconnect(None);
-        self.handle.stop(true).await;
-        if !matches!(self.served.await, Ok(Ok(()))) {
-            tracing::warn!("the server ended with an error");
-        }
-        // Only once nothing is announced here any more. On a connection of its own: those of the pool were read by the
-        // workers, which have ended.
-        if let Err(error) = announce_end(&self.state).await {
-            tracing::warn!(
-                error = with_causes(&error),
-                "the other nodes will notice a moment later that this one has ended"
-            );
-        }
-        for task in self.tasks {
-            task.abort();
-        }
-        self.state.services.db.close().await;
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
-        }
-    }
-}
-
-async fn announce_end(state: &State) -> store::error::Result<()> {
-    timeout(
-        FAREWELL,
-        store::presence::node_ended(&state.services.db, state.node),
-    )
-    .await
-    .unwrap_or_else(|elapsed| {
-        Err(store::error::Error::Away {
-            uncertain: true,
-            source: elapsed.into(),
-        })
     })
 }
 

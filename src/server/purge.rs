@@ -1,5 +1,5 @@
-//! When to delete what nobody can read any more: every minute, once the clock has shown for an hour that it can be
-//! trusted, and what was stored long enough ago by the time that servers have run.
+//! When to purge rows that nobody can read any more: every minute, once the clock was steady for an hour, and only rows that
+//! were stored long enough ago by the time that servers have run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,15 +10,15 @@ use super::state::State;
 use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
-/// The clock may be corrected by so much within a round.
+/// The clock may be corrected by this much within a round.
 const CORRECTION: TimeDelta = TimeDelta::minutes(1);
-/// A clock that jumped, or was not watched yet, is watched for so long: a wrong one would have everything deleted at once.
+/// A clock that jumped, or was not watched yet, is watched for this long: a wrong one would purge everything at once.
 const PROBATION: Duration = Duration::from_hours(1);
 
-/// Whether the clock on the wall goes as the one that only ever counts.
+/// Compares the wall clock, which someone may set, with the monotonic one.
 struct Watch {
     seen: (Instant, Timestamp),
-    /// Since when it has not jumped.
+    /// When it last jumped, or the watch began.
     steady: Instant,
 }
 
@@ -30,7 +30,7 @@ impl Watch {
         }
     }
 
-    /// Looks at both. Whether the time can be believed.
+    /// Reads both. Returns `true` if the wall clock can be trusted.
     fn trusts(&mut self, instant: Instant, now: Timestamp) -> bool {
         let (then, was) = std::mem::replace(&mut self.seen, (instant, now));
         let expected =
@@ -45,7 +45,8 @@ impl Watch {
     }
 }
 
-/// Notes round by round that a server runs, however long a purge takes.
+/// Records in each round that a server runs.
+// In a task of its own: a purge may take longer than a round.
 pub(super) async fn note(state: Arc<State>) {
     let mut clock = tokio::time::interval(state.settings.timings.purge);
     loop {
@@ -53,31 +54,32 @@ pub(super) async fn note(state: Arc<State>) {
         if let Err(error) = store::purge::note_run(&state.services.db).await {
             tracing::debug!(
                 error = with_causes(&error),
-                "that this server runs was not noted; the next round tries again"
+                "the time that servers run was not recorded; the next round tries again"
             );
         }
     }
 }
 
-/// Deletes, round by round.
+/// Purges in each round, until the server ends.
 pub(super) async fn run(state: Arc<State>) {
     let mut clock = tokio::time::interval(state.settings.timings.purge);
     let time = &state.settings.clock;
     let mut watch = Watch::new(time.instant(), time.now());
     loop {
         clock.tick().await;
-        if let Err(error) = store::purge::cleared(&state.services.db).await {
-            tracing::warn!(
+        match store::purge::cleared(&state.services.db).await {
+            Ok(rows) => state.metrics.count_purged("cleared", rows),
+            Err(error) => tracing::warn!(
                 error = with_causes(&error),
                 "cleared rows were not deleted; the next round tries again"
-            );
+            ),
         }
         let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace)
             .await
             .unwrap_or_else(|error| {
                 tracing::warn!(
                     error = with_causes(&error),
-                    "nothing that expired is deleted; the next round tries again"
+                    "expired messages are not deleted; the next round tries again"
                 );
                 None
             });
@@ -86,18 +88,18 @@ pub(super) async fn run(state: Arc<State>) {
             && let Some(kept_since) = kept_since
         {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
-            if let Err(error) = store::purge::expired(&state.services.db, ended_before).await {
-                tracing::warn!(
+            match store::purge::expired(&state.services.db, ended_before).await {
+                Ok(rows) => state.metrics.count_purged("expired", rows),
+                Err(error) => tracing::warn!(
                     error = with_causes(&error),
                     "expired messages were not deleted; the next round tries again"
-                );
+                ),
             }
         }
     }
 }
 
-/// What ended before this goes, by the clock on the wall: it has been kept for the grace. [`run`] keeps what was stored
-/// too short a time ago besides, whenever it ended.
+/// Rows that expired before this moment are purged. [`run`] keeps those, too, that were stored too short a time ago.
 fn ended_before(now: Timestamp, grace: TimeDelta) -> Timestamp {
     now.plus(-grace)
 }
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_ended_a_grace_ago() {
+    fn what_is_purged_expired_a_grace_ago() {
         let now = Timestamp::parse("2024-03-15 11:50:45").unwrap();
         assert_eq!(
             ended_before(now, TimeDelta::days(7)).to_string(),
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_believed_once_it_has_not_jumped_for_an_hour() {
+    fn a_clock_is_trusted_once_it_has_not_jumped_for_an_hour() {
         let (start, noon) = (Instant::now(), Timestamp::now());
         let minutes = |n: u64| {
             (
@@ -137,7 +139,7 @@ mod tests {
         let mut looks = |(instant, now): (Instant, Timestamp), off: TimeDelta| {
             watch.trusts(instant, now.plus(off))
         };
-        // Nobody knows yet whether it is right.
+        // Not watched for long enough yet.
         assert!(
             !looks(minutes(0), TimeDelta::zero()) && !looks(minutes(60), TimeDelta::seconds(59))
         );

@@ -7,7 +7,10 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{health, keys::Keys, limits::Limits, load::Load, nonces::Nonces, presence::Presence};
+use super::{
+    health, keys::Keys, limits::Limits, load::Load, metrics::Metrics, nonces::Nonces,
+    presence::Presence, refusals::Refusals,
+};
 use crate::{
     chat::Services,
     notify::{bus::Bus, event::Event, nodes::Nodes, registry::Notifications, resync::Resync},
@@ -30,6 +33,9 @@ pub(super) struct State {
     pub limits: Limits,
     pub load: Load,
     pub checks: health::Checks,
+    pub refusals: Refusals,
+    pub metrics: Metrics,
+    // Read by each handshake: a socket that opens now would delay the stop.
     pub is_stopping: AtomicBool,
 }
 
@@ -50,6 +56,8 @@ impl State {
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
             checks: health::Checks::default(),
+            refusals: Refusals::default(),
+            metrics: Metrics::default(),
             is_stopping: AtomicBool::new(false),
             node,
             bus: Arc::new(bus),

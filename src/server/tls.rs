@@ -1,5 +1,5 @@
-//! TLS for those without a proxy. The certificate is read again on SIGHUP; connections that are open
-//! keep the old one.
+//! TLS without a proxy. The certificate is read again on SIGHUP, as tools that renew it send; open connections keep the
+//! old one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,26 +13,26 @@ use rustls::{
 
 use crate::settings::Tls;
 
-/// The certificate that is shown, and where it is read from.
+/// The current certificate, and the files that it is read from.
 #[derive(Debug)]
 pub(super) struct Certificate {
     files: Tls,
     provider: Arc<CryptoProvider>,
-    shown: RwLock<Arc<CertifiedKey>>,
+    current: RwLock<Arc<CertifiedKey>>,
 }
 
 impl Certificate {
     /// Reads the files.
     ///
     /// # Errors
-    /// A sentence that names the file, or says that the two do not fit.
+    /// A sentence that names the file, or says that the two do not match.
     pub(super) fn read(files: &Tls) -> Result<Arc<Self>, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let shown = RwLock::new(Arc::new(load(files, &provider)?));
+        let current = RwLock::new(Arc::new(load(files, &provider)?));
         Ok(Arc::new(Self {
             files: files.clone(),
             provider,
-            shown,
+            current,
         }))
     }
 
@@ -42,11 +42,12 @@ impl Certificate {
     /// As for [`Certificate::read`].
     pub(super) fn read_again(&self) -> Result<(), String> {
         let read = load(&self.files, &self.provider)?;
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(())
     }
 
-    /// What a listener needs.
+    /// The configuration of a listener.
+    // With the provider named: several could be linked in, and then rustls' default panics.
     ///
     /// # Errors
     /// A sentence, if the library refuses its own defaults.
@@ -62,7 +63,7 @@ impl Certificate {
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(
-            self.shown
+            self.current
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),

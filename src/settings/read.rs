@@ -97,6 +97,17 @@ impl Settings {
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
             nats_url: env.text("NATS_URL")?,
             tls,
+            metrics_addr: env
+                .text("METRICS_ADDR")?
+                .map(|_| {
+                    env.parse(
+                        "METRICS_ADDR",
+                        "",
+                        "an address and port, as 127.0.0.1:9464",
+                        |text| text.parse().ok(),
+                    )
+                })
+                .transpose()?,
             workers: env.number(
                 "WORKERS",
                 available_cores().min(MAX_WORKERS),

@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use tokio::{sync::SemaphorePermit, time::timeout};
 
 use self::{
-    pool::Pool,
+    pool::{Pool, Usage},
     session::{MAINTENANCE_SESSION, REQUEST_SESSION, SESSION},
 };
 use super::error::{Error, Result};
@@ -62,6 +62,11 @@ impl Db {
             pool: Arc::new(Pool::new(connections)),
             options,
         }
+    }
+
+    /// How the connections are used at this moment.
+    pub(crate) fn usage(&self) -> Usage {
+        self.pool.usage()
     }
 
     /// How to reach it.

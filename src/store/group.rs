@@ -17,6 +17,7 @@ use parlance_wire::{
     id::{ConversationId, UserId},
     text::Instance,
     time::Timestamp,
+    word::Role,
 };
 
 /// A change to a group.
@@ -33,7 +34,7 @@ pub(crate) enum Change<'a> {
     /// The caller accepts their invitation.
     Accept,
     /// Another role for a participant.
-    SetRole(UserId, &'a str),
+    SetRole(UserId, Role),
 }
 
 /// What became of a change.
@@ -218,7 +219,7 @@ async fn change_in(
                 invited: vec![],
             });
         }
-        (Some(own), _) if own.role != "admin" && !matches!(change, Change::Leave) => {
+        (Some(own), _) if own.role != Role::Admin.as_str() && !matches!(change, Change::Leave) => {
             return Ok(Changed::NotAdmin);
         }
         (Some(_), _) => {}

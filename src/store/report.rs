@@ -11,6 +11,7 @@ use parlance_wire::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::Instance,
     time::Timestamp,
+    word::ReportType,
 };
 
 /// How often a batch is tried because another node stored one of its reports meanwhile.
@@ -27,8 +28,7 @@ pub(crate) struct NewReport {
     pub user_id: UserId,
     /// From which station.
     pub station_id: StationId,
-    /// `delivered` or `viewed`.
-    pub r#type: &'static str,
+    pub r#type: ReportType,
     /// Which messages. Ids that are not there are passed over.
     pub message_ids: Vec<MessageId>,
     /// When the server heard of it.
@@ -116,7 +116,7 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
                 column!(instance.as_str()) as _,
                 column!(user_id) as _,
                 column!(station_id) as _,
-                column!(r#type) as _,
+                column!(r#type.as_str()) as _,
                 column!(created_at) as _,
                 &places,
                 &message_ids as _,

@@ -7,6 +7,7 @@ use parlance_wire::{
     key::{PublicKey, SecretHash},
     text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
+    word::Availability,
 };
 
 /// The channel on which nodes hear that a user was disabled or enabled. Never notified in a transaction that writes
@@ -275,7 +276,7 @@ pub async fn disabled_among(db: &Db, users: &[UserId]) -> Result<Vec<UserId>> {
 pub async fn set_availability(
     db: &Db,
     user: UserId,
-    availability: &str,
+    availability: Availability,
 ) -> Result<Option<Vec<UserId>>> {
     db.run(async |c| {
         sqlx::query_scalar!(
@@ -287,7 +288,7 @@ pub async fn set_availability(
             from changed
             "#,
             user as _,
-            availability,
+            availability.as_str(),
         )
         .fetch_optional(c)
         .await

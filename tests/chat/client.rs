@@ -63,7 +63,10 @@ impl Relay {
 
     /// From now on, connections go to this server.
     fn leads_to(&self, world: &World) {
-        *self.server.lock().unwrap() = world.url.trim_start_matches("http://").to_owned();
+        world
+            .url
+            .trim_start_matches("http://")
+            .clone_into(&mut self.server.lock().unwrap());
     }
 
     async fn serve(self: Arc<Self>, client: TcpStream) {

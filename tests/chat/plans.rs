@@ -37,8 +37,10 @@ async fn connection() -> PgConnection {
 }
 
 async fn fill(db: &mut PgConnection) {
+    // A request's timeouts are too short for it on a slow disk, and where autovacuum analyzes the same tables.
     sqlx::raw_sql(
-        "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
+        "set statement_timeout = 0; set lock_timeout = 0;
+        insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
         select md5('u' || n)::uuid, n, n, n, '', '', now() from generate_series(0, 1999) n;
         insert into conversations (conversation_id, is_group, instance, last_seq, last_access_at, created_at)
         select md5('c' || n)::uuid, false, 'AAAAAAAAAA', 10, now(), now() from generate_series(0, 9999) n;
@@ -70,7 +72,8 @@ async fn fill(db: &mut PgConnection) {
         insert into departures select md5('g' || n)::uuid, md5('u' || (n + 20) % 2000)::uuid, now(), false from generate_series(0, 1999) n;
         insert into quotas (user_id) select user_id from users;
         insert into blocks select md5('u' || n)::uuid, md5('u' || n - 1)::uuid, now() from generate_series(1, 1999) n;
-        analyze",
+        analyze;
+        reset statement_timeout; reset lock_timeout",
     )
     .execute(db)
     .await

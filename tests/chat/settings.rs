@@ -53,7 +53,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 }
 
 /// Each setting: a value that is not the default, the fields that it reaches, and a value that is refused, if any is.
-const EACH: [(&str, &str, &[&str], Option<&str>); 27] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 28] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     (
         "CONVERSATIONS_PER_USER",
@@ -140,6 +140,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 27] = [
     ("NATS_URL", "nats://nats:4222", &["nats_url"], None),
     ("TLS_CERT", "cert.pem", &["tls", "public_url"], None),
     ("TLS_KEY", "key.pem", &["tls", "public_url"], None),
+    (
+        "METRICS_ADDR",
+        "127.0.0.1:9464",
+        &["metrics_addr"],
+        Some("9464"),
+    ),
     ("LOG_FORMAT", "json", &["log_format"], Some("xml")),
 ];
 

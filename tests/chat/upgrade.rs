@@ -3,7 +3,7 @@
 use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     str::FromStr,
     sync::{
         Arc,
@@ -46,6 +46,17 @@ async fn programs(dir: &Dir) -> (PathBuf, PathBuf) {
         } else {
             symlink(program.path(), to).unwrap();
         }
+    }
+    // A process that another test forked while the copy was open for writing holds it open until it execs: until then
+    // the kernel refuses to run the copy ("text file busy").
+    for program in ["postgres", "initdb"] {
+        eventually("a copy that runs", async || {
+            Command::new(programs.join(program))
+                .arg("--version")
+                .output()
+                .is_ok()
+        })
+        .await;
     }
     (programs, real)
 }

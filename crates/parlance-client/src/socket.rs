@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a server may be silent. It pings every 25 seconds.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// An open socket. It ends when it is dropped, or when the station opens another one.
 ///

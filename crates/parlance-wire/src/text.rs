@@ -20,7 +20,7 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// What it must be, for the sentence of an error.
+            /// What it takes, for the sentence of an error.
             pub const EXPECTED: &'static str = $expected;
 
             /// Checks the form. `None`: not of this form.

@@ -10,10 +10,10 @@ use crate::selftest::{
     form::{Id, dashed, now, plain, time},
     history::Held,
     ledger::{Ledger, Reported, View},
+    request::Station,
     rng::Rng,
     rows::{self, Page, Row},
     sent::Sent,
-    wire::Station,
 };
 
 /// Where it plays.

@@ -10,10 +10,10 @@ use crate::selftest::{
     disturbances::Disturbances,
     findings::{Findings, Kind},
     history::Held,
+    judge,
     latency::Latencies,
     ledger::{Settled, View},
-    verdict,
-    wire::Refusal,
+    request::Refusal,
 };
 
 #[test]

@@ -14,8 +14,8 @@ use tokio::time::{interval_at, timeout};
 
 use super::pushes::Pings;
 use crate::{
-    api,
-    chat::error::Error,
+    api::error::{self, Error},
+    chat::error::Error as Rule,
     notify::{event::Event, registry::Subscription},
     server::{presence, state::State},
     store,
@@ -221,8 +221,9 @@ impl Socket {
         }
         let participants =
             store::participant::everyone_with(&self.state.services.db, conversationid, self.user)
-                .await?
-                .ok_or(Error::ConversationNotFound)?;
+                .await
+                .map_err(Rule::from)?
+                .ok_or(Rule::ConversationNotFound)?;
         if self.typed.len() >= MAX_TYPING {
             self.typed.clear();
         }
@@ -247,7 +248,7 @@ impl Socket {
                 Frame::Pong(bytes) => self.session.pong(&bytes).await,
                 Frame::Refusal(refusal) => {
                     // JSON is UTF-8: what is not is no refusal that a client could read.
-                    let body = String::from_utf8(api::error::body(refusal));
+                    let body = String::from_utf8(error::body(refusal));
                     match body {
                         Ok(body) => self.session.text(body).await,
                         Err(error) => {

@@ -1,7 +1,10 @@
 //! The pool: which connections are open, who uses one, and who waits for one.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::ThreadId,
     time::{Duration, Instant},
 };
@@ -39,6 +42,8 @@ pub(super) struct Pool {
     max_connections: u32,
     /// One for each connection that may be in use.
     permits: Semaphore,
+    /// Callers that wait for a permit.
+    waiting: AtomicUsize,
     open: Mutex<Open>,
     /// Where no more can be opened, waiters queue here: first come, first served.
     waiters: FairMutex<()>,
@@ -60,6 +65,30 @@ struct Idle {
     since: Instant,
     /// The thread whose reactor wakes whoever reads from it.
     opened_on: ThreadId,
+}
+
+/// How many connections are used, and how many callers wait for one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub in_use: usize,
+    pub idle: usize,
+    pub waiting: usize,
+}
+
+/// A caller that waits, until it is dropped: also by being abandoned.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A connection in use. Dropped, it is closed: whatever was on its way on it is abandoned, locks and all.
@@ -102,9 +131,20 @@ impl Pool {
         Self {
             max_connections,
             permits: Semaphore::new(usize::try_from(max_connections).unwrap_or(1)),
+            waiting: AtomicUsize::new(0),
             open: Mutex::default(),
             waiters: FairMutex::default(),
             returned: Notify::new(),
+        }
+    }
+
+    /// How the connections are used at this moment.
+    pub(super) fn usage(&self) -> Usage {
+        let max = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
+        Usage {
+            in_use: max.saturating_sub(self.permits.available_permits()),
+            idle: self.locked().idle.len(),
+            waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 
@@ -113,10 +153,13 @@ impl Pool {
     pub(super) async fn lease(&self, options: &PgConnectOptions) -> Result<Lease<'_>> {
         let closed = |_| Error::not_begun("the pool is closed");
         let permit = match self.permits.try_acquire() {
-            Err(TryAcquireError::NoPermits) => timeout(ACQUIRE_TIMEOUT, self.permits.acquire())
-                .await
-                .map_err(|_| none_free())?
-                .map_err(closed)?,
+            Err(TryAcquireError::NoPermits) => {
+                let _waiting = Waiting::begin(&self.waiting);
+                timeout(ACQUIRE_TIMEOUT, self.permits.acquire())
+                    .await
+                    .map_err(|_| none_free())?
+                    .map_err(closed)?
+            }
             permit => permit.map_err(|_| Error::not_begun("the pool is closed"))?,
         };
         let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;

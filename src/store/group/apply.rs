@@ -14,6 +14,7 @@ use parlance_wire::{
     id::{ConversationId, UserId},
     text::Instance,
     time::Timestamp,
+    word::Role,
 };
 
 /// Returns those who are invited instead of added; or, as `Err`, what became of the change otherwise.
@@ -44,7 +45,7 @@ pub(super) async fn apply(
             }
         }
         Change::SetRole(user, role) => {
-            if let Some(outcome) = set_role(c, conversation, *user, role).await? {
+            if let Some(outcome) = set_role(c, conversation, *user, *role).await? {
                 return Ok(Err(outcome));
             }
         }
@@ -106,7 +107,7 @@ async fn set_role(
     c: &mut PgConnection,
     conversation: ConversationId,
     user: UserId,
-    role: &str,
+    role: Role,
 ) -> Result<Option<Changed>> {
     let before = sqlx::query_scalar!(
         r#"
@@ -117,13 +118,13 @@ async fn set_role(
         "#,
         conversation as _,
         user as _,
-        role,
+        role.as_str(),
     )
     .fetch_optional(&mut *c)
     .await?;
     match before {
         None => return Ok(Some(Changed::NoParticipant)),
-        Some(before) if before == role => return Ok(Some(Changed::nothing())),
+        Some(before) if before == role.as_str() => return Ok(Some(Changed::nothing())),
         Some(_) => {}
     }
     // After the change: the last admin may have given up their own role.
@@ -136,7 +137,7 @@ async fn set_role(
     if !has_admin {
         return Ok(Some(Changed::LastAdmin));
     }
-    if role == "admin" {
+    if role == Role::Admin {
         invitation::withdraw_hidden(c, conversation).await?;
     }
     Ok(None)

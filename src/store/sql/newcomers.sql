@@ -1,11 +1,10 @@
 -- Those of the people to be added ($3) to a group ($1) by the caller ($2) who are not in it yet, and what is known of each.
 with asked as materialized (
-    -- Who they are to the caller.
-    select a.user_id, exists (
-        select from friendships f
-        join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-        where f.user_id = $2 and f.friend_id = a.user_id
-    ) as is_friend
+    -- Who they are to the caller. Two lookups by key: a join could compare all whom the caller requested with all who
+    -- requested the caller.
+    select a.user_id,
+           (select true from friendships f where f.user_id = $2 and f.friend_id = a.user_id) is not null
+               and (select true from friendships g where g.user_id = a.user_id and g.friend_id = $2) is not null as is_friend
     from unnest($3::uuid[]) as a (user_id)
 ), meets_blocked as materialized (
     -- Those who would meet someone whom they blocked: a participant, or another one who is added. Those who are only

@@ -141,6 +141,18 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
         .await
         .refused(404, "conversation_not_found");
     }
+    // An older client knows neither field: whatever they hold, it gets the whole list.
+    for (field, any) in [
+        ("limit", json!("x")),
+        ("limit", json!(0)),
+        ("after", json!(5)),
+    ] {
+        let list = ann
+            .asks("chatconversation", json!({ "action": "list", field: any }))
+            .await
+            .ok();
+        assert_eq!(list["conversations"].as_array().unwrap().len(), 25);
+    }
     // A published client asks for all of it.
     let published = ann
         .asks(

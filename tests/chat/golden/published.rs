@@ -61,7 +61,7 @@ fn every_published_action_has_an_example_and_every_example_an_action() {
         })
         .collect();
     let mut documented = BTreeSet::new();
-    for entry in std::fs::read_dir(file("src/api")).unwrap() {
+    for entry in std::fs::read_dir(file("crates/parlance-wire/src/request")).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let Some(api) = text
             .lines()

@@ -27,7 +27,8 @@ async fn a_login_costs_the_database_the_same_whoever_is_named() {
         let body = json!({ "action": "login", "apikey": key }).to_string();
         let mut headers = vec![("Ozeki-Station", &*ann.station)];
         headers.extend(user.map(|user| ("Ozeki-User", user.as_str())));
-        let mut last = 0;
+        // The least of some logins: the server's own tasks ask the database something now and then.
+        let mut least = usize::MAX;
         let mut text = String::new();
         for _ in 0..3 {
             let before = proxy.round_trips();
@@ -35,9 +36,10 @@ async fn a_login_costs_the_database_the_same_whoever_is_named() {
                 .posts("chatserver", "chatlogin", &headers, &body)
                 .await;
             answer.refused(401, "login_failed");
-            (last, text) = (proxy.round_trips() - before, answer.text);
+            least = least.min(proxy.round_trips() - before);
+            text = answer.text;
         }
-        trips.push((last, text));
+        trips.push((least, text));
     }
     assert!(
         trips[0].0 > 0 && trips.iter().all(|trip| *trip == trips[0]),
@@ -200,14 +202,17 @@ async fn the_log_has_one_line_for_a_request_whatever_it_holds_and_no_secret() {
     ] {
         assert!(!log.contains(secret), "{secret}\n{log}");
     }
-    assert!(
-        lines
-            .iter()
-            .filter(|line| line.to_string().contains("socket refused"))
-            .count()
-            >= 3,
-        "{log}"
-    );
+    let outcomes: Vec<_> = lines
+        .iter()
+        .filter(|line| line["api"] == "websocket" && line["level"] == "INFO")
+        .map(|line| &line["outcome"])
+        .collect();
+    assert_eq!(outcomes, ["unknown_station"], "{log}");
+    // Others of the address had the outcomes of the second and the third one before: they are counted.
+    for outcome in ["unknown_station", "bad_request"] {
+        let is_summary = |line: &&Value| line["outcome"] == outcome && line["times"] == json!(1);
+        assert_eq!(lines.iter().filter(is_summary).count(), 1, "{log}");
+    }
     for signature in [first, second] {
         // However it may have been encoded.
         let piece = signature

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
     id::{ConversationId, UserId},
-    request::{
-        Signed,
-        conversationgroup::{self, Role},
-    },
+    request::{Signed, conversationgroup},
     text::{DisplayName, Secret},
+    word::Role,
 };
 
 use crate::{answer, error::Error, session::Session};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use crate::{
     id::{ConversationId, UserId},
     text::{DisplayName, Secret},
+    word::Role,
 };
 
 /// Maximum participants of a group, those who are invited included.
@@ -84,16 +85,6 @@ pub enum Action {
         /// Their new role.
         role: Role,
     },
-}
-
-/// What a participant may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Everything: rename, clear, add and remove participants, change roles.
-    Admin,
-    /// Read, write, leave.
-    Member,
 }
 
 fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {

@@ -34,12 +34,14 @@ pub mod conversationgroup;
 mod field;
 pub mod friends;
 pub mod login;
+mod names;
 pub mod notification;
 mod read;
 pub mod reports;
 pub mod workspace;
 mod write;
 
+use self::names::names;
 pub use self::{
     field::PageSize,
     read::{Head, ParseError, action},
@@ -104,6 +106,22 @@ impl Api {
     pub fn named(srv: &str, api: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.names() == (srv, api))
     }
+
+    /// The names of its actions.
+    #[must_use]
+    pub fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::Login => names::<login::Action>(),
+            Self::Availability => names::<availability::Action>(),
+            Self::Friends => names::<friends::Action>(),
+            Self::Conversation => names::<conversation::Action>(),
+            Self::ConversationGroup => names::<conversationgroup::Action>(),
+            Self::Reports => names::<reports::Action>(),
+            Self::Notification => names::<notification::Action>(),
+            Self::Blocklist => names::<blocklist::Action>(),
+            Self::Workspace => names::<workspace::Action>(),
+        }
+    }
 }
 
 /// A request, by how its sender has to identify themselves.
@@ -146,10 +164,33 @@ impl Action {
             Api::Notification => Self::Notification(action(name, body)?),
             Api::Availability => Self::Signed(Signed::Availability(action(name, body)?)),
             Api::Friends => Self::Signed(Signed::Friends(action(name, body)?)),
+            // `list` had no fields before version 4: what an older client sends beside it must not be refused.
+            Api::Conversation if name == "list" && !head.version().is_v4() => {
+                Self::Signed(Signed::Conversation(conversation::Action::List {
+                    limit: PageSize::default(),
+                    after: None,
+                }))
+            }
             Api::Conversation => Self::Signed(Signed::Conversation(action(name, body)?)),
             Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(action(name, body)?)),
             Api::Reports => Self::Signed(Signed::Reports(action(name, body)?)),
             Api::Blocklist => Self::Signed(Signed::Blocklist(action(name, body)?)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_api_names_its_actions_as_a_body_does() {
+        assert_eq!(Api::Login.actions(), ["login", "register"]);
+        assert!(
+            Api::Conversation
+                .actions()
+                .contains(&"setlistitembackgroundcolor")
+        );
+        assert!(Api::ALL.iter().all(|api| !api.actions().is_empty()));
     }
 }

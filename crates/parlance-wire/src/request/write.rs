@@ -211,7 +211,7 @@ mod tests {
                 SetRole {
                     conversationid,
                     participantid: user,
-                    role: conversationgroup::Role::Admin,
+                    role: crate::word::Role::Admin,
                 },
             ]);
         }

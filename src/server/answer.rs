@@ -1,0 +1,151 @@
+//! What the server sends back: an answer, piece by piece, or a refusal.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse, Responder, ResponseError,
+    body::{BodySize, BoxBody, MessageBody},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web::Bytes,
+};
+
+use super::{budget::Share, load::AtWork};
+use crate::api::error::{self, Error};
+use parlance_wire::id::UserId;
+
+/// An answer of at most this many bytes is copied into the connection's buffer at once: a usual page costs one system call.
+const USUAL_PAGE: usize = 64 << 10;
+/// Bytes of each piece of a longer answer.
+const PIECE: usize = 32 << 10;
+/// The rate, in bytes a second, at which a peer has to read a long answer after [`GRACE`]: what it does not read stays in
+/// memory.
+const MIN_RATE: usize = 2 << 10;
+const GRACE: Duration = Duration::from_secs(30);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An answer, written as fast as the peer reads it. Until its last byte it counts as the user's.
+pub(super) struct Answer {
+    text: Bytes,
+    /// Released when the answer was sent.
+    _load: Option<(AtWork, Share<UserId>)>,
+    begun: Instant,
+    sent: usize,
+}
+
+impl Answer {
+    /// An answer to a user, which holds their part of the server until it was sent.
+    pub(super) fn to_user(text: Vec<u8>, at_work: AtWork, share: Share<UserId>) -> Self {
+        Self::new(text, Some((at_work, share)))
+    }
+
+    fn new(text: Vec<u8>, load: Option<(AtWork, Share<UserId>)>) -> Self {
+        Self {
+            text: text.into(),
+            _load: load,
+            begun: Instant::now(),
+            sent: 0,
+        }
+    }
+
+    /// The next piece. Returns `None` if the peer reads too slowly.
+    fn piece(&mut self) -> Option<Bytes> {
+        let seconds = u32::try_from(self.sent / MIN_RATE).unwrap_or(u32::MAX);
+        if self.begun.elapsed() > GRACE + Duration::from_secs(1) * seconds {
+            return None;
+        }
+        let length = if self.sent == 0 && self.text.len() <= USUAL_PAGE {
+            self.text.len()
+        } else {
+            self.text.len().min(PIECE)
+        };
+        self.sent += length;
+        Some(self.text.split_to(length))
+    }
+}
+
+impl From<Vec<u8>> for Answer {
+    fn from(text: Vec<u8>) -> Self {
+        Self::new(text, None)
+    }
+}
+
+impl MessageBody for Answer {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.text.len() as u64)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, io::Error>>> {
+        if self.text.is_empty() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(
+            self.piece().ok_or_else(|| io::ErrorKind::TimedOut.into()),
+        ))
+    }
+}
+
+impl Responder for Answer {
+    type Body = Self;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse<Self> {
+        let mut response = HttpResponse::with_body(StatusCode::OK, self);
+        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        response
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(error::row(self).0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response =
+            HttpResponse::with_body(self.status_code(), BoxBody::new(error::body(self)));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, JSON);
+        if let Some(seconds) = error::retry_after(self) {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Self::MethodNotAllowed = self {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_reads_a_long_answer_too_slowly_is_given_up_and_one_that_takes_its_time_is_not() {
+        let mut answer = Answer::from(vec![b'x'; 4 * PIECE]);
+        assert_eq!(answer.piece().unwrap().len(), PIECE);
+        // 16 seconds for a piece, beside the grace.
+        answer.begun -= GRACE + Duration::from_secs(15);
+        assert_eq!(answer.piece().unwrap().len(), PIECE);
+        answer.begun -= Duration::from_secs(18);
+        assert!(answer.piece().is_none());
+    }
+
+    #[test]
+    fn a_usual_page_is_one_piece() {
+        let mut answer = Answer::from(vec![b'x'; USUAL_PAGE]);
+        assert_eq!(answer.piece().unwrap().len(), USUAL_PAGE);
+    }
+}

@@ -1,0 +1,248 @@
+//! Extractors: an endpoint's parameters say what it needs of a request. Whatever is missing is refused before it runs.
+
+use std::net::IpAddr;
+
+use actix_web::{FromRequest, HttpRequest, dev, http::Method, web};
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+
+use super::{
+    address,
+    body::Body,
+    identity::{self, SignedRequest},
+    load::BodyShare,
+    metrics::UNKNOWN,
+    request_log::RequestLog,
+    state::State,
+};
+use crate::{api::error::Error, chat, store};
+use parlance_wire::{
+    id::{StationId, UserId},
+    request::{Action, Api, Head, ParseError, Signed, login, notification, workspace},
+    time::Timestamp,
+    version::ClientVersion,
+};
+
+/// The query of a URL. Its order does not matter.
+#[derive(Debug, Default, Deserialize)]
+struct ApiQuery {
+    #[serde(default)]
+    srv: String,
+    #[serde(default)]
+    api: String,
+}
+
+/// The API that a URL's query names.
+pub(super) fn api_of(query: &str) -> Option<Api> {
+    let query = web::Query::<ApiQuery>::from_query(query).ok()?;
+    Api::named(&query.srv, &query.api)
+}
+
+/// The state that `server::start` shares with all requests.
+pub(super) fn state_of(request: &HttpRequest) -> Result<web::Data<State>, Error> {
+    request
+        .app_data::<web::Data<State>>()
+        .cloned()
+        .ok_or_else(|| Error::internal("the server has no state"))
+}
+
+/// The actions that one endpoint serves.
+pub(super) trait Parse: Sized + 'static {
+    /// Reads the action that a body names.
+    fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError>;
+}
+
+impl Parse for Signed {
+    fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
+        match Action::parse(api, head, body)? {
+            Action::Signed(signed) => Ok(signed),
+            _ => Err(ParseError::UnknownAction),
+        }
+    }
+}
+
+/// The actions of an API that has an endpoint of its own.
+macro_rules! parse {
+    ($($action:ty),+) => {$(
+        impl Parse for $action {
+            fn parse(_: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
+                parlance_wire::request::action(&head.action, body)
+            }
+        }
+    )+};
+}
+parse!(login::Action, workspace::Action, notification::Action);
+
+/// A request to an API, with its action parsed. Who sent it is not known.
+pub(super) struct Post<A> {
+    pub state: web::Data<State>,
+    pub http: HttpRequest,
+    pub action: A,
+    pub version: ClientVersion,
+    /// The moment of the request, read once.
+    pub now: Timestamp,
+    /// The client's address.
+    pub address: IpAddr,
+    /// What the body counts for in the budget, if it is large.
+    pub share: Option<BodyShare>,
+    api: Api,
+    body: Vec<u8>,
+    timestamp: Option<Timestamp>,
+    nonce: Option<String>,
+}
+
+/// A request that a user signed, at any station.
+pub(super) struct ByUser<A> {
+    pub user: UserId,
+    pub post: Post<A>,
+}
+
+/// A request that a user signed at a station of theirs.
+pub(super) struct AtStation<A> {
+    pub user: UserId,
+    pub station: StationId,
+    pub post: Post<A>,
+}
+
+/// A poll for notifications: signed, or, where `ALLOW_UNSIGNED_NOTIFICATIONS` is set, of a station alone.
+pub(super) struct ByListener(pub AtStation<notification::Action>);
+
+impl<A: Parse> Post<A> {
+    async fn read(http: HttpRequest, payload: dev::Payload) -> Result<Self, Error> {
+        let state = state_of(&http)?;
+        let address = address::of_client(&state.settings, &http);
+        let api = api_of(http.query_string());
+        // The body first: of two reasons to refuse a request, the body's is given, whatever the URL says.
+        let Body { bytes, share } = Body::read(&state, api, address, &http, payload).await?;
+        let api = api.ok_or(Error::UnknownApi)?;
+        RequestLog::update(&http, |log| log.api = api.names().1);
+        if http.method() != Method::POST {
+            return Err(Error::MethodNotAllowed);
+        }
+        let head = Head::parse(&bytes)?;
+        RequestLog::update(&http, |log| {
+            let name = api.actions().iter().find(|name| **name == head.action);
+            log.action = name.copied().unwrap_or(UNKNOWN);
+        });
+        let action = A::parse(api, &head, &bytes)?;
+        let version = head.version();
+        Ok(Self {
+            action,
+            version,
+            now: state.settings.clock.now(),
+            address,
+            share,
+            api,
+            timestamp: head.timestamp,
+            nonce: head.nonce.filter(|_| version.is_v4()),
+            state,
+            http,
+            body: bytes,
+        })
+    }
+}
+
+impl<A> Post<A> {
+    fn signed(&self) -> SignedRequest<'_> {
+        let (srv, api) = self.api.names();
+        SignedRequest {
+            claim: identity::claim(&self.http),
+            srv,
+            api,
+            body: &self.body,
+            timestamp: self.timestamp,
+            nonce: self.nonce.as_deref(),
+            now: self.now,
+            address: self.address,
+        }
+    }
+
+    /// Notes who signed it. Its text is of no more use: the action holds what was read from it.
+    fn verified(&mut self, user: UserId) {
+        RequestLog::update(&self.http, |log| log.user = Some(user));
+        self.body = Vec::new();
+    }
+
+    async fn verify(mut self) -> Result<AtStation<A>, Error> {
+        let (user, station) = identity::verify(&self.state, &self.signed()).await?;
+        self.verified(user);
+        Ok(AtStation {
+            user,
+            station,
+            post: self,
+        })
+    }
+}
+
+impl<A: Parse> FromRequest for Post<A> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        Box::pin(Self::read(request.clone(), payload.take()))
+    }
+}
+
+impl<A: Parse> FromRequest for ByUser<A> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let post = Post::read(request.clone(), payload.take());
+        Box::pin(async {
+            let mut post = post.await?;
+            let user = identity::verify_user(&post.state, &post.signed()).await?;
+            post.verified(user);
+            Ok(Self { user, post })
+        })
+    }
+}
+
+impl<A: Parse> FromRequest for AtStation<A> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let post = Post::read(request.clone(), payload.take());
+        Box::pin(async { post.await?.verify().await })
+    }
+}
+
+impl FromRequest for ByListener {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let post = Post::read(request.clone(), payload.take());
+        Box::pin(async {
+            let mut post = post.await?;
+            let Some((user, station)) = unsigned(&post).await? else {
+                return post.verify().await.map(Self);
+            };
+            post.verified(user);
+            Ok(Self(AtStation {
+                user,
+                station,
+                post,
+            }))
+        })
+    }
+}
+
+/// The user last seen at the station that polls, if the request names no user and the operator allows that: the published
+/// request carries its station alone.
+async fn unsigned<A>(post: &Post<A>) -> Result<Option<(UserId, StationId)>, Error> {
+    let claim = identity::claim(&post.http);
+    if !post.state.settings.allow_unsigned_notifications || claim.user.is_some() {
+        return Ok(None);
+    }
+    let Some(station) = claim.station()? else {
+        return Ok(None);
+    };
+    identity::check_time(&post.state, &post.signed())?;
+    let user = store::station::last_user_of(&post.state.services.db, station)
+        .await
+        .map_err(chat::error::Error::from)?
+        .ok_or(Error::UnknownStation)?;
+    Ok(Some((user, station)))
+}

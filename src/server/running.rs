@@ -1,0 +1,112 @@
+//! A running server: what can be asked of it, and how it stops.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use actix_web::dev::ServerHandle;
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::{state::State, tls::Certificate};
+use crate::{
+    store::{self, embedded::Embedded},
+    telemetry::with_causes,
+};
+
+/// Maximum time for the database to take note of this node's end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A running server.
+pub struct Running {
+    /// Where it listens, with the real port if 0 was asked for.
+    pub address: SocketAddr,
+    /// Where `/metrics` is served, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+    pub(super) metrics_handle: Option<ServerHandle>,
+    pub(super) state: Arc<State>,
+    pub(super) handle: ServerHandle,
+    pub(super) served: JoinHandle<io::Result<()>>,
+    pub(super) tasks: Vec<JoinHandle<()>>,
+    pub(super) certificate: Option<Arc<Certificate>>,
+    pub(super) embedded: Option<Embedded>,
+}
+
+impl Running {
+    /// The embedded database's address, as `psql`, `pg_dump` and `sqlx migrate` take it. Returns `None` for the operator's own
+    /// database: its address may hold a password.
+    #[must_use]
+    pub fn database_url(&self) -> Option<&str> {
+        self.embedded.as_ref().map(Embedded::url)
+    }
+
+    /// Messages and reports in the batchers' queues.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state.services.messages.waiting() + self.state.services.reports.waiting()
+    }
+
+    /// The public address, as clients are given it.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.state.settings.public_url
+    }
+
+    /// Reads the certificate again. Returns `false` if the server has none.
+    ///
+    /// # Errors
+    /// One sentence; the old certificate stays.
+    pub fn read_certificate_again(&self) -> Result<bool, String> {
+        self.certificate.as_ref().map_or(Ok(false), |certificate| {
+            certificate.read_again().map(|()| true)
+        })
+    }
+
+    /// Stops: accepts no more requests, closes sockets, waits for requests in flight, and stops an embedded database.
+    pub async fn stop(self) {
+        // First, so that `/readyz` sends no more clients here, and no new socket opens.
+        self.state.is_stopping.store(true, Ordering::Release);
+        self.state.notifications.disconnect(None);
+        self.handle.stop(true).await;
+        if !matches!(self.served.await, Ok(Ok(()))) {
+            tracing::warn!("the server ended with an error");
+        }
+        // Only once nothing is announced here any more. On a connection of its own: those of the pool were read by the
+        // workers, which have ended.
+        if let Err(error) = announce_end(&self.state).await {
+            tracing::warn!(
+                error = with_causes(&error),
+                "the other nodes will notice a moment later that this one has ended"
+            );
+        }
+        self.state.refusals.log_summary();
+        // Last, so that the end of a server can be watched, too.
+        if let Some(metrics) = self.metrics_handle {
+            metrics.stop(false).await;
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+        // After the tasks: a heartbeat on a closed pool would log a failure.
+        self.state.services.db.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+async fn announce_end(state: &State) -> store::error::Result<()> {
+    timeout(
+        FAREWELL,
+        store::presence::node_ended(&state.services.db, state.node),
+    )
+    .await
+    .unwrap_or_else(|elapsed| {
+        Err(store::error::Error::Away {
+            uncertain: true,
+            source: elapsed.into(),
+        })
+    })
+}

@@ -1,0 +1,148 @@
+//! `/metrics`: what it shows, where, and that nobody can make it grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlance::server::{self, Running};
+use parlance_wire::request::Api;
+use serde_json::json;
+
+use crate::world::{World, database, file, settings};
+
+/// A server with metrics.
+async fn start() -> (std::sync::Arc<World>, Running) {
+    let options = database().await;
+    let mut settings = settings();
+    settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
+    settings.metrics_addr = Some("127.0.0.1:0".parse().unwrap());
+    let running = server::start(settings).await.unwrap();
+    (
+        World::at(&format!("http://{}", running.address), options),
+        running,
+    )
+}
+
+async fn scrape(running: &Running) -> String {
+    let url = format!("http://{}/metrics", running.metrics_address.unwrap());
+    let answer = reqwest::get(url).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.text().await.unwrap()
+}
+
+/// The value of a series, as it is written.
+fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+}
+
+/// The labels of each series.
+fn labels(text: &str) -> Vec<BTreeMap<&str, &str>> {
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    let labels = series.filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0));
+    labels
+        .map(|labels| {
+            let pairs = labels.split(',').filter_map(|label| label.split_once('='));
+            pairs
+                .map(|(name, value)| (name, value.trim_matches('"')))
+                .collect()
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_shows_the_traffic_and_is_answered_on_its_own_address_alone() {
+    let (world, running) = start().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    for n in 0..3 {
+        ann.adds(&conversation, &n.to_string()).await;
+        scrape(&running).await;
+    }
+    ben.does("download", &conversation, json!({})).await.ok();
+    ben.asks(
+        "chatfriends",
+        json!({ "action": "add", "friendid": ben.user }),
+    )
+    .await
+    .refused(400, "bad_request");
+    let text = scrape(&running).await;
+    let requests = |api, action, outcome| {
+        let labels = format!("{{api=\"{api}\",action=\"{action}\",outcome=\"{outcome}\"}}");
+        value(&text, &format!("parlance_requests_total{labels}"))
+    };
+    assert_eq!(
+        requests("chatconversation", "add", "ok"),
+        Some("3"),
+        "{text}"
+    );
+    assert_eq!(requests("chatconversation", "download", "ok"), Some("1"));
+    assert_eq!(requests("chatfriends", "add", "bad_request"), Some("1"));
+    let add = "{api=\"chatconversation\",action=\"add\"}";
+    assert_eq!(
+        value(&text, &format!("parlance_request_seconds_count{add}")),
+        Some("3")
+    );
+    assert_eq!(value(&text, "parlance_nodes_alive"), Some("1"));
+    assert_eq!(value(&text, "parlance_sockets"), Some("0"));
+    assert_eq!(world.sends("GET", "/metrics").await.status, 404);
+    world.end().await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_are_those_of_the_documentation() {
+    let (world, running) = start().await;
+    world.person("Ann").await;
+    let text = scrape(&running).await;
+    let shown: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let page = std::fs::read_to_string(file("docs/operating.md")).unwrap();
+    let documented: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(shown, documented, "{text}");
+    world.end().await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_makes_up_is_no_label() {
+    let (world, running) = start().await;
+    let ann = world.person("Ann").await;
+    for n in 0..50 {
+        let body = json!({ "action": format!("made-up-{n}") });
+        ann.asks("chatconversation", body)
+            .await
+            .refused(404, "unknown_action");
+        world
+            .posts("chatserver", &format!("made-up-{n}"), &[], "{}")
+            .await
+            .refused(404, "unknown_api");
+        world.sends("GET", &format!("/made-up-{n}")).await;
+        // A known action, with fields that nobody knows.
+        let body = json!({ "action": "mute", "conversationid": format!("made-up-{n}") });
+        ann.asks("chatconversation", body)
+            .await
+            .refused(400, "bad_request");
+    }
+    let text = scrape(&running).await;
+    assert!(
+        !text.contains("made-up") && !text.contains(&ann.user),
+        "{text}"
+    );
+    let known = |api: &str, action: &str| {
+        let api = Api::ALL.into_iter().find(|one| one.names().1 == api);
+        api.is_some_and(|api| action == "unknown" || api.actions().contains(&action))
+    };
+    for labels in labels(&text) {
+        if let (Some(api), Some(action)) = (labels.get("api"), labels.get("action")) {
+            assert!(
+                known(api, action) || (*api, *action) == ("unknown", "unknown"),
+                "{labels:?}"
+            );
+        }
+    }
+    world.end().await;
+    running.stop().await;
+}
