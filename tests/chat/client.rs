@@ -10,7 +10,7 @@ use std::{
 };
 
 use parlance_client::{
-    ErrorCode, Feed, History, NewUser, News, Secret, Server, Session, StationId,
+    DisplayName, ErrorCode, Feed, History, NewUser, News, Secret, Server, Session, StationId,
     answer::Conversation, message,
 };
 use tokio::{
@@ -126,10 +126,9 @@ async fn friends(url: &str) -> (Session, Session, Conversation) {
     ben.accept_friend(ann.user()).await.unwrap();
     let secret = Secret::parse("d3JhcHBlZA==".into()).unwrap();
     let secrets = BTreeMap::from([(ann.user(), secret.clone()), (ben.user(), secret)]);
-    let conversation = ann
-        .create(ben.user(), secrets, BTreeMap::new())
-        .await
-        .unwrap();
+    let name = DisplayName::parse("bmFtZQ==".into()).unwrap();
+    let names = BTreeMap::from([(ann.user(), name.clone()), (ben.user(), name)]);
+    let conversation = ann.create(ben.user(), secrets, names).await.unwrap();
     (ann, ben, conversation)
 }
 

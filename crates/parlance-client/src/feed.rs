@@ -48,7 +48,7 @@ pub enum News {
     Typing {
         /// In this conversation.
         conversation: ConversationId,
-        /// Who.
+        /// The one who writes.
         user: UserId,
     },
 }

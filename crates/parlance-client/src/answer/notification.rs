@@ -63,6 +63,6 @@ pub struct Event {
 pub struct Typing {
     /// In this conversation.
     pub conversationid: ConversationId,
-    /// Who.
+    /// The one who writes.
     pub userid: UserId,
 }
