@@ -25,9 +25,9 @@
     )
 )]
 
-pub mod api;
+mod api;
 mod bench;
-pub mod chat;
+mod chat;
 pub mod cli;
 pub mod clock;
 mod notify;

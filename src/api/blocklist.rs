@@ -1,26 +1,16 @@
 //! `srv=chatserver&api=chatblocklist`: whom and what the caller does not want to see.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::answer::{self, Nothing};
 use crate::{
     chat::{self, Call, error::Error},
     store,
 };
-use parlance_wire::id::{ConversationId, UserId};
-
-/// What can be asked.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// Page "Blocklist".
-    Blocklist,
-    /// Ours: blocks a user.
-    Block { userid: UserId },
-    /// Ours: undoes that.
-    Unblock { userid: UserId },
-}
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    request::blocklist::Action,
+};
 
 #[derive(Serialize)]
 struct BlocklistView {

@@ -1,16 +1,10 @@
 //! `srv=chatserver&api=chatconversation`: conversations, and what is in them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{
-    answer, history,
-    request::{PageSize, document, given},
-};
+use super::{answer, history};
 use crate::{
     chat::{
         self, Call,
@@ -22,141 +16,15 @@ use crate::{
 use parlance_wire::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
-    text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
+    request::conversation::{Action, SentMessage},
+    text::{Instance, MessageType},
     time::Timestamp,
     version::ClientVersion,
 };
 
-/// What can be asked, in the order of the published pages.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// Page "Conversation / List": all of the caller's, hidden ones too, the newest first.
-    List {
-        /// Ours: how many, for a v4 client.
-        #[serde(default)]
-        limit: PageSize<1000>,
-        /// Ours: from the conversation after this one on, for a v4 client.
-        #[serde(default, deserialize_with = "given")]
-        after: Option<ConversationId>,
-    },
-    /// Page "Conversation / Partial download": the newest rows before the cursor.
-    DownloadPartial {
-        conversationid: ConversationId,
-        /// Its life, as the caller knows it.
-        instance: Instance,
-        /// The time of the oldest message that the caller holds, in case it is gone.
-        #[serde(default, deserialize_with = "given")]
-        lastmessagedate: Option<Timestamp>,
-        /// The oldest message that the caller holds.
-        #[serde(default, deserialize_with = "given")]
-        lastmessageid: Option<MessageId>,
-        /// The time of the oldest report that the caller holds, in case it is gone.
-        #[serde(default, deserialize_with = "given")]
-        lastreportdate: Option<Timestamp>,
-        /// The oldest report that the caller holds.
-        #[serde(default, deserialize_with = "given")]
-        lastreportid: Option<ReportId>,
-        /// How many rows of each kind.
-        #[serde(default)]
-        limit: PageSize<500>,
-    },
-    /// Page "Conversation / Add": stores a message.
-    Add {
-        conversationid: ConversationId,
-        /// Its life, as the caller knows it.
-        instance: Instance,
-        #[serde(deserialize_with = "document")]
-        message: SentView,
-    },
-    /// Page "Conversation / Clear": a new instance for everyone.
-    Clear {
-        conversationid: ConversationId,
-        /// Its life, as the caller knows it.
-        instance: Instance,
-    },
-    /// Page "Conversation / Favorite".
-    Favorite { conversationid: ConversationId },
-    /// Page "Conversation / Unfavorite".
-    Unfavorite { conversationid: ConversationId },
-    /// Page "Conversation / Change Color".
-    SetListItemBackgroundColor {
-        conversationid: ConversationId,
-        color: Color,
-    },
-    /// Page "Conversation / Download": from the cursor on, its row included.
-    Download {
-        conversationid: ConversationId,
-        /// Its life, as the caller knows it.
-        instance: Instance,
-        /// The time of the newest message that the caller holds, in case it is gone.
-        #[serde(default, deserialize_with = "given")]
-        firstmessagedate: Option<Timestamp>,
-        /// The newest message that the caller holds.
-        #[serde(default, deserialize_with = "given")]
-        firstmessageid: Option<MessageId>,
-        /// The time of the newest report that the caller holds, in case it is gone.
-        #[serde(default, deserialize_with = "given")]
-        firstreportdate: Option<Timestamp>,
-        /// The newest report that the caller holds.
-        #[serde(default, deserialize_with = "given")]
-        firstreportid: Option<ReportId>,
-    },
-    /// Page "Conversation / Mute".
-    Mute { conversationid: ConversationId },
-    /// Page "Conversation / Unmute".
-    Unmute { conversationid: ConversationId },
-    /// Page "Conversation / Hide": until the instance changes, or without `hideid` for good.
-    Hide {
-        conversationid: ConversationId,
-        /// The instances hidden, each followed by `;`.
-        #[serde(default, deserialize_with = "given")]
-        hideid: Option<HideId>,
-    },
-    /// Page "Conversation / Unhide": undoes both.
-    Unhide { conversationid: ConversationId },
-    /// Ours: what a client needs to check the chain of all messages (docs/transcript.md).
-    Transcript {
-        conversationid: ConversationId,
-        /// Its life, as the caller knows it.
-        instance: Instance,
-        /// From the message after this number on.
-        #[serde(default)]
-        afterseq: i64,
-        #[serde(default)]
-        limit: PageSize<500>,
-    },
-    /// Ours: the direct conversation with a friend.
-    Create {
-        participantid: UserId,
-        /// The conversation's secret, wrapped for each of the two.
-        #[serde(default)]
-        secrets: BTreeMap<UserId, Secret>,
-        /// The conversation's name, encrypted for each of the two.
-        #[serde(default)]
-        displaynames: BTreeMap<UserId, DisplayName>,
-    },
-}
-
-/// A message as a client sends it.
-#[derive(Debug, Deserialize)]
-pub struct SentView {
-    #[serde(rename = "ID")]
-    id: MessageId,
-    #[serde(rename = "Type")]
-    r#type: MessageType,
-    #[serde(rename = "Created")]
-    created: Timestamp,
-    #[serde(rename = "ValidUntil", default, deserialize_with = "given")]
-    valid_until: Option<Timestamp>,
-    #[serde(rename = "Data")]
-    data: Data,
-}
-
 /// A conversation as the wire shows it to one of its participants.
 #[derive(Serialize)]
-pub struct ConversationView<'a> {
+struct ConversationView<'a> {
     id: ConversationId,
     isgroup: bool,
     participantids: Vec<UserId>,
@@ -301,7 +169,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             instance,
             message,
         } => {
-            let SentView {
+            let SentMessage {
                 id,
                 r#type,
                 created,

@@ -1,89 +1,23 @@
 //! `srv=chatserver&api=chatconversationgroup`: conversations of more than two.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::Serialize;
 
 use super::{
     answer::{self, Nothing},
     conversation,
 };
 use crate::{
-    chat::{Call, error::Error, group, quota::MAX_PARTICIPANTS},
+    chat::{Call, error::Error, group},
     store::{self, conversation::NewParticipant, group::Change, rows::InvitationRow},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
+    request::conversationgroup::{Action, Role},
     text::{DisplayName, Secret},
     time::Timestamp,
 };
-
-/// What can be asked. All of it is ours.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// A new group. The caller is in it, and its admin; friends are put in, others invited.
-    Create {
-        /// Its name, for those who have none of their own.
-        displayname: DisplayName,
-        #[serde(deserialize_with = "ids")]
-        participantids: BTreeSet<UserId>,
-        /// Its secret, wrapped for each, the caller too.
-        secrets: BTreeMap<UserId, Secret>,
-        /// Its name, encrypted for some.
-        #[serde(default)]
-        displaynames: BTreeMap<UserId, DisplayName>,
-    },
-    /// Another name for some, or all.
-    Rename {
-        conversationid: ConversationId,
-        /// The names, encrypted for each.
-        displaynames: BTreeMap<UserId, DisplayName>,
-    },
-    /// More participants: friends are put in, others invited.
-    AddParticipants {
-        conversationid: ConversationId,
-        /// Whom. Who is in already stays as they are.
-        #[serde(deserialize_with = "ids")]
-        participantids: BTreeSet<UserId>,
-        /// The secret, wrapped for each of them.
-        secrets: BTreeMap<UserId, Secret>,
-        /// The name, encrypted for each of them.
-        #[serde(default)]
-        displaynames: BTreeMap<UserId, DisplayName>,
-    },
-    /// Fewer participants. They see the conversation no more; invitations are withdrawn.
-    RemoveParticipants {
-        conversationid: ConversationId,
-        #[serde(deserialize_with = "ids")]
-        participantids: BTreeSet<UserId>,
-    },
-    /// The caller goes.
-    Leave { conversationid: ConversationId },
-    /// The groups that the caller is invited to.
-    Invitations,
-    /// The caller takes part, as they were invited to.
-    Accept { conversationid: ConversationId },
-    /// The caller does not.
-    Decline { conversationid: ConversationId },
-    /// Another role for a participant.
-    SetRole {
-        conversationid: ConversationId,
-        #[serde(alias = "userid")]
-        participantid: UserId,
-        role: Role,
-    },
-}
-
-/// What a participant may do.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Admin,
-    /// Read, write, leave.
-    Member,
-}
 
 #[derive(Serialize)]
 struct InvitationsView {
@@ -113,16 +47,6 @@ impl From<InvitationRow> for InvitationView {
             participantids: row.known,
         }
     }
-}
-
-fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
-    let ids = BTreeSet::deserialize(from)?;
-    if ids.len() > MAX_PARTICIPANTS {
-        return Err(de::Error::custom(format_args!(
-            "expected a list of at most {MAX_PARTICIPANTS} user ids"
-        )));
-    }
-    Ok(ids)
 }
 
 /// Does what is asked.

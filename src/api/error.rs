@@ -9,7 +9,7 @@ use parlance_wire::text::Instance;
 /// HTTP status and `errorcode` of a refusal.
 #[must_use]
 #[rustfmt::skip]
-pub fn row(error: &Error) -> (u16, &'static str) {
+pub(crate) fn row(error: &Error) -> (u16, &'static str) {
     match error {
         Error::BadRequest(_)         => (400, "bad_request"),
         Error::LoginFailed           => (401, "login_failed"),
@@ -37,7 +37,7 @@ pub fn row(error: &Error) -> (u16, &'static str) {
 
 /// Seconds after which the client may try again (`Retry-After`), where a refusal says so.
 #[must_use]
-pub fn retry_after(error: &Error) -> Option<u64> {
+pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     match error {
         // Rounded up: who comes back a moment too soon is refused again.
         Error::DailyLimit(_, wait) | Error::RateLimited(wait) => {
@@ -54,7 +54,7 @@ const UNRENDERED: &str =
 
 /// The body of a refusal.
 #[must_use]
-pub fn body(error: &Error) -> Vec<u8> {
+pub(crate) fn body(error: &Error) -> Vec<u8> {
     #[derive(Serialize)]
     struct View<'a> {
         status: &'static str,

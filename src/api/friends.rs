@@ -2,39 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{
-    answer::{self, Nothing},
-    request::given,
-};
+use super::answer::{self, Nothing};
 use crate::{
     chat::{self, Call, error::Error},
     store::{self, rows::FriendRow},
 };
-use parlance_wire::{id::UserId, text::Email};
-
-/// What can be asked.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// Page "Friends / List".
-    List,
-    /// Ours: asks for a friendship, or answers such a request with yes.
-    Add {
-        /// Whom, by id.
-        #[serde(default, deserialize_with = "given")]
-        friendid: Option<UserId>,
-        /// Whom, by address.
-        #[serde(default, deserialize_with = "given")]
-        email: Option<Email>,
-    },
-    /// Ours: answers a request with yes.
-    Accept { friendid: UserId },
-    /// Ours: ends a friendship, declines a request, or takes one back.
-    Remove { friendid: UserId },
-}
+use parlance_wire::{id::UserId, request::friends::Action};
 
 #[derive(Serialize)]
 struct ListView<'a> {

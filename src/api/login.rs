@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Api, answer, request::given};
+use super::answer;
 use crate::{
     chat::{self, Services, error::Error},
     settings::Registration,
@@ -12,37 +12,9 @@ use crate::{
 };
 use parlance_wire::{
     id::{StationId, UserId},
-    key::{PublicKey, SecretHash},
-    text::{Email, EncryptedKey, FullName, Nick},
+    request::{Api, login::Action},
     time::Timestamp,
 };
-
-/// What can be asked.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// Page "Login": lets a user in and binds the station to them.
-    Login {
-        /// What opens the login; only its hash gets this far.
-        apikey: SecretHash,
-    },
-    /// Ours: a new user, where the operator lets people register.
-    Register(Box<Register>),
-}
-
-/// The fields of `register`.
-#[derive(Debug, Deserialize)]
-pub struct Register {
-    email: Email,
-    fullname: FullName,
-    nick: Nick,
-    apikey: SecretHash,
-    publickey: PublicKey,
-    rsakey: EncryptedKey,
-    #[serde(default, deserialize_with = "given")]
-    invite: Option<SecretHash>,
-}
 
 /// Who is at the context. Nothing of it is shown yet.
 #[derive(Debug)]
@@ -161,13 +133,7 @@ fn urls(public_url: &str) -> Urls {
         ""
     };
     let url = |api: &str| format!("{public_url}{slash}?srv=chatserver&api={api}");
-    let of = |wanted: Api| {
-        Api::ALL
-            .iter()
-            .find(|(api, ..)| *api == wanted)
-            .map(|(_, _, name)| url(name))
-            .unwrap_or_default()
-    };
+    let of = |api: Api| url(api.names().1);
     Urls {
         login: of(Api::Login),
         availability: of(Api::Availability),

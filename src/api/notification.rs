@@ -1,11 +1,10 @@
 //! `srv=chatserver&api=chatnotification`: the pending notifications of a station; and the same, as a socket's frame.
 
 use bytes::Bytes;
-use parlance_wire::version::ClientVersion;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{answer, history, request::given};
+use super::{answer, history};
 use crate::{
     chat::error::Error,
     notify::{
@@ -15,31 +14,11 @@ use crate::{
     },
     store::rows::HistoryRow,
 };
-use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
-
-/// What can be asked.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// Page "Notification": takes the station's pending notifications.
-    Download {
-        /// The receipt of the newest answer that the station has; of a v4 client.
-        #[serde(default, deserialize_with = "given")]
-        received: Option<Receipt>,
-    },
-}
-
-/// What a v4 client may send through a socket.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClientFrame {
-    /// The user is writing a message.
-    Typing {
-        /// The conversation that the caller types in.
-        conversationid: ConversationId,
-    },
-}
+use parlance_wire::{
+    id::{ConversationId, Receipt, StationId, UserId},
+    request::notification::Action,
+    version::ClientVersion,
+};
 
 #[derive(Serialize)]
 struct ChangesView<'a> {

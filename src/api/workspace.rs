@@ -8,23 +8,10 @@ use crate::{
         workspace::{self, Registered},
     },
 };
-use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
-use serde::Deserialize;
+use parlance_wire::{id::UserId, request::workspace::Action, time::Timestamp};
 
 /// Maximum workspaces of a user.
 const MAX_WORKSPACES: i64 = 100;
-
-/// What can be asked.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the fields are those of the pages")]
-pub enum Action {
-    /// Page "Workspace - register": by its owner again it is as once; by anyone else it is refused.
-    WorkspaceRegister {
-        /// A host name.
-        workspacename: WorkspaceName,
-    },
-}
 
 /// Does what is asked.
 pub(crate) async fn perform(

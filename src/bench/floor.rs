@@ -14,8 +14,9 @@ use super::{
     place::{Place, free_address},
     report::{Figures, Row},
 };
+use parlance_wire::request::Head;
+
 use crate::{
-    api::request::Head,
     settings::Settings,
     store::{
         self,

@@ -9,7 +9,7 @@ use parlance_wire::text::Instance;
 
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A field is missing or of the wrong form; the sentence names it and what it takes.
     #[error("{0}")]
     BadRequest(String),
@@ -93,7 +93,7 @@ impl From<TooManySockets> for Error {
 impl Error {
     /// The cause of a failure, with its own causes: for the log, never for the wire. Returns `None` for a refusal.
     #[must_use]
-    pub fn cause(&self) -> Option<String> {
+    pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Internal(source) | Self::Unavailable { source, .. } => {
                 Some(with_causes(&**source))

@@ -3,7 +3,7 @@
 //! the commit.
 
 pub(crate) mod conversation;
-pub mod error;
+pub(crate) mod error;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;

@@ -1,10 +1,10 @@
 //! How much of everything there may be, and the sentence for who wants more.
 
+use parlance_wire::request::conversationgroup::MAX_PARTICIPANTS;
+
 use super::{Call, error::Error};
 use crate::store::quota::{Daily, Exceeded, Limits};
 
-/// A group has at most so many participants.
-pub(crate) const MAX_PARTICIPANTS: usize = 5000;
 /// A user invites at most so many people to groups in a day. Honest clients invite friends who left: they have nobody
 /// else's key.
 const MAX_INVITATIONS_PER_DAY: u32 = 100;

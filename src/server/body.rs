@@ -6,14 +6,9 @@ use actix_web::{HttpRequest, http::header, web};
 use futures_util::StreamExt;
 use tokio::time::{Duration, Instant, timeout_at};
 
-use super::{
-    address,
-    identity::{self, Claim},
-    load::BodyShare,
-    state::State,
-};
-use crate::{api::Api, chat::error::Error, timings::Timings};
-use parlance_wire::id::UserId;
+use super::{address, identity, load::BodyShare, state::State};
+use crate::{chat::error::Error, timings::Timings};
+use parlance_wire::{id::UserId, request::Api, signature::Claim};
 
 /// A body of so many bytes costs no more than its connection: it is not counted, and is taken from everyone.
 const USUAL: usize = 16 << 10;
@@ -66,7 +61,7 @@ pub(super) async fn read(
             )));
         }
         if length > USUAL && body.share.is_none() {
-            sender = known_sender(state, &Claim::of_headers(request), address).await?;
+            sender = known_sender(state, &identity::claim(request), address).await?;
             body.share = Some(state.load.body(sender, address::network(address)));
         }
         if length > MAX_OF_STRANGERS && sender.is_none() {

@@ -22,17 +22,18 @@ use super::{
     body::{self, Body},
     budget::Share,
     connection,
-    identity::{self, Claim, SignedRequest},
+    identity::{self, SignedRequest},
     load::AtWork,
     state::State,
 };
 use crate::{
-    api::{self, Action, Api, Signed, login::LoginContext, request::Head},
+    api::{self, login::LoginContext},
     chat::{Call, error::Error},
     store,
 };
 use parlance_wire::{
     id::{StationId, UserId},
+    request::{Action, Api, Head, Signed, login::Action as Login},
     version::ClientVersion,
 };
 
@@ -74,10 +75,10 @@ pub(super) async fn answer(
     let query = web::Query::<ApiQuery>::from_query(request.query_string())
         .map(web::Query::into_inner)
         .unwrap_or_default();
-    let api = Api::named(&query.srv, &query.api).ok();
+    let api = Api::named(&query.srv, &query.api);
     let address = log.address;
     let (result, log) =
-        match body::read(&state, api.map(|(api, ..)| api), address, &request, payload).await {
+        match body::read(&state, api, address, &request, payload).await {
             // A task of its own: a peer that hangs up ends this handler, but what it asked for may be
             // committed, and must then be announced.
             Ok(body) => actix_web::rt::spawn(async move {
@@ -219,12 +220,13 @@ pub(super) fn respond(result: Result<Answer, Error>, id: &str) -> HttpResponse {
 
 async fn work(
     state: &State,
-    api: Option<(Api, &'static str, &'static str)>,
+    api: Option<Api>,
     request: &HttpRequest,
     body: Body,
     log: &mut RequestLog,
 ) -> Result<Answer, Error> {
-    let (api, srv, name) = api.ok_or(Error::UnknownApi)?;
+    let api = api.ok_or(Error::UnknownApi)?;
+    let (srv, name) = api.names();
     log.api = name;
     if request.method() != Method::POST {
         return Err(Error::MethodNotAllowed);
@@ -234,7 +236,7 @@ async fn work(
     let action = Action::parse(api, &head, &bytes)?;
     log.action.push_str(&head.action);
     let asked = SignedRequest {
-        claim: Claim::of_headers(request),
+        claim: identity::claim(request),
         srv,
         api: name,
         body: &bytes,
@@ -310,16 +312,15 @@ async fn perform(
     at_work: AtWork,
     action: Signed,
 ) -> Result<Answer, Error> {
-    // SignedRequest before anything is read: what is told later may not be in the answer.
-    let told = action
-        .fetches(version)
+    // Asked before anything is read: what is told later may not be in the answer.
+    let told = api::fetches(&action, version)
         .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
         if let Some((what, told)) = told {
             state.notifications.fetched(user, station, told, what);
         }
     };
-    let reading = if action.is_read() {
+    let reading = if api::is_read(&action) {
         Some(at_work.read().await?)
     } else {
         None
@@ -357,11 +358,7 @@ async fn perform(
 }
 
 /// Login and registration: failures are counted, and too many are not even looked at.
-async fn login(
-    state: &State,
-    asked: &SignedRequest<'_>,
-    action: api::login::Action,
-) -> Result<Vec<u8>, Error> {
+async fn login(state: &State, asked: &SignedRequest<'_>, action: Login) -> Result<Vec<u8>, Error> {
     let address = asked.address;
     let claimed = asked.claim.user()?;
     let context = LoginContext {
@@ -372,7 +369,7 @@ async fn login(
         public_url: &state.settings.public_url,
     };
     // Who registers with a key that is taken learns as much as from a login.
-    let is_registration = matches!(action, api::login::Action::Register(_));
+    let is_registration = matches!(action, Login::Register(_));
     if is_registration {
         state.limits.take_registration(address)?;
     }

@@ -3,69 +3,21 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::state::State;
 use crate::chat::error::Error;
 use parlance_wire::{
     id::{StationId, UserId},
+    signature::{self, Claim, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
     time::Timestamp,
 };
 
-const USER: &str = "Ozeki-User";
-const STATION: &str = "Ozeki-Station";
-const SIGNATURE: &str = "Ozeki-Signature";
-
-/// Who someone claims to be. Nothing is proven yet.
-pub struct Claim<'a> {
-    /// The user's id, as it stands in the signed text.
-    pub user: Option<&'a str>,
-    /// The station's id, as it stands in the signed text.
-    pub station: Option<&'a str>,
-    /// The signature, in base64.
-    pub signature: Option<&'a str>,
-}
-
-impl<'a> Claim<'a> {
-    /// The claim in the headers of a request.
-    #[must_use]
-    pub fn of_headers(request: &'a HttpRequest) -> Self {
-        Self {
-            user: header(request, USER),
-            station: header(request, STATION),
-            signature: header(request, SIGNATURE),
-        }
-    }
-
-    /// The claimed user.
-    ///
-    /// # Errors
-    /// `BadRequest`: not an id.
-    pub fn user(&self) -> Result<Option<UserId>, Error> {
-        self.user
-            .map(|text| UserId::parse(text).ok_or_else(|| wrong(USER)))
-            .transpose()
-    }
-
-    /// The claimed station.
-    ///
-    /// # Errors
-    /// `BadRequest`: not an id.
-    pub fn station(&self) -> Result<Option<StationId>, Error> {
-        self.station
-            .map(|text| StationId::parse(text).ok_or_else(|| wrong(STATION)))
-            .transpose()
-    }
-
-    /// The signature's bytes.
-    ///
-    /// # Errors
-    /// `SignatureMissing`; `SignatureInvalid`: not base64.
-    pub fn signature(&self) -> Result<Vec<u8>, Error> {
-        let signature = self.signature.ok_or(Error::SignatureMissing(SIGNATURE))?;
-        STANDARD
-            .decode(signature)
-            .map_err(|_| Error::SignatureInvalid)
+/// Who the headers of a request say that its sender is.
+pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
+    Claim {
+        user: header(request, USER_HEADER),
+        station: header(request, STATION_HEADER),
+        signature: header(request, SIGNATURE_HEADER),
     }
 }
 
@@ -100,7 +52,7 @@ pub(super) async fn verify(
     let station = request
         .claim
         .station()?
-        .ok_or(Error::SignatureMissing(STATION))?;
+        .ok_or(Error::SignatureMissing(STATION_HEADER))?;
     let user = verify_within_limits(state, request, Some(station)).await?;
     if request.timestamp.is_none() {
         return Err(Error::BadRequest("timestamp is missing.".into()));
@@ -122,7 +74,8 @@ pub(super) async fn verify_user(
     state: &State,
     request: &SignedRequest<'_>,
 ) -> Result<UserId, Error> {
-    verify_within_limits(state, request, request.claim.station()?).await
+    let station = request.claim.station()?;
+    verify_within_limits(state, request, station).await
 }
 
 /// Verifies a signature, unless too many invalid ones came from this address: each costs a read of the database or the
@@ -170,8 +123,8 @@ async fn verify_signature(
     station: Option<StationId>,
 ) -> Result<UserId, Error> {
     let claim = &request.claim;
-    let signature = claim.signature()?;
-    let user = claim.user()?.ok_or(Error::SignatureMissing(USER))?;
+    let signed = claim.signature()?;
+    let user = claim.user()?.ok_or(Error::SignatureMissing(USER_HEADER))?;
 
     // An unknown user and a wrong key are refused alike, so that nobody learns from it who is a user.
     let (user_key, is_known) = state
@@ -179,15 +132,14 @@ async fn verify_signature(
         .of(&state.services.db, user, station, request.now)
         .await?
         .ok_or(Error::SignatureInvalid)?;
-    let text = [
-        request.srv.as_bytes(),
-        request.api.as_bytes(),
-        claim.user.unwrap_or_default().as_bytes(),
-        claim.station.unwrap_or_default().as_bytes(),
+    let text = signature::text(
+        request.srv,
+        request.api,
+        claim.user.unwrap_or_default(),
+        claim.station.unwrap_or_default(),
         request.body,
-    ]
-    .join(&b'\n');
-    if !user_key.key.verifies(&text, &signature) {
+    );
+    if !user_key.key.verifies(&text, &signed) {
         return Err(Error::SignatureInvalid);
     }
     // From here on, for the same reason: only the owner of the key learns more.
@@ -222,8 +174,4 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
         .to_str()
         .ok()
         .filter(|text| !text.is_empty())
-}
-
-fn wrong(header: &str) -> Error {
-    Error::BadRequest(format!("{header} must be 32 hexadecimal digits."))
 }

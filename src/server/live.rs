@@ -17,11 +17,15 @@ use self::{
 };
 use super::{
     address, endpoint,
-    identity::{self, Claim, SignedRequest},
+    identity::{self, SignedRequest},
     state::State,
 };
 use crate::{api, chat::error::Error, notify::registry::SocketLimits};
-use parlance_wire::{time::Timestamp, version::ClientVersion};
+use parlance_wire::{
+    signature::{Claim, WEBSOCKET},
+    time::Timestamp,
+    version::ClientVersion,
+};
 
 /// Where sockets are opened: beside the API's paths.
 pub(super) const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
@@ -70,8 +74,8 @@ async fn upgrade(
             station: given(&handshake.station),
             signature: given(&signature),
         },
-        srv: "chatserver",
-        api: "websocket",
+        srv: WEBSOCKET.0,
+        api: WEBSOCKET.1,
         body: handshake.timestamp.as_bytes(),
         timestamp: Timestamp::parse(&handshake.timestamp),
         nonce: None,

@@ -31,7 +31,6 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
-pub use self::identity::Claim;
 use self::{state::State, tls::Certificate};
 use crate::{
     notify::{

@@ -65,7 +65,7 @@ pub(crate) enum Attempt<O> {
 
 /// Why an entry was not stored.
 #[derive(Debug, thiserror::Error)]
-pub enum BatchError {
+pub(crate) enum BatchError {
     /// Too many wait already. Nothing was begun.
     #[error("too many entries wait to be stored")]
     Full,

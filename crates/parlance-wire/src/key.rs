@@ -9,7 +9,10 @@ use aws_lc_rs::{
     signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Maximum bytes of a secret.
+const MAX_SECRET: usize = 256;
 
 /// A user's RSA public key, parsed once. On the wire and in PostgreSQL: base64 of the DER
 /// `SubjectPublicKeyInfo`, on one line.
@@ -69,6 +72,12 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.text)
+    }
+}
+
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
@@ -77,7 +86,35 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
-/// A secret that opens a door (an apikey, an invitation's code), as far as the server keeps it:
+/// A secret that lets its holder in, as a client sends it: an apikey, or an invitation's code. It can be written to
+/// a request and nowhere else: `Debug` does not show it. The server's side of it is [`SecretHash`].
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct Credential(String);
+
+impl Credential {
+    /// Takes a secret of 1 to 256 bytes. Returns `None` for any other.
+    #[must_use]
+    pub fn new(secret: String) -> Option<Self> {
+        (1..=MAX_SECRET)
+            .contains(&secret.len())
+            .then_some(Self(secret))
+    }
+
+    /// The secret itself, for whoever has to keep it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+/// A secret that lets its holder in (an apikey, an invitation's code), as far as the server keeps it:
 /// its SHA-256. The secret itself has 256 bits of entropy or a slow hash behind it, so a fast hash
 /// is enough, and looking it up takes the same work whether it exists or not.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,7 +151,7 @@ impl SecretHash {
 impl<'de> Deserialize<'de> for SecretHash {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let secret = String::deserialize(from)?;
-        if (1..=256).contains(&secret.len()) {
+        if (1..=MAX_SECRET).contains(&secret.len()) {
             Ok(Self::of(&secret))
         } else {
             Err(de::Error::custom("expected 1 to 256 characters"))

@@ -68,7 +68,7 @@ text!(
     |text| text.len() == 10 && text.bytes().all(|b| b.is_ascii_alphanumeric())
 );
 text!(
-    /// The background colour of a list item, as given.
+    /// The background color of a list item, as given.
     Color, "a color like `#rrggbb`",
     |text| text.len() == 7 && text.starts_with('#') && text[1..].bytes().all(|b| b.is_ascii_hexdigit())
 );
@@ -107,10 +107,11 @@ text!(
     |text| text.len() <= 16384 && !text.contains('\0')
 );
 
-/// Text that means something to clients only, of at most `MOST` bytes: ciphertext, wrapped secrets. Base64 fits, and whatever
+/// Text that means something to clients only, of at most `MAX` bytes: ciphertext, wrapped secrets. Base64 fits, and whatever
 /// else is printable ASCII; what takes six bytes of JSON for one does not.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Opaque<const MOST: usize>(String);
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Opaque<const MAX: usize>(String);
 
 /// A conversation's secret, wrapped for one participant: RSA-OAEP under an 8192-bit key is 1,368.
 pub type Secret = Opaque<4096>;
@@ -119,11 +120,11 @@ pub type DisplayName = Opaque<4096>;
 /// A message's ciphertext. How much of it is taken is a setting.
 pub type Data = Opaque<{ usize::MAX }>;
 
-impl<const MOST: usize> Opaque<MOST> {
+impl<const MAX: usize> Opaque<MAX> {
     /// Checks size and form. `None`: too long, or not printable ASCII.
     #[must_use]
     pub fn parse(text: String) -> Option<Self> {
-        (text.len() <= MOST && text.bytes().all(|b| (b' '..=b'~').contains(&b)))
+        (text.len() <= MAX && text.bytes().all(|b| (b' '..=b'~').contains(&b)))
             .then_some(Self(text))
     }
 
@@ -134,25 +135,33 @@ impl<const MOST: usize> Opaque<MOST> {
     }
 }
 
-impl<const MOST: usize> From<Opaque<MOST>> for String {
-    fn from(text: Opaque<MOST>) -> Self {
+impl<const MAX: usize> From<Opaque<MAX>> for String {
+    fn from(text: Opaque<MAX>) -> Self {
         text.0
     }
 }
 
-impl<'de, const MOST: usize> Deserialize<'de> for Opaque<MOST> {
+impl<'de, const MAX: usize> Deserialize<'de> for Opaque<MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::parse(String::deserialize(from)?).ok_or_else(|| match MOST {
+        Self::parse(String::deserialize(from)?).ok_or_else(|| match MAX {
             usize::MAX => de::Error::custom("expected printable ASCII characters"),
-            most => de::Error::custom(format_args!(
-                "expected at most {most} printable ASCII characters"
+            max => de::Error::custom(format_args!(
+                "expected at most {max} printable ASCII characters"
             )),
         })
     }
 }
 
+impl<const MAX: usize> fmt::Debug for Opaque<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its size only: a log should hold nobody's messages and secrets, encrypted ones either.
+        write!(f, "Opaque({} bytes)", self.0.len())
+    }
+}
+
 /// An e-mail address, trimmed and lower-cased: what a user id is made from. At most 254 bytes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(transparent)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
 #[cfg_attr(feature = "sqlx", sqlx(transparent))]
 pub struct Email(String);

@@ -20,6 +20,15 @@ impl ClientVersion {
         }
     }
 
+    /// The `clientversioncode` of this version.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
+        }
+    }
+
     /// Whether the client takes what is beyond the published answers.
     #[must_use]
     pub fn is_v4(self) -> bool {

@@ -14,7 +14,7 @@ use tokio::time::{interval_at, timeout};
 
 use super::pushes::Pings;
 use crate::{
-    api::{self, notification::ClientFrame},
+    api,
     chat::error::Error,
     notify::{event::Event, registry::Subscription},
     server::{presence, state::State},
@@ -22,6 +22,7 @@ use crate::{
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
+    request::{self, Head, notification::ClientFrame},
     version::ClientVersion,
 };
 
@@ -204,9 +205,9 @@ impl Socket {
     }
 
     async fn handle(&mut self, text: &str) -> Result<(), Error> {
-        let head = api::request::Head::parse(text.as_bytes())?;
+        let head = Head::parse(text.as_bytes())?;
         let ClientFrame::Typing { conversationid } =
-            api::request::action(&head.action, text.as_bytes())?;
+            request::action(&head.action, text.as_bytes())?;
         if !self.version.is_v4() {
             return Err(Error::UnknownAction);
         }

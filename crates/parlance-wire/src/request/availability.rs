@@ -1,0 +1,17 @@
+//! `srv=chatserver&api=chatavailability`: how available the caller is.
+
+use serde::{Deserialize, Serialize};
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Availability".
+    UserAvailable,
+    /// Ours.
+    UserAway,
+    /// Ours.
+    UserBusy,
+    /// Ours.
+    UserOffline,
+}

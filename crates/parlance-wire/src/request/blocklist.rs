@@ -1,0 +1,23 @@
+//! `srv=chatserver&api=chatblocklist`: which users and conversations the caller does not want to see.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UserId;
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Blocklist".
+    Blocklist,
+    /// Ours: blocks a user.
+    Block {
+        /// The user to block.
+        userid: UserId,
+    },
+    /// Ours: unblocks a user.
+    Unblock {
+        /// The user to unblock.
+        userid: UserId,
+    },
+}

@@ -1,0 +1,214 @@
+//! `srv=chatserver&api=chatconversation`: conversations, and what is in them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::field::{self, PageSize, given};
+use crate::{
+    id::{ConversationId, MessageId, ReportId, UserId},
+    text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
+    time::Timestamp,
+};
+
+/// What can be asked, in the order of the published pages.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Conversation / List": all of the caller's, hidden ones too, the newest first.
+    List {
+        /// Ours: the maximum number of conversations, for a v4 client.
+        #[serde(default, skip_serializing_if = "PageSize::is_default")]
+        limit: PageSize<1000>,
+        /// Ours: the conversation after which the page begins, for a v4 client.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        after: Option<ConversationId>,
+    },
+    /// Page "Conversation / Partial download": the newest rows before the cursor.
+    DownloadPartial {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// Its instance, as the caller knows it.
+        instance: Instance,
+        /// The time of the oldest message that the caller holds, in case it is gone.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        lastmessagedate: Option<Timestamp>,
+        /// The oldest message that the caller holds.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        lastmessageid: Option<MessageId>,
+        /// The time of the oldest report that the caller holds, in case it is gone.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        lastreportdate: Option<Timestamp>,
+        /// The oldest report that the caller holds.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        lastreportid: Option<ReportId>,
+        /// The maximum number of rows of each kind.
+        #[serde(default, skip_serializing_if = "PageSize::is_default")]
+        limit: PageSize<500>,
+    },
+    /// Page "Conversation / Add": stores a message.
+    Add {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// Its instance, as the caller knows it.
+        instance: Instance,
+        /// The message.
+        #[serde(with = "field::document")]
+        message: SentMessage,
+    },
+    /// Page "Conversation / Clear": a new instance for everyone.
+    Clear {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// Its instance, as the caller knows it.
+        instance: Instance,
+    },
+    /// Page "Conversation / Favorite".
+    Favorite {
+        /// The conversation.
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Unfavorite".
+    Unfavorite {
+        /// The conversation.
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Change Color".
+    SetListItemBackgroundColor {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// The color.
+        color: Color,
+    },
+    /// Page "Conversation / Download": from the cursor on, its row included.
+    Download {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// Its instance, as the caller knows it.
+        instance: Instance,
+        /// The time of the newest message that the caller holds, in case it is gone.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        firstmessagedate: Option<Timestamp>,
+        /// The newest message that the caller holds.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        firstmessageid: Option<MessageId>,
+        /// The time of the newest report that the caller holds, in case it is gone.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        firstreportdate: Option<Timestamp>,
+        /// The newest report that the caller holds.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        firstreportid: Option<ReportId>,
+    },
+    /// Page "Conversation / Mute".
+    Mute {
+        /// The conversation.
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Unmute".
+    Unmute {
+        /// The conversation.
+        conversationid: ConversationId,
+    },
+    /// Page "Conversation / Hide": until the instance changes, or without `hideid` for good.
+    Hide {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// The instances hidden, each followed by `;`.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        hideid: Option<HideId>,
+    },
+    /// Page "Conversation / Unhide": undoes both.
+    Unhide {
+        /// The conversation.
+        conversationid: ConversationId,
+    },
+    /// Ours: what a client needs to check the chain of all messages (docs/transcript.md).
+    Transcript {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// Its instance, as the caller knows it.
+        instance: Instance,
+        /// The `seq` of the message after which the page begins.
+        #[serde(default)]
+        afterseq: i64,
+        /// The maximum number of links.
+        #[serde(default, skip_serializing_if = "PageSize::is_default")]
+        limit: PageSize<500>,
+    },
+    /// Ours: the direct conversation with a friend.
+    Create {
+        /// The friend.
+        participantid: UserId,
+        /// The conversation's secret, wrapped for each of the two.
+        #[serde(default)]
+        secrets: BTreeMap<UserId, Secret>,
+        /// The conversation's name, encrypted for each of the two.
+        #[serde(default)]
+        displaynames: BTreeMap<UserId, DisplayName>,
+    },
+}
+
+/// A message as a client sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentMessage {
+    /// Chosen by the sender: the idempotency key within the conversation.
+    #[serde(rename = "ID")]
+    pub id: MessageId,
+    /// What kind of message it is. The server does not interpret it.
+    #[serde(rename = "Type")]
+    pub r#type: MessageType,
+    /// When it was written, by the sender's clock.
+    #[serde(rename = "Created")]
+    pub created: Timestamp,
+    /// When it expires; the server chooses where this is not given.
+    #[serde(
+        rename = "ValidUntil",
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub valid_until: Option<Timestamp>,
+    /// What it says, encrypted by the sender's client.
+    #[serde(rename = "Data")]
+    pub data: Data,
+}

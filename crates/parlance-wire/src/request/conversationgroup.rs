@@ -1,0 +1,107 @@
+//! `srv=chatserver&api=chatconversationgroup`: conversations of more than two.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::{
+    id::{ConversationId, UserId},
+    text::{DisplayName, Secret},
+};
+
+/// Maximum participants of a group, those who are invited included.
+pub const MAX_PARTICIPANTS: usize = 5000;
+
+/// What can be asked. All of it is ours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// A new group. The caller is in it, and its admin; friends are put in, others invited.
+    Create {
+        /// Its name, for those who have none of their own.
+        displayname: DisplayName,
+        /// Who else is to take part.
+        #[serde(deserialize_with = "ids")]
+        participantids: BTreeSet<UserId>,
+        /// Its secret, wrapped for each, the caller too.
+        secrets: BTreeMap<UserId, Secret>,
+        /// Its name, encrypted for some.
+        #[serde(default)]
+        displaynames: BTreeMap<UserId, DisplayName>,
+    },
+    /// Another name for some, or all.
+    Rename {
+        /// The group.
+        conversationid: ConversationId,
+        /// The names, encrypted for each.
+        displaynames: BTreeMap<UserId, DisplayName>,
+    },
+    /// More participants: friends are put in, others invited.
+    AddParticipants {
+        /// The group.
+        conversationid: ConversationId,
+        /// Who is to take part. Participants already in the group stay as they are.
+        #[serde(deserialize_with = "ids")]
+        participantids: BTreeSet<UserId>,
+        /// The secret, wrapped for each of them.
+        secrets: BTreeMap<UserId, Secret>,
+        /// The name, encrypted for each of them.
+        #[serde(default)]
+        displaynames: BTreeMap<UserId, DisplayName>,
+    },
+    /// Fewer participants. They see the conversation no more; invitations are withdrawn.
+    RemoveParticipants {
+        /// The group.
+        conversationid: ConversationId,
+        /// Who has to leave; not the caller.
+        #[serde(deserialize_with = "ids")]
+        participantids: BTreeSet<UserId>,
+    },
+    /// The caller leaves.
+    Leave {
+        /// The group.
+        conversationid: ConversationId,
+    },
+    /// The groups that the caller is invited to.
+    Invitations,
+    /// The caller takes part, as they were invited to.
+    Accept {
+        /// The group.
+        conversationid: ConversationId,
+    },
+    /// The caller does not.
+    Decline {
+        /// The group.
+        conversationid: ConversationId,
+    },
+    /// Another role for a participant.
+    SetRole {
+        /// The group.
+        conversationid: ConversationId,
+        /// The participant.
+        #[serde(alias = "userid")]
+        participantid: UserId,
+        /// Their new role.
+        role: Role,
+    },
+}
+
+/// What a participant may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything: rename, clear, add and remove participants, change roles.
+    Admin,
+    /// Read, write, leave.
+    Member,
+}
+
+fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
+    let ids = BTreeSet::deserialize(from)?;
+    if ids.len() > MAX_PARTICIPANTS {
+        return Err(de::Error::custom(format_args!(
+            "expected a list of at most {MAX_PARTICIPANTS} user ids"
+        )));
+    }
+    Ok(ids)
+}

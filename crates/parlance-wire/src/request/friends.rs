@@ -1,0 +1,41 @@
+//! `srv=chatserver&api=chatfriends`: friends, and those who would like to be.
+
+use serde::{Deserialize, Serialize};
+
+use super::field::given;
+use crate::{id::UserId, text::Email};
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Friends / List".
+    List,
+    /// Ours: asks for a friendship, or accepts such a request. Takes an id or an address.
+    Add {
+        /// The user's id.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        friendid: Option<UserId>,
+        /// The user's e-mail address.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        email: Option<Email>,
+    },
+    /// Ours: accepts a request.
+    Accept {
+        /// Who asked.
+        friendid: UserId,
+    },
+    /// Ours: ends a friendship, declines a request, or takes one back.
+    Remove {
+        /// The friend, or who might have become one.
+        friendid: UserId,
+    },
+}

@@ -1,0 +1,155 @@
+//! Requests: one enum per API, one variant per documented action, read by the server and written by clients.
+//!
+//! A request is one JSON object. Its `action` names a variant, and its other fields are that variant's.
+//! [`body()`] writes one, [`Head::parse`] and [`Action::parse`] read it:
+//!
+//! ```
+//! use parlance_wire::{
+//!     id::{ConversationId, UserId},
+//!     request::{self, Action, Api, Head, Signed, conversation},
+//!     time::Timestamp,
+//!     version::ClientVersion,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let conversationid = ConversationId::random();
+//! let mute = conversation::Action::Mute { conversationid };
+//! let body = request::body(&mute, ClientVersion::V4, Timestamp::now(), "a nonce")?;
+//!
+//! let head = Head::parse(&body)?;
+//! let action = Action::parse(Api::Conversation, &head, &body)?;
+//! assert!(matches!(
+//!     action,
+//!     Action::Signed(Signed::Conversation(conversation::Action::Mute { conversationid: id }))
+//!         if id == conversationid
+//! ));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod availability;
+pub mod blocklist;
+pub mod conversation;
+pub mod conversationgroup;
+mod field;
+pub mod friends;
+pub mod login;
+pub mod notification;
+mod read;
+pub mod reports;
+pub mod workspace;
+mod write;
+
+pub use self::{
+    field::PageSize,
+    read::{Head, ParseError, action},
+    write::body,
+};
+
+/// The APIs that are served, by the names that a URL gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// `srv=chatserver&api=chatlogin`
+    Login,
+    /// `srv=chatserver&api=chatavailability`
+    Availability,
+    /// `srv=chatserver&api=chatfriends`
+    Friends,
+    /// `srv=chatserver&api=chatconversation`
+    Conversation,
+    /// `srv=chatserver&api=chatconversationgroup`
+    ConversationGroup,
+    /// `srv=chatserver&api=chatreports`
+    Reports,
+    /// `srv=chatserver&api=chatnotification`
+    Notification,
+    /// `srv=chatserver&api=chatblocklist`
+    Blocklist,
+    /// `srv=chatowner&api=workspace`
+    Workspace,
+}
+
+impl Api {
+    /// Every API.
+    pub const ALL: [Self; 9] = [
+        Self::Login,
+        Self::Availability,
+        Self::Friends,
+        Self::Conversation,
+        Self::ConversationGroup,
+        Self::Reports,
+        Self::Notification,
+        Self::Blocklist,
+        Self::Workspace,
+    ];
+
+    /// The names that a URL gives, `srv` and `api`, as they stand in the signed text.
+    #[must_use]
+    pub fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Login => ("chatserver", "chatlogin"),
+            Self::Availability => ("chatserver", "chatavailability"),
+            Self::Friends => ("chatserver", "chatfriends"),
+            Self::Conversation => ("chatserver", "chatconversation"),
+            Self::ConversationGroup => ("chatserver", "chatconversationgroup"),
+            Self::Reports => ("chatserver", "chatreports"),
+            Self::Notification => ("chatserver", "chatnotification"),
+            Self::Blocklist => ("chatserver", "chatblocklist"),
+            Self::Workspace => ("chatowner", "workspace"),
+        }
+    }
+
+    /// The API of these names. Returns `None` when there is no such API.
+    #[must_use]
+    pub fn named(srv: &str, api: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.names() == (srv, api))
+    }
+}
+
+/// A request, by how its sender has to identify themselves.
+#[derive(Debug)]
+pub enum Action {
+    /// Without a signature.
+    Login(login::Action),
+    /// Signed by a user, from any station or none.
+    Workspace(workspace::Action),
+    /// Signed by a user at a station; where the operator allows it, by the station alone.
+    Notification(notification::Action),
+    /// Signed by a user at a station.
+    Signed(Signed),
+}
+
+/// A request that a user signs at a station.
+#[derive(Debug)]
+pub enum Signed {
+    /// See [`availability`].
+    Availability(availability::Action),
+    /// See [`friends`].
+    Friends(friends::Action),
+    /// See [`conversation`].
+    Conversation(conversation::Action),
+    /// See [`conversationgroup`].
+    ConversationGroup(conversationgroup::Action),
+    /// See [`reports`].
+    Reports(reports::Action),
+    /// See [`blocklist`].
+    Blocklist(blocklist::Action),
+}
+
+impl Action {
+    /// Reads the action that a body names, with its fields.
+    pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
+        let name = &head.action;
+        Ok(match api {
+            Api::Login => Self::Login(action(name, body)?),
+            Api::Workspace => Self::Workspace(action(name, body)?),
+            Api::Notification => Self::Notification(action(name, body)?),
+            Api::Availability => Self::Signed(Signed::Availability(action(name, body)?)),
+            Api::Friends => Self::Signed(Signed::Friends(action(name, body)?)),
+            Api::Conversation => Self::Signed(Signed::Conversation(action(name, body)?)),
+            Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(action(name, body)?)),
+            Api::Reports => Self::Signed(Signed::Reports(action(name, body)?)),
+            Api::Blocklist => Self::Signed(Signed::Blocklist(action(name, body)?)),
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! `srv=chatserver&api=chatnotification`: a station's pending notifications; and what a client says through its socket.
+
+use serde::{Deserialize, Serialize};
+
+use super::field::given;
+use crate::id::{ConversationId, Receipt};
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Notification": takes the station's pending notifications.
+    Download {
+        /// The receipt of the newest answer that the station has; of a v4 client.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        received: Option<Receipt>,
+    },
+}
+
+/// What a v4 client may say through a socket.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientFrame {
+    /// The user is writing a message.
+    Typing {
+        /// The conversation that the message is for.
+        conversationid: ConversationId,
+    },
+}

@@ -1,0 +1,251 @@
+//! How a body is read: one JSON object, whose `action` names the variant of an API's enum and whose
+//! other fields are that variant's. Unknown fields are ignored; an error names the field.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor},
+    forward_to_deserialize_any,
+};
+use serde_path_to_error::Track;
+use thiserror::Error;
+
+use super::field::given;
+use crate::{time::Timestamp, version::ClientVersion};
+
+/// Maximum characters of a nonce.
+const MAX_NONCE: usize = 64;
+// A field's name may be the sender's, as long as the body.
+/// Maximum characters of an error's sentence.
+const MAX_SENTENCE: usize = 300;
+
+/// The fields that every request may carry.
+#[derive(Debug, Deserialize)]
+pub struct Head<'a> {
+    /// What to do.
+    #[serde(borrow)]
+    pub action: Cow<'a, str>,
+    #[serde(default)]
+    clientversioncode: Option<i64>,
+    /// The client's clock.
+    #[serde(default, deserialize_with = "given")]
+    pub timestamp: Option<Timestamp>,
+    /// New for every request of a v4 client, so that none can be sent again by someone else.
+    #[serde(default, deserialize_with = "given")]
+    pub nonce: Option<String>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads what every request has in common.
+    ///
+    /// # Errors
+    /// `Malformed`: not JSON, not an object, or a common field of the wrong form.
+    pub fn parse(body: &'a [u8]) -> Result<Self, ParseError> {
+        // serde would read a struct from an array as well.
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(ParseError::Malformed(
+                "The body must be one JSON object.".into(),
+            ));
+        }
+        let head = serde_json::from_slice(body).or_else(|_| Self::explain(body))?;
+        if head
+            .nonce
+            .as_ref()
+            .is_some_and(|nonce| nonce.chars().count() > MAX_NONCE)
+        {
+            return Err(ParseError::Malformed(format!(
+                "nonce must have at most {MAX_NONCE} characters."
+            )));
+        }
+        Ok(head)
+    }
+
+    /// Reads it again for the path of the mistake.
+    // Only then: keeping the path costs more than all else here.
+    fn explain(body: &'a [u8]) -> Result<Self, ParseError> {
+        let mut track = Track::new();
+        let mut json = serde_json::Deserializer::from_slice(body);
+        Self::deserialize(serde_path_to_error::Deserializer::new(
+            &mut json, &mut track,
+        ))
+        .and_then(|head| json.end().map(|()| head))
+        .map_err(|error| ParseError::Malformed(sentence(&track.path().to_string(), &error)))
+    }
+
+    /// The version that the client says it has.
+    #[must_use]
+    pub fn version(&self) -> ClientVersion {
+        ClientVersion::of_code(self.clientversioncode)
+    }
+}
+
+/// Why a body is no request.
+#[derive(Debug, Error)]
+pub enum ParseError {
+    /// The API has no such action.
+    #[error("There is no such action.")]
+    UnknownAction,
+    /// Not JSON, not an object, a field missing or of the wrong form: one sentence for a person.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// Reads a body as the variant of `A` that `name` names.
+///
+/// # Errors
+/// `UnknownAction`, or `Malformed` with the field and what it must be.
+pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A, ParseError> {
+    if let Ok(action) = A::deserialize(Named {
+        name,
+        body,
+        track: None,
+    }) {
+        return Ok(action);
+    }
+    // Read again only for the path of the mistake: keeping it costs more than reading.
+    let mut track = Track::new();
+    A::deserialize(Named {
+        name,
+        body,
+        track: Some(&mut track),
+    })
+    .map_err(|refused| match refused {
+        Refused::Variant => ParseError::UnknownAction,
+        Refused::Fields(error) => {
+            ParseError::Malformed(sentence(&track.path().to_string(), &error))
+        }
+    })
+}
+
+/// What serde calls a type, and what a person does.
+const PLAIN_WORDS: [(&str, &str); 6] = [
+    ("a string", "text"),
+    ("a borrowed string", "text"),
+    ("a map", "an object"),
+    ("a sequence", "a list"),
+    ("i64", "a whole number"),
+    ("a boolean", "true or false"),
+];
+/// Marks a sentence that is about a field within another one: serde's errors have room for text alone.
+pub(super) const WITHIN: &str = "within ";
+
+/// Says which field is wrong and what it must be.
+pub(super) fn sentence(path: &str, error: &serde_json::Error) -> String {
+    let is_whole = path == "." || path == "?";
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let sentence = if error.is_syntax() || error.is_eof() {
+        let what = if is_whole { "The body" } else { path };
+        format!("{what} is not JSON: {text}.")
+    } else if let Some(within) = text.strip_prefix(WITHIN) {
+        format!("{path}.{within}")
+    } else if let Some(field) = text.strip_prefix("missing field `") {
+        let within = if is_whole {
+            String::new()
+        } else {
+            format!("{path}.")
+        };
+        format!("{within}{} is missing.", field.trim_end_matches('`'))
+    } else if let Some((_, expected)) = text.rsplit_once("expected ").filter(|_| !is_whole) {
+        let expected = PLAIN_WORDS
+            .iter()
+            .find(|(serdes, _)| *serdes == expected)
+            .map_or(expected, |(_, plain)| plain);
+        format!("{path} must be {expected}.")
+    } else {
+        format!("The body is not valid: {text}.")
+    };
+    sentence
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_SENTENCE)
+        .collect()
+}
+
+/// A body, presented to serde as the enum variant that its `action` names.
+struct Named<'a, 't, 'de> {
+    name: &'a str,
+    body: &'de [u8],
+    track: Option<&'t mut Track>,
+}
+
+/// Why serde could not read a variant.
+#[derive(Debug)]
+enum Refused {
+    Variant,
+    Fields(serde_json::Error),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variant => f.write_str("no such action"),
+            Self::Fields(error) => error.fmt(f),
+        }
+    }
+}
+impl std::error::Error for Refused {}
+impl de::Error for Refused {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self::Fields(de::Error::custom(text))
+    }
+    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Self {
+        Self::Variant
+    }
+}
+
+impl<'de> Deserializer<'de> for Named<'_, '_, 'de> {
+    type Error = Refused;
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        visitor.visit_enum(self)
+    }
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+impl<'de> EnumAccess<'de> for Named<'_, '_, 'de> {
+    type Error = Refused;
+    type Variant = Self;
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Refused> {
+        let variant =
+            seed.deserialize(IntoDeserializer::<Refused>::into_deserializer(self.name))?;
+        Ok((variant, self))
+    }
+}
+impl<'de> VariantAccess<'de> for Named<'_, '_, 'de> {
+    type Error = Refused;
+    fn unit_variant(self) -> Result<(), Refused> {
+        Ok(())
+    }
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
+        let mut json = serde_json::Deserializer::from_slice(self.body);
+        match self.track {
+            None => seed.deserialize(&mut json),
+            Some(track) => {
+                seed.deserialize(serde_path_to_error::Deserializer::new(&mut json, track))
+            }
+        }
+        .map_err(Refused::Fields)
+    }
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Refused> {
+        Err(de::Error::invalid_type(
+            de::Unexpected::TupleVariant,
+            &visitor,
+        ))
+    }
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        let mut json = serde_json::Deserializer::from_slice(self.body);
+        match self.track {
+            None => json.deserialize_struct("", fields, visitor),
+            Some(track) => serde_path_to_error::Deserializer::new(&mut json, track)
+                .deserialize_struct("", fields, visitor),
+        }
+        .map_err(Refused::Fields)
+    }
+}

@@ -1,0 +1,16 @@
+//! `srv=chatowner&api=workspace`: host names that belong to users.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::WorkspaceName;
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Page "Workspace - register": idempotent for its owner, refused to anyone else.
+    WorkspaceRegister {
+        /// A host name.
+        workspacename: WorkspaceName,
+    },
+}

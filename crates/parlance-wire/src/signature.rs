@@ -1,0 +1,96 @@
+//! What a request's signature covers, and the headers that carry it (docs/api.md, Signatures).
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use thiserror::Error;
+
+use crate::id::{StationId, UserId};
+
+/// The header with the id of the user who asks.
+pub const USER_HEADER: &str = "Ozeki-User";
+/// The header with the id of the station that they ask from.
+pub const STATION_HEADER: &str = "Ozeki-Station";
+/// The header with the signature, in base64.
+pub const SIGNATURE_HEADER: &str = "Ozeki-Signature";
+
+/// The names under which a socket's handshake is signed, as `srv` and `api`. The text of its `timestamp` stands for
+/// the body.
+pub const WEBSOCKET: (&str, &str) = ("chatserver", "websocket");
+
+/// What the user's key signs: names, ids as the headers have them (empty where there is none), and the body, joined
+/// by line feeds.
+///
+/// ```
+/// let text = parlance_wire::signature::text("chatserver", "chatfriends", "0c83f5", "", b"{}");
+/// assert_eq!(text, b"chatserver\nchatfriends\n0c83f5\n\n{}");
+/// ```
+#[must_use]
+pub fn text(srv: &str, api: &str, user: &str, station: &str, body: &[u8]) -> Vec<u8> {
+    [
+        srv.as_bytes(),
+        api.as_bytes(),
+        user.as_bytes(),
+        station.as_bytes(),
+        body,
+    ]
+    .join(&b'\n')
+}
+
+/// Who someone says they are. Nothing is proven yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The user's id, as it stands in the signed text.
+    pub user: Option<&'a str>,
+    /// The station's id, as it stands in the signed text.
+    pub station: Option<&'a str>,
+    /// The signature, in base64.
+    pub signature: Option<&'a str>,
+}
+
+/// Why a claim cannot be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ClaimError {
+    /// The header does not hold an id.
+    #[error("{0} must be 32 hexadecimal digits.")]
+    Malformed(&'static str),
+    /// The header is not there.
+    #[error("The header {0} is missing.")]
+    Missing(&'static str),
+    /// The signature is not base64.
+    #[error("The signature is not base64.")]
+    NotBase64,
+}
+
+impl Claim<'_> {
+    /// The user that is claimed.
+    ///
+    /// # Errors
+    /// `Malformed`: not an id.
+    pub fn user(&self) -> Result<Option<UserId>, ClaimError> {
+        self.user
+            .map(|text| UserId::parse(text).ok_or(ClaimError::Malformed(USER_HEADER)))
+            .transpose()
+    }
+
+    /// The station that is claimed.
+    ///
+    /// # Errors
+    /// `Malformed`: not an id.
+    pub fn station(&self) -> Result<Option<StationId>, ClaimError> {
+        self.station
+            .map(|text| StationId::parse(text).ok_or(ClaimError::Malformed(STATION_HEADER)))
+            .transpose()
+    }
+
+    /// The signature, as bytes.
+    ///
+    /// # Errors
+    /// `Missing`, `NotBase64`.
+    pub fn signature(&self) -> Result<Vec<u8>, ClaimError> {
+        let signature = self
+            .signature
+            .ok_or(ClaimError::Missing(SIGNATURE_HEADER))?;
+        STANDARD
+            .decode(signature)
+            .map_err(|_| ClaimError::NotBase64)
+    }
+}

@@ -1,0 +1,167 @@
+//! The architecture checks itself: layers, SQL in one place, what each file is for, its length, and its words.
+
+mod files;
+mod references;
+mod words;
+
+use std::collections::BTreeSet;
+
+use self::{
+    files::{Source, module, sources},
+    references::references,
+};
+
+/// The layers, from the ground. A file uses its own layer and those before it.
+const LAYERS: [&str; 12] = [
+    "clock",
+    "timings",
+    "settings",
+    "telemetry",
+    "store",
+    "notify",
+    "chat",
+    "api",
+    "server",
+    "bench",
+    "selftest",
+    "cli",
+];
+
+/// Maximum lines of a file, all counted.
+const MAX_LINES: usize = 500;
+/// Most files are shorter than this.
+const USUAL_LINES: usize = 300;
+
+fn modules(sources: &[Source]) -> BTreeSet<Vec<String>> {
+    sources.iter().map(|source| module(&source.path)).collect()
+}
+
+/// What a file refers to and may not, by the layers.
+fn wrong(path: &str, text: &str, modules: &BTreeSet<Vec<String>>) -> Vec<String> {
+    let own = module(path);
+    let height = |layer: &str| LAYERS.iter().position(|known| *known == layer);
+    let Some(own_layer) = own.first() else {
+        // The crate's root names the layers, and the program is above them all.
+        return vec![];
+    };
+    let own_height = height(own_layer).unwrap_or_else(|| panic!("{own_layer} is no layer"));
+    let mut wrong = vec![];
+    for reference in references(&own, text, modules) {
+        let parts: Vec<&str> = reference.iter().map(String::as_str).collect();
+        let is_wrong = match parts[..] {
+            ["crate", layer, ..] if height(layer).is_some_and(|height| height > own_height) => true,
+            // `mod.rs` starts what the files beside it do: they do not reach back into it.
+            ["crate", "server", name, ..] if own_layer == "server" && own.len() > 1 => {
+                !modules.contains(&vec!["server".to_owned(), name.to_owned()])
+            }
+            ["sqlx", name, ..] => {
+                own_layer != "store" && (name.starts_with("query") || name == "raw_sql")
+            }
+            _ => false,
+        };
+        if is_wrong {
+            wrong.push(format!("{path} refers to {}", parts.join("::")));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn what_is_wrong_is_found() {
+    let modules = modules(&sources(&["src"], ".rs"));
+    for (path, text) in [
+        ("src/store/x.rs", "use crate::{api, clock};"),
+        (
+            "src/store/x.rs",
+            "use crate::{chat::error::Error, clock::Clock};",
+        ),
+        ("src/notify/x.rs", "use super::super::chat::error;"),
+        (
+            "src/chat/x.rs",
+            "fn f() { println!(\"{}\", crate::server::NAME) }",
+        ),
+        ("src/server/x.rs", "use super::Running;"),
+        (
+            "src/server/x.rs",
+            "use crate::server::{Running, state::State};",
+        ),
+        ("src/chat/x.rs", "fn f() { sqlx::query!(\"select 1\") }"),
+        (
+            "src/api/x.rs",
+            "use sqlx::query_as; fn f() { query_as!(A, \"select 1\") }",
+        ),
+        ("src/server/x.rs", "fn f() { sqlx::raw_sql(\"select 1\") }"),
+    ] {
+        assert!(!wrong(path, text, &modules).is_empty(), "{path}: {text}");
+    }
+    for (path, text) in [
+        ("src/api/x.rs", "use crate::{chat::error::Error, store};"),
+        (
+            "src/server/x.rs",
+            "use super::state::State; pub(super) fn f() {}",
+        ),
+        ("src/store/x.rs", "fn f() { sqlx::query!(\"select 1\") }"),
+        ("src/chat/x.rs", "fn f() -> sqlx::Result<()> { todo!() }"),
+    ] {
+        assert!(wrong(path, text, &modules).is_empty(), "{path}: {text}");
+    }
+}
+
+#[test]
+fn layers_use_only_those_below_them_and_sql_stands_only_in_the_store() {
+    let sources = sources(&["src"], ".rs");
+    let modules = modules(&sources);
+    let wrong: Vec<String> = sources
+        .iter()
+        .flat_map(|source| wrong(&source.path, &source.text, &modules))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_clients_share_knows_nothing_of_the_server() {
+    let sources = sources(&["crates"], ".rs");
+    for source in sources
+        .iter()
+        .filter(|source| source.path.contains("/src/"))
+    {
+        let is_wire = source.path.starts_with("crates/parlance-wire");
+        for reference in references(&module(&source.path), &source.text, &BTreeSet::new()) {
+            let is_above = reference[..]
+                .first()
+                .is_some_and(|root| root == "parlance" || (is_wire && root == "parlance_client"));
+            assert!(!is_above, "{} refers to {reference:?}", source.path);
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for source in sources(&["src", "crates", "tests"], ".rs") {
+        assert!(
+            source.text.starts_with("//! "),
+            "{} does not say what it is for",
+            source.path
+        );
+    }
+}
+
+#[test]
+fn no_file_is_long_and_most_are_short() {
+    let all = sources(&["src", "crates", "tests", "fuzz"], ".rs");
+    let long: Vec<_> = all
+        .iter()
+        .filter(|source| source.lines() > MAX_LINES)
+        .map(|source| (&source.path, source.lines()))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+    let short = all
+        .iter()
+        .filter(|source| source.lines() < USUAL_LINES)
+        .count();
+    assert!(
+        short * 10 >= all.len() * 9,
+        "{short} of {} files are shorter than {USUAL_LINES} lines",
+        all.len()
+    );
+}
