@@ -28,7 +28,7 @@ const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 /// After this time the database is silent. More than a statement's 10 s (see [`session`]): until then PostgreSQL
 /// itself says what became of it, which is certain.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(12);
-/// After this time a statement is committed or not, for good, even if its answer was lost: `RESPONSE_TIMEOUT`, and
+/// After this time a statement is committed or not, for good, even if its answer was lost: [`RESPONSE_TIMEOUT`], and
 /// some for a commit that was on its way.
 pub const COMMIT_SETTLED_AFTER: Duration = Duration::from_secs(15);
 
