@@ -100,6 +100,7 @@ pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
     sqlx::raw_sql("set transaction isolation level repeatable read read only")
         .execute(&mut *tx)
         .await?;
+    // Never committed: it only reads, and ends with its connection.
     let mut findings = vec![];
     for rule in Rule::ALL {
         let (count, example) = check(&mut tx, rule).await?;
@@ -145,6 +146,8 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
+    // A report that was deleted with its expired message may have been the newest: then the name of it stays. Holes in
+    // the numbers and broken links are not repaired: what hid them would hide a loss.
     let newest = sqlx::query!(
         "update conversations c
         set last_message_id = n.message_id, last_report_id = n.report_id

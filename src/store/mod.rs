@@ -81,7 +81,7 @@ pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
     })
 }
 
-/// Whether the database has had every migration that this binary knows.
+/// Returns `true` when the database has had every migration that this binary knows.
 ///
 /// # Errors
 /// The database is away.
@@ -94,5 +94,6 @@ pub async fn is_current(db: &Db) -> Result<bool> {
                 .await
         })
         .await?;
+    // A newer one is fine: in a rolling upgrade, another node has migrated while this one still serves.
     Ok(applied >= newest)
 }

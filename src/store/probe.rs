@@ -1,4 +1,4 @@
-//! A probe of whether the database takes writes: one that can be read may be read-only, have a full disk, or lack a
+//! Checks that the database accepts writes: one that can be read may be read-only, have a full disk, or lack a
 //! function that a statement calls.
 
 use uuid::Uuid;
@@ -23,6 +23,7 @@ pub async fn write(db: &Db, node: Uuid) -> Result<bool> {
         Ok(End::Rollback(()))
     })
     .await?;
+    // A rollback never reaches the disk: a full one shows only when something is committed.
     let noted = db
         .run(async |c| {
             sqlx::query!(

@@ -19,19 +19,19 @@ const MAX_TRIES: usize = 6;
 /// About how many bytes a report's row has.
 const ROW_BYTES: usize = 150;
 
-/// What someone reports about messages of a conversation.
+/// A user's report about messages of a conversation.
 #[derive(Debug)]
 pub(crate) struct NewReport {
     pub conversation_id: ConversationId,
     /// The instance of the conversation that they saw.
     pub instance: Instance,
     pub user_id: UserId,
-    /// From which station.
+    /// The station that it was sent from.
     pub station_id: StationId,
     pub r#type: ReportType,
-    /// Which messages. Ids that are not there are passed over.
+    /// The messages that it is about. Unknown ids are ignored.
     pub message_ids: Vec<MessageId>,
-    /// When the server heard of it.
+    /// When the server received it.
     pub created_at: Timestamp,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct NewReport {
 pub(crate) enum Reported {
     /// It is stored, as far as it was new.
     Stored {
-        /// Who has to hear of it. Empty, if nothing was new.
+        /// Users to notify. Empty when nothing was new.
         participants: Arc<[UserId]>,
         /// What was new, in the order of the numbers.
         rows: Vec<Row>,

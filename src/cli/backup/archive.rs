@@ -63,6 +63,7 @@ impl Writer {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
+            // Two backups to the same path at once would write into each other: the second one fails instead.
             .create_new(true)
             // It holds everything: nobody else may read it.
             .mode(0o600)
@@ -76,6 +77,7 @@ impl Writer {
 
     /// Writes the dump. Returns its size and its SHA-256.
     pub(super) fn dump(&mut self, dump: &mut impl Read) -> io::Result<(u64, String)> {
+        // Hashed on the way, so that a large dump is not read a second time.
         let mut hash = Context::new(&SHA256);
         let mut bytes = 0;
         for_each_part(dump, |part| {
@@ -101,6 +103,7 @@ impl Writer {
         rest.append(&header(MANIFEST, bytes)?, &*text)?;
         rest.finish()?;
         drop(rest);
+        // Before it gets its final name: after a power cut, a complete name must not lead to an incomplete file.
         self.file.sync_all()?;
         self.path = None;
         Ok(())
@@ -136,6 +139,7 @@ pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
 }
 
 fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
+    // One block exactly, as `begin` leaves free: a PAX header may need more.
     let mut header = tar::Header::new_ustar();
     header.set_path(name)?;
     header.set_size(bytes);
@@ -233,6 +237,7 @@ fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
                     entry.take(MAX_MANIFEST),
                 ))?);
             }
+            // Not refused: what a restore needs is required below, and an archive repacked by hand may hold more.
             _ => {}
         }
     }

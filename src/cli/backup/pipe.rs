@@ -58,6 +58,7 @@ pub(super) fn read_stderr(from: impl Read + Send + 'static) -> JoinHandle<String
         let mut from = from.take(MAX_STDERR);
         // A pipe that breaks ends the text; the exit status says whether that matters.
         let _ = from.read_to_end(&mut text);
+        // What exceeds the maximum is read as well, and dropped: a full pipe would block the program.
         let _ = io::copy(&mut from.into_inner(), &mut io::sink());
         String::from_utf8_lossy(&text).into_owned()
     })

@@ -11,7 +11,9 @@ pub(super) const SESSION: [(&str, &str); 15] = [
     ("default_transaction_deferrable", "off"),
     // What was answered OK is on the disk.
     ("synchronous_commit", "on"),
+    // The pool keeps idle connections for minutes, and pings them itself.
     ("idle_session_timeout", "0"),
+    // A refused row is an answer, and not the end of the session.
     ("exit_on_error", "off"),
     ("row_security", "on"),
     // How literals are read, and values written.

@@ -110,6 +110,7 @@ impl Supervisor {
                 return;
             };
             postmaster = next;
+            // The locks are held until then, so requests wait for a few seconds instead of failing.
             if exclusive.is_some() {
                 let options = self.paths.options();
                 let ready = postmaster.wait_until_ready(&options);

@@ -17,7 +17,7 @@ use parlance_wire::{
     word::Role,
 };
 
-/// Returns those who are invited instead of added; or, as `Err`, what became of the change otherwise.
+/// Makes the change. Returns those who are invited instead of added or, as `Err`, a refusal.
 pub(super) async fn apply(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -36,6 +36,7 @@ pub(super) async fn apply(
         Change::Leave => {
             admission::remove(c, conversation, &[caller]).await?;
             invitation::record_departure(c, conversation, caller, false).await?;
+            // After the removal: the user who leaves is often the longest member.
             promote_longest_member(c, conversation).await?;
         }
         Change::Accept => {
@@ -102,7 +103,7 @@ async fn add(
     admission::admit(c, conversation, caller, people, limits, now).await
 }
 
-/// Returns what became of it, where that is not a change.
+/// Returns the outcome, unless the role was changed.
 async fn set_role(
     c: &mut PgConnection,
     conversation: ConversationId,

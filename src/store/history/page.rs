@@ -115,6 +115,7 @@ impl<F: FnMut(HistoryRow)> PageBuilder<F> {
                 self.bytes += json_bytes(&row.data);
                 self.messages <= self.limit && !is_cut
             }
+            // Not by bytes: a report has no content.
             HistoryRow::Report(_) => {
                 self.reports += 1;
                 self.reports <= self.limit

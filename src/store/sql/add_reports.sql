@@ -11,6 +11,7 @@ with input as materialized (
     select conversation_id, is_group, instance, last_seq, last_report_id, roster as members_version
     from conversations
     where conversation_id in (select conversation_id from input)
+    -- The same order as for messages: both kinds of batch run side by side on a node.
     order by conversation_id
     for no key update
 ), checked as materialized (
