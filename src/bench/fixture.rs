@@ -40,7 +40,7 @@ pub(super) struct Fixture {
     pub long_lists: Vec<Caller>,
 }
 
-/// The parts that are made only if a workload needs them: they take long.
+/// The parts that are made only if a workload needs them, as they take long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needs {
     pub long: bool,
@@ -56,8 +56,10 @@ impl Fixture {
         needs: Needs,
         signer: &Signer,
     ) -> Result<Self, String> {
+        // With --database, an earlier run's users may still be there.
         let tag = uuid::Uuid::new_v4().simple().to_string();
         let failed = |error: sqlx::Error| format!("the fixture could not be made: {error}");
+        // A list of a thousand conversations takes a thousand others to have them with.
         let people = bench.users.max(if needs.long_lists {
             LONG_LISTS.0 + LONG_LISTS.1
         } else {
@@ -207,6 +209,7 @@ pub(super) fn caller(user: UserId) -> Option<Caller> {
 
 /// Conversations, spread evenly: each user's are with those who follow in a ring.
 fn in_a_ring(users: &[UserId], conversations: usize) -> Vec<Pair> {
+    // Not at random: no pair may come twice, and every user has to have the same number of conversations.
     let ring = users.iter().cycle();
     let distances = 1..=users.len().saturating_sub(1) / 2;
     distances

@@ -1,4 +1,4 @@
-//! The target: the server that is measured, a scratch one with a database of its own or one that runs.
+//! The target: the server that is measured. It is a scratch one with a database of its own, or one that already runs.
 
 use std::{
     ffi::OsStr,
@@ -38,7 +38,7 @@ pub(crate) struct Target {
     pub address: SocketAddr,
     /// What a request names as its host.
     pub host: String,
-    /// Its process, if it was told.
+    /// Its process, if known.
     pid: Option<i32>,
     pub db: Db,
     /// The database's address, as pgbench takes it.
@@ -46,14 +46,14 @@ pub(crate) struct Target {
     scratch: Option<Mutex<Scratch>>,
 }
 
-/// A server of our own, which goes with its data.
+/// A scratch server, which is removed with its data.
 struct Scratch {
     dir: PathBuf,
     child: Child,
 }
 
 impl Target {
-    /// The server that is asked for, or a scratch one.
+    /// The server that the options name, or a scratch one.
     ///
     /// # Errors
     /// A target that is not on this machine, unless told.
@@ -79,6 +79,7 @@ impl Target {
             .map_err(|error| format!("{host}: {error}"))?
             .next()
             .ok_or("--url names no address")?;
+        // A wrong --url would fill somebody's server with a thousand users and their messages.
         if !address.ip().is_loopback() && !bench.remote {
             return Err(format!(
                 "{address} is not on this machine; with --remote it is measured all the same"
@@ -115,6 +116,7 @@ impl Target {
         settings.database = Database::Embedded;
         let result = Self::start(database, &settings, &dir, address).await;
         if result.is_err() {
+            // The error says why it did not start, with the end of the log: the directory is not needed for it.
             let _ = fs::remove_dir_all(&dir);
         }
         result
@@ -177,6 +179,7 @@ impl Target {
         };
         let mut scratch = scratch.lock().await;
         if let Some(process) = scratch.process() {
+            // In order first: then its PostgreSQL has ended, too, and nothing writes into the directory any more.
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
         }
         if timeout(STOP_TIMEOUT, scratch.child.wait()).await.is_err() {

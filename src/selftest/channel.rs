@@ -8,7 +8,8 @@ use super::request::{V3, V4};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Channel {
-    /// A v4 socket; it checks `after` of the first event of each kind only, as docs/api.md allows.
+    /// A v4 socket that checks `after` of the first event of each kind only, as docs/api.md allows. A gap within a
+    /// frame loses it a row for good, where other readers would download it.
     Letter,
     /// A v4 socket; it checks `after` of each event.
     Each,

@@ -17,8 +17,9 @@ use crate::selftest::{
 };
 
 impl Follower {
-    /// Compares the list with what is held. `None`: it has to be tried again.
+    /// Compares the list with what is held. Returns `None` when that has to be repeated.
     pub(super) async fn list(&self, state: &mut State) -> Option<()> {
+        // Before the request: it is judged by what was settled by then. What changes meanwhile may show or not.
         let asked_at = Instant::now();
         let node = state.wire.node(&self.test.cluster, 20);
         let asked = Request {
@@ -57,6 +58,7 @@ impl Follower {
             let held = all
                 .entry(id)
                 .or_insert_with(|| Held::new(&self.name, id, instance));
+            // It was cleared: what was held belongs to an instance that is gone.
             if held.instance != instance {
                 *held = Held::new(&self.name, id, instance);
             }
@@ -88,14 +90,15 @@ impl Follower {
         Some(())
     }
 
-    /// Goes on in a conversation: a v3 client by one page, until it is told of it again. `None`: it has to be tried again.
+    /// Downloads the next page of a conversation; a v3 client downloads only one, until it is notified again. Returns
+    /// `None` when that has to be repeated.
     pub(super) async fn download(&self, conversation: Id, state: &mut State) -> Option<()> {
         let Some((instance, cursor)) = self
             .held()
             .get(&conversation)
             .map(|held| (held.instance.clone(), held.cursor()))
         else {
-            // One that it does not know is in the list.
+            // A conversation that it does not know has to be in the list.
             state.to_download.remove(&conversation);
             state.wants_list = true;
             return Some(());
@@ -107,6 +110,8 @@ impl Follower {
         let asked_at = Instant::now();
         let node = state.wire.node(
             &self.test.cluster,
+            // Mostly from the other node: what is left of a page that one node cuts has to be announced on the
+            // socket's node.
             if self.channel == Channel::SocketV3 {
                 75
             } else {
@@ -121,6 +126,7 @@ impl Follower {
                 return Some(());
             }
             Answer::Refused(refusal) if !refusal.is_temporary() => {
+                // Unknown membership counts as removed: the removal may be on its way.
                 let is_removed = self
                     .test
                     .ledger()
@@ -144,6 +150,7 @@ impl Follower {
             state.to_download.remove(&conversation);
             return Some(());
         };
+        // A v3 client is not told that there is more: the server has to notify it again.
         if !page.has_more || self.channel.version() < V4 {
             state.to_download.remove(&conversation);
         }

@@ -1,4 +1,4 @@
-//! What readers are shown, beside what was sent.
+//! Compares what readers are shown with what was sent.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::selftest::{
 };
 
 impl Ledger {
-    /// Judges a message that someone is shown.
+    /// Checks a message that a reader is shown.
     pub(in crate::selftest) fn check_message(
         &self,
         conversation: Id,
@@ -53,6 +53,8 @@ impl Ledger {
             .members
             .get(&(conversation, view.reader))
             .is_some_and(|member| member.at(sent.begun) == Some(&false));
+        // A page is judged by when it was requested (`check_page`). A push may have been on its way, so it is judged
+        // by when its message was written.
         if view.asked.is_none() && is_removed {
             findings.add(Kind::Leaked, || {
                 says("pushed to someone who had been removed before it was written")
@@ -60,7 +62,7 @@ impl Ledger {
         }
     }
 
-    /// Judges a report that someone is shown.
+    /// Checks a report that a reader is shown.
     pub(in crate::selftest) fn check_report(
         &self,
         conversation: Id,
@@ -102,7 +104,7 @@ impl Ledger {
         }
     }
 
-    /// Judges that a page of an instance was answered at all.
+    /// Checks that a page of an instance may be served to a reader at all.
     pub(in crate::selftest) fn check_page(
         &self,
         conversation: Id,
@@ -135,7 +137,7 @@ impl Ledger {
         }
     }
 
-    /// Judges a conversation in someone's list.
+    /// Checks a conversation in a reader's list.
     pub(in crate::selftest) fn check_listed(
         &self,
         conversation: Id,
@@ -149,6 +151,7 @@ impl Ledger {
         else {
             return;
         };
+        // While a flag is being changed, either value is right.
         let Some(expected) = flags.at(asked) else {
             return;
         };
@@ -183,7 +186,7 @@ impl Ledger {
         }
     }
 
-    /// Judges which of their conversations someone's list has.
+    /// Checks which conversations a reader's list has.
     pub(in crate::selftest) fn check_list(
         &self,
         listed: &[Id],

@@ -18,7 +18,7 @@ use crate::{
 /// How long a registration or a login may take.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Registers or logs in: nobody signs yet.
+/// Registers or logs in, without a signature.
 pub(super) async fn register_or_log_in(
     cluster: &Cluster,
     station: Id,
