@@ -1,4 +1,4 @@
-//! What polls and sockets tell.
+//! The answers of polls, and the frames of sockets.
 
 use parlance_wire::{
     id::{ConversationId, Receipt, UserId},
@@ -20,19 +20,19 @@ pub struct Notification {
     /// Not empty: resync. The list changed, or the server cannot tell any more what did.
     #[serde(rename = "conversationlistchangedof")]
     pub list: Vec<UserId>,
-    /// What is new, whole; of a socket.
+    /// New rows, complete; only from a socket.
     #[serde(default)]
     pub events: Vec<Event>,
-    /// Who is typing; of a socket.
+    /// Users who are typing; only from a socket.
     #[serde(default)]
     pub typing: Vec<Typing>,
-    /// What the next poll names, to show that this answer arrived; of a poll.
+    /// The receipt that the next poll names, to confirm that this answer arrived; only from a poll.
     #[serde(default)]
     pub receipt: Option<Receipt>,
 }
 
 impl Notification {
-    /// The client has to compare everything: [`Session::list`](crate::Session::list),
+    /// Returns `true` when the client has to resync: read [`Session::list`](crate::Session::list),
     /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations), and the rows of each
     /// conversation whose newest ids it does not hold.
     #[must_use]
@@ -61,8 +61,8 @@ pub struct Event {
 /// Somebody is writing a message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Typing {
-    /// In this conversation.
+    /// The conversation.
     pub conversationid: ConversationId,
-    /// The one who writes.
+    /// The user who writes.
     pub userid: UserId,
 }

@@ -11,7 +11,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What can be asked, in the order of the published pages.
+/// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
