@@ -64,7 +64,7 @@ pub struct Tls {
 pub struct Settings {
     /// `LISTEN_ADDR`: where the server listens.
     pub listen_addr: SocketAddr,
-    /// `PUBLIC_URL`: the address that clients are told, without a trailing slash.
+    /// `PUBLIC_URL`: the address that clients connect to, without a trailing slash.
     pub public_url: String,
     /// `DATABASE_URL`, or the embedded PostgreSQL without it.
     pub database: Database,

@@ -79,6 +79,7 @@ impl Client {
 
 /// Status, length of the head, length of the body. `None` until the head is complete.
 fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
+    // Parsed from the beginning after each read: a head nearly always arrives whole.
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);

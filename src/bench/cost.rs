@@ -83,7 +83,8 @@ impl Meter {
     /// Resets the server's memory peak.
     pub(crate) fn reset_peak(&self) {
         if let Some(server) = self.server {
-            // Another user's process does not let us: then the peak is that of its whole life.
+            // `5` resets the peak alone (proc(5), clear_refs). Another user's process refuses: then it is the peak since its
+            // start.
             let _ = fs::write(format!("/proc/{server}/clear_refs"), "5");
         }
     }
@@ -136,6 +137,7 @@ fn stat(process: i32) -> Option<Stat> {
 }
 
 fn children(of: i32) -> impl Iterator<Item = i32> {
+    // Of all processes: the kernel lists children only if it was built to.
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter(move |process| stat(*process).is_some_and(|stat| stat.parent == of))

@@ -127,6 +127,7 @@ impl Fixture {
                 .lists("l", LONG_LISTS, &fixture.users, &fixture.instance, bytes)
                 .await?;
         }
+        // Now, so that PostgreSQL does not begin with either by itself in the middle of a run.
         seed.vacuum_and_checkpoint().await.map_err(failed)?;
         Ok(fixture)
     }

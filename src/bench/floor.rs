@@ -93,6 +93,7 @@ impl<'a> Pgbench<'a> {
         let mut seed = Seeder::connect(&self.target.db)
             .await
             .map_err(|error| error.to_string())?;
+        // New tables each time: dead rows of the run before would slow this one down.
         seed.create_baseline(self.conversations)
             .await
             .map_err(|error| error.to_string())?;

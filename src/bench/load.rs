@@ -93,6 +93,7 @@ impl Source {
             // longest.
             return paced.lock().await.recv().await;
         }
+        // Relaxed: only the number counts, nothing is published by it.
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         (number < self.operations).then(|| (number, Instant::now()))
     }
@@ -179,6 +180,7 @@ async fn reconnect(address: SocketAddr) -> Result<Client, String> {
     loop {
         match Client::connect(address).await {
             Ok(client) => return Ok(client),
+            // A refused connection passes by itself once the server is back; nothing else does.
             Err(error)
                 if Instant::now() > deadline
                     || error.kind() != io::ErrorKind::ConnectionRefused =>

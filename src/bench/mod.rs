@@ -92,6 +92,7 @@ async fn measure(
         tell(&Row::head())?;
     }
     let mut rows = vec![];
+    // Floors are measured first, so that each workload finds its own among the rows.
     let mut add = |row: Row, floor: Option<&str>| {
         let row = match rows
             .iter()
@@ -146,6 +147,7 @@ impl Measuring<'_> {
             .map_or(workload.connections(), usize::from);
         let mut runs = vec![];
         let mut made = 0;
+        // Run 0 opens connections and plans statements, which later runs do not have to.
         for run in 0..=self.bench.runs {
             let operations = if run == 0 {
                 (operations / WARM_UP).max(1)
@@ -229,6 +231,7 @@ impl Measuring<'_> {
         seed.stations(&stations)
             .await
             .map_err(|error| error.to_string())?;
+        // The difference is reported: what the server needs by itself is not the sockets' cost.
         let memory = self.meter.server_memory();
         let sockets = sockets::open(self.target.address, self.signer, &callers).await?;
         let (before, begun) = (self.meter.cpu(), std::time::Instant::now());

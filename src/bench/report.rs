@@ -94,6 +94,7 @@ impl Row {
         // Each figure for itself: the run with the median rate may be the one with the worst latency.
         let of =
             |figure: fn(&Results) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
+        // Of all runs: a refusal in any of them casts doubt on the figure.
         let mut errors = BTreeMap::new();
         for (code, count) in runs.iter().flat_map(|run| &run.errors) {
             *errors.entry(code.clone()).or_default() += count;

@@ -109,6 +109,7 @@ pub(crate) async fn push(
                             }
                         }
                     }
+                    // The server drops a socket that does not answer its pings.
                     Message::Ping(payload) => drop(socket.send(Message::Pong(payload)).await),
                     _ => {}
                 }
@@ -163,6 +164,7 @@ pub(crate) async fn push(
             break;
         }
     }
+    // Before the tally is taken: a late frame must not be counted after it was counted as missing.
     tasks.shutdown().await;
     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tally = std::mem::replace(&mut *heard, Tally::new()?);

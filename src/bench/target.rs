@@ -149,6 +149,7 @@ impl Target {
         let database_url = database_url.map_err(|error| with_causes(&error))?;
         let options =
             PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
+        // One connection, for the fixture: more would compete with the server's own.
         let (host, db) = (address.to_string(), Db::new(options, 1));
         Ok(Self {
             address,
@@ -182,6 +183,7 @@ impl Target {
             // In order first: then its PostgreSQL has ended, too, and nothing writes into the directory any more.
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
         }
+        // Killed if need be: a scratch server must not survive its measurement.
         if timeout(STOP_TIMEOUT, scratch.child.wait()).await.is_err() {
             let _ = scratch.child.kill().await;
         }

@@ -202,6 +202,7 @@ impl Workload {
                     .long_lists
                     .get(number % fixture.long_lists.len().max(1))?,
             ),
+            // On and off in turn, so that each request changes something.
             Self::Flags => {
                 let (caller, pair) = fixture.of_many(number / 2, 0)?;
                 requests::of(

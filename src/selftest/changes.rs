@@ -105,6 +105,7 @@ pub(super) async fn report(test: Arc<Test>, mut rng: Rng) {
                 .answered
                 .get(&conversation.id)
                 .map_or(&[][..], Vec::as_slice);
+            // Of the newest only, as people report; so several users report the same message at once.
             let newest = answered
                 .get(answered.len().saturating_sub(30)..)
                 .unwrap_or_default();

@@ -59,6 +59,7 @@ pub(super) struct Cluster {
     database_url: String,
     disturbances: Mutex<Disturbances>,
     is_database_disturbed: AtomicBool,
+    // A counter, and not a flag: a client that was busy at that moment still sees that there was a cut.
     cuts: watch::Sender<u64>,
     retries: AtomicUsize,
     /// Ends a run that makes no progress.
@@ -148,6 +149,7 @@ impl Cluster {
     /// This node (modulo their number) or, if it was ended, the next one that runs.
     pub(super) fn one_that_runs(&self, wanted: usize) -> usize {
         let mut nodes = (wanted..wanted + self.size()).map(|node| node % self.size().max(1));
+        // If none runs, any will do: the request fails, and is repeated.
         nodes
             .find(|node| self.is_running(*node))
             .unwrap_or(wanted % self.size().max(1))

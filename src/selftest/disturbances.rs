@@ -69,6 +69,7 @@ impl Disturbances {
 
     /// How long a client waited from one moment to another.
     pub(super) fn wait(&self, from: Instant, to: Instant) -> Wait {
+        // Also a little before: what a fault has delayed is late a moment longer.
         let is_calm = from
             .checked_sub(CALM)
             .is_none_or(|before| self.since(before).all(|span| span.begun > to));

@@ -253,6 +253,7 @@ async fn stay_away(test: &Test, node: usize, until: Instant, rng: &mut Rng) -> R
 
 /// Stops PostgreSQL's first process, and those of the nodes' connections, until they are thawed.
 pub(super) async fn freeze_database(cluster: &Cluster) -> Result<(), String> {
+    // Before the freeze: after it, PostgreSQL does not answer any more.
     let backends = backends(cluster).await?;
     let mut postgres = cluster.postgres.lock().await;
     let first = postgres.process()?;

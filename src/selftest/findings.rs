@@ -114,6 +114,7 @@ impl Findings {
         if count > 0 && found.examples.len() < EXAMPLES {
             found.examples.push(example());
         }
+        // Counted beyond the examples: the number tells a single slip from a broken promise.
         found.count += count;
     }
 
@@ -156,6 +157,7 @@ impl Findings {
 
     /// The findings of each kind, including those with none.
     pub(super) fn all(&self) -> BTreeMap<Kind, Found> {
+        // With zeros: a report of broken promises alone would not show what was looked for.
         let all = self.locked();
         Kind::ALL
             .iter()

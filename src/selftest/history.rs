@@ -229,6 +229,7 @@ impl Held {
                         self.says("in another place than in the history", *id)
                     });
                 }
+                // From the highest place on: one misplaced row counts once, and not all that follow it.
                 newest = newest.max(Some(*place));
             }
         }

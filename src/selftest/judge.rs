@@ -53,6 +53,7 @@ pub(super) async fn judge(
             }
         }
     }
+    // After the comparison: what is not in the history was not missed, but lost.
     count_misses(test, followers, &truths);
     // Over SQL, beside what the wire shows: damage that no reader of this run has met yet.
     for rule in store::doctor::examine(&test.cluster.db)

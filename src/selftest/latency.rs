@@ -42,6 +42,7 @@ impl Latencies {
         row: impl FnOnce() -> String,
     ) {
         let micros = u64::try_from(wait.whole.as_micros()).unwrap_or(u64::MAX);
+        // Calm stretches apart: a restart takes seconds, and would hide what the server itself needs.
         if let Some(histogram) = self.0.get_mut(&(reader, wait.is_calm)) {
             histogram.saturating_record(micros);
         } else if let Ok(mut histogram) = Histogram::new_with_bounds(1, 3_600_000_000, 3) {

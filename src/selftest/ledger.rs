@@ -68,7 +68,7 @@ impl Default for Flags {
     }
 }
 
-/// Who is shown rows, and when they requested them.
+/// The reader of some rows, and when they requested them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
     pub reader: Id,
@@ -78,6 +78,7 @@ pub(super) struct View {
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    // By conversation and id: an id is unique within its conversation only.
     pub sent: HashMap<(Id, Id), Sent>,
     /// Ids of messages that were answered OK, of the present instance of each conversation.
     pub answered: HashMap<Id, Vec<Id>>,

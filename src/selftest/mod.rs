@@ -133,6 +133,7 @@ pub(crate) async fn run(
 ) -> Result<(), String> {
     let Command::Delivery(delivery) = command;
     let seed = delivery.seed.unwrap_or_else(any_seed);
+    // One generator for all settings: the seed repeats the choices, though not the timing.
     let mut rng = Rng::new(seed);
     let has_nats_server = std::process::Command::new("nats-server")
         .arg("--version")
@@ -145,6 +146,7 @@ pub(crate) async fn run(
         .then(|| "two nodes with NATS: nats-server is not installed".to_owned())
         .into_iter()
         .collect();
+    // Said aloud: a run without NATS must not look like a whole one.
     for skipped in &skipped {
         tell(delivery, &format!("skipped: {skipped}"));
     }

@@ -49,6 +49,7 @@ pub(super) async fn run(test: &Arc<Test>, rng: &mut Rng) -> Result<Outcome, Stri
         let rng = rng.fork();
         readers.spawn(async move { follower.run(number, rng).await });
     }
+    // A latency is the server's only as far as the test itself was awake.
     readers.spawn(watch_own_lag(test.clone()));
     let mut counts = Counts::default();
     quiet::begin(test, &followers, rng).await?;
@@ -92,6 +93,7 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, rng: &mut Rng) -> Result<D
     let duration = test.plan.duration / test.plan.stretches;
     test.is_writing.store(true, Ordering::Relaxed);
     let begun = Instant::now();
+    // A set that is dropped aborts its tasks: after an error nothing goes on writing.
     let mut doers = JoinSet::new();
     for number in 0..test.plan.writers {
         if let Some(writer) = writer::Writer::new(

@@ -173,6 +173,8 @@ impl Delivery {
             is_long: !is_ci,
             // More than the 15 seconds after which a node without a heartbeat has ended, so that the others notice.
             stays_away: Duration::from_secs(20),
+            // In the long profile, beyond the 5 seconds that a request waits for a connection: such requests are
+            // answered 503.
             longest_freeze: if is_ci { 1500 } else { 8000 },
             quiet_millis: if is_ci { 12_000 } else { 60_000 },
             report_millis: 150,

@@ -80,6 +80,7 @@ impl Ending {
     /// Prepares it, before the last words are written.
     async fn prepare(self, test: &Test) {
         if self == Self::TerminatedWithoutNats {
+            // Before the last words, so that no hint of them crosses it.
             test.cluster.kill_nats().await;
         }
     }
@@ -173,6 +174,8 @@ pub(super) async fn round(
     for follower in followers {
         match follower.channel {
             Channel::PollV3 | Channel::PollV4 => follower.lose_a_poll(),
+            // It reads a page that is cut, and is not told that there is more: the server has to notify it of the
+            // rest.
             Channel::SocketV3 => follower.forget_the_large_one(),
             Channel::Letter | Channel::Each => {}
         }
@@ -181,6 +184,7 @@ pub(super) async fn round(
     // Readers look for these requests between two notifications: before that, they still hold what they are to forget.
     tokio::time::sleep(TICK * 3).await;
     let truths = await_told(test, followers, rng).await?;
+    // At once: the next fault makes everyone resync, and heals what was lost.
     judge::count_misses(test, followers, &truths);
     if ending != Ending::None {
         cluster.disturb(false);

@@ -38,7 +38,7 @@ pub(super) struct Request {
 pub(super) enum From {
     /// A user who has logged in; the request is signed.
     Signed(Station),
-    /// A station at which nobody has logged in yet.
+    /// A station without a logged-in user.
     Unsigned(Id),
 }
 

@@ -88,6 +88,7 @@ impl Message {
     /// Reads one. Returns `None` when it is not in the documented form.
     pub(super) fn read(row: &Value) -> Option<Self> {
         let text = |field: &str| row.get(field).and_then(Value::as_str);
+        // With one of these fields, all of them have to be there.
         let v4 = match row.get("Seq") {
             None => None,
             Some(seq) => Some(V4 {

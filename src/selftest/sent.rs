@@ -72,6 +72,7 @@ impl Sent {
         let valid_until = rng
             .percent(30)
             .then_some(created + 24 * 3600 * (4 + i64::try_from(rng.below(30)).unwrap_or(0)));
+        // All characters that a type may have: it must come back unchanged.
         let kind = rng
             .pick(&["Message", "Message", "Message", "Edit.v1", "a_b-c"])
             .copied()

@@ -171,6 +171,7 @@ impl fmt::Display for Outcome {
                 evidence.display()
             )?;
         }
+        // Beside the latencies: on a busy machine they contain it.
         writeln!(f, "  own lag, at most     {own_lag_ms} ms")
     }
 }

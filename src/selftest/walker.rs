@@ -74,6 +74,7 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, rn
             Request::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
         if let Some(oldest) = messages.last() {
             let oldest: &super::rows::Message = oldest;
+            // The time as well, as clients do: it counts only where the row is gone.
             asked = asked
                 .with("lastmessageid", dashed(oldest.id))
                 .with("lastmessagedate", super::form::time(oldest.created));
@@ -265,6 +266,7 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
             break;
         }
     }
+    // Two ways to the same history: a page and its proof must not disagree.
     if ids != history.messages || (!ids.is_empty() && history.chain != Some(chain)) {
         test.cluster.findings.add(Kind::BrokenLinks, || {
             format!(

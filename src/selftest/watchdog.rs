@@ -31,6 +31,7 @@ impl Watchdog {
 
     /// The step before has come; expects this next.
     pub(super) fn expect(&self, what: impl Into<String>, within: Duration) {
+        // A new deadline for each step: a long run is fine as long as it goes on.
         *self.locked() = Expected {
             what: what.into(),
             since: Instant::now(),

@@ -85,6 +85,7 @@ impl Wire {
             return Answer::Unknown;
         };
         let answer = tokio::select! {
+            // A frozen node still accepts connections, as the kernel does that: only its answer is missing.
             answer = timeout(ANSWER_TIMEOUT, client.ask(&request)) => answer,
             // Dropped in the middle, as by a network that goes away: the request may be carried out or not.
             _ = cuts.changed() => return Answer::Unknown,
@@ -93,6 +94,7 @@ impl Wire {
             return Answer::Unknown;
         };
         let body = serde_json::from_slice(client.body());
+        // Only an OK has to be JSON: a refusal may come from HTTP alone.
         if body.is_err() && refusal.is_none() {
             let says = || {
                 format!(
@@ -210,6 +212,8 @@ impl Wire {
             (self.who, time(now()), cluster.address(node)?);
         let (user, station) = (plain(user), plain(station));
         let (srv, api) = signature::WEBSOCKET;
+        // As docs/api.md says, and not by `parlance-client`: a mistake there would be hidden by the server's
+        // tolerance.
         let text = signature::text(srv, api, &user, &station, now.as_bytes());
         let signature = cluster.key.sign(&text).ok()?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();

@@ -149,6 +149,7 @@ impl Writer {
         self.test.pace(1).await;
         let asked = Request::on("add", sent.conversation, &sent.instance, V3)
             .with("message", sent.document(true));
+        // Repeated as well, and perhaps at another node: every node has to find the first content.
         let result = wire.insist(&self.test.cluster, &asked).await.result;
         self.wires.push(wire);
         match result {

@@ -320,7 +320,7 @@ impl<E: Entry> Drain<E> {
 }
 
 impl<E: Entry> Drop for Drain<E> {
-    /// Answers all who wait when the task ends early (a panic, or its worker thread stops): nobody else might come and
+    /// Answers all waiting callers when the task ends early (a panic, or its worker thread stops): nothing else might
     /// start another one.
     fn drop(&mut self) {
         if !self.finished {

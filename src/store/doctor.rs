@@ -22,7 +22,7 @@ pub enum Rule {
     Direct,
     /// A group that has participants has an admin.
     Admin,
-    /// An invitation is to a group that someone is in, and not for one who is in it.
+    /// An invitation is to a group that has participants, and not for one of them.
     Invitation,
     /// Each message's chain follows from the one before it, and the conversation's is the newest one's.
     Chain,

@@ -186,7 +186,7 @@ async fn change_in(
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Changed> {
-    // Strangers do not wait for the lock, and nobody waits for them.
+    // Only members and invited users reach the lock: others neither wait nor block anyone.
     let locked = sqlx::query!(
         "select from conversations where conversation_id = $1
             and (exists (select from participants where conversation_id = $1 and user_id = $2)

@@ -132,7 +132,7 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
         .iter()
         .map(|_| Attempt::Done(Reported::NoConversation))
         .collect();
-    // In the order of their numbers, and a group's members before the rows that are told to them.
+    // In the order of their numbers, and a group's members before the rows that they are notified of.
     rows.sort_unstable_by_key(|row| (row.place, row.seq));
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
     for row in rows {

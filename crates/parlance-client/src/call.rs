@@ -104,6 +104,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         let body = request::body(self.action, ClientVersion::V4, Timestamp::now(), &nonce)
             .map_err(Error::Request)?;
         let (srv, api) = self.api.names();
+        // Built anew from the server's address, which may have a path of its own behind a proxy.
         let mut url = self.server.url.clone();
         url.query_pairs_mut()
             .append_pair("srv", srv)

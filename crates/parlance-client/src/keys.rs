@@ -141,6 +141,7 @@ impl fmt::Debug for KeyPair {
 
 fn encrypt(der: &[u8], password: &str, salt: &[u8], iv: [u8; 16]) -> pkcs8::Result<String> {
     let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS.get(), salt, iv)?;
+    // PBES2 as openssl and WebCrypto know it: a user can open their key without this library.
     let document = PrivateKeyInfoRef::try_from(der)?.encrypt_with_params(parameters, password)?;
     Ok(document.to_pem(LABEL, LineEnding::LF)?.to_string())
 }

@@ -44,7 +44,7 @@ impl Retry {
             return None;
         }
         match error {
-            // 429 is refused before anything is done. After a 503 nobody knows.
+            // 429 is refused before anything is done. After a 503 it may have been done.
             Error::Refused(refusal)
                 if refusal.is_temporary() && (repeatable || refusal.status == 429) =>
             {
@@ -64,7 +64,7 @@ impl Retry {
     fn backoff(&self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         let pause = self.first_pause.saturating_mul(doubled).min(self.max_pause);
-        // Between half of it and all of it: clients that failed together must not come back together.
+        // Between half of it and all of it: clients that failed together must not return together.
         pause / 2 + pause.mul_f64(f64::from(random_byte()) / 512.0)
     }
 }
@@ -79,8 +79,8 @@ fn random_byte() -> u8 {
 
 /// Returns `true` when an action changes nothing if it is carried out a second time.
 ///
-/// It is unsafe to repeat these: a second `create` makes a second group, a second `addparticipants` counts its invitations again; and `clear`
-/// and `leave` would be refused, as they were carried out already.
+/// It is unsafe to repeat these: a second `create` makes a second group, a second `addparticipants` counts its
+/// invitations again; and `clear` and `leave` would be refused, as they were carried out already.
 pub(crate) fn is_repeatable(action: &Signed) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(

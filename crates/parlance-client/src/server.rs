@@ -63,6 +63,7 @@ impl Server {
             return Err(Error::Invalid("the server's address"));
         }
         let http = reqwest::Client::builder()
+            // For each attempt, and not for the call.
             .timeout(retry.timeout)
             // A redirect would be asked with a signature that does not fit.
             .redirect(reqwest::redirect::Policy::none())

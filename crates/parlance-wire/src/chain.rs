@@ -40,7 +40,8 @@ impl Chain {
         ]))
     }
 
-    /// The chain with one more message: SHA-256(this ‖ seq, 8 bytes, big-endian ‖ message id, 16 bytes ‖ SHA-256(Data)).
+    /// The chain with one more message: SHA-256(this ‖ seq, 8 bytes, big-endian ‖ message id, 16 bytes ‖
+    /// SHA-256(Data)).
     #[must_use]
     pub fn link(self, seq: i64, message: MessageId, data: DataHash) -> Self {
         Self(sha256(&[

@@ -29,6 +29,7 @@ impl PublicKey {
     /// Parses it, and checks kind and size. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        // Strict base64: one key has one text, so that the same key is never stored twice in two forms.
         let der = STANDARD.decode(text).ok()?;
         // Checks that it is RSA of 2048 to 8192 bits, in its one canonical encoding.
         let canonical = PublicEncryptingKey::from_der(&der).ok()?;

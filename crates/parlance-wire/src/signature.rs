@@ -16,8 +16,8 @@ pub const SIGNATURE_HEADER: &str = "Ozeki-Signature";
 /// the body.
 pub const WEBSOCKET: (&str, &str) = ("chatserver", "websocket");
 
-/// The text that the user's key signs: names, ids as the headers have them (empty where there is none), and the body, joined
-/// by line feeds.
+/// The text that the user's key signs: names, ids as the headers have them (empty where there is none), and the body,
+/// joined by line feeds.
 ///
 /// ```
 /// let text = parlance_wire::signature::text("chatserver", "chatfriends", "0c83f5", "", b"{}");

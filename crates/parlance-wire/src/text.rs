@@ -75,6 +75,7 @@ text!(
 text!(
     /// The background color of a list item, as given.
     Color, "a color like `#rrggbb`",
+    // `[1..]` cannot split a character: the first one is `#`.
     |text| text.len() == 7 && text.starts_with('#') && text[1..].bytes().all(|b| b.is_ascii_hexdigit())
 );
 text!(
@@ -100,6 +101,7 @@ text!(
 text!(
     /// A workspace's host name, in lower case.
     WorkspaceName, "a host name in lower case, at most 253 characters",
+    // Lower case only: host names compare without case, and two users must not own the same one.
     |text| text.len() <= 253 && text.split('.').all(|label| {
         (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

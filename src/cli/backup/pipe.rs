@@ -51,7 +51,7 @@ impl Drop for Guard {
     }
 }
 
-/// Reads what a program complains about, while it runs: one whose complaints fill the pipe would wait for ever.
+/// Reads a program's stderr while it runs: it would block for ever once the pipe is full.
 pub(super) fn read_stderr(from: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = vec![];

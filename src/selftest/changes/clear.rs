@@ -56,6 +56,7 @@ pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
             }
             Err(_) => None,
         };
+        // An OK with the same instance means that nothing was cleared.
         let Some(new) = new.and_then(|new| new.as_str()).filter(|new| *new != old) else {
             match &insisted.result {
                 Ok(answer) => test.cluster.findings.add(Kind::Altered, || {

@@ -76,6 +76,7 @@ pub(in crate::selftest) async fn flag(test: Arc<Test>, mut rng: Rng) {
                 key,
                 Settled {
                     value: Flags { ..flags },
+                    // From now on: a list that was requested before may still show the old value.
                     since: Some(Instant::now()),
                 },
             );

@@ -51,6 +51,7 @@ impl Nats {
             &self.address.port().to_string(),
         ]);
         command
+            // Its log tells nothing that the nodes' own lines about their bus do not.
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

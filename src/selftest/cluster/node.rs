@@ -145,6 +145,7 @@ impl Node {
         }
         send(Some(&child), signal)?;
         if tokio::time::timeout(STOPPING, child.wait()).await.is_err() {
+            // Nothing may stay behind, also when the server does not keep its promise to stop.
             let _ = child.kill().await;
             return Err(format!(
                 "a node did not end within {STOPPING:?} of {signal}"

@@ -20,6 +20,7 @@ impl Cluster {
 
     /// Waits until a node is ready and, with NATS, connected to its bus. An end that was not requested is a finding.
     pub(in crate::selftest) async fn await_ready(&self, number: usize) -> Result<(), String> {
+        // One deadline for all restarts: a node that crashes at every start must not go on for ever.
         let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
         self.with_start(async |start| {
             node.await_ready(start, deadline, |says| self.count_crash(number, &says))

@@ -121,6 +121,7 @@ impl Postgres {
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
+            // The program has one thread for its tasks: a join there would stop all of them.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }

@@ -66,6 +66,7 @@ impl Follower {
                 ["lastmessageid", "lastreportid"].map(|field| read_dashed(text(field)));
             if message != held.messages.last().copied() || report != held.reports.last().copied() {
                 state.to_download.insert(id);
+            // The newest ids agree, so the chains have to: otherwise something before them differs.
             } else if self.channel.version() >= V4
                 && message.is_some()
                 && held.chain.map(hex::encode).as_deref() != Some(text("chain"))
@@ -84,7 +85,9 @@ impl Follower {
             .people
             .of(self.who.user)
             .map(|conversation| conversation.id);
+        // A conversation that a list leaves out is lost to a client that follows the document.
         ledger.check_list(&listed, theirs, view, findings);
+        // The user was removed from the others, and has no claim to their rows any more.
         all.retain(|id, _| listed.contains(id));
         state.to_download.retain(|id| listed.contains(id));
         Some(())

@@ -31,7 +31,8 @@ impl Follower {
         if self.test.are_pollers_waiting.load(Ordering::Relaxed) {
             return None;
         }
-        // Mostly one node: both remember what a station has to be told, so the other one would make up for a lost answer.
+        // Mostly one node: both remember what a station has to be told, so the other one would make up for a lost
+        // answer.
         let node = state.wire.node(
             &self.test.cluster,
             if self.test.is_writing() { 5 } else { 0 },
@@ -75,8 +76,10 @@ impl Follower {
     pub(super) async fn next_frame(&self, state: &mut State) -> Option<Value> {
         let cluster = &self.test.cluster;
         let home = state.wire.node(cluster, 0);
+        // Only while writing, so that in the end every reader can be told.
         let is_cut = state.rng.below(1000) < CUTS_PER_THOUSAND && self.test.is_writing();
         let cuts_now = *cluster.cuts().borrow();
+        // Dropped without a closing handshake, as by a network that goes away.
         state
             .socket
             .take_if(|(node, cuts, _)| is_cut || *cuts != cuts_now || !cluster.is_running(*node));
@@ -97,6 +100,7 @@ impl Follower {
             Err(_) | Ok(Some(Ok(Message::Pong(_)))) => None,
             Ok(Some(Ok(Message::Text(text)))) => serde_json::from_str(&text).ok(),
             Ok(Some(Ok(Message::Ping(payload)))) => {
+                // Otherwise the server drops the socket, which would be the test's own fault.
                 let _ = socket.send(Message::Pong(payload)).await;
                 None
             }

@@ -34,8 +34,8 @@ impl Ledger {
         {
             findings.add(Kind::Lost, || says("answered OK, and not there", sent.id));
         }
-        // The latest send among the messages so far. A message that was answered before another one was sent has to stand
-        // before it; those that overlapped in time may be in either order.
+        // The latest send among the messages so far. A message that was answered before another one was sent has to
+        // stand before it; those that overlapped in time may be in either order.
         let mut last_begun = None;
         for sent in truth
             .messages

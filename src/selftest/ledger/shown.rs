@@ -81,6 +81,7 @@ impl Ledger {
             (None, _) => Some("nobody sent it"),
             (_, None) => Some("about a message that nobody sent"),
             (Some(sent), _) if sent.station != row.from.station => Some("another station"),
+            // The server dates reports: between sending and now, by two readings of one clock.
             (Some(sent), _) if !(sent.begun_at - SLACK..=now() + SLACK).contains(&row.created) => {
                 Some("another time than it was sent at")
             }

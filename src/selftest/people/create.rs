@@ -72,6 +72,8 @@ impl People {
                     rng,
                 )
                 .await?;
+                // Readers have stations of their own: a station's notifications are delivered once, to whichever
+                // client asks.
                 if place == 0 {
                     people.writers.push(at);
                 } else {

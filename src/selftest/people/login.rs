@@ -38,6 +38,7 @@ pub(super) async fn register_or_log_in(
         let refusal = client.ask(&request).await?;
         Ok::<_, std::io::Error>((refusal, client.body().to_vec()))
     };
+    // Not repeated: faults begin only after everyone is registered.
     match timeout(LOGIN_TIMEOUT, answer)
         .await
         .map_err(|error| failed(&error))?

@@ -30,7 +30,7 @@ pub(super) const SESSION: [(&str, &str); 15] = [
 pub(super) const REQUEST_SESSION: [(&str, &str); 6] = [
     // No request needs longer; a statement that takes it is stopped rather than left to pile up.
     ("statement_timeout", "10s"),
-    // Nor does any hold a lock for long: whoever waits longer, waits for someone at a psql prompt.
+    // Nor does any hold a lock for long: a longer wait means that somebody holds it at a psql prompt.
     ("lock_timeout", "3s"),
     // A node that froze in the middle of a transaction does not keep its locks.
     ("idle_in_transaction_session_timeout", "15s"),

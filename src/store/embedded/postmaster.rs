@@ -151,7 +151,7 @@ impl Postmaster {
 
 /// Copies PostgreSQL's own lines into our log.
 async fn log_lines(stderr: impl AsyncRead + Unpin) {
-    // What every client is told while it recovers or stops; and a constraint that refuses a row, which is an answer.
+    // Every client sees these while it recovers or stops; and a constraint that refuses a row is an answer.
     const EXPECTED: [&str; 4] = [
         "the database system is",
         "terminating connection",

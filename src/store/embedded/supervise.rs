@@ -77,7 +77,7 @@ impl Supervisor {
             if let Event::Upgraded(_) = event {
                 tokio::select! {
                     () = self.stop.notified() => return postmaster.shut_down().await,
-                    // There is nobody to wait for any more.
+                    // Its users went with it: there is nothing to wait for.
                     () = exited(&mut postmaster) => event = Event::Exited,
                     held = self.wait_until_unused() => exclusive = Some(held),
                 }
@@ -140,8 +140,8 @@ impl Supervisor {
         None
     }
 
-    /// Waits until nobody uses it, and keeps everybody away until the result is dropped: commands, and this process's
-    /// own requests. Both wait for its return.
+    /// Waits until it is unused, and keeps commands and this process's own requests away until the result is dropped.
+    /// Both wait for its return.
     async fn wait_until_unused(&self) -> (Option<File>, Option<SemaphorePermit<'_>>) {
         // Commands first, as they may take minutes: requests are to wait as short as can be.
         let users = lock::wait_for_users(&self.data_dir, USERS_TIMEOUT).await;

@@ -87,7 +87,7 @@ async fn add(
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let ids: Vec<UserId> = people.iter().map(|one| one.user_id).collect();
-    // What can be refused is refused before anyone's quotas are locked: a refused call holds nobody up.
+    // What can be refused is refused before anyone's quotas are locked: a refused call blocks nobody.
     if let Some(exceeded) =
         quota::precheck(c, caller, false, Some(conversation), &ids, limits).await?
     {
@@ -170,7 +170,7 @@ async fn promote_longest_member(c: &mut PgConnection, conversation: Conversation
     .execute(&mut *c)
     .await?;
     if emptied.rows_affected() > 0 {
-        // Nobody is left who could let them in.
+        // No member is left who could vouch for them.
         invitation::withdraw(c, conversation, None).await?;
         sqlx::query!(
             "delete from departures where conversation_id = $1",

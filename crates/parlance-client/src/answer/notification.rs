@@ -12,6 +12,7 @@ use super::{Message, Report};
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Notification {
     /// Friends whose availability changed.
+    // Misspelt as published.
     #[serde(rename = "friendavailabilitesof")]
     pub friends: Vec<UserId>,
     /// Conversations with new rows.
@@ -58,7 +59,7 @@ pub struct Event {
     pub after: String,
 }
 
-/// Somebody is writing a message.
+/// A user is writing a message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Typing {
     /// The conversation.

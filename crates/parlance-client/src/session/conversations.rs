@@ -37,7 +37,8 @@ impl Session {
                 .await?;
             let last = page.conversations.last().map(|one| one.id);
             all.extend(page.conversations);
-            // Without a row there is no position to continue from: a server that still promises more would be asked for ever.
+            // Without a row there is no position to continue from: a server that still promises more would be asked
+            // for ever.
             if !page.hasmore || last.is_none() {
                 return Ok(all);
             }

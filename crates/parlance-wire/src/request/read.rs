@@ -25,6 +25,7 @@ const MAX_SENTENCE: usize = 300;
 #[derive(Debug, Deserialize)]
 pub struct Head<'a> {
     /// What to do.
+    // Borrowed where it has no escapes, which is nearly always: every request is read for its head.
     #[serde(borrow)]
     pub action: Cow<'a, str>,
     #[serde(default)]

@@ -50,6 +50,7 @@ pub struct Report {
 
 fn message_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MessageId>, D::Error> {
     let ids = Vec::deserialize(from)?;
+    // Each is a lookup in the statement that holds the conversation's lock.
     if ids.len() > MAX_MESSAGE_IDS {
         return Err(de::Error::custom(format_args!(
             "expected a list of at most {MAX_MESSAGE_IDS} message ids"
