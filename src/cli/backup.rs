@@ -110,7 +110,7 @@ pub enum Error {
     /// A table has other rows than the manifest says.
     #[error("what was restored is not what was backed up: {0}")]
     Different(String),
-    /// What was backed up breaks a rule.
+    /// The backup violates a rule.
     #[error("everything was restored as it was backed up, but the doctor finds {0}")]
     Unhealthy(String),
 }

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
 use super::Db;
 
-/// What a table holds.
+/// The contents of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// Number of rows.
@@ -24,7 +24,7 @@ pub type Tables = BTreeMap<String, Table>;
 #[derive(Debug)]
 pub struct Snapshot {
     connection: PgConnection,
-    /// What `pg_dump --snapshot` takes.
+    /// Its id, for `pg_dump --snapshot`.
     pub id: String,
     /// PostgreSQL's version, as 15.18.
     pub postgres: String,

@@ -27,16 +27,16 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_WAITING: usize = 8192;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
-/// How often an entry is tried because the group's members changed meanwhile. Each time another change was committed
+/// Maximum attempts for an entry because the group's members changed meanwhile. Each time another change was committed
 /// between the statement's snapshot and its lock, which is a matter of a millisecond.
 const MAX_ATTEMPTS: usize = 20;
 /// How long a failed batch counts as a failure of the node, unless another one is stored: only a
 /// further write can show that the database accepts them again.
 const FAILURE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
-/// What is stored in batches.
+/// An entry that is stored in batches.
 pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
-    /// What became of it.
+    /// The outcome for its caller.
     type Outcome: Send + fmt::Debug;
     /// See [`Entry::key`].
     type Key: Hash + Eq + Send;
@@ -47,14 +47,14 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// About how many bytes it adds to a batch.
     fn bytes(&self) -> usize;
 
-    /// Stores a batch in one commit. Returns what became of each entry, in the same order.
+    /// Stores a batch in one commit. Returns the outcome of each entry, in the same order.
     fn store(
         db: &Db,
         batch: &[Self],
     ) -> impl Future<Output = error::Result<Vec<Attempt<Self::Outcome>>>> + Send;
 }
 
-/// What became of an entry in one attempt.
+/// The outcome of one attempt for an entry.
 #[derive(Debug)]
 pub(crate) enum Attempt<O> {
     /// It is decided.
@@ -104,7 +104,7 @@ struct Queue<E: Entry> {
 #[derive(Debug)]
 struct Queued<E: Entry> {
     entry: E,
-    /// How often it was tried before.
+    /// Number of attempts so far.
     attempts: usize,
     reply: oneshot::Sender<Result<(E, E::Outcome), BatchError>>,
 }
@@ -124,11 +124,11 @@ impl<E: Entry> Batcher<E> {
         }))
     }
 
-    /// Stores an entry, with those of others, and hands it back with what became of it. It is stored even if the
-    /// caller does not wait for that.
+    /// Stores an entry together with those of others, and returns it with its outcome. It is stored even if the caller
+    /// stops waiting.
     ///
     /// # Errors
-    /// Those of its own: that a neighbour cannot be stored is not among them.
+    /// Only its own: not those of other entries in its batch.
     pub(crate) async fn add(&self, entry: E) -> Result<(E, E::Outcome), BatchError> {
         let (reply, answer) = oneshot::channel();
         if self.0.enqueue(Queued {
@@ -148,7 +148,7 @@ impl<E: Entry> Batcher<E> {
         answer.await.unwrap_or(Err(BatchError::Stopped))
     }
 
-    /// Why the last batch could not be stored, for a person. Returns `None` when it was, or when that is a while ago.
+    /// Why the last batch could not be stored, for people. Returns `None` when it was stored, or failed a while ago.
     #[must_use]
     pub(crate) fn failure(&self) -> Option<String> {
         let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +158,7 @@ impl<E: Entry> Batcher<E> {
             .map(|(_, cause)| cause.clone())
     }
 
-    /// How many entries wait for their batch to begin.
+    /// Number of entries that wait for their batch to begin.
     #[must_use]
     pub(crate) fn waiting(&self) -> usize {
         self.0.locked().waiting.len()
@@ -224,7 +224,7 @@ impl<E: Entry> Inner<E> {
         }
     }
 
-    /// Returns what has to be tried again.
+    /// Returns the entries that have to be retried.
     async fn store_once(&self, batch: Vec<Queued<E>>) -> Vec<Queued<E>> {
         let mut again = Vec::new();
         let (mut entries, mut replies): (Vec<E>, VecDeque<_>) = batch

@@ -161,7 +161,7 @@ async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     }
 }
 
-/// How many connections the database allows in all, for this role.
+/// Maximum connections that the database allows this role.
 ///
 /// # Errors
 /// It cannot be asked.

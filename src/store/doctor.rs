@@ -45,7 +45,7 @@ impl Rule {
         Self::Index,
     ];
 
-    /// What it means if it does not hold, for an operator.
+    /// The consequence of a violation, for operators.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -81,12 +81,12 @@ impl Rule {
     }
 }
 
-/// Where a rule does not hold.
+/// A violated rule.
 #[derive(Debug)]
 pub struct Finding {
     /// The rule that does not hold.
     pub rule: Rule,
-    /// In how many places.
+    /// Number of violations.
     pub count: i64,
     /// One of them.
     pub example: String,

@@ -8,7 +8,7 @@ use super::sqlstate::{self, Meaning};
 /// The store's results.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What an error came from.
+/// The cause of an error.
 pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
 /// Why the database did not do what was requested.

@@ -37,7 +37,7 @@ pub(crate) enum Change<'a> {
     SetRole(UserId, Role),
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug)]
 pub(crate) enum Changed {
     /// It is done.

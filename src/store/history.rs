@@ -50,7 +50,7 @@ pub(crate) struct Page {
     pub instance: Instance,
     /// There is more in the direction of the read.
     pub has_more: bool,
-    /// What the conversation ended with at that moment, if one statement read the whole page.
+    /// The conversation's head at that moment, if one statement read the whole page.
     pub head: Option<HistoryHead>,
 }
 

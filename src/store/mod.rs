@@ -39,7 +39,7 @@ use self::error::Result;
 
 pub use self::db::{COMMIT_SETTLED_AFTER, Db, End, session_options};
 
-/// What the database must look like. Applied in order, forward only.
+/// The migrations of the schema, applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Brings the database to what this binary needs, under a lock, so that several nodes may start at

@@ -9,7 +9,7 @@ use super::{Db, db::End, error::Result};
 /// for good, which the disk has to take. Returns whether there is such a row: the heartbeat writes it.
 ///
 /// # Errors
-/// What the database said.
+/// The database's error.
 pub async fn write(db: &Db, node: Uuid) -> Result<bool> {
     db.transaction(async |tx| {
         sqlx::query!(

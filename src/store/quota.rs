@@ -26,7 +26,7 @@ pub(crate) struct Limits {
     pub waiting_invitations: u32,
 }
 
-/// What is limited by day.
+/// Actions that are limited by day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Daily {
     /// Conversations that the user creates.

@@ -14,7 +14,7 @@ use parlance_wire::{
     word::ReportType,
 };
 
-/// How often a batch is tried because another node stored one of its reports meanwhile.
+/// Maximum attempts for a batch because another node stored one of its reports meanwhile.
 const MAX_TRIES: usize = 6;
 /// About how many bytes a report's row has.
 const ROW_BYTES: usize = 150;
@@ -35,14 +35,14 @@ pub(crate) struct NewReport {
     pub created_at: Timestamp,
 }
 
-/// What became of a report.
+/// The outcome of a report.
 #[derive(Debug)]
 pub(crate) enum Reported {
     /// It is stored, as far as it was new.
     Stored {
         /// Users to notify. Empty when nothing was new.
         participants: Arc<[UserId]>,
-        /// What was new, in the order of the numbers.
+        /// The new rows, in the order of their numbers.
         rows: Vec<Row>,
     },
     /// The conversation has another instance by now: this one.
@@ -92,8 +92,7 @@ impl Entry for NewReport {
     }
 }
 
-/// Stores what is new of a batch, in one statement and one commit. Returns what became of each report, in the order
-/// given.
+/// Stores the new reports of a batch, in one statement and one commit. Returns the outcome of each, in the order given.
 async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
     macro_rules! column {
         ($field:ident $($as_str:tt)*) => {

@@ -123,7 +123,7 @@ pub(crate) struct NewMessage {
     pub r#type: MessageType,
     /// When it counts as created.
     pub created_at: Timestamp,
-    /// What the sender's clock said, where that was too far ahead.
+    /// The time of the sender's clock, where that was too far ahead.
     pub sent_at: Option<Timestamp>,
     /// When it expires.
     pub valid_until: Timestamp,
@@ -132,7 +132,7 @@ pub(crate) struct NewMessage {
     pub data: Data,
 }
 
-/// What became of one [`NewMessage`].
+/// The outcome for one [`NewMessage`].
 #[derive(Debug)]
 pub(crate) enum Stored {
     /// It is stored, now or since an earlier try.

@@ -158,7 +158,7 @@ pub async fn log_in(
     .await
 }
 
-/// What a signature is checked against.
+/// The data that a signature is checked against.
 #[derive(Debug)]
 pub struct Identity {
     /// The user's public key.

@@ -3,7 +3,7 @@
 use super::{Db, error::Result};
 use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Registered {
     /// It is the user's, now or since an earlier call.

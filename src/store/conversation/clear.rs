@@ -13,10 +13,10 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// How often a `clear` is tried because the group's members changed meanwhile: as the batcher's entries.
+/// Maximum attempts of a `clear` because the group's members changed meanwhile: as for the batcher's entries.
 const MAX_TRIES: usize = 20;
 
-/// What became of a `clear`.
+/// The outcome of a `clear`.
 #[derive(Debug)]
 pub(crate) enum Cleared {
     /// The content is unreachable, and all participants have to be notified. The conversation, as the caller sees it

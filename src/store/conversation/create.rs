@@ -24,7 +24,7 @@ pub(crate) struct NewParticipant<'a> {
     pub display_name: &'a str,
 }
 
-/// What became of creating a direct conversation.
+/// The outcome of creating a direct conversation.
 #[derive(Debug)]
 pub(crate) enum Created {
     /// It is new. Exactly one of several concurrent callers gets this.

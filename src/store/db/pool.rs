@@ -20,7 +20,7 @@ use crate::store::{
     sqlstate,
 };
 
-/// How long a request waits for a connection before it is answered that the database is away.
+/// Maximum wait for a connection. After that the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that lay idle for longer is pinged before it is used: a firewall may have forgotten it.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ struct Idle {
     opened_on: ThreadId,
 }
 
-/// How many connections are used, and how many callers wait for one.
+/// Numbers of connections, and of callers that wait for one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     pub in_use: usize,

@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{Error, NAME, owner::Owner};
 
-/// What a URL's query holds unencoded.
+/// The characters that are encoded in a URL's query.
 const UNENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -22,7 +22,7 @@ const UNENCODED: &AsciiSet = &NON_ALPHANUMERIC
 const MAX_SOCKET_PATH: usize = 107;
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// Where one cluster is, and whose it is.
+/// The paths of a cluster, and its owner.
 pub(super) struct ClusterPaths {
     pub data: PathBuf,
     /// The socket's directory, private to the owner.

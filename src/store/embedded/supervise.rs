@@ -25,12 +25,12 @@ const STEADY_AFTER: Duration = Duration::from_secs(10);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Pause after a start that failed.
 const SPAWN_PAUSE: Duration = Duration::from_secs(1);
-/// How long a backup, or a person at a psql prompt, may delay the restart after an upgrade.
+/// Maximum time for which a backup, or a psql prompt, may delay the restart after an upgrade.
 const USERS_TIMEOUT: Duration = Duration::from_mins(10);
-/// How long requests are held back while it restarts after an upgrade. Then they are refused.
+/// Maximum time for which requests are held back during a restart after an upgrade. Then they are refused.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What to run, where, and for whom.
+/// A PostgreSQL that is kept running.
 pub(super) struct Supervisor {
     pub paths: ClusterPaths,
     pub data_dir: PathBuf,

@@ -36,7 +36,7 @@ struct Row {
     last_seq: Option<i64>,
 }
 
-/// What a statement answered beside the rows that went onto the page.
+/// The answer of a statement, without the rows that went onto the page.
 pub(super) struct Answer {
     /// The conversation's current instance.
     pub instance: Instance,
@@ -44,7 +44,7 @@ pub(super) struct Answer {
     /// Where it began. `None`: the cursor's row is not there.
     pub message_seq: Option<i64>,
     pub report_seq: Option<i64>,
-    /// How many messages there were, and the number of the last one.
+    /// Number of messages, and the `seq` of the last one.
     pub messages: i64,
     pub last: Option<i64>,
 }

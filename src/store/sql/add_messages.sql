@@ -1,6 +1,6 @@
 -- Stores a batch of messages: each row of the arrays is one. Answers each whose sender takes part in the conversation.
 with input as materialized (
-    -- What was sent, of those who take part. Data, which is large, stays in its array until it is stored.
+    -- The messages of senders who take part. Data, which is large, stays in its array until it is stored.
     select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
@@ -19,7 +19,7 @@ with input as materialized (
     -- Not `for update`: a participant who is inserted meanwhile references the row, and need not wait.
     for no key update
 ), checked as (
-    -- What becomes of each message.
+    -- The outcome for each message.
     select i.*, l.is_group, l.instance as current_instance, l.last_seq, l.last_message_id, l.head,
            m.created_at as existing_created_at, m.valid_until as existing_valid_until,
            case
