@@ -27,7 +27,7 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    /// What was spent since an earlier reading.
+    /// The CPU time since an earlier reading.
     #[must_use]
     pub(crate) fn since(self, earlier: Self) -> Self {
         let minus = |now: Option<f64>, then: Option<f64>| Some(now? - then?);
@@ -114,7 +114,7 @@ impl Meter {
 struct Stat {
     parent: i32,
     own: f64,
-    /// Of children that ended.
+    /// CPU time of children that ended.
     of_the_dead: f64,
 }
 

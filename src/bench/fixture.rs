@@ -20,7 +20,7 @@ const LONG_LISTS: (usize, usize) = (1000, 16);
 const LONG: usize = 16;
 const MAX_LONG_MESSAGES: usize = 1_000_000;
 
-/// What the workloads use.
+/// The data that workloads use.
 #[derive(Debug)]
 pub(super) struct Fixture {
     /// The instance of all conversations.
@@ -138,7 +138,7 @@ impl Fixture {
         Some((caller(*pair.users.get(which % 2)?)?, *pair))
     }
 
-    /// One of those with a long history.
+    /// A conversation with a long history, and one of its users.
     pub(super) fn of_long(&self, number: usize) -> Option<(Caller, Pair)> {
         let pair = self.long.get(number % self.long.len().max(1))?;
         Some((caller(*pair.users.first()?)?, *pair))

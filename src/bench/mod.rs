@@ -40,7 +40,7 @@ const WATCH_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 /// Measures, and passes on each row as soon as it is there; for people, after the table's head.
 ///
 /// # Errors
-/// One sentence for a person.
+/// One sentence for people.
 pub(crate) async fn run(
     bench: &Bench,
     settings: &Settings,

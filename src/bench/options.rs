@@ -44,7 +44,7 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 10_000)]
     pub sockets: usize,
     /// A server that runs; a scratch one is started if not given
-    // The fixture is made by SQL: over the wire it would take hours.
+    // The fixture is made by SQL: its users and their histories would take too long over the wire.
     #[arg(long, requires = "database")]
     pub url: Option<String>,
     /// The server's database, where users and conversations are made: one that you can throw away

@@ -57,7 +57,8 @@ impl Signer {
         asked: impl Fn(usize) -> Asked + Sync,
     ) -> Result<Vec<Vec<u8>>, String> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        // One moment for all: the server accepts it for five minutes (SIGNATURE_WINDOW), which a run has to begin in.
+        // One moment for all: the server accepts it for five minutes (SIGNATURE_WINDOW), within which a run has to
+        // end.
         let now = Timestamp::now();
         std::thread::scope(|scope| {
             let asked = &asked;

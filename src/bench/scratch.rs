@@ -31,7 +31,7 @@ const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 /// anyone may have created it.
 ///
 /// # Errors
-/// One sentence.
+/// One sentence for people.
 pub(crate) fn scratch_directory(name: &str) -> Result<PathBuf, String> {
     let dir = env::temp_dir().join(format!("{name}-{}", Uuid::new_v4().simple()));
     // PostgreSQL, which may have to run as another user, passes through.
@@ -59,7 +59,7 @@ fn not_started(error: &io::Error) -> String {
 /// dropped.
 ///
 /// # Errors
-/// One sentence.
+/// One sentence for people.
 pub(crate) fn serve(
     dir: &Path,
     log: &Path,
@@ -95,7 +95,7 @@ pub(crate) fn serve(
 /// Waits until a server is ready and, with `says`, until it reports this line.
 ///
 /// # Errors
-/// It ended, or does not serve by the deadline; with the end of its log.
+/// It ended, or is not ready by the deadline; with the end of its log.
 pub(crate) async fn await_ready(
     address: SocketAddr,
     child: &mut Child,

@@ -27,16 +27,16 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// How long a scratch server may take to make its database and to be ready.
+/// Maximum time for a scratch server to create its database and become ready.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a scratch server may take to stop, before it is killed.
+/// Maximum time for a scratch server to stop; then it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server, and its database.
 pub(crate) struct Target {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
-    /// What a request names as its host.
+    /// The host that requests name.
     pub host: String,
     /// Its process, if known.
     pid: Option<i32>,
@@ -104,7 +104,7 @@ impl Target {
     /// A scratch server, on this database or on one of its own.
     ///
     /// # Errors
-    /// One sentence.
+    /// One sentence for people.
     pub(crate) async fn scratch(
         database: Option<&str>,
         settings: &Settings,

@@ -1,4 +1,4 @@
-//! What is measured: each workload is a kind of request, made for a fixture.
+//! The workloads: each is a kind of request, made for a fixture.
 
 use clap::ValueEnum;
 
@@ -44,7 +44,7 @@ pub(crate) enum Workload {
     SocketsPush,
 }
 
-/// What these workloads need of a fixture.
+/// The parts of a fixture that these workloads need.
 pub(super) fn needs(workloads: &[Workload]) -> Needs {
     let any = |some: &[Workload]| some.iter().any(|one| workloads.contains(one));
     Needs {

@@ -36,7 +36,7 @@ pub enum Error {
     Failed {
         /// Its name.
         name: &'static str,
-        /// What it wrote, in one line.
+        /// Its output, in one line.
         stderr: String,
     },
 }

@@ -22,7 +22,7 @@ pub(super) enum Channel {
 }
 
 impl Channel {
-    /// For a person.
+    /// Its name in the report.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Letter => "v4 socket, by the letter",

@@ -126,7 +126,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// How many nodes there are, whether they run or not.
+    /// Number of nodes, running or not.
     pub(super) fn size(&self) -> usize {
         self.nodes.len()
     }
@@ -136,7 +136,7 @@ impl Cluster {
         self.nats.is_some()
     }
 
-    /// Where a node listens.
+    /// A node's address.
     pub(super) fn address(&self, node: usize) -> Option<SocketAddr> {
         self.nodes.get(node).map(|node| node.address)
     }
@@ -188,12 +188,12 @@ impl Cluster {
         self.cuts.subscribe()
     }
 
-    /// A request was sent again.
+    /// Counts a request that is repeated.
     pub(super) fn count_retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many requests were sent again.
+    /// Number of requests that were repeated.
     pub(super) fn retries(&self) -> usize {
         self.retries.load(Ordering::Relaxed)
     }
@@ -240,7 +240,7 @@ impl Cluster {
     /// Ends all of it. With `keeps`, its directory stays, with the logs of nodes and database, and is returned.
     pub(super) async fn end(&self, keeps: bool) -> Result<Option<PathBuf>, String> {
         self.db.close().await;
-        // A frozen process takes no signal but SIGKILL, and the nodes wait for it.
+        // A frozen PostgreSQL cannot be shut down.
         self.postgres.lock().await.thaw();
         for node in &self.nodes {
             // If one cannot be ended, the others still have to be.

@@ -89,7 +89,7 @@ pub(super) enum Struck {
 }
 
 impl Fault {
-    /// For a person.
+    /// Its name in the report.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::NodeKilled => "node killed",

@@ -32,7 +32,7 @@ pub(super) enum Kind {
     Gaps,
     /// Given to a member who had been removed.
     Leaked,
-    /// Of an instance that had been cleared.
+    /// Served from an instance that had been cleared.
     OldInstance,
     /// Flags that are not what their owner set.
     WrongFlags,
@@ -68,7 +68,7 @@ impl Kind {
         Self::RulesNotKept,
     ];
 
-    /// For a person.
+    /// Its name in the report.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Lost => "lost",

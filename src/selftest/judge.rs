@@ -1,4 +1,4 @@
-//! How the verdict is reached: the whole history is compared with what was answered and what readers hold.
+//! Reaching the verdict: the whole history is compared with what was answered and what readers hold.
 
 use std::{
     collections::HashSet,

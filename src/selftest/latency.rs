@@ -24,9 +24,9 @@ pub(super) struct Line {
     pub is_calm: bool,
     /// Number of rows.
     pub rows: u64,
-    /// Half took no longer, in milliseconds.
+    /// The median, in milliseconds.
     pub p50_ms: f64,
-    /// Of a hundred, 99 took no longer.
+    /// The 99th percentile.
     pub p99_ms: f64,
     pub worst_ms: f64,
 }

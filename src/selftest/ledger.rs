@@ -20,7 +20,7 @@ pub(super) const SLACK: i64 = 2;
 /// A report as it was sent.
 #[derive(Debug, Clone)]
 pub(super) struct Reported {
-    /// Where it was sent from.
+    /// The station that it was sent from.
     pub station: Id,
     /// The instance that it was sent to.
     pub instance: String,

@@ -56,14 +56,14 @@ use crate::{bench::scratch::interrupted, settings::Settings};
 /// Maximum time for creating users, friends and conversations.
 const PEOPLE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// What is tested.
+/// The tests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Nothing lost, doubled, reordered, altered or told too late, while nodes and database are killed
     Delivery(Delivery),
 }
 
-/// What all clients of one setting share.
+/// The state that all clients of a setting share.
 struct Test {
     plan: Plan,
     cluster: Arc<Cluster>,
@@ -125,7 +125,7 @@ impl Test {
 /// Runs the test, and reports the verdict.
 ///
 /// # Errors
-/// One sentence, also if a promise was broken.
+/// One sentence for people, also if a promise was broken.
 pub(crate) async fn run(
     settings: &Settings,
     command: &Command,

@@ -10,7 +10,7 @@ use super::{
     request::{Request, Station, V4},
 };
 
-/// What happens in a conversation.
+/// The use of a conversation in the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Busy,
@@ -29,7 +29,7 @@ pub(super) enum Use {
 #[derive(Debug, Clone)]
 pub(super) struct Conversation {
     pub id: Id,
-    /// What happens in it.
+    /// Its use.
     pub r#use: Use,
     /// Its members, as indexes of [`People::writers`].
     pub members: Vec<usize>,

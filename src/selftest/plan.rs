@@ -26,7 +26,7 @@ pub(crate) struct Delivery {
     /// With NATS between the two nodes of --nodes 2
     #[arg(long, requires = "nodes")]
     nats: bool,
-    /// What chance decides on; the same number decides the same
+    /// Seed of all random choices; the same seed repeats them
     #[arg(long)]
     pub seed: Option<u64>,
     /// Writing time in total, as 1h or 90s; starting and quiet rounds come on top
@@ -70,7 +70,7 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// For a person.
+    /// Its name in the report.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self { nodes: 1, .. } => "one node",
@@ -82,7 +82,7 @@ impl Setting {
     }
 }
 
-/// What is done in one setting.
+/// The plan of one setting.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub setting: Setting,
@@ -102,7 +102,7 @@ pub(crate) struct Plan {
     pub bound: Duration,
     /// Number of stretches that the writing time is divided into.
     pub stretches: u32,
-    /// How nodes end in quiet rounds, in turn.
+    /// The endings of nodes in quiet rounds, in turn.
     pub endings: Vec<Ending>,
     /// A quiet round comes after each stretch, not only before the first.
     pub is_long: bool,

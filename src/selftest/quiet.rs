@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Maximum time of a round, without its waits for calm.
 const ROUND: Duration = Duration::from_mins(3);
 
-/// How the node ends that answered the last words.
+/// How the node that answered the last words ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ending {
@@ -66,7 +66,7 @@ impl Ending {
         }
     }
 
-    /// For a person.
+    /// Its name in the report.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::None => "no node ends",
@@ -95,8 +95,8 @@ impl Ending {
             }
             Self::KilledWhileOtherFrozen => {
                 let other = (node + 1) % cluster.size().max(1);
-                // Frozen first, and for longer than a node without heartbeats counts as alive: it has to learn of the
-                // end from the database, as the bus has forgotten it.
+                // Frozen first, and for longer than a node without heartbeats counts as alive: it has to find out
+                // afterwards that the other one ended.
                 cluster.signal_node(other, Signal::SIGSTOP).await?;
                 cluster.end_node(node, Signal::SIGKILL).await?;
                 tokio::time::sleep(test.plan.stays_away).await;

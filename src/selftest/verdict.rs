@@ -37,11 +37,11 @@ pub(super) struct Outcome {
     pub latencies: Vec<Line>,
     /// Maximum lag of the test itself, in milliseconds.
     pub own_lag_ms: u64,
-    /// What was found.
+    /// The findings.
     pub findings: BTreeMap<Kind, Found>,
     /// Writing time in seconds.
     pub seconds: f64,
-    /// Where logs and database are kept, if something was found.
+    /// The directory with logs and database, if something was found.
     pub evidence: Option<PathBuf>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Verdict {
     pub retries: usize,
     /// Seconds after its OK, or the end of a fault, within which readers have to be told.
     pub bound_seconds: f64,
-    /// How often each promise was broken, in all.
+    /// Number of violations of each promise, in total.
     #[serde(flatten)]
     pub totals: BTreeMap<Kind, usize>,
     /// Settings that were left out, and why.

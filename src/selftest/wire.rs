@@ -212,8 +212,7 @@ impl Wire {
             (self.who, time(now()), cluster.address(node)?);
         let (user, station) = (plain(user), plain(station));
         let (srv, api) = signature::WEBSOCKET;
-        // As docs/api.md says, and not by `parlance-client`: a mistake there would be hidden by the server's
-        // tolerance.
+        // Written out, and not by `parlance-client`: the test is a second reading of docs/api.md.
         let text = signature::text(srv, api, &user, &station, now.as_bytes());
         let signature = cluster.key.sign(&text).ok()?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();

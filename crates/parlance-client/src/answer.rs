@@ -99,7 +99,7 @@ pub struct Message {
     /// Its id.
     #[serde(rename = "ID")]
     pub id: MessageId,
-    /// What kind of message it is.
+    /// Its type.
     // Text, and not an enum: types are the clients' own, and a new one must not make a whole page unreadable.
     #[serde(rename = "Type")]
     pub r#type: String,

@@ -40,12 +40,12 @@ pub(super) struct Manifest {
     pub bytes: u64,
     /// The dump's SHA-256, in hex.
     pub sha256: String,
-    /// What each table holds.
+    /// The contents of each table.
     pub tables: Tables,
 }
 
 impl Manifest {
-    /// How many rows there are in all.
+    /// Total number of rows.
     pub(super) fn rows(&self) -> i64 {
         self.tables.values().map(|table| table.rows).sum()
     }
@@ -152,7 +152,7 @@ fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
 pub(super) struct Archive {
     pub path: PathBuf,
     file: File,
-    /// Where the dump begins.
+    /// The dump's offset in the file.
     dump_at: u64,
     pub manifest: Manifest,
 }
@@ -222,7 +222,7 @@ fn for_each_part(
     }
 }
 
-/// Where the dump begins, how many bytes it has, and the manifest.
+/// The dump's offset and size, and the manifest.
 fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
     let mut archive = tar::Archive::new(file);
     let (mut dump, mut manifest) = (None, None);

@@ -21,7 +21,7 @@ const RESTART: Duration = Duration::from_millis(200);
 
 /// A node, whether it runs or not.
 pub(super) struct Node {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     log: PathBuf,
     process: Mutex<Option<Process>>,
@@ -34,7 +34,7 @@ struct Process {
     was_ready: bool,
 }
 
-/// What a node is started with.
+/// The arguments of a node's start.
 pub(super) struct Start<'a> {
     pub dir: &'a Path,
     pub environment: &'a [(&'a str, &'a OsStr)],

@@ -1,4 +1,4 @@
-//! How nodes are started, waited for, and ended.
+//! Starting nodes, waiting for them, and ending them.
 
 use std::{ffi::OsStr, sync::atomic::Ordering, time::Instant};
 

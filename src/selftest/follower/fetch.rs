@@ -1,4 +1,4 @@
-//! What a reader fetches: the list, and pages of conversations.
+//! The requests of a reader: the list, and pages of conversations.
 
 use std::{sync::atomic::Ordering, time::Instant};
 

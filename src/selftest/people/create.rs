@@ -1,4 +1,4 @@
-//! How users, friends and conversations are made.
+//! Creating users, friends and conversations.
 
 use std::collections::BTreeSet;
 

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How long a registration or a login may take.
+/// Maximum time for a registration or a login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Registers or logs in, without a signature.

@@ -29,7 +29,7 @@ pub(super) const READER: Id = 3;
 /// A correct server, for a conversation of some messages, all in the ledger.
 pub(super) struct Fixture {
     pub ledger: Ledger,
-    /// What was found.
+    /// The findings.
     pub findings: Findings,
     /// The messages, as the wire shows them.
     pub messages: Vec<Value>,
@@ -111,7 +111,7 @@ impl Fixture {
         self.reports.push(json!({ "ID": dashed(1000 + id), "Type": "viewed", "Created": time(now()), "ValidUntil": message["ValidUntil"], "User": plain(READER), "Station": plain(4), "MessageID": dashed(id) }));
     }
 
-    /// What a reader holds who is given these rows.
+    /// The rows that a reader holds after receiving these.
     pub(super) fn given(&self, messages: &[Value], reports: &[Value]) -> Held {
         let mut held = Held::new("someone", CONVERSATION, INSTANCE);
         let page = Page::read(&json!({ "messages": messages, "reports": reports })).unwrap();

@@ -1,4 +1,4 @@
-//! How single fields are read and written: optional text, page sizes, a document in a string.
+//! Reading and writing single fields: optional text, page sizes, a document in a string.
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,

@@ -24,7 +24,7 @@ const MAX_SENTENCE: usize = 300;
 /// The fields that every request may carry.
 #[derive(Debug, Deserialize)]
 pub struct Head<'a> {
-    /// What to do.
+    /// The name of the action.
     // Borrowed where it has no escapes, which is nearly always: every request is read for its head.
     #[serde(borrow)]
     pub action: Cow<'a, str>,

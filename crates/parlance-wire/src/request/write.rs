@@ -60,7 +60,7 @@ mod tests {
         serde_json::from_slice(&body).unwrap()
     }
 
-    /// What is read of what is written is written as it was.
+    /// A round trip of writing and reading changes nothing.
     fn comes_back<A: Serialize + DeserializeOwned>(actions: &[A]) {
         for action in actions {
             let first = written(action);
