@@ -1,5 +1,5 @@
-//! What time it is. Whatever compares moments asks this clock, so that a test can let an hour pass without waiting
-//! for it. What waits for a peer or a timer uses tokio's time: nobody can put that forward for the other side.
+//! The clock of the server. Code that compares moments uses it, so that a test can advance it by an hour instead of
+//! waiting. Code that waits for a peer or a timer uses tokio's time: a test cannot advance that for the other side.
 
 use std::{
     sync::{
@@ -16,30 +16,30 @@ use tokio::time::Instant;
 /// The clock of a server. Its clones are the same clock.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// Microseconds that a test has let pass.
+    /// Microseconds by which a test has advanced it.
     ahead: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// The present moment by the clock on the wall, which may jump.
+    /// The wall-clock time, which may jump.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         Timestamp::now().plus(TimeDelta::microseconds(self.ahead()))
     }
 
-    /// The present moment by the clock that only ever counts.
+    /// The monotonic time.
     #[must_use]
     pub fn instant(&self) -> Instant {
         Instant::now() + Duration::from_micros(self.ahead().unsigned_abs())
     }
 
-    /// How long ago that was.
+    /// The time elapsed since `then`.
     #[must_use]
     pub fn since(&self, then: Instant) -> Duration {
         self.instant().duration_since(then)
     }
 
-    /// Lets time pass at once, on both clocks.
+    /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
         // A span that does not fit is longer than any that is waited for.
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);

@@ -12,7 +12,7 @@
 //! | [`chat`] | the rules: who may do what, who is notified |
 //! | `notify` | events are announced: pending notifications, the bus between nodes |
 //! | [`store`] | PostgreSQL: the only layer with SQL |
-//! | [`settings`], [`timings`], [`clock`] | the operator's choices; intervals and time limits; what time it is |
+//! | [`settings`], [`timings`], [`clock`] | the operator's choices; intervals and time limits; the clock |
 //!
 //! What server and clients share (ids, times, checked text, keys) is the crate `parlance-wire`.
 #![cfg_attr(

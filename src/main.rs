@@ -11,6 +11,7 @@ use parlance::cli::{self, Cli};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+// One thread is enough: the server's workers run a runtime each (WORKERS), and commands do one thing at a time.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();

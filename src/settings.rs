@@ -1,5 +1,5 @@
-//! Settings: environment variables, each with a default and a reason in `.env.example`. A wrong
-//! value ends the start with a sentence that names it.
+//! Settings: environment variables, each with a default and a reason in `.env.example`. An
+//! invalid value stops the start, with an error that names the variable.
 
 mod read;
 
@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{clock::Clock, timings::Timings};
 
-/// A variable has a value that it cannot have. The value is not repeated: it may hold a password.
+/// A variable has an invalid value. The value is not repeated: it may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} must be {must_be}")]
 pub struct Error {
@@ -26,7 +26,7 @@ pub struct Error {
 pub enum Registration {
     /// Nobody: the operator adds users.
     Closed,
-    /// Whoever has an invitation.
+    /// Anyone with an invitation.
     Invite,
     /// Everyone.
     Open,
@@ -59,14 +59,14 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// All that an operator can choose.
+/// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `LISTEN_ADDR`: where the server listens.
     pub listen_addr: SocketAddr,
-    /// `PUBLIC_URL`: the address that clients are told, without a trailing slash.
+    /// `PUBLIC_URL`: the address that clients connect to, without a trailing slash.
     pub public_url: String,
-    /// `DATABASE_URL`.
+    /// `DATABASE_URL`, or the embedded PostgreSQL without it.
     pub database: Database,
     /// `DATABASE_CONNECTIONS`: maximum connections of this node's pool.
     pub database_connections: u32,
@@ -92,7 +92,7 @@ pub struct Settings {
     pub registrations: u32,
     /// `BAD_SIGNATURES`: maximum wrong signatures a minute, per address.
     pub bad_signatures: u32,
-    /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
+    /// `TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
     pub allow_unsigned_notifications: bool,
@@ -114,7 +114,7 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Not for operators; tests shorten them.
     pub timings: Timings,
-    /// Not for operators; tests put it forward.
+    /// Not for operators; tests advance it.
     pub clock: Clock,
     /// `CONVERSATIONS_PER_USER`: maximum conversations that a user takes part in.
     pub conversations_per_user: u32,

@@ -1,34 +1,34 @@
-//! How long the server waits for what. No operator needs to change these; tests shorten them.
+//! The server's intervals and time limits. No operator needs to change these; tests shorten them.
 
 use std::time::Duration;
 
-/// The server's intervals and time limits.
+/// Intervals and time limits.
 #[derive(Debug, Clone)]
 pub struct Timings {
-    /// How often a node says in the database that it is alive, looks which others are, and compares who is online
-    /// with the sockets that it holds.
+    /// Interval of a node's heartbeats: it records that it is alive, looks which others are, and compares who is
+    /// online with the sockets that it holds.
     pub heartbeat: Duration,
-    /// A node that has not said so for this long has ended.
+    /// A node without a heartbeat for this long has ended.
     pub node_timeout: Duration,
-    /// Who has had no socket for this long is offline.
+    /// A user without a socket for this long is offline.
     pub offline_after: Duration,
-    /// How often what was cleared or has expired is deleted, and noted that this server runs.
+    /// Interval of the purge, and of recording that this server runs.
     pub purge: Duration,
     /// How often a node repeats its number on the bus.
     // Well below the four seconds after which it counts as unheard: one repetition that is lost must not make every
     // station resync.
     pub bus_repeat: Duration,
-    /// Whoever asks more often whether the node is ready is told what was found out last.
+    /// How long the result of a readiness check is reused.
     pub probe: Duration,
     /// How often a WebSocket is pinged.
     pub ping: Duration,
-    /// A WebSocket whose peer has said nothing for this long is dropped.
+    /// A WebSocket that has received nothing for this long is dropped.
     pub peer_timeout: Duration,
-    /// A connection whose peer takes nothing of what is sent to it for this long is dropped.
+    /// A connection whose peer accepts no data for this long is dropped.
     pub write_timeout: Duration,
-    /// A body that is no larger than usual has to arrive in this time.
+    /// Maximum time for a body of usual size to arrive.
     pub body_timeout: Duration,
-    /// Of a large body something has to arrive at least this often.
+    /// Maximum time between two parts of a large body.
     pub body_silence: Duration,
     /// How often repeated refusals are summed up in the log.
     pub refusal_summary: Duration,
@@ -38,12 +38,17 @@ impl Default for Timings {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_secs(5),
+            // Three heartbeats: one may be late and one lost before every station has to resync.
             node_timeout: Duration::from_secs(15),
+            // Enough to reconnect in: friends are not told of a phone that changes from Wi-Fi to mobile data.
             offline_after: Duration::from_secs(30),
+            // Well below the five minutes after which `store/purge.rs` takes the clock for unobserved.
             purge: Duration::from_mins(1),
             bus_repeat: Duration::from_secs(1),
             probe: Duration::from_secs(3),
+            // Below the 60 seconds after which common proxies close a silent connection.
             ping: Duration::from_secs(25),
+            // Two pings: the answer to one of them may be late.
             peer_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),

@@ -1,5 +1,4 @@
-//! A client that costs little: requests are bytes that were made before, and of an answer only its status
-//! and its length are looked at.
+//! A cheap client: requests are bytes made beforehand, and of an answer only status and length are parsed.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -11,7 +10,7 @@ use tokio::{
 /// Maximum headers of an answer.
 const MAX_HEADERS: usize = 32;
 
-/// A connection that is kept.
+/// A connection that is kept alive.
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: TcpStream,
@@ -22,15 +21,17 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
+        // Nagle's algorithm would hold back the end of a request until the server acknowledged its beginning.
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
+            // One buffer for all answers: allocating anew would be counted as the client's cost.
             answer: Vec::with_capacity(64 * 1024),
             head: 0,
         })
     }
 
-    /// Sends a request and reads its answer to the end. `Some`: why it was refused.
+    /// Sends a request and reads its answer to the end. Returns the error code of a refusal, or `None` for OK.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<Option<String>> {
         self.stream.write_all(request).await?;
         self.answer.clear();
@@ -55,9 +56,9 @@ impl Client {
         Ok(Some(code.map_or_else(|| status.to_string(), str::to_owned)))
     }
 
-    /// Sends a request, and hangs up after a while without having read its answer.
+    /// Sends a request, and closes the connection after a while without reading the answer.
     pub(crate) async fn send_and_go(mut self, request: &[u8], after: Duration) {
-        // Whether it arrives is what nobody is to know.
+        // An error is ignored: the caller simulates a client that never learns what became of its request.
         let _ = self.stream.write_all(request).await;
         tokio::time::sleep(after).await;
     }
@@ -76,8 +77,9 @@ impl Client {
     }
 }
 
-/// Status, length of the head, length of the body. `None`: the head is not there yet.
+/// Status, length of the head, length of the body. `None` until the head is complete.
 fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
+    // Parsed from the beginning after each read: a head nearly always arrives whole.
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
@@ -92,6 +94,7 @@ fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
+    // No chunked bodies: the server always knows the length, and a decoder would cost the client time.
     let length = length.ok_or_else(|| wrong("an answer without a length".into()))?;
     Ok(Some((response.code.unwrap_or(0), head, length)))
 }

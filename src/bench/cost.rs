@@ -1,5 +1,5 @@
-//! What work costs: CPU time and memory of the server, of PostgreSQL with all its processes, and of the
-//! client, each apart. Linux tells; elsewhere these results are absent.
+//! CPU time and memory of the server, of PostgreSQL with all its processes, and of the client, measured apart. Read
+//! from Linux's /proc; on other systems these results are absent.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use nix::{
     unistd::{SysconfVar, sysconf},
 };
 
-/// Whom to watch.
+/// The processes that are measured.
 #[derive(Debug)]
 pub(crate) struct Meter {
     /// The server's process.
@@ -27,7 +27,7 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    /// What was spent since an earlier reading.
+    /// The CPU time since an earlier reading.
     #[must_use]
     pub(crate) fn since(self, earlier: Self) -> Self {
         let minus = |now: Option<f64>, then: Option<f64>| Some(now? - then?);
@@ -43,6 +43,7 @@ impl Meter {
     /// Watches a server, and the PostgreSQL that `backend` is a process of.
     #[must_use]
     pub(crate) fn of(server: Option<i32>, backend: i32) -> Self {
+        // A PostgreSQL on another machine answers with a process id that may be anyone's here.
         let is_postgres = fs::read_to_string(format!("/proc/{backend}/comm"))
             .is_ok_and(|name| name.trim() == "postgres");
         Self {
@@ -69,6 +70,8 @@ impl Meter {
                     .filter_map(stat)
                     .map(|stat| stat.own)
                     .sum();
+                // Backends that ended are counted by the postmaster, which waited for them: without those, the sum
+                // could fall.
                 stat(postmaster).map(|stat| stat.own + stat.of_the_dead + of_children)
             }),
             client: own.map_or(0.0, |own| {
@@ -77,10 +80,11 @@ impl Meter {
         }
     }
 
-    /// Forgets the server's peak of memory.
+    /// Resets the server's memory peak.
     pub(crate) fn reset_peak(&self) {
         if let Some(server) = self.server {
-            // Another user's process does not let us: then the peak is that of its whole life.
+            // `5` resets the peak alone (proc(5), clear_refs). Another user's process refuses: then it is the peak since its
+            // start.
             let _ = fs::write(format!("/proc/{server}/clear_refs"), "5");
         }
     }
@@ -91,9 +95,10 @@ impl Meter {
         field(&format!("/proc/{}/status", self.server?), "VmHWM:")
     }
 
-    /// What the server holds of memory now, in KB: its share of what it shares with others counted (PSS).
+    /// The server's present memory in KB, with its part of shared pages (PSS).
     #[must_use]
     pub(crate) fn server_memory(&self) -> Option<u64> {
+        // Not the resident size: that counts pages shared with other processes in full.
         field(&format!("/proc/{}/smaps_rollup", self.server?), "Pss:")
     }
 
@@ -109,7 +114,7 @@ impl Meter {
 struct Stat {
     parent: i32,
     own: f64,
-    /// Of children that ended.
+    /// CPU time of children that ended.
     of_the_dead: f64,
 }
 
@@ -125,12 +130,14 @@ fn stat(process: i32) -> Option<Stat> {
     };
     Some(Stat {
         parent: fields.get(1)?.parse().ok()?,
+        // Counted after the name: utime and stime are fields 14 and 15 of proc(5), cutime and cstime the next two.
         own: time(11, 12)?,
         of_the_dead: time(13, 14)?,
     })
 }
 
 fn children(of: i32) -> impl Iterator<Item = i32> {
+    // Of all processes: the kernel lists children only if it was built to.
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter(move |process| stat(*process).is_some_and(|stat| stat.parent == of))

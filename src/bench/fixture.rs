@@ -20,7 +20,7 @@ const LONG_LISTS: (usize, usize) = (1000, 16);
 const LONG: usize = 16;
 const MAX_LONG_MESSAGES: usize = 1_000_000;
 
-/// What the workloads use.
+/// The data that workloads use.
 #[derive(Debug)]
 pub(super) struct Fixture {
     /// The instance of all conversations.
@@ -40,7 +40,7 @@ pub(super) struct Fixture {
     pub long_lists: Vec<Caller>,
 }
 
-/// The parts that are made only if a workload needs them: they take long.
+/// The parts that are made only if a workload needs them, as they take long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needs {
     pub long: bool,
@@ -56,8 +56,10 @@ impl Fixture {
         needs: Needs,
         signer: &Signer,
     ) -> Result<Self, String> {
+        // With --database, an earlier run's users may still be there.
         let tag = uuid::Uuid::new_v4().simple().to_string();
         let failed = |error: sqlx::Error| format!("the fixture could not be made: {error}");
+        // A list of a thousand conversations takes a thousand others to have them with.
         let people = bench.users.max(if needs.long_lists {
             LONG_LISTS.0 + LONG_LISTS.1
         } else {
@@ -125,6 +127,7 @@ impl Fixture {
                 .lists("l", LONG_LISTS, &fixture.users, &fixture.instance, bytes)
                 .await?;
         }
+        // Now, so that PostgreSQL does not begin with either by itself in the middle of a run.
         seed.vacuum_and_checkpoint().await.map_err(failed)?;
         Ok(fixture)
     }
@@ -135,7 +138,7 @@ impl Fixture {
         Some((caller(*pair.users.get(which % 2)?)?, *pair))
     }
 
-    /// One of those with a long history.
+    /// A conversation with a long history, and one of its users.
     pub(super) fn of_long(&self, number: usize) -> Option<(Caller, Pair)> {
         let pair = self.long.get(number % self.long.len().max(1))?;
         Some((caller(*pair.users.first()?)?, *pair))
@@ -207,6 +210,7 @@ pub(super) fn caller(user: UserId) -> Option<Caller> {
 
 /// Conversations, spread evenly: each user's are with those who follow in a ring.
 fn in_a_ring(users: &[UserId], conversations: usize) -> Vec<Pair> {
+    // Not at random: no pair may come twice, and every user has to have the same number of conversations.
     let ring = users.iter().cycle();
     let distances = 1..=users.len().saturating_sub(1) / 2;
     distances

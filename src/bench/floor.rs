@@ -1,5 +1,5 @@
-//! Floors: what the same machine does in the same minute with less. A throughput says little on a machine
-//! that others share; its ratio to a floor says more.
+//! Floors: how fast the same machine, in the same minute, does less. On a shared machine a throughput says little; its
+//! ratio to a floor says more.
 
 use std::{fs, net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
 
@@ -26,14 +26,15 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Each floor runs for so many seconds.
+/// Duration of a floor's run.
 const SECONDS: u64 = 5;
 const READY: Duration = Duration::from_secs(10);
 
-/// A bare endpoint: parses a body's head, and answers. Until it is killed.
+/// A bare endpoint, which parses a body's head and answers. Runs until it is killed.
 pub(crate) async fn serve(address: SocketAddr, workers: usize) -> Result<(), String> {
     let server = HttpServer::new(|| {
         App::new().default_service(web::route().to(async |body: web::Bytes| {
+            // The server parses each body's head, too; without that, the floor would be that of actix alone.
             match Head::parse(&body) {
                 Ok(_) => HttpResponse::Ok()
                     .content_type("application/json")
@@ -51,20 +52,20 @@ pub(crate) async fn serve(address: SocketAddr, workers: usize) -> Result<(), Str
 
 /// One of pgbench's runs.
 pub(crate) struct Pgbench<'a> {
-    /// What the row is called.
+    /// The name of its row.
     pub name: &'static str,
-    /// What it runs.
+    /// The script that it runs.
     pub script: &'static str,
-    /// So many clients.
+    /// Number of clients.
     pub clients: usize,
-    /// Spread over so many conversations.
+    /// Number of conversations that it writes to.
     pub conversations: usize,
-    /// On which database.
+    /// The database that it runs on.
     pub target: &'a Target,
 }
 
 impl<'a> Pgbench<'a> {
-    /// All that are told.
+    /// All floors by pgbench.
     pub(crate) fn all(target: &'a Target, conversations: usize) -> [Self; 4] {
         let [transaction, statement] = BASELINES;
         let of = |name, script, clients, conversations| Self {
@@ -92,6 +93,7 @@ impl<'a> Pgbench<'a> {
         let mut seed = Seeder::connect(&self.target.db)
             .await
             .map_err(|error| error.to_string())?;
+        // New tables each time: dead rows of the run before would slow this one down.
         seed.create_baseline(self.conversations)
             .await
             .map_err(|error| error.to_string())?;
@@ -118,6 +120,7 @@ impl<'a> Pgbench<'a> {
         let program = program.map_err(|error| with_causes(&error))?;
         let mut pgbench = Command::new(&program);
         pgbench
+            // Prepared, as the server's statements are: planning would be most of what is measured.
             .args(["--no-vacuum", "--protocol=prepared"])
             .arg(format!("--client={}", self.clients));
         pgbench
@@ -155,6 +158,7 @@ impl<'a> Pgbench<'a> {
         let operations = number("number of transactions actually processed: ").unwrap_or(1.0);
         Ok(Results {
             per_second,
+            // pgbench reports no median: the average stands in for it.
             p50_us: number("latency average = ").map(|ms| ms * 1000.0),
             postgres_us: cpu.postgres.map(|seconds| seconds * 1e6 / operations),
             ..Results::default()
@@ -162,7 +166,7 @@ impl<'a> Pgbench<'a> {
     }
 }
 
-/// The bare endpoint, asked what `poll` asks.
+/// The bare endpoint, sent the requests of `poll`.
 pub(crate) async fn endpoint(
     bench: &Bench,
     connections: usize,
@@ -171,6 +175,7 @@ pub(crate) async fn endpoint(
     let failed = |error: std::io::Error| error.to_string();
     let address = free_address().map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
+    // A process of its own, so that its CPU time is not counted as the client's.
     let mut child = Command::new(program)
         .args(["bench-endpoint", &address.to_string()])
         .kill_on_drop(true)
@@ -190,10 +195,12 @@ pub(crate) async fn endpoint(
     let load = Load {
         connections,
         rate: None,
+        // It answers so fast that fewer would be over before the figures are steady.
         operations: requests.len().max(100_000),
     };
     let mut results = vec![];
     for _ in 0..bench.runs {
+        // Read again when the load begins: connecting is not part of the cost.
         let mut before = meter.cpu();
         let tally = load::run(address, load, requests.clone(), || before = meter.cpu()).await?;
         results.push(Results::of(&tally, meter.cpu().since(before)));

@@ -1,6 +1,6 @@
-//! Load: so many connections that each ask again when they are answered (closed loop), or so many requests a
-//! second, whether or not the answers keep up (open loop). There, latency counts from the moment that a
-//! request was meant to go out, so that a server that stands still is seen to.
+//! Load: connections that each send the next request when they are answered (closed loop), or a fixed number of
+//! requests a second whether or not the answers keep up (open loop). In an open loop latency counts from the moment
+//! that a request was due, so that a stalled server shows.
 
 use std::{
     collections::BTreeMap,
@@ -21,21 +21,21 @@ use tokio::{
 
 use super::client::Client;
 
-/// The longest latency that is told apart, in microseconds.
+/// Maximum latency that is recorded, in microseconds; longer ones count as this.
 const LONGEST: u64 = 600_000_000;
 
-/// How much load, and how it comes.
+/// How much load, and in which loop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     /// Number of connections.
     pub connections: usize,
-    /// Requests a second; if not given, each connection asks again when it is answered.
+    /// Requests a second (open loop). `None`: each connection sends the next one when it is answered (closed loop).
     pub rate: Option<f64>,
     /// Requests in all.
     pub operations: usize,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct Tally {
     /// Good answers, in microseconds.
@@ -62,6 +62,7 @@ impl Tally {
         match refusal {
             None => self
                 .latencies
+                // A stall that is longer than the histogram must count as the longest, and not vanish.
                 .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST).max(1)),
             Some(code) => *self.errors.entry(code).or_default() += 1,
         }
@@ -88,27 +89,32 @@ struct Source {
 impl Source {
     async fn next(&self) -> Option<(usize, Instant)> {
         if let Some(paced) = &self.paced {
+            // Held while waiting: tokio's mutex is fair, so a request that is due goes to the connection that waited
+            // longest.
             return paced.lock().await.recv().await;
         }
+        // Relaxed: only the number counts, nothing is published by it.
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         (number < self.operations).then(|| (number, Instant::now()))
     }
 }
 
-/// Sends requests, in turn and from the first again when there are no more. `begin` is called when all
-/// connections stand and the first request is about to go.
+/// Sends requests in turn, and from the first one again after the last. `begin` is called when all connections are
+/// open and the first request is about to be sent.
 pub(super) async fn run(
     address: SocketAddr,
     load: Load,
     requests: Arc<Vec<Vec<u8>>>,
     begin: impl FnOnce(),
 ) -> Result<Tally, String> {
+    // Unbounded: if the pace slowed down with the server, its worst moments would not be measured.
     let (due, paced) = mpsc::unbounded_channel();
     let source = Arc::new(Source {
         next: AtomicUsize::new(0),
         operations: load.operations,
         paced: load.rate.map(|_| Mutex::new(paced)),
     });
+    // Everyone waits for the last connection: opening them is not part of what is measured.
     let start = Arc::new(Barrier::new(load.connections + 1));
     let mut connections = JoinSet::new();
     for _ in 0..load.connections {
@@ -126,6 +132,7 @@ pub(super) async fn run(
                 match client.ask(request).await {
                     Ok(refusal) => tally.count(meant.elapsed(), refusal),
                     Err(error) => {
+                        // Counted as an error, and not sent again: the measure is what a client without retries sees.
                         tally.count(Duration::ZERO, Some(error.kind().to_string()));
                         client = reconnect(address).await?;
                     }
@@ -134,6 +141,7 @@ pub(super) async fn run(
             Ok::<_, String>(tally)
         });
     }
+    // After the connections, whose handshakes cost the server CPU time, too.
     begin();
     let first = Instant::now();
     if let Some(rate) = load.rate {
@@ -148,7 +156,8 @@ pub(super) async fn run(
     Ok(all)
 }
 
-/// A thread of its own: the runtime's clock counts milliseconds.
+/// Sends each request's number when it is due. Runs in a thread of its own, as the runtime's timer counts
+/// milliseconds.
 fn pace(
     begun: Instant,
     rate: f64,
@@ -171,6 +180,7 @@ async fn reconnect(address: SocketAddr) -> Result<Client, String> {
     loop {
         match Client::connect(address).await {
             Ok(client) => return Ok(client),
+            // A refused connection passes by itself once the server is back; nothing else does.
             Err(error)
                 if Instant::now() > deadline
                     || error.kind() != io::ErrorKind::ConnectionRefused =>

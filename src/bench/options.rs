@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::workload::Workload;
 
-/// What is to be measured, and how.
+/// The options of the command line.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// What to measure; all, if none is named
@@ -13,37 +13,38 @@ pub(crate) struct Bench {
     /// Measure floors as well: pgbench on the same PostgreSQL, and an endpoint that only parses and answers
     #[arg(long)]
     pub floor: bool,
-    /// How many connections; each workload has its own default
+    /// Number of connections; each workload has its own default
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub connections: Option<u16>,
-    /// So many requests a second, however long answers take (open loop)
+    /// Requests a second, however long answers take (open loop)
     #[arg(long)]
     pub rate: Option<f64>,
-    /// How many requests a run has; each workload has its own default
+    /// Number of requests in a run; each workload has its own default
     #[arg(long)]
     pub operations: Option<usize>,
-    /// How many runs, of which the median is told
+    /// Number of runs, of which the median is shown
     #[arg(long, default_value_t = 3)]
     pub runs: usize,
-    /// How many users there are
+    /// Number of users
     #[arg(long, default_value_t = 1000)]
     pub users: usize,
-    /// How many conversations they have
+    /// Number of conversations of all users
     #[arg(long, default_value_t = 10_000)]
     pub conversations: usize,
-    /// How many messages each conversation has when it begins
+    /// Number of messages in each conversation at the start
     #[arg(long, default_value_t = 5)]
     pub messages: usize,
-    /// How many messages a long conversation has
+    /// Number of messages in a long conversation
     #[arg(long, default_value_t = 5000)]
     pub depth: usize,
-    /// How many bytes of Data a message has
+    /// Bytes of Data in a message
     #[arg(long, default_value_t = 512)]
     pub bytes: usize,
-    /// How many WebSockets are opened to hear nothing
+    /// Number of WebSockets that are opened and receive nothing
     #[arg(long, default_value_t = 10_000)]
     pub sockets: usize,
     /// A server that runs; a scratch one is started if not given
+    // The fixture is made by SQL: its users and their histories would take too long over the wire.
     #[arg(long, requires = "database")]
     pub url: Option<String>,
     /// The server's database, where users and conversations are made: one that you can throw away

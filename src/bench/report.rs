@@ -1,4 +1,4 @@
-//! What is told in the end: for people a table, for scripts JSON.
+//! The report: a table for people, JSON for scripts.
 
 use std::collections::BTreeMap;
 
@@ -25,20 +25,21 @@ pub(crate) struct Results {
     pub postgres_us: Option<f64>,
     /// That of the client.
     pub client_us: Option<f64>,
-    /// The most memory that the server held, in KB.
+    /// Peak memory of the server, in KB.
     pub server_peak_kb: Option<f64>,
-    /// What PostgreSQL held in the end, in KB.
+    /// Memory of PostgreSQL at the end, in KB.
     pub postgres_kb: Option<f64>,
     /// Other answers, by code.
     pub errors: BTreeMap<String, u64>,
 }
 
 impl Results {
-    /// Of a run.
+    /// The results of a run.
     #[must_use]
     pub(crate) fn of(tally: &Tally, cpu: Cpu) -> Self {
         #[allow(clippy::cast_precision_loss)]
         let good = tally.latencies.len() as f64;
+        // JSON has no infinity: without a good answer, the cost is that of the whole run.
         let each = |seconds: f64| seconds * 1e6 / good.max(1.0);
         #[allow(clippy::cast_precision_loss)]
         let at = |quantile: f64| Some(tally.latencies.value_at_quantile(quantile) as f64);
@@ -58,20 +59,20 @@ impl Results {
     }
 }
 
-/// What is told of a workload or a floor.
+/// The row of a workload or a floor.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     pub name: String,
-    /// Over how many connections.
+    /// Number of connections.
     pub connections: usize,
-    /// How many runs there were.
+    /// Number of runs.
     pub runs: usize,
     /// The median of each figure.
     #[serde(flatten)]
     pub results: Results,
     /// The lowest and the highest rate.
     pub per_second_range: (f64, f64),
-    /// What it is beside its floor, if that was measured in the same run.
+    /// Its ratio to its floor, if that was measured in the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beside: Option<Ratio>,
 }
@@ -80,18 +81,20 @@ pub(crate) struct Row {
 #[derive(Debug, Serialize)]
 pub(crate) struct Ratio {
     pub floor: String,
-    /// So many times its rate.
+    /// The rate, as a multiple of the floor's.
     pub rate: f64,
-    /// So many times its CPU, of server and PostgreSQL.
+    /// The CPU time of server and PostgreSQL, as a multiple of the floor's.
     pub cpu: f64,
 }
 
 impl Row {
-    /// Of several runs: each figure's median, and all errors.
+    /// A row of several runs: each figure's median, and all errors.
     #[must_use]
     pub(crate) fn median(name: String, connections: usize, runs: &[Results]) -> Self {
+        // Each figure for itself: the run with the median rate may be the one with the worst latency.
         let of =
             |figure: fn(&Results) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
+        // Of all runs: a refusal in any of them casts doubt on the figure.
         let mut errors = BTreeMap::new();
         for (code, count) in runs.iter().flat_map(|run| &run.errors) {
             *errors.entry(code.clone()).or_default() += count;
@@ -122,7 +125,7 @@ impl Row {
         }
     }
 
-    /// Beside this floor.
+    /// The row with its ratio to this floor.
     #[must_use]
     pub(crate) fn beside(mut self, floor: &Self) -> Self {
         let cpu = |of: &Results| of.server_us.unwrap_or(0.0) + of.postgres_us.unwrap_or(0.0);
@@ -194,6 +197,7 @@ impl Row {
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
+    // A median, and not a mean: one run that something else disturbed must not move the figure.
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

@@ -1,5 +1,5 @@
-//! Signed requests, made before they are sent: a signature takes the client longer than all else, and would
-//! set the pace.
+//! Signed requests, made before they are sent: signing takes the client longer than everything else, and would limit
+//! the rate.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// Someone who asks, from a station.
+/// A user at a station.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller {
     pub user: UserId,
     pub station: StationId,
 }
 
-/// What someone asks for.
+/// A request before it is signed.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub caller: Caller,
-    /// Of which API.
+    /// The API that it calls.
     pub api: &'static str,
-    /// Its fields; what all requests have is added.
+    /// Its fields, without those that all requests have.
     pub fields: serde_json::Value,
 }
 
@@ -43,18 +43,22 @@ impl Signer {
     /// With a new key, for requests to this host.
     pub(crate) fn new(host: &str) -> Result<Self, String> {
         Ok(Self {
+            // One key: generating an RSA key for each of a thousand users would take minutes, and checking costs the
+            // same.
             key: Arc::new(KeyPair::generate().map_err(|error| error.to_string())?),
             host: host.to_owned(),
         })
     }
 
-    /// Makes so many requests, on all cores.
+    /// Makes `count` requests, on all cores.
     pub(crate) fn requests(
         &self,
         count: usize,
         asked: impl Fn(usize) -> Asked + Sync,
     ) -> Result<Vec<Vec<u8>>, String> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // One moment for all: the server accepts it for five minutes (SIGNATURE_WINDOW), within which a run has to
+        // end.
         let now = Timestamp::now();
         std::thread::scope(|scope| {
             let asked = &asked;
@@ -87,6 +91,7 @@ impl Signer {
             mut fields,
         } = asked;
         if let Some(fields) = fields.as_object_mut() {
+            // As a v3 client, which has no nonce: a request of v4 could be sent only once.
             fields
                 .entry("clientversioncode")
                 .or_insert_with(|| 3.into());
@@ -101,6 +106,7 @@ impl Signer {
             body.as_bytes(),
         );
         let signature = self.key.sign(&text).map_err(|error| error.to_string())?;
+        // By hand: an HTTP library would cost more CPU time than the request costs the server.
         let text = format!(
             "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: {host}\r\nOzeki-User: {user}\r\nOzeki-Station: {station}\r\n\
              Ozeki-Signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
@@ -155,7 +161,7 @@ fn data(id: Uuid, bytes: usize) -> String {
         .collect()
 }
 
-/// Something that an action asks of a conversation.
+/// An action on a conversation that takes no further fields.
 #[must_use]
 pub(crate) fn of(
     caller: Caller,
@@ -212,7 +218,7 @@ pub(crate) fn list(caller: Caller) -> Asked {
     }
 }
 
-/// What is new.
+/// A poll for notifications.
 #[must_use]
 pub(crate) fn poll(caller: Caller) -> Asked {
     Asked {

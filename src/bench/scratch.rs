@@ -20,18 +20,18 @@ use uuid::Uuid;
 
 use super::client::Client;
 
-/// How long an answer of `/readyz` may take.
+/// Maximum time for an answer of `/readyz`.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Lines of a server's log that are shown if it does not start, or crashes.
 const LAST_LINES: usize = 20;
-/// The variables that a scratch server gets of our environment: its settings are the defaults, whatever is set here.
+/// The environment variables that a scratch server inherits: its settings are the defaults, whatever is set here.
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 
-/// A directory of our own among the temporary ones. Its name cannot be guessed, and what is there already is not taken:
-/// there, anyone may have made it.
+/// A new directory among the temporary ones. Its name cannot be guessed, and an existing one is not used: there,
+/// anyone may have created it.
 ///
 /// # Errors
-/// One sentence.
+/// One sentence for people.
 pub(crate) fn scratch_directory(name: &str) -> Result<PathBuf, String> {
     let dir = env::temp_dir().join(format!("{name}-{}", Uuid::new_v4().simple()));
     // PostgreSQL, which may have to run as another user, passes through.
@@ -40,7 +40,7 @@ pub(crate) fn scratch_directory(name: &str) -> Result<PathBuf, String> {
     Ok(dir)
 }
 
-/// Waits until someone wants this process to end, so that it can end what it started, too.
+/// Waits for a signal that ends this process, so that it can stop what it started.
 pub(crate) async fn interrupted() {
     let Ok(mut terminated) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
@@ -55,10 +55,11 @@ fn not_started(error: &io::Error) -> String {
     format!("a scratch server could not be started: {error}")
 }
 
-/// Starts a server of our own in a directory, with this in its environment beside what all have. It ends when it is dropped.
+/// Starts a server in a directory, with these environment variables beside the common ones. It ends when it is
+/// dropped.
 ///
 /// # Errors
-/// One sentence.
+/// One sentence for people.
 pub(crate) fn serve(
     dir: &Path,
     log: &Path,
@@ -77,10 +78,11 @@ pub(crate) fn serve(
         .envs(environment.iter().copied());
     let log = fs::File::options()
         .create(true)
+        // Appended: a node that is started again must not erase why it ended before.
         .append(true)
         .open(log)
         .map_err(|error| not_started(&error))?;
-    // A Ctrl-C in the terminal is for whoever started it.
+    // Ctrl-C in the terminal is handled by this process, which stops the server in order.
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -90,10 +92,10 @@ pub(crate) fn serve(
     command.spawn().map_err(|error| not_started(&error))
 }
 
-/// Waits until a server of our own can serve, and says this of itself.
+/// Waits until a server is ready and, with `says`, until it reports this line.
 ///
 /// # Errors
-/// It ended, or does not serve by the deadline; with the end of its log.
+/// It ended, or is not ready by the deadline; with the end of its log.
 pub(crate) async fn await_ready(
     address: SocketAddr,
     child: &mut Child,
@@ -116,6 +118,7 @@ pub(crate) async fn await_ready(
             }
             last = format!("says {answer:?}");
         }
+        // A server that ended will never answer: the deadline would only hide its last words.
         let ended = child.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > deadline {
             let what = ended.map_or(last, |status| format!("ended ({status})"));
@@ -139,7 +142,8 @@ pub(crate) fn log_end(log: &Path) -> String {
         .join("\n")
 }
 
-/// An address on this machine that nobody listens on.
+/// A free address on this machine.
 pub(crate) fn free_address() -> io::Result<SocketAddr> {
+    // Between here and its use another process may take the port: then the server says so, and does not start.
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

@@ -22,7 +22,7 @@ use super::{
     requests::{Caller, Signer},
 };
 
-/// How long a frame may take before it counts as lost.
+/// Maximum time for a frame; a later one counts as lost.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sockets that are opened at once.
 const AT_ONCE: usize = 32;
@@ -37,6 +37,7 @@ pub(crate) async fn open(
     callers: &[Caller],
 ) -> Result<Vec<Socket>, String> {
     let mut sockets = Vec::with_capacity(callers.len());
+    // Not all at once: each handshake costs the server a signature check, and thousands of them would only queue.
     for callers in callers.chunks(AT_ONCE) {
         let mut opening = JoinSet::new();
         for caller in callers {
@@ -63,7 +64,7 @@ pub(crate) async fn open(
 /// Opens the socket that a URL names, at this address.
 ///
 /// # Errors
-/// Nobody listens there, or it is refused.
+/// No server listens there, or it refuses the socket.
 pub(crate) async fn connect(
     address: SocketAddr,
     url: String,
@@ -74,7 +75,7 @@ pub(crate) async fn connect(
     Ok(socket)
 }
 
-/// Sends messages over connections, and counts how long each takes to reach one of the sockets.
+/// Sends messages, and records how long each takes to reach one of the sockets.
 pub(crate) async fn push(
     address: SocketAddr,
     load: Load,
@@ -93,6 +94,8 @@ pub(crate) async fn push(
                 match frame {
                     Message::Text(text) => {
                         for id in ids(&text) {
+                            // Counted once: sender and receiver both have a socket, and the first of them to be told
+                            // is the latency.
                             let sent = sent
                                 .lock()
                                 .unwrap_or_else(PoisonError::into_inner)
@@ -106,6 +109,7 @@ pub(crate) async fn push(
                             }
                         }
                     }
+                    // The server drops a socket that does not answer its pings.
                     Message::Ping(payload) => drop(socket.send(Message::Pong(payload)).await),
                     _ => {}
                 }
@@ -126,6 +130,7 @@ pub(crate) async fn push(
                     .next()
                     .unwrap_or_default()
                     .to_owned();
+                // Before it is sent: the frame may come sooner than the answer to the request.
                 sent.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .insert(id, Instant::now());
@@ -150,6 +155,7 @@ pub(crate) async fn push(
         usize::try_from(tally.latencies.len() + tally.errors.values().sum::<u64>())
             .unwrap_or(usize::MAX)
     };
+    // A bounded wait for each further frame: if one is lost, the run ends all the same, and says so.
     while count(&heard.lock().unwrap_or_else(PoisonError::into_inner)) < requests.len() {
         if tokio::time::timeout(FRAME_TIMEOUT, listeners.notified())
             .await
@@ -158,6 +164,7 @@ pub(crate) async fn push(
             break;
         }
     }
+    // Before the tally is taken: a late frame must not be counted after it was counted as missing.
     tasks.shutdown().await;
     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tally = std::mem::replace(&mut *heard, Tally::new()?);
@@ -174,6 +181,7 @@ pub(crate) async fn push(
 
 /// The ids of messages in a text, escaped or not.
 fn ids(text: &str) -> impl Iterator<Item = &str> {
+    // Searched, and not parsed: the client's CPU time must not limit the rate.
     text.match_indices("ID").filter_map(|(at, _)| {
         let rest = text.get(at + 2..)?.trim_start_matches(['\\', '"', ':']);
         rest.get(..36).filter(|id| Uuid::try_parse(id).is_ok())

@@ -1,4 +1,4 @@
-//! The target: the server that is measured, a scratch one with a database of its own or one that runs.
+//! The target: the server that is measured. It is a scratch one with a database of its own, or one that already runs.
 
 use std::{
     ffi::OsStr,
@@ -27,18 +27,18 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// How long a scratch server may take to make its database and to be ready.
+/// Maximum time for a scratch server to create its database and become ready.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a scratch server may take to stop, before it is killed.
+/// Maximum time for a scratch server to stop; then it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server, and its database.
 pub(crate) struct Target {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
-    /// What a request names as its host.
+    /// The host that requests name.
     pub host: String,
-    /// Its process, if it was told.
+    /// Its process, if known.
     pid: Option<i32>,
     pub db: Db,
     /// The database's address, as pgbench takes it.
@@ -46,14 +46,14 @@ pub(crate) struct Target {
     scratch: Option<Mutex<Scratch>>,
 }
 
-/// A server of our own, which goes with its data.
+/// A scratch server, which is removed with its data.
 struct Scratch {
     dir: PathBuf,
     child: Child,
 }
 
 impl Target {
-    /// The server that is asked for, or a scratch one.
+    /// The server that the options name, or a scratch one.
     ///
     /// # Errors
     /// A target that is not on this machine, unless told.
@@ -79,6 +79,7 @@ impl Target {
             .map_err(|error| format!("{host}: {error}"))?
             .next()
             .ok_or("--url names no address")?;
+        // A wrong --url would fill somebody's server with a thousand users and their messages.
         if !address.ip().is_loopback() && !bench.remote {
             return Err(format!(
                 "{address} is not on this machine; with --remote it is measured all the same"
@@ -103,7 +104,7 @@ impl Target {
     /// A scratch server, on this database or on one of its own.
     ///
     /// # Errors
-    /// One sentence.
+    /// One sentence for people.
     pub(crate) async fn scratch(
         database: Option<&str>,
         settings: &Settings,
@@ -115,6 +116,7 @@ impl Target {
         settings.database = Database::Embedded;
         let result = Self::start(database, &settings, &dir, address).await;
         if result.is_err() {
+            // The error says why it did not start, with the end of the log: the directory is not needed for it.
             let _ = fs::remove_dir_all(&dir);
         }
         result
@@ -147,6 +149,7 @@ impl Target {
         let database_url = database_url.map_err(|error| with_causes(&error))?;
         let options =
             PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
+        // One connection, for the fixture: more would compete with the server's own.
         let (host, db) = (address.to_string(), Db::new(options, 1));
         Ok(Self {
             address,
@@ -177,8 +180,10 @@ impl Target {
         };
         let mut scratch = scratch.lock().await;
         if let Some(process) = scratch.process() {
+            // In order first: then its PostgreSQL has ended, too, and nothing writes into the directory any more.
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
         }
+        // Killed if need be: a scratch server must not survive its measurement.
         if timeout(STOP_TIMEOUT, scratch.child.wait()).await.is_err() {
             let _ = scratch.child.kill().await;
         }

@@ -1,4 +1,4 @@
-//! What is measured: each workload is a kind of request, made for a fixture.
+//! The workloads: each is a kind of request, made for a fixture.
 
 use clap::ValueEnum;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::store::seed::message_id;
 
-/// Different requests of a workload that only reads: they may be sent again.
+/// Number of different requests of a workload that only reads; they are sent repeatedly.
 const DIFFERENT: usize = 1000;
 const PAGE: usize = 50;
 
@@ -44,7 +44,7 @@ pub(crate) enum Workload {
     SocketsPush,
 }
 
-/// What these workloads need of a fixture.
+/// The parts of a fixture that these workloads need.
 pub(super) fn needs(workloads: &[Workload]) -> Needs {
     let any = |some: &[Workload]| some.iter().any(|one| workloads.contains(one));
     Needs {
@@ -80,7 +80,7 @@ impl Workload {
             .unwrap_or_default()
     }
 
-    /// How many connections it uses, if not told.
+    /// Its connections, unless the options say otherwise.
     #[must_use]
     pub(super) fn connections(self) -> usize {
         match self {
@@ -90,7 +90,7 @@ impl Workload {
         }
     }
 
-    /// How many requests a run takes, if not told.
+    /// Requests of a run, unless the options say otherwise.
     #[must_use]
     pub(super) fn operations(self) -> usize {
         match self {
@@ -101,7 +101,7 @@ impl Workload {
         }
     }
 
-    /// What it is told beside: the row of a floor that does as much.
+    /// The floor that does the same amount of work, if there is one.
     #[must_use]
     pub(super) fn floor(self) -> Option<&'static str> {
         match self {
@@ -113,7 +113,7 @@ impl Workload {
         }
     }
 
-    /// The requests of one run. `from`: how many were made for earlier runs.
+    /// The requests of one run; `from` were made for earlier runs.
     pub(super) fn requests(
         self,
         fixture: &Fixture,
@@ -131,6 +131,7 @@ impl Workload {
                 | Self::Mix
                 | Self::SocketsPush
         );
+        // What writes has to be new each time. What reads may repeat, which saves signing and memory.
         let count = if is_new { count } else { count.min(DIFFERENT) };
         let asked = |number: usize| self.asked(fixture, bench, from + number);
         if (0..count.min(1)).any(|number| asked(number).is_none()) {
@@ -139,6 +140,7 @@ impl Workload {
                 self.name()
             ));
         }
+        // Reports run out where conversations have few messages: polls make up the rest.
         let anyone = fixture
             .users
             .first()
@@ -157,12 +159,13 @@ impl Workload {
                 let (caller, pair) = fixture.of_many(number, number / fixture.many.len().max(1))?;
                 requests::add(caller, pair.conversation_id, instance, bench.bytes)
             }
+            // One conversation: all writers wait for the same row's lock, which is the worst case for batches.
             Self::AddHot => {
                 let (caller, pair) = fixture.of_many(0, number)?;
                 requests::add(caller, pair.conversation_id, instance, bench.bytes)
             }
             Self::Reports => {
-                // Each of both, about each message, once.
+                // Both participants report each message once: a repeated report stores nothing.
                 let round = number / fixture.many.len().max(1);
                 let (caller, pair) = fixture.of_many(number, round)?;
                 let seq = 1 + round / 2;
@@ -199,6 +202,7 @@ impl Workload {
                     .long_lists
                     .get(number % fixture.long_lists.len().max(1))?,
             ),
+            // On and off in turn, so that each request changes something.
             Self::Flags => {
                 let (caller, pair) = fixture.of_many(number / 2, 0)?;
                 requests::of(

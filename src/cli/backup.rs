@@ -67,7 +67,7 @@ pub enum Error {
     /// The file cannot be written.
     #[error("{} cannot be written", .file.display())]
     Write {
-        /// Which file.
+        /// The file.
         file: PathBuf,
         /// Why.
         #[source]
@@ -76,7 +76,7 @@ pub enum Error {
     /// The file cannot be read.
     #[error("{} cannot be read", .file.display())]
     Read {
-        /// Which file.
+        /// The file.
         file: PathBuf,
         /// Why.
         #[source]
@@ -85,7 +85,7 @@ pub enum Error {
     /// The file is not a backup.
     #[error("{} is not a backup, or not a complete one", .file.display())]
     NotABackup {
-        /// Which file.
+        /// The file.
         file: PathBuf,
         /// Why.
         #[source]
@@ -97,7 +97,7 @@ pub enum Error {
     /// The file is of a version that this one does not know.
     #[error("{} was made by a newer Parlance ({version}); use that one", .file.display())]
     Newer {
-        /// Which file.
+        /// The file.
         file: PathBuf,
         /// The version that made it.
         version: String,
@@ -110,7 +110,7 @@ pub enum Error {
     /// A table has other rows than the manifest says.
     #[error("what was restored is not what was backed up: {0}")]
     Different(String),
-    /// What was backed up breaks a rule.
+    /// The backup violates a rule.
     #[error("everything was restored as it was backed up, but the doctor finds {0}")]
     Unhealthy(String),
 }

@@ -25,6 +25,7 @@ pub(super) struct Doctor {
 /// Examines the database, and says what it found. A finding is a problem: exit code 1.
 pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Error> {
     let (repaired, findings) = with_database(settings, async |db| {
+        // Repaired first and examined after, so that the findings are what is left, and the exit code says so.
         let repaired = if doctor.repair {
             store::doctor::repair(db).await?
         } else {

@@ -33,7 +33,7 @@ pub(super) fn read(file: &Path) -> Result<(), Error> {
     }
 }
 
-/// Where the part that could not be read begins: the line's number, and the name of the setting, if it has one.
+/// The position of the part that cannot be read: the line's number, and the name of the setting, if it has one.
 fn place(text: &str, wrong: &str) -> Option<String> {
     // A quote that is not closed takes all the lines that follow.
     let wrong = wrong.trim().lines().next()?.trim_end();

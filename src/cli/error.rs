@@ -42,7 +42,7 @@ pub enum Error {
     /// There is no backup, or it is not what it was.
     #[error(transparent)]
     Backup(#[from] backup::Error),
-    /// What a layer below says, where it has no type for it.
+    /// The message of a layer below that has no type for it.
     #[error("{0}")]
     Message(String),
     /// Not an e-mail address.
@@ -53,7 +53,7 @@ pub enum Error {
     WrongName {
         /// `--name` or `--nick`.
         option: &'static str,
-        /// What it must be.
+        /// The required form.
         must_be: &'static str,
     },
     /// There is no such user.

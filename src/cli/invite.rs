@@ -30,6 +30,7 @@ pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), Erro
             "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
         );
     }
+    // Only its hash is stored: it can be shown now or never.
     let code = keys::random_secret()?;
     let now = Timestamp::now();
     let expires = now.plus(TimeDelta::from_std(invite.expires)?);

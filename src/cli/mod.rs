@@ -85,6 +85,8 @@ enum Command {
 /// # Errors
 /// Why it could not be done.
 pub async fn run(cli: Cli) -> Result<(), Error> {
+    // In this order: the file holds settings, and LOG_FORMAT is one. What fails before the log has started is reported
+    // by `main` on stderr.
     env_file::read(Path::new(".env"))?;
     let settings = Settings::from_env()?;
     telemetry::start(settings.log_format)?;
@@ -131,6 +133,7 @@ async fn with_database<T>(
         Ok(()) => work(&attached.db).await,
         Err(error) => Err(error.into()),
     };
+    // Whatever became of the work: commands that wait for this lock, and a PostgreSQL started here, depend on it.
     attached.detach().await;
     result
 }

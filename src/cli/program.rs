@@ -36,7 +36,7 @@ pub enum Error {
     Failed {
         /// Its name.
         name: &'static str,
-        /// What it wrote, in one line.
+        /// Its output, in one line.
         stderr: String,
     },
 }
@@ -63,6 +63,7 @@ pub(super) async fn on_database(
     };
     let mut url = Url::parse(&url).map_err(|_| Error::DatabaseUrl)?;
     let mut command = Command::new(program);
+    // As in the server's own sessions: a search path that a role presets would change what is dumped, or seen in psql.
     let own = match std::env::var("PGOPTIONS") {
         Err(std::env::VarError::NotUnicode(_)) => return Err(Error::Options),
         own => own.unwrap_or_default(),

@@ -20,6 +20,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
     // was just being created.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    // Also without TLS: the default action of SIGHUP would end the server when a terminal closes.
     let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let running = tokio::select! {
         started = server::start(settings) => started?,

@@ -19,6 +19,8 @@ use parlance_wire::{
 };
 
 /// Minimum characters of a password.
+// For people; apikeys are random. The server never sees a password, so only the client that derives the key can refuse
+// one.
 const MIN_PASSWORD: usize = 8;
 
 #[derive(Debug, Subcommand)]
@@ -223,6 +225,8 @@ async fn insert(
     with_database(settings, async |db| {
         match store::user::insert(db, &user, None, Timestamp::now()).await {
             Ok(_) => Ok(()),
+            // The id is a hash of the address, so a second user of one address violates both. Which one PostgreSQL
+            // reports depends on the order in which it checks its indexes.
             Err(error)
                 if error.is_refused_by("users_key")
                     || error.is_refused_by("users_one_per_email") =>

@@ -1,4 +1,4 @@
-//! The chain of docs/transcript.md, followed by code of our own.
+//! The chain of docs/transcript.md, computed by separate code.
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -6,7 +6,7 @@ use super::form::Id;
 
 pub(super) type Hash = [u8; 32];
 
-/// Over parts, one after the other.
+/// The SHA-256 of several parts, concatenated.
 pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut context = Context::new(&SHA256);
     for part in parts {
@@ -17,12 +17,13 @@ pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     hash
 }
 
-/// Where a conversation's chain begins.
+/// The beginning of a conversation's chain.
 pub(super) fn beginning(conversation: Id, instance: &str) -> Hash {
     sha256(&[&conversation.to_be_bytes(), instance.as_bytes()])
 }
 
 /// The chain with one more message.
+// Not the code of `parlance-wire`, which the server uses: a mistake in that would agree with itself.
 pub(super) fn link(before: &Hash, seq: i64, message: Id, data_hash: &Hash) -> Hash {
     sha256(&[
         before,

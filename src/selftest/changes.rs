@@ -1,4 +1,4 @@
-//! Those who do other things than write: report, clear, remove and add members, set flags, and page backwards.
+//! Clients that do other things than write: report, clear, remove and add members, set flags.
 
 mod clear;
 mod flags;
@@ -24,11 +24,11 @@ use super::{
     wire::{Insisted, Wire},
 };
 
-/// What was asked before it was calm for so long is carried out by then, or never.
+/// After this much calm, a request that was not answered has been carried out, or never will be.
 const CALM: Duration = Duration::from_secs(2);
 
-/// Changes of which a try was not answered: it may be carried out late. Repeated it changes nothing; but what would be changed
-/// otherwise meanwhile, it would change back.
+/// Changes of which an attempt was not answered. It may be carried out late: repeated, it changes nothing, but it
+/// would undo another change made meanwhile.
 struct Unsure<Key>(HashMap<Key, Instant>);
 
 impl<Key: Eq + Hash> Unsure<Key> {
@@ -38,7 +38,7 @@ impl<Key: Eq + Hash> Unsure<Key> {
         }
     }
 
-    /// Something that was asked of it may still be on its way.
+    /// Returns `true` while an unanswered attempt may still be carried out.
     fn is_unsure(&mut self, test: &Test, key: &Key) -> bool {
         let is_unsure = self
             .0
@@ -62,6 +62,7 @@ impl Test {
     async fn rest(&self, millis: usize, rng: &mut Rng) {
         let until = Instant::now()
             + Duration::from_millis(u64::try_from(millis / 2 + rng.below(millis)).unwrap_or(0));
+        // In short pieces, so that the end of the run does not wait for it.
         while self.is_writing() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -86,7 +87,7 @@ pub(super) async fn report(test: Arc<Test>, mut rng: Rng) {
             .pick(&["viewed", "delivered"])
             .copied()
             .unwrap_or("viewed");
-        // The last member of a group may have been removed.
+        // The last member of a group may have been removed, and would rightly be refused.
         let members = conversation.members.len() - usize::from(conversation.r#use == Use::Group);
         let Some(who) = conversation.members.get(rng.below(members)).copied() else {
             continue;
@@ -104,6 +105,7 @@ pub(super) async fn report(test: Arc<Test>, mut rng: Rng) {
                 .answered
                 .get(&conversation.id)
                 .map_or(&[][..], Vec::as_slice);
+            // Of the newest only, as people report; so several users report the same message at once.
             let newest = answered
                 .get(answered.len().saturating_sub(30)..)
                 .unwrap_or_default();
@@ -111,6 +113,7 @@ pub(super) async fn report(test: Arc<Test>, mut rng: Rng) {
                 .filter_map(|_| rng.pick(newest).copied())
                 .collect();
             for id in &ids {
+                // Recorded before it is sent: a reader may be shown it before its answer arrives here.
                 let sent = Reported {
                     station,
                     instance: instance.clone(),
@@ -144,6 +147,7 @@ pub(super) async fn report(test: Arc<Test>, mut rng: Rng) {
         let mut ledger = test.ledger();
         for id in ids {
             if let Some(sent) = ledger.reported.get_mut(&(conversation.id, id, user, kind)) {
+                // The first OK counts: from then on readers have to be told, and a repetition stores nothing.
                 sent.answered.get_or_insert(insisted.answered);
             }
         }

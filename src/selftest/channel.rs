@@ -8,7 +8,8 @@ use super::request::{V3, V4};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Channel {
-    /// A v4 socket; it checks `after` of the first event of each kind only, as docs/api.md allows.
+    /// A v4 socket that checks `after` of the first event of each kind only, as docs/api.md allows. A gap within a
+    /// frame loses it a row for good, where other readers would download it.
     Letter,
     /// A v4 socket; it checks `after` of each event.
     Each,
@@ -21,7 +22,7 @@ pub(super) enum Channel {
 }
 
 impl Channel {
-    /// For a person.
+    /// Its name in the report.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Letter => "v4 socket, by the letter",

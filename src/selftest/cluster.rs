@@ -1,4 +1,4 @@
-//! What is tested: nodes on one scratch PostgreSQL, NATS between them, and when something was done to them.
+//! The system under test: nodes on one scratch PostgreSQL, NATS between them, and when something was done to them.
 
 mod nats;
 mod node;
@@ -38,20 +38,20 @@ use crate::{
     store::Db,
 };
 
-/// A node has to be ready in this time, however often it has to be started.
+/// Maximum time until a node is ready, however often it has to be started.
 const STARTING: Duration = Duration::from_secs(30);
-/// PostgreSQL makes its cluster, and starts, in this time.
+/// Maximum time in which PostgreSQL creates its cluster and starts.
 const DATABASE_STARTS: Duration = Duration::from_mins(3);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Nodes, their database, and NATS.
 pub(super) struct Cluster {
-    /// Signs for everyone: all users have one key.
+    /// Signs for every user: all have one key.
     pub key: KeyPair,
     pub postgres: tokio::sync::Mutex<Postgres>,
     /// A connection of our own to it.
     pub db: Db,
-    /// What was found to be wrong.
+    /// The findings so far.
     pub findings: Findings,
     nodes: Vec<Node>,
     nats: Option<Nats>,
@@ -59,6 +59,7 @@ pub(super) struct Cluster {
     database_url: String,
     disturbances: Mutex<Disturbances>,
     is_database_disturbed: AtomicBool,
+    // A counter, and not a flag: a client that was busy at that moment still sees that there was a cut.
     cuts: watch::Sender<u64>,
     retries: AtomicUsize,
     /// Ends a run that makes no progress.
@@ -66,7 +67,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// What is to be started, in a directory of its own; whatever becomes of it, it has to be ended.
+    /// A cluster in a new directory, not started yet. It has to be ended, whatever becomes of it.
     pub(super) fn new(setting: Setting, settings: &Settings) -> Result<Self, String> {
         let dir = scratch_directory("parlance-selftest")?;
         let made = Self::in_directory(dir.clone(), setting, settings);
@@ -77,6 +78,7 @@ impl Cluster {
     }
 
     fn in_directory(dir: PathBuf, setting: Setting, settings: &Settings) -> Result<Self, String> {
+        // For the whole run: clients, and the other node, have to find a node again after it was restarted.
         let free = || free_address().map_err(|error| error.to_string());
         let node = |number: usize| Ok(Node::new(free()?, dir.join(format!("node-{number}.log"))));
         let nodes = (0..setting.nodes)
@@ -117,35 +119,37 @@ impl Cluster {
         self.start_nats().await?;
         self.watchdog.expect("the nodes to start", STARTING * 3);
         for node in 0..self.size() {
+            // One after the other: the first one migrates the database.
             self.start_node(node).await?;
             self.await_ready(node).await?;
         }
         Ok(())
     }
 
-    /// How many nodes there are, whether they run or not.
+    /// Number of nodes, running or not.
     pub(super) fn size(&self) -> usize {
         self.nodes.len()
     }
 
-    /// NATS is between them.
+    /// Returns `true` when NATS connects them.
     pub(super) fn has_nats(&self) -> bool {
         self.nats.is_some()
     }
 
-    /// Where a node listens.
+    /// A node's address.
     pub(super) fn address(&self, node: usize) -> Option<SocketAddr> {
         self.nodes.get(node).map(|node| node.address)
     }
 
-    /// A node has become ready, and was not ended since.
+    /// Returns `true` when a node has become ready, and was not ended since.
     pub(super) fn is_running(&self, node: usize) -> bool {
         self.nodes.get(node).is_some_and(Node::is_running)
     }
 
-    /// This node (counted round), or if it was ended, the next that runs.
+    /// This node (modulo their number) or, if it was ended, the next one that runs.
     pub(super) fn one_that_runs(&self, wanted: usize) -> usize {
         let mut nodes = (wanted..wanted + self.size()).map(|node| node % self.size().max(1));
+        // If none runs, any will do: the request fails, and is repeated.
         nodes
             .find(|node| self.is_running(*node))
             .unwrap_or(wanted % self.size().max(1))
@@ -179,17 +183,17 @@ impl Cluster {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// How often connections were cut, and when they are again.
+    /// Notifies of each further cut.
     pub(super) fn cuts(&self) -> watch::Receiver<u64> {
         self.cuts.subscribe()
     }
 
-    /// A request was sent again.
+    /// Counts a request that is repeated.
     pub(super) fn count_retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many requests were sent again.
+    /// Number of requests that were repeated.
     pub(super) fn retries(&self) -> usize {
         self.retries.load(Ordering::Relaxed)
     }
@@ -201,25 +205,25 @@ impl Cluster {
         self.disturbances().begin(Instant::now());
     }
 
-    /// Nothing keeps clients waiting any more.
+    /// Ends the disturbance.
     pub(super) fn disturbed(&self) {
         self.is_database_disturbed.store(false, Ordering::Relaxed);
         self.disturbances().end(Instant::now());
     }
 
-    /// How long somebody has waited since a moment.
+    /// How long a client has waited since a moment.
     pub(super) fn wait_since(&self, moment: Instant) -> Wait {
         self.disturbances().wait(moment, Instant::now())
     }
 
-    /// For how long nothing has been done to the cluster, since a moment.
+    /// For how long nothing has disturbed the cluster, counted from a moment at the earliest.
     pub(super) fn calm_since(&self, moment: Instant) -> Duration {
         self.disturbances()
             .calm_for(moment, Instant::now())
             .unwrap_or_default()
     }
 
-    /// Waits until nothing was done to the cluster for so long.
+    /// Waits until nothing has disturbed the cluster for this long.
     pub(super) async fn await_calm(&self, calm: Duration) {
         let begun = Instant::now();
         while self.calm_since(begun) < calm {
@@ -233,14 +237,16 @@ impl Cluster {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends all of it. `keeps`: its directory, which is returned, stays, with the logs of nodes and database.
+    /// Ends all of it. With `keeps`, its directory stays, with the logs of nodes and database, and is returned.
     pub(super) async fn end(&self, keeps: bool) -> Result<Option<PathBuf>, String> {
         self.db.close().await;
+        // A frozen PostgreSQL cannot be shut down.
         self.postgres.lock().await.thaw();
         for node in &self.nodes {
-            // What one does not do is no reason to leave the others.
+            // If one cannot be ended, the others still have to be.
             let _ = node.end(Signal::SIGKILL, |_| {}).await;
         }
+        // The database last: without it, nodes would log errors that look like findings.
         self.kill_nats().await;
         self.postgres.lock().await.stop().await;
         if keeps {

@@ -1,8 +1,9 @@
-//! When something kept clients waiting. Of the time that somebody waited, only what was undisturbed is the server's.
+//! When something kept clients waiting. Of the time that a client waited, only the undisturbed part is the server's
+//! responsibility.
 
 use std::time::{Duration, Instant};
 
-/// It is calm again so long after a disturbance.
+/// Time after a disturbance until it counts as calm again.
 const CALM: Duration = Duration::from_secs(2);
 
 /// Spans of time in which something was done to nodes, database or NATS, in their order.
@@ -12,22 +13,22 @@ pub(super) struct Disturbances(Vec<Span>);
 #[derive(Debug, Clone, Copy)]
 struct Span {
     begun: Instant,
-    /// `None`: it goes on.
+    /// `None` while it lasts.
     ended: Option<Instant>,
 }
 
-/// How long somebody waited.
+/// How long a client waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wait {
     pub whole: Duration,
-    /// What of it was undisturbed.
+    /// The undisturbed part of it.
     pub undisturbed: Duration,
-    /// Whether nothing was done meanwhile, nor a little before.
+    /// There was no disturbance meanwhile, nor shortly before.
     pub is_calm: bool,
 }
 
 impl Disturbances {
-    /// A disturbance begins, if none goes on.
+    /// Begins a disturbance, unless one lasts.
     pub(super) fn begin(&mut self, at: Instant) {
         if self.0.last().is_none_or(|last| last.ended.is_some()) {
             self.0.push(Span {
@@ -37,25 +38,26 @@ impl Disturbances {
         }
     }
 
-    /// The disturbance that goes on ends.
+    /// Ends the present disturbance.
     pub(super) fn end(&mut self, at: Instant) {
         if let Some(last) = self.0.last_mut() {
             last.ended.get_or_insert(at);
         }
     }
 
-    /// What of the time between two moments was undisturbed, all in all.
+    /// The undisturbed time between two moments, in total.
     pub(super) fn undisturbed(&self, from: Instant, to: Instant) -> Duration {
         let within = |span: &Span| {
             span.ended
                 .map_or(to, |ended| ended.min(to))
                 .saturating_duration_since(span.begun.max(from))
         };
+        // The parts are added up, and not only the last one counted: frequent faults must not hide a delay for ever.
         let disturbed: Duration = self.since(from).map(within).sum();
         to.saturating_duration_since(from).saturating_sub(disturbed)
     }
 
-    /// For how long it has been undisturbed without a break. `None`: a disturbance goes on.
+    /// For how long there has been no disturbance. `None` while one lasts.
     pub(super) fn calm_for(&self, since: Instant, now: Instant) -> Option<Duration> {
         match self.0.last() {
             None => Some(now.saturating_duration_since(since)),
@@ -65,8 +67,9 @@ impl Disturbances {
         }
     }
 
-    /// How long somebody waited from one moment to another.
+    /// How long a client waited from one moment to another.
     pub(super) fn wait(&self, from: Instant, to: Instant) -> Wait {
+        // Also a little before: what a fault has delayed is late a moment longer.
         let is_calm = from
             .checked_sub(CALM)
             .is_none_or(|before| self.since(before).all(|span| span.begun > to));
@@ -77,8 +80,9 @@ impl Disturbances {
         }
     }
 
-    /// Those that had not ended by then.
+    /// The spans that had not ended by then.
     fn since(&self, moment: Instant) -> impl Iterator<Item = &Span> {
+        // From the newest back: spans are in order, so once one has ended, all before it have.
         self.0
             .iter()
             .rev()

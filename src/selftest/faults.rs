@@ -1,4 +1,4 @@
-//! What is done to nodes, database and NATS.
+//! The faults: what is done to nodes, database and NATS.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{Test, cluster::Cluster, quiet::Ending, rng::Rng, writer};
 use crate::store::seed::Seeder;
 
-/// So long after it ended nobody takes the database for one that runs.
+/// Time after which a database that was killed is no longer taken for a running one.
 const NOTICED: Duration = Duration::from_millis(300);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,8 +46,9 @@ pub(super) enum Fault {
     NatsFrozen,
 }
 
-/// The faults that make sense here, in an order that chance decides.
+/// The faults that are possible here, in random order.
 pub(super) fn deck(cluster: &Cluster, stays_away: bool, rng: &mut Rng) -> Vec<Fault> {
+    // A shuffled deck, and not dice: a short run has each kind of fault, too.
     let mut deck = vec![
         Fault::NodeKilled,
         Fault::NodeTerminated,
@@ -69,26 +70,26 @@ pub(super) fn deck(cluster: &Cluster, stays_away: bool, rng: &mut Rng) -> Vec<Fa
     deck
 }
 
-/// What was done, how often.
+/// How often each fault was struck.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub struck: BTreeMap<Fault, usize>,
-    /// Faults that could not be struck, and why.
+    /// Faults that could not be struck, by reason.
     pub not_struck: BTreeMap<String, usize>,
     /// Quiet rounds, by how a node ended in them.
     pub quiet_rounds: BTreeMap<Ending, usize>,
 }
 
-/// Whether a fault was struck.
+/// The outcome of a fault.
 #[derive(Debug)]
 pub(super) enum Struck {
     Done,
-    /// It could not be, because of this.
+    /// It could not be struck, for this reason.
     Not(String),
 }
 
 impl Fault {
-    /// For a person.
+    /// Its name in the report.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::NodeKilled => "node killed",
@@ -106,8 +107,8 @@ impl Fault {
         }
     }
 
-    /// Does it, and waits until all can serve again. A node that stays away is started again once it was away for so long,
-    /// or when the time for that is over.
+    /// Strikes, and waits until all nodes are ready again. A node that stays away is started again once it was away
+    /// long enough, or when `until` comes.
     pub(super) async fn strike(
         self,
         test: &Test,
@@ -123,6 +124,8 @@ impl Fault {
             stay_away(test, node, until, rng).await?;
             return Ok(Struck::Done);
         }
+        // A killed backend counts, too: PostgreSQL then ends all sessions and recovers. One that is terminated ends
+        // alone.
         cluster.disturb(matches!(
             self,
             Self::DatabaseKilled
@@ -131,6 +134,7 @@ impl Fault {
                 | Self::KilledInRecovery
         ));
         let struck = self.break_it(cluster, node, moment, rng).await?;
+        // Until all are ready, waiting is not the server's fault.
         cluster.await_all_ready().await?;
         cluster.disturbed();
         Ok(struck)
@@ -168,9 +172,11 @@ impl Fault {
                     kill(first, Signal::SIGKILL).map_err(|error| error.to_string())
                 });
                 if let Err(reason) = killed {
+                    // Not an error: the fault before may still have the database recovering.
                     return Ok(Struck::Not(reason));
                 }
                 if self == Self::KilledInRecovery {
+                    // Soon, as recovery is short here.
                     tokio::time::sleep(moment / 4).await;
                     cluster.end_node(node, Signal::SIGKILL).await?;
                     cluster.start_node(node).await?;
@@ -219,7 +225,8 @@ impl Fault {
     }
 }
 
-/// Ends a node right after it answered a few last messages, each in a quiet conversation, so that little else tells of them.
+/// Ends a node right after it answered a few last messages, each in a quiet conversation, where no later message would
+/// reveal them.
 async fn stay_away(test: &Test, node: usize, until: Instant, rng: &mut Rng) -> Result<(), String> {
     writer::last_words(test, node, rng).await;
     test.cluster.disturb(false);
@@ -233,6 +240,7 @@ async fn stay_away(test: &Test, node: usize, until: Instant, rng: &mut Rng) -> R
             },
         )
         .await?;
+    // The other node serves: from here on, a notification that is late counts as late.
     test.cluster.disturbed();
     let away = test.plan.stays_away.mul_f64(1.0 + rng.share());
     tokio::time::sleep_until((Instant::now() + away).min(until).into()).await;
@@ -245,6 +253,7 @@ async fn stay_away(test: &Test, node: usize, until: Instant, rng: &mut Rng) -> R
 
 /// Stops PostgreSQL's first process, and those of the nodes' connections, until they are thawed.
 pub(super) async fn freeze_database(cluster: &Cluster) -> Result<(), String> {
+    // Before the freeze: after it, PostgreSQL does not answer any more.
     let backends = backends(cluster).await?;
     let mut postgres = cluster.postgres.lock().await;
     let first = postgres.process()?;

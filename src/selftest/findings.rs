@@ -1,4 +1,4 @@
-//! What was found to be wrong: how often, and a few examples.
+//! Findings: broken promises, how often, and a few examples.
 
 use std::{
     collections::BTreeMap,
@@ -9,40 +9,40 @@ use serde::Serialize;
 
 use super::request::Refusal;
 
-/// So many examples of each kind are kept.
+/// Maximum examples of each kind that are kept.
 const EXAMPLES: usize = 5;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
-    /// Answered OK, or shown to someone, and not there.
+    /// Answered OK or shown to a reader, and not there.
     Lost,
     /// There twice, or given twice.
     Doubled,
-    /// In another order than it was answered, or than others were given it.
+    /// In another order than it was answered or given to others in.
     Reordered,
-    /// Content, sender or times are not what was sent and first answered; or nobody sent it.
+    /// Content, sender or times differ from what was sent and first answered; or nobody sent it.
     Altered,
-    /// Never told to someone who waited.
+    /// A reader was never notified.
     UnderNotified,
-    /// Told later than the bound allows.
+    /// A reader was notified later than the bound allows.
     Late,
     /// Frames whose events do not follow one another.
     Gaps,
-    /// Given to someone who had been removed.
+    /// Given to a member who had been removed.
     Leaked,
-    /// Of an instance that had been cleared.
+    /// Served from an instance that had been cleared.
     OldInstance,
     /// Flags that are not what their owner set.
     WrongFlags,
     /// Links of a chain that do not hold.
     BrokenLinks,
-    /// Refused, where it must not be.
+    /// Wrongly refused.
     Refused,
-    /// Request for a long time, while nothing was disturbed, and not answered.
+    /// Not answered for a long time, although nothing was disturbed.
     Unanswered,
-    /// A node ended, and nobody had asked it to.
+    /// A node ended without being asked to.
     Crashed,
     /// Rules of `parlance doctor` that the tables do not keep.
     RulesNotKept,
@@ -68,7 +68,7 @@ impl Kind {
         Self::RulesNotKept,
     ];
 
-    /// For a person.
+    /// Its name in the report.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Lost => "lost",
@@ -90,7 +90,7 @@ impl Kind {
     }
 }
 
-/// Of one kind.
+/// The findings of one kind.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Found {
     pub count: usize,
@@ -110,25 +110,29 @@ impl Findings {
     pub(super) fn add_many(&self, kind: Kind, count: usize, example: impl FnOnce() -> String) {
         let mut all = self.locked();
         let found = all.entry(kind).or_default();
+        // A broken server produces thousands of the same kind: a few show what is wrong.
         if count > 0 && found.examples.len() < EXAMPLES {
             found.examples.push(example());
         }
+        // Counted beyond the examples: the number tells a single slip from a broken promise.
         found.count += count;
     }
 
-    /// Counts a refusal that does not pass by itself. That there was no answer is counted where it was waited for.
+    /// Records a refusal that is not temporary. A request without an answer is recorded by the caller that waited for
+    /// it.
     pub(super) fn add_refusal(&self, what: &str, refusal: &Refusal) {
+        // Under faults, 503 is a promised answer, and a client has to repeat the request.
         if refusal.code.is_some() && !refusal.is_temporary() {
             self.add(Kind::Refused, || format!("{what} was refused: {refusal}"));
         }
     }
 
-    /// Whether there is none.
+    /// Returns `true` when nothing was found.
     pub(super) fn is_empty(&self) -> bool {
         self.locked().values().all(|found| found.count == 0)
     }
 
-    /// What there is, for a run that ends before its verdict.
+    /// The findings of a run that ends before its verdict, as text.
     pub(super) fn so_far(&self) -> String {
         let all = self.locked();
         let line = |(kind, found): (&Kind, &Found)| {
@@ -145,14 +149,15 @@ impl Findings {
             .collect()
     }
 
-    /// How often there was one of this kind.
+    /// Number of findings of this kind.
     #[cfg(test)]
     pub(super) fn count(&self, kind: Kind) -> usize {
         self.locked().get(&kind).map_or(0, |found| found.count)
     }
 
-    /// Each kind, also those of which there were none.
+    /// The findings of each kind, including those with none.
     pub(super) fn all(&self) -> BTreeMap<Kind, Found> {
+        // With zeros: a report of broken promises alone would not show what was looked for.
         let all = self.locked();
         Kind::ALL
             .iter()

@@ -1,5 +1,5 @@
-//! A reader that does what docs/api.md says and no more: it looks where it is told to, goes on from the newest rows that
-//! it holds, and believes that it has everything otherwise.
+//! A reader that does what docs/api.md says and no more: it downloads what it is notified of, continues from the
+//! newest rows that it holds, and otherwise assumes that it has everything.
 
 mod fetch;
 mod notifications;
@@ -29,11 +29,11 @@ use crate::bench::sockets::Socket;
 
 const POLL_PAUSE: Duration = Duration::from_millis(60);
 
-/// Someone who reads.
+/// A reader.
 pub(super) struct Follower {
     test: Arc<Test>,
     pub channel: Channel,
-    /// Who, and where.
+    /// The user and station that it reads as.
     pub who: Station,
     name: String,
     held: Mutex<BTreeMap<Id, Held>>,
@@ -42,7 +42,7 @@ pub(super) struct Follower {
     has_listed: AtomicBool,
 }
 
-/// What changes while a reader reads.
+/// The state of a reading loop.
 struct State {
     wire: Wire,
     /// A socket, its node, and how often connections had been cut before.
@@ -55,7 +55,7 @@ struct State {
 }
 
 impl Follower {
-    /// One that holds nothing yet.
+    /// A reader that holds nothing yet.
     pub(super) fn new(test: Arc<Test>, channel: Channel, who: Station) -> Self {
         let name = format!("{} of {}", channel.label(), plain(who.user));
         Self {
@@ -70,27 +70,27 @@ impl Follower {
         }
     }
 
-    /// What it holds.
+    /// The rows that it holds, by conversation.
     pub(super) fn held(&self) -> MutexGuard<'_, BTreeMap<Id, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on it has to read the large conversation from its beginning again: more than a page.
+    /// Makes it read the large conversation from the beginning again, which takes more than a page.
     pub(super) fn forget_the_large_one(&self) {
         self.wants_to_forget.store(true, Ordering::Relaxed);
     }
 
-    /// It will hang up on its next poll.
+    /// Makes it close the connection of its next poll before the answer.
     pub(super) fn lose_a_poll(&self) {
         self.loses_a_poll.store(true, Ordering::Relaxed);
     }
 
-    /// It knows its conversations: from then on it has to be told what is new.
+    /// Returns `true` once it knows its conversations: from then on it has to be notified.
     pub(super) fn has_listed(&self) -> bool {
         self.has_listed.load(Ordering::Relaxed)
     }
 
-    /// Reads until it is over.
+    /// Reads until the test is over.
     pub(super) async fn run(&self, home: usize, mut rng: Rng) {
         let wire = Wire::new(self.who, home, rng.fork());
         let (socket, receipts) = (None, BTreeMap::new());
@@ -111,6 +111,8 @@ impl Follower {
             } else {
                 self.next_frame(&mut state).await
             };
+            // Never a download without a notification or a list: a reader that looked by itself would hide what it was
+            // not told.
             if let Some(news) = news {
                 self.on_notification(&news, &mut state);
             }
@@ -123,6 +125,7 @@ impl Follower {
                     break;
                 };
                 if is_done.is_none() {
+                    // It stays on the list of what to fetch: a v3 client has nothing else that reminds it.
                     tokio::time::sleep(POLL_PAUSE).await;
                 }
             }
@@ -132,6 +135,7 @@ impl Follower {
     fn forget(&self, state: &mut State) {
         for conversation in self.test.people.used(Use::Large) {
             if let Some(held) = self.held().get_mut(&conversation.id) {
+                // A new `since` as well: rows that are read again must not count as late.
                 *held = Held::new(&self.name, conversation.id, &held.instance);
                 state.to_download.insert(conversation.id);
             }
@@ -167,7 +171,8 @@ impl Follower {
         }
     }
 
-    /// Counts how long new rows took from their OK until here; not those from before the conversation was followed.
+    /// Records how long new rows took from their OK until here, except those from before the conversation was
+    /// followed.
     fn time<'a>(&self, conversation: Id, rows: impl Iterator<Item = &'a Row>) {
         let Some(since) = self.held().get(&conversation).map(|held| held.since) else {
             return;

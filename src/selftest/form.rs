@@ -1,4 +1,4 @@
-//! What docs/api.md says of ids and times, written out anew: the server's own code checks nothing here.
+//! Ids and times in the form of docs/api.md, written separately from the server's code.
 
 use std::time::SystemTime;
 
@@ -26,7 +26,7 @@ pub(super) fn dashed(id: Id) -> String {
     )
 }
 
-/// Reads the form without dashes, in lower case. `None`: it is another one.
+/// Reads the form without dashes, in lower case. Returns `None` for any other form.
 pub(super) fn read_plain(text: &str) -> Option<Id> {
     let fits = text.len() == 32
         && text
@@ -35,9 +35,11 @@ pub(super) fn read_plain(text: &str) -> Option<Id> {
     fits.then(|| Id::from_str_radix(text, 16).ok())?
 }
 
-/// Reads the form with dashes, in lower case. `None`: it is another one.
+/// Reads the form with dashes, in lower case. Returns `None` for any other form.
 pub(super) fn read_dashed(text: &str) -> Option<Id> {
     let id = read_plain(&text.replace('-', ""))?;
+    // Written again and compared: dashes in other places are a mistake of the server's that a lenient reader would
+    // miss.
     (dashed(id) == text).then_some(id)
 }
 
@@ -54,12 +56,13 @@ pub(super) fn time(seconds: i64) -> String {
         .to_string()
 }
 
-/// Reads a time, as Unix seconds. `None`: it is of another form.
+/// Reads a time, as Unix seconds. Returns `None` for any other form.
 pub(super) fn read_time(text: &str) -> Option<i64> {
     let seconds = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
         .ok()?
         .and_utc()
         .timestamp();
+    // chrono also reads a month of one digit.
     (time(seconds) == text).then_some(seconds)
 }
 

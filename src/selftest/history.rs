@@ -1,4 +1,4 @@
-//! What a client holds of a conversation: its rows in their order, each given once, and the chain over them.
+//! What a client holds of a conversation: its rows in order, each once, and the chain over them.
 
 use std::{collections::HashSet, time::Instant};
 
@@ -12,12 +12,12 @@ use super::{
 /// The rows of one instance of a conversation.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// Whose they are, for findings.
+    /// The holder's name, for findings.
     pub holder: String,
     pub conversation: Id,
-    /// Which instance of it.
+    /// Its instance.
     pub instance: String,
-    /// Since when they are gathered.
+    /// When the holder began to gather them.
     pub since: Instant,
     /// Messages, in their order.
     pub messages: Vec<Id>,
@@ -66,10 +66,11 @@ impl Held {
         cursor
     }
 
-    /// Takes a page that goes on from what is held, and begins with it. What was new.
+    /// Takes a page that continues from what is held, and begins with its last row. Returns the new rows.
     pub(super) fn take_page(&mut self, page: Page, findings: &Findings) -> Vec<Row> {
         let mut new = vec![];
         let mut messages = page.messages.into_iter().peekable();
+        // The cursor's row is promised to be included: if it is not, it was lost, or the cursor led elsewhere.
         if let Some(newest) = self.messages.last().copied()
             && messages.next_if(|row| row.id == newest).is_none()
         {
@@ -96,8 +97,9 @@ impl Held {
         new
     }
 
-    /// Appends a frame's events of this conversation to the letter of docs/api.md: if the first of each kind comes after the
-    /// newest row of that kind, all are taken. Whether they were; else it has to be downloaded.
+    /// Appends a frame's events of this conversation by the letter of docs/api.md: if the first event of each kind
+    /// follows the newest row of that kind, all are taken. Returns `true` when they were; otherwise the conversation
+    /// has to be downloaded.
     pub(super) fn append_by_the_first(&mut self, events: &[Event], findings: &Findings) -> bool {
         let first_message = events
             .iter()
@@ -117,7 +119,7 @@ impl Held {
         joins
     }
 
-    /// Appends events for as long as each comes after the newest row of its kind. How many it took.
+    /// Appends events as long as each follows the newest row of its kind. Returns how many it took.
     pub(super) fn append_each(&mut self, events: &[Event], findings: &Findings) -> usize {
         for (taken, event) in events.iter().enumerate() {
             if !self.is_followed_by(event) {
@@ -133,6 +135,7 @@ impl Held {
             Row::Message(_) => self.messages.last(),
             Row::Report(_) => self.reports.last(),
         };
+        // Another instance never joins, though after a clear both may be empty.
         event.instance == self.instance && event.after.as_ref() == newest
     }
 
@@ -163,6 +166,8 @@ impl Held {
                     self.says("its chain is not over what was given before", row.id)
                 });
             }
+            // From what was given, not from what was computed: one broken link counts once, and not for each message
+            // after it.
             (self.seq, self.chain) = (v4.seq, Some(v4.chain));
         }
         self.dates[0] = Some(row.created);
@@ -170,6 +175,7 @@ impl Held {
     }
 
     fn add_report(&mut self, row: &Report, findings: &Findings) {
+        // Under another id it would still be the same report: a user reports a message once by each type.
         let is_new = self
             .reported
             .insert((row.message, row.from.user, row.kind.clone()));
@@ -199,7 +205,7 @@ impl Held {
         )
     }
 
-    /// Compares what was held with the whole history: nothing that is not there, and the same order.
+    /// Compares what was held with the whole history: every row must be in it, in the same order.
     pub(super) fn compare(&self, truth: &Self, findings: &Findings) {
         for (held, truth) in [
             (&self.messages, &truth.messages),
@@ -223,12 +229,13 @@ impl Held {
                         self.says("in another place than in the history", *id)
                     });
                 }
+                // From the highest place on: one misplaced row counts once, and not all that follow it.
                 newest = newest.max(Some(*place));
             }
         }
     }
 
-    /// Rows of this history that someone does not hold; all, if they hold another instance, or nothing.
+    /// The rows of this history that a reader does not hold: all, if they hold another instance or nothing.
     pub(super) fn missed_by(&self, held: Option<&Self>) -> Vec<Id> {
         let held = held.filter(|held| held.instance == self.instance);
         let all = self.messages.iter().chain(&self.reports).copied();

@@ -1,4 +1,4 @@
-//! How the verdict is reached: the whole history, beside what was answered and what everyone holds.
+//! Reaching the verdict: the whole history is compared with what was answered and what readers hold.
 
 use std::{
     collections::HashSet,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::store;
 
-/// Reads the whole history, and compares with it what was answered and what everyone holds.
+/// Compares the whole history with what was answered and what readers hold.
 pub(super) async fn judge(
     test: &Test,
     followers: &[Arc<Follower>],
@@ -46,13 +46,16 @@ pub(super) async fn judge(
             if let Some(held) = follower
                 .held()
                 .get(conversation)
+                // An old instance is not compared: that its holder misses the new one is counted below.
                 .filter(|held| held.instance == truth.instance)
             {
                 held.compare(truth, findings);
             }
         }
     }
+    // After the comparison: what is not in the history was not missed, but lost.
     count_misses(test, followers, &truths);
+    // Over SQL, beside what the wire shows: damage that no reader of this run has met yet.
     for rule in store::doctor::examine(&test.cluster.db)
         .await
         .map_err(|error| error.to_string())?
@@ -87,7 +90,7 @@ pub(super) async fn judge(
     })
 }
 
-/// Counts what was never told to someone who waited for it.
+/// Counts what readers were never told of.
 pub(super) fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) {
     for truth in truths {
         for follower in followers
@@ -118,7 +121,7 @@ pub(super) fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[T
     }
 }
 
-/// Counts what of a history someone does not hold; `says`: a sentence on one of these rows.
+/// Counts the rows of a history that a reader does not hold; `says` makes a sentence about one of them.
 pub(super) fn count_missed(
     truth: &Held,
     held: Option<&Held>,
@@ -131,7 +134,7 @@ pub(super) fn count_missed(
     }
 }
 
-/// Everybody holds everything that they have to.
+/// Returns `true` when every reader holds everything that they have to.
 pub(super) fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) -> bool {
     truths.iter().all(|truth| {
         let mut due = followers
@@ -146,7 +149,7 @@ pub(super) fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Tr
     })
 }
 
-/// Someone has to be told of a conversation: they are in it, and were not removed.
+/// Returns `true` when a reader has to be told of a conversation: they are in it, and were not removed.
 fn is_due(test: &Test, follower: &Follower, conversation: Id) -> bool {
     let reader = follower.who.user;
     let is_removed = test
@@ -169,6 +172,7 @@ pub(super) struct Truth {
 pub(super) async fn truths(test: &Test, rng: &mut Rng) -> Result<Vec<Truth>, String> {
     let mut truths = vec![];
     for conversation in &test.people.conversations {
+        // The first member is never removed.
         let who = test
             .people
             .member(conversation, 0)

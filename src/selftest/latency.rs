@@ -1,5 +1,4 @@
-//! How long messages and reports take from their OK to whoever reads them, by the kind of reader, and apart for calm
-//! stretches.
+//! How long messages and reports take from their OK to their readers, by channel, and calm stretches apart.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,28 +11,28 @@ use super::{
     findings::{Findings, Kind},
 };
 
-/// Times, by reader and whether it was calm.
+/// Latencies, by channel and calm or disturbed.
 #[derive(Debug, Default)]
 pub(super) struct Latencies(BTreeMap<(Channel, bool), Histogram<u64>>);
 
-/// Of one kind of reader, in one kind of stretch.
+/// One channel's latencies, in calm or disturbed stretches.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Line {
-    /// How it reads.
+    /// The channel.
     pub reader: Channel,
-    /// Whether nothing was done to the cluster meanwhile, and a little before.
+    /// Nothing disturbed the cluster meanwhile, nor shortly before.
     pub is_calm: bool,
-    /// How many rows.
+    /// Number of rows.
     pub rows: u64,
-    /// Half took no longer, in milliseconds.
+    /// The median, in milliseconds.
     pub p50_ms: f64,
-    /// Of a hundred, 99 took no longer.
+    /// The 99th percentile.
     pub p99_ms: f64,
     pub worst_ms: f64,
 }
 
 impl Latencies {
-    /// A row was waited for so long. More than the bound, undisturbed, is a finding.
+    /// Records how long a row took. More than `bound` of undisturbed time is a finding.
     pub(super) fn add(
         &mut self,
         reader: Channel,
@@ -43,12 +42,14 @@ impl Latencies {
         row: impl FnOnce() -> String,
     ) {
         let micros = u64::try_from(wait.whole.as_micros()).unwrap_or(u64::MAX);
+        // Calm stretches apart: a restart takes seconds, and would hide what the server itself needs.
         if let Some(histogram) = self.0.get_mut(&(reader, wait.is_calm)) {
             histogram.saturating_record(micros);
         } else if let Ok(mut histogram) = Histogram::new_with_bounds(1, 3_600_000_000, 3) {
             histogram.saturating_record(micros);
             self.0.insert((reader, wait.is_calm), histogram);
         }
+        // While a node is down nobody can be told in time: only undisturbed time counts against the bound.
         if wait.undisturbed > bound {
             let (whole, undisturbed) = (wait.whole.as_secs_f64(), wait.undisturbed.as_secs_f64());
             findings.add(Kind::Late, || {
@@ -60,7 +61,7 @@ impl Latencies {
         }
     }
 
-    /// What is told of them.
+    /// The lines of the report.
     pub(super) fn lines(&self) -> Vec<Line> {
         #[allow(clippy::cast_precision_loss)]
         let millis = |micros: u64| micros as f64 / 1000.0;

@@ -1,4 +1,4 @@
-//! The ledger of what clients sent and what they were answered: the measure for all that the server shows.
+//! The ledger of what clients sent and were answered: everything that the server shows is compared with it.
 
 mod compare;
 mod shown;
@@ -14,15 +14,15 @@ use super::{
     sent::Sent,
 };
 
-/// Seconds by which two clocks of this machine may differ, read one after the other.
+/// Maximum difference of two readings of this machine's clock, in seconds.
 pub(super) const SLACK: i64 = 2;
 
 /// A report as it was sent.
 #[derive(Debug, Clone)]
 pub(super) struct Reported {
-    /// Where it was sent from.
+    /// The station that it was sent from.
     pub station: Id,
-    /// In which instance.
+    /// The instance that it was sent to.
     pub instance: String,
     /// When it was first sent, in Unix seconds.
     pub begun_at: i64,
@@ -30,17 +30,17 @@ pub(super) struct Reported {
     pub answered: Option<Instant>,
 }
 
-/// A value that one client alone changes.
+/// A value that only one client changes.
 #[derive(Debug, Clone)]
 pub(super) struct Settled<T> {
-    /// How it is.
+    /// The value.
     pub value: T,
-    /// Since when; not while it is being changed.
+    /// When it was settled; `None` while it is being changed.
     pub since: Option<Instant>,
 }
 
 impl<T> Settled<T> {
-    /// The value, if it was the same all the time since then.
+    /// The value, if it has been the same since before that moment.
     pub(super) fn at(&self, moment: Instant) -> Option<&T> {
         self.since
             .is_some_and(|since| since < moment)
@@ -48,7 +48,7 @@ impl<T> Settled<T> {
     }
 }
 
-/// How a user arranged a conversation.
+/// A user's flags of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flags {
     pub is_muted: bool,
@@ -68,16 +68,17 @@ impl Default for Flags {
     }
 }
 
-/// Who is shown something, and when.
+/// The reader of some rows, and when they requested them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
     pub reader: Id,
-    /// When it was asked for; `None` of what comes unasked.
+    /// When it was requested; `None` for a push.
     pub asked: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    // By conversation and id: an id is unique within its conversation only.
     pub sent: HashMap<(Id, Id), Sent>,
     /// Ids of messages that were answered OK, of the present instance of each conversation.
     pub answered: HashMap<Id, Vec<Id>>,
@@ -87,14 +88,14 @@ pub(super) struct Ledger {
     pub instances: HashMap<Id, String>,
     /// When the clear of an instance was answered.
     pub cleared: HashMap<(Id, String), Instant>,
-    /// Who can be removed from a group, and whether they are in it.
+    /// The members who can be removed from a group, and whether they are in it.
     pub members: HashMap<(Id, Id), Settled<bool>>,
     /// Conversation and user.
     pub flags: HashMap<(Id, Id), Settled<Flags>>,
 }
 
 impl Ledger {
-    /// A message was answered OK: with what was sent, and always the same.
+    /// Records that a message was answered OK. The answer must match what was sent, and always be the same.
     pub(super) fn is_answered(
         &mut self,
         conversation: Id,
@@ -131,13 +132,16 @@ impl Ledger {
                 )
             });
         }
+        // The first answer is the measure: a retry has to be answered the same.
         sent.stored = sent.stored.or(times);
         if sent.answered.is_none() {
             sent.answered = Some(at);
+            // The OK may come after a clear: then the message is not due in the present instance.
             if self.instances.get(&conversation) == Some(&sent.instance) {
                 self.answered.entry(conversation).or_default().push(id);
             }
         }
+        // Only if it was sent after the clear was answered: before that, either may come first.
         if self
             .cleared
             .get(&(conversation, sent.instance.clone()))
@@ -170,6 +174,7 @@ impl Ledger {
     /// Returns `true` if a member had not been removed when something was asked for; `None` when that changed meanwhile.
     pub(super) fn was_in(&self, conversation: Id, member: Id, asked: Instant) -> Option<bool> {
         match self.members.get(&(conversation, member)) {
+            // Only those who are ever removed are recorded.
             None => Some(true),
             Some(is_in) => is_in.at(asked).copied(),
         }

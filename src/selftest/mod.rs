@@ -1,6 +1,6 @@
-//! `parlance selftest delivery`: clients write, page and listen over the wire, while nodes, database and NATS are killed,
-//! frozen and cut off; then everything that was answered OK is looked for. It is the proof of the promises, for whoever
-//! wants to see it on their own machine.
+//! `parlance selftest delivery`: clients write, page and listen over the wire while nodes, database and NATS are
+//! killed, frozen and cut off; then everything that was answered OK is looked for. Operators can run this proof of the
+//! guarantees on their own machine.
 
 mod chain;
 mod changes;
@@ -53,17 +53,17 @@ use self::{
 };
 use crate::{bench::scratch::interrupted, settings::Settings};
 
-/// How long making users, friends and conversations may take.
+/// Maximum time for creating users, friends and conversations.
 const PEOPLE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// What is to be tested.
+/// The tests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Nothing lost, doubled, reordered, altered or told too late, while nodes and database are killed
     Delivery(Delivery),
 }
 
-/// What all clients of one setting share.
+/// The state that all clients of a setting share.
 struct Test {
     plan: Plan,
     cluster: Arc<Cluster>,
@@ -113,6 +113,7 @@ impl Test {
                 .next_slot
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
+            // Time that was missed in a stall is not made up for: a burst would measure the burst.
             let slot = (*next).max(Instant::now());
             *next = slot + share;
             slot
@@ -121,10 +122,10 @@ impl Test {
     }
 }
 
-/// Tests, and says what came of it.
+/// Runs the test, and reports the verdict.
 ///
 /// # Errors
-/// One sentence, also if a promise was broken.
+/// One sentence for people, also if a promise was broken.
 pub(crate) async fn run(
     settings: &Settings,
     command: &Command,
@@ -132,6 +133,7 @@ pub(crate) async fn run(
 ) -> Result<(), String> {
     let Command::Delivery(delivery) = command;
     let seed = delivery.seed.unwrap_or_else(any_seed);
+    // One generator for all settings: the seed repeats the choices, though not the timing.
     let mut rng = Rng::new(seed);
     let has_nats_server = std::process::Command::new("nats-server")
         .arg("--version")
@@ -144,6 +146,7 @@ pub(crate) async fn run(
         .then(|| "two nodes with NATS: nats-server is not installed".to_owned())
         .into_iter()
         .collect();
+    // Said aloud: a run without NATS must not look like a whole one.
     for skipped in &skipped {
         tell(delivery, &format!("skipped: {skipped}"));
     }
@@ -179,8 +182,10 @@ async fn test(plan: Plan, settings: &Settings, rng: &mut Rng) -> Result<Outcome,
             (outcome, is_suspect)
         }
         sentence = cluster.watchdog.watch() => (Err(sentence), true),
+        // An interrupted run is no finding: nothing is kept for inspection, unless there was one before.
         () = interrupted() => (Err("interrupted".into()), false),
     };
+    // Whatever became of it, processes that were started here have to end.
     let evidence = cluster
         .end(is_suspect || !cluster.findings.is_empty())
         .await?;
@@ -237,7 +242,7 @@ fn any_seed() -> u64 {
     high ^ low
 }
 
-/// Says what comes now, beside the verdict; not to scripts.
+/// Reports progress on stderr, except to scripts.
 fn tell(delivery: &Delivery, sentence: &str) {
     if !delivery.json {
         let _ = writeln!(std::io::stderr(), "{sentence}");

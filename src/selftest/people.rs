@@ -10,13 +10,13 @@ use super::{
     request::{Request, Station, V4},
 };
 
-/// What happens in a conversation.
+/// The use of a conversation in the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Busy,
-    /// One now and then, so that nothing else tells of it.
+    /// A message now and then, so that a lost notification is not made up for by the next message.
     Quiet,
-    /// Nothing, but for the last words of a node that ends.
+    /// Nothing but the last words of a node that ends.
     LastWords,
     /// Many messages, and cleared again and again.
     Cleared,
@@ -29,9 +29,9 @@ pub(super) enum Use {
 #[derive(Debug, Clone)]
 pub(super) struct Conversation {
     pub id: Id,
-    /// What happens in it.
+    /// Its use.
     pub r#use: Use,
-    /// Who is in it, as places among the users.
+    /// Its members, as indexes of [`People::writers`].
     pub members: Vec<usize>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Conversation {
 pub(super) struct People {
     /// Each user, at the station that they write from.
     pub writers: Vec<Station>,
-    /// The stations that are read at.
+    /// The stations of the readers.
     pub readers: Vec<Station>,
     pub conversations: Vec<Conversation>,
 }
@@ -49,7 +49,7 @@ pub(super) struct People {
 const SECRET: &str = "d3JhcHBlZA==";
 
 impl People {
-    /// The conversations that are used so.
+    /// The conversations with this use.
     pub(super) fn used(&self, r#use: Use) -> Vec<&Conversation> {
         self.conversations
             .iter()
@@ -69,7 +69,7 @@ impl People {
             .filter(move |conversation| conversation.members.iter().any(is_user))
     }
 
-    /// A member of a conversation, where they write from.
+    /// A member of a conversation, at their writing station.
     pub(super) fn member(&self, conversation: &Conversation, place: usize) -> Option<Station> {
         self.writers
             .get(
@@ -81,7 +81,7 @@ impl People {
     }
 }
 
-/// How members are added to a group, or removed.
+/// The request that adds a member to a group, or removes one.
 pub(super) fn group_change(action: &str, group: Id, user: Id) -> Request {
     let user = plain(user);
     let fields = json!({ "action": action, "conversationid": plain(group), "participantids": [&user], "secrets": { &user: SECRET } });

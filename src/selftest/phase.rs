@@ -1,4 +1,4 @@
-//! One setting, from its start to its outcome: write, read and break things; then wait until everybody was told.
+//! One setting, from its start to its outcome: write, read and strike faults; then wait until every reader was told.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -19,7 +19,7 @@ use super::{
     walker, writer,
 };
 
-/// The readers, in the order of the users that they are of. The first two are in the large conversation.
+/// The channels of the readers, in the order of their users. The first two users are in the large conversation.
 pub(super) const READERS: [Channel; 9] = [
     Channel::SocketV3,
     Channel::SocketV3,
@@ -31,15 +31,15 @@ pub(super) const READERS: [Channel; 9] = [
     Channel::PollV4,
     Channel::PollV3,
 ];
-/// Nothing is broken in the beginning: so long is calm for sure.
+/// Time at the beginning without faults, so that there is a calm stretch to measure.
 const CALM_AT_FIRST: Duration = Duration::from_secs(3);
-/// So long before its end, writing goes on undisturbed.
+/// Time before the end of writing in which no fault begins.
 const LAST_FAULT: Duration = Duration::from_secs(2);
-/// What is to come soon comes in this time, also on a slow machine.
+/// Maximum time for what comes soon, even on a slow machine.
 const SOON: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 
-/// Does what the test's plan says.
+/// Carries out the test's plan.
 pub(super) async fn run(test: &Arc<Test>, rng: &mut Rng) -> Result<Outcome, String> {
     let mut readers = JoinSet::new();
     let mut followers = vec![];
@@ -49,6 +49,7 @@ pub(super) async fn run(test: &Arc<Test>, rng: &mut Rng) -> Result<Outcome, Stri
         let rng = rng.fork();
         readers.spawn(async move { follower.run(number, rng).await });
     }
+    // A latency is the server's only as far as the test itself was awake.
     readers.spawn(watch_own_lag(test.clone()));
     let mut counts = Counts::default();
     quiet::begin(test, &followers, rng).await?;
@@ -65,7 +66,9 @@ pub(super) async fn run(test: &Arc<Test>, rng: &mut Rng) -> Result<Outcome, Stri
             break;
         }
     }
+    // The bound counts from the end of the last fault.
     test.cluster.await_all_ready().await?;
+    // The histories are read once, before the wait: nothing is written any more.
     let truths = await_told(test, &followers, rng).await?;
     test.is_over.store(true, Ordering::Relaxed);
     readers.shutdown().await;
@@ -85,11 +88,12 @@ async fn quiet_round(
     Ok(())
 }
 
-/// Everybody writes, and things are broken. For how long it took.
+/// Writes and strikes faults. Returns how long it took.
 async fn write(test: &Arc<Test>, counts: &mut Counts, rng: &mut Rng) -> Result<Duration, String> {
     let duration = test.plan.duration / test.plan.stretches;
     test.is_writing.store(true, Ordering::Relaxed);
     let begun = Instant::now();
+    // A set that is dropped aborts its tasks: after an error nothing goes on writing.
     let mut doers = JoinSet::new();
     for number in 0..test.plan.writers {
         if let Some(writer) = writer::Writer::new(
@@ -124,13 +128,14 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, rng: &mut Rng) -> Result<D
     test.cluster
         .watchdog
         .expect("answers to what was written last", SOON * 4);
+    // They finish what they began: every message has to be answered before the histories are compared.
     while let Some(ended) = doers.join_next().await {
         ended.map_err(|error| format!("a client of the test has failed: {error}"))?;
     }
     Ok(begun.elapsed())
 }
 
-/// One fault after the other, as chance decides, up to a moment.
+/// Strikes random faults, up to a moment.
 async fn break_things(
     test: &Arc<Test>,
     last: Instant,
@@ -174,11 +179,12 @@ async fn break_things(
                     .or_default() += 1;
             }
         }
+        // At random, so that faults do not fall into step with heartbeats.
         next = Instant::now() + every.mul_f64(0.5 + rng.share());
     }
 }
 
-/// Waits until every reader holds the whole history, or was not told in time.
+/// Waits until every reader holds the whole history, or their time is over.
 pub(super) async fn await_told(
     test: &Test,
     followers: &[Arc<Follower>],
@@ -195,7 +201,7 @@ pub(super) async fn await_told(
     Ok(truths)
 }
 
-/// What the server cannot help: how late we are ourselves.
+/// Measures the test's own lag, for which the server is not to blame.
 async fn watch_own_lag(test: Arc<Test>) {
     loop {
         let begun = Instant::now();

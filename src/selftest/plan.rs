@@ -1,4 +1,4 @@
-//! How hard to try: what a profile means, and what is asked for beside it.
+//! How intensively to test: what a profile means, and the options beside it.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use clap::{Args, ValueEnum};
 
 use super::quiet::Ending;
 
-/// More take more users than are made: 100 users are 4950 pairs.
+/// Maximum conversations of two: the pairs of 100 users.
 const MAX_CONVERSATIONS: i64 = 4950;
-/// A node that was killed is missed by the others' heartbeats within 20 seconds; what it did not tell them is told then.
+/// Maximum undisturbed time until a reader is told. A node that was killed is missed by the others' heartbeats within
+/// 20 seconds, and what it did not tell them is told then.
 const BOUND: Duration = Duration::from_secs(25);
-/// The hour profile has a quiet round after so much writing, about.
+/// Writing time between two quiet rounds of the hour profile, about.
 const STRETCH: Duration = Duration::from_secs(140);
 
-/// How hard to try.
+/// How intensively to test.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Delivery {
     /// ci is meant to end within two minutes; hour takes an hour, and has nodes end and stay away in quiet rounds
@@ -25,25 +26,25 @@ pub(crate) struct Delivery {
     /// With NATS between the two nodes of --nodes 2
     #[arg(long, requires = "nodes")]
     nats: bool,
-    /// What chance decides on; the same number decides the same
+    /// Seed of all random choices; the same seed repeats them
     #[arg(long)]
     pub seed: Option<u64>,
-    /// For how long is written, in all, as 1h or 90s; starting and quiet rounds come on top
+    /// Writing time in total, as 1h or 90s; starting and quiet rounds come on top
     #[arg(long, value_parser = read_duration)]
     duration: Option<Duration>,
-    /// No more than so many messages, in each setting
+    /// Maximum messages in each setting
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     messages: Option<u32>,
-    /// At most so many messages a second
+    /// Maximum messages a second
     #[arg(long, default_value_t = 50.0, value_parser = read_rate)]
     rate: f64,
-    /// How long it is calm between two faults, about; 0s: no faults
+    /// Time between two faults, about; 0s: no faults
     #[arg(long, value_parser = humantime::parse_duration)]
     kill_every: Option<Duration>,
-    /// How many write at once, each up to eight messages
+    /// Number of concurrent writers, each of up to eight messages at once
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     writers: u16,
-    /// Into how many conversations of two, beside three groups
+    /// Number of conversations of two, beside three groups
     #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u16).range(1..=MAX_CONVERSATIONS))]
     conversations: u16,
     /// For scripts: one JSON object
@@ -51,7 +52,7 @@ pub(crate) struct Delivery {
     pub json: bool,
 }
 
-/// How long, and how patient.
+/// How long to test.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Profile {
     /// For each change: under two minutes.
@@ -62,14 +63,14 @@ enum Profile {
 /// Nodes, and what is between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Setting {
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: usize,
-    /// Whether NATS is between them.
+    /// NATS connects them.
     pub has_nats: bool,
 }
 
 impl Setting {
-    /// For a person.
+    /// Its name in the report.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self { nodes: 1, .. } => "one node",
@@ -81,35 +82,35 @@ impl Setting {
     }
 }
 
-/// What is done in one setting.
+/// The plan of one setting.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub setting: Setting,
-    /// For how long is written.
+    /// Writing time.
     pub duration: Duration,
-    /// How many messages are written, at most.
+    /// Maximum messages.
     pub messages: usize,
-    /// How many a second, at most.
+    /// Maximum messages a second.
     pub rate: f64,
-    /// How long it is calm between faults, about. `None`: there are no faults.
+    /// Time between faults, about. `None`: no faults.
     pub kill_every: Option<Duration>,
-    /// How many write.
+    /// Number of writers.
     pub writers: usize,
-    /// How many conversations of two there are.
+    /// Number of conversations of two.
     pub conversations: usize,
-    /// Later than so long after the OK, or the end of a fault, nothing may be told.
+    /// Maximum undisturbed time from an OK until readers are told.
     pub bound: Duration,
-    /// In how many stretches is written.
+    /// Number of stretches that the writing time is divided into.
     pub stretches: u32,
-    /// How nodes end in quiet rounds, in turn.
+    /// The endings of nodes in quiet rounds, in turn.
     pub endings: Vec<Ending>,
-    /// Whether a quiet round comes after each stretch, not only before the first.
+    /// A quiet round comes after each stretch, not only before the first.
     pub is_long: bool,
-    /// How long a node stays away, at least.
+    /// Minimum time that a node stays away.
     pub stays_away: Duration,
-    /// A freeze takes so many milliseconds more than half a second, at most.
+    /// Maximum milliseconds of a freeze beyond half a second.
     pub longest_freeze: usize,
-    /// A quiet conversation is quiet for so many milliseconds more than one and a half seconds, at most.
+    /// Maximum milliseconds between two messages of a quiet conversation, beyond one and a half seconds.
     pub quiet_millis: usize,
     /// Between two reports, about, in milliseconds.
     pub report_millis: usize,
@@ -120,7 +121,7 @@ pub(crate) struct Plan {
 }
 
 impl Delivery {
-    /// What is done, one after the other. `has_nats_server`: without one, there is no setting with NATS.
+    /// The plans, one for each setting. `has_nats_server`: without one, there is no setting with NATS.
     ///
     /// # Errors
     /// NATS is asked for, and is not there.
@@ -137,7 +138,7 @@ impl Delivery {
             None => vec![one, two],
         };
         let is_ci = matches!(self.profile, Profile::Ci);
-        // Starting, ending, and hearing the last of it take time as well.
+        // Less than the profile promises: starting, ending and the last notifications take time as well.
         let whole = self.duration.unwrap_or(if is_ci {
             Duration::from_secs(33)
         } else {
@@ -165,11 +166,15 @@ impl Delivery {
             stretches: if is_ci {
                 1
             } else {
+                // At least one quiet round for each way to end a node, however short the run is made.
                 stretches.max(Ending::COUNT)
             },
             endings: Ending::of(setting, kill_every.is_some()),
             is_long: !is_ci,
+            // More than the 15 seconds after which a node without a heartbeat has ended, so that the others notice.
             stays_away: Duration::from_secs(20),
+            // In the long profile, beyond the 5 seconds that a request waits for a connection: such requests are
+            // answered 503.
             longest_freeze: if is_ci { 1500 } else { 8000 },
             quiet_millis: if is_ci { 12_000 } else { 60_000 },
             report_millis: 150,

@@ -1,4 +1,4 @@
-//! The checker, checked: each fault that is planted is counted, and nothing else is.
+//! Tests of the checker: each planted fault is counted, and nothing else is.
 
 mod fixture;
 mod shown;

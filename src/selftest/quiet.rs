@@ -1,5 +1,5 @@
-//! Quiet rounds: a few last words are written where nothing else happens, the node that answered them ends and stays away,
-//! each poller loses an answer; and everybody has to be told all the same.
+//! Quiet rounds: a few last words are written where nothing else happens, the node that answered them ends and stays
+//! away, and each poller loses an answer. All readers have to be told nevertheless.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -15,15 +15,15 @@ use super::{
 };
 use crate::store;
 
-/// So long after they started, two nodes know each other, and have no reason to make anybody compare everything.
+/// Time after which two nodes that started know each other, and have no reason to make anyone resync.
 const INTRODUCTION: Duration = Duration::from_secs(7);
-/// So long after the last fault, nothing of it tells anyone anything any more.
+/// Time after the last fault until none of its consequences notifies anyone any more.
 const SETTLES: Duration = store::COMMIT_SETTLED_AFTER.saturating_add(Duration::from_secs(1));
 const TICK: Duration = Duration::from_millis(100);
-/// Everything of one round but its waits for calm takes no longer.
+/// Maximum time of a round, without its waits for calm.
 const ROUND: Duration = Duration::from_mins(3);
 
-/// How the node ends that answered the last words.
+/// How the node that answered the last words ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ending {
@@ -40,10 +40,10 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// How many kinds of ends there are.
+    /// Number of endings of a node.
     pub(crate) const COUNT: u32 = 4;
 
-    /// Those that make sense in a setting; the first is that of a short run.
+    /// The endings that are possible in a setting; the first is that of a short run.
     pub(crate) fn of(setting: Setting, has_faults: bool) -> Vec<Self> {
         match setting {
             _ if !has_faults => vec![Self::None],
@@ -66,7 +66,7 @@ impl Ending {
         }
     }
 
-    /// For a person.
+    /// Its name in the report.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::None => "no node ends",
@@ -77,9 +77,10 @@ impl Ending {
         }
     }
 
-    /// Before the last words are written.
+    /// Prepares it, before the last words are written.
     async fn prepare(self, test: &Test) {
         if self == Self::TerminatedWithoutNats {
+            // Before the last words, so that no hint of them crosses it.
             test.cluster.kill_nats().await;
         }
     }
@@ -94,12 +95,15 @@ impl Ending {
             }
             Self::KilledWhileOtherFrozen => {
                 let other = (node + 1) % cluster.size().max(1);
+                // Frozen first, and for longer than a node without heartbeats counts as alive: it has to find out
+                // afterwards that the other one ended.
                 cluster.signal_node(other, Signal::SIGSTOP).await?;
                 cluster.end_node(node, Signal::SIGKILL).await?;
                 tokio::time::sleep(test.plan.stays_away).await;
                 cluster.signal_node(other, Signal::SIGCONT).await
             }
             Self::KilledWithoutDatabase => {
+                // Its end cannot be recorded, and its last heartbeat is old when PostgreSQL continues.
                 faults::freeze_database(cluster).await?;
                 cluster.end_node(node, Signal::SIGKILL).await?;
                 tokio::time::sleep(test.plan.stays_away).await;
@@ -131,8 +135,8 @@ pub(super) async fn begin(
     Ok(())
 }
 
-/// Waits until nothing tells anyone anything by chance: after a fault of the database, everybody is told to compare everything
-/// once more; and that would tell of last words, too.
+/// Waits until no notification comes by chance: after a fault of the database every reader resyncs once more, and
+/// would find last words by that.
 pub(super) async fn settle(test: &Test) {
     test.cluster
         .watchdog
@@ -140,7 +144,7 @@ pub(super) async fn settle(test: &Test) {
     test.cluster.await_calm(SETTLES).await;
 }
 
-/// Says last words, has the node end that answered them, sees that all are told, and starts the node again.
+/// Writes last words, ends the node that answered them, checks that all readers are told, and starts the node again.
 pub(super) async fn round(
     test: &Test,
     ending: Ending,
@@ -152,6 +156,7 @@ pub(super) async fn round(
         .watchdog
         .expect(format!("a quiet round ({})", ending.label()), ROUND);
     test.are_pollers_waiting.store(true, Ordering::Relaxed);
+    // A poll that is on its way would still be answered with the last words.
     tokio::time::sleep(TICK * 3).await;
     ending.prepare(test).await;
     let node = rng.below(cluster.size());
@@ -160,21 +165,26 @@ pub(super) async fn round(
         cluster.disturb(ending == Ending::KilledWithoutDatabase);
         ending.end(test, node).await?;
         for other in (0..cluster.size()).filter(|other| *other != node) {
+            // NATS may be what was killed.
             cluster.await_ready_without_bus(other).await?;
         }
+        // The node stays away while readers are told: its return would make the others resync, and hide the loss.
         cluster.disturbed();
     }
     for follower in followers {
         match follower.channel {
             Channel::PollV3 | Channel::PollV4 => follower.lose_a_poll(),
+            // It reads a page that is cut, and is not told that there is more: the server has to notify it of the
+            // rest.
             Channel::SocketV3 => follower.forget_the_large_one(),
             Channel::Letter | Channel::Each => {}
         }
     }
     test.are_pollers_waiting.store(false, Ordering::Relaxed);
-    // What they are to forget is forgotten when they next look.
+    // Readers look for these requests between two notifications: before that, they still hold what they are to forget.
     tokio::time::sleep(TICK * 3).await;
     let truths = await_told(test, followers, rng).await?;
+    // At once: the next fault makes everyone resync, and heals what was lost.
     judge::count_misses(test, followers, &truths);
     if ending != Ending::None {
         cluster.disturb(false);

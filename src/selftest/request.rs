@@ -12,9 +12,9 @@ use super::{
     rng::Rng,
 };
 
-/// The first client version that knows more than is published.
+/// The first client version with extensions.
 pub(super) const V4: i64 = 4;
-/// The published one.
+/// The client version of the published API.
 pub(super) const V3: i64 = 3;
 
 /// A user at one of their stations.
@@ -24,11 +24,11 @@ pub(super) struct Station {
     pub station: Id,
 }
 
-/// What is asked of an API.
+/// A request to an API.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub api: &'static str,
-    /// By a client of which version.
+    /// The client's version.
     pub version: i64,
     /// The action and its fields.
     pub fields: Value,
@@ -38,7 +38,7 @@ pub(super) struct Request {
 pub(super) enum From {
     /// A user who has logged in; the request is signed.
     Signed(Station),
-    /// A station at which nobody has logged in yet.
+    /// A station without a logged-in user.
     Unsigned(Id),
 }
 
@@ -61,7 +61,7 @@ impl Request {
         self
     }
 
-    /// What is to be done, for findings.
+    /// Its action, for findings.
     pub(super) fn action(&self) -> &str {
         self.fields
             .get("action")
@@ -69,7 +69,7 @@ impl Request {
             .unwrap_or_default()
     }
 
-    /// The request's bytes, made at this moment.
+    /// The bytes of the request, signed at this moment.
     pub(super) fn bytes(
         &self,
         key: &KeyPair,
@@ -80,6 +80,7 @@ impl Request {
         let mut fields = self.fields.clone();
         if let Some(fields) = fields.as_object_mut() {
             fields.insert("clientversioncode".into(), self.version.into());
+            // Signed anew for each attempt: the server refuses an old timestamp, and a nonce that it has seen.
             fields.insert("timestamp".into(), time(now()).into());
             if self.version >= V4 {
                 fields.insert(
@@ -108,21 +109,21 @@ impl Request {
     }
 }
 
-/// Why something was not done.
+/// A refusal.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
-    /// The error code, or the HTTP status of an answer without one. `None`: there was no answer in a long time.
+    /// The error code, or the HTTP status of an answer without one. `None`: no answer came in a long time.
     pub code: Option<String>,
     pub body: Value,
 }
 
 impl Refusal {
-    /// It has this error code.
+    /// Returns `true` when it has this error code.
     pub(super) fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 
-    /// It says to try again.
+    /// Returns `true` when it asks to try again.
     pub(super) fn is_temporary(&self) -> bool {
         ["unavailable", "rate_limited", "429", "502", "503", "504"]
             .iter()

@@ -1,6 +1,6 @@
-//! Random numbers that can be repeated.
+//! Reproducible random numbers.
 
-/// A generator whose numbers its seed decides (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
+/// A generator that is determined by its seed (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
 #[derive(Debug, Clone)]
 pub(super) struct Rng(u64);
 
@@ -25,6 +25,7 @@ impl Rng {
 
     /// A number from 0 to one less than this.
     pub(super) fn below(&mut self, end: usize) -> usize {
+        // The bias of the remainder is far below what a test could notice.
         usize::try_from(self.next_u64() % u64::try_from(end.max(1)).unwrap_or(1)).unwrap_or(0)
     }
 

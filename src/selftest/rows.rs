@@ -20,14 +20,14 @@ pub(super) struct Message {
     pub valid_until: i64,
     /// SHA-256 of its `Data`.
     pub data: Hash,
-    /// What only v4 clients are shown.
+    /// The part that only v4 clients are shown.
     pub v4: Option<V4>,
 }
 
-/// What only v4 clients are shown of a message.
+/// The part of a message that only v4 clients are shown.
 #[derive(Debug, Clone)]
 pub(super) struct V4 {
-    /// Who sent it.
+    /// Its sender.
     pub sender: Station,
     pub seq: i64,
     /// The chain up to it.
@@ -42,7 +42,7 @@ pub(super) struct Report {
     pub created: i64,
     /// In Unix seconds.
     pub valid_until: i64,
-    /// Who had or saw the message, and where.
+    /// The user and station that received or saw the message.
     pub from: Station,
     pub message: Id,
 }
@@ -63,7 +63,7 @@ impl Row {
     }
 }
 
-/// What changed in a conversation, as a frame brings it.
+/// An event of a frame: a new row of a conversation.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
     /// The instance that it belongs to.
@@ -80,14 +80,15 @@ pub(super) struct Page {
     pub messages: Vec<Message>,
     /// Its reports, oldest first.
     pub reports: Vec<Report>,
-    /// Whether there is more; a v3 client is not told.
+    /// There is more; a v3 client is not told.
     pub has_more: bool,
 }
 
 impl Message {
-    /// Reads one. `None`: it is not of the documented form.
+    /// Reads one. Returns `None` when it is not in the documented form.
     pub(super) fn read(row: &Value) -> Option<Self> {
         let text = |field: &str| row.get(field).and_then(Value::as_str);
+        // With one of these fields, all of them have to be there.
         let v4 = match row.get("Seq") {
             None => None,
             Some(seq) => Some(V4 {
@@ -104,6 +105,7 @@ impl Message {
             kind: text("Type")?.to_owned(),
             created: read_time(text("Created")?)?,
             valid_until: read_time(text("ValidUntil")?)?,
+            // Only its hash is kept: a run holds every message once for each reader.
             data: sha256(&[text("Data")?.as_bytes()]),
             v4,
         })
@@ -111,7 +113,7 @@ impl Message {
 }
 
 impl Report {
-    /// Reads one. `None`: it is not of the documented form.
+    /// Reads one. Returns `None` when it is not in the documented form.
     pub(super) fn read(row: &Value) -> Option<Self> {
         let text = |field: &str| row.get(field).and_then(Value::as_str);
         Some(Self {
@@ -129,7 +131,7 @@ impl Report {
 }
 
 impl Page {
-    /// Reads one. `None`: it is not of the documented form.
+    /// Reads one. Returns `None` when it is not in the documented form.
     pub(super) fn read(page: &Value) -> Option<Self> {
         Some(Self {
             messages: page
@@ -152,7 +154,8 @@ impl Page {
     }
 }
 
-/// The events of a frame by conversation, each in the frame's order. `None`: they are not of the documented form.
+/// The events of a frame by conversation, each in the frame's order. Returns `None` when they
+/// are not in the documented form.
 pub(super) fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
     let mut events = BTreeMap::<Id, Vec<Event>>::new();
     for event in frame
@@ -184,8 +187,8 @@ pub(super) fn events(frame: &Value) -> Option<BTreeMap<Id, Vec<Event>>> {
     Some(events)
 }
 
-/// How many events of one conversation do not follow the one before them in their frame: by the row of the same kind that
-/// each names, and by the numbers of the messages, between which there is one for each report.
+/// Number of events of one conversation that do not follow the event before them in their frame: by the row of the
+/// same kind that each names, and by the numbers of the messages, between which there is one for each report.
 pub(super) fn gaps(events: &[Event]) -> usize {
     let (mut message, mut report, mut reports_since, mut gaps) = (None, None, 0_i64, 0);
     for event in events {

@@ -1,4 +1,4 @@
-//! A message as its sender made it: the measure for what others are shown of it.
+//! A message as its sender made it, with which everything that others are shown of it is compared.
 
 use std::time::Instant;
 
@@ -12,26 +12,26 @@ use super::{
     rng::Rng,
 };
 
-/// A sender's clock may be so far ahead, in seconds.
+/// Maximum seconds that a sender's clock may be ahead.
 const CLOCK_AHEAD: i64 = 300;
-/// What `MESSAGE_LIFETIME` is without a setting, in seconds.
+/// The default of `MESSAGE_LIFETIME`, in seconds.
 const LIFETIME: i64 = 7 * 24 * 3600;
 
 /// A message as its sender made it, and what was answered.
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
     pub id: Id,
-    /// Who sends it, and where.
+    /// Its sender.
     pub sender: Station,
     pub conversation: Id,
     /// The instance that it is written for.
     pub instance: String,
     pub kind: &'static str,
-    /// What the sender's clock says, in Unix seconds.
+    /// The time of the sender's clock, in Unix seconds.
     pub created: i64,
-    /// Until when it is wanted, if the sender says.
+    /// Its end, if the sender sets one.
     pub valid_until: Option<i64>,
-    /// How many bytes of `Data` it has.
+    /// Bytes of `Data`.
     pub bytes: usize,
     /// When it was first sent.
     pub begun: Instant,
@@ -44,13 +44,13 @@ pub(super) struct Sent {
     pub data: Hash,
 }
 
-/// So much base64 as this; other for each id.
+/// Base64 of this length, different for each id.
 fn data(id: Id, bytes: usize) -> String {
     plain(id).chars().cycle().take(bytes).collect()
 }
 
 impl Sent {
-    /// A new message, which chance gives a form of its own.
+    /// A new message of a random form.
     pub(super) fn new(
         sender: Station,
         conversation: Id,
@@ -63,14 +63,16 @@ impl Sent {
         let days = i64::try_from(rng.below(7)).unwrap_or(0) - 3;
         let created = match rng.below(20) {
             0..=11 => begun_at,
-            // Many in one second, as far as their senders say.
+            // Many in the same second, by their senders' clocks: no order may be derived from times.
             12..=15 => begun_at / 1000 * 1000,
             16..=18 => begun_at + days * 24 * 3600,
             _ => begun_at + 200,
         };
+        // At least a day from now, even for a clock that is three days behind: nothing expires during a run.
         let valid_until = rng
             .percent(30)
             .then_some(created + 24 * 3600 * (4 + i64::try_from(rng.below(30)).unwrap_or(0)));
+        // All characters that a type may have: it must come back unchanged.
         let kind = rng
             .pick(&["Message", "Message", "Message", "Edit.v1", "a_b-c"])
             .copied()
@@ -93,7 +95,7 @@ impl Sent {
         }
     }
 
-    /// What `add` takes. `is_altered`: under the same id, but with other content.
+    /// The document that `add` takes. With `is_altered`, it has other content under the same id.
     pub(super) fn document(&self, is_altered: bool) -> String {
         let text = data(if is_altered { !self.id } else { self.id }, self.bytes);
         let mut document = json!({ "ID": dashed(self.id), "Type": self.kind, "Created": time(self.created), "Data": text });
@@ -103,9 +105,10 @@ impl Sent {
         document.to_string()
     }
 
-    /// Why these times cannot be this message's.
+    /// Returns why these cannot be this message's times, if so.
     pub(super) fn check_times(&self, created: i64, valid_until: i64) -> Option<&'static str> {
         if let Some(stored) = self.stored {
+            // Once answered, its times are settled, whatever the clocks say by now.
             return (stored != (created, valid_until))
                 .then_some("other times than those first answered");
         }

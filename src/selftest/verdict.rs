@@ -1,4 +1,4 @@
-//! The verdict: what was done, what was found, and how long it took to be told.
+//! The verdict: what was done, what was found, and the latencies.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
     quiet::Ending,
 };
 
-/// What came of one setting.
+/// The outcome of one setting.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
     pub setting: &'static str,
@@ -27,25 +27,25 @@ pub(super) struct Outcome {
     pub removals: usize,
     /// Polls that were hung up on before their answer.
     pub lost_polls: usize,
-    /// What was done to nodes, database and NATS.
+    /// The faults that were struck.
     pub faults: BTreeMap<Fault, usize>,
-    /// What could not be done to them, and why.
+    /// The faults that could not be struck, and why.
     pub not_struck: BTreeMap<String, usize>,
     /// Rounds of last words, by how the node ended that answered them.
     pub quiet_rounds: BTreeMap<Ending, usize>,
-    /// From OK to held.
+    /// Latencies from OK to held.
     pub latencies: Vec<Line>,
-    /// The longest that the test itself was not awake when it wanted to be, in milliseconds.
+    /// Maximum lag of the test itself, in milliseconds.
     pub own_lag_ms: u64,
-    /// What was found.
+    /// The findings.
     pub findings: BTreeMap<Kind, Found>,
-    /// For how long was written.
+    /// Writing time in seconds.
     pub seconds: f64,
-    /// Where logs and database are kept, if something was found.
+    /// The directory with logs and database, if something was found.
     pub evidence: Option<PathBuf>,
 }
 
-/// What came of all settings.
+/// The outcome of all settings.
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
     /// All promises were kept.
@@ -56,12 +56,12 @@ pub(super) struct Verdict {
     pub messages: usize,
     /// Requests that were sent again, in all.
     pub retries: usize,
-    /// Seconds after its OK, or the end of a fault, in which everything has to be told.
+    /// Seconds after its OK, or the end of a fault, within which readers have to be told.
     pub bound_seconds: f64,
-    /// How often each promise was broken, in all.
+    /// Number of violations of each promise, in total.
     #[serde(flatten)]
     pub totals: BTreeMap<Kind, usize>,
-    /// What was left out, and why.
+    /// Settings that were left out, and why.
     pub skipped: Vec<String>,
     pub settings: Vec<Outcome>,
 }
@@ -84,6 +84,7 @@ impl Verdict {
         let totals: BTreeMap<Kind, usize> =
             Kind::ALL.iter().map(|kind| (*kind, total(kind))).collect();
         Self {
+            // All kinds count alike: a row that came late is as much a broken promise as a lost one.
             is_good: totals.values().all(|count| *count == 0),
             seed,
             messages: settings.iter().map(|setting| setting.messages).sum(),
@@ -170,6 +171,7 @@ impl fmt::Display for Outcome {
                 evidence.display()
             )?;
         }
+        // Beside the latencies: on a busy machine they contain it.
         writeln!(f, "  own lag, at most     {own_lag_ms} ms")
     }
 }

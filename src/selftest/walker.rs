@@ -1,5 +1,5 @@
-//! Someone who pages backwards with `downloadpartial`, from the newest rows to the beginning, and someone who reads a
-//! conversation's `transcript`: what they are given has no hole.
+//! Readers that page backwards with `downloadpartial` from the newest rows to the beginning, and that read a
+//! conversation's `transcript`: what they are given has no gap.
 
 use std::{
     collections::HashSet,
@@ -22,7 +22,7 @@ use super::{
     wire::Wire,
 };
 
-/// How long a page may be, at most.
+/// Maximum rows of a page.
 const LONGEST_PAGE: usize = 500;
 
 /// Walks through one conversation after the other.
@@ -32,7 +32,7 @@ pub(super) async fn walk(test: Arc<Test>, mut rng: Rng) {
         let Some(conversation) = rng.pick(&test.people.conversations).cloned() else {
             return;
         };
-        // The last member of a group may have been removed.
+        // The last member of a group may have been removed, and would rightly be refused.
         let members = conversation.members.len() - usize::from(conversation.r#use == Use::Group);
         let Some(who) = test.people.member(&conversation, rng.below(members)) else {
             return;
@@ -44,12 +44,14 @@ pub(super) async fn walk(test: Arc<Test>, mut rng: Rng) {
     }
 }
 
-/// Walks to the beginning of a conversation. What was answered OK before is there; and the chain leads through all of it.
+/// Walks to the beginning of a conversation. What was answered OK before has to be there, and the chain leads through
+/// all of it.
 async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, rng: &mut Rng) {
     let view = View {
         reader: wire.who.user,
         asked: Some(Instant::now()),
     };
+    // Before the first page: what is answered later may be on it or not.
     let (instance, due, due_reports) = {
         let ledger = test.ledger();
         let Some(instance) = ledger.instances.get(&conversation.id).cloned() else {
@@ -65,12 +67,14 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, rn
     };
     let (mut messages, mut reports) = (vec![], vec![]);
     loop {
+        // Pages of all sizes, so that their boundaries fall between, before and after all kinds of rows.
         let longest = if rng.percent(50) { 20 } else { LONGEST_PAGE };
         let limit = 1 + rng.below(longest);
         let mut asked =
             Request::on("downloadpartial", conversation.id, &instance, V4).with("limit", limit);
         if let Some(oldest) = messages.last() {
             let oldest: &super::rows::Message = oldest;
+            // The time as well, as clients do: it counts only where the row is gone.
             asked = asked
                 .with("lastmessageid", dashed(oldest.id))
                 .with("lastmessagedate", super::form::time(oldest.created));
@@ -207,6 +211,7 @@ pub(super) async fn read_all(
                 }
             }
         }
+        // An empty page that promises more would be asked for for ever.
         if !has_more || new.is_empty() {
             break;
         }
@@ -215,7 +220,7 @@ pub(super) async fn read_all(
     Ok((held, reported))
 }
 
-/// Follows the chain through `transcript`: the same messages, and the same end.
+/// Follows the chain through `transcript`: it has the same messages, and the same end.
 async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Result<(), String> {
     let (mut chain, mut after, mut ids) = (
         chain::beginning(history.conversation, &history.instance),
@@ -244,6 +249,7 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
             let (Some(seq), Some(id), Some(data), Some(named)) = read else {
                 return Err(format!("a link is not of the documented form: {row}"));
             };
+            // From the hashes alone: an expired message has no data, and its link must still hold.
             if chain::link(&chain, seq, id, &data) != named {
                 test.cluster.findings.add(Kind::BrokenLinks, || {
                     format!(
@@ -260,6 +266,7 @@ async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Resul
             break;
         }
     }
+    // Two ways to the same history: a page and its proof must not disagree.
     if ids != history.messages || (!ids.is_empty() && history.chain != Some(chain)) {
         test.cluster.findings.add(Kind::BrokenLinks, || {
             format!(

@@ -1,14 +1,14 @@
-//! A run that makes no progress ends, and says what it waited for.
+//! The watchdog ends a run that makes no progress, and reports what it waited for.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// How often it looks.
+/// Interval of its checks.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Knows what is expected next, and until when.
+/// The next expected step, and its deadline.
 #[derive(Debug)]
 pub(super) struct Watchdog(Mutex<Expected>);
 
@@ -20,7 +20,7 @@ struct Expected {
 }
 
 impl Watchdog {
-    /// This is expected first.
+    /// Expects this first.
     pub(super) fn new(what: &str, within: Duration) -> Self {
         Self(Mutex::new(Expected {
             what: what.to_owned(),
@@ -29,8 +29,9 @@ impl Watchdog {
         }))
     }
 
-    /// What came before has come; now this is expected within a time.
+    /// The step before has come; expects this next.
     pub(super) fn expect(&self, what: impl Into<String>, within: Duration) {
+        // A new deadline for each step: a long run is fine as long as it goes on.
         *self.locked() = Expected {
             what: what.into(),
             since: Instant::now(),
@@ -38,9 +39,10 @@ impl Watchdog {
         };
     }
 
-    /// Returns when what is expected has not come in its time, with a sentence that says so.
+    /// Returns once the expected step is overdue, with a sentence that says so.
     pub(super) async fn watch(&self) -> String {
         loop {
+            // Beside the run, and not in it: a run that waits for ever cannot look at the clock.
             tokio::time::sleep(TICK).await;
             if let Some(sentence) = self.overdue(Instant::now()) {
                 return sentence;

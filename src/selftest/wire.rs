@@ -20,40 +20,41 @@ use crate::bench::{
     sockets::{self, Socket},
 };
 
-/// How long an answer may take.
+/// Maximum time for an answer. The server holds a request back for a connection for up to 5 seconds, and then answers
+/// 503.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 /// The pause before a request is repeated.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
-/// A request is given up after this much undisturbed time.
+/// Undisturbed time after which a request is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_mins(1);
 /// Percentage of repeated requests that are cut off before their answer.
 const CUT_PERCENT: usize = 2;
-/// What came back.
+/// The outcome of one attempt.
 #[derive(Debug)]
 pub(super) enum Answer {
     Done(Value),
     Refused(Refusal),
-    /// Nothing: nobody knows what became of the request.
+    /// No answer: whether the request was carried out is unknown.
     Unknown,
 }
 
-/// What became of a request that was repeated until it was answered.
+/// The outcome of a request that was repeated until it was answered.
 #[derive(Debug)]
 pub(super) struct Insisted {
-    /// OK, or why not.
+    /// The final answer.
     pub result: Result<Value, Refusal>,
-    /// When the answer was there.
+    /// When the answer arrived.
     pub answered: Instant,
-    /// One of the attempts was not answered: it may be carried out later.
+    /// An attempt was not answered, and may be carried out later.
     pub is_uncertain: bool,
 }
 
 /// One client: its connections to all nodes, at a station.
 #[derive(Debug)]
 pub(super) struct Wire {
-    /// Who it is.
+    /// Its user and station.
     pub who: Station,
-    /// The node that it asks first.
+    /// Its usual node.
     pub home: usize,
     connections: Vec<Option<Client>>,
     cuts_seen: u64,
@@ -72,7 +73,7 @@ impl Wire {
         }
     }
 
-    /// The node to ask: home, or in so many of a hundred cases another one.
+    /// The node to use: home or, in `elsewhere` of a hundred cases, the next one.
     pub(super) fn node(&mut self, cluster: &Cluster, elsewhere: usize) -> usize {
         let away = usize::from(self.rng.percent(elsewhere));
         cluster.one_that_runs(self.home + away)
@@ -84,13 +85,16 @@ impl Wire {
             return Answer::Unknown;
         };
         let answer = tokio::select! {
+            // A frozen node still accepts connections, as the kernel does that: only its answer is missing.
             answer = timeout(ANSWER_TIMEOUT, client.ask(&request)) => answer,
+            // Dropped in the middle, as by a network that goes away: the request may be carried out or not.
             _ = cuts.changed() => return Answer::Unknown,
         };
         let Ok(Ok(refusal)) = answer else {
             return Answer::Unknown;
         };
         let body = serde_json::from_slice(client.body());
+        // Only an OK has to be JSON: a refusal may come from HTTP alone.
         if body.is_err() && refusal.is_none() {
             let says = || {
                 format!(
@@ -101,6 +105,7 @@ impl Wire {
             };
             cluster.findings.add(Kind::Altered, says);
         }
+        // Only after a whole answer: the rest of one would be taken for the next request's.
         if let Some(place) = self.connections.get_mut(node) {
             *place = Some(client);
         }
@@ -111,7 +116,8 @@ impl Wire {
         }
     }
 
-    /// Asks once for what nobody may be refused. `None`: there was no answer, or none yet.
+    /// Sends a request that must not be refused, once. Returns `None` when there was no answer, or a temporary
+    /// refusal.
     pub(super) async fn ask_for(
         &mut self,
         cluster: &Cluster,
@@ -129,20 +135,21 @@ impl Wire {
         }
     }
 
-    /// Asks, and hangs up without having read the answer.
+    /// Sends a request, and closes the connection without reading the answer.
     pub(super) async fn ask_and_go(&mut self, cluster: &Cluster, node: usize, asked: &Request) {
         let Some((client, request)) = self.prepare(cluster, node, asked).await else {
             return;
         };
         let after = Duration::from_millis(u64::try_from(self.rng.below(4)).unwrap_or(0) * 60);
-        // Whether all of it was sent in time is what nobody is to know, either.
+        // Ignored: whether all of it was sent in time stays unknown to the client, too.
         let _ = timeout(ANSWER_TIMEOUT, client.send_and_go(&request, after)).await;
     }
 
-    /// Asks until there is an answer that is final.
+    /// Repeats a request until its answer is final.
     pub(super) async fn insist(&mut self, cluster: &Cluster, asked: &Request) -> Insisted {
         let (begun, mut is_uncertain) = (Instant::now(), false);
         loop {
+            // Now and then another node: a retry has to be recognized there, too.
             let node = self.node(cluster, 20);
             let answer = if self.rng.percent(CUT_PERCENT) {
                 self.ask_and_go(cluster, node, asked).await;
@@ -166,6 +173,7 @@ impl Wire {
                         is_uncertain,
                     };
                 }
+                // In undisturbed time: under a fault, clients retry for as long as it lasts.
                 _ if cluster.wait_since(begun).undisturbed > GIVE_UP_AFTER => {
                     let says = || {
                         format!(
@@ -204,6 +212,7 @@ impl Wire {
             (self.who, time(now()), cluster.address(node)?);
         let (user, station) = (plain(user), plain(station));
         let (srv, api) = signature::WEBSOCKET;
+        // Written out, and not by `parlance-client`: the test is a second reading of docs/api.md.
         let text = signature::text(srv, api, &user, &station, now.as_bytes());
         let signature = cluster.key.sign(&text).ok()?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();

@@ -1,5 +1,5 @@
-//! Those who write: several messages at once, the same one twice, again long after, and altered; and now and then one
-//! where it is quiet.
+//! Clients that write: several messages at once, the same one twice, again long after, and altered; and now and then
+//! one where it is quiet.
 
 mod quietly;
 
@@ -25,10 +25,10 @@ use super::{
 
 /// Maximum messages that are sent at once.
 const AT_ONCE: usize = 8;
-/// Bytes of a message that is larger than what a frame holds.
+/// Bytes of a message that is too large for a frame.
 const OVER_FRAME: usize = 33_000;
 
-/// Someone who writes, over several connections.
+/// A writer with several connections.
 pub(super) struct Writer {
     test: Arc<Test>,
     who: usize,
@@ -38,7 +38,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// The user of this number.
+    /// A writer for the user of this number.
     pub(super) fn new(test: Arc<Test>, who: usize, rng: Rng) -> Option<Self> {
         let station = *test.people.writers.get(who)?;
         Some(Self {
@@ -50,7 +50,7 @@ impl Writer {
         })
     }
 
-    /// Writes for as long as it is time to.
+    /// Writes until writing ends.
     pub(super) async fn run(mut self) {
         let test = self.test.clone();
         let conversations: Vec<Conversation> = test
@@ -92,7 +92,7 @@ impl Writer {
     fn may_write(&self, conversation: &Conversation) -> bool {
         match conversation.r#use {
             Use::Busy | Use::Cleared => conversation.members.contains(&self.who),
-            // Who may be removed only reads.
+            // A member who may be removed only reads: whether their message is accepted would depend on the moment.
             Use::Group => {
                 conversation.members.contains(&self.who)
                     && conversation.members.last() != Some(&self.who)
@@ -105,6 +105,7 @@ impl Writer {
     async fn send(&mut self, messages: Vec<(Sent, usize)>) {
         let mut tasks = JoinSet::new();
         for (sent, elsewhere) in messages {
+            // A connection each: on one, the server would see them one after the other.
             let mut wire = self.wire();
             let test = self.test.clone();
             tasks.spawn(async move {
@@ -119,7 +120,7 @@ impl Writer {
         }
     }
 
-    /// The same message on two connections, to two nodes where there are two, at the same moment.
+    /// Sends the same message on two connections at the same moment, to two nodes where there are two.
     async fn at_once(&mut self, conversation: &Conversation) {
         self.test.pace(2).await;
         if let Some(sent) = self
@@ -130,7 +131,7 @@ impl Writer {
         }
     }
 
-    /// One that was answered OK long ago, or just now.
+    /// Repeats a message that was answered OK before, perhaps long ago.
     async fn again(&mut self, conversation: &Conversation) {
         self.test.pace(1).await;
         if let Some(sent) = self.one_of_mine(conversation) {
@@ -139,7 +140,7 @@ impl Writer {
         }
     }
 
-    /// One that was answered OK, with other content under its id.
+    /// Sends other content under the id of a message that was answered OK.
     async fn altered(&mut self, conversation: &Conversation) {
         let Some(sent) = self.one_of_mine(conversation) else {
             return;
@@ -148,6 +149,7 @@ impl Writer {
         self.test.pace(1).await;
         let asked = Request::on("add", sent.conversation, &sent.instance, V3)
             .with("message", sent.document(true));
+        // Repeated as well, and perhaps at another node: every node has to find the first content.
         let result = wire.insist(&self.test.cluster, &asked).await.result;
         self.wires.push(wire);
         match result {
@@ -196,13 +198,13 @@ pub(super) async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
     }
 }
 
-/// How a message is sent.
+/// The request that sends a message.
 pub(super) fn add(sent: &Sent) -> Request {
     Request::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false))
 }
 
 impl Test {
-    /// A new message by a member of a conversation, in the ledger before it is sent.
+    /// A new message by a member of a conversation, recorded in the ledger before it is sent.
     pub(super) fn new_message(
         &self,
         conversation: &Conversation,
@@ -225,7 +227,7 @@ impl Test {
     ) -> Option<Sent> {
         let sender: Station = *self.people.writers.get(who)?;
         let number = Id::from(self.numbers.fetch_add(1, Ordering::Relaxed));
-        // Ids that sort low or high, whenever they are sent; and the usual ones.
+        // Also ids that sort low or high, whenever they are sent: no order may be derived from ids.
         let id = match rng.below(10) {
             0 | 1 => number,
             2 | 3 => Id::MAX - number,
@@ -239,13 +241,14 @@ impl Test {
             }
         });
         let sent = Sent::new(sender, conversation.id, instance, id, bytes, rng);
+        // Before it is sent: a reader may be shown it before its sender is answered.
         self.ledger()
             .sent
             .insert((conversation.id, id), sent.clone());
         Some(sent)
     }
 
-    /// A message was answered OK.
+    /// Records that a message was answered OK.
     pub(super) fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
         self.ledger().is_answered(
             sent.conversation,
@@ -256,7 +259,7 @@ impl Test {
         );
     }
 
-    /// A message to it may be too late for its instance.
+    /// Returns `true` when a message to this conversation may come too late for its instance.
     fn is_cleared_often(&self, conversation: Id) -> bool {
         self.people
             .used(Use::Cleared)
@@ -265,7 +268,7 @@ impl Test {
     }
 }
 
-/// Messages that were answered OK, in all instances.
+/// Number of messages that were answered OK, in all instances.
 pub(super) fn count_answered(test: &Test) -> usize {
     let ledger = test.ledger();
     let answered: HashSet<_> = ledger

@@ -79,8 +79,8 @@ pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// It can serve: not stopping, the database answers and takes writes, and its migrations are current. Else 503. A bus
-/// that is away does not end the service: clients are told to compare everything, more often.
+/// Answers 200 when this node can serve: it is not stopping, the database answers and accepts writes, and its
+/// migrations are current; otherwise 503. A bus that is away does not end the service: clients resync more often.
 pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     let state = state.into_inner();
     let problem = if state.is_stopping() {

@@ -25,15 +25,15 @@ impl Settings {
     /// Reads the environment.
     ///
     /// # Errors
-    /// A variable has a value that it cannot have.
+    /// A variable has an invalid value.
     pub fn from_env() -> Result<Self, Error> {
         Self::read(|name| env::var_os(name))
     }
 
-    /// Reads variables, wherever they come from.
+    /// Reads the settings through `variable`: tests pass their own.
     ///
     /// # Errors
-    /// A variable has a value that it cannot have.
+    /// A variable has an invalid value.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let env = Variables(&variable);
         let listen_addr = env.listen_addr()?;
@@ -48,6 +48,7 @@ impl Settings {
                 public_url,
             )?,
             database: env.database()?,
+            // About two for each core of a small database machine; more of them only wait for each other there.
             database_connections: env.number("DATABASE_CONNECTIONS", 8, 1..=1000)?,
             data_dir: env
                 .text("DATA_DIR")?
@@ -93,6 +94,7 @@ impl Settings {
                 |text| text.parse().ok(),
             )?,
             requests_per_user: env.number("REQUESTS_PER_USER", 32, 1..=10_000)?,
+            // Bounds what one user can take of SOCKETS: each socket costs about 15 KB.
             sockets_per_user: env.number("SOCKETS_PER_USER", 20, 1..=100)?,
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
             nats_url: env.text("NATS_URL")?,
@@ -130,7 +132,7 @@ impl Settings {
 struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
 impl Variables<'_> {
-    /// A variable, or its default, made into what it stands for.
+    /// Parses a variable, or its default.
     fn parse<T>(
         &self,
         variable: &'static str,
@@ -187,6 +189,7 @@ impl Variables<'_> {
         .transpose()
     }
 
+    // Not `text`: a path need not be UTF-8.
     fn path(&self, variable: &str) -> Option<PathBuf> {
         (self.0)(variable)
             .filter(|path| !path.is_empty())
@@ -259,6 +262,7 @@ fn available_cores() -> usize {
 /// A positive duration.
 fn duration(text: &str) -> Option<TimeDelta> {
     let length = TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?;
+    // A window of zero would refuse every request, and a lifetime of zero every message.
     Some(length).filter(|length| *length > TimeDelta::zero())
 }
 
@@ -267,6 +271,7 @@ fn networks(text: &str) -> Option<Vec<IpNet>> {
     parts
         .filter(|part| !part.is_empty())
         .map(|part| {
+            // A bare address is a network of one: a single proxy is the usual case.
             let network = part.parse().ok();
             network.or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from))
         })

@@ -16,8 +16,9 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Adds people to a group, or invites them. All their quotas are locked, and the caller's. Returns those who are invited,
-/// by id: also those whom no invitation reaches, which is theirs to know.
+/// Adds people to a group, or invites them. The caller has locked the quotas of all of them, and their own. Returns
+/// the ids of those who are invited, including those who declined recently and get no invitation: the inviter must not
+/// learn of that.
 pub(super) async fn admit(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -72,13 +73,13 @@ struct Newcomer {
     is_friend: bool,
     /// They blocked the caller.
     has_blocked: bool,
-    /// They have to be invited even by a friend: they left or declined, would meet someone whom they blocked, or have no
-    /// room for what others add them to.
+    /// They have to be invited even by a friend: they left or declined, would meet someone whom they blocked, or are
+    /// in as many conversations as others may add them to.
     needs_consent: bool,
     declined_recently: bool,
 }
 
-/// The people whom these newcomers are.
+/// The entries of `people` for these newcomers.
 fn only<'a, 'n>(
     people: &'a [NewParticipant<'a>],
     newcomers: impl IntoIterator<Item = &'n Newcomer>,
@@ -110,7 +111,8 @@ async fn newcomers(
     Ok(newcomers)
 }
 
-/// Whether the group would have too many participants, as far as that is known before anyone's quotas are locked.
+/// Returns `true` when the group would have too many participants, as far as that is known before any quotas are
+/// locked.
 pub(super) async fn would_be_full(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -155,8 +157,8 @@ async fn insert_participants(
     Ok(())
 }
 
-/// Tells statements that wait for the lock that the members whom they saw are not those of now: they read this number
-/// once in their snapshot and once under the lock.
+/// Marks the group's members as changed. Statements that wait for the lock read this number once in their snapshot and
+/// once under the lock; if it differs, they are retried.
 pub(super) async fn bump_members_version(
     c: &mut PgConnection,
     conversation: ConversationId,

@@ -1,4 +1,5 @@
-//! What a database holds, table by table, as seen in one snapshot: what a backup says of itself, and is compared with.
+//! The contents of a database, table by table, in one snapshot: recorded in a backup's manifest, and compared after a
+//! restore.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
 use super::Db;
 
-/// What a table holds.
+/// The contents of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// How many rows.
+    /// Number of rows.
     pub rows: i64,
     /// A sum over all rows' MD5, whatever their order.
     pub checksum: String,
@@ -19,11 +20,11 @@ pub struct Table {
 /// Everything that a database holds, by the names of its tables.
 pub type Tables = BTreeMap<String, Table>;
 
-/// One moment of a database, for as long as it is held.
+/// A snapshot of a database, for as long as it is held.
 #[derive(Debug)]
 pub struct Snapshot {
     connection: PgConnection,
-    /// What `pg_dump --snapshot` takes.
+    /// Its id, for `pg_dump --snapshot`.
     pub id: String,
     /// PostgreSQL's version, as 15.18.
     pub postgres: String,
@@ -32,10 +33,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Holds the present moment. Writers go on.
+    /// Takes a snapshot of the present moment. Writers are not blocked.
     pub async fn take(db: &Db) -> sqlx::Result<Self> {
         // A connection of its own: the snapshot ends with the transaction that exported it.
         let mut connection = db.maintenance_options().connect().await?;
+        // `repeatable read`: `pg_dump` accepts only the snapshot of such a transaction, and the checksums must see
+        // that same one.
         sqlx::raw_sql("begin isolation level repeatable read read only")
             .execute(&mut connection)
             .await?;
@@ -60,7 +63,7 @@ impl Snapshot {
         })
     }
 
-    /// What it holds.
+    /// The contents of each table.
     pub async fn tables(&mut self) -> sqlx::Result<Tables> {
         let names = sqlx::query_scalar!(
             r#"select format('%I.%I', schemaname, tablename) as "name!" from pg_tables
@@ -74,6 +77,7 @@ impl Snapshot {
             let query = format!(
                 "select count(*), coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text from {name} t"
             );
+            // Safe: PostgreSQL itself quoted the name (`%I`). A table cannot be a parameter.
             let row = sqlx::raw_sql(AssertSqlSafe(query))
                 .fetch_one(&mut self.connection)
                 .await?;
@@ -88,7 +92,7 @@ impl Snapshot {
         Ok(tables)
     }
 
-    /// Lets go of it.
+    /// Ends the snapshot.
     pub async fn release(self) -> sqlx::Result<()> {
         self.connection.close().await
     }

@@ -27,16 +27,16 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_WAITING: usize = 8192;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
-/// How often an entry is tried because the group's members changed meanwhile. Each time another change was committed
+/// Maximum attempts for an entry because the group's members changed meanwhile. Each time another change was committed
 /// between the statement's snapshot and its lock, which is a matter of a millisecond.
 const MAX_ATTEMPTS: usize = 20;
-/// How long a failed batch counts as a failure of the node, unless another one is stored: somebody has to try again to
-/// find out.
+/// How long a failed batch counts as a failure of the node, unless another one is stored: only a
+/// further write can show that the database accepts them again.
 const FAILURE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
-/// What is stored in batches.
+/// An entry that is stored in batches.
 pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
-    /// What became of it.
+    /// The outcome for its caller.
     type Outcome: Send + fmt::Debug;
     /// See [`Entry::key`].
     type Key: Hash + Eq + Send;
@@ -47,14 +47,14 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// About how many bytes it adds to a batch.
     fn bytes(&self) -> usize;
 
-    /// Stores a batch in one commit. Returns what became of each entry, in the same order.
+    /// Stores a batch in one commit. Returns the outcome of each entry, in the same order.
     fn store(
         db: &Db,
         batch: &[Self],
     ) -> impl Future<Output = error::Result<Vec<Attempt<Self::Outcome>>>> + Send;
 }
 
-/// What became of an entry in one attempt.
+/// The outcome of one attempt for an entry.
 #[derive(Debug)]
 pub(crate) enum Attempt<O> {
     /// It is decided.
@@ -87,8 +87,9 @@ pub(crate) struct Batcher<E: Entry>(Arc<Inner<E>>);
 #[derive(Debug)]
 struct Inner<E: Entry> {
     db: Db,
+    // Not tokio's mutex: it is held for a few pushes, and never across an await.
     queue: Mutex<Queue<E>>,
-    /// When a batch last failed, and why, if none was stored since.
+    /// When and why a batch last failed, unless one was stored since.
     failed: Mutex<Option<(Instant, String)>>,
 }
 
@@ -103,7 +104,7 @@ struct Queue<E: Entry> {
 #[derive(Debug)]
 struct Queued<E: Entry> {
     entry: E,
-    /// How often it was tried before.
+    /// Number of attempts so far.
     attempts: usize,
     reply: oneshot::Sender<Result<(E, E::Outcome), BatchError>>,
 }
@@ -123,11 +124,11 @@ impl<E: Entry> Batcher<E> {
         }))
     }
 
-    /// Stores an entry, with those of others, and hands it back with what became of it. It is stored even if the
-    /// caller does not wait for that.
+    /// Stores an entry together with those of others, and returns it with its outcome. It is stored even if the caller
+    /// stops waiting.
     ///
     /// # Errors
-    /// Those of its own: that a neighbour cannot be stored is not among them.
+    /// Only its own: not those of other entries in its batch.
     pub(crate) async fn add(&self, entry: E) -> Result<(E, E::Outcome), BatchError> {
         let (reply, answer) = oneshot::channel();
         if self.0.enqueue(Queued {
@@ -147,7 +148,7 @@ impl<E: Entry> Batcher<E> {
         answer.await.unwrap_or(Err(BatchError::Stopped))
     }
 
-    /// Why the last batch could not be stored, for a person. Returns `None` when it was, or when that is a while ago.
+    /// Why the last batch could not be stored, for people. Returns `None` when it was stored, or failed a while ago.
     #[must_use]
     pub(crate) fn failure(&self) -> Option<String> {
         let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,7 +158,7 @@ impl<E: Entry> Batcher<E> {
             .map(|(_, cause)| cause.clone())
     }
 
-    /// How many entries wait for their batch to begin.
+    /// Number of entries that wait for their batch to begin.
     #[must_use]
     pub(crate) fn waiting(&self) -> usize {
         self.0.locked().waiting.len()
@@ -165,9 +166,10 @@ impl<E: Entry> Batcher<E> {
 }
 
 impl<E: Entry> Inner<E> {
-    /// Puts an entry into the queue. Returns whether the caller has to start the task that takes from it.
+    /// Puts an entry into the queue. Returns `true` when the caller has to start the task that drains it.
     fn enqueue(&self, entry: Queued<E>) -> Result<bool, BatchError> {
         let mut queue = self.locked();
+        // Compared without this entry, so that one of any size fits into an empty queue.
         if queue.waiting.len() >= MAX_WAITING || queue.bytes >= MAX_WAITING_BYTES {
             return Err(BatchError::Full);
         }
@@ -197,6 +199,7 @@ impl<E: Entry> Inner<E> {
                 later.push(next);
             }
         }
+        // To the front, in their order: at the end, newer entries would overtake them in every round.
         for next in later.into_iter().rev() {
             queue.waiting.push_front(next);
         }
@@ -204,8 +207,8 @@ impl<E: Entry> Inner<E> {
         Some(batch)
     }
 
-    /// Stores a batch. What has to be tried again goes to the front of the queue: those who come meanwhile are stored
-    /// with it, rather than after its last attempt.
+    /// Stores a batch. What has to be retried goes to the front of the queue, so that entries that arrived meanwhile
+    /// are stored with it and not after its last attempt.
     async fn store(&self, batch: Vec<Queued<E>>) {
         let again = self.store_once(batch).await;
         let (again, contended): (Vec<_>, Vec<_>) = again
@@ -221,7 +224,7 @@ impl<E: Entry> Inner<E> {
         }
     }
 
-    /// Returns what has to be tried again.
+    /// Returns the entries that have to be retried.
     async fn store_once(&self, batch: Vec<Queued<E>>) -> Vec<Queued<E>> {
         let mut again = Vec::new();
         let (mut entries, mut replies): (Vec<E>, VecDeque<_>) = batch
@@ -249,6 +252,8 @@ impl<E: Entry> Inner<E> {
                 }
                 Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
                 Err(error) => {
+                    // The error cannot be copied, and each caller has to learn whether their write may have been
+                    // committed.
                     let error = Shared::new(error);
                     (0..size)
                         .map(|_| Err(BatchError::Database(error.clone())))
@@ -315,8 +320,8 @@ impl<E: Entry> Drain<E> {
 }
 
 impl<E: Entry> Drop for Drain<E> {
-    /// If the task ends in the middle (a panic, or its worker thread stops), all who wait are told so, as nobody else
-    /// may come by and start another one.
+    /// Answers all waiting callers when the task ends early (a panic, or its worker thread stops): nothing else might
+    /// start another one.
     fn drop(&mut self) {
         if !self.finished {
             let mut queue = self.inner.locked();
@@ -327,7 +332,7 @@ impl<E: Entry> Drop for Drain<E> {
     }
 }
 
-/// The entry of a batch that `with ordinality` counts as this one, from one, and where its outcome goes.
+/// The entry with this ordinal, as `with ordinality` counts (from one), and the slot for its outcome.
 ///
 /// # Errors
 /// There is no such entry.

@@ -1,4 +1,4 @@
-//! Blocks: whom a user does not want to hear from.
+//! Blocks: the users whom a user does not want to hear from.
 
 use super::{Db, error::Result};
 use parlance_wire::{id::UserId, time::Timestamp};

@@ -1,5 +1,5 @@
-//! Conversations, as one of their participants sees them. There is no read that does not say who
-//! reads; what one may not see and what is not there look alike.
+//! Conversations, as one of their participants sees them. Every read names its reader; what a user may not see and
+//! what does not exist look alike.
 
 mod clear;
 mod create;
@@ -50,8 +50,7 @@ macro_rules! conversation_rows {
 }
 pub(super) use conversation_rows;
 
-/// All conversations of a user, hidden ones too, the newest first. One statement, however many
-/// they are.
+/// All conversations of a user, hidden ones too, the newest first, in one statement.
 pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
     let mut rows = db
         .run(async |c| {
@@ -81,6 +80,8 @@ pub(crate) async fn page(
     after: Option<ConversationId>,
     limit: usize,
 ) -> Result<Vec<ConversationRow>> {
+    // The page is chosen by narrow columns before the wide ones are read, so the sort carries no secrets. `after`
+    // stands for the place that its conversation has now: that may have moved since the page before.
     db.run(async |c| {
         conversation_rows!(
             "

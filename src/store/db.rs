@@ -25,8 +25,8 @@ pub use self::session::session_options;
 
 /// A statement slower than this is logged (its text, never its values).
 const SLOW_STATEMENT: Duration = Duration::from_secs(1);
-/// After this time the database is silent. More than a statement's 10 s (see [`session`]): until then PostgreSQL
-/// itself says what became of it, which is certain.
+/// Maximum time to an answer; after that the database counts as away. More than a statement's 10 s (see [`session`]):
+/// until then PostgreSQL itself says what became of it, which is certain.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(12);
 /// After this time a statement is committed or not, for good, even if its answer was lost: [`RESPONSE_TIMEOUT`], and
 /// some for a commit that was on its way.
@@ -49,11 +49,12 @@ pub enum End<T> {
 }
 
 impl Db {
-    /// At most `connections` to the database; none is opened yet.
+    /// A pool of at most `connections`; none is opened yet.
     #[must_use]
     pub fn new(options: PgConnectOptions, connections: u32) -> Self {
         let options = options
             .application_name("parlance")
+            // In the startup message: no round trip, and they hold from the first statement on.
             .options(SESSION)
             .options(REQUEST_SESSION)
             .log_statements(log::LevelFilter::Off)
@@ -149,6 +150,8 @@ impl Db {
 }
 
 async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    // Work that is dropped in the middle leaves an answer unread on its connection: `uncertain` keeps that from being
+    // reused.
     match timeout(RESPONSE_TIMEOUT, work).await {
         Ok(result) => result,
         Err(elapsed) => Err(Error::Away {
@@ -158,7 +161,7 @@ async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     }
 }
 
-/// How many connections the database allows in all, for this role.
+/// Maximum connections that the database allows this role.
 ///
 /// # Errors
 /// It cannot be asked.

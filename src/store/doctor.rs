@@ -22,7 +22,7 @@ pub enum Rule {
     Direct,
     /// A group that has participants has an admin.
     Admin,
-    /// An invitation is to a group that someone is in, and not for one who is in it.
+    /// An invitation is to a group that has participants, and not for one of them.
     Invitation,
     /// Each message's chain follows from the one before it, and the conversation's is the newest one's.
     Chain,
@@ -45,7 +45,7 @@ impl Rule {
         Self::Index,
     ];
 
-    /// What it means if it does not hold, for an operator.
+    /// The consequence of a violation, for operators.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -81,12 +81,12 @@ impl Rule {
     }
 }
 
-/// Where a rule does not hold.
+/// A violated rule.
 #[derive(Debug)]
 pub struct Finding {
     /// The rule that does not hold.
     pub rule: Rule,
-    /// In how many places.
+    /// Number of violations.
     pub count: i64,
     /// One of them.
     pub example: String,
@@ -100,6 +100,7 @@ pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
     sqlx::raw_sql("set transaction isolation level repeatable read read only")
         .execute(&mut *tx)
         .await?;
+    // Never committed: it only reads, and ends with its connection.
     let mut findings = vec![];
     for rule in Rule::ALL {
         let (count, example) = check(&mut tx, rule).await?;
@@ -145,6 +146,8 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
+    // A report that was deleted with its expired message may have been the newest: then the name of it stays. Holes in
+    // the numbers and broken links are not repaired: what hid them would hide a loss.
     let newest = sqlx::query!(
         "update conversations c
         set last_message_id = n.message_id, last_report_id = n.report_id

@@ -56,7 +56,7 @@ pub struct Embedded {
     _lock: File,
 }
 
-/// The database that the settings name, for a server: the operator's, or ours, started.
+/// The database that the settings name, for a server: the operator's, or the embedded one, started.
 ///
 /// # Errors
 /// There is no database, or it is in use.
@@ -155,7 +155,7 @@ impl Embedded {
 /// The embedded database's address, whether it runs or not.
 ///
 /// # Errors
-/// There is nobody to run it as.
+/// There is no user to run it as.
 pub fn url(settings: &Settings) -> Result<String, Error> {
     Ok(ClusterPaths::of(&settings.data_dir)?.url())
 }

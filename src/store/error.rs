@@ -1,5 +1,5 @@
-//! What the store's callers hear when a statement fails: a constraint refused it, the database is away, or
-//! something is wrong with us. Each keeps its cause as `source`, for the log.
+//! Why a statement failed, as the store's callers see it: a constraint refused it, the database is away, or there is a
+//! bug. Each keeps its cause as `source`, for the log.
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc};
 
@@ -8,10 +8,10 @@ use super::sqlstate::{self, Meaning};
 /// The store's results.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What an error came from.
+/// The cause of an error.
 pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// Why the database did not do what it was asked.
+/// Why the database did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A named constraint refused the statement. Nothing was done.
@@ -52,13 +52,13 @@ impl Error {
         }
     }
 
-    /// Whether this is the refusal of a constraint.
+    /// Returns `true` when this constraint refused the statement.
     #[must_use]
     pub(crate) fn is_refused_by(&self, name: &str) -> bool {
         matches!(self, Self::Refused { constraint, .. } if constraint == name)
     }
 
-    /// Whether the connection that it came from must not be used again.
+    /// Returns `true` when the connection that it came from must not be used again.
     #[must_use]
     pub(super) fn ends_connection(&self) -> bool {
         // Exactly those after which nobody knows what the session did: it ended, or what it sends is not understood.
@@ -71,10 +71,12 @@ impl Error {
         )
     }
 
-    /// Whether the database looked at a statement and refused it: nothing of it was done, and with less in it, it
+    /// Returns `true` when the database refused the statement itself: nothing of it was done, and with less in it, it
     /// may be accepted.
     #[must_use]
     pub(super) fn may_be_split(&self) -> bool {
+        // A code that the table does not know counts as refused: halving costs a few tries, giving up would fail every
+        // caller of the batch for the fault of one.
         self.code().is_some_and(|code| {
             !matches!(
                 sqlstate::meaning(&code),
@@ -83,9 +85,10 @@ impl Error {
         })
     }
 
-    /// Whether the session ended under the statement, or its answer was lost.
+    /// Returns `true` when the session ended during the statement, or its answer was lost.
     #[must_use]
     pub(super) fn is_lost_answer(&self) -> bool {
+        // Without a code the connection broke before PostgreSQL could give one.
         self.code()
             .is_none_or(|code| sqlstate::meaning(&code) == Meaning::SessionEnded)
     }
@@ -114,6 +117,7 @@ impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
         match &source {
             sqlx::Error::Database(refusal) => {
+                // Before the code: a named constraint is an outcome that rules expect, and not a failure.
                 if let Some(constraint) = refusal.constraint() {
                     let constraint = without_shard(constraint).to_owned();
                     return Self::Refused { constraint, source };

@@ -4,7 +4,7 @@ use super::{Db, error::Result};
 use crate::store::rows::FriendRow;
 use parlance_wire::{id::UserId, time::Timestamp};
 
-/// A user's friends, by id. One who blocked the reader shows as `offline`.
+/// A user's friends, by id. A friend who blocked the reader shows as `offline`.
 pub(crate) async fn friends_of(db: &Db, reader: UserId) -> Result<Vec<FriendRow>> {
     db.run(async |c| {
         // A friend who blocked the reader is shown as offline, and not left out: a block must not show.

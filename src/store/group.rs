@@ -25,9 +25,9 @@ use parlance_wire::{
 pub(crate) enum Change<'a> {
     /// Another name for some of the participants.
     Rename(&'a [(UserId, &'a str)]),
-    /// More participants, or people invited. Those who are in already stay as they are.
+    /// More participants, or invited users. Existing ones stay as they are.
     Add(&'a [NewParticipant<'a>]),
-    /// Fewer participants, or people invited.
+    /// Fewer participants, or invited users.
     Remove(&'a [UserId]),
     /// The caller leaves. The last admin hands over to the longest member.
     Leave,
@@ -37,12 +37,12 @@ pub(crate) enum Change<'a> {
     SetRole(UserId, Role),
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug)]
 pub(crate) enum Changed {
     /// It is done.
     Done {
-        /// Those who have to hear of it, the removed ones too.
+        /// Users to notify, including removed ones.
         concerned: Vec<UserId>,
         /// Those who were to be added, and are invited instead, by id.
         invited: Vec<UserId>,
@@ -57,7 +57,7 @@ pub(crate) enum Changed {
     Exceeded(Exceeded),
     /// It is a direct conversation.
     NoGroup,
-    /// Only an admin may.
+    /// Only an admin may do this.
     NotAdmin,
     /// The group would have more participants than it may.
     Full,
@@ -68,7 +68,7 @@ pub(crate) enum Changed {
 }
 
 impl Changed {
-    /// Done, and nobody has to hear of it.
+    /// Done, and nobody is notified.
     fn nothing() -> Self {
         Self::Done {
             concerned: vec![],
@@ -76,7 +76,7 @@ impl Changed {
         }
     }
 
-    /// Keeps what was done, and nothing else.
+    /// Commits what was done; a refusal is rolled back.
     pub(super) fn end(self) -> End<Self> {
         match self {
             Self::Done { .. } => End::Commit(self),
@@ -143,6 +143,7 @@ async fn insert(
     )
     .execute(&mut *c)
     .await?;
+    // After the insert, which it counts.
     if quota::exceeds_total(c, creator.user_id, limits).await? {
         return Ok(Changed::Exceeded(Exceeded::Total));
     }
@@ -185,7 +186,7 @@ async fn change_in(
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Changed> {
-    // Strangers do not wait for the lock, and nobody waits for them.
+    // Only members and invited users reach the lock: others neither wait nor block anyone.
     let locked = sqlx::query!(
         "select from conversations where conversation_id = $1
             and (exists (select from participants where conversation_id = $1 and user_id = $2)
@@ -224,6 +225,7 @@ async fn change_in(
         }
         (Some(_), _) => {}
     }
+    // Read before: a removed user is notified, and is not among the participants afterwards.
     let before = participants(c, conversation).await?;
     let invited_before = invitation::visible_in(c, conversation).await?;
     let invited = match apply::apply(c, conversation, caller, change, limits, now).await? {
@@ -232,7 +234,7 @@ async fn change_in(
     };
     let after = participants(c, conversation).await?;
     let invited_after = invitation::visible_in(c, conversation).await?;
-    // Those who were removed hear of it, and those who see an invitation now, or another one, or see it no more.
+    // Removed users are notified, too, and those whose invitation appeared, changed or disappeared.
     let mut concerned = if after.len() < before.len() {
         before
     } else {
@@ -256,7 +258,7 @@ async fn participants(c: &mut PgConnection, conversation: ConversationId) -> Res
     Ok(users)
 }
 
-/// Ends the caller's invitation to a group. They alone hear of it.
+/// Ends the caller's invitation to a group. Only they are notified.
 pub(crate) async fn decline(
     db: &Db,
     conversation: ConversationId,

@@ -50,7 +50,7 @@ pub(crate) struct Page {
     pub instance: Instance,
     /// There is more in the direction of the read.
     pub has_more: bool,
-    /// What the conversation ended with at that moment, if one statement read the whole page.
+    /// The conversation's head at that moment, if one statement read the whole page.
     pub head: Option<HistoryHead>,
 }
 
@@ -78,6 +78,7 @@ pub(crate) async fn before_cursor(
     limit: usize,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Option<Page>> {
+    // Read backwards, to stop at the limit, and turned round here.
     let mut newest_first = vec![];
     let push = |row| newest_first.push(row);
     let mut page = PageBuilder::new(push, limit, 1);
@@ -104,6 +105,8 @@ async fn read(
         report_seq: cursor.report_at.is_none().then_some(direction.start()),
     };
     let mut reports = page.report_limit();
+    // It ends: each further round continues after the last message, and only the first one can have to locate its
+    // cursor.
     loop {
         let messages = page.message_limit(query.max_message_bytes);
         let Some(answer) =

@@ -130,7 +130,7 @@ pub(super) async fn invite(
     Ok(())
 }
 
-/// Withdraws the invitations of these users to a group, and those by them; of all users, where none are named.
+/// Withdraws a group's invitations to and by these users; with `None`, all of them.
 pub(super) async fn withdraw(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -153,8 +153,8 @@ pub(super) async fn withdraw(
     Ok(())
 }
 
-/// Deletes the invitations that are not shown, as the invited user has blocked an admin: if they came and went with that
-/// role, whoever gives and takes it could wake the invited as often as they like.
+/// Deletes the invitations that are hidden because the invited user blocked an admin. If they came back when the admin
+/// loses that role, whoever toggles it could notify the invited user at will.
 pub(super) async fn withdraw_hidden(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -177,7 +177,7 @@ pub(super) async fn withdraw_hidden(
     Ok(())
 }
 
-/// Adds a user to the group that they are invited to. Returns why not, if so.
+/// Adds a user to the group that they are invited to. Returns the refusal, if any.
 pub(super) async fn accept(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -187,6 +187,7 @@ pub(super) async fn accept(
 ) -> Result<Option<Changed>> {
     // Before the participant is counted: of two groups accepted at the same moment, the second one sees the first.
     quota::lock(c, [user]).await?;
+    // Through the view: an invitation that a block hides cannot be accepted by those who know the group's id.
     let joined = sqlx::query!(
         "with accepted as (
             delete from invitations i using visible_invitations v
@@ -218,6 +219,7 @@ pub(super) async fn decline(
     conversation: ConversationId,
     user: UserId,
 ) -> Result<bool> {
+    // Through the view, as for `accept`: what the user does not see, they cannot decline.
     let declined = sqlx::query!(
         "delete from invitations i using visible_invitations v
         where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2",
@@ -233,7 +235,7 @@ pub(super) async fn decline(
     Ok(true)
 }
 
-/// Whether a user declined an invitation to this group before.
+/// Returns `true` when a user declined an invitation to this group before.
 pub(super) async fn was_declined(
     c: &mut PgConnection,
     conversation: ConversationId,

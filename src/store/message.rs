@@ -15,7 +15,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// How often a batch is tried because another node stored one of its messages meanwhile. Once is enough, unless
+/// Maximum attempts for a batch because another node stored one of its messages meanwhile. Two are enough, unless
 /// several clients retry several messages of the batch on several nodes at the same moment.
 const MAX_TRIES: usize = 6;
 /// About how many bytes a row has beside its `Data`.
@@ -50,7 +50,7 @@ impl Entry for NewMessage {
     }
 }
 
-/// Stores a batch in one statement and one commit. Returns what became of each message, in the order given. The batch
+/// Stores a batch in one statement and one commit. Returns the outcome of each message, in the order given. The batch
 /// must not hold one (conversation, message id) twice.
 async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
     macro_rules! column {

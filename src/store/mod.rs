@@ -39,7 +39,7 @@ use self::error::Result;
 
 pub use self::db::{COMMIT_SETTLED_AFTER, Db, End, session_options};
 
-/// What the database must look like. Applied in order, forward only.
+/// The migrations of the schema, applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Brings the database to what this binary needs, under a lock, so that several nodes may start at
@@ -81,7 +81,7 @@ pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
     })
 }
 
-/// Whether the database has had every migration that this binary knows.
+/// Returns `true` when the database has had every migration that this binary knows.
 ///
 /// # Errors
 /// The database is away.
@@ -94,5 +94,6 @@ pub async fn is_current(db: &Db) -> Result<bool> {
                 .await
         })
         .await?;
+    // A newer one is fine: in a rolling upgrade, another node has migrated while this one still serves.
     Ok(applied >= newest)
 }

@@ -56,7 +56,7 @@ pub(crate) async fn set_property(
         _ => None,
     };
     db.run(async |c| {
-        // Once set, a time stays what it was: what is done twice is as done once.
+        // Once set, a time stays what it was: a retry changes nothing.
         conversation_rows!(
             "
             update participants p

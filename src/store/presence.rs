@@ -112,8 +112,8 @@ pub struct Heartbeat {
     pub others: Vec<OtherNode>,
 }
 
-#[derive(Debug)]
 /// Another node on this database.
+#[derive(Debug)]
 pub struct OtherNode {
     /// Its id: a new one each time that it starts.
     pub node_id: Uuid,

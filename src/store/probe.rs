@@ -1,4 +1,4 @@
-//! A probe of whether the database takes writes: one that can be read may be read-only, have a full disk, or lack a
+//! Checks that the database accepts writes: one that can be read may be read-only, have a full disk, or lack a
 //! function that a statement calls.
 
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{Db, db::End, error::Result};
 /// for good, which the disk has to take. Returns whether there is such a row: the heartbeat writes it.
 ///
 /// # Errors
-/// What the database said.
+/// The database's error.
 pub async fn write(db: &Db, node: Uuid) -> Result<bool> {
     db.transaction(async |tx| {
         sqlx::query!(
@@ -23,6 +23,7 @@ pub async fn write(db: &Db, node: Uuid) -> Result<bool> {
         Ok(End::Rollback(()))
     })
     .await?;
+    // A rollback never reaches the disk: a full one shows only when something is committed.
     let noted = db
         .run(async |c| {
             sqlx::query!(

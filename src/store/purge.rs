@@ -34,6 +34,8 @@ pub async fn cleared(db: &Db) -> Result<u64> {
             }
             rest(begun).await;
         }
+        // `greatest`: another node may have purged further meanwhile. Only now: a purge that stops halfway begins
+        // again.
         db.run(async |c| {
             sqlx::query!(
                 "update conversations set purged_seq = greatest(purged_seq, $2) where conversation_id = $1",
@@ -96,6 +98,7 @@ pub async fn expired(db: &Db, ended_before: Timestamp) -> Result<u64> {
     loop {
         let begun = Instant::now();
         match move_expired(db, ended_before, from, batch).await {
+            // Whatever the error was: a batch of one shows whether smaller ones help, and its error is returned.
             Err(_) if batch > 1 => batch /= 2,
             Err(error) => return Err(error),
             Ok((count, newest)) => {
@@ -135,7 +138,7 @@ async fn move_expired(
     Ok((row.count, row.newest))
 }
 
-/// In seconds. A clock that was not looked at for longer may have been set meanwhile, or no server ran.
+/// Maximum seconds between two observations of the clock. After a longer gap it may have been set, or no server ran.
 const MAX_GAP: f64 = 300.0;
 
 /// Records that a server runs at this moment of the database's clock.
@@ -163,9 +166,9 @@ pub async fn note_run(db: &Db) -> Result<()> {
     Ok(())
 }
 
-/// Since when servers have been seen to run for `grace` in all, by what [`note_run`] recorded. What was stored after that has
-/// not been kept for so long, whatever its times say: the clock may have been wrong when it was stored. Returns `None`
-/// when servers have not been seen to run for so long yet.
+/// The moment since which servers have run for `grace` in all, as recorded by [`note_run`]. What was stored later has
+/// not been kept for that long, whatever its times say: the clock may have been wrong when it was stored. Returns
+/// `None` when servers have not run for that long yet.
 pub async fn kept_since(db: &Db, grace: TimeDelta) -> Result<Option<Timestamp>> {
     let seconds = grace.as_seconds_f64();
     let row = db

@@ -26,7 +26,7 @@ pub(crate) struct Limits {
     pub waiting_invitations: u32,
 }
 
-/// What is limited by day.
+/// Actions that are limited by day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Daily {
     /// Conversations that the user creates.
@@ -46,8 +46,8 @@ pub(crate) enum Exceeded {
     Day(Daily, Duration),
 }
 
-/// What a call that adds these people to a group would exceed, as far as that is known before anyone's quotas are locked:
-/// so a refused call holds nobody up. The call creates the group, or is about an existing one.
+/// The quota that a call would exceed by adding these people to a group, as far as that is known before any quotas are
+/// locked, so that a refused call blocks nobody. The call creates the group, or is about an existing one.
 pub(super) async fn precheck(
     c: &mut PgConnection,
     caller: UserId,
@@ -99,6 +99,7 @@ pub(super) async fn lock(
     c: &mut PgConnection,
     users: impl IntoIterator<Item = UserId>,
 ) -> Result<bool> {
+    // Without duplicates: the number of rows tells whether all users exist.
     let users: Vec<UserId> = users
         .into_iter()
         .collect::<BTreeSet<_>>()
@@ -121,7 +122,7 @@ pub(super) async fn lock(
     Ok(locked.len() == users.len())
 }
 
-/// Whether a user, whose quotas are locked, takes part in more conversations than the maximum.
+/// Returns `true` when a user, whose quotas are locked, takes part in more conversations than the maximum.
 pub(super) async fn exceeds_total(
     c: &mut PgConnection,
     user: UserId,
@@ -138,7 +139,7 @@ pub(super) async fn exceeds_total(
     Ok(exceeds)
 }
 
-/// Whether the creator of a direct conversation, or the other one, takes part in more than the maximum.
+/// The quota that the creator of a direct conversation, or the other participant, exceeds.
 pub(super) async fn exceeded_by_either(
     c: &mut PgConnection,
     creator: UserId,

@@ -14,35 +14,35 @@ use parlance_wire::{
     word::ReportType,
 };
 
-/// How often a batch is tried because another node stored one of its reports meanwhile.
+/// Maximum attempts for a batch because another node stored one of its reports meanwhile.
 const MAX_TRIES: usize = 6;
 /// About how many bytes a report's row has.
 const ROW_BYTES: usize = 150;
 
-/// What someone reports about messages of a conversation.
+/// A user's report about messages of a conversation.
 #[derive(Debug)]
 pub(crate) struct NewReport {
     pub conversation_id: ConversationId,
     /// The instance of the conversation that they saw.
     pub instance: Instance,
     pub user_id: UserId,
-    /// From which station.
+    /// The station that it was sent from.
     pub station_id: StationId,
     pub r#type: ReportType,
-    /// Which messages. Ids that are not there are passed over.
+    /// The messages that it is about. Unknown ids are ignored.
     pub message_ids: Vec<MessageId>,
-    /// When the server heard of it.
+    /// When the server received it.
     pub created_at: Timestamp,
 }
 
-/// What became of a report.
+/// The outcome of a report.
 #[derive(Debug)]
 pub(crate) enum Reported {
     /// It is stored, as far as it was new.
     Stored {
-        /// Who has to hear of it. Empty, if nothing was new.
+        /// Users to notify. Empty when nothing was new.
         participants: Arc<[UserId]>,
-        /// What was new, in the order of the numbers.
+        /// The new rows, in the order of their numbers.
         rows: Vec<Row>,
     },
     /// The conversation has another instance by now: this one.
@@ -92,8 +92,7 @@ impl Entry for NewReport {
     }
 }
 
-/// Stores what is new of a batch, in one statement and one commit. Returns what became of each report, in the order
-/// given.
+/// Stores the new reports of a batch, in one statement and one commit. Returns the outcome of each, in the order given.
 async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
     macro_rules! column {
         ($field:ident $($as_str:tt)*) => {
@@ -132,7 +131,7 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
         .iter()
         .map(|_| Attempt::Done(Reported::NoConversation))
         .collect();
-    // In the order of their numbers, and a group's members before the rows that are told to them.
+    // In the order of their numbers, and a group's members before the rows that they are notified of.
     rows.sort_unstable_by_key(|row| (row.place, row.seq));
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
     for row in rows {

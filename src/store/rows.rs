@@ -123,7 +123,7 @@ pub(crate) struct NewMessage {
     pub r#type: MessageType,
     /// When it counts as created.
     pub created_at: Timestamp,
-    /// What the sender's clock said, where that was too far ahead.
+    /// The time of the sender's clock, where that was too far ahead.
     pub sent_at: Option<Timestamp>,
     /// When it expires.
     pub valid_until: Timestamp,
@@ -132,7 +132,7 @@ pub(crate) struct NewMessage {
     pub data: Data,
 }
 
-/// What became of one [`NewMessage`].
+/// The outcome for one [`NewMessage`].
 #[derive(Debug)]
 pub(crate) enum Stored {
     /// It is stored, now or since an earlier try.
@@ -143,7 +143,7 @@ pub(crate) enum Stored {
         valid_until: Timestamp,
         /// Its place in the conversation, if this try stored it.
         new: Option<New>,
-        /// All who have to hear of it. Of an earlier try, too: the node that stored it then may have lost the database's
+        /// Users to notify, after a retry as well: the node that stored the message first may have lost the database's
         /// answer, and notified nobody.
         participants: Arc<[UserId]>,
     },
@@ -167,8 +167,8 @@ pub(crate) struct New {
     pub chain: Chain,
 }
 
-/// The head of a conversation's history. Where it is the same, so is the history, but for what expired: the chain stands
-/// for all messages, and the id of a report for those before it.
+/// The head of a conversation's history. Equal heads mean equal histories, apart from what expired: the chain stands
+/// for all messages, and the id of the newest report for those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HistoryHead {
     /// The number of the newest row.
@@ -222,11 +222,11 @@ pub(crate) struct ReportRow {
     pub report_id: ReportId,
     /// `delivered` or `viewed`.
     pub r#type: String,
-    /// When the server heard of it.
+    /// When the server received it.
     pub created_at: Timestamp,
     /// The end of its message.
     pub valid_until: Timestamp,
-    /// Who received or saw the message.
+    /// The user who received or saw the message.
     pub user_id: UserId,
     pub station_id: StationId,
     pub message_id: MessageId,

@@ -1,5 +1,5 @@
 //! Seed data for benchmarks: users, conversations and messages by the thousand. They are what clients would have made,
-//! but that all users share one key. Here, and not in the benchmarks, as it is SQL.
+//! except that all users share one key. Here, and not in the benchmarks, as it is SQL.
 
 use std::time::Duration;
 
@@ -202,6 +202,7 @@ impl Seeder {
         )
         .execute(&mut self.0)
         .await?;
+        // Not `query!`: this schema does not exist where statements are checked.
         sqlx::query(
             "insert into bench_floor.conversations select n, 0 from generate_series(1, $1) n",
         )

@@ -1,7 +1,7 @@
 //! What PostgreSQL's error codes (SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>) mean
-//! to us: the only place that knows them.
+//! for a statement and its connection. No other file knows them.
 
-/// What a code says of the statement, its session and the server.
+/// What a code means for the statement, its session and the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The session is over: its connection is of no use, and its last statement may have been committed.
@@ -33,16 +33,18 @@ const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
         // Idle in a transaction, or in one, for too long: the session is ended.
         ("25P03", SessionEnded, None),
         ("25P04", SessionEnded, None),
-        // Deadlock, serialization.
+        // Deadlock, serialization: half of the batch takes fewer locks.
         ("40", StatementRefused, None),
         ("42501", WritesRefused, Some("the role may not write")),
         ("44", StatementRefused, None),
+        // Disk, memory, connections: a smaller statement is refused just the same, a later one perhaps not.
         ("53", ServerAway, Some("the database has no room")),
         // Too large or too complex: half of it may do.
         ("54", StatementRefused, None),
         ("55P03", StatementStopped, None),
         // Statement timeout, or an operator's pg_cancel_backend.
         ("57014", StatementStopped, None),
+        // A shutdown may be reported after the COMMIT went through, in place of its answer.
         (
             "57P",
             SessionEnded,
@@ -77,7 +79,7 @@ pub(super) fn write_failure(code: &str) -> Option<String> {
     }
 }
 
-/// Whether the database opens no more connections, to this role or to anyone.
+/// Returns `true` when the database opens no more connections, for this role or for any.
 #[must_use]
 pub(super) fn is_full(error: &sqlx::Error) -> bool {
     error

@@ -158,7 +158,7 @@ pub async fn log_in(
     .await
 }
 
-/// What a signature is checked against.
+/// The data that a signature is checked against.
 #[derive(Debug)]
 pub struct Identity {
     /// The user's public key.
@@ -200,7 +200,7 @@ pub async fn identity(
     .await
 }
 
-/// The nicks of users; of one who is not there, none.
+/// The nicks of these users. Unknown ids are left out.
 pub async fn nicks(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
@@ -258,7 +258,7 @@ pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>)
     Ok(changed.is_some())
 }
 
-/// Those of these users who are disabled.
+/// The disabled ones among these users.
 pub async fn disabled_among(db: &Db, users: &[UserId]) -> Result<Vec<UserId>> {
     db.run(async |c| {
         sqlx::query_scalar!(

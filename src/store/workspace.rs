@@ -3,7 +3,7 @@
 use super::{Db, error::Result};
 use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Registered {
     /// It is the user's, now or since an earlier call.
@@ -14,7 +14,7 @@ pub(crate) enum Registered {
     TooMany,
 }
 
-/// Gives a host name to a user, who may have at max `max`.
+/// Gives a host name to a user, who may have at most `max`.
 pub(crate) async fn register(
     db: &Db,
     name: &WorkspaceName,
@@ -24,8 +24,8 @@ pub(crate) async fn register(
 ) -> Result<Registered> {
     let row = db
         .run(async |c| {
-            // `do update` changes nothing: it returns the owner of a name that is taken, which `do nothing` does not. Whoever
-            // has the maximum inserts nothing, and the owner is read.
+            // `do update` changes nothing: it returns the owner of a name that is taken, which `do nothing` does not. A
+            // user who has the maximum inserts nothing, and the owner is read.
             sqlx::query!(
                 r#"
                 with stored as (

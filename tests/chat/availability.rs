@@ -131,7 +131,7 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
             .unwrap()
             .is_empty()
     );
-    // Who goes from the one node and is on another one stays; who goes from the last one is offline.
+    // A user who closes the socket on one node and has another one stays; after the last one they are offline.
     presence::socket_opened(&world.store, gone, &[bens])
         .await
         .unwrap();

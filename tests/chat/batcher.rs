@@ -33,7 +33,7 @@ impl Hold {
         }
     }
 
-    /// Waits until so many statements wait for a lock.
+    /// Waits until this many statements wait for a lock.
     async fn is_waited_for(&self, statements: i64) {
         let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
         eventually("a statement waits", async || {

@@ -35,7 +35,7 @@ const PASSWORD: &str = "a long password";
 struct Relay {
     url: String,
     server: Mutex<String>,
-    /// So many answers get lost on their way.
+    /// Number of answers that get lost on their way.
     lost: AtomicUsize,
     /// Changes to cut all connections.
     cut: watch::Sender<()>,
@@ -221,7 +221,7 @@ async fn what_a_broken_socket_missed_comes_once_and_in_order_from_any_node() {
     assert_eq!(hears(&mut feed).await, "two");
     assert_eq!(hears(&mut feed).await, "three");
 
-    // Another one, which has not heard of any of it: the client compares everything.
+    // Another one, without any of these changes: the client resyncs.
     let node = world.another().await;
     relay.leads_to(&node);
     adds(&ann, &conversation, "four").await;

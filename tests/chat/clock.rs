@@ -37,7 +37,7 @@ async fn purged(world: &World) -> u64 {
     }
 }
 
-/// Whether two moments are the same, but for what a test takes.
+/// Returns `true` when two moments are equal, apart from the duration of a test.
 async fn is_about(world: &World, moment: Timestamp, expected: &str) -> bool {
     let distance: f64 = sqlx::query_scalar(AssertSqlSafe(format!(
         "select extract(epoch from $1 - ({expected}))::float8"

@@ -1,4 +1,4 @@
-//! Who waits for a group's lock, and for whose quotas: refused calls hold nobody up, and nobody holds them up.
+//! Which calls wait for a group's lock and for quotas: refused calls neither block others nor are blocked.
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};

@@ -156,7 +156,7 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
         }
         drop(socket);
     }
-    // Whoever compares now and then only listens holds everything.
+    // A client that resyncs once and then only listens holds everything.
     let mut held = 0;
     crate::world::eventually("quiet", async || {
         let heard = ben.hears().await.conversations.contains(&conversation.id);
@@ -177,7 +177,7 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
 async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_same() {
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
     let (ann, ben, conversation) = world.conversation().await;
-    // A station that both use: whoever came last is the one who may poll there without a name.
+    // A station that both use: the user who logged in last may poll there without a name.
     let anns = Person {
         station: ben.station.clone(),
         ..ann.clone()

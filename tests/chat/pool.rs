@@ -26,7 +26,7 @@ use crate::{
     world::{Person, World, database, settings, socket_dir},
 };
 
-/// A role that may use everything in a database, but have so many connections only.
+/// A role that may use everything in a database, but has a connection limit.
 async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptions {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("limited_{}", NUMBER.fetch_add(1, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! Who is online: whoever has a socket, or had one a moment ago, whatever fails meanwhile.
+//! Presence: users with a socket, or with one until a moment ago, are online, whatever fails meanwhile.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! The proof of the promises, in short: what `parlance selftest delivery` finds on one node, and on two with NATS and without.
-//! The seed decides the choices; other seeds are for whoever runs the command.
+//! The seed decides the choices; other seeds are for the command line.
 
 use std::process::Command;
 

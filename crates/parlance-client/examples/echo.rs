@@ -10,7 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [url, email, password] = &arguments[..] else {
         return Err("usage: echo URL EMAIL PASSWORD".into());
     };
-    // A bot that is started often keeps the id of its station.
+    // A bot that is started often has to keep the id: the server forgets all but the stations seen last.
     let session = Server::new(url)?
         .login(email, password, StationId::random())
         .await?;
@@ -29,7 +29,7 @@ pub(crate) async fn answer(mut feed: Feed) -> Result<(), Error> {
             continue;
         };
         let session = feed.session();
-        // Its own answers are news, too.
+        // The feed reports its own answers as well: without this, it would answer itself.
         if question.user == session.user() {
             continue;
         }

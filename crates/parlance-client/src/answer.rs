@@ -1,4 +1,4 @@
-//! What the calls answer, with the fields that a version 4 client gets.
+//! The answers of the calls, with the fields that a version 4 client gets.
 
 mod notification;
 mod people;
@@ -25,7 +25,7 @@ pub use self::{
 pub struct Login {
     /// The server's version.
     pub server: String,
-    /// Where sockets are opened, by scheme: `ws` or `wss`.
+    /// The addresses for WebSockets, by scheme: `ws` or `wss`.
     pub listeners: BTreeMap<String, String>,
     /// The private key under the user's password.
     pub rsakey: EncryptedKey,
@@ -44,9 +44,9 @@ pub struct Conversation {
     pub id: ConversationId,
     /// It has more than two participants, or might have.
     pub isgroup: bool,
-    /// Who takes part, sorted.
+    /// The participants' ids, sorted.
     pub participantids: Vec<UserId>,
-    /// Who takes part, with their short names.
+    /// The participants, with their short names.
     pub participants: Vec<Participant>,
     /// Its name, encrypted.
     pub displayname: String,
@@ -60,7 +60,7 @@ pub struct Conversation {
     pub lastaccess: i64,
     /// The caller's copy of its secret, wrapped.
     pub secret: String,
-    /// The present life of its content.
+    /// The present instance of its content.
     pub instance: Instance,
     /// The caller's settings of it.
     pub properties: Vec<Properties>,
@@ -69,7 +69,7 @@ pub struct Conversation {
     pub chain: String,
 }
 
-/// Who takes part in a conversation.
+/// A participant of a conversation.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Participant {
     /// The user's id.
@@ -99,7 +99,8 @@ pub struct Message {
     /// Its id.
     #[serde(rename = "ID")]
     pub id: MessageId,
-    /// What kind of message it is.
+    /// Its type.
+    // Text, and not an enum: types are the clients' own, and a new one must not make a whole page unreadable.
     #[serde(rename = "Type")]
     pub r#type: String,
     /// When it was written, by its sender's clock.
@@ -108,13 +109,13 @@ pub struct Message {
     /// When it expires.
     #[serde(rename = "ValidUntil")]
     pub valid_until: Timestamp,
-    /// What it says, encrypted.
+    /// Its content, encrypted.
     #[serde(rename = "Data")]
     pub data: Data,
-    /// Who sent it.
+    /// The sender.
     #[serde(rename = "User")]
     pub user: UserId,
-    /// From where.
+    /// The station that it was sent from.
     #[serde(rename = "Station")]
     pub station: StationId,
     /// Its number in the conversation.
@@ -137,13 +138,13 @@ pub struct Report {
     /// When it was made.
     #[serde(rename = "Created")]
     pub created: Timestamp,
-    /// Who made it.
+    /// The user who made it.
     #[serde(rename = "User")]
     pub user: UserId,
-    /// From where.
+    /// The station that it was sent from.
     #[serde(rename = "Station")]
     pub station: StationId,
-    /// About which message.
+    /// The message that it is about.
     #[serde(rename = "MessageID")]
     pub message_id: MessageId,
 }
@@ -200,12 +201,12 @@ pub struct Link {
     pub chain: String,
 }
 
-/// A group as it is after a call, and who was invited instead of put in.
+/// A group after a call, and the users who were invited instead of added.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Group {
     /// The group.
     pub conversation: Conversation,
-    /// Who was not put in. Whether an invitation reached them is not told.
+    /// The users who were not added. Whether an invitation reached them is not disclosed.
     #[serde(default)]
     pub invited: Vec<UserId>,
 }
@@ -215,7 +216,7 @@ pub struct Group {
 pub struct Invitation {
     /// The group.
     pub conversationid: ConversationId,
-    /// Who invites.
+    /// The inviter.
     pub inviterid: UserId,
     /// Their short name.
     pub invitername: String,
@@ -223,14 +224,15 @@ pub struct Invitation {
     pub secret: String,
     /// The group's name, encrypted.
     pub displayname: String,
-    /// When.
+    /// When the invitation was made.
     pub invited: Timestamp,
-    /// Who of those in it the caller knows: friends, and users whom the caller blocked.
+    /// The participants whom the caller knows: friends, and users whom the caller blocked.
     pub participantids: Vec<UserId>,
 }
 
-/// An answer that says no more than that it was done.
+/// An answer without content.
 #[derive(Debug, Deserialize)]
+// A struct, and not `()`: an answer is an object, whose common fields are ignored.
 pub(crate) struct Done {}
 
 #[derive(Debug, Deserialize)]
@@ -260,8 +262,9 @@ pub(crate) struct Registered {
     pub userid: UserId,
 }
 
-/// Reads an id that is empty where there is none.
+/// Reads an id, where empty text means that there is none.
 fn blank<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    // The published answers have no null: what is missing is an empty string.
     let text = String::deserialize(from)?;
     if text.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! One call: written, signed, sent, and sent again where that can do no harm.
+//! One call: written, signed, sent, and repeated where that is safe.
 
 use std::time::Duration;
 
@@ -48,11 +48,12 @@ impl<'a, A: Serialize> Call<'a, A> {
             action,
             identity: None,
             station: None,
+            // Most calls are: messages and reports by their ids, flags by their values.
             repeatable: true,
         }
     }
 
-    /// Signed by this user.
+    /// Signs the call as this user.
     pub(crate) fn signed(self, identity: &'a Identity) -> Self {
         Self {
             identity: Some(identity),
@@ -60,7 +61,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         }
     }
 
-    /// Not signed, from this station.
+    /// Sends the call unsigned, from this station.
     pub(crate) fn station(self, station: StationId) -> Self {
         Self {
             station: Some(station),
@@ -68,7 +69,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         }
     }
 
-    /// Done twice, it would do harm.
+    /// Marks the call as unsafe to repeat.
     pub(crate) fn once(self) -> Self {
         Self {
             repeatable: false,
@@ -76,11 +77,13 @@ impl<'a, A: Serialize> Call<'a, A> {
         }
     }
 
-    /// Makes the call, until it is answered or given up.
+    /// Makes the call, and repeats it until it is answered or given up.
     pub(crate) async fn send<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let mut failures = 0;
         loop {
             match self.attempt().await {
+                // An answer that cannot be read is not asked for again: the server did what it was asked, and would
+                // answer the same.
                 Ok(body) => return serde_json::from_slice(&body).map_err(Error::Answer),
                 Err(error) => {
                     failures += 1;
@@ -101,6 +104,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         let body = request::body(self.action, ClientVersion::V4, Timestamp::now(), &nonce)
             .map_err(Error::Request)?;
         let (srv, api) = self.api.names();
+        // Built anew from the server's address, which may have a path of its own behind a proxy.
         let mut url = self.server.url.clone();
         url.query_pairs_mut()
             .append_pair("srv", srv)
@@ -126,6 +130,7 @@ impl<'a, A: Serialize> Call<'a, A> {
             .get(RETRY_AFTER)
             .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
+        // Before the status is looked at: a body that is read to its end leaves the connection reusable.
         let body = answer.bytes().await?;
         if status == 200 {
             return Ok(body.into());
@@ -134,10 +139,11 @@ impl<'a, A: Serialize> Call<'a, A> {
     }
 }
 
-/// Reads the answer to what was refused, which may be a proxy's.
+/// Reads a refusal, which may be a proxy's.
 pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Refusal {
     let (code, message, instance) = match serde_json::from_slice::<RefusalBody>(body) {
         Ok(body) => (body.errorcode, body.errormessage, body.instance),
+        // A proxy's page is no JSON: its status alone says whether to try again.
         Err(_) => (ErrorCode::Unknown, format!("HTTP status {status}"), None),
     };
     Refusal {

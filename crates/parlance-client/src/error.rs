@@ -11,10 +11,10 @@ use crate::keys::KeyError;
 /// Why a call failed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The server answered, and did not do it.
+    /// The server refused the call.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No answer, after all retries. Nobody knows whether the server did it.
+    /// No answer, after all retries. Whether the server carried out the call is unknown.
     #[error("no answer from the server")]
     Transport(#[from] reqwest::Error),
     /// The answer is not of the documented form.
@@ -25,6 +25,7 @@ pub enum Error {
     Request(#[source] serde_json::Error),
     /// The socket could not be opened, after all retries.
     #[error("the socket cannot be opened")]
+    // Boxed: it is much larger than the other causes, and every result of this crate has room for it.
     Socket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
     /// The socket could not be opened in time, after all retries.
     #[error("the socket was not opened in time")]
@@ -32,7 +33,7 @@ pub enum Error {
     /// A key could not be made or used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A text is not of the form that the wire takes.
+    /// A text does not have the required form.
     #[error("{0} is not valid")]
     Invalid(&'static str),
 }
@@ -58,16 +59,17 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// What is wrong, for people.
     pub message: String,
-    /// After which time the call may be repeated.
+    /// Time after which the call may be repeated.
     pub retry_after: Option<Duration>,
     /// The present instance, of a [`StaleInstance`](ErrorCode::StaleInstance).
     pub instance: Option<Instance>,
 }
 
 impl Refusal {
-    /// Whether the server might do it a little later.
+    /// Returns `true` when a later attempt may succeed.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
+        // 502 and 504 are a proxy's, whose server may be restarting.
         matches!(self.status, 429 | 502..=504)
     }
 }
@@ -120,6 +122,7 @@ pub enum ErrorCode {
     /// The server cannot answer now.
     Unavailable,
     /// A code that this version does not know, or an answer of a proxy.
+    // A newer server may have further codes: a refusal must stay one, and not become an unreadable answer.
     #[default]
     #[serde(other)]
     Unknown,

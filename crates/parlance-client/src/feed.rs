@@ -1,4 +1,4 @@
-//! What is new in all conversations: the socket, what it misses, and the order in which both are read.
+//! The feed of all conversations: the socket, what it misses, and the order in which both are read.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -15,45 +15,45 @@ use crate::{
     socket::Socket,
 };
 
-/// One thing that is new.
+/// A change.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum News {
     /// A message.
     Message {
-        /// In this conversation.
+        /// The conversation.
         conversation: ConversationId,
-        /// In this instance, which an answer has to name.
+        /// Its instance, which an answer has to name.
         instance: Instance,
         /// The message.
         message: Message,
     },
     /// A report.
     Report {
-        /// In this conversation.
+        /// The conversation.
         conversation: ConversationId,
         /// The report.
         report: Report,
     },
     /// A conversation was cleared: what was held of it is gone.
     Cleared {
-        /// This one.
+        /// The conversation.
         conversation: ConversationId,
     },
     /// The list of conversations was read anew: something in it, an invitation or a friendship may have changed.
     List(Vec<Conversation>),
     /// The availability of friends has changed.
     Friends(Vec<UserId>),
-    /// Somebody is writing.
+    /// A user is writing.
     Typing {
-        /// In this conversation.
+        /// The conversation.
         conversation: ConversationId,
-        /// The one who writes.
+        /// The user who writes.
         user: UserId,
     },
 }
 
-/// What is new in all conversations of a user, from the moment on that it was opened.
+/// All changes in a user's conversations, from the moment that it was opened.
 ///
 /// It holds a socket open, and opens another one when it ends. Rows that a frame does not carry whole are downloaded;
 /// when the server says that it cannot tell what changed, the whole list is compared (resync). So nothing is missed
@@ -65,14 +65,14 @@ pub struct Feed {
     socket: Option<Socket>,
     held: HashMap<ConversationId, History>,
     ready: VecDeque<News>,
-    /// What has still to be downloaded. Kept until it is done, so that no error loses it.
+    /// Conversations that have to be downloaded. Kept until that is done, so that no error loses it.
     changed: BTreeSet<ConversationId>,
     wants_resync: bool,
     failures: u32,
 }
 
 impl Feed {
-    /// Opens a feed. What is there already is not news.
+    /// Opens a feed. Existing rows are not reported.
     pub async fn open(session: Session) -> Result<Self, Error> {
         // First the socket, then the list: what comes between is in both.
         let socket = session.open_socket().await?;
@@ -95,12 +95,14 @@ impl Feed {
         &self.session
     }
 
-    /// Waits for the next thing that is new.
+    /// Waits for the next change.
     ///
     /// # Errors
     /// After as many failures in a row as [`Retry`](crate::Retry) allows. Nothing is lost then: call it again.
     pub async fn next(&mut self) -> Result<News, Error> {
         loop {
+            // In this order: nothing is awaited while something is ready, and a resync comes before downloads, as it
+            // decides which conversations there are.
             if let Some(news) = self.ready.pop_front() {
                 return Ok(news);
             }
@@ -131,6 +133,7 @@ impl Feed {
                 self.failures += 1;
                 let retry = &self.session.server.retry;
                 let Some(pause) = retry.pause(self.failures, &error, true) else {
+                    // A caller that goes on gets all attempts anew.
                     self.failures = 0;
                     return Err(error);
                 };
@@ -181,10 +184,11 @@ impl Feed {
         }
     }
 
-    /// Compares everything with the list.
+    /// Resyncs: compares what is held with the list.
     async fn resync(&mut self) -> Result<(), Error> {
         let list = self.session.list().await?;
         let ids: BTreeSet<_> = list.iter().map(|one| one.id).collect();
+        // The user was removed from them, or left on another device.
         self.held.retain(|id, _| ids.contains(id));
         self.changed.retain(|id| ids.contains(id));
         for one in &list {
@@ -199,19 +203,20 @@ impl Feed {
                     }
                     self.changed.insert(one.id);
                 }
-                // It was not there before, so all of it is new.
+                // It was not in the list before, so all of its rows are new.
                 None => {
                     self.held.insert(one.id, History::beginning(one));
                     self.changed.insert(one.id);
                 }
             }
         }
+        // Only now: after an error, the next call resyncs again.
         self.wants_resync = false;
         self.ready.push_back(News::List(list));
         Ok(())
     }
 
-    /// Downloads a page of what a conversation has beyond what is held.
+    /// Downloads the next page of a conversation.
     async fn download(&mut self, conversation: ConversationId) -> Result<(), Error> {
         let Some(history) = self.held.get_mut(&conversation) else {
             // A new one: the list has its instance. If it is gone again, the list says that, too.
@@ -233,6 +238,7 @@ impl Feed {
                     conversation,
                     report,
                 }));
+                // It stays in `changed` otherwise, so that its rows are read before the next frame of the socket.
                 if !page.hasmore {
                     self.changed.remove(&conversation);
                 }

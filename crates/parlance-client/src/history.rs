@@ -43,7 +43,7 @@ pub struct History {
     report: Option<(ReportId, Option<Timestamp>)>,
 }
 
-/// What became of an event.
+/// The outcome of [`History::append`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
     /// It follows the newest row that was held, and is the newest now.
@@ -55,7 +55,7 @@ pub enum Appended {
 }
 
 impl History {
-    /// Nothing is held yet of the present instance.
+    /// Holds nothing yet of the present instance.
     #[must_use]
     pub fn beginning(conversation: &Conversation) -> Self {
         Self {
@@ -66,10 +66,11 @@ impl History {
         }
     }
 
-    /// Everything up to now is held, or not wanted.
+    /// Counts everything up to now as held.
     #[must_use]
     pub fn end(conversation: &Conversation) -> Self {
         Self {
+            // Without times, which a list does not have: the id alone finds the row.
             message: conversation.lastmessageid.map(|id| (id, None)),
             report: conversation.lastreportid.map(|id| (id, None)),
             ..Self::beginning(conversation)
@@ -82,7 +83,7 @@ impl History {
         &self.instance
     }
 
-    /// Whether the newest rows that a list shows are those that are held.
+    /// Returns `true` when the newest rows that a list shows are those that are held.
     #[must_use]
     pub fn is_current(&self, conversation: &Conversation) -> bool {
         self.instance == conversation.instance
@@ -97,7 +98,7 @@ impl History {
         self.report = None;
     }
 
-    /// The request for what comes from here on.
+    /// The request for the rows from here on.
     pub(crate) fn request(&self) -> Action {
         Action::Download {
             conversationid: self.conversation,
@@ -123,6 +124,7 @@ impl History {
         if let Some((held, _)) = self.report {
             page.reports.retain(|row| row.id != held);
         }
+        // Moved only by rows that came: an empty page must not lose the position.
         if let Some(row) = page.messages.last() {
             self.message = Some((row.id, Some(row.created)));
         }
@@ -135,10 +137,13 @@ impl History {
     /// Holds the row of an event, if it follows what is held.
     pub fn append(&mut self, event: &Event) -> Appended {
         if event.instance != self.instance {
+            // The download is refused as stale then, and that names the new instance.
             return Appended::Gap;
         }
         if let Some(row) = &event.message {
             let held = self.message.map(|(id, _)| id);
+            // Only the newest row is compared: an older one counts as a gap, and the download from here brings nothing
+            // twice.
             if held == Some(row.id) {
                 return Appended::Known;
             }

@@ -34,7 +34,7 @@ use pkcs8::{
 use thiserror::Error;
 
 /// Rounds of PBKDF2, for the apikey and for the private key's encryption. All clients use the same number
-/// (docs/api.md), or the same password would make another apikey.
+/// (docs/api.md): otherwise the same password would derive another apikey.
 const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(600_000 - 1);
 /// The PEM label of an encrypted private key.
 const LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -75,6 +75,7 @@ pub struct KeyPair {
 impl KeyPair {
     /// Makes a new pair of 2048 bits. Takes a tenth of a second or more.
     pub fn generate() -> Result<Self, KeyError> {
+        // 2048 bits, the least that servers accept: a longer key makes every request of the user dearer to sign.
         let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map_err(|_| KeyError::Generate)?;
         Self::new(pair)
     }
@@ -115,6 +116,7 @@ impl KeyPair {
     /// The private key under a password: PKCS#8 as PEM (PBES2: PBKDF2-HMAC-SHA256, AES-256-CBC), which openssl and
     /// WebCrypto open, too. Takes a tenth of a second or more.
     pub fn encrypt(&self, password: &str) -> Result<EncryptedKey, KeyError> {
+        // New for every encryption: with the same ones, the server could tell that a password was used again.
         let (mut salt, mut iv) = ([0; 16], [0; 16]);
         rand::fill(&mut salt).map_err(|_| KeyError::Random)?;
         rand::fill(&mut iv).map_err(|_| KeyError::Random)?;
@@ -132,12 +134,14 @@ impl KeyPair {
 
 impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Sessions and errors are logged with `Debug`: a private key must not get there.
         f.write_str("KeyPair")
     }
 }
 
 fn encrypt(der: &[u8], password: &str, salt: &[u8], iv: [u8; 16]) -> pkcs8::Result<String> {
     let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS.get(), salt, iv)?;
+    // PBES2 as openssl and WebCrypto know it: a user can open their key without this library.
     let document = PrivateKeyInfoRef::try_from(der)?.encrypt_with_params(parameters, password)?;
     Ok(document.to_pem(LABEL, LineEnding::LF)?.to_string())
 }
@@ -152,6 +156,7 @@ fn decrypt(pem: &str, password: &str) -> pkcs8::Result<SecretDocument> {
 #[must_use]
 pub fn apikey(email: &Email, password: &str) -> String {
     let mut key = [0; 32];
+    // The address is the salt: on a new device a client knows nothing else before it has logged in.
     let salt = format!("parlance:{}", email.as_str());
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
@@ -170,27 +175,28 @@ pub fn random_secret() -> Result<String, KeyError> {
     Ok(hex::encode(bytes))
 }
 
-/// Everything that a client makes for a new user. What the server gets of it are `apikey`, the public key, and
+/// The keys that a client generates for a new user. The server receives `apikey`, the public key, and
 /// `encrypted_private_key`.
 #[derive(Debug)]
 pub struct Account {
-    /// What logs the user in.
+    /// The key that logs the user in.
     pub apikey: Credential,
-    /// What signs their requests.
+    /// The key pair that signs their requests.
     pub pair: KeyPair,
     /// The private key under the password.
     pub encrypted_private_key: EncryptedKey,
 }
 
 impl Account {
-    /// Of a person with a password.
+    /// The account of a person with a password.
     pub fn of_person(email: &Email, password: &str) -> Result<Self, KeyError> {
         Self::new(apikey(email, password), password)
     }
 
-    /// Of a service: its apikey is random, and opens its private key as well.
+    /// The account of a service: its apikey is random, and opens its private key as well.
     pub fn of_service() -> Result<Self, KeyError> {
         let apikey = random_secret()?;
+        // A service has only this one secret to keep.
         Self::new(apikey.clone(), &apikey)
     }
 

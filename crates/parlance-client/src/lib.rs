@@ -3,8 +3,8 @@
 //! # A tour
 //!
 //! [`Server`] is where to connect. [`Server::register`] makes a user, [`Server::login`] answers a [`Session`]: a
-//! user at a station (a device), who signs every call. [`Session::add`] sends a message, and [`Feed`] tells what is
-//! new: it holds a socket open, connects again when it breaks, and downloads what it missed.
+//! user at a station (a device), who signs every call. [`Session::add`] sends a message, and [`Feed`] reports
+//! changes: it holds a socket open, connects again when it breaks, and downloads what it missed.
 //!
 //! ```no_run
 //! use parlance_client::{Feed, News, Server, StationId, message};
@@ -31,12 +31,12 @@
 //! | module | |
 //! | --- | --- |
 //! | [`keys`] | a user's key pair, and what is made from a password |
-//! | [`signing`] | who asks, and signed requests for a transport of one's own |
+//! | [`signing`] | identities, and signed requests for another transport |
 //! | [`Server`], [`Session`] | the calls, each with a typed answer |
-//! | [`answer`] | what the calls answer |
+//! | [`answer`] | the answers of the calls |
 //! | [`History`] | the rows of one conversation: the cursor that misses nothing |
-//! | [`Feed`] | what is new in all conversations |
-//! | [`Socket`] | the socket below the feed, for those who keep their own rows |
+//! | [`Feed`] | the changes in all conversations |
+//! | [`Socket`] | the socket below the feed, for clients that keep their own rows |
 //!
 //! # What it does not do
 //!

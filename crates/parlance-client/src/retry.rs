@@ -1,4 +1,4 @@
-//! When a call is sent again.
+//! When a call is repeated.
 
 use std::time::Duration;
 
@@ -6,28 +6,31 @@ use parlance_wire::request::{Signed, conversation, conversationgroup};
 
 use crate::error::Error;
 
-/// When a call is sent again, and when it is given up.
+/// When a call is repeated, and when it is given up.
 ///
 /// Pauses double from `first_pause`, up to `max_pause`; a random part keeps clients apart that failed together. Where
 /// the server says how long to wait (`Retry-After`), that holds, if it is not longer than `max_pause`.
 #[derive(Debug, Clone)]
 pub struct Retry {
-    /// Maximum times that a call is sent, the first one included.
+    /// Maximum attempts, including the first.
     pub attempts: u32,
     /// The pause after the first failure.
     pub first_pause: Duration,
     /// The longest pause. If the server asks for a longer one, the call fails at once.
     pub max_pause: Duration,
-    /// How long an answer is waited for.
+    /// Maximum time for an answer.
     pub timeout: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
         Self {
+            // With the pauses below, callers do not notice a server that restarts within two seconds.
             attempts: 5,
             first_pause: Duration::from_millis(250),
             max_pause: Duration::from_secs(10),
+            // Longer than the server's own limits, so that its answer comes first: 5 s for a connection, 10 s for a
+            // statement.
             timeout: Duration::from_secs(30),
         }
     }
@@ -41,13 +44,14 @@ impl Retry {
             return None;
         }
         match error {
-            // 429 is refused before anything is done. After a 503 nobody knows.
+            // 429 is refused before anything is done. After a 503 it may have been done.
             Error::Refused(refusal)
                 if refusal.is_temporary() && (repeatable || refusal.status == 429) =>
             {
                 let pause = refusal
                     .retry_after
                     .unwrap_or_else(|| self.backoff(failures));
+                // A daily limit asks for hours: a caller must not hang in a call for that long.
                 (pause <= self.max_pause).then_some(pause)
             }
             Error::Transport(_) | Error::Socket(_) | Error::SocketTimeout if repeatable => {
@@ -60,7 +64,7 @@ impl Retry {
     fn backoff(&self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         let pause = self.first_pause.saturating_mul(doubled).min(self.max_pause);
-        // Between half of it and all of it.
+        // Between half of it and all of it: clients that failed together must not return together.
         pause / 2 + pause.mul_f64(f64::from(random_byte()) / 512.0)
     }
 }
@@ -73,10 +77,10 @@ fn random_byte() -> u8 {
     byte
 }
 
-/// Whether an action changes nothing when it is done a second time.
+/// Returns `true` when an action changes nothing if it is carried out a second time.
 ///
-/// Not: a second `create` makes a second group, a second `addparticipants` counts its invitations again; and `clear`
-/// and `leave` are answered with an error, as what they ask for is done.
+/// It is unsafe to repeat these: a second `create` makes a second group, a second `addparticipants` counts its
+/// invitations again; and `clear` and `leave` would be refused, as they were carried out already.
 pub(crate) fn is_repeatable(action: &Signed) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(

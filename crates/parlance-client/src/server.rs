@@ -23,7 +23,7 @@ use crate::{
     signing::Identity,
 };
 
-/// Where a server is, and how it is called. Clones share their connections.
+/// A server: its address, connections and retries. Clones share their connections.
 #[derive(Clone)]
 pub struct Server {
     pub(crate) http: reqwest::Client,
@@ -31,7 +31,7 @@ pub struct Server {
     pub(crate) retry: Retry,
 }
 
-/// Whom to register.
+/// A user to register.
 #[derive(Debug, Clone)]
 pub struct NewUser<'a> {
     /// Their e-mail address, which makes their id.
@@ -63,6 +63,7 @@ impl Server {
             return Err(Error::Invalid("the server's address"));
         }
         let http = reqwest::Client::builder()
+            // For each attempt, and not for the call.
             .timeout(retry.timeout)
             // A redirect would be asked with a signature that does not fit.
             .redirect(reqwest::redirect::Policy::none())
@@ -70,15 +71,15 @@ impl Server {
         Ok(Self { http, url, retry })
     }
 
-    /// Registers a person with a password, and makes their keys. Takes a second: keys are slow to make and to
-    /// encrypt.
+    /// Registers a person with a password, and generates their keys. Takes a second, as generating and encrypting
+    /// keys is slow.
     pub async fn register(&self, user: &NewUser<'_>, password: &str) -> Result<UserId, Error> {
         let email = Email::parse(user.email).ok_or(Error::Invalid("the e-mail address"))?;
         let account = Account::of_person(&email, password)?;
         self.register_account(user, account).await
     }
 
-    /// Registers a user whose keys are made already.
+    /// Registers a user with existing keys.
     pub async fn register_account(
         &self,
         user: &NewUser<'_>,
@@ -104,7 +105,8 @@ impl Server {
         Ok(answer.userid)
     }
 
-    /// Logs a person in at a station: with the password alone, as all else is made from it or comes from the server.
+    /// Logs a person in at a station. The password is enough: everything else is derived from it or comes from the
+    /// server.
     pub async fn login(
         &self,
         email: &str,
@@ -112,6 +114,7 @@ impl Server {
         station: StationId,
     ) -> Result<Session, Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
+        // On this thread: it takes a tenth of a second, once a login.
         let apikey = keys::apikey(&email, password);
         self.log_in(apikey, password, station).await
     }
@@ -129,6 +132,7 @@ impl Server {
     ) -> Result<Session, Error> {
         let apikey = Credential::new(apikey).ok_or(Error::Invalid("the apikey"))?;
         let action = Action::Login { apikey };
+        // Safe to repeat: a second login binds the same station again.
         let login: answer::Login = Call::new(self, Api::Login, &action)
             .station(station)
             .send()

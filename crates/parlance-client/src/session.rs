@@ -33,7 +33,7 @@ pub struct Session {
     pub(crate) login: answer::Login,
 }
 
-/// A new message of type `Message`, written now, with an id of its own. To send it again is to send the same.
+/// A new message of type `Message`, written now, with a new id. Sending it twice stores it once.
 ///
 /// # Errors
 /// `Invalid`, if `data` is not printable ASCII, as base64 is.
@@ -62,7 +62,7 @@ impl Session {
         self.identity.user
     }
 
-    /// Who signs.
+    /// The identity that signs.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -113,8 +113,8 @@ impl Session {
 
 /// Notifications, workspaces.
 impl Session {
-    /// What the station has pending. `received` is the receipt of the newest answer that arrived: until it is named,
-    /// the server tells the same again.
+    /// The station's pending notifications. `received` is the receipt of the newest answer that arrived: until it is
+    /// named, the server repeats that answer.
     pub async fn poll(&self, received: Option<Receipt>) -> Result<answer::Notification, Error> {
         let action = notification::Action::Download { received };
         Call::new(&self.server, Api::Notification, &action)

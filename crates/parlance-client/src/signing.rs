@@ -1,4 +1,4 @@
-//! Who asks, and signed requests. [`Session`](crate::Session) uses them; so can a transport of one's own.
+//! Identities and signed requests. [`Session`](crate::Session) uses them, and so can another transport.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,7 +38,7 @@ use crate::keys::{KeyError, KeyPair};
 pub struct Identity {
     /// The user.
     pub user: UserId,
-    /// The station that they ask from.
+    /// The station that they use.
     pub station: StationId,
     /// The user's key.
     pub pair: Arc<KeyPair>,
@@ -51,6 +51,7 @@ impl Identity {
     }
 
     fn sign_as(&self, (srv, api): (&str, &str), body: &[u8]) -> Result<String, KeyError> {
+        // The text of the headers, and not the ids as bytes: that is what the server checks.
         let (user, station) = (self.user.to_string(), self.station.to_string());
         self.pair
             .sign(&signature::text(srv, api, &user, &station, body))
@@ -66,6 +67,7 @@ impl Identity {
         let now = now.to_string();
         let signature = self.sign_as(signature::WEBSOCKET, now.as_bytes())?;
         let mut url = listener.clone();
+        // In the query: a browser cannot set headers on a WebSocket's handshake.
         url.query_pairs_mut()
             .append_pair("user", &self.user.to_string())
             .append_pair("station", &self.station.to_string())

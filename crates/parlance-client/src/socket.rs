@@ -19,13 +19,13 @@ use crate::{
     session::Session,
 };
 
-/// How long a server may be silent. It pings every 25 seconds.
+/// Maximum silence of a server, which pings every 25 seconds.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// An open socket. It ends when it is dropped, or when the station opens another one.
 ///
-/// What a socket did not deliver, the server tells again: so a client that opens a new one after an end, for whatever
-/// reason, and does what [`Notification`] asks for, misses nothing. [`Feed`](crate::Feed) does that.
+/// The server repeats what a socket did not deliver. So a client that opens a new one whenever a socket ends, and
+/// does what [`Notification`] asks for, misses nothing. [`Feed`](crate::Feed) does that.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
@@ -36,6 +36,7 @@ impl Session {
     /// # Errors
     /// `Refused`, if the server does not open it; `Socket` and `SocketTimeout`, if it cannot be reached.
     pub async fn open_socket(&self) -> Result<Socket, Error> {
+        // A server names one: `ws` or `wss`, as its public address is `http` or `https`.
         let listener = self.login().listeners.values().next();
         let listener = listener
             .and_then(|listener| Url::parse(listener).ok())
@@ -74,6 +75,7 @@ impl Socket {
                 Ok(Some(Ok(Message::Text(text)))) => {
                     return read(&text).map(Some);
                 }
+                // Not an error, whatever ended it: the next socket makes up for what this one missed.
                 Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return Ok(None),
                 Ok(Some(Ok(_))) => {}
             }
@@ -95,6 +97,7 @@ impl Socket {
 
 /// Reads a frame: a notification, or the refusal of what was sent.
 fn read(text: &str) -> Result<Notification, Error> {
+    // Tried as a notification first: a refusal only answers a frame that this client sent.
     serde_json::from_str(text).map_err(|error| match refusal(400, None, text.as_bytes()) {
         refusal if refusal.code != ErrorCode::Unknown => refusal.into(),
         _ => Error::Answer(error),

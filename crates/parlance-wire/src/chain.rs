@@ -23,7 +23,7 @@ pub struct DataHash([u8; 32]);
 pub struct Chain([u8; 32]);
 
 impl DataHash {
-    /// Of this text.
+    /// The hash of this text.
     #[must_use]
     pub fn of(data: &str) -> Self {
         Self(sha256(&[data.as_bytes()]))
@@ -31,7 +31,7 @@ impl DataHash {
 }
 
 impl Chain {
-    /// Where a conversation's life begins: SHA-256(conversation id ‖ instance).
+    /// The chain at the beginning of an instance: SHA-256(conversation id ‖ instance).
     #[must_use]
     pub fn beginning(conversation: ConversationId, instance: &Instance) -> Self {
         Self(sha256(&[
@@ -40,10 +40,12 @@ impl Chain {
         ]))
     }
 
-    /// With one more message: SHA-256(this ‖ seq, 8 bytes, big-endian ‖ message id, 16 bytes ‖ SHA-256(Data)).
+    /// The chain with one more message: SHA-256(this ‖ seq, 8 bytes, big-endian ‖ message id, 16 bytes ‖
+    /// SHA-256(Data)).
     #[must_use]
     pub fn link(self, seq: i64, message: MessageId, data: DataHash) -> Self {
         Self(sha256(&[
+            // All parts have a fixed length, so no two messages have the same input.
             &self.0,
             &seq.to_be_bytes(),
             message.as_bytes(),
@@ -51,7 +53,7 @@ impl Chain {
         ]))
     }
 
-    /// Reads the wire's form, in lower case. `None`: not a chain.
+    /// Reads the wire's form. Returns `None` when it is not a chain.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut chain = [0; 32];
@@ -62,6 +64,7 @@ impl Chain {
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
+    // Part by part: nothing is copied together for it.
     for part in parts {
         context.update(part);
     }
@@ -71,6 +74,7 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 fn as_hex<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+    // On the stack: a page of history writes one for each message.
     let mut text = [0; 64];
     hex::encode_to_slice(hash, &mut text).map_err(ser::Error::custom)?;
     to.serialize_str(std::str::from_utf8(&text).map_err(ser::Error::custom)?)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::text::Email;
 
-/// Declares an id: its name, how the wire writes it, and what an error says it must be.
+/// Declares an id: its name, its form on the wire, and the form that errors name.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $form:ident, $expected:literal) => {
         $(#[$doc])*
@@ -19,9 +19,10 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Reads the wire's form, in either case, with or without dashes. `None`: not an id.
+            /// Reads the wire's form, in either case, with or without dashes. Returns `None` for any other text.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
+                // `Uuid` reads braces and URNs as well.
                 let form = match text.len() { 32 => true, 36 => text.as_bytes().get(8) == Some(&b'-'), _ => false };
                 if form { Uuid::try_parse(text).ok().map(Self) } else { None }
             }
@@ -60,6 +61,7 @@ macro_rules! id {
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str($expected)
                     }
+                    // From borrowed text: a request may name thousands of ids.
                     fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
                         $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $expected)))
                     }
@@ -158,6 +160,8 @@ impl ReportId {
 }
 
 fn md5(text: &str) -> Uuid {
+    // MD5, as published. Two addresses of one id gain nobody anything: the second one cannot be registered
+    // (`users_key`).
     Uuid::from_bytes(Md5::digest(text).into())
 }
 

@@ -1,4 +1,4 @@
-//! Keys: a user's public key, and what of an apikey or an invitation may be kept.
+//! Keys: a user's public key, and the part of an apikey or an invitation that may be stored.
 
 use std::fmt;
 
@@ -22,13 +22,14 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// What it must be, for the sentence of an error.
+    /// The required form, for errors.
     pub const EXPECTED: &'static str =
         "base64 of the DER SubjectPublicKeyInfo of an RSA key of 2048 to 8192 bits";
 
-    /// Parses and checks kind and size. `None`: not such a key.
+    /// Parses it, and checks kind and size. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        // Strict base64: one key has one text, so that the same key is never stored twice in two forms.
         let der = STANDARD.decode(text).ok()?;
         // Checks that it is RSA of 2048 to 8192 bits, in its one canonical encoding.
         let canonical = PublicEncryptingKey::from_der(&der).ok()?;
@@ -53,7 +54,7 @@ impl PublicKey {
 pub struct VerifyingKey(ParsedPublicKey);
 
 impl VerifyingKey {
-    /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 over `text` by this key's owner.
+    /// Returns `true` when `signature` is RSASSA-PKCS1-v1_5 with SHA-256 over `text` by this key's owner.
     #[must_use]
     pub fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
         self.0.verify_sig(text, signature).is_ok()
@@ -101,7 +102,7 @@ impl Credential {
             .then_some(Self(secret))
     }
 
-    /// The secret itself, for whoever has to keep it.
+    /// The secret itself, for callers that have to store it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -131,17 +132,18 @@ impl SecretHash {
         hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
         Self {
             hash,
+            // Noted now: the hash does not tell.
             is_short: secret.len() < 16,
         }
     }
 
-    /// Whether the secret was too short to be one: a mistake, or a password.
+    /// Returns `true` when the secret was too short to be one: a mistake, or a password.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.is_short
     }
 
-    /// What PostgreSQL keeps.
+    /// The hash, as PostgreSQL stores it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.hash
@@ -150,6 +152,7 @@ impl SecretHash {
 
 impl<'de> Deserialize<'de> for SecretHash {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // Hashed while it is read: no later code of the server can log or store the secret.
         let secret = String::deserialize(from)?;
         if (1..=MAX_SECRET).contains(&secret.len()) {
             Ok(Self::of(&secret))

@@ -5,9 +5,9 @@ use thiserror::Error;
 
 use crate::id::{StationId, UserId};
 
-/// The header with the id of the user who asks.
+/// The header with the id of the user.
 pub const USER_HEADER: &str = "Ozeki-User";
-/// The header with the id of the station that they ask from.
+/// The header with the id of the station.
 pub const STATION_HEADER: &str = "Ozeki-Station";
 /// The header with the signature, in base64.
 pub const SIGNATURE_HEADER: &str = "Ozeki-Signature";
@@ -16,8 +16,8 @@ pub const SIGNATURE_HEADER: &str = "Ozeki-Signature";
 /// the body.
 pub const WEBSOCKET: (&str, &str) = ("chatserver", "websocket");
 
-/// What the user's key signs: names, ids as the headers have them (empty where there is none), and the body, joined
-/// by line feeds.
+/// The text that the user's key signs: names, ids as the headers have them (empty where there is none), and the body,
+/// joined by line feeds.
 ///
 /// ```
 /// let text = parlance_wire::signature::text("chatserver", "chatfriends", "0c83f5", "", b"{}");
@@ -25,6 +25,7 @@ pub const WEBSOCKET: (&str, &str) = ("chatserver", "websocket");
 /// ```
 #[must_use]
 pub fn text(srv: &str, api: &str, user: &str, station: &str, body: &[u8]) -> Vec<u8> {
+    // Line feeds separate safely: neither a header nor an API's name can contain one, and the body comes last.
     [
         srv.as_bytes(),
         api.as_bytes(),
@@ -35,10 +36,11 @@ pub fn text(srv: &str, api: &str, user: &str, station: &str, body: &[u8]) -> Vec
     .join(&b'\n')
 }
 
-/// Who someone says they are. Nothing is proven yet.
+/// A claimed identity, not verified yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
     /// The user's id, as it stands in the signed text.
+    // As text: what was signed is the header as it was written, and not the id that it stands for.
     pub user: Option<&'a str>,
     /// The station's id, as it stands in the signed text.
     pub station: Option<&'a str>,

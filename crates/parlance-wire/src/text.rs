@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 pub use self::opaque::{Data, DisplayName, Opaque, Secret};
 
-/// Declares a checked text: its name, what it must be (for the sentence of an error), and its check.
+/// Declares a checked text: its name, the required form (for errors), and its check.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
@@ -20,10 +20,10 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// What it takes, for the sentence of an error.
+            /// The required form, for errors.
             pub const EXPECTED: &'static str = $expected;
 
-            /// Checks the form. `None`: not of this form.
+            /// Checks the form. Returns `None` for any other text.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 let check: fn(&str) -> bool = $check;
@@ -63,17 +63,19 @@ macro_rules! text {
 
 fn is_name(text: &str, most: usize) -> bool {
     let length = text.chars().count();
+    // Two names that look alike must not differ by spaces, and a log line must stay one line.
     (1..=most).contains(&length) && text.trim() == text && !text.chars().any(char::is_control)
 }
 
 text!(
-    /// One life of a conversation's content. `clear` begins the next one.
+    /// An instance of a conversation's content. `clear` begins the next one.
     Instance, "10 letters or digits",
     |text| text.len() == 10 && text.bytes().all(|b| b.is_ascii_alphanumeric())
 );
 text!(
     /// The background color of a list item, as given.
     Color, "a color like `#rrggbb`",
+    // `[1..]` cannot split a character: the first one is `#`.
     |text| text.len() == 7 && text.starts_with('#') && text[1..].bytes().all(|b| b.is_ascii_hexdigit())
 );
 text!(
@@ -99,6 +101,7 @@ text!(
 text!(
     /// A workspace's host name, in lower case.
     WorkspaceName, "a host name in lower case, at most 253 characters",
+    // Lower case only: host names compare without case, and two users must not own the same one.
     |text| text.len() <= 253 && text.split('.').all(|label| {
         (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -119,10 +122,11 @@ text!(
 pub struct Email(String);
 
 impl Email {
-    /// Normalises and checks: something, one `@`, something; no spaces. Whether mail arrives there
-    /// is nobody's promise. `None`: no such thing.
+    /// Normalises and checks: text, one `@`, text; no spaces. Deliverability is not checked. Returns `None` for any
+    /// other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        // As published: the id is made of this form, so each way to write an address is the same user.
         let text = text.trim().to_lowercase();
         let (name, host) = text.split_once('@')?;
         let fits = text.len() <= 254 && !name.is_empty() && !host.is_empty() && !host.contains('@');
@@ -146,7 +150,7 @@ impl<'de> Deserialize<'de> for Email {
 }
 
 impl Instance {
-    /// The next life of a conversation's content: 10 random characters of `[A-Za-z0-9]`.
+    /// A new instance of a conversation's content: 10 random characters of `[A-Za-z0-9]`.
     #[must_use]
     pub fn random() -> Self {
         const ALPHABET: &[u8; 62] =

@@ -14,15 +14,17 @@ const EXPECTED: &str = "a time in UTC, `yyyy-MM-dd HH:mm:ss`";
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The present moment, cut to what PostgreSQL keeps. Read once per request and handed on.
+    /// The present moment, truncated to PostgreSQL's precision. Read once per request and passed on.
     #[must_use]
     pub fn now() -> Self {
+        // A time that is read back has to equal the one that was stored.
         Self(Utc::now().trunc_subsecs(6))
     }
 
-    /// Reads the wire's form, to the letter. `None`: not such a time.
+    /// Reads exactly the wire's form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        // By hand: chrono also reads months of one digit, and signs.
         let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
         let [
             y1,
@@ -58,6 +60,7 @@ impl Timestamp {
         };
         let year = i32::try_from(number(&[y1, y2, y3, y4])?)
             .ok()
+            // There is no year 0: PostgreSQL would show it as 1 BC.
             .filter(|year| *year > 0)?;
         let date = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
         let moment =
@@ -67,6 +70,7 @@ impl Timestamp {
 
     /// The wire's form.
     fn text(self) -> [u8; 19] {
+        // By hand: a page of history has hundreds of times, and a formatter parses its pattern for each.
         let mut text = *b"0000-00-00 00:00:00";
         let mut write = |at: usize, digits: usize, mut number: u32| {
             for place in text.iter_mut().skip(at).take(digits).rev() {
@@ -99,6 +103,7 @@ impl Timestamp {
     #[must_use]
     pub fn plus(self, span: TimeDelta) -> Self {
         match self.0.checked_add_signed(span) {
+            // Unchanged otherwise: a year of five digits could be stored, and then not be read by any client.
             Some(later) if later.year() <= 9999 => Self(later),
             _ => self,
         }

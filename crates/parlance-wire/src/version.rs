@@ -1,4 +1,4 @@
-//! Which answers a client takes.
+//! Client versions, on which the form of answers depends.
 
 /// A client's version, as `clientversioncode` gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +13,7 @@ impl ClientVersion {
     /// The version that a `clientversioncode` stands for. One that is absent counts as the oldest.
     #[must_use]
     pub fn of_code(code: Option<i64>) -> Self {
+        // Later ones, too: a client of the future still understands what version 4 added.
         if code.is_some_and(|code| code >= 4) {
             Self::V4
         } else {
@@ -29,7 +30,7 @@ impl ClientVersion {
         }
     }
 
-    /// Whether the client takes what is beyond the published answers.
+    /// Returns `true` when the client understands fields and frames beyond the published ones.
     #[must_use]
     pub fn is_v4(self) -> bool {
         self == Self::V4

@@ -1,4 +1,4 @@
-//! Words of the wire that are one of a few: how available someone is, a participant's role, a report's type.
+//! Closed sets of words: a user's availability, a participant's role, a report's type.
 
 /// Declares an enum whose variants are words, the same on the wire and in the database.
 macro_rules! words {

@@ -40,12 +40,12 @@ pub(super) struct Manifest {
     pub bytes: u64,
     /// The dump's SHA-256, in hex.
     pub sha256: String,
-    /// What each table holds.
+    /// The contents of each table.
     pub tables: Tables,
 }
 
 impl Manifest {
-    /// How many rows there are in all.
+    /// Total number of rows.
     pub(super) fn rows(&self) -> i64 {
         self.tables.values().map(|table| table.rows).sum()
     }
@@ -63,6 +63,7 @@ impl Writer {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
+            // Two backups to the same path at once would write into each other: the second one fails instead.
             .create_new(true)
             // It holds everything: nobody else may read it.
             .mode(0o600)
@@ -76,6 +77,7 @@ impl Writer {
 
     /// Writes the dump. Returns its size and its SHA-256.
     pub(super) fn dump(&mut self, dump: &mut impl Read) -> io::Result<(u64, String)> {
+        // Hashed on the way, so that a large dump is not read a second time.
         let mut hash = Context::new(&SHA256);
         let mut bytes = 0;
         for_each_part(dump, |part| {
@@ -101,6 +103,7 @@ impl Writer {
         rest.append(&header(MANIFEST, bytes)?, &*text)?;
         rest.finish()?;
         drop(rest);
+        // Before it gets its final name: after a power cut, a complete name must not lead to an incomplete file.
         self.file.sync_all()?;
         self.path = None;
         Ok(())
@@ -136,6 +139,7 @@ pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
 }
 
 fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
+    // One block exactly, as `begin` leaves free: a PAX header may need more.
     let mut header = tar::Header::new_ustar();
     header.set_path(name)?;
     header.set_size(bytes);
@@ -148,7 +152,7 @@ fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
 pub(super) struct Archive {
     pub path: PathBuf,
     file: File,
-    /// Where the dump begins.
+    /// The dump's offset in the file.
     dump_at: u64,
     pub manifest: Manifest,
 }
@@ -218,7 +222,7 @@ fn for_each_part(
     }
 }
 
-/// Where the dump begins, how many bytes it has, and the manifest.
+/// The dump's offset and size, and the manifest.
 fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
     let mut archive = tar::Archive::new(file);
     let (mut dump, mut manifest) = (None, None);
@@ -233,6 +237,7 @@ fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
                     entry.take(MAX_MANIFEST),
                 ))?);
             }
+            // Not refused: what a restore needs is required below, and an archive repacked by hand may hold more.
             _ => {}
         }
     }

@@ -51,13 +51,14 @@ impl Drop for Guard {
     }
 }
 
-/// Reads what a program complains about, while it runs: one whose complaints fill the pipe would wait for ever.
+/// Reads a program's stderr while it runs: it would block for ever once the pipe is full.
 pub(super) fn read_stderr(from: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = vec![];
         let mut from = from.take(MAX_STDERR);
         // A pipe that breaks ends the text; the exit status says whether that matters.
         let _ = from.read_to_end(&mut text);
+        // What exceeds the maximum is read as well, and dropped: a full pipe would block the program.
         let _ = io::copy(&mut from.into_inner(), &mut io::sink());
         String::from_utf8_lossy(&text).into_owned()
     })

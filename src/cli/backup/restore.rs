@@ -41,6 +41,7 @@ pub(super) async fn restore(settings: &Settings, file: &Path) -> Result<Manifest
 async fn open(file: &Path) -> Result<Archive, cli::Error> {
     let path = file.to_owned();
     let archive = tokio::task::spawn_blocking(move || Archive::open(&path)).await??;
+    // Before anything is restored: the tables of a newer version could be filled, and then not be understood.
     let newest = store::MIGRATIONS
         .iter()
         .map(|migration| migration.version)
@@ -57,6 +58,8 @@ async fn open(file: &Path) -> Result<Archive, cli::Error> {
 
 /// Restores a backup into an empty database, compares, migrates it, and has the doctor check it.
 async fn fill(settings: &Settings, archive: Archive) -> Result<Manifest, cli::Error> {
+    // Attached first and detached last, also after Ctrl-C: a PostgreSQL that this command started has to stop in
+    // order.
     let attached = store::embedded::attach(settings).await?;
     let result = tokio::select! {
         result = fill_attached(settings, &attached.db, archive) => result,
@@ -131,6 +134,7 @@ async fn compare(db: &Db, manifest: &Manifest) -> Result<(), cli::Error> {
     let mut after = Snapshot::take(db).await?;
     let tables = after.tables().await?;
     after.release().await?;
+    // Names of both sides: a table that only one of them has differs as well.
     let different: Vec<&str> = manifest
         .tables
         .keys()

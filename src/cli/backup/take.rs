@@ -51,7 +51,7 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
         &snapshot.id,
         &url,
     ]);
-    // Under another name until it is complete: whoever sees the file sees a whole one.
+    // Under another name until it is complete, so that the final name never leads to half a backup.
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -77,6 +77,7 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
         sha256,
         tables,
     };
+    // Only now: `pg_dump` imports the snapshot some time after its start, and can only while this transaction is open.
     snapshot.release().await?;
     let written = writer
         .end(&manifest)

@@ -16,7 +16,7 @@ use crate::selftest::{
     writer,
 };
 
-/// Clears conversations, and sees that the old instance is refused from then on.
+/// Clears conversations, and checks that the old instance is refused from then on.
 pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
     let conversations: Vec<Conversation> = test
         .people
@@ -50,12 +50,13 @@ pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
             Ok(answer) => answer
                 .get("conversation")
                 .and_then(|conversation| conversation.get("instance")),
-            // An earlier try was carried out.
+            // An earlier attempt was carried out, though its answer was lost.
             Err(refusal) if refusal.is("stale_instance") && insisted.is_uncertain => {
                 refusal.body.get("instance")
             }
             Err(_) => None,
         };
+        // An OK with the same instance means that nothing was cleared.
         let Some(new) = new.and_then(|new| new.as_str()).filter(|new| *new != old) else {
             match &insisted.result {
                 Ok(answer) => test.cluster.findings.add(Kind::Altered, || {
@@ -67,6 +68,7 @@ pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
         };
         test.clears.fetch_add(1, Ordering::Relaxed);
         {
+            // From its answer on: while it was on its way, either instance may have been served.
             let mut ledger = test.ledger();
             ledger
                 .cleared
@@ -74,6 +76,7 @@ pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
             ledger.instances.insert(conversation.id, new.to_owned());
             ledger.answered.remove(&conversation.id);
         }
+        // On every node: each has a page cache of its own, and may not have heard of the clear yet.
         for node in 0..test.cluster.size() {
             if let Answer::Done(_) = wire
                 .ask(
@@ -100,13 +103,14 @@ pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
             )
             .await;
         }
+        // Readers that were not told of the clear miss this message, and that shows at the end.
         if let Some(sent) = test.new_message(conversation, *writer, None, &mut rng) {
             writer::deliver(&test, &mut wire, &sent).await;
         }
     }
 }
 
-/// Writes to an instance that was cleared before: the ledger finds an OK.
+/// Writes to an instance that was cleared before. If that is answered OK, the ledger records a finding.
 async fn write_to_old(
     test: &Test,
     wire: &mut Wire,

@@ -12,8 +12,9 @@ use crate::selftest::{
     wire::Wire,
 };
 
-/// Sets flags, each of one user: the other's are not touched.
+/// Sets flags of single users. The other participant's must not change.
 pub(in crate::selftest) async fn flag(test: Arc<Test>, mut rng: Rng) {
+    // Not in groups: members come and go there, and which flags they come back with is not promised.
     let two: Vec<Conversation> = test
         .people
         .conversations
@@ -36,6 +37,7 @@ pub(in crate::selftest) async fn flag(test: Arc<Test>, mut rng: Rng) {
             continue;
         }
         let Some(mut flags) = test.ledger().flags.get_mut(&key).map(|flags| {
+            // Not judged while it is being changed: a list may show either value.
             flags.since = None;
             flags.value.clone()
         }) else {
@@ -74,6 +76,7 @@ pub(in crate::selftest) async fn flag(test: Arc<Test>, mut rng: Rng) {
                 key,
                 Settled {
                     value: Flags { ..flags },
+                    // From now on: a list that was requested before may still show the old value.
                     since: Some(Instant::now()),
                 },
             );

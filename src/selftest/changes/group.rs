@@ -18,7 +18,7 @@ use crate::selftest::{
     wire::{Answer, Wire},
 };
 
-/// Removes the last member of each group, sees that nothing is served to them, and adds them again.
+/// Removes the last member of each group, checks that nothing is served to them, and adds them again.
 pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
     let groups: Vec<Conversation> = test.people.used(Use::Group).into_iter().cloned().collect();
     let mut unsure = Unsure(HashMap::new());
@@ -46,6 +46,7 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
                     value: true,
                     since: None,
                 });
+            // Until the answer, nobody can say whether the member is in the group.
             state.since = None;
             state.value
         };
@@ -73,7 +74,7 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
                 },
             );
             if !is_in {
-                // Whoever comes back has the flags that were set, or the usual ones: that is not promised.
+                // A member who comes back may have their old flags or the default ones: neither is promised.
                 ledger.flags.remove(&(group.id, member.user));
             }
             ledger.instances.get(&group.id).cloned().unwrap_or_default()
@@ -81,6 +82,7 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
         if is_in {
             let mut removed = Wire::new(member, 0, rng.fork());
             for node in 0..test.cluster.size() {
+                // Two statements, each of which has to check membership; and each node has its own page cache.
                 for action in ["download", "downloadpartial"] {
                     let answer = removed
                         .ask(
@@ -92,7 +94,7 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
                     if let Answer::Done(_) = answer {
                         test.cluster.findings.add(Kind::Leaked, || {
                             format!(
-                                "{action} of {} was answered to who was removed",
+                                "{action} of {} was answered to a removed member",
                                 plain(group.id)
                             )
                         });

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::send;
 
-/// A NATS server of our own.
+/// A NATS server that the test runs.
 pub(super) struct Nats {
     address: SocketAddr,
     child: Mutex<Option<Child>>,
@@ -31,17 +31,17 @@ impl Nats {
         }
     }
 
-    /// As nodes take it.
+    /// Its address, in the form of `NATS_URL`.
     pub(super) fn url(&self) -> String {
         format!("nats://{}", self.address)
     }
 
-    /// Whether it was started, and not killed since.
+    /// Returns `true` when it was started, and not killed since.
     pub(super) fn is_up(&self) -> bool {
         self.is_up.load(Ordering::Relaxed)
     }
 
-    /// Starts it. That it serves shows in what nodes say of their bus.
+    /// Starts it. Whether it serves shows in what nodes report of their bus.
     pub(super) async fn start(&self) -> Result<(), String> {
         let mut command = Command::new("nats-server");
         command.args([
@@ -51,11 +51,12 @@ impl Nats {
             &self.address.port().to_string(),
         ]);
         command
+            // Its log tells nothing that the nodes' own lines about their bus do not.
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        // A Ctrl-C in the terminal is ours to answer.
+        // Ctrl-C in the terminal must not end it before the nodes: their errors would look like findings.
         command.process_group(0);
         *self.child.lock().await = Some(
             command
@@ -72,6 +73,7 @@ impl Nats {
     }
 
     pub(super) async fn kill(&self) {
+        // First: nodes that are started from now on cannot report a connection.
         self.is_up.store(false, Ordering::Relaxed);
         if let Some(mut child) = self.child.lock().await.take() {
             let _ = child.kill().await;

@@ -14,14 +14,14 @@ use tokio::{process::Child, sync::Mutex};
 use super::send;
 use crate::bench::scratch::{await_ready, log_end, serve};
 
-/// A node that was asked to end gets so long.
+/// Maximum time for a node to end; the server allows itself nine seconds.
 const STOPPING: Duration = Duration::from_secs(20);
-/// A node that ended by itself is started again after this.
+/// Pause before a node that ended by itself is started again.
 const RESTART: Duration = Duration::from_millis(200);
 
 /// A node, whether it runs or not.
 pub(super) struct Node {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     log: PathBuf,
     process: Mutex<Option<Process>>,
@@ -30,17 +30,17 @@ pub(super) struct Node {
 
 struct Process {
     child: Child,
-    /// Whether it has served.
+    /// It has served.
     was_ready: bool,
 }
 
-/// What a node is started with.
+/// The arguments of a node's start.
 pub(super) struct Start<'a> {
     pub dir: &'a Path,
     pub environment: &'a [(&'a str, &'a OsStr)],
-    /// What it says of itself once it is ready.
+    /// The line that it reports once it is ready.
     pub says: Option<&'a str>,
-    /// Whether it may end before it is ready: the database is away.
+    /// It may end before it is ready, because the database is away.
     pub may_end: bool,
 }
 
@@ -55,7 +55,7 @@ impl Node {
         }
     }
 
-    /// Whether it has become ready, and was not ended since.
+    /// Returns `true` when it has become ready, and was not ended since.
     pub(super) fn is_running(&self) -> bool {
         self.is_running.load(Ordering::Relaxed)
     }
@@ -70,8 +70,8 @@ impl Node {
         Ok(())
     }
 
-    /// Waits until it can serve. One that ends is started again, as an operator's supervisor would do; `crashed` is told of
-    /// each end that nobody asked for.
+    /// Waits until it is ready. One that ends is started again, as an operator's supervisor would do; `crashed` is
+    /// called for each end that was not requested.
     pub(super) async fn await_ready(
         &self,
         start: &Start<'_>,
@@ -99,6 +99,7 @@ impl Node {
                         return Ok(());
                     }
                     Err(sentence) if Instant::now() > deadline => return Err(sentence),
+                    // While the database is away, a node that starts gives up: that is documented, and no finding.
                     Err(sentence) if process.was_ready || !start.may_end => crashed(sentence),
                     Err(_) => {}
                 }
@@ -120,9 +121,10 @@ impl Node {
         )
     }
 
-    /// Ends it by a signal, after which no client asks it any more, and waits until it has gone. `crashed` is told if it had
-    /// ended before.
+    /// Ends it by a signal, and waits for its end. Clients stop using it before. `crashed` is called if it had ended
+    /// already.
     pub(super) async fn end(&self, signal: Signal, crashed: impl Fn(String)) -> Result<(), String> {
+        // Before the signal: a client must not take a connection that is refused for a fault of the server.
         self.is_running.store(false, Ordering::Relaxed);
         let Some(Process {
             mut child,
@@ -131,6 +133,7 @@ impl Node {
         else {
             return Ok(());
         };
+        // A crash is a finding, even if the test was about to kill the node anyway.
         if let Ok(Some(status)) = child.try_wait() {
             if was_ready {
                 crashed(format!(
@@ -142,6 +145,7 @@ impl Node {
         }
         send(Some(&child), signal)?;
         if tokio::time::timeout(STOPPING, child.wait()).await.is_err() {
+            // Nothing may stay behind, also when the server does not keep its promise to stop.
             let _ = child.kill().await;
             return Err(format!(
                 "a node did not end within {STOPPING:?} of {signal}"

@@ -1,4 +1,4 @@
-//! How nodes are started, waited for, and ended.
+//! Starting nodes, waiting for them, and ending them.
 
 use std::{ffi::OsStr, sync::atomic::Ordering, time::Instant};
 
@@ -18,8 +18,9 @@ impl Cluster {
             .await
     }
 
-    /// Waits until a node can serve, and hears the others, if NATS is there. An end that nobody asked for is a finding.
+    /// Waits until a node is ready and, with NATS, connected to its bus. An end that was not requested is a finding.
     pub(in crate::selftest) async fn await_ready(&self, number: usize) -> Result<(), String> {
+        // One deadline for all restarts: a node that crashes at every start must not go on for ever.
         let (node, deadline) = (self.node(number)?, Instant::now() + STARTING);
         self.with_start(async |start| {
             node.await_ready(start, deadline, |says| self.count_crash(number, &says))
@@ -28,7 +29,7 @@ impl Cluster {
         .await
     }
 
-    /// Waits until a node can serve, whether it hears the others or not.
+    /// Waits until a node is ready, connected to its bus or not.
     pub(in crate::selftest) async fn await_ready_without_bus(
         &self,
         number: usize,
@@ -45,7 +46,7 @@ impl Cluster {
         self.with_start(await_ready).await
     }
 
-    /// Waits until all nodes can serve.
+    /// Waits until all nodes are ready.
     pub(in crate::selftest) async fn await_all_ready(&self) -> Result<(), String> {
         for node in 0..self.size() {
             self.await_ready(node).await?;
@@ -62,7 +63,7 @@ impl Cluster {
         self.node(number)?.signal(signal).await
     }
 
-    /// Sends a node a signal that ends it, after which no client asks it any more, and waits until it has gone.
+    /// Sends a node a signal that ends it, and waits for its end. Clients stop using it before.
     pub(in crate::selftest) async fn end_node(
         &self,
         number: usize,
@@ -79,12 +80,14 @@ impl Cluster {
 
     async fn with_start<T>(&self, work: impl AsyncFnOnce(&Start<'_>) -> T) -> T {
         let url = self.nats.as_ref().map(Nats::url);
+        // Users register over the wire, and all of them from one address.
         let mut environment = vec![
             ("DATABASE_URL", OsStr::new(&self.database_url)),
             ("REGISTRATION", OsStr::new("open")),
             ("REGISTRATIONS", OsStr::new("100000")),
         ];
         environment.extend(url.as_ref().map(|url| ("NATS_URL", OsStr::new(url))));
+        // A node serves without its bus as well, but tells others of a message only at the next heartbeat.
         let says = self
             .nats
             .as_ref()

@@ -1,4 +1,4 @@
-//! A scratch PostgreSQL that outlives every node: the embedded one, in a thread of its own, with a log of its own.
+//! A scratch PostgreSQL that outlives every node: the embedded one, in a thread and with a log of its own.
 
 use std::{
     fs,
@@ -19,23 +19,23 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Connections of nodes, in all.
+/// Connections of all nodes together.
 const CONNECTIONS: u32 = 24;
 
 /// A PostgreSQL that runs until it is stopped; if it is killed, it is started again.
 pub(crate) struct Postgres {
-    /// As clients take it.
+    /// Its address, in the form of `DATABASE_URL`.
     pub url: String,
     pid_file: PathBuf,
     started: Option<oneshot::Receiver<Result<(), String>>>,
-    /// Processes that were stopped, and have to go on.
+    /// Processes that were stopped with SIGSTOP, and have to be continued.
     frozen: Vec<Pid>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Postgres {
-    /// Begins to make it, in this directory, and to start it.
+    /// Begins to create it in this directory, and to start it.
     pub(crate) fn begin(dir: &Path, settings: &Settings) -> Result<Self, String> {
         let mut settings = settings.clone();
         settings.data_dir = dir.join("data");
@@ -47,7 +47,8 @@ impl Postgres {
         let (tell, started) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            // That it ends is what we want: it is not for the terminal.
+            // To kill it is part of the test, so its errors go into a file. The subscriber applies to one thread:
+            // hence a thread of its own.
             let subscriber = tracing_subscriber::fmt()
                 .with_writer(Mutex::new(log))
                 .with_ansi(false)
@@ -81,6 +82,7 @@ impl Postgres {
 
     /// Its first process, if it runs.
     pub(crate) fn process(&self) -> Result<Pid, String> {
+        // Read each time: after every kill it is another process.
         let file = fs::read_to_string(&self.pid_file)
             .map_err(|error| format!("the database's process is not known: {error}"))?;
         let process = file
@@ -89,13 +91,14 @@ impl Postgres {
             .and_then(|line| line.parse().ok())
             .map(Pid::from_raw);
         let process = process.ok_or("the database's process is not known")?;
+        // The file stays when PostgreSQL is killed, until the next one has started.
         kill(process, None).map_err(|error| format!("the database does not run: {error}"))?;
         Ok(process)
     }
 
     /// Stops its first process and these connections' processes, until [`Postgres::thaw`].
     pub(crate) fn freeze(&mut self, first: Pid, backends: &[Pid]) {
-        // The first one first: it starts no others then.
+        // The postmaster first: then it starts no further backends.
         for process in std::iter::once(&first).chain(backends) {
             if kill(*process, Signal::SIGSTOP).is_ok() {
                 self.frozen.push(*process);
@@ -103,7 +106,7 @@ impl Postgres {
         }
     }
 
-    /// Has all that was stopped go on.
+    /// Continues all that were stopped.
     pub(crate) fn thaw(&mut self) {
         for process in self.frozen.drain(..).rev() {
             // It may have been killed meanwhile.
@@ -118,6 +121,7 @@ impl Postgres {
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
+            // The program has one thread for its tasks: a join there would stop all of them.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
@@ -130,6 +134,7 @@ async fn run(
 ) {
     match store::embedded::open(&settings).await {
         Ok((db, Some(embedded))) => {
+            // The nodes have their own; this one's connections would count against the limit.
             db.close().await;
             let _ = tell.send(Ok(()));
             let _ = stopped.await;

@@ -1,4 +1,4 @@
-//! What a reader fetches: the list, and pages of conversations.
+//! The requests of a reader: the list, and pages of conversations.
 
 use std::{sync::atomic::Ordering, time::Instant};
 
@@ -17,8 +17,9 @@ use crate::selftest::{
 };
 
 impl Follower {
-    /// Compares the list with what is held. `None`: it has to be tried again.
+    /// Compares the list with what is held. Returns `None` when that has to be repeated.
     pub(super) async fn list(&self, state: &mut State) -> Option<()> {
+        // Before the request: it is judged by what was settled by then. What changes meanwhile may show or not.
         let asked_at = Instant::now();
         let node = state.wire.node(&self.test.cluster, 20);
         let asked = Request {
@@ -57,6 +58,7 @@ impl Follower {
             let held = all
                 .entry(id)
                 .or_insert_with(|| Held::new(&self.name, id, instance));
+            // It was cleared: what was held belongs to an instance that is gone.
             if held.instance != instance {
                 *held = Held::new(&self.name, id, instance);
             }
@@ -64,6 +66,7 @@ impl Follower {
                 ["lastmessageid", "lastreportid"].map(|field| read_dashed(text(field)));
             if message != held.messages.last().copied() || report != held.reports.last().copied() {
                 state.to_download.insert(id);
+            // The newest ids agree, so the chains have to: otherwise something before them differs.
             } else if self.channel.version() >= V4
                 && message.is_some()
                 && held.chain.map(hex::encode).as_deref() != Some(text("chain"))
@@ -82,20 +85,23 @@ impl Follower {
             .people
             .of(self.who.user)
             .map(|conversation| conversation.id);
+        // A conversation that a list leaves out is lost to a client that follows the document.
         ledger.check_list(&listed, theirs, view, findings);
+        // The user was removed from the others, and has no claim to their rows any more.
         all.retain(|id, _| listed.contains(id));
         state.to_download.retain(|id| listed.contains(id));
         Some(())
     }
 
-    /// Goes on in a conversation: a v3 client by one page, until it is told of it again. `None`: it has to be tried again.
+    /// Downloads the next page of a conversation; a v3 client downloads only one, until it is notified again. Returns
+    /// `None` when that has to be repeated.
     pub(super) async fn download(&self, conversation: Id, state: &mut State) -> Option<()> {
         let Some((instance, cursor)) = self
             .held()
             .get(&conversation)
             .map(|held| (held.instance.clone(), held.cursor()))
         else {
-            // One that it does not know is in the list.
+            // A conversation that it does not know has to be in the list.
             state.to_download.remove(&conversation);
             state.wants_list = true;
             return Some(());
@@ -107,6 +113,8 @@ impl Follower {
         let asked_at = Instant::now();
         let node = state.wire.node(
             &self.test.cluster,
+            // Mostly from the other node: what is left of a page that one node cuts has to be announced on the
+            // socket's node.
             if self.channel == Channel::SocketV3 {
                 75
             } else {
@@ -121,6 +129,7 @@ impl Follower {
                 return Some(());
             }
             Answer::Refused(refusal) if !refusal.is_temporary() => {
+                // Unknown membership counts as removed: the removal may be on its way.
                 let is_removed = self
                     .test
                     .ledger()
@@ -144,6 +153,7 @@ impl Follower {
             state.to_download.remove(&conversation);
             return Some(());
         };
+        // A v3 client is not told that there is more: the server has to notify it again.
         if !page.has_more || self.channel.version() < V4 {
             state.to_download.remove(&conversation);
         }

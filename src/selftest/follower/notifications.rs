@@ -1,4 +1,4 @@
-//! How a reader is told: by polls, or by frames of a socket.
+//! How a reader is notified: by polls, or by frames of a socket.
 
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
@@ -17,20 +17,22 @@ use crate::selftest::{
 
 /// Percentage of polls whose connection is closed before the answer is read.
 const LOST_POLL_PERCENT: usize = 10;
-/// Of a thousand frames, the number after which the socket is cut.
+/// Of a thousand reads of a socket, the number that cut it.
 const CUTS_PER_THOUSAND: usize = 8;
 
 impl Follower {
-    /// Asks what is new; now and then without reading the answer, after which it only asks again.
+    /// Polls; now and then without reading the answer, after which it only polls again.
     pub(super) async fn poll(&self, state: &mut State) -> Option<Value> {
         tokio::time::sleep(
             POLL_PAUSE + Duration::from_millis(u64::try_from(state.rng.below(200)).unwrap_or(0)),
         )
         .await;
+        // In a quiet round polls pause, so that the answer that each loses is the one with the last words.
         if self.test.are_pollers_waiting.load(Ordering::Relaxed) {
             return None;
         }
-        // Both nodes remember what a station has to be told: one that asks both is told by the other what it lost.
+        // Mostly one node: both remember what a station has to be told, so the other one would make up for a lost
+        // answer.
         let node = state.wire.node(
             &self.test.cluster,
             if self.test.is_writing() { 5 } else { 0 },
@@ -64,6 +66,7 @@ impl Follower {
         if self.channel.version() >= V4
             && let Some(receipt) = receipt
         {
+            // By node: a receipt means something only to the node that gave it.
             state.receipts.insert(node, receipt);
         }
         Some(answer)
@@ -73,8 +76,10 @@ impl Follower {
     pub(super) async fn next_frame(&self, state: &mut State) -> Option<Value> {
         let cluster = &self.test.cluster;
         let home = state.wire.node(cluster, 0);
+        // Only while writing, so that in the end every reader can be told.
         let is_cut = state.rng.below(1000) < CUTS_PER_THOUSAND && self.test.is_writing();
         let cuts_now = *cluster.cuts().borrow();
+        // Dropped without a closing handshake, as by a network that goes away.
         state
             .socket
             .take_if(|(node, cuts, _)| is_cut || *cuts != cuts_now || !cluster.is_running(*node));
@@ -90,10 +95,12 @@ impl Follower {
             }
         }
         let (.., socket) = state.socket.as_mut()?;
+        // A short wait, so that cuts and the end of the run are noticed.
         match tokio::time::timeout(Duration::from_millis(100), socket.next()).await {
             Err(_) | Ok(Some(Ok(Message::Pong(_)))) => None,
             Ok(Some(Ok(Message::Text(text)))) => serde_json::from_str(&text).ok(),
             Ok(Some(Ok(Message::Ping(payload)))) => {
+                // Otherwise the server drops the socket, which would be the test's own fault.
                 let _ = socket.send(Message::Pong(payload)).await;
                 None
             }
@@ -129,6 +136,7 @@ impl Follower {
                 complete.insert(*conversation);
             }
         }
+        // What came with the frame as a whole need not be downloaded; everything else that it names must be.
         state.to_download.extend(
             named("conversationchangedof")
                 .filter_map(read_plain)
@@ -140,6 +148,7 @@ impl Follower {
     /// Takes the events of a conversation in a frame. Returns `true` when that is everything.
     fn append(&self, conversation: Id, events: &[Event]) -> bool {
         let mut all = self.held();
+        // Its rows are judged all the same: they must not be those of somebody else's conversation.
         let Some(held) = all.get_mut(&conversation) else {
             self.check(
                 conversation,

@@ -1,4 +1,4 @@
-//! The whole history of a conversation, beside what was answered OK.
+//! Compares the whole history of a conversation with what was answered OK.
 
 use std::collections::HashSet;
 
@@ -34,7 +34,8 @@ impl Ledger {
         {
             findings.add(Kind::Lost, || says("answered OK, and not there", sent.id));
         }
-        // Of what is in the history so far, the one that was sent last.
+        // The latest send among the messages so far. A message that was answered before another one was sent has to
+        // stand before it; those that overlapped in time may be in either order.
         let mut last_begun = None;
         for sent in truth
             .messages
@@ -68,7 +69,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Counts reports that were answered OK and are not among these (message, user, type) of a conversation.
+    /// Records the reports of a conversation that were answered OK and are not among `there` (message, user, type).
     pub(in crate::selftest) fn compare_reports(
         &self,
         truth: &Held,

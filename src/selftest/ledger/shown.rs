@@ -1,4 +1,4 @@
-//! What readers are shown, beside what was sent.
+//! Compares what readers are shown with what was sent.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::selftest::{
 };
 
 impl Ledger {
-    /// Judges a message that someone is shown.
+    /// Checks a message that a reader is shown.
     pub(in crate::selftest) fn check_message(
         &self,
         conversation: Id,
@@ -53,6 +53,8 @@ impl Ledger {
             .members
             .get(&(conversation, view.reader))
             .is_some_and(|member| member.at(sent.begun) == Some(&false));
+        // A page is judged by when it was requested (`check_page`). A push may have been on its way, so it is judged
+        // by when its message was written.
         if view.asked.is_none() && is_removed {
             findings.add(Kind::Leaked, || {
                 says("pushed to someone who had been removed before it was written")
@@ -60,7 +62,7 @@ impl Ledger {
         }
     }
 
-    /// Judges a report that someone is shown.
+    /// Checks a report that a reader is shown.
     pub(in crate::selftest) fn check_report(
         &self,
         conversation: Id,
@@ -79,6 +81,7 @@ impl Ledger {
             (None, _) => Some("nobody sent it"),
             (_, None) => Some("about a message that nobody sent"),
             (Some(sent), _) if sent.station != row.from.station => Some("another station"),
+            // The server dates reports: between sending and now, by two readings of one clock.
             (Some(sent), _) if !(sent.begun_at - SLACK..=now() + SLACK).contains(&row.created) => {
                 Some("another time than it was sent at")
             }
@@ -102,7 +105,7 @@ impl Ledger {
         }
     }
 
-    /// Judges that a page of an instance was answered at all.
+    /// Checks that a page of an instance may be served to a reader at all.
     pub(in crate::selftest) fn check_page(
         &self,
         conversation: Id,
@@ -135,7 +138,7 @@ impl Ledger {
         }
     }
 
-    /// Judges a conversation in someone's list.
+    /// Checks a conversation in a reader's list.
     pub(in crate::selftest) fn check_listed(
         &self,
         conversation: Id,
@@ -149,6 +152,7 @@ impl Ledger {
         else {
             return;
         };
+        // While a flag is being changed, either value is right.
         let Some(expected) = flags.at(asked) else {
             return;
         };
@@ -183,7 +187,7 @@ impl Ledger {
         }
     }
 
-    /// Judges which of their conversations someone's list has.
+    /// Checks which conversations a reader's list has.
     pub(in crate::selftest) fn check_list(
         &self,
         listed: &[Id],

@@ -1,4 +1,4 @@
-//! How users, friends and conversations are made.
+//! Creating users, friends and conversations.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ use crate::selftest::{
     wire::Wire,
 };
 
-/// How many groups there are.
+/// Number of groups.
 const GROUPS: usize = 3;
 /// Maximum users, however many conversations there are to be.
 const MAX_USERS: usize = 100;
-/// Into so many quiet conversations a node's last words go.
+/// Number of quiet conversations that receive a node's last words.
 const LAST_WORDS: usize = 8;
 
 impl People {
@@ -30,6 +30,8 @@ impl People {
         ledger: &mut Ledger,
         rng: &mut Rng,
     ) -> Result<Self, String> {
+        // As few users as have enough pairs: each is then in many conversations, as lists and caches have to cope
+        // with.
         let users = (3..MAX_USERS)
             .find(|users| users * (users - 1) / 2 >= conversations)
             .unwrap_or(MAX_USERS);
@@ -40,6 +42,7 @@ impl People {
             conversations: vec![],
         };
         for number in 0..users {
+            // From the seed, as everything else: the same seed makes the same ids.
             let email = format!("{number}.{:08x}@selftest.invalid", rng.next_u64() >> 32);
             let apikey = format!(
                 "{:016x}{:016x}{:016x}{:016x}",
@@ -69,6 +72,8 @@ impl People {
                     rng,
                 )
                 .await?;
+                // Readers have stations of their own: a station's notifications are delivered once, to whichever
+                // client asks.
                 if place == 0 {
                     people.writers.push(at);
                 } else {
@@ -76,7 +81,7 @@ impl People {
                 }
             }
         }
-        // In turn: the first reader is the first user's, the second the second's.
+        // In turn, as `phase::READERS` expects: the first reader is the first user's, the second one the second's.
         let user_of = |reader: &Station| {
             people
                 .writers
@@ -158,7 +163,7 @@ impl People {
             let mut members: Vec<usize> = (0..users).collect();
             rng.shuffle(&mut members);
             members.truncate(users.min(5));
-            // Who is removed reads, each in another way.
+            // The member who is removed is a reader, in each group one of another channel.
             let removed = (1 + 2 * group) % users;
             members.retain(|member| *member != removed);
             members.push(removed);
@@ -170,7 +175,7 @@ impl People {
                 ids.iter().map(|id| (id.clone(), SECRET.into())).collect();
             let fields = json!({ "action": "create", "displayname": "bmFtZQ==", "participantids": ids, "secrets": secrets });
             let admin = members.first().copied().unwrap_or(0);
-            // Who is added is in the group at once only if a friend adds them.
+            // Only a friend adds a member at once; anyone else would invite them.
             for member in members.iter().skip(1) {
                 let pair = (admin.min(*member), admin.max(*member));
                 if friends.insert(pair) {
@@ -261,7 +266,7 @@ async fn request_ok(
 ) -> Result<Value, String> {
     let wire = wires.get_mut(who).ok_or("no such user")?;
     let insisted = wire.insist(cluster, &asked).await;
-    // Friends that were asked for twice are friends.
+    // A repeated request is accepted as well, so an answer that is lost here does no harm.
     insisted
         .result
         .map_err(|refusal| format!("{} was refused: {refusal}", asked.fields))

@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// How long a registration or a login may take.
+/// Maximum time for a registration or a login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Registers or logs in: nobody signs yet.
+/// Registers or logs in, without a signature.
 pub(super) async fn register_or_log_in(
     cluster: &Cluster,
     station: Id,
@@ -38,6 +38,7 @@ pub(super) async fn register_or_log_in(
         let refusal = client.ask(&request).await?;
         Ok::<_, std::io::Error>((refusal, client.body().to_vec()))
     };
+    // Not repeated: faults begin only after everyone is registered.
     match timeout(LOGIN_TIMEOUT, answer)
         .await
         .map_err(|error| failed(&error))?

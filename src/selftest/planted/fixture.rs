@@ -1,4 +1,4 @@
-//! A server that does what it must, or not, for one conversation.
+//! A stand-in for a server, right or wrong, for one conversation.
 
 use std::time::Instant;
 
@@ -16,20 +16,20 @@ use crate::selftest::{
     sent::Sent,
 };
 
-/// Where it plays.
+/// The conversation of the tests.
 pub(super) const CONVERSATION: Id = 7;
 pub(super) const INSTANCE: &str = "PqjfKSn7V8";
 const SENDER: Station = Station {
     user: 1,
     station: 2,
 };
-/// Who reads, and reports.
+/// The user who reads and reports.
 pub(super) const READER: Id = 3;
 
-/// A server that does what it must, for a conversation of some messages; each is in the book.
+/// A correct server, for a conversation of some messages, all in the ledger.
 pub(super) struct Fixture {
     pub ledger: Ledger,
-    /// What was found.
+    /// The findings.
     pub findings: Findings,
     /// The messages, as the wire shows them.
     pub messages: Vec<Value>,
@@ -41,7 +41,7 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    /// With so many messages.
+    /// A conversation with this many messages.
     pub(super) fn new(messages: u128) -> Self {
         let mut fixture = Self {
             ledger: Ledger::default(),
@@ -111,7 +111,7 @@ impl Fixture {
         self.reports.push(json!({ "ID": dashed(1000 + id), "Type": "viewed", "Created": time(now()), "ValidUntil": message["ValidUntil"], "User": plain(READER), "Station": plain(4), "MessageID": dashed(id) }));
     }
 
-    /// What someone holds who is given this.
+    /// The rows that a reader holds after receiving these.
     pub(super) fn given(&self, messages: &[Value], reports: &[Value]) -> Held {
         let mut held = Held::new("someone", CONVERSATION, INSTANCE);
         let page = Page::read(&json!({ "messages": messages, "reports": reports })).unwrap();
@@ -136,7 +136,7 @@ impl Fixture {
         self.given(&self.messages, &self.reports)
     }
 
-    /// Only this was found, so many times.
+    /// Asserts that exactly this was found.
     #[track_caller]
     pub(super) fn found(&self, expected: &[(Kind, usize)]) {
         for kind in Kind::ALL {

@@ -1,4 +1,4 @@
-//! Planted: what someone is shown who should not be shown it.
+//! Planted faults: rows that are shown to the wrong reader.
 
 use std::time::{Duration, Instant};
 

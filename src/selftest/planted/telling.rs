@@ -1,4 +1,4 @@
-//! What is told too late, or never; what is refused, and what lists leave out.
+//! Planted faults: rows that are told too late or never, wrong refusals, and incomplete lists.
 
 use std::time::{Duration, Instant};
 

@@ -16,7 +16,7 @@ use crate::selftest::{
     wire::{Answer, Wire},
 };
 
-/// Bytes of a message that fills pages, and how many there are: together more than a page's 4 MiB.
+/// Bytes of a message that fills pages, and their number: together more than a page's 4 MiB.
 const LARGE: usize = 60_000;
 const LARGE_MESSAGES: usize = 96;
 
@@ -43,6 +43,7 @@ pub(in crate::selftest) async fn write_quietly(test: Arc<Test>, mut rng: Rng) {
                 continue;
             }
             *due = Instant::now() + pause(&mut rng);
+            // Rarely, and far apart: in a busy conversation the next message would make up for a lost notification.
             let Some(who) = rng.pick(&conversation.members).copied() else {
                 continue;
             };
@@ -55,6 +56,7 @@ pub(in crate::selftest) async fn write_quietly(test: Arc<Test>, mut rng: Rng) {
         while tasks.try_join_next().is_some() {}
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // A message that was begun has to be answered, or nobody knows whether readers have to be told.
     while tasks.join_next().await.is_some() {}
 }
 
@@ -76,8 +78,8 @@ pub(in crate::selftest) async fn fill(test: Arc<Test>, mut rng: Rng) {
     }
 }
 
-/// Has a node answer a message in each of some conversations where nothing else happens. What it does not answer is sent
-/// elsewhere.
+/// Has a node answer one message in each of some conversations where nothing else happens. Messages that it does not
+/// answer are sent elsewhere.
 pub(in crate::selftest) async fn last_words(test: &Test, node: usize, rng: &mut Rng) {
     let mut unanswered = vec![];
     for conversation in test.people.used(Use::LastWords) {
@@ -88,6 +90,7 @@ pub(in crate::selftest) async fn last_words(test: &Test, node: usize, rng: &mut 
             continue;
         };
         let mut wire = Wire::new(sent.sender, node, rng.fork());
+        // Once, and by this node alone: a retry at another one would have that announce the message.
         match wire.ask(&test.cluster, node, &add(&sent)).await {
             Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
             Answer::Refused(refusal) if !refusal.is_temporary() => {

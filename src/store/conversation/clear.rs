@@ -1,4 +1,4 @@
-//! A conversation's content is cleared: its next instance begins.
+//! Clearing a conversation's content, which begins its next instance.
 
 use super::conversation_rows;
 use crate::store::{
@@ -13,19 +13,20 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// How often a `clear` is tried because the group's members changed meanwhile: as the batcher's entries.
+/// Maximum attempts of a `clear` because the group's members changed meanwhile: as for the batcher's entries.
 const MAX_TRIES: usize = 20;
 
-/// What became of a `clear`.
+/// The outcome of a `clear`.
 #[derive(Debug)]
 pub(crate) enum Cleared {
-    /// Everything is gone, and all participants have to hear of that. The conversation, as the caller sees it now.
+    /// The content is unreachable, and all participants have to be notified. The conversation, as the caller sees it
+    /// now.
     Done(Box<ConversationRow>),
     /// The conversation has another instance by now: this one.
     StaleInstance(Instance),
     /// The members of the group changed at every try.
     Contended,
-    /// In a group, only an admin may.
+    /// In a group, only an admin may clear.
     NotAdmin,
     /// The other one blocked the caller.
     Blocked,
@@ -39,6 +40,8 @@ pub(crate) async fn clear(
     user: UserId,
     instance: &Instance,
 ) -> Result<Option<Cleared>> {
+    // No pause between tries: each has waited for the conversation's lock, and bounded, as a group may be changed in a
+    // loop.
     for _ in 0..MAX_TRIES {
         if let Some(row) = clear_once(db, conversation, user, instance).await? {
             return Ok(Some(Cleared::Done(Box::new(row))));
@@ -53,7 +56,7 @@ pub(crate) async fn clear(
     Ok(Some(Cleared::Contended))
 }
 
-/// Clears the conversation, if nothing speaks against it; else does nothing, and answers `None`.
+/// Clears the conversation if that is allowed; otherwise changes nothing and returns `None`.
 async fn clear_once(
     db: &Db,
     conversation: ConversationId,
@@ -106,7 +109,7 @@ enum Refusal {
     NotAnyMore,
 }
 
-/// Why a `clear` did nothing. Asked apart, as it nearly always does something. Returns `None` when there is no such
+/// Why a `clear` did nothing: a statement of its own, as that is rare. Returns `None` when there is no such
 /// conversation, for this user.
 async fn refusal(
     db: &Db,
@@ -114,6 +117,7 @@ async fn refusal(
     user: UserId,
     instance: &Instance,
 ) -> Result<Option<Refusal>> {
+    // Without the lock: it only explains. A reason that has gone away meanwhile is found by the next try.
     let row = db
         .run(async |c| {
             sqlx::query!(

@@ -1,4 +1,4 @@
-//! Direct conversations come into being.
+//! Creating direct conversations.
 
 use sqlx::PgConnection;
 
@@ -24,10 +24,10 @@ pub(crate) struct NewParticipant<'a> {
     pub display_name: &'a str,
 }
 
-/// What became of creating a direct conversation.
+/// The outcome of creating a direct conversation.
 #[derive(Debug)]
 pub(crate) enum Created {
-    /// It is new: of any number of callers at the same moment, one is told so.
+    /// It is new. Exactly one of several concurrent callers gets this.
     New,
     /// It was there already.
     Existing,
@@ -35,8 +35,7 @@ pub(crate) enum Created {
     Exceeded(Exceeded),
 }
 
-/// Creates a direct conversation with its two participants, of whom the first one is charged for it, unless it is there
-/// already.
+/// Creates a direct conversation with its two participants, unless it exists. The first one is charged for it.
 pub(crate) async fn create_direct(
     db: &Db,
     conversation: ConversationId,
@@ -48,6 +47,7 @@ pub(crate) async fn create_direct(
         Ok(
             match insert_direct(c, conversation, participants, limits, now).await? {
                 Created::New => End::Commit(Created::New),
+                // An existing one as well: there is nothing to keep, and a commit would wait for the disk.
                 refused => End::Rollback(refused),
             },
         )
@@ -90,6 +90,7 @@ async fn insert_direct(
     if created.rows_affected() == 0 {
         return Ok(Created::Existing);
     }
+    // After the insert, so that this conversation is counted, too; a refusal rolls it back.
     if let Some(exceeded) = quota::exceeded_by_either(c, creator, other, limits).await? {
         return Ok(Created::Exceeded(exceeded));
     }

@@ -20,7 +20,7 @@ use crate::store::{
     sqlstate,
 };
 
-/// How long a request waits for a connection before it is answered that the database is away.
+/// Maximum wait for a connection. After that the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that lay idle for longer is pinged before it is used: a firewall may have forgotten it.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
@@ -63,11 +63,11 @@ struct Idle {
     connection: PgConnection,
     opened_at: Instant,
     since: Instant,
-    /// The thread whose reactor wakes whoever reads from it.
+    /// The thread whose reactor wakes its readers.
     opened_on: ThreadId,
 }
 
-/// How many connections are used, and how many callers wait for one.
+/// Numbers of connections, and of callers that wait for one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     pub in_use: usize,
@@ -75,7 +75,7 @@ pub(crate) struct Usage {
     pub waiting: usize,
 }
 
-/// A caller that waits, until it is dropped: also by being abandoned.
+/// Counts a caller as waiting until it is dropped, also when it is abandoned.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -103,7 +103,7 @@ impl Lease<'_> {
         &mut self.held.connection
     }
 
-    /// Returns the connection after work that ended like this, and hands the result on.
+    /// Returns the connection to the pool, unless the result says that it is unusable, and passes the result on.
     pub(super) async fn release<T>(self, result: Result<T>) -> Result<T> {
         let Self {
             pool,
@@ -113,6 +113,7 @@ impl Lease<'_> {
         match &result {
             // The idle ones most likely went the same way: a restart of the database ends all.
             Err(error) if error.ends_connection() => pool.locked().idle.clear(),
+            // After `close` nobody would empty the idle list again.
             _ if held.opened_at.elapsed() < MAX_LIFETIME && !pool.permits.is_closed() => {
                 pool.locked().idle.push(Idle {
                     since: Instant::now(),
@@ -162,6 +163,7 @@ impl Pool {
             }
             permit => permit.map_err(|_| Error::not_begun("the pool is closed"))?,
         };
+        // A second limit: with a permit in hand, connecting can hang as well, on a host that answers nothing.
         let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
         let held = timeout_at(deadline, self.acquire_or_open(options))
             .await
@@ -193,6 +195,7 @@ impl Pool {
                 Err(TryAcquireError::Closed) => return None,
             }
         };
+        // They lead to the PostgreSQL that is about to be stopped.
         self.locked().idle.clear();
         Some(all)
     }
@@ -216,6 +219,7 @@ impl Pool {
                 return Ok(new);
             }
         }
+        // One at a time: all waiters together would keep asking for a connection that the database refuses.
         let _waiter = self.waiters.lock().await;
         loop {
             // Before the look: what is returned from here on is not missed.
@@ -264,15 +268,16 @@ impl Pool {
         }
     }
 
-    /// Whether the database refused to open one more within this time.
+    /// Returns `true` when the database refused to open one more within this time.
     fn was_refused(&self, within: Duration) -> bool {
         self.locked()
             .refused_at
             .is_some_and(|at| at.elapsed() < within)
     }
 
-    /// An idle one: of this thread; of another one only if no more may be opened. What arrives on a connection wakes
-    /// the thread that opened it, which then has to wake the one that waits: two system calls more for each answer.
+    /// Takes an idle connection: one of this thread, or of any if no more may be opened. What arrives on a connection
+    /// wakes the thread that opened it, which then has to wake the one that waits: two system calls more for each
+    /// answer.
     fn take(&self, here: ThreadId) -> Option<Idle> {
         let mut open = self.locked();
         let max = usize::try_from(self.max_connections).unwrap_or(1);

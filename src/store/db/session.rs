@@ -11,7 +11,9 @@ pub(super) const SESSION: [(&str, &str); 15] = [
     ("default_transaction_deferrable", "off"),
     // What was answered OK is on the disk.
     ("synchronous_commit", "on"),
+    // The pool keeps idle connections for minutes, and pings them itself.
     ("idle_session_timeout", "0"),
+    // A refused row is an answer, and not the end of the session.
     ("exit_on_error", "off"),
     ("row_security", "on"),
     // How literals are read, and values written.
@@ -28,7 +30,7 @@ pub(super) const SESSION: [(&str, &str); 15] = [
 pub(super) const REQUEST_SESSION: [(&str, &str); 6] = [
     // No request needs longer; a statement that takes it is stopped rather than left to pile up.
     ("statement_timeout", "10s"),
-    // Nor does any hold a lock for long: whoever waits longer, waits for someone at a psql prompt.
+    // Nor does any hold a lock for long: a longer wait means that somebody holds it at a psql prompt.
     ("lock_timeout", "3s"),
     // A node that froze in the middle of a transaction does not keep its locks.
     ("idle_in_transaction_session_timeout", "15s"),

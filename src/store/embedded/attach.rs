@@ -70,7 +70,7 @@ pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
                 source: last_error,
             });
         }
-        // Not held while waiting: who owns the database may be waiting for its users.
+        // Not held while waiting: the owner may be waiting for its users to leave.
         drop(user);
         sleep(POLL).await;
     }

@@ -102,6 +102,7 @@ pub(super) async fn ensure_database(options: &PgConnectOptions) -> Result<(), Er
     .await
     .map_err(Error::CreateDatabase)?;
     if !there {
+        // Written out, and not NAME: `create database` takes no parameters.
         sqlx::query!("create database parlance")
             .execute(&mut connection)
             .await

@@ -16,7 +16,7 @@ pub enum Error {
         if *.limit == 1 { "" } else { "s" }
     )]
     TooFewConnections {
-        /// How many it allows.
+        /// Number of connections that it allows.
         limit: u32,
     },
     /// Another process holds the data directory.
@@ -33,7 +33,7 @@ pub enum Error {
     NotAnswering {
         /// `DATA_DIR`.
         data_dir: PathBuf,
-        /// What the last attempt to connect met, if there was one.
+        /// The error of the last attempt to connect, if there was one.
         #[source]
         source: Option<sqlx::Error>,
     },
@@ -78,7 +78,7 @@ pub enum Error {
     /// `initdb` failed.
     #[error("initdb failed: {stderr}")]
     Initdb {
-        /// What it wrote.
+        /// Its output.
         stderr: String,
     },
     /// The database inside the cluster could not be created.
@@ -127,7 +127,7 @@ pub enum Error {
         .data.display()
     )]
     OutOfReach {
-        /// Whom PostgreSQL would run as.
+        /// The user that PostgreSQL would run as.
         user: String,
         /// The data.
         data: PathBuf,
@@ -135,7 +135,7 @@ pub enum Error {
     /// The data belongs to a user id without a user.
     #[error("{} belongs to user id {uid}, which has no name on this machine", .path.display())]
     UnknownOwner {
-        /// What belongs to it.
+        /// The file or directory.
         path: PathBuf,
         /// The user id.
         uid: u32,

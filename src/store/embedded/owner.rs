@@ -18,7 +18,7 @@ use super::Error;
 pub(super) struct Owner(Option<User>);
 
 impl Owner {
-    /// Whoever owns the first of these paths that exists and is not root's; else `postgres`, else `nobody`.
+    /// The owner of the first of these paths that exists and is not root's; else `postgres`, else `nobody`.
     ///
     /// # Errors
     /// There is no such user.
@@ -65,6 +65,7 @@ impl Owner {
     /// Makes a file belong to this user.
     pub(super) fn take(&self, path: &Path) -> io::Result<()> {
         match &self.0 {
+            // Never through a symbolic link: that user could have it point at any file of root's.
             Some(user) => lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
             None => Ok(()),
         }

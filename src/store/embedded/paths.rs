@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{Error, NAME, owner::Owner};
 
-/// What a URL's query holds unencoded.
+/// The characters that are encoded in a URL's query.
 const UNENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -22,7 +22,7 @@ const UNENCODED: &AsciiSet = &NON_ALPHANUMERIC
 const MAX_SOCKET_PATH: usize = 107;
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// Where one cluster is, and whose it is.
+/// The paths of a cluster, and its owner.
 pub(super) struct ClusterPaths {
     pub data: PathBuf,
     /// The socket's directory, private to the owner.
@@ -65,6 +65,7 @@ impl ClusterPaths {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(failed()(error)),
         };
+        // Under /tmp a directory that exists may be somebody else's, and must not be taken over.
         if created || dir.parent() == self.data.parent() {
             self.owner.take(dir).map_err(failed())?;
         }
@@ -86,6 +87,7 @@ impl ClusterPaths {
         let Some(user) = self.owner.name() else {
             return Ok(());
         };
+        // By a process of that user: root itself gets through everywhere.
         let mut probe = Command::new("/bin/sh");
         probe
             .args(["-c", r#"cd "$1""#, "probe"])
@@ -103,6 +105,8 @@ impl ClusterPaths {
 
     /// How this process connects to it.
     pub(super) fn options(&self) -> PgConnectOptions {
+        // Without ~/.pgpass: what stands there for localhost is for another server. The port is only a part of the
+        // socket's name.
         PgConnectOptions::new_without_pgpass()
             .host("localhost")
             .socket(&self.socket_dir)
@@ -124,6 +128,7 @@ impl ClusterPaths {
 /// A directory with a short path, always the same one for the same data.
 fn short_directory(data_dir: &Path) -> PathBuf {
     use md5::{Digest, Md5};
+    // Derived from the path, and not random: commands have to find the socket of a server that runs.
     let name = hex::encode(Md5::digest(data_dir.as_os_str().as_encoded_bytes()));
     Path::new("/tmp").join(format!("parlance-{name}"))
 }

@@ -17,8 +17,8 @@ use super::{
 
 /// Starts PostgreSQL, and shuts it down when standard input closes. A shell gives a background command /dev/null as its
 /// standard input, hence the copy as descriptor 3. SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every
-/// session to end. It also has it ignore SIGINT; PostgreSQL installs its own handler a
-/// moment later, so a signal that comes before is lost, and is repeated until the process is gone.
+/// session to end. The shell also makes a background command ignore SIGINT until PostgreSQL installs its own handler: a
+/// signal that comes before is lost, so it is repeated until the process is gone.
 const SCRIPT: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 postgres=$!
@@ -35,9 +35,11 @@ const SPARE_CONNECTIONS: u32 = 80;
 
 /// Small by default, and safe: nothing here turns off fsync or synchronous commit.
 const POSTGRES_SETTINGS: [&str; 11] = [
+    // No TCP: the private directory of the socket is the whole access control (`trust`).
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "shared_buffers=32MB",
+    // Statements go by index and take less than a millisecond: starting a worker takes longer. Nothing replicates it.
     "max_parallel_workers_per_gather=0",
     "max_logical_replication_workers=0",
     "max_wal_senders=0",
@@ -83,6 +85,7 @@ impl Postmaster {
             format!("max_connections={}", connections + SPARE_CONNECTIONS),
         ];
         let common = POSTGRES_SETTINGS.iter().copied();
+        // On the command line: that wins over a postgresql.conf that somebody edited.
         for setting in own.iter().map(String::as_str).chain(common) {
             command.args(["-c", setting]);
         }
@@ -148,7 +151,7 @@ impl Postmaster {
 
 /// Copies PostgreSQL's own lines into our log.
 async fn log_lines(stderr: impl AsyncRead + Unpin) {
-    // What every client is told while it recovers or stops; and a constraint that refuses a row, which is an answer.
+    // Every client sees these while it recovers or stops; and a constraint that refuses a row is an answer.
     const EXPECTED: [&str; 4] = [
         "the database system is",
         "terminating connection",

@@ -65,6 +65,7 @@ impl Programs {
     /// Which file `postgres` is now. Returns `None` when it is gone.
     pub(super) fn identity(&self) -> Option<Identity> {
         let found = std::fs::metadata(self.path("postgres")).ok()?;
+        // Not the inode alone: an installer may write into the file that is there.
         let modified = (found.mtime(), found.mtime_nsec());
         Some(Identity {
             device: found.dev(),

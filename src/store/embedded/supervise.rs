@@ -25,12 +25,12 @@ const STEADY_AFTER: Duration = Duration::from_secs(10);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Pause after a start that failed.
 const SPAWN_PAUSE: Duration = Duration::from_secs(1);
-/// How long a backup, or a person at a psql prompt, may delay the restart after an upgrade.
+/// Maximum time for which a backup, or a psql prompt, may delay the restart after an upgrade.
 const USERS_TIMEOUT: Duration = Duration::from_mins(10);
-/// How long requests are held back while it restarts after an upgrade. Then they are refused.
+/// Maximum time for which requests are held back during a restart after an upgrade. Then they are refused.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What to run, where, and for whom.
+/// A PostgreSQL that is kept running.
 pub(super) struct Supervisor {
     pub paths: ClusterPaths,
     pub data_dir: PathBuf,
@@ -77,7 +77,7 @@ impl Supervisor {
             if let Event::Upgraded(_) = event {
                 tokio::select! {
                     () = self.stop.notified() => return postmaster.shut_down().await,
-                    // There is nobody to wait for any more.
+                    // Its users went with it: there is nothing to wait for.
                     () = exited(&mut postmaster) => event = Event::Exited,
                     held = self.wait_until_unused() => exclusive = Some(held),
                 }
@@ -110,6 +110,7 @@ impl Supervisor {
                 return;
             };
             postmaster = next;
+            // The locks are held until then, so requests wait for a few seconds instead of failing.
             if exclusive.is_some() {
                 let options = self.paths.options();
                 let ready = postmaster.wait_until_ready(&options);
@@ -139,8 +140,8 @@ impl Supervisor {
         None
     }
 
-    /// Waits until nobody uses it, and keeps everybody away until the result is dropped: commands, and this process's
-    /// own requests. Both wait for its return.
+    /// Waits until it is unused, and keeps commands and this process's own requests away until the result is dropped.
+    /// Both wait for its return.
     async fn wait_until_unused(&self) -> (Option<File>, Option<SemaphorePermit<'_>>) {
         // Commands first, as they may take minutes: requests are to wait as short as can be.
         let users = lock::wait_for_users(&self.data_dir, USERS_TIMEOUT).await;

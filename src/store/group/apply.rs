@@ -17,7 +17,7 @@ use parlance_wire::{
     word::Role,
 };
 
-/// Returns those who are invited instead of added; or, as `Err`, what became of the change otherwise.
+/// Makes the change. Returns those who are invited instead of added or, as `Err`, a refusal.
 pub(super) async fn apply(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -36,6 +36,7 @@ pub(super) async fn apply(
         Change::Leave => {
             admission::remove(c, conversation, &[caller]).await?;
             invitation::record_departure(c, conversation, caller, false).await?;
+            // After the removal: the user who leaves is often the longest member.
             promote_longest_member(c, conversation).await?;
         }
         Change::Accept => {
@@ -86,7 +87,7 @@ async fn add(
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let ids: Vec<UserId> = people.iter().map(|one| one.user_id).collect();
-    // What can be refused is refused before anyone's quotas are locked: a refused call holds nobody up.
+    // What can be refused is refused before anyone's quotas are locked: a refused call blocks nobody.
     if let Some(exceeded) =
         quota::precheck(c, caller, false, Some(conversation), &ids, limits).await?
     {
@@ -102,7 +103,7 @@ async fn add(
     admission::admit(c, conversation, caller, people, limits, now).await
 }
 
-/// Returns what became of it, where that is not a change.
+/// Returns the outcome, unless the role was changed.
 async fn set_role(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -169,7 +170,7 @@ async fn promote_longest_member(c: &mut PgConnection, conversation: Conversation
     .execute(&mut *c)
     .await?;
     if emptied.rows_affected() > 0 {
-        // Nobody is left who could let them in.
+        // No member is left who could vouch for them.
         invitation::withdraw(c, conversation, None).await?;
         sqlx::query!(
             "delete from departures where conversation_id = $1",

@@ -67,7 +67,7 @@ pub(super) struct Position {
     pub report_seq: Option<i64>,
 }
 
-/// How many bytes `Data` takes in JSON.
+/// The bytes that `Data` takes in JSON.
 fn json_bytes(data: &str) -> usize {
     let short = data
         .bytes()
@@ -115,6 +115,7 @@ impl<F: FnMut(HistoryRow)> PageBuilder<F> {
                 self.bytes += json_bytes(&row.data);
                 self.messages <= self.limit && !is_cut
             }
+            // Not by bytes: a report has no content.
             HistoryRow::Report(_) => {
                 self.reports += 1;
                 self.reports <= self.limit
@@ -127,13 +128,13 @@ impl<F: FnMut(HistoryRow)> PageBuilder<F> {
         }
     }
 
-    /// How many messages the next statement reads: at most one that does not fit, which shows that there are more.
+    /// Number of messages that the next statement reads: at most one more than fits, which shows that there are more.
     pub(super) fn message_limit(&self, max_message_bytes: usize) -> i64 {
         let fitting = (MAX_CHUNK_BYTES / max_message_bytes.max(1)).clamp(2, MAX_CHUNK_ROWS);
         as_limit(fitting.min(self.limit.saturating_sub(self.messages) + 1))
     }
 
-    /// How many reports a statement reads, as for messages. All at once: reports are small.
+    /// Number of reports that a statement reads, as for messages. All at once: reports are small.
     pub(super) fn report_limit(&self) -> i64 {
         as_limit(self.limit + 1)
     }

@@ -36,7 +36,7 @@ struct Row {
     last_seq: Option<i64>,
 }
 
-/// What a statement answered beside the rows that went onto the page.
+/// The answer of a statement, without the rows that went onto the page.
 pub(super) struct Answer {
     /// The conversation's current instance.
     pub instance: Instance,
@@ -44,7 +44,7 @@ pub(super) struct Answer {
     /// Where it began. `None`: the cursor's row is not there.
     pub message_seq: Option<i64>,
     pub report_seq: Option<i64>,
-    /// How many messages there were, and the number of the last one.
+    /// Number of messages, and the `seq` of the last one.
     pub messages: i64,
     pub last: Option<i64>,
 }
@@ -114,8 +114,8 @@ macro_rules! page_rows {
     };
 }
 
-/// Reads from a position on, or before it, onto a page: at most so many messages, and so many reports. Returns `None`
-/// when there is no such conversation, for this user.
+/// Reads onto a page from a position on, or before it: at most `limits.0` messages and `limits.1` reports. Returns
+/// `None` when there is no such conversation, for this user.
 pub(super) async fn read(
     c: &mut PgConnection,
     query: &PageQuery<'_>,
@@ -143,6 +143,7 @@ pub(super) async fn read(
     };
     let (mut answer, mut messages, mut last) = (None, 0, None);
     while let Some(row) = rows.try_next().await? {
+        // Recognized by its columns: SQL does not promise that the first branch of `union all` comes first.
         if row.instance.is_some() {
             answer = Some(row);
             continue;

@@ -1,6 +1,6 @@
 -- Stores a batch of messages: each row of the arrays is one. Answers each whose sender takes part in the conversation.
 with input as materialized (
-    -- What was sent, of those who take part. Data, which is large, stays in its array until it is stored.
+    -- The messages of senders who take part. Data, which is large, stays in its array until it is stored.
     select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
@@ -16,9 +16,10 @@ with input as materialized (
     from conversations
     where conversation_id in (select conversation_id from input)
     order by conversation_id
+    -- Not `for update`: a participant who is inserted meanwhile references the row, and need not wait.
     for no key update
 ), checked as (
-    -- What becomes of each message.
+    -- The outcome for each message.
     select i.*, l.is_group, l.instance as current_instance, l.last_seq, l.last_message_id, l.head,
            m.created_at as existing_created_at, m.valid_until as existing_valid_until,
            case
@@ -27,12 +28,15 @@ with input as materialized (
                when l.is_group and l.members_version <> (
                    select c.roster from conversations c where c.conversation_id = i.conversation_id
                ) then 'membership_changed'
+               -- Before the id is compared: after a clear, what is stored under it is unreachable, and must not answer
+               -- a retry.
                when l.instance <> i.instance then 'stale_instance'
                when m.message_id is not null then
                    case when m.user_id = i.user_id and m.type = i.type and m.data_hash = i.data_hash
                        and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
                        and (m.valid_until = i.valid_until or not i.valid_until_given)
                    then 'existing' else 'id_conflict' end
+               -- After the retries: a message that was stored before the block stays accepted.
                when i.peer_id is not null and exists (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'blocked'
@@ -84,6 +88,7 @@ with input as materialized (
     set last_seq = n.seq,
         last_message_id = n.message_id,
         chain = n.chain,
+        -- Senders' clocks differ: a list must not fall back.
         last_access_at = greatest(c.last_access_at, n.newest)
     from linked n
     where c.conversation_id = n.conversation_id and n.place = n.last_place

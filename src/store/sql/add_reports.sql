@@ -1,7 +1,7 @@
--- Stores what is new of a batch of reports: each row of the first arrays is one, and the last three name its messages.
+-- Stores the new reports of a batch: each row of the first arrays is one, and the last three name its messages.
 -- Answers each report whose user takes part in the conversation, with a row for each message that it is new for.
 with input as materialized (
-    -- What was reported, by those who take part.
+    -- The reports of users who take part.
     select i.*, p.peer_id
     from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[])
         with ordinality as i (conversation_id, instance, user_id, station_id, type, created_at, place)
@@ -11,10 +11,11 @@ with input as materialized (
     select conversation_id, is_group, instance, last_seq, last_report_id, roster as members_version
     from conversations
     where conversation_id in (select conversation_id from input)
+    -- The same order as for messages: both kinds of batch run side by side on a node.
     order by conversation_id
     for no key update
 ), checked as materialized (
-    -- What becomes of each report; membership_changed and the full join, here and below, as in add_messages.sql.
+    -- The outcome for each report; membership_changed and the full join, here and below, as in add_messages.sql.
     select i.*, l.last_seq, l.last_report_id, l.instance as current_instance,
            case
                when l.is_group and l.members_version <> (

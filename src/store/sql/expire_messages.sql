@@ -3,6 +3,7 @@
 with due as materialized (
     -- What is due. Rows that others hold come with the next round.
     select ctid, greatest(valid_until, stored_at) as ended_at from messages
+    -- A message that had ended before it was stored is kept as long as one that ended at that moment.
     where greatest(valid_until, stored_at) < $1
         and greatest(valid_until, stored_at) >= coalesce($2::timestamptz, '-infinity')
     order by greatest(valid_until, stored_at) limit $3

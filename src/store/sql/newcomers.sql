@@ -27,5 +27,6 @@ from asked a
 left join lateral (
     select d.departed_at, d.declined from departures d where d.conversation_id = $1 and d.user_id = a.user_id limit 1
 ) d on true
+-- Those who are in it stay as they are: a retry of the call changes nothing.
 where (select true from participants p where p.conversation_id = $1 and p.user_id = a.user_id) is null
 order by a.user_id

@@ -22,7 +22,7 @@ const GIVEN_UP: &[(&str, &str)] = &[
     ("/// The truth.", "the database"),
 ];
 
-/// Whether a text has a pattern.
+/// Returns `true` when a text contains a pattern.
 fn has(text: &str, pattern: &str) -> bool {
     let (text, pattern) = (text.to_lowercase(), pattern.to_lowercase());
     let (pattern, is_beginning) = match pattern.strip_suffix('*') {

@@ -61,7 +61,7 @@ async fn ten_thousand_connections_that_say_nothing_are_closed_and_hold_nobody_up
     use tokio::{io::AsyncReadExt, net::TcpStream};
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
-    // Where the machine does not allow a process so many files, as many as it does.
+    // Fewer where the machine limits a process's open files.
     let count = most.saturating_sub(1000).min(10_000);
     let dir = Dir::new();
     let server = Server::start_as(parlance(&dir.data()).env("REGISTRATION", "open"));

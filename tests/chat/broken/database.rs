@@ -62,7 +62,7 @@ async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it()
         .await
         .refused(503, "unavailable");
     eventually("the commit", async || world.count("messages").await == 2).await;
-    // Who listened is told to compare everything, as nobody knows whether it was stored.
+    // Listening stations have to resync, as it is unknown whether it was stored.
     assert_eq!(ben.hears().await.lists, [ben.user.clone()]);
     ann.does("add", &conversation, json!({ "message": message }))
         .await

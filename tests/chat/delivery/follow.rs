@@ -33,7 +33,7 @@ impl Follower {
         }
     }
 
-    /// Follows until it holds so many messages and reports.
+    /// Follows until it holds this many messages and reports.
     async fn follows(&mut self, conversation: &Conversation, messages: usize, reports: usize) {
         while self.held["message"].len() < messages || self.held["report"].len() < reports {
             let frame = self.socket.hears().await;

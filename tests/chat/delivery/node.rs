@@ -94,7 +94,7 @@ async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
     end(nodes).await;
 }
 
-/// Has so many messages be in a conversation.
+/// Stores this many messages in a conversation.
 async fn fill(world: &Arc<World>, author: &Person, conversation: &Conversation, messages: usize) {
     for round in 0..messages / 40 {
         join_all((0..40).map(|n| async move {

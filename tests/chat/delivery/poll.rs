@@ -126,7 +126,7 @@ async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
     ))
     .await;
     assert_eq!(quiet["conversationchangedof"], json!([]));
-    // Who fetches it has it, too.
+    // Fetching it confirms it, too.
     ann.adds(&conversation, "y").await;
     assert_eq!(
         asks(poll(json!({ "action": "download" }))).await["conversationchangedof"],

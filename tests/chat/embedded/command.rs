@@ -75,7 +75,7 @@ async fn commands_at_the_same_moment_do_not_end_each_others_database() {
     assert!(command.wait_with_output().unwrap().status.success());
 }
 
-/// Who owns what is there.
+/// The owners of the files in a directory.
 fn owners(dir: &Path) -> Vec<(PathBuf, u32)> {
     let mut found = vec![];
     for entry in std::fs::read_dir(dir).unwrap().flatten() {

@@ -128,7 +128,7 @@ impl Server {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
-    /// Whether its log says so.
+    /// Returns `true` when its log contains this.
     pub(crate) fn logged(&self, words: &str) -> bool {
         self.log.lock().unwrap().contains(words)
     }

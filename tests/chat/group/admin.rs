@@ -1,4 +1,4 @@
-//! Who runs a group: always at least one.
+//! The admins of a group: always at least one.
 
 use serde_json::json;
 
@@ -137,7 +137,7 @@ async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], conversation) = group(&world).await;
     set_role(&ann, &conversation, &ben, "admin").await.ok();
-    // One who is in already is added: he stays the admin that he is, with his own secret.
+    // Adding a participant again changes nothing: he stays an admin, with his own secret.
     let again = json!({ "conversationid": conversation.id, "participantids": [ben.user], "secrets": { &ben.user: "another secret" }, "displaynames": { &ben.user: "x" } });
     asks(&ann, "addparticipants", again).await.ok();
     assert_eq!(role(&world, &ben).await, "admin");
@@ -146,7 +146,7 @@ async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
         (&seen["secret"], &seen["displayname"]),
         (&json!("secret for Ben"), &json!("the name"))
     );
-    // One who is added without a name has none yet: the group's is encrypted for others.
+    // A user who is added without a name has none yet: the group's is encrypted for others.
     let add = json!({ "conversationid": conversation.id, "participantids": [dan.user], "secrets": secrets(&[&dan]) });
     asks(&ann, "addparticipants", add).await.ok();
     assert_eq!(
@@ -156,7 +156,7 @@ async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
         ),
         (json!(""), "member")
     );
-    // While there is an admin, whoever leaves hands nothing over, not even to the longest member.
+    // While there is another admin, leaving promotes nobody, not even the longest member.
     world
         .sql(&format!(
             "update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'",

@@ -1,4 +1,4 @@
-//! Who is in a group, what they see, and what they are called.
+//! The members of a group: who they are, what they see, and their names.
 
 use futures_util::future::join_all;
 use serde_json::json;

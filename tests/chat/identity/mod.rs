@@ -1,4 +1,4 @@
-//! Who is asking: signatures, stations, clocks, nonces, and what the wire says of requests that are none.
+//! Authentication: signatures, stations, clocks, nonces, and the refusals of malformed requests.
 
 mod flood;
 mod replay;

@@ -1,4 +1,4 @@
-//! Who is no friend, or left on their own, comes in by their own yes.
+//! Users who are no friends, or who left, join a group only by accepting.
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
-    // Who asked to be a friend, or was asked, is none yet.
+    // A friend request alone is no friendship, in either direction.
     ann.requests_friendship(&cleo).await.ok();
     dan.requests_friendship(&ann).await.ok();
     let (conversation, invited) = creates(&ann, &[&ben, &cleo, &dan]).await;

@@ -24,7 +24,7 @@ async fn a_block_is_not_evaded_by_another_admin_nor_by_one_who_is_none() {
     ann.listens().await;
     let (conversation, _) = creates(&eve, &[&mallory]).await;
     set_role(&eve, &conversation, &mallory, "admin").await.ok();
-    // With one whom she blocked as an admin, Ann does not even hear of it.
+    // If a user whom she blocked is an admin, Ann is not even notified.
     assert_eq!(
         adds(&mallory, &conversation, &[&ann]).await,
         json!([ann.user])
@@ -42,7 +42,7 @@ async fn a_block_is_not_evaded_by_another_admin_nor_by_one_who_is_none() {
     asks_v4(&ann, "decline", to(&conversation))
         .await
         .refused(404, "conversation_not_found");
-    // With one who is no admin she is asked, and told who is there.
+    // If that user is no admin, she is invited, and sees who is there.
     let shown = invitations(&ann).await;
     assert_eq!(shown[0]["participantids"], sorted(&[&eve, &mallory]));
     set_role(&mallory, &conversation, &eve, "member").await.ok();
@@ -121,7 +121,7 @@ async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
     let set = async |role: &str| {
         set_role(&eve, &conversation, &mallory, role).await.ok();
     };
-    // One whom she blocked is an admin now, and that ends it.
+    // A user whom she blocked becomes an admin, which ends it.
     set("admin").await;
     assert_eq!(
         (ann.hears().await.lists, invited_to(&ann).await),

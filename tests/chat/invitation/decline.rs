@@ -23,7 +23,7 @@ async fn who_declines_is_left_alone_by_that_group_for_a_day() {
         .await
         .refused(404, "conversation_not_found");
     assert_eq!(ann.hears().await, Changes::default());
-    // Who asks again is told what they were told before.
+    // A repeated call gets the same answer.
     assert_eq!(
         adds(&eve, &conversation, &[&ann, &ben]).await,
         sorted(&[&ann, &ben])
@@ -79,7 +79,7 @@ async fn adding_again_and_again_changes_nothing_and_ends_for_the_day() {
         (ben.hears().await, list(&ben).await, invited_to(&ben).await),
         (Changes::default(), vec![], vec![conversation.id.clone()])
     );
-    // Who is a friend is put in all the same, and tomorrow is another day.
+    // A friend is added nevertheless, and the limit ends tomorrow.
     let cleo = world.person("Cleo").await;
     ann.befriends(&cleo).await;
     assert_eq!(adds(&ann, &conversation, &[&cleo]).await, json!([]));
@@ -106,7 +106,7 @@ async fn an_invitation_ends_when_it_is_withdrawn_or_its_inviter_removed_or_its_g
     cleo.hears().await;
     remove(&ann, &conversation, &cleo).await.ok();
     gone(&conversation).await;
-    // Its inviter was removed. One who leaves, or is an admin no more, takes nothing with them.
+    // Its inviter was removed. An inviter who leaves, or loses the role, takes no invitations with them.
     set_role(&ann, &conversation, &ben, "admin").await.ok();
     adds(&ben, &conversation, &[&cleo]).await;
     cleo.hears().await;

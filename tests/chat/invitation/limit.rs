@@ -95,7 +95,7 @@ async fn of_too_many_invitations_those_that_do_not_show_go_first() {
     let (eve, mallory) = (world.person("Eve").await, world.person("Mallory").await);
     ben.befriends(&mallory).await;
     ann.blocks(&mallory).await.ok();
-    // From a friend, and the newest; but one whom she blocked runs that group.
+    // From a friend, and the newest; but a user whom she blocked is that group's admin.
     let (oldest, _) = creates(&eve, &[&ann]).await;
     let (hidden, _) = creates(&mallory, &[&ben]).await;
     set_role(&mallory, &hidden, &ben, "admin").await.ok();

@@ -1,4 +1,4 @@
-//! Who is no friend, or left on their own, comes into a group by their own yes.
+//! Users who are no friends, or who left, join a group only by accepting an invitation.
 
 mod accept;
 mod block;

@@ -1,4 +1,4 @@
-//! Who holds a socket is available.
+//! Users with a socket are available.
 
 use std::time::Duration;
 

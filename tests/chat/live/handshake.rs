@@ -1,4 +1,4 @@
-//! Who may open a socket, how many there are, and where they are opened.
+//! The handshake of a socket: permissions, limits and addresses.
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};

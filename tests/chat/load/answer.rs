@@ -62,12 +62,12 @@ async fn who_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
 
 #[tokio::test]
 async fn what_was_done_is_answered_however_much_its_user_leaves_unread() {
-    // Who takes nothing is not dropped meanwhile.
+    // A client that reads nothing is not dropped meanwhile.
     let world =
         World::with(|settings| settings.timings.write_timeout = Duration::from_mins(5)).await;
     let (ann, _, conversation) = world.conversation().await;
     fill(&ann, &conversation).await;
-    // A group of so many that each answer which shows it is larger than those that are always given.
+    // A group so large that its answers exceed the size that is always sent.
     world
         .sql(&format!(
             "update conversations set is_group = true; update participants set peer_id = null, role = 'admin';

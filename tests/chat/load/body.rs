@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::world::{World, eventually};
 
-/// A large body that ends one byte too soon, of whoever the headers say.
+/// A large body that ends one byte too soon, by the user in the headers.
 async fn almost(world: &World, headers: &str, declared: usize, sent: usize) -> TcpStream {
     let mut connection = world.connection().await;
     let head = format!(

@@ -1,4 +1,4 @@
-//! Who sends much, or reads nothing, uses up their own share, and everyone else goes on.
+//! A client that sends much, or reads nothing, uses up its own share and does not affect others.
 
 mod answer;
 mod body;

@@ -64,9 +64,9 @@ pub(super) struct Conversation {
     pub instance: String,
     pub members: BTreeMap<Who, Member>,
     pub invited: BTreeMap<Who, Invitation>,
-    /// Who left or declined; whether they declined a moment ago.
+    /// Users who left or declined, and if they declined recently.
     pub departed: BTreeMap<Who, bool>,
-    /// Who declined, and has not left since.
+    /// Users who declined, and have not left since.
     pub declined: BTreeSet<Who>,
     pub messages: Vec<Message>,
     pub reports: Vec<Report>,

@@ -21,7 +21,7 @@ impl Model {
         }
     }
 
-    /// Whether someone sees that they are invited.
+    /// Returns `true` when a user sees that they are invited.
     fn sees_invitation(&self, who: Who, conversation: usize) -> bool {
         let conversation = &self.conversations[conversation];
         let has_blocked = |other: Who| self.blocks.contains(&(who, other));
@@ -36,7 +36,7 @@ impl Model {
             && !is_run_by_blocked
     }
 
-    /// Everyone who sees an invitation, to what, and by whom.
+    /// All visible invitations: the invited user, the group, the inviter.
     pub(super) fn all_invited(&self) -> BTreeSet<(Who, usize, Who)> {
         let all = (0..NAMES.len()).flat_map(|who| {
             (0..self.conversations.len()).map(move |conversation| (who, conversation))
@@ -62,7 +62,7 @@ impl Model {
             .retain(|who, _| shown.contains(who));
     }
 
-    /// Who sees other invitations than before hears of it.
+    /// Expects a notification for each user who sees other invitations than before.
     pub(super) fn expect_invitation_changes(&mut self, before: &BTreeSet<(Who, usize, Who)>) {
         let now = self.all_invited();
         self.list_changed(now.symmetric_difference(before).map(|(who, ..)| *who));
@@ -78,7 +78,7 @@ impl Model {
         );
     }
 
-    /// Whether someone who is added by a friend is put in at once, where these are.
+    /// Returns `true` when a user whom a friend adds joins at once, given the present participants.
     fn is_put_in(&self, who: Who, whom: Who, there: &[Who]) -> bool {
         self.are_friends(who, whom)
             && !there
@@ -108,7 +108,7 @@ impl Model {
             return;
         }
         let before = self.all_invited();
-        // Whoever is only invited is not met.
+        // Users who are only invited do not count.
         let met: Vec<Who> = everyone
             .iter()
             .copied()

@@ -30,7 +30,7 @@ type Which = usize;
 struct Model {
     people: Vec<Person>,
     availabilities: [&'static str; NAMES.len()],
-    /// Who says whose friend they are, and when they friend_claims so.
+    /// Friend requests, by who requested whom, and when.
     friend_claims: BTreeMap<(Who, Who), usize>,
     blocks: BTreeSet<(Who, Who)>,
     workspaces: BTreeMap<&'static str, Who>,
@@ -48,7 +48,7 @@ struct Expected {
     list: bool,
 }
 
-/// Whether it was refused, as it had to be, or was not, as it had not to be.
+/// Returns `true` for an expected refusal, `false` for an expected OK; panics otherwise.
 fn is_refused(answer: &Answer, refusals: &[&str]) -> bool {
     if refusals.is_empty() {
         answer.ok();
@@ -300,7 +300,7 @@ async fn play(steps: Vec<Step>) {
     }
 }
 
-/// In the end everyone compares everything.
+/// In the end every station resyncs.
 async fn play_in(world: Arc<World>, steps: Vec<Step>) {
     let mut model = Model::begin(&world).await;
     for step in steps {

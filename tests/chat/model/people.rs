@@ -52,7 +52,7 @@ impl Model {
         );
         if matches!(how, Login::Elsewhere) {
             self.people[who].station = new;
-            // A station that is new compares everything first.
+            // A new station resyncs first.
             self.expected[who].list = true;
         }
     }

@@ -160,7 +160,7 @@ pub(super) enum Start {
     Nothing,
     /// One of the rows that there ever were.
     Row(usize),
-    /// A row that nobody has heard of, so many hours from now.
+    /// An unknown row, this many hours from now.
     Gone(Option<i64>),
 }
 
@@ -188,7 +188,7 @@ fn who() -> std::ops::Range<Who> {
 }
 
 fn among_people() -> BoxedStrategy<Step> {
-    // Seldom with oneself.
+    // Rarely with themselves.
     let two = || {
         (who(), prop_oneof![12 => 1..NAMES.len(), 1 => Just(0)])
             .prop_map(|(who, on)| (who, (who + on) % NAMES.len()))

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::{Nats, at, end, has_bus, know_each_other, soon, two_nodes, two_nodes_with_nats};
 use crate::world::{Conversation, Socket, eventually};
 
-/// Reads frames until one names the conversation, or tells to compare everything.
+/// Reads frames until one names the conversation, or asks for a resync.
 async fn hears_of(socket: &mut Socket, conversation: &Conversation) {
     loop {
         let frame = socket.hears().await;

@@ -54,7 +54,7 @@ async fn what_takes_many_users_looks_each_up_by_its_key_and_compares_no_two_list
                     && !two[1].contains("Index Cond")
             });
             assert!(whole.is_none(), "{name}, {state}: {whole:?}\n{plan}");
-            // Blocks are keyed by the one who blocks: a condition on the other one alone reads the whole index.
+            // Blocks are keyed by the blocking user: a condition on the blocked one alone reads the whole index.
             assert!(
                 !lines
                     .iter()

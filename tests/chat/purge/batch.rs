@@ -110,7 +110,7 @@ async fn writers_and_readers_go_on_while_a_batch_is_being_deleted() {
     world.end().await;
 }
 
-/// Has a thousand messages be stored in each of these conversations, which ended so many days ago.
+/// Stores a thousand messages in each of these conversations, which ended `days` ago.
 async fn was_said(world: &World, days: u32, conversations: &[Uuid]) {
     sqlx::query(
         "with made as (

@@ -9,14 +9,14 @@ use parlance_wire::time::Timestamp;
 
 use crate::world::World;
 
-/// Has everything that was said so far be stored, and end, at least so many days ago.
+/// Moves all messages back: stored, and ended, at least `days` ago.
 async fn age(world: &World, days: u32) {
     world
         .sql(&format!("update messages set stored_at = now() - interval '{days} days', valid_until = least(valid_until, now() - interval '{days} days')"))
         .await;
 }
 
-/// Purges what ended more than so many days ago.
+/// Purges what ended more than `days` ago.
 async fn purge(world: &World, days: u32) -> u64 {
     store::purge::expired(
         &world.store,

@@ -1,5 +1,5 @@
-//! How many conversations a user has, and how many they create in a day. The limits hold on all nodes, whoever asks at the
-//! same moment, and nobody else meets them.
+//! How many conversations a user has, and how many they create in a day. The limits hold on all nodes, for
+//! concurrent requests as well, and affect nobody else.
 
 mod day;
 mod total;
@@ -66,7 +66,7 @@ async fn with(total: u32, day: u32) -> Arc<World> {
     .await
 }
 
-/// So many people who never logged in, by id.
+/// This many users who never logged in, by id.
 async fn many(world: &World, count: usize) -> Vec<String> {
     world
         .sql(&format!(

@@ -26,7 +26,7 @@ async fn a_user_takes_part_in_so_many_conversations_and_everyone_else_goes_on() 
     ] {
         is_too_large(&refused, "3");
     }
-    // Who would be put into one more is invited.
+    // A user at the limit is invited instead of added.
     let made = group(&ben, &[&ann, &cleo]).await.ok();
     let mut invited = ids(&[&ann, &cleo]);
     invited.sort();
@@ -46,7 +46,7 @@ async fn a_user_takes_part_in_so_many_conversations_and_everyone_else_goes_on() 
         .await
         .ok();
     assert_eq!((count(&ann).await, count(&cleo).await), (3, 1));
-    // Who leaves one may take part in another.
+    // Leaving one makes room for another.
     let own = ann.lists().await.ok()["conversations"][0]["id"].clone();
     ann.asks(
         "chatconversationgroup",

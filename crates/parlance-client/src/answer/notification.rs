@@ -1,4 +1,4 @@
-//! What polls and sockets tell.
+//! The answers of polls, and the frames of sockets.
 
 use parlance_wire::{
     id::{ConversationId, Receipt, UserId},
@@ -12,6 +12,7 @@ use super::{Message, Report};
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Notification {
     /// Friends whose availability changed.
+    // Misspelt as published.
     #[serde(rename = "friendavailabilitesof")]
     pub friends: Vec<UserId>,
     /// Conversations with new rows.
@@ -20,19 +21,19 @@ pub struct Notification {
     /// Not empty: resync. The list changed, or the server cannot tell any more what did.
     #[serde(rename = "conversationlistchangedof")]
     pub list: Vec<UserId>,
-    /// What is new, whole; of a socket.
+    /// New rows, complete; only from a socket.
     #[serde(default)]
     pub events: Vec<Event>,
-    /// Who is typing; of a socket.
+    /// Users who are typing; only from a socket.
     #[serde(default)]
     pub typing: Vec<Typing>,
-    /// What the next poll names, to show that this answer arrived; of a poll.
+    /// The receipt that the next poll names, to confirm that this answer arrived; only from a poll.
     #[serde(default)]
     pub receipt: Option<Receipt>,
 }
 
 impl Notification {
-    /// The client has to compare everything: [`Session::list`](crate::Session::list),
+    /// Returns `true` when the client has to resync: read [`Session::list`](crate::Session::list),
     /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations), and the rows of each
     /// conversation whose newest ids it does not hold.
     #[must_use]
@@ -58,11 +59,11 @@ pub struct Event {
     pub after: String,
 }
 
-/// Somebody is writing a message.
+/// A user is writing a message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Typing {
-    /// In this conversation.
+    /// The conversation.
     pub conversationid: ConversationId,
-    /// The one who writes.
+    /// The user who writes.
     pub userid: UserId,
 }

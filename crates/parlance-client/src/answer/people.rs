@@ -9,7 +9,7 @@ pub struct Friends {
     /// The friends.
     #[serde(rename = "availabilities")]
     pub friends: Vec<Friend>,
-    /// Who asks to be one.
+    /// Requests to the caller.
     #[serde(default)]
     pub requests: Vec<FriendRequest>,
 }
@@ -27,7 +27,7 @@ pub struct Friend {
     pub availability: String,
 }
 
-/// Someone who asks to be a friend.
+/// A friend request.
 #[derive(Debug, Clone, Deserialize)]
 pub struct FriendRequest {
     /// Their id.

@@ -19,7 +19,7 @@ use crate::{
     session::Session,
 };
 
-/// Conversations that one request of [`Session::list`] asks for: as many as the server allows.
+/// Conversations in one page of [`Session::list`]: the server's maximum.
 const LIST_PAGE: usize = 1000;
 
 /// Conversations, and what is in them.
@@ -37,7 +37,8 @@ impl Session {
                 .await?;
             let last = page.conversations.last().map(|one| one.id);
             all.extend(page.conversations);
-            // A page without rows has no successor to ask for.
+            // Without a row there is no position to continue from: a server that still promises more would be asked
+            // for ever.
             if !page.hasmore || last.is_none() {
                 return Ok(all);
             }
@@ -229,6 +230,7 @@ fn report(
     reports::Report {
         conversationid,
         instance: instance.clone(),
+        // Published, but not needed: the ids say it all.
         firstmessagedate: None,
         lastmessagedate: None,
         messageids,

@@ -10,12 +10,12 @@ use crate::{answer, error::Error, session::Session};
 
 /// Availability, friends, blocks.
 impl Session {
-    /// Says how available the user is.
+    /// Sets the user's availability.
     pub async fn set_availability(&self, state: availability::Action) -> Result<(), Error> {
         self.done(Signed::Availability(state)).await
     }
 
-    /// The user's friends, and who asks to be one.
+    /// The user's friends, and the requests to them.
     pub async fn friends(&self) -> Result<answer::Friends, Error> {
         self.call(Signed::Friends(friends::Action::List)).await
     }

@@ -11,7 +11,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What can be asked, in the order of the published pages.
+/// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -194,7 +194,7 @@ pub struct SentMessage {
     /// Chosen by the sender: the idempotency key within the conversation.
     #[serde(rename = "ID")]
     pub id: MessageId,
-    /// What kind of message it is. The server does not interpret it.
+    /// Its type. The server does not interpret it.
     #[serde(rename = "Type")]
     pub r#type: MessageType,
     /// When it was written, by the sender's clock.
@@ -208,7 +208,7 @@ pub struct SentMessage {
         skip_serializing_if = "Option::is_none"
     )]
     pub valid_until: Option<Timestamp>,
-    /// What it says, encrypted by the sender's client.
+    /// Its content, encrypted by the sender's client.
     #[serde(rename = "Data")]
     pub data: Data,
 }

@@ -13,15 +13,15 @@ use crate::{
 /// Maximum participants of a group, those who are invited included.
 pub const MAX_PARTICIPANTS: usize = 5000;
 
-/// What can be asked. All of it is ours.
+/// The actions of this API, all of them extensions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// A new group. The caller is in it, and its admin; friends are put in, others invited.
+    /// A new group. The caller is in it, and its admin; friends are added, others invited.
     Create {
         /// Its name, for those who have none of their own.
         displayname: DisplayName,
-        /// Who else is to take part.
+        /// The other participants.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
         /// Its secret, wrapped for each, the caller too.
@@ -37,11 +37,11 @@ pub enum Action {
         /// The names, encrypted for each.
         displaynames: BTreeMap<UserId, DisplayName>,
     },
-    /// More participants: friends are put in, others invited.
+    /// More participants: friends are added, others invited.
     AddParticipants {
         /// The group.
         conversationid: ConversationId,
-        /// Who is to take part. Participants already in the group stay as they are.
+        /// The users to add. Participants already in the group stay as they are.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
         /// The secret, wrapped for each of them.
@@ -54,7 +54,7 @@ pub enum Action {
     RemoveParticipants {
         /// The group.
         conversationid: ConversationId,
-        /// Who has to leave; not the caller.
+        /// The users to remove; not the caller.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
     },
@@ -65,12 +65,12 @@ pub enum Action {
     },
     /// The groups that the caller is invited to.
     Invitations,
-    /// The caller takes part, as they were invited to.
+    /// The caller accepts their invitation.
     Accept {
         /// The group.
         conversationid: ConversationId,
     },
-    /// The caller does not.
+    /// The caller declines their invitation.
     Decline {
         /// The group.
         conversationid: ConversationId,
@@ -88,6 +88,7 @@ pub enum Action {
 }
 
 fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
+    // A set: an id that is named twice must not be charged or invited twice.
     let ids = BTreeSet::deserialize(from)?;
     if ids.len() > MAX_PARTICIPANTS {
         return Err(de::Error::custom(format_args!(

@@ -1,4 +1,4 @@
-//! How single fields are read and written: optional text, page sizes, a document in a string.
+//! Reading and writing single fields: optional text, page sizes, a document in a string.
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -10,13 +10,13 @@ use serde::{
 pub struct PageSize<const MAX: usize>(pub Option<usize>);
 
 impl<const MAX: usize> PageSize<MAX> {
-    /// What is asked for, or 50.
+    /// The requested size, or 50.
     #[must_use]
     pub fn or_default_size(self) -> usize {
         self.0.unwrap_or(50)
     }
 
-    /// Not given: the server's default holds.
+    /// Returns `true` when it is not given: the server's default applies.
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.0.is_none()
@@ -31,6 +31,7 @@ impl<const MAX: usize> Serialize for PageSize<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for PageSize<MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // As for text: the published clients send null or an empty string for a field that they leave out.
         let number = match serde_json::Value::deserialize(from)? {
             serde_json::Value::Null => return Ok(Self::default()),
             serde_json::Value::String(text) if text.is_empty() => return Ok(Self::default()),
@@ -58,7 +59,7 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     .transpose()
 }
 
-/// A JSON document in a string; read, it may be an object as it stands as well.
+/// A JSON document in a string. When read, a plain object is accepted as well.
 pub(super) mod document {
     use std::{fmt, marker::PhantomData};
 
@@ -92,6 +93,7 @@ pub(super) mod document {
             f.write_str("a JSON object, in a string or as it is")
         }
         fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            // serde would read a struct from an array as well.
             if !text.trim_start().starts_with('{') {
                 return Err(E::invalid_type(de::Unexpected::Other("text"), &self));
             }

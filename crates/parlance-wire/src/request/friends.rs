@@ -1,11 +1,11 @@
-//! `srv=chatserver&api=chatfriends`: friends, and those who would like to be.
+//! `srv=chatserver&api=chatfriends`: friends and friend requests.
 
 use serde::{Deserialize, Serialize};
 
 use super::field::given;
 use crate::{id::UserId, text::Email};
 
-/// What can be asked.
+/// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -30,12 +30,12 @@ pub enum Action {
     },
     /// Ours: accepts a request.
     Accept {
-        /// Who asked.
+        /// The user who sent the request.
         friendid: UserId,
     },
     /// Ours: ends a friendship, declines a request, or takes one back.
     Remove {
-        /// The friend, or who might have become one.
+        /// The friend, or the other user of the request.
         friendid: UserId,
     },
 }

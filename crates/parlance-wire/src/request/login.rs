@@ -11,7 +11,7 @@ use crate::{
     text::{Email, EncryptedKey, FullName, Nick},
 };
 
-/// What can be asked.
+/// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
@@ -25,7 +25,7 @@ pub enum Action<Secret = SecretHash> {
     Register(Box<Register<Secret>>),
 }
 
-/// What a client sends.
+/// The actions as a client sends them.
 pub type ClientAction = Action<Credential>;
 
 /// The fields of `register`.
@@ -38,9 +38,9 @@ pub struct Register<Secret = SecretHash> {
     pub fullname: FullName,
     /// The short name that others see.
     pub nick: Nick,
-    /// What the user will log in with.
+    /// The key that the user will log in with.
     pub apikey: Secret,
-    /// What the user's signatures are checked with.
+    /// The key that the user's signatures are checked with.
     pub publickey: PublicKey,
     /// The private key, encrypted under the user's password.
     pub rsakey: EncryptedKey,

@@ -124,7 +124,7 @@ impl Api {
     }
 }
 
-/// A request, by how its sender has to identify themselves.
+/// A request, by the authentication that it requires.
 #[derive(Debug)]
 pub enum Action {
     /// Without a signature.
@@ -164,7 +164,7 @@ impl Action {
             Api::Notification => Self::Notification(action(name, body)?),
             Api::Availability => Self::Signed(Signed::Availability(action(name, body)?)),
             Api::Friends => Self::Signed(Signed::Friends(action(name, body)?)),
-            // `list` had no fields before version 4: what an older client sends beside it must not be refused.
+            // `list` had no fields before version 4: further ones of an older client must not be refused now.
             Api::Conversation if name == "list" && !head.version().is_v4() => {
                 Self::Signed(Signed::Conversation(conversation::Action::List {
                     limit: PageSize::default(),

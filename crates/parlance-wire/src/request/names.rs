@@ -1,4 +1,4 @@
-//! The names of an enum's variants, as serde knows them: the wire's, and no second list that could differ.
+//! The names of an enum's variants, taken from serde: a second list could differ from the wire.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::{
 
 /// The names of the variants of `A`. Empty if `A` is no enum.
 pub(super) fn names<A: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
-    // What is given to the deserializer are the names; it has no value to answer with.
+    // serde passes the names to the deserializer, which has no value, and returns them as its error.
     match A::deserialize(Asked) {
         Err(Names(names)) => names,
         Ok(_) => &[],

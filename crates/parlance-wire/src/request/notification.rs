@@ -1,11 +1,11 @@
-//! `srv=chatserver&api=chatnotification`: a station's pending notifications; and what a client says through its socket.
+//! `srv=chatserver&api=chatnotification`: a station's pending notifications; and the frames that clients send.
 
 use serde::{Deserialize, Serialize};
 
 use super::field::given;
 use crate::id::{ConversationId, Receipt};
 
-/// What can be asked.
+/// The actions of this API.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -21,7 +21,7 @@ pub enum Action {
     },
 }
 
-/// What a v4 client may say through a socket.
+/// A frame that a v4 client may send over its socket.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFrame {

@@ -15,15 +15,17 @@ use super::field::given;
 use crate::{time::Timestamp, version::ClientVersion};
 
 /// Maximum characters of a nonce.
+// Enough for 256 bits in hex. The server keeps each one for as long as its timestamp is accepted.
 const MAX_NONCE: usize = 64;
-// A field's name may be the sender's, as long as the body.
 /// Maximum characters of an error's sentence.
+// A sentence may quote a field's name, and the sender can make that as long as the body.
 const MAX_SENTENCE: usize = 300;
 
 /// The fields that every request may carry.
 #[derive(Debug, Deserialize)]
 pub struct Head<'a> {
-    /// What to do.
+    /// The name of the action.
+    // Borrowed where it has no escapes, which is nearly always: every request is read for its head.
     #[serde(borrow)]
     pub action: Cow<'a, str>,
     #[serde(default)]
@@ -31,7 +33,7 @@ pub struct Head<'a> {
     /// The client's clock.
     #[serde(default, deserialize_with = "given")]
     pub timestamp: Option<Timestamp>,
-    /// New for every request of a v4 client, so that none can be sent again by someone else.
+    /// New for every request of a v4 client, so that nobody else can replay one.
     #[serde(default, deserialize_with = "given")]
     pub nonce: Option<String>,
 }
@@ -73,14 +75,14 @@ impl<'a> Head<'a> {
         .map_err(|error| ParseError::Malformed(sentence(&track.path().to_string(), &error)))
     }
 
-    /// The version that the client says it has.
+    /// The version that the client claims.
     #[must_use]
     pub fn version(&self) -> ClientVersion {
         ClientVersion::of_code(self.clientversioncode)
     }
 }
 
-/// Why a body is no request.
+/// Why a body is not a request.
 #[derive(Debug, Error)]
 pub enum ParseError {
     /// The API has no such action.
@@ -118,7 +120,7 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
     })
 }
 
-/// What serde calls a type, and what a person does.
+/// serde's words for types, and plain ones.
 const PLAIN_WORDS: [(&str, &str); 6] = [
     ("a string", "text"),
     ("a borrowed string", "text"),
@@ -134,6 +136,7 @@ pub(super) const WITHIN: &str = "within ";
 pub(super) fn sentence(path: &str, error: &serde_json::Error) -> String {
     let is_whole = path == "." || path == "?";
     let text = error.to_string();
+    // serde adds a position, which is of no use where the body is not a file.
     let text = text.split(" at line ").next().unwrap_or_default();
     let sentence = if error.is_syntax() || error.is_eof() {
         let what = if is_whole { "The body" } else { path };
@@ -158,12 +161,14 @@ pub(super) fn sentence(path: &str, error: &serde_json::Error) -> String {
     };
     sentence
         .chars()
+        // It may quote the sender: no line of the log may be forged by that.
         .filter(|c| !c.is_control())
         .take(MAX_SENTENCE)
         .collect()
 }
 
 /// A body, presented to serde as the enum variant that its `action` names.
+// Not `#[serde(tag = "action")]`: that buffers the whole body first, and loses the path of a mistake.
 struct Named<'a, 't, 'de> {
     name: &'a str,
     body: &'de [u8],
@@ -217,6 +222,7 @@ impl<'de> EnumAccess<'de> for Named<'_, '_, 'de> {
 impl<'de> VariantAccess<'de> for Named<'_, '_, 'de> {
     type Error = Refused;
     fn unit_variant(self) -> Result<(), Refused> {
+        // Its other fields are unknown ones, and ignored as everywhere.
         Ok(())
     }
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatreports`: to whom which messages were delivered, and who has seen them.
+//! `srv=chatserver&api=chatreports`: which messages were delivered to whom, and seen by whom.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -12,7 +12,7 @@ use crate::{
 /// Maximum messages that one request reports on.
 pub const MAX_MESSAGE_IDS: usize = 1000;
 
-/// What can be asked.
+/// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -50,6 +50,7 @@ pub struct Report {
 
 fn message_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MessageId>, D::Error> {
     let ids = Vec::deserialize(from)?;
+    // Each is a lookup in the statement that holds the conversation's lock.
     if ids.len() > MAX_MESSAGE_IDS {
         return Err(de::Error::custom(format_args!(
             "expected a list of at most {MAX_MESSAGE_IDS} message ids"

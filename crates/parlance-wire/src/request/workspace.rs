@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::WorkspaceName;
 
-/// What can be asked.
+/// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {

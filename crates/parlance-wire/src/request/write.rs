@@ -1,4 +1,4 @@
-//! How a body is written: the inverse of what `read` takes.
+//! Writing a body: the inverse of `read`.
 
 use serde::{Serialize, ser::Error};
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ pub fn body<A: Serialize>(
     serde_json::to_vec(&body)
 }
 
-/// An action's name and fields in one object, where serde has the fields in an object below the name.
+/// An action's name and fields in one object. serde puts the fields into an object below the name.
 fn fields<A: Serialize>(action: &A) -> serde_json::Result<Map<String, Value>> {
     let (name, mut fields) = match serde_json::to_value(action)? {
         Value::String(name) => (name, Map::new()),
@@ -60,7 +60,7 @@ mod tests {
         serde_json::from_slice(&body).unwrap()
     }
 
-    /// What is read of what is written is written as it was.
+    /// A round trip of writing and reading changes nothing.
     fn comes_back<A: Serialize + DeserializeOwned>(actions: &[A]) {
         for action in actions {
             let first = written(action);

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// Text that means something to clients only, of at most `MAX` bytes: ciphertext, wrapped secrets. Base64 fits, and whatever
-/// else is printable ASCII; what takes six bytes of JSON for one does not.
+/// Text that only clients interpret, of at most `MAX` bytes: ciphertext, wrapped secrets. It is printable ASCII, as
+/// base64 is: other characters may take six bytes in JSON.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Opaque<const MAX: usize>(String);
@@ -14,12 +14,13 @@ pub struct Opaque<const MAX: usize>(String);
 pub type Secret = Opaque<4096>;
 /// A conversation's name, encrypted for one participant.
 pub type DisplayName = Opaque<4096>;
-/// A message's ciphertext. How much of it is taken is a setting.
+/// A message's ciphertext. Its maximum size is a setting.
 pub type Data = Opaque<{ usize::MAX }>;
 
 impl<const MAX: usize> Opaque<MAX> {
-    /// Checks size and form. `None`: too long, or not printable ASCII.
+    /// Checks size and form. Returns `None` for text that is too long, or not printable ASCII.
     #[must_use]
+    // Takes the string, so that a message's content is not copied.
     pub fn parse(text: String) -> Option<Self> {
         (text.len() <= MAX && text.bytes().all(|b| (b' '..=b'~').contains(&b)))
             .then_some(Self(text))

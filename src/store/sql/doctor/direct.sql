@@ -6,6 +6,7 @@ with direct as (
                select from participants o where o.conversation_id = c.conversation_id and o.user_id = p.peer_id
            ) and p.peer_id <> p.user_id) as know_each_other
     from conversations c
+    -- Left: a conversation without participants is a finding, too.
     left join participants p using (conversation_id)
     where not c.is_group
     group by c.conversation_id

@@ -3,6 +3,7 @@ with wrong as (
     select format('conversation %s', c.conversation_id) as what
     from conversations c
     where c.last_message_id is distinct from (
+            -- The transcript, and not `messages`: the newest may have expired, and is still named.
             select m.message_id from transcript m
             where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1
         )
