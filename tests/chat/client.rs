@@ -10,8 +10,8 @@ use std::{
 };
 
 use parlance_client::{
-    DisplayName, ErrorCode, Feed, History, NewUser, News, Secret, Server, Session, StationId,
-    answer::Conversation, message,
+    DisplayName, Error, ErrorCode, Feed, History, NewUser, News, Secret, Server, Session,
+    StationId, answer::Conversation, message,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
@@ -304,4 +304,22 @@ async fn a_wrong_password_is_refused_with_its_code() {
     let key = ann.login().rsakey.clone();
     assert!(parlance_client::keys::KeyPair::decrypt(&key, "another password").is_err());
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_writes_without_end_does_not_fill_a_clients_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+        client.write_all(head.as_bytes()).await.unwrap();
+        while client.write_all(&[b' '; 65_536]).await.is_ok() {}
+    });
+    let server = Server::new(&url).unwrap();
+    let error = server
+        .login_service("an apikey", StationId::random())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::TooLarge), "{error:?}");
 }

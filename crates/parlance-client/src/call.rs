@@ -20,6 +20,9 @@ use crate::{
     signing::Identity,
 };
 
+/// Maximum bytes of an answer. The largest answers are of some 8 MiB (a page of 4 MiB of `Data`, escaped as JSON).
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
 /// A call that is about to be made.
 pub(crate) struct Call<'a, A> {
     server: &'a Server,
@@ -123,7 +126,7 @@ impl<'a, A: Serialize> Call<'a, A> {
                 .header(STATION_HEADER, identity.station.to_string())
                 .header(SIGNATURE_HEADER, identity.sign(self.api, &body)?);
         }
-        let answer = request.body(body).send().await?;
+        let mut answer = request.body(body).send().await?;
         let status = answer.status().as_u16();
         let retry_after = answer
             .headers()
@@ -131,9 +134,16 @@ impl<'a, A: Serialize> Call<'a, A> {
             .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
         // Before the status is looked at: a body that is read to its end leaves the connection reusable.
-        let body = answer.bytes().await?;
+        let mut body = vec![];
+        while let Some(chunk) = answer.chunk().await? {
+            // A client's memory must not be at the mercy of a server that writes without end.
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(Error::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
         if status == 200 {
-            return Ok(body.into());
+            return Ok(body);
         }
         Err(refusal(status, retry_after, &body).into())
     }

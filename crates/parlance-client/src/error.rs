@@ -20,6 +20,9 @@ pub enum Error {
     /// The answer is not of the documented form.
     #[error("the answer is not of the documented form")]
     Answer(#[source] serde_json::Error),
+    /// The answer is larger than any that a server gives. Whether the server carried out the call is unknown.
+    #[error("the answer is too large")]
+    TooLarge,
     /// The request could not be written.
     #[error("the request cannot be written")]
     Request(#[source] serde_json::Error),
