@@ -41,6 +41,7 @@ impl Certificate {
     /// # Errors
     /// As for [`Certificate::read`].
     pub(super) fn read_again(&self) -> Result<(), String> {
+        // Parsed before the lock is taken, which every handshake waits for.
         let read = load(&self.files, &self.provider)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(())
