@@ -154,6 +154,7 @@ async fn add(
     instance: Instance,
     message: SentMessage,
 ) -> Result<Vec<u8>, Error> {
+    // The times of the answer are the stored ones: the server may have corrected the sender's clock, and chosen an expiry.
     let (id, r#type) = (message.id, message.r#type.clone());
     let (created, valid_until) = chat::message::add(call, conversation, instance, message).await?;
     answer::ok(AddView {

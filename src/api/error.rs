@@ -67,6 +67,7 @@ impl From<ClaimError> for Error {
         match error {
             ClaimError::Malformed(_) => Self::bad_request(error.to_string()),
             ClaimError::Missing(header) => Self::SignatureMissing(header),
+            // One refusal for every signature that cannot be verified, however malformed it is.
             ClaimError::NotBase64 => Self::SignatureInvalid,
         }
     }

@@ -188,6 +188,7 @@ pub(super) fn rendered(new: &NewRow) -> Result<&RawValue, Error> {
 // Before the call is announced: clients that are notified download at once, and should find the page up to date.
 pub(super) fn cache_new_rows(call: &Call<'_>) -> Result<(), Error> {
     for event in &call.outbox {
+        // Without rows there is nothing to append: the cached page's head no longer matches, and it is read again.
         if let Event::ConversationChanged {
             conversation,
             new: Some(new),

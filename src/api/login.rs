@@ -68,6 +68,8 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
             let station = context.station.ok_or_else(|| {
                 Error::BadRequest("The header Ozeki-Station must be 32 hexadecimal digits.".into())
             })?;
+            // With the header's user, a key logs in nobody else: a guess has to be right for one user, whose attempts are
+            // limited.
             let account = chat::user::log_in(
                 &context.services.db,
                 context.now,

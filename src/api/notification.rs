@@ -104,7 +104,8 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
     Ok(ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
-        // A resync has no field of its own in the published object: a client that sees this compares its whole list.
+        // The published object has no field for a resync. A changed list is its nearest meaning: a client then compares
+        // everything that it holds.
         conversationlistchangedof: if changes.list || changes.resync {
             vec![user]
         } else {

@@ -23,7 +23,11 @@ pub(crate) async fn set_online(db: &Db, node: Uuid, users: &[UserId]) -> Result<
 }
 
 /// Records that this node has held no socket of these users for a while. Returns the changes to announce.
-pub(crate) async fn set_offline(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
+pub(crate) async fn set_offline(
+    db: &Db,
+    node: Uuid,
+    users: &[UserId],
+) -> Result<Vec<Event>, Error> {
     Ok(changed(presence::socket_closed(db, node, users).await?))
 }
 

@@ -148,7 +148,8 @@ impl Bus {
         });
         // A peer that has ended is forgotten, which counts as a gap: so its last hint is made up for once, and only once.
         let before = peers.len();
-        peers.retain(|node, peer| alive.contains(node) || peer.received_at.elapsed() < PEER_TIMEOUT);
+        peers
+            .retain(|node, peer| alive.contains(node) || peer.received_at.elapsed() < PEER_TIMEOUT);
         is_unheard || peers.len() < before
     }
 

@@ -114,7 +114,11 @@ impl Load {
             wait: self.wait,
             permit: None,
         };
-        in_progress.permit = Some(in_progress.wait_for(&in_progress.requests.in_progress).await?);
+        in_progress.permit = Some(
+            in_progress
+                .wait_for(&in_progress.requests.in_progress)
+                .await?,
+        );
         Ok(in_progress)
     }
 
