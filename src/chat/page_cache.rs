@@ -54,9 +54,9 @@ struct CachedRows {
     expires_at: Timestamp,
     messages: Rows<MessageId>,
     reports: Rows<ReportId>,
-    /// No message is before them.
+    /// No message precedes them.
     messages_reach_start: bool,
-    /// No report is before them.
+    /// No report precedes them.
     reports_reach_start: bool,
 }
 

@@ -141,7 +141,7 @@ impl Bus {
     /// has ended since: its last hint may have been lost.
     pub(crate) fn has_gap(&self, alive: &[Uuid]) -> bool {
         let mut peers = self.peers();
-        let is_unheard = alive.iter().any(|node| {
+        let is_silent = alive.iter().any(|node| {
             peers
                 .get(node)
                 .is_none_or(|peer| peer.received_at.elapsed() > PEER_TIMEOUT)
@@ -150,7 +150,7 @@ impl Bus {
         let before = peers.len();
         peers
             .retain(|node, peer| alive.contains(node) || peer.received_at.elapsed() < PEER_TIMEOUT);
-        is_unheard || peers.len() < before
+        is_silent || peers.len() < before
     }
 
     fn sequence(&self) -> MutexGuard<'_, u64> {

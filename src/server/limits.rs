@@ -18,7 +18,7 @@ use parlance_wire::id::UserId;
 const ADDRESS_FACTOR: u32 = 6;
 /// Maximum addresses or users that each limit remembers. Beyond it the least recently used are evicted.
 const MAX_KEYS: u64 = 100_000;
-/// Time in which an empty bucket is full again.
+/// How long an empty bucket takes to refill.
 const LOGINS_REFILL: Duration = Duration::from_mins(1);
 const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
 const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
@@ -104,7 +104,8 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             size: f64::from(size),
             refill,
             by_key: Cache::builder()
-                // The default policy prefers keys that are used often, and would forget a new one: its bucket would be full again.
+                // The default policy prefers keys that are used often, and may evict a new one at once: its bucket would be
+                // full again at the next attempt.
                 .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(MAX_KEYS)
                 // Full again by then, as a new one would be.

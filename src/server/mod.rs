@@ -63,13 +63,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum connections of a worker beyond its WebSockets.
 const SPARE_CONNECTIONS: usize = 5000;
 /// An idle connection is closed after this.
-// Longer than the 60 s for which nginx keeps one to its upstream: if both sides may close, a request may meet a closing connection.
+// Longer than the 60 s for which nginx keeps one to its upstream: if both sides may close it, a request may arrive on a
+// connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Starts the embedded database if there is no other, migrates, and serves.
 ///
 /// # Errors
-/// One sentence for a person.
+/// A sentence for the operator.
 pub async fn start(mut settings: Settings) -> Result<Running, String> {
     // First: a certificate that cannot be read should fail before a database is started.
     let certificate = settings.tls.as_ref().map(Certificate::read).transpose()?;

@@ -58,7 +58,7 @@ impl Running {
     /// Reads the certificate again. Returns `false` if the server has none.
     ///
     /// # Errors
-    /// One sentence; the old certificate stays.
+    /// A sentence for the operator. The old certificate stays in use.
     pub fn read_certificate_again(&self) -> Result<bool, String> {
         self.certificate.as_ref().map_or(Ok(false), |certificate| {
             certificate.read_again().map(|()| true)

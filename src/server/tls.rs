@@ -1,5 +1,5 @@
-//! TLS without a proxy. The certificate is read again on SIGHUP, as tools that renew it send; open connections keep the
-//! old one.
+//! TLS without a proxy. The certificate is read again on SIGHUP, which renewal tools send. Open connections keep the old
+//! one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

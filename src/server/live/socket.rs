@@ -28,7 +28,7 @@ use parlance_wire::{
 
 /// Maximum bytes of a client's frame.
 const MAX_FRAME: usize = 4096;
-/// Frames that a client may send at once, and then in a second.
+/// Frames that a client may send in a burst, and then per second.
 const BURST: f64 = 30.0;
 const FRAMES_PER_SECOND: f64 = 10.0;
 /// Minimum time between two announcements of typing in one conversation.
