@@ -95,7 +95,7 @@ impl Bus {
     }
 
     /// Skips a sequence number: the other nodes find a gap, and make their stations resync.
-    // Not a hint that says so: a hint may be lost, and then nothing would happen.
+    // A gap cannot get lost itself: the other nodes find it at the next number that arrives, whenever that is.
     pub(crate) fn skip_sequence(&self) {
         *self.sequence() += 1;
     }
