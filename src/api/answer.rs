@@ -1,25 +1,27 @@
-//! How an answer is written: straight to text, in the published order of fields.
+//! Writes answers as JSON text, with their fields in the published order.
+
+// Never through `serde_json::Value`: its map sorts the keys, and a page would be in memory twice.
 
 use serde::Serialize;
 
 use crate::chat::error::Error;
 
-/// What every good answer says. It begins one, but for a page of history, where the published order is another.
+/// The fields of every successful answer. They come first, except in `download`, whose published order puts them last.
 pub(crate) const OK: &str = r#""status":"OK","errormessage":"""#;
 
 /// No fields beyond `status` and `errormessage`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Nothing {}
 
-/// A successful answer with these fields, which are those of a struct.
+/// A successful answer with the fields of a struct.
 ///
 /// # Errors
-/// `Internal`, if a view cannot be written: a fault of ours.
+/// `Internal`, if a view cannot be serialized.
 pub(crate) fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
     let mut text = format!("{{{OK},").into_bytes();
     let fields_at = text.len();
     append(&mut text, &fields)?;
-    // The brace that opens the fields goes, and without any fields the comma as well.
+    // Removes the opening brace of the fields; without any fields, the comma as well.
     let opening = if text.get(fields_at..) == Some(b"{}") {
         fields_at - 1..fields_at + 1
     } else {

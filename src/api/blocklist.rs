@@ -22,6 +22,7 @@ struct BlocklistView {
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::Blocklist => {
+            // Straight from the store: every user may read their own list, so there is no rule to apply.
             return answer::ok(BlocklistView {
                 blockedusers: store::block::blocked_by(&call.services.db, call.user).await?,
                 blockedconversations: store::participant::hidden_by(&call.services.db, call.user)

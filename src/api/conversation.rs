@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatconversation`: conversations, and what is in them.
+//! `srv=chatserver&api=chatconversation`: conversations and their history.
 
 pub(crate) mod view;
 
@@ -37,7 +37,7 @@ struct StoredView {
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List { limit, after } => {
-            // The published list has no pages.
+            // The published list has no pages: a v3 client would take the first one for its whole list.
             let is_page = call.version.is_v4() && (limit.0.is_some() || after.is_some());
             let (rows, has_more) = if is_page {
                 Box::pin(chat::conversation::page(call, after, limit.0)).await?
@@ -154,6 +154,7 @@ async fn add(
     instance: Instance,
     message: SentMessage,
 ) -> Result<Vec<u8>, Error> {
+    // The times of the answer are the stored ones: the server may have corrected the sender's clock, and chosen an expiry.
     let (id, r#type) = (message.id, message.r#type.clone());
     let (created, valid_until) = chat::message::add(call, conversation, instance, message).await?;
     answer::ok(AddView {

@@ -91,6 +91,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             });
         }
         Action::Leave { conversationid } => {
+            // No conversation in the answer: the caller may not read the group any more.
             group::leave(call, conversationid).await?;
             return answer::ok(Nothing {});
         }

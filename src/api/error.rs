@@ -1,4 +1,4 @@
-//! Refusals as the wire writes them: one row per refusal, as in the published table of answers.
+//! Refusals on the wire: status, code and body of each, in the order of the published table.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::answer;
 use crate::{chat::error::Error as Rule, store::error::Cause};
 use parlance_wire::{request::ParseError, signature::ClaimError, text::Instance};
 
-/// Why a request was refused: before it came to a rule, or by one.
+/// Why a request was refused, by a rule or before it reached one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("There is no such API.")]
@@ -15,13 +15,13 @@ pub(crate) enum Error {
     UnknownAction,
     #[error("An API must be called with POST.")]
     MethodNotAllowed,
-    /// A header of the signature is not there.
+    /// A header of the signature is missing.
     #[error("The header {0} is missing.")]
     SignatureMissing(&'static str),
-    /// The signature does not fit user, station and body.
+    /// The signature does not match user, station and body.
     #[error("The signature is not valid.")]
     SignatureInvalid,
-    /// The client's clock is too far from the server's, which is given.
+    /// The client's clock is too far from the server's. Contains the server's time.
     #[error("The timestamp is too far from the server's time, which is {0} UTC.")]
     TimestampOutOfRange(String),
     #[error("This user has not logged in from this station.")]
@@ -34,12 +34,12 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// A form that the wire does not allow, in a sentence.
+    /// A malformed request, with a sentence that names the field.
     pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
         Self::Rule(Rule::BadRequest(sentence.into()))
     }
 
-    /// A fault of ours, with its cause for the log.
+    /// A failure of the server, with its cause for the log.
     pub(crate) fn internal(cause: impl Into<Cause>) -> Self {
         Self::Rule(Rule::Internal(cause.into()))
     }
@@ -67,6 +67,7 @@ impl From<ClaimError> for Error {
         match error {
             ClaimError::Malformed(_) => Self::bad_request(error.to_string()),
             ClaimError::Missing(header) => Self::SignatureMissing(header),
+            // One refusal for every signature that cannot be verified, however malformed it is.
             ClaimError::NotBase64 => Self::SignatureInvalid,
         }
     }
@@ -74,6 +75,7 @@ impl From<ClaimError> for Error {
 
 /// HTTP status and `errorcode` of a refusal.
 #[must_use]
+// Kept as a table, so that it can be compared line by line with the one in docs/api.md.
 #[rustfmt::skip]
 pub(crate) fn row(error: &Error) -> (u16, &'static str) {
     match error {
@@ -117,7 +119,7 @@ pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     }
 }
 
-/// The body of a refusal that could not be rendered: never an empty one.
+/// The body of a refusal that could not be rendered: clients parse every body as JSON, so it is never empty.
 const UNRENDERED: &str =
     r#"{"status":"ERROR","errormessage":"The server made a mistake.","errorcode":"internal"}"#;
 
@@ -132,6 +134,7 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         #[serde(skip_serializing_if = "Option::is_none")]
         instance: Option<&'a Instance>,
     }
+    // With it a client can continue in the new instance without another request.
     let instance = match error {
         Error::Rule(Rule::StaleInstance(present)) => Some(present),
         _ => None,

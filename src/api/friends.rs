@@ -48,6 +48,8 @@ impl<'a> From<&'a FriendRow> for FriendView<'a> {
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List => {
+            // The requests first, as this is no transaction: one that is accepted in between is then shown in both
+            // lists, while the other order could show it in neither.
             let requests = if call.version.is_v4() {
                 let waiting = store::friend::requests_to(&call.services.db, call.user).await?;
                 Some(

@@ -1,4 +1,4 @@
-//! How messages and reports are shown: in a page of history, and in an event of a socket.
+//! Renders messages and reports, for pages of history and for the events of a socket.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -20,7 +20,7 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// Most answers fit into this many bytes.
+/// Initial capacity of a page's text, in bytes. Most pages fit.
 const USUAL_BYTES: usize = 16 << 10;
 
 /// A message, as download shows it.
@@ -98,7 +98,7 @@ pub(crate) fn transcript(links: &[LinkRow], hasmore: bool) -> Result<Vec<u8>, Er
 }
 
 impl<'a> MessageView<'a> {
-    /// With the fields of version 4, or without.
+    /// The view for a client of this version.
     fn of(row: &'a MessageRow, version: ClientVersion) -> Self {
         Self {
             id: row.message_id,
@@ -115,7 +115,7 @@ impl<'a> MessageView<'a> {
 }
 
 impl<'a> ReportView<'a> {
-    /// The same for all versions.
+    /// The view, which is the same for all versions.
     fn of(row: &'a ReportRow) -> Self {
         Self {
             id: row.report_id,
@@ -138,6 +138,7 @@ pub(crate) async fn download(
 ) -> Result<Vec<u8>, Error> {
     let mut page = begin("{", call.version);
     let has_more = chat::history::download(call, conversation, instance, cursor, &mut page).await?;
+    // `download` is published with its status behind the rows, `downloadpartial` with its status before them.
     end(page, &format!(",{}", answer::OK), call.version, has_more)
 }
 
@@ -171,7 +172,8 @@ fn render(text: &mut Vec<u8>, row: &HistoryRow, version: ClientVersion) -> Resul
     }
 }
 
-/// A row that was just stored, as v4 clients are shown it.
+/// Renders a row that was just stored, for v4 clients.
+// Once for all sockets and the cached page: each member of a large group would else cost another rendering.
 pub(super) fn rendered(new: &NewRow) -> Result<&RawValue, Error> {
     new.rendered.row(|| {
         let text = match &new.row {
@@ -182,9 +184,11 @@ pub(super) fn rendered(new: &NewRow) -> Result<&RawValue, Error> {
     })
 }
 
-/// Renders what a call has stored, and adds it to cached pages.
+/// Renders what a call has stored, and appends it to cached pages.
+// Before the call is announced: clients that are notified download at once, and should find the page up to date.
 pub(super) fn cache_new_rows(call: &Call<'_>) -> Result<(), Error> {
     for event in &call.outbox {
+        // Without rows there is nothing to append: the cached page's head no longer matches, and it is read again.
         if let Event::ConversationChanged {
             conversation,
             new: Some(new),
@@ -200,7 +204,7 @@ pub(super) fn cache_new_rows(call: &Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The answer, with what stands after the rows.
+/// Completes the answer with what follows the rows.
 fn end(
     page: RenderedPage,
     closing: &str,

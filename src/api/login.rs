@@ -16,17 +16,17 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Who wants to log in. Nothing of it is proven yet.
+/// The sender of a login or a registration, as claimed: nothing of it is verified yet.
 #[derive(Debug)]
 pub(crate) struct LoginContext<'a> {
     /// The user that the header claims.
     pub claimed: Option<UserId>,
     /// The station that the header names.
     pub station: Option<StationId>,
-    /// The moment of the request.
+    /// The time of the request.
     pub now: Timestamp,
     pub services: &'a Services,
-    /// The address that clients are told.
+    /// The public address, from which the URLs in the answer are made.
     pub public_url: &'a str,
 }
 
@@ -68,6 +68,8 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
             let station = context.station.ok_or_else(|| {
                 Error::BadRequest("The header Ozeki-Station must be 32 hexadecimal digits.".into())
             })?;
+            // With the header's user, a key logs in nobody else: a guess has to be right for one user, whose attempts are
+            // limited.
             let account = chat::user::log_in(
                 &context.services.db,
                 context.now,
@@ -116,13 +118,14 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
     }
 }
 
-/// Where sockets are opened: beside the API, in the scheme that goes with it.
+/// The URL at which WebSockets are opened: beside the API's, with `wss` for `https`.
 fn listeners(public_url: &str) -> BTreeMap<&'static str, String> {
     let (scheme, rest) = match public_url.split_once("://") {
         Some(("https", rest)) => ("wss", rest),
         Some((_, rest)) => ("ws", rest),
         None => return BTreeMap::new(),
     };
+    // Older installations have `index.php` in their URL; the sockets are served beside it, not beneath it.
     let host_and_path = rest.trim_end_matches("index.php").trim_end_matches('/');
     BTreeMap::from([(scheme, format!("{scheme}://{host_and_path}/ws"))])
 }

@@ -30,7 +30,7 @@ use parlance_wire::{
 #[must_use]
 pub(crate) fn is_read(action: &Signed) -> bool {
     use Conversation::{Download, DownloadPartial, List, Transcript};
-    // Counted apart (`server/load.rs`), because these take memory by what is stored, not by what was sent.
+    // Limited separately (`server/load.rs`): the memory that they take depends on what is stored, not on the request.
     matches!(
         action,
         Signed::Conversation(
@@ -41,14 +41,16 @@ pub(crate) fn is_read(action: &Signed) -> bool {
     )
 }
 
-/// What the station has once it was given the answer. A v4 client that is told of its list also looks at its
-/// invitations, so for it `list` alone shows nothing.
+/// What the answer to an action gives the station, so that it need not be notified of it again. A v4 client whose list
+/// changed also fetches its invitations, so its `list` alone acknowledges nothing.
 #[must_use]
 pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched> {
     match action {
+        // Not `DownloadPartial`: it pages backwards, and may leave out what is new.
         Signed::Conversation(Conversation::Download { conversationid, .. }) => {
             Some(Fetched::Conversation(*conversationid))
         }
+        // Only the whole list: a page may lack the conversation that changed.
         Signed::Conversation(Conversation::List { limit, after: None })
             if limit.is_default() && !version.is_v4() =>
         {

@@ -1,4 +1,5 @@
-//! `srv=chatserver&api=chatnotification`: the pending notifications of a station; and the same, as a socket's frame.
+//! `srv=chatserver&api=chatnotification`: the pending notifications of a station, as the answer to a poll and as a
+//! socket's frame.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -50,7 +51,7 @@ struct TypingView {
     userid: UserId,
 }
 
-/// Does what is asked. `connection` is the one that the request came on, if its other end is the station's own.
+/// Answers a poll. `connection` is the one that it came on, if the station itself is the peer.
 pub(crate) fn perform(
     notifications: &Notifications,
     user: UserId,
@@ -70,7 +71,8 @@ pub(crate) fn perform(
     );
     answer::ok(ChangesView {
         receipt: version.is_v4().then_some(receipt),
-        // A poll names ids only, also to a v4 client: what it was told is kept until confirmed, and rows would make that large.
+        // A poll gets ids only, also from a v4 client: its answer is kept until it is acknowledged, and rows would make
+        // that large.
         ..view(&changes, user, ClientVersion::V3)?
     })
 }
@@ -83,7 +85,7 @@ pub(crate) fn frame(
 ) -> Result<Bytes, Error> {
     let render = || answer::json(&view(changes, user, version)?).map(Bytes::from);
     match changes.single_row() {
-        // Nearly all pushes are one new row, and then nothing in the frame is of the user: all sockets share it.
+        // Nearly all pushes are one new row. Nothing in such a frame depends on the user, so all sockets share it.
         Some(new) if version.is_v4() => new.rendered.frame(render),
         _ => render(),
     }
@@ -102,7 +104,8 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
     Ok(ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
-        // A resync has no field of its own in the published object: a client that sees this compares its whole list.
+        // The published object has no field for a resync. A changed list is its nearest meaning: a client then compares
+        // everything that it holds.
         conversationlistchangedof: if changes.list || changes.resync {
             vec![user]
         } else {

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatreports`: to whom messages were delivered, and who has seen them.
+//! `srv=chatserver&api=chatreports`: reports that messages were delivered or seen.
 
 use super::answer::{self, Nothing};
 use crate::chat::{self, Call, error::Error};

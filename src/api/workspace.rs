@@ -11,6 +11,7 @@ use crate::{
 use parlance_wire::{id::UserId, request::workspace::Action, time::Timestamp};
 
 /// Maximum workspaces of a user.
+// Names are first come, first served: without a limit one user could take all that others may want.
 const MAX_WORKSPACES: i64 = 100;
 
 /// Performs an action.

@@ -1,4 +1,4 @@
-//! Conversations: created, cleared, and their properties in one's own list.
+//! Conversations: creating and clearing them, and their properties in a user's own list.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,12 +15,12 @@ use parlance_wire::{
     text::{DisplayName, Instance, Secret},
 };
 
-/// Creates the direct conversation with a friend. Idempotent, whichever of the two asks: both get the same one, even if they
-/// ask at the same moment.
+/// Creates the direct conversation with a friend. Idempotent for both users: they get the same conversation, even if both
+/// create it at the same time.
 ///
 /// # Errors
-/// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
-/// is in the maximum of conversations; `DailyLimit`.
+/// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the
+/// two has the maximum number of conversations; `DailyLimit`.
 pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
@@ -30,6 +30,8 @@ pub(crate) async fn create(
     let relation = friend::relation(call, other).await?;
     // The id follows from the two users, so that both create the same one without asking each other.
     let id = ConversationId::between(call.user, other);
+    // Before the checks below: participants keep a conversation, and may ask for it again, after the friendship has
+    // ended.
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
     }
@@ -71,6 +73,7 @@ pub(crate) async fn create(
         Created::Existing => {}
         Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
+    // Read, not built from the request: if the other user was first, the stored secrets are theirs.
     store::conversation::seen_by(&call.services.db, id, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)
@@ -87,7 +90,7 @@ pub(crate) async fn page(
     limit: Option<usize>,
 ) -> Result<(Vec<ConversationRow>, bool), Error> {
     let limit = limit.unwrap_or(usize::MAX);
-    // One more than asked for shows whether there are more.
+    // One more than asked for: its presence says that there are more.
     let mut rows =
         store::conversation::page(&call.services.db, call.user, after, limit.saturating_add(1))
             .await?;
@@ -105,7 +108,7 @@ pub(crate) async fn page(
 /// Clears a conversation for everyone: it gets a new instance.
 ///
 /// # Errors
-/// `StaleInstance`; `NotAllowed` for a member of a group who is no admin, and for a user whom the other one blocked.
+/// `StaleInstance`; `NotAllowed`, if the caller is not an admin of the group, or was blocked by the other user.
 pub(crate) async fn clear(
     call: &mut Call<'_>,
     id: ConversationId,
@@ -114,7 +117,8 @@ pub(crate) async fn clear(
     match store::conversation::clear(&call.services.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
         Some(Cleared::Contended) => Err(Error::Unavailable {
-            source: "who is in the group keeps changing".into(),
+            // Certain: each attempt was rolled back, so nobody has to resync.
+            source: "the members of the group keep changing".into(),
             uncertain: false,
         }),
         Some(Cleared::NotAdmin) => Err(Error::NotAllowed(
@@ -148,7 +152,7 @@ pub(crate) async fn set_property(
         store::participant::set_property(&call.services.db, id, call.user, property, call.now)
             .await?
             .ok_or(Error::ConversationNotFound)?;
-    // Only the caller's own stations: a property is nobody else's business.
+    // Only the caller's own stations: properties are private.
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
     });

@@ -7,19 +7,19 @@ use crate::store::{self, batcher::BatchError, error::Cause};
 use crate::telemetry::with_causes;
 use parlance_wire::text::Instance;
 
-/// Why a request was not done. Nothing of it was stored.
+/// Why a request was refused or failed. Nothing of it was stored, unless it is `uncertain`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A field is missing or of the wrong form; the sentence names it and what it must be.
     #[error("{0}")]
     BadRequest(String),
-    /// No such key, or not this user's, or a disabled user's.
+    /// An unknown key, another user's key, or a disabled user. One refusal for all, so that guesses reveal nothing.
     #[error("Login failed.")]
     LoginFailed,
-    /// Known, but may not.
+    /// The caller is known, but may not do this.
     #[error("{0}")]
     NotAllowed(&'static str),
-    /// Nobody may register, or not with this invitation.
+    /// Registration is closed, or the invitation is not valid.
     #[error("{0}")]
     RegistrationClosed(&'static str),
     /// No such conversation, or not the caller's.
@@ -28,13 +28,13 @@ pub(crate) enum Error {
     /// No such user.
     #[error("There is no such user.")]
     UserNotFound,
-    /// The conversation has another instance by now, which is given.
+    /// The conversation was cleared. Contains its current instance.
     #[error("The conversation has a new instance.")]
     StaleInstance(Instance),
     /// The id names another message.
     #[error("The id names another message.")]
     MessageIdConflict,
-    /// It belongs to another user, or exists.
+    /// It exists already, or belongs to another user.
     #[error("{0}")]
     AlreadyExists(&'static str),
     /// Over a configured limit, which the sentence gives.
@@ -46,13 +46,13 @@ pub(crate) enum Error {
     /// Too many attempts, and the time until the next one.
     #[error("Too many attempts. Try again in a moment.")]
     RateLimited(Duration),
-    /// A fault of ours. The cause goes to the log, never to the wire.
+    /// The server failed. The cause goes to the log, never to the wire.
     #[error("The server failed. The log has the cause, under this answer's X-Request-Id.")]
     Internal(#[source] Cause),
     /// The database is away. The cause goes to the log.
     #[error("The server cannot do this at the moment. Try again.")]
     Unavailable {
-        /// It may have been done all the same: an answer was lost, but perhaps not its commit.
+        /// `true` if it may have been committed all the same: the database's answer was lost.
         uncertain: bool,
         /// For the log.
         #[source]
@@ -82,7 +82,9 @@ impl Error {
 impl From<BatchError> for Error {
     fn from(error: BatchError) -> Self {
         let failure = match &error {
+            // Nothing was committed: a retry is safe, and nobody has to resync.
             BatchError::Full | BatchError::Contended => Failure::Unavailable { uncertain: false },
+            // The entry may have been in a batch whose commit was not awaited.
             BatchError::Stopped => Failure::Unavailable { uncertain: true },
             BatchError::Database(shared) => match decode(shared) {
                 Ok(refusal) => return refusal,
@@ -102,7 +104,7 @@ impl From<store::error::Error> for Error {
     }
 }
 
-/// A failure of ours or of the database, without its cause.
+/// A failure of the server or of the database, without its cause.
 enum Failure {
     Internal,
     Unavailable { uncertain: bool },
@@ -117,10 +119,12 @@ impl Failure {
     }
 }
 
-/// What the caller did wrong, if a constraint that says so refused it; else how it failed.
+/// The refusal that a violated constraint stands for, or else the kind of failure.
 fn decode(error: &store::error::Error) -> Result<Error, Failure> {
     use store::error::Error as Store;
     match error {
+        // By the constraint's name: an SQLSTATE does not tell two unique constraints apart. Concurrent requests pass any
+        // check made beforehand, so the constraint decides, and its refusal is no failure.
         Store::Refused { constraint, .. } => match constraint.as_str() {
             "users_key" | "users_one_per_email" => {
                 Ok(Error::AlreadyExists("This user already exists."))
@@ -129,7 +133,7 @@ fn decode(error: &store::error::Error) -> Result<Error, Failure> {
             "participants_of_user" => Ok(Error::UserNotFound),
             _ => Err(Failure::Internal),
         },
-        // An answer that cannot be read came after the commit: a retry is answered with what was stored, and the others
+        // An answer that cannot be decoded came after the commit: a retry finds what was stored, and other stations
         // have to resync.
         Store::Away { uncertain, .. }
         | Store::Bug {

@@ -5,8 +5,8 @@ use crate::notify::event::Event;
 use crate::store::{self, friend::Relation};
 use parlance_wire::id::UserId;
 
-/// Requests a friendship, or accepts such a request. Idempotent. A user who blocked the caller never hears of it, and the
-/// caller is not told.
+/// Requests a friendship, or accepts such a request. Idempotent. A user who blocked the caller is not notified, and the
+/// caller is not told of the block.
 pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let relation = relation(call, friend).await?;
     // Answered as if it had been stored: the caller must not learn of the block.
@@ -23,6 +23,8 @@ pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error
 /// # Errors
 /// `NotAllowed`, if there is no request to answer.
 pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+    // Not one statement with `add`: if the request is withdrawn in between, this becomes a request by the caller, which
+    // the other user may accept or ignore.
     if !relation(call, friend).await?.incoming {
         return Err(Error::NotAllowed("There is no request from this user."));
     }
@@ -60,7 +62,7 @@ pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Err
 /// The relation between the caller and another user.
 ///
 /// # Errors
-/// `UserNotFound`; `BadRequest` where someone else is the caller.
+/// `UserNotFound`; `BadRequest`, if the other user is the caller.
 pub(crate) async fn relation(call: &Call<'_>, other: UserId) -> Result<Relation, Error> {
     if other == call.user {
         return Err(Error::BadRequest("You cannot do this to yourself.".into()));
@@ -70,8 +72,8 @@ pub(crate) async fn relation(call: &Call<'_>, other: UserId) -> Result<Relation,
         .ok_or(Error::UserNotFound)
 }
 
-/// The caller's stations see a request go, and invitations come and go. A friend sees the caller go offline, or come back.
-/// Anyone else must not learn of it.
+/// Announces a block, or the end of one. The caller's stations fetch requests and invitations again. A friend sees the
+/// caller go offline, or come back. Nobody else must learn of it.
 fn announce_block(call: &mut Call<'_>, other: UserId, relation: &Relation) {
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
@@ -89,6 +91,7 @@ fn announce_block(call: &mut Call<'_>, other: UserId, relation: &Relation) {
 }
 
 fn announce(call: &mut Call<'_>, other: UserId) {
+    // To both: the caller has other stations, whose lists of friends change as well.
     call.outbox.push(Event::FriendChanged {
         friend: call.user,
         seen_by: vec![other],

@@ -20,6 +20,7 @@ pub(crate) async fn create(
     creator: &NewParticipant<'_>,
     others: &[NewParticipant<'_>],
 ) -> Result<(ConversationRow, Vec<UserId>), Error> {
+    // Random, not derived from the participants as in a direct conversation: the same users may have several groups.
     let (id, limits) = (ConversationId::random(), quota::limits(call));
     let changed =
         store::group::create(&call.services.db, id, creator, others, &limits, call.now).await?;
@@ -30,8 +31,8 @@ pub(crate) async fn create(
 /// Changes a group. Returns it as the caller sees it then, and who was invited instead of added.
 ///
 /// # Errors
-/// `ConversationNotFound`; `NotAllowed`, for a caller who is no admin, a conversation that is no group, a change after which
-/// nobody would be admin, and if a friend who is added has blocked the caller; `UserNotFound`; `TooLarge`; `DailyLimit`.
+/// `ConversationNotFound`; `NotAllowed`, if the caller is not an admin, the conversation is not a group, after the change
+/// there would be no admin, and if a friend who is added has blocked the caller; `UserNotFound`; `TooLarge`; `DailyLimit`.
 pub(crate) async fn change(
     call: &mut Call<'_>,
     id: ConversationId,
@@ -49,7 +50,7 @@ pub(crate) async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(),
 
 /// The caller declines an invitation.
 pub(crate) async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
-    // Not `apply`: that is for participants and admins, and would not find someone who is only invited.
+    // Not `apply`: that looks for a participant, and an invited user is none yet.
     let changed = store::group::decline(&call.services.db, id, call.user).await?;
     done(call, changed, &quota::limits(call))?;
     Ok(())
@@ -72,7 +73,7 @@ async fn apply(
     done(call, changed, &limits)
 }
 
-/// Announces a change to those whom it concerns. Returns who was invited.
+/// Announces a change to the users concerned. Returns who was invited.
 fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<UserId>, Error> {
     match changed {
         Changed::Done { concerned, invited } => {
@@ -88,6 +89,7 @@ fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<Us
             limits.participants
         ))),
         Changed::LastAdmin => Err(Error::NotAllowed("A group must have at least one admin.")),
+        // One refusal for both: it must not reveal which ids are users.
         Changed::NoParticipant | Changed::NoUser => Err(Error::UserNotFound),
         Changed::Blocked => Err(Error::NotAllowed("One of these users has blocked you.")),
         Changed::Exceeded(exceeded) => Err(quota::refusal(exceeded, limits)),

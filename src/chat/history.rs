@@ -14,6 +14,7 @@ use crate::store::{
 use parlance_wire::{id::ConversationId, text::Instance};
 
 /// Maximum rows of each kind that `download` answers.
+// A reader who was away for months gets pages, not one answer that holds all of it in memory.
 const DOWNLOAD_ROWS: usize = 1000;
 
 /// Fills a page with the rows from the cursor on, its row included. Returns `true` if it was cut: then the conversation
@@ -44,6 +45,7 @@ pub(crate) async fn download(
             station: call.station,
         });
     } else if let Some(head) = read.head {
+        // Only an uncut page ends with the newest row, which new rows can be appended to.
         let pages = &call.services.pages;
         pages.insert(conversation, call.version, instance, head, cursor, page);
     }
@@ -69,7 +71,7 @@ pub(crate) async fn download_partial(
     Ok(checked(Box::pin(read).await?, instance)?.has_more)
 }
 
-/// Adds rows that were just stored, as they were rendered, to a cached page that they follow.
+/// Appends a row that was just stored, already rendered, to the cached page that it follows.
 pub(crate) fn cache_new_row(
     call: &Call<'_>,
     conversation: ConversationId,
@@ -128,7 +130,7 @@ async fn copy_cached(
     let Some(cached) = pages.get(conversation, call.version, instance, cursor) else {
         return Ok(false);
     };
-    // Its first row may be purged by now.
+    // Its first row may be purged by now, and must not be served longer than the database would.
     if cached.expires_at().plus(call.services.policy.expiry_grace) <= call.now {
         return Ok(false);
     }
@@ -137,7 +139,7 @@ async fn copy_cached(
     Ok(cached.copy_to(page, cursor, &head))
 }
 
-/// What a conversation's history ends with.
+/// The newest rows of a conversation, by which a cached page is checked.
 async fn head(
     call: &Call<'_>,
     conversation: ConversationId,
@@ -166,6 +168,7 @@ fn query<'a>(
     }
 }
 
+// The statement that read the rows returned the instance, too: no `clear` can come between the two.
 fn checked(
     read: Option<store::history::Page>,
     instance: &Instance,

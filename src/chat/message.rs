@@ -15,17 +15,18 @@ use parlance_wire::{
 // As far as `SIGNATURE_WINDOW` allows by default: a client whose requests are accepted keeps its own time.
 const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// Stores a message. Idempotent by its id. Returns when it counts as created, and until when it is wanted.
+/// Stores a message. Idempotent by its id. Returns its `Created` and `ValidUntil`, as stored.
 ///
 /// # Errors
-/// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed` for one
-/// whom the other one blocked.
+/// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed`, if the
+/// other user has blocked the caller.
 pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
     sent: SentMessage,
 ) -> Result<(Timestamp, Timestamp), Error> {
+    // Before the queue: what the batcher holds is bounded, and a batch must not fail for one message's size.
     let max = call.services.policy.max_message_bytes;
     if sent.data.as_str().len() > max {
         return Err(Error::TooLarge(format!(
@@ -70,7 +71,7 @@ pub(crate) async fn add(
                 last: new.seq,
                 rows: vec![Arc::new(new_row(message, &new))],
             });
-            // Of a retry, too: whoever stored the message the first time may have lost the answer, and announced nothing.
+            // For a retry, too: the first attempt may have committed without an answer, and was then never announced.
             call.outbox.push(Event::ConversationChanged {
                 conversation,
                 participants,

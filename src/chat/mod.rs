@@ -1,5 +1,5 @@
-//! The rules: who may do what, and who has to hear of it. A rule takes the call first, writes through the store, and puts what
-//! happened into the call's outbox, which is announced only after the commit.
+//! The rules: who may do what, and who is notified of it. A rule takes the call first, writes through the store, and puts
+//! what happened into the call's outbox, which is announced only after the commit.
 
 pub(crate) mod conversation;
 pub(crate) mod error;
@@ -27,7 +27,7 @@ use crate::{
     store::{Db, batcher::Batcher, report::NewReport, rows::NewMessage},
 };
 
-/// What the rules work with: the database, the two batchers, the caches, and the operator's policy. One per node.
+/// The dependencies of the rules: the database, the two batchers, the caches, and the operator's policy. One per node.
 #[derive(Debug)]
 pub(crate) struct Services {
     pub db: Db,
@@ -40,11 +40,12 @@ pub(crate) struct Services {
     pub policy: Policy,
 }
 
-/// What the operator has decided about users and messages.
+/// The operator's settings for users and messages.
+// Not the whole `Settings`: no rule needs to know addresses, certificates or passwords.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub registration: Registration,
-    /// How long a message without a `ValidUntil` is wanted.
+    /// Lifetime of a message without a `ValidUntil`.
     pub message_lifetime: TimeDelta,
     /// How long after its `ValidUntil` a message is kept.
     pub expiry_grace: TimeDelta,
@@ -83,9 +84,12 @@ pub(crate) struct Call<'a> {
     pub user: UserId,
     pub station: StationId,
     pub version: ClientVersion,
-    /// The moment of the request, read once.
+    /// The time of the request, read once.
+    // A rule that read the clock again could store two times that differ for one request.
     pub now: Timestamp,
     pub services: &'a Services,
     /// What happened in this call, to be announced after its commit.
+    // A rule that announced by itself would do so before its commit: a station that then fetches finds the old state, and
+    // is not notified again.
     pub outbox: Vec<Event>,
 }

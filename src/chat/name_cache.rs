@@ -1,5 +1,5 @@
-//! What users are called, cached until a user changes: `server/users.rs` then calls [`NameCache::forget`]. No action changes a
-//! name yet; one that does has to notify `store::user::CHANGED_CHANNEL`.
+//! The names of users, cached until any user changes: `server/users.rs` then calls [`NameCache::forget`]. No action changes
+//! a name yet; one that does has to notify `store::user::CHANGED_CHANNEL`.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use super::error::Error;
 use crate::store::{self, Db};
 use parlance_wire::id::UserId;
 
-/// Maximum names kept. Beyond it all are forgotten: simpler than an order of use, and rare.
+/// Maximum names kept. Beyond it all are evicted, which is simpler than tracking their use, and rare.
 const MAX_NAMES: usize = 200_000;
 
 /// The names that were read since the last change.
@@ -41,6 +41,8 @@ impl NameCache {
         };
         // One statement for all that are missing, outside the lock: it may take as long as the database does.
         if !unknown.is_empty() {
+            // A name that changes during this read would be cached in its old form. Once names can change, a generation as in
+            // `server/keys.rs` has to prevent that.
             let read = store::user::nicks(db, &unknown).await?;
             let mut known = self.locked();
             // Before the names are added: those of one group must not evict each other.

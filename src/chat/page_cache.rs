@@ -1,6 +1,6 @@
-//! The newest rows of conversations that were read lately, as text: a page that nothing was added to is not read again.
+//! The newest rows of conversations that were read lately, as text: while nothing is added, they are not read again.
 //!
-//! Nothing is shown on the strength of the cache alone. Each time `chat::history` asks the database whether the reader
+//! Nothing is served on the strength of the cache alone. Each time `chat::history` asks the database whether the reader
 //! takes part, which instance is current, and what the history ends with. Rows before that never change; but they are
 //! purged once they have expired, so a page with an expired row is read again.
 
@@ -26,9 +26,9 @@ use parlance_wire::{
 /// Maximum bytes of all pages.
 const MAX_BYTES: u64 = 16 << 20;
 /// Maximum bytes of one conversation, for each kind of client.
-// Sixty-four conversations at least have room, however long their pages.
+// So there is room for at least 64 conversations, however long their pages.
 const MAX_PAGE_BYTES: usize = 256 << 10;
-/// A page that nobody asked for in this time is evicted.
+/// A page that was not read in this time is evicted.
 const IDLE: Duration = Duration::from_mins(10);
 /// Minimum rows of a page.
 // Fewer cost no more to read than to compare the head with the database.
@@ -48,15 +48,15 @@ pub(super) struct CachedPage {
 
 #[derive(Debug)]
 struct CachedRows {
-    /// What the conversation ended with when they were read, or since a row was appended.
+    /// The newest rows of the conversation when these were read, or since one was appended.
     head: HistoryHead,
     /// When the first of them expires.
     expires_at: Timestamp,
     messages: Rows<MessageId>,
     reports: Rows<ReportId>,
-    /// No message is before them.
+    /// No message precedes them.
     messages_reach_start: bool,
-    /// No report is before them.
+    /// No report precedes them.
     reports_reach_start: bool,
 }
 
@@ -92,7 +92,7 @@ impl PageCache {
             .filter(|page| page.instance == *instance && page.locked().has_rows_from(cursor))
     }
 
-    /// Keeps the rows from a cursor on, with which the conversation ends.
+    /// Caches the rows from a cursor on, up to the newest one of the conversation.
     pub(super) fn insert(
         &self,
         conversation: ConversationId,
@@ -135,20 +135,22 @@ impl PageCache {
         text: &[u8],
         max_rows: usize,
     ) {
+        // Pages for v3 are not appended to: rows are rendered at their commit for v4 alone. Their head differs now, so they
+        // are read again.
         let key = (conversation, ClientVersion::V4);
         let Some(page) = self.0.get(&key).filter(|page| page.instance == *instance) else {
             return;
         };
         let fits = page.locked().append(seq, row, text, max_rows);
         match fits {
-            // Weighed anew: the cache counts what an entry had when it was put in.
+            // Inserted again to be weighed again: the cache knows an entry's size only as of its insertion.
             Some(true) => self.0.insert(key, page),
             Some(false) => self.0.invalidate(&key),
             None => {}
         }
     }
 
-    /// Drops what nobody asked for lately.
+    /// Evicts pages that were not read lately.
     pub(crate) fn evict_idle(&self) {
         self.0.run_pending_tasks();
     }
@@ -167,6 +169,7 @@ impl CachedPage {
         cursor: &Cursor,
         head: &HistoryHead,
     ) -> bool {
+        // Compared and copied under one lock: a row that is appended in between would be served with the older head.
         let rows = self.locked();
         let Some((messages, reports)) = rows.positions(cursor).filter(|_| rows.head == *head)
         else {
@@ -201,6 +204,7 @@ impl CachedRows {
 
     /// How many messages and reports are before a cursor. Returns `None` if there may be some that are not here.
     fn positions(&self, cursor: &Cursor) -> Option<(usize, usize)> {
+        // A cursor with a time and no id can be resolved only by the database: the cache knows ids, and times are no order.
         let messages = match cursor.message_id {
             Some(id) => self.messages.position(id)?,
             None if self.messages_reach_start && cursor.message_at.is_none() => 0,
@@ -224,7 +228,7 @@ impl CachedRows {
             HistoryRow::Report(row) => (self.reports.offsets.len(), row.valid_until),
         };
         let bytes = self.messages.bytes() + self.reports.bytes() + text.len();
-        // A page of more rows would have been cut.
+        // `download` would cut a page of more rows, and say so.
         if rows >= max_rows || bytes > MAX_PAGE_BYTES {
             return Some(false);
         }

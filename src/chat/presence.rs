@@ -1,5 +1,5 @@
-//! Presence from sockets: a user with an open one is available, unless they said otherwise; a user who has had none for a while is
-//! offline. Friends hear of it.
+//! Presence from sockets: a user with an open one is available, unless they set something else; a user who has had none for
+//! a while is offline. Friends are notified of changes.
 
 use std::time::Duration;
 
@@ -17,18 +17,23 @@ use parlance_wire::id::UserId;
 // One statement locks their rows: a restart of a node with 20,000 sockets must not lock all of them at the same time.
 pub(crate) const MAX_BATCH: usize = 500;
 
-/// Records that this node holds sockets of these users. Returns what is to be announced.
-pub(crate) async fn arrive(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
+/// Records that this node holds sockets of these users. Returns the changes to announce.
+pub(crate) async fn set_online(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
     Ok(changed(presence::socket_opened(db, node, users).await?))
 }
 
-/// Records that this node has held no socket of these users for a while. Returns what is to be announced.
-pub(crate) async fn leave(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
+/// Records that this node has held no socket of these users for a while. Returns the changes to announce.
+pub(crate) async fn set_offline(
+    db: &Db,
+    node: Uuid,
+    users: &[UserId],
+) -> Result<Vec<Event>, Error> {
     Ok(changed(presence::socket_closed(db, node, users).await?))
 }
 
-/// Sets users offline whose nodes ended longer ago than this. Returns what is to be announced.
-pub(crate) async fn reap(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
+/// Sets users offline whose nodes ended longer ago than this. Returns the changes to announce.
+// Any node may do it, as the one that held their sockets is gone.
+pub(crate) async fn expire(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
     let max = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.into()))?;
     Ok(changed(presence::expire(db, grace, max).await?))
 }

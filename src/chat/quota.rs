@@ -1,15 +1,15 @@
-//! How many conversations, participants and invitations there may be, and the refusals beyond that.
+//! Quotas of conversations, participants and invitations, and the refusals beyond them.
 
 use parlance_wire::request::conversationgroup::MAX_PARTICIPANTS;
 
 use super::{Call, error::Error};
 use crate::store::quota::{Daily, Exceeded, Limits};
 
-/// Maximum people that a user invites to groups in a day. Low, as an honest client invites only friends who have left a group: it
-/// has nobody else's key.
+/// Maximum users that a user invites to groups in a day.
+// Low: a client has the public keys of friends alone, so it invites only friends who have left a group.
 const MAX_INVITATIONS_PER_DAY: u32 = 100;
-/// Maximum invitations that wait for one user's answer.
-// Else strangers could fill the list in which the user looks for those of friends.
+/// Maximum unanswered invitations of one user.
+// Without it, strangers could fill the list in which the user looks for invitations of friends.
 const MAX_WAITING_INVITATIONS: u32 = 100;
 
 /// The limits of this call.

@@ -1,4 +1,4 @@
-//! Reports: to whom messages were delivered, and who has seen them.
+//! Reports: that messages were delivered to a user, or seen.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use parlance_wire::{
     word::ReportType,
 };
 
-/// Maximum reports of one request that are announced with their rows. Of more, only the conversation is named.
+/// Maximum reports of one request that are announced with their rows. Beyond it only the conversation is named.
 // Opening a conversation reports on all that was unread: hundreds of events for each socket would cost more than a download.
 const MAX_NEW_ROWS: usize = 50;
 
-/// Stores that messages were delivered to the caller, or seen. One report per message, user and type; idempotent. Unknown ids are
-/// ignored: their messages may have expired.
+/// Stores that messages were delivered to the caller, or seen by them. One report per message, user and type; idempotent.
+/// Unknown ids are ignored: their messages may have expired.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
@@ -46,7 +46,8 @@ pub(crate) async fn add(
         Reported::StaleInstance(present) => return Err(Error::StaleInstance(present)),
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
-    // Nothing new, as of a retry: nobody has to hear of it.
+    // A retry stores nothing, and is not announced, unlike a message: if the outcome of the first attempt was not known,
+    // every station was told to resync.
     if let (Some(first), Some(last)) = (
         rows.first().map(|row| row.seq),
         rows.last().map(|row| row.seq),

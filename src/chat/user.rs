@@ -13,14 +13,14 @@ use parlance_wire::{
     word::Availability,
 };
 
-/// Maximum stations of a user; the one seen longest ago gives way.
+/// Maximum stations of a user. Beyond it the one seen longest ago is removed.
 // Not refused: a client that is installed again has a new station, and its user must be able to log in.
 const MAX_STATIONS: i32 = 100;
 
 /// Logs a user in, and binds the station to them. Idempotent.
 ///
 /// # Errors
-/// `LoginFailed`, in the same words and with the same work if the user does not exist: else one could find out who does.
+/// `LoginFailed`, in the same words and with the same work if the user does not exist: anyone could otherwise find out who does.
 pub(crate) async fn log_in(
     db: &Db,
     now: Timestamp,
@@ -60,13 +60,13 @@ pub(crate) async fn register(
         Ok(UserId::of(user.email))
     } else {
         Err(Error::RegistrationClosed(
-            // The same for both: whoever guesses codes must not learn which ones existed.
+            // The same for both: someone who guesses codes must not learn which ones existed.
             "This invitation is not valid, or was used already.",
         ))
     }
 }
 
-/// Sets the caller's availability. Friends hear of a change.
+/// Sets the caller's availability. Friends are notified of a change.
 pub(crate) async fn set_availability(
     call: &mut Call<'_>,
     availability: Availability,

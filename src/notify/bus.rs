@@ -1,10 +1,10 @@
 //! The bus: what happened on one node is published to the others, over NATS. It carries hints only, ids of what changed;
-//! what is true stands in the database.
+//! the database alone has the truth.
 //!
 //! A hint may be lost: NATS is away, or a node is killed between a commit and its hint. So each node numbers what it
-//! publishes, and repeats its number every second. Whoever misses a number, or does not hear a node that is alive, has
-//! every station resync. Without NATS, nodes on one database do so every few seconds: slow, but nobody is notified too
-//! seldom.
+//! publishes, and repeats its number every second. A node that misses a number, or receives nothing from a node that is
+//! alive, makes its stations resync. Without NATS, nodes on one database do so every few seconds: slow, but no change is
+//! missed.
 
 mod envelope;
 mod nats;
@@ -25,10 +25,10 @@ use self::envelope::{Envelope, Hint};
 pub(crate) use self::nats::{Node, run};
 use super::event::Event;
 
-/// A node that has not been heard for this long counts as unheard.
+/// A node from which nothing was received for this long may have published something that was lost.
 // Three repetitions of its number may be lost before that.
-const SILENCE: Duration = Duration::from_secs(4);
-/// Maximum envelopes that wait to be published. More are dropped, and missed by their number.
+const PEER_TIMEOUT: Duration = Duration::from_secs(4);
+/// Maximum envelopes that wait to be published. Beyond it they are dropped, which the others notice by their numbers.
 const MAX_QUEUED: usize = 10_000;
 
 /// One node's end of the bus.
@@ -46,7 +46,7 @@ pub(crate) struct Bus {
 #[derive(Debug)]
 struct Peer {
     sequence: u64,
-    heard_at: Instant,
+    received_at: Instant,
 }
 
 /// Envelopes that wait to be published.
@@ -81,20 +81,21 @@ impl Bus {
         self.connected.load(Ordering::Acquire)
     }
 
-    /// How often an envelope of another node was missed.
+    /// How often a gap in another node's sequence was found.
     pub(crate) fn gaps(&self) -> u64 {
         self.gaps.load(Ordering::Relaxed)
     }
 
     /// Publishes what happened to the other nodes.
     pub(crate) fn publish(&self, events: &[Event]) {
-        // Without this, each request that changes nothing would repeat the number.
+        // An empty envelope repeats the number: a request that changes nothing need not.
         if !events.is_empty() && self.queue.is_some() {
             self.send(events.iter().map(Hint::from).collect());
         }
     }
 
-    /// Counts an envelope that nobody is sent: the others miss its number, and have every station resync.
+    /// Skips a sequence number: the other nodes find a gap, and make their stations resync.
+    // A gap cannot get lost itself: the other nodes find it at the next number that arrives, whenever that is.
     pub(crate) fn skip_sequence(&self) {
         *self.sequence() += 1;
     }
@@ -111,22 +112,24 @@ impl Bus {
             hints,
         };
         match serde_json::to_vec(&envelope) {
-            // A full queue drops it: the others miss the number, and resync.
+            // Never waits: requests announce from here. A full queue drops it; the others find a gap, and resync.
             Ok(text) => drop(queue.try_send(text)),
-            Err(error) => tracing::error!(%error, "a hint could not be written"),
+            Err(error) => tracing::error!(%error, "a hint could not be serialized"),
         }
     }
 
-    /// Notes an envelope of another node. Returns `true` if one before it was missed.
+    /// Records an envelope of another node. Returns `true` if one before it was missed.
     fn receive(&self, envelope: &Envelope) -> bool {
         let mut peers = self.peers();
+        // A node that is new here is expected to begin at zero: if it published before this one subscribed, that is a gap.
         let expected = peers.get(&envelope.node).map_or(0, |peer| peer.sequence)
             + u64::from(!envelope.hints.is_empty());
+        // After a gap the new number is taken over: one loss is one resync, not one for each later envelope.
         peers.insert(
             envelope.node,
             Peer {
                 sequence: envelope.sequence,
-                heard_at: Instant::now(),
+                received_at: Instant::now(),
             },
         );
         let is_missed = envelope.sequence != expected;
@@ -134,18 +137,20 @@ impl Bus {
         is_missed
     }
 
-    /// Compares the nodes that are alive with those that are heard. Returns `true` if one is not heard, or has ended
-    /// since: its last hint may be missed.
+    /// Compares the nodes that are alive with those that something was received from. Returns `true` if one is silent, or
+    /// has ended since: its last hint may have been lost.
     pub(crate) fn has_gap(&self, alive: &[Uuid]) -> bool {
         let mut peers = self.peers();
-        let is_unheard = alive.iter().any(|node| {
+        let is_silent = alive.iter().any(|node| {
             peers
                 .get(node)
-                .is_none_or(|peer| peer.heard_at.elapsed() > SILENCE)
+                .is_none_or(|peer| peer.received_at.elapsed() > PEER_TIMEOUT)
         });
+        // A peer that has ended is forgotten, which counts as a gap: so its last hint is made up for once, and only once.
         let before = peers.len();
-        peers.retain(|node, peer| alive.contains(node) || peer.heard_at.elapsed() < SILENCE);
-        is_unheard || peers.len() < before
+        peers
+            .retain(|node, peer| alive.contains(node) || peer.received_at.elapsed() < PEER_TIMEOUT);
+        is_silent || peers.len() < before
     }
 
     fn sequence(&self) -> MutexGuard<'_, u64> {
@@ -195,7 +200,7 @@ mod tests {
         bus.send(vec![]);
         bus.send(vec![]);
         assert_eq!(gaps(&other, &mut queue), [true, false]);
-        // Whoever starts later has missed what was published before.
+        // A node that starts later has missed what was published before.
         let (late, _) = Bus::new(Uuid::new_v4(), true);
         bus.publish(&list);
         assert_eq!(gaps(&late, &mut queue), [true]);
@@ -218,7 +223,7 @@ mod tests {
             .unwrap()
             .get_mut(&bus.node)
             .unwrap()
-            .heard_at -= SILENCE;
+            .received_at -= PEER_TIMEOUT;
         assert!(other.has_gap(&[bus.node]));
         assert!(other.has_gap(&[]));
         assert!(!other.has_gap(&[]));

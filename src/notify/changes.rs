@@ -9,7 +9,7 @@ use super::event::{Event, NewRow};
 use parlance_wire::id::{ConversationId, UserId};
 use parlance_wire::version::ClientVersion;
 
-/// Changes of more ids than this are replaced by a resync.
+/// Maximum ids in a station's changes. Beyond it they are replaced by a resync.
 // With that many, a client has to go through its whole list anyway.
 const MAX_IDS: usize = 10_000;
 /// Maximum bytes of rows buffered for a v4 socket that is busy. Beyond it only ids are sent.
@@ -24,15 +24,15 @@ pub(crate) struct Changes {
     pub list: bool,
     /// The station has to resync, as something may have been missed. On the wire this is a changed list.
     pub resync: bool,
-    /// Friends to look at again.
+    /// Friends whose entries have to be fetched again.
     pub friends: BTreeSet<UserId>,
-    /// New rows, whole, in the order of commits; for v4 sockets. Of a conversation they are all that was added since
-    /// the frame before, or there are none: whoever appends them has everything.
+    /// New rows, whole, in the order of commits; for v4 sockets. Of each conversation they are all that was added
+    /// since the frame before, or there are none: a client that appends them misses nothing.
     pub rows: BTreeMap<(ConversationId, i64), Arc<NewRow>>,
     /// Who is writing a message, and in which conversation; for v4 sockets.
     pub typing: BTreeSet<(ConversationId, UserId)>,
     row_bytes: usize,
-    /// Conversations of which only the id is sent: a row is not at hand, does not follow the others, or has no room.
+    /// Conversations of which only the id is sent: a row is not known here, does not follow the others, or has no room.
     ids_only: BTreeSet<ConversationId>,
 }
 
@@ -72,7 +72,7 @@ impl Changes {
         }
     }
 
-    /// Adds what happened. `rows` are the new rows of a conversation, if they follow what was announced of it
+    /// Adds an event. `rows` are the new rows of a conversation, if they follow what was announced of it
     /// before, and else none.
     pub(crate) fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], version: ClientVersion) {
         match event {
@@ -99,6 +99,7 @@ impl Changes {
 
     /// Adds changes that were sent and may not have arrived; of conversations only their ids.
     pub(crate) fn add_again(&mut self, sent: Self) {
+        // Rows were not kept with what was sent, so later ones would leave a gap. Typing is out of date by now.
         for conversation in sent.conversations {
             self.conversations.insert(conversation);
             self.drop_rows(conversation);
@@ -147,6 +148,7 @@ impl Changes {
     }
 
     fn bound(&mut self) {
+        // Not truncated: the station would never learn of an id that was left out.
         if self.conversations.len() + self.friends.len() + self.typing.len() > MAX_IDS {
             *self = Self::resync();
         }
@@ -154,7 +156,7 @@ impl Changes {
 
     fn add_rows(&mut self, conversation: ConversationId, rows: &[Arc<NewRow>]) {
         let bytes: usize = rows.iter().map(|row| row.bytes()).sum();
-        // Beside a resync they may follow on what was dropped with it.
+        // Beside a resync, the rows before these may have been dropped: appended, these would leave a gap.
         if rows.is_empty() || self.resync || self.row_bytes + bytes > MAX_ROW_BYTES {
             self.drop_rows(conversation);
         } else if !self.ids_only.contains(&conversation) {

@@ -1,4 +1,4 @@
-//! What happened, and who has to hear of it. Events are announced after the commit, never before.
+//! Events: what happened, and who is notified of it. They are announced after the commit, never before.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +11,7 @@ use parlance_wire::{
     text::Instance,
 };
 
-/// Something that stations have to hear of.
+/// A change that stations are notified of.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// A conversation has new content.
@@ -25,7 +25,7 @@ pub(crate) enum Event {
     /// A page of a download was cut: the station has to come back for the rest.
     PageCut {
         conversation: ConversationId,
-        /// The reader, who alone has to hear of it.
+        /// The reader. Nobody else is notified.
         reader: UserId,
         /// The station that was given the page.
         station: StationId,
@@ -35,14 +35,14 @@ pub(crate) enum Event {
         /// The users whose lists have changed.
         of: Vec<UserId>,
     },
-    /// Friends should look at a user again: their availability, their friendship.
+    /// A user's availability or friendship has changed for others.
     FriendChanged {
-        /// The user to look at.
+        /// The user who changed.
         friend: UserId,
-        /// The users who should look.
+        /// The users who see the change.
         seen_by: Vec<UserId>,
     },
-    /// Someone is writing a message.
+    /// A user is writing a message.
     Typing {
         /// The conversation that it is written in.
         conversation: ConversationId,
@@ -53,7 +53,7 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The users whose stations have to hear of it.
+    /// The users whose stations are notified.
     #[must_use]
     pub(crate) fn recipients(&self) -> &[UserId] {
         match self {
@@ -69,20 +69,20 @@ impl Event {
 /// Rows that one commit added to a conversation, one after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct NewRows {
-    /// The first one's number in the conversation.
+    /// The `seq` of the first row.
     pub first: i64,
-    /// The last one's.
+    /// The `seq` of the last row.
     pub last: i64,
-    /// All of them, or none, where they are too many or not at hand: then they are downloaded.
+    /// All of them; or none, if they are too many or not known here: then they are downloaded.
     pub rows: Vec<Arc<NewRow>>,
 }
 
-/// A row that was just stored, with what a client needs to know whether it holds the one before.
+/// A row that was just stored, with what a client needs to see that it has the row before.
 #[derive(Debug)]
 pub(crate) struct NewRow {
     /// The instance of the conversation that it belongs to.
     pub instance: Instance,
-    /// Its number in the conversation.
+    /// Its `seq` in the conversation.
     pub seq: i64,
     /// The id of the row of the same kind before it, as the wire writes it; empty if it is the first.
     pub after: String,
@@ -91,7 +91,7 @@ pub(crate) struct NewRow {
     pub rendered: Rendered,
 }
 
-/// A row as text. It is written once, whoever needs it first: all sockets and the cached page show the same.
+/// A row as text, rendered once, when it is first needed, and shared by all sockets and the cached page.
 #[derive(Debug, Default)]
 pub(crate) struct Rendered {
     row: OnceLock<Box<RawValue>>,
@@ -107,13 +107,14 @@ impl Rendered {
         once(&self.row, render).map(|row| &**row)
     }
 
-    /// The frame of a socket to which this row is all that is new.
+    /// The frame of a socket for which this row is the only change.
     pub(crate) fn frame<E>(&self, render: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
         once(&self.frame, render).cloned()
     }
 }
 
-// `OnceLock::get_or_try_init` is not stable yet. Two that come first at once both make the value, and one is kept.
+// `OnceLock::get_or_try_init` is not stable yet. Two threads may both make the value, and
+// one is kept: a lock held during the work would make each socket wait.
 fn once<T, E>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
     if let Some(value) = cell.get() {
         return Ok(value);
@@ -130,6 +131,7 @@ impl NewRow {
             HistoryRow::Message(row) => row.data.len(),
             HistoryRow::Report(_) => 0,
         };
+        // The other fields and their names, rounded up: the sum only bounds memory.
         data + 400
     }
 }

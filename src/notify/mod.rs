@@ -1,4 +1,4 @@
-//! Notifications: what happened is announced to the stations that have to hear of it, here and on other nodes.
+//! Notifications: changes are announced to the stations that they concern, here and on other nodes.
 //!
 //! A rule says what happened as an [`event::Event`], and after its commit the event is announced twice: to the
 //! [`registry`] of this node, which holds the pending notifications of each station, and over the [`bus`] to the other

@@ -1,5 +1,5 @@
-//! The other nodes on the same database: which are alive, and which have ended since. A node's last announcement may not
-//! have reached this one, so its end makes every station here resync.
+//! The other nodes on the same database: which are alive, and which have ended. A node's last announcement may not have
+//! reached this one, so its end makes every station here resync.
 
 use std::{
     collections::HashSet,
@@ -28,8 +28,8 @@ struct Known {
 }
 
 impl Nodes {
-    /// Takes what a heartbeat learned of all nodes. Returns the others that are alive, and `true` if one has ended since
-    /// the last heartbeat, or this one was taken for ended itself, so that others may have ended unseen.
+    /// Takes the result of a heartbeat. Returns the other nodes that are alive, and `true` if one has ended since the last
+    /// heartbeat, or if this one was taken for ended, so that others may have ended unnoticed.
     pub(crate) fn observe(&self, beat: &Heartbeat) -> (Vec<Uuid>, bool) {
         let mut known = self.known();
         let of = |is_alive| -> HashSet<Uuid> {
@@ -40,6 +40,7 @@ impl Nodes {
                 .collect()
         };
         let (alive, ended) = (of(true), of(false));
+        // Not at the first heartbeat: stations that this node does not know yet resync anyway.
         let has_lapsed = known.started && (known.missed || !beat.was_alive);
         // A node may start and end between two heartbeats: then it was never seen alive.
         let has_ended =
@@ -62,7 +63,8 @@ impl Nodes {
     }
 
     /// The answer to a heartbeat was lost.
-    // The others forget a node that ended once each has looked; the database may count this as a look.
+    // The row of a node that ended is deleted once every other node has seen it. The lost heartbeat may have counted as
+    // seeing it.
     pub(crate) fn miss(&self) {
         self.known().missed = true;
     }
@@ -94,7 +96,7 @@ mod tests {
             };
             nodes.observe(&beat).1
         };
-        // Whoever starts has announced nothing yet.
+        // A node that has just started has announced nothing yet.
         assert!(!beat(false, &[one], &[other]));
         assert!(!beat(true, &[one], &[other]));
         // Ended, and later its row is gone.

@@ -2,7 +2,7 @@
 //! the station has to resync. Notifying too often is allowed, too seldom never (docs/api.md, chatnotification).
 //!
 //! A station either polls, or has a socket that subscribes. A socket takes the changes whenever it can write: so a
-//! slow reader costs a set of ids, not a queue. What a poll was answered is kept until the station shows that it has it.
+//! slow reader costs a set of ids, not a queue. The answer to a poll is kept until the station acknowledges it.
 
 mod order;
 mod pending;
@@ -38,10 +38,10 @@ struct Inner {
     subscribers: usize,
 }
 
-/// How a poll shows what arrived.
+/// What a poll acknowledges.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Poll {
-    /// The connection that it came on, if its other end is the station's own.
+    /// The connection that it came on, if the station itself is the peer.
     pub connection: Option<u64>,
     /// The receipt of the answer that the station has.
     pub received: Option<Receipt>,
@@ -59,8 +59,8 @@ pub(crate) enum Fetched {
 }
 
 impl Notifications {
-    /// Takes what changed for a station, along with what it was sent before and has not shown to have. A station that is
-    /// not known has to resync. Beside a socket a poll takes nothing: the socket still gets it.
+    /// Takes the pending changes of a station, along with those of an answer that it has not acknowledged. A station that
+    /// is not known has to resync. While the station has a socket, a poll takes nothing: the socket still gets it.
     pub(crate) fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
         let receipt = Receipt::random();
         let mut inner = self.locked();
@@ -76,14 +76,14 @@ impl Notifications {
         (pending.poll(poll, receipt), receipt)
     }
 
-    /// A station has sent another request on a connection of its own: it has what it was answered there before.
+    /// A station has sent another request on a connection of its own, which acknowledges the answer before it there.
     pub(crate) fn ack(&self, user: UserId, station: StationId, connection: u64) {
         if let Some(pending) = self.locked().station(user, station) {
             pending.ack(Some(connection));
         }
     }
 
-    /// The answer to a poll that the station has not shown to have: to be asked before something is fetched, for
+    /// The receipt of the answer that a station has not acknowledged. Read it before anything is fetched, and pass it to
     /// [`Notifications::fetched`].
     pub(crate) fn in_flight(&self, user: UserId, station: StationId) -> Option<Receipt> {
         Some(
@@ -95,7 +95,7 @@ impl Notifications {
         )
     }
 
-    /// A station was given what the answer with this receipt had named: it need not be named again.
+    /// A station has fetched what the answer with this receipt named, so that it need not be named again.
     pub(crate) fn fetched(
         &self,
         user: UserId,
@@ -108,13 +108,14 @@ impl Notifications {
         }
     }
 
-    /// Adds what happened to the pending notifications of all recipients.
+    /// Adds events to the pending notifications of all recipients.
     ///
-    /// New rows are handed on only where they follow what was announced of their conversation before: a client that
-    /// appends others would miss what is announced later, or by another node.
+    /// New rows are passed on only if they follow what was announced of their conversation before: a client that appends
+    /// others would miss what is announced later, or by another node.
     pub(crate) fn announce(&self, events: &[Event]) {
         for event in events {
-            // Held until every recipient has the rows: else the next rows of the conversation could overtake them.
+            // Held until every recipient has the rows, which the next rows of the conversation could otherwise overtake.
+            // Always taken before `inner`, never while that is held, so the two cannot deadlock.
             let (_turn, rows) = self.order.rows(event);
             for recipients in event.recipients().chunks(CHUNK) {
                 let mut inner = self.locked();
@@ -146,7 +147,7 @@ impl Notifications {
         });
     }
 
-    /// Drops what nobody polls for and no socket subscribes to.
+    /// Drops the pending notifications of stations that have neither polled lately nor a socket.
     pub(crate) fn evict_idle(&self) {
         self.locked().by_user.retain(|_, stations| {
             stations.retain(|_, pending| !pending.is_idle());
@@ -154,7 +155,7 @@ impl Notifications {
         });
     }
 
-    /// How many sockets subscribe, and for how many stations there may be pending notifications.
+    /// The number of open sockets, and of stations with pending notifications.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let inner = self.locked();
         let stations = inner.by_user.values().map(HashMap::len).sum();
@@ -183,6 +184,7 @@ impl Notifications {
 
     /// Ends the subscriptions of one user, or of everyone.
     pub(crate) fn disconnect(&self, whose: Option<UserId>) {
+        // Only signalled: a socket's task drops the subscription itself, which takes this lock.
         let inner = self.locked();
         for (_, stations) in inner
             .by_user

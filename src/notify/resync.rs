@@ -1,6 +1,6 @@
 //! Resyncs: when something may have happened that cannot be announced, every station has to compare what it holds
-//! with the server. Each resync walks through all stations, so they are done one at a time, whoever asks for them, and
-//! many requests at the same moment are one.
+//! with the server. Each resync walks through all stations, so one runs at a time, and requests that come meanwhile
+//! are combined into the next one.
 
 use std::{
     sync::{
@@ -28,27 +28,29 @@ struct Due {
     here: bool,
     /// On the other nodes, too.
     everywhere: bool,
-    /// Everywhere once more, from this moment on.
+    /// When to repeat it everywhere.
     again_at: Option<Instant>,
 }
 
 impl Resync {
-    /// This node may have missed what happened on another one.
+    /// Requests a resync of this node's stations: it may have missed a hint of another node.
     pub(crate) fn request(&self) {
         self.due().here = true;
         self.wake.notify_one();
     }
 
-    /// Something may have been committed, or may be committed yet: every station on every node has to resync now,
-    /// and once more when that is decided.
+    /// Requests a resync of every station on every node, now and again when the outcome is settled: something may have been
+    /// committed, or may be committed yet, and nobody will announce it.
     pub(crate) fn request_everywhere(&self) {
         {
             let mut due = self.due();
             due.here = true;
             due.everywhere = true;
-            // A commit whose answer was lost may still be on its way: a station that looks now may see it or not.
+            // A commit whose answer was lost may still be on its way: a station that resyncs now may see it or not. A
+            // later request moves this, which is late enough for both.
             due.again_at = Some(Instant::now() + store::COMMIT_SETTLED_AFTER);
         }
+        // Keeps a permit: a request while a resync runs is not lost.
         self.wake.notify_one();
     }
 
@@ -57,7 +59,7 @@ impl Resync {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// What has to be done now: here, everywhere. And when to look again.
+    /// Takes what is due now: a resync here, and one everywhere. Also returns when the next one is due.
     fn take(&self, now: Instant) -> (bool, bool, Option<Instant>) {
         let mut due = self.due();
         let is_again = due.again_at.take_if(|again_at| *again_at <= now).is_some();
@@ -88,7 +90,7 @@ pub(crate) async fn resync_all_nodes(
             resync.done.fetch_add(1, Ordering::Relaxed);
         }
         if everywhere {
-            // A gap that nothing can fill: it reaches the other nodes even where a hint would be lost.
+            // A gap that nothing fills: the other nodes find it even if the connection to NATS is lost just now.
             bus.skip_sequence();
         }
         match again_at {

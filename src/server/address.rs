@@ -22,6 +22,7 @@ pub(super) fn of_client(settings: &Settings, request: &HttpRequest) -> IpAddr {
     // From the right: each proxy appends the address that it saw, and a client may send anything to its left.
     let mut hops = hops
         .rsplit(',')
+        // An entry that is no address ends the chain: no trusted proxy wrote it, so those left of it prove nothing.
         .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
         .map(|hop| hop.to_canonical());
     hops.find(|hop| !is_trusted(hop)).unwrap_or(peer)
@@ -32,8 +33,9 @@ pub(super) fn is_proxy(settings: &Settings, request: &HttpRequest) -> bool {
     is_trusted(settings, &of_peer(request))
 }
 
-/// What is limited as one address: of IPv6 the network (/64), as one customer has at least that many.
+/// The address that limits count by: an IPv6 address's /64 network, as one customer has at least that many addresses.
 pub(super) fn network(address: IpAddr) -> IpAddr {
+    // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d: as IPv6 they would all be one network.
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -1,4 +1,4 @@
-//! What the server sends back: an answer, piece by piece, or a refusal.
+//! HTTP responses: an answer, piece by piece, or a refusal.
 
 use std::{
     io,
@@ -17,37 +17,37 @@ use actix_web::{
     web::Bytes,
 };
 
-use super::{budget::Share, load::AtWork};
+use super::{budget::Share, load::InProgress};
 use crate::api::error::{self, Error};
 use parlance_wire::id::UserId;
 
-/// An answer of at most this many bytes is copied into the connection's buffer at once: a usual page costs one system call.
+/// Maximum bytes of an answer that is sent in one piece, so that a usual page costs one system call.
 const USUAL_PAGE: usize = 64 << 10;
 /// Bytes of each piece of a longer answer.
 const PIECE: usize = 32 << 10;
-/// The rate, in bytes a second, at which a peer has to read a long answer after [`GRACE`]: what it does not read stays in
-/// memory.
+/// The rate, in bytes a second, at which a peer has to read a long answer after [`GRACE`].
+// The kernel drops only peers that accept nothing: one that reads a byte now and then could hold an answer for ever.
 const MIN_RATE: usize = 2 << 10;
 const GRACE: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer, written as fast as the peer reads it. Until its last byte it counts as the user's.
+/// An answer, written as fast as the peer reads it. It counts against its user's limits until the last byte is sent.
 pub(super) struct Answer {
     text: Bytes,
-    /// Released when the answer was sent.
-    _load: Option<(AtWork, Share<UserId>)>,
+    /// Released when the answer is sent.
+    _load: Option<(InProgress, Share<UserId>)>,
     begun: Instant,
     sent: usize,
 }
 
 impl Answer {
-    /// An answer to a user, which holds their part of the server until it was sent.
-    pub(super) fn to_user(text: Vec<u8>, at_work: AtWork, share: Share<UserId>) -> Self {
-        Self::new(text, Some((at_work, share)))
+    /// An answer to a user, which holds their request and its share of the memory until it is sent.
+    pub(super) fn to_user(text: Vec<u8>, in_progress: InProgress, share: Share<UserId>) -> Self {
+        Self::new(text, Some((in_progress, share)))
     }
 
-    fn new(text: Vec<u8>, load: Option<(AtWork, Share<UserId>)>) -> Self {
+    fn new(text: Vec<u8>, load: Option<(InProgress, Share<UserId>)>) -> Self {
         Self {
             text: text.into(),
             _load: load,
@@ -93,6 +93,7 @@ impl MessageBody for Answer {
             return Poll::Ready(None);
         }
         Poll::Ready(Some(
+            // The head was sent, so no refusal can be: the connection is closed, and the client sees a truncated body.
             self.piece().ok_or_else(|| io::ErrorKind::TimedOut.into()),
         ))
     }

@@ -22,7 +22,7 @@ const MAX_UNCOUNTED: usize = 16 << 10;
 const MAX_OF_STRANGERS: usize = 64 << 10;
 /// Maximum bytes of a login or a registration.
 const MAX_LOGIN: usize = 32 << 10;
-/// The rate, in bytes a second, at which a larger body has to arrive once the time for a small one is over.
+/// The rate, in bytes a second, at which a larger body has to arrive once the time for a small one has passed.
 const MIN_RATE: usize = 16 << 10;
 
 /// A body, and what it counts for in the budget for as long as it waits.
@@ -81,6 +81,7 @@ impl Body {
                 )));
             }
             if length > MAX_UNCOUNTED && body.share.is_none() {
+                // Only for large bodies, and once: the look-up may read the database.
                 sender = known_sender(state, &identity::claim(request), address).await?;
                 body.share = Some(state.load.body(sender, address::network(address)));
             }
@@ -117,13 +118,13 @@ fn deadline(timings: &Timings, begun: Instant, received: usize) -> Instant {
     }
     let seconds = u32::try_from(received / MIN_RATE).unwrap_or(u32::MAX);
     let by_rate = begun + timings.body_timeout.max(Duration::from_secs(1) * seconds);
-    // A sender that was fast at first could else pause for as long as it has gained.
+    // Without this, a sender that was fast at first could pause for as long as it has gained.
     by_rate.min(Instant::now() + timings.body_silence)
 }
 
 /// The user who claims to send a body, if the server knows them and their station. Returns `None` for strangers.
-// Nothing is proven before the body was read, as the signature covers it; but someone who knows no user and station cannot make
-// the server keep much.
+// Nothing is authenticated before the body is read, as the signature covers it. But a sender who knows no user and station
+// cannot make the server buffer much.
 async fn known_sender(
     state: &State,
     claim: &Claim<'_>,

@@ -1,5 +1,5 @@
-//! A budget of bytes with a limit in all, per address and per key: one address or user cannot use up what the others
-//! need, only many addresses together can.
+//! A budget of bytes with limits in total, per address and per key: one address or user cannot use up what others need,
+//! only many addresses together can.
 
 use std::{
     collections::HashMap,
@@ -11,12 +11,12 @@ use std::{
 
 use crate::chat::error::Error;
 
-/// A client that is refused may try again after this.
+/// Delay after which a client that was refused may try again.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Limits {
-    /// Maximum bytes in all.
+    /// Maximum bytes in total.
     pub total: usize,
     /// Maximum bytes of one address.
     pub per_address: usize,
@@ -75,7 +75,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
     }
 }
 
-/// The bytes of one holder, which are given back when it is dropped.
+/// The bytes that one holder has taken, released when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share<K: Hash + Eq + Copy> {
     budget: Arc<Budget<K>>,
@@ -85,11 +85,12 @@ pub(super) struct Share<K: Hash + Eq + Copy> {
 }
 
 impl<K: Hash + Eq + Copy> Share<K> {
-    /// Takes bytes. A share of a key and address that hold nothing else may exceed the limits: else one large answer could never
-    /// be sent.
+    /// Takes bytes. A share may exceed the limits if its key and address hold nothing else: a large answer could otherwise
+    /// never be sent.
     ///
     /// # Errors
     /// `RateLimited`, if the key or the address holds too much; `Unavailable`, if all together do.
+    // 429 asks the one client that holds too much to slow down; 503 says that the server is full.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes == 0 {
             return Ok(());
@@ -101,6 +102,7 @@ impl<K: Hash + Eq + Copy> Share<K> {
         } = self.budget.limits;
         let exceeds = |used: usize, max: usize| used > self.bytes && used + bytes > max;
         let mut held = self.budget.held();
+        // All sums are checked and taken under one lock: two shares at once would otherwise both fit.
         let by_key = held.by_key.get(&self.key).copied().unwrap_or(0);
         let by_address = held.by_address.get(&self.address).copied().unwrap_or(0);
         if exceeds(by_key, per_key) || exceeds(by_address, per_address) {

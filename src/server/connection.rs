@@ -1,4 +1,4 @@
-//! What the server knows of a connection, across its requests.
+//! Connections: what is kept from one request to the next, and the time limit of writes.
 
 use std::{
     any::Any,
@@ -16,18 +16,19 @@ use actix_web::{
 
 use super::{address, state::State};
 
-/// Headers of a proxy, whose connections many clients share.
+/// Headers that proxies add. Many clients share a proxy's connection.
 const PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for")];
 
 #[derive(Debug)]
 pub(super) struct Connection {
     /// Unique in this process.
     number: u64,
-    /// Notifications were polled for on it.
+    /// A poll for notifications came on it.
+    // Without this flag, each request on any connection would lock the registry, to acknowledge nothing.
     has_polled: AtomicBool,
 }
 
-/// Sets up a connection that was just accepted: a peer that reads nothing of what is sent to it for this long is dropped.
+/// Sets up a connection that was just accepted. A peer that accepts no data for `write_timeout` is dropped.
 pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     data.insert(Connection {
@@ -60,8 +61,8 @@ fn limit_writes(tcp: &TcpStream, timeout: Duration) {
 #[cfg(not(target_os = "linux"))]
 fn limit_writes(_: &TcpStream, _: Duration) {}
 
-/// The connection that a request came on. Returns `None` if its other end is a proxy: that may have read an answer that its
-/// client does not have.
+/// The connection that a request came on. Returns `None` if the peer is a proxy, which may have read an answer that its
+/// client never got.
 fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
     let is_of_proxy = PROXY_HEADERS
         .iter()

@@ -1,4 +1,4 @@
-//! The endpoints of the API: work, commit, announce, answer. What each needs of a request is in its parameters.
+//! The endpoints of the API: perform, commit, announce, answer. Their parameters extract what they need of a request.
 
 use actix_web::{Resource, guard, web};
 
@@ -7,9 +7,9 @@ use super::{
     answer::Answer,
     body::Body,
     connection,
-    extract::{AtStation, ByListener, ByUser, Post, api_of},
+    extract::{AtStation, ByUser, PollRequest, Post, api_of},
     identity,
-    load::AtWork,
+    load::InProgress,
     state::State,
 };
 use crate::{
@@ -18,10 +18,10 @@ use crate::{
 };
 use parlance_wire::request::{Api, Signed, login::Action as Login, workspace::Action as Workspace};
 
-/// Where the API is served: clients of older installations have the longer paths in their settings.
+/// The paths of the API. Clients of older installations have the longer ones in their settings.
 pub(super) const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
 
-/// The API at one of its paths. The URL's query names it, so the routes are told apart by that.
+/// The API at one of its paths. The URL's query names it, so guards on the query choose the route.
 pub(super) fn resource(path: &str) -> Resource {
     let names = |apis: &'static [Api]| {
         guard::fn_guard(move |context| {
@@ -29,8 +29,9 @@ pub(super) fn resource(path: &str) -> Resource {
             api_of(query).is_some_and(|api| apis.contains(&api))
         })
     };
+    // Routes without a method: one that is wrong would fall through to `unknown_api`, instead of getting 405.
     web::resource(path)
-        // First what is asked for most: each guard before it reads the query, too.
+        // The most frequent one first: each guard parses the query again.
         .route(web::route().guard(names(&SIGNED)).to(signed))
         .route(
             web::route()
@@ -57,7 +58,7 @@ pub(super) async fn not_found() -> Result<Answer, Error> {
     Err(Error::UnknownApi)
 }
 
-/// A request to no API that is served. Its body is read all the same: one that is too large is refused for that.
+/// A request to an unknown API. Its body is read all the same: one that is too large is refused for that.
 async fn unknown_api(_: Body) -> Result<Answer, Error> {
     Err(Error::UnknownApi)
 }
@@ -75,19 +76,19 @@ async fn login(post: Post<Login>) -> Result<Answer, Error> {
         public_url: &state.settings.public_url,
     };
     let is_registration = matches!(post.action, Login::Register(_));
-    // Besides the login attempt, as it is never given back: open registration must not be a way to fill the database.
+    // Counted apart from login attempts, and never refunded: open registration must not be a way to fill the database.
     if is_registration {
         state.limits.take_registration(address)?;
     }
     state.limits.take_login(address, claimed)?;
     let result = api::login::perform(&context, post.action).await;
-    // `AlreadyExists`, too: a registration with a key that is taken tells as much as a login with it.
+    // `AlreadyExists`, too: a registration with a key that exists reveals as much as a login with it.
     let has_failed = matches!(
         result,
         Err(Rule::LoginFailed | Rule::RegistrationClosed(_) | Rule::AlreadyExists(_))
     );
     if !has_failed {
-        state.limits.give_login_back(address, claimed);
+        state.limits.refund_login(address, claimed);
     }
     Ok(result?.into())
 }
@@ -99,14 +100,14 @@ async fn workspace(signed: ByUser<Workspace>) -> Result<Answer, Error> {
     Ok(text.into())
 }
 
-async fn notification(ByListener(poll): ByListener) -> Result<Answer, Error> {
+async fn notification(PollRequest(poll): PollRequest) -> Result<Answer, Error> {
     let AtStation {
         user,
         station,
         post,
     } = poll;
     let state = &post.state;
-    let at_work = state.load.begin(user).await?;
+    let in_progress = state.load.begin(user).await?;
     let text = api::notification::perform(
         &state.notifications,
         user,
@@ -115,9 +116,9 @@ async fn notification(ByListener(poll): ByListener) -> Result<Answer, Error> {
         post.version,
         post.action,
     )?;
-    // Never refused: what was taken from the pending notifications would be told again only at the next poll.
+    // Never refused: the changes are taken from what is pending already, and would be sent again only at the next poll.
     let share = state.load.answer(user, network(post.address), text.len());
-    Ok(Answer::to_user(text, at_work, share))
+    Ok(Answer::to_user(text, in_progress, share))
 }
 
 async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
@@ -127,11 +128,12 @@ async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
         mut post,
     } = request;
     let state = post.state.clone();
+    // Before it waits for its turn: the request as such is the acknowledgement, whatever becomes of it.
     if let Some(connection) = connection::polled_before(&state, &post.http) {
         state.notifications.ack(user, station, connection);
     }
-    let at_work = state.load.begin(user).await?;
-    // A body counts only while its request waits: those at work are few.
+    let in_progress = state.load.begin(user).await?;
+    // A body counts only while its request waits: there are few in progress.
     drop(post.share.take());
     perform(
         &state,
@@ -140,16 +142,16 @@ async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
             station,
             post,
         },
-        at_work,
+        in_progress,
     )
     .await
 }
 
-/// Performs an action, and announces what came of it.
+/// Performs an action, and announces its events.
 async fn perform(
     state: &State,
     request: AtStation<Signed>,
-    at_work: AtWork,
+    in_progress: InProgress,
 ) -> Result<Answer, Error> {
     let AtStation {
         user,
@@ -157,15 +159,15 @@ async fn perform(
         post,
     } = request;
     // Before anything is read: what is announced later may not be in the answer.
-    let told = api::fetches(&post.action, post.version)
+    let in_flight = api::fetches(&post.action, post.version)
         .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
-        if let Some((what, told)) = told {
-            state.notifications.fetched(user, station, told, what);
+        if let Some((what, receipt)) = in_flight {
+            state.notifications.fetched(user, station, receipt, what);
         }
     };
     let reading = if api::is_read(&post.action) {
-        Some(at_work.read().await?)
+        Some(in_progress.read().await?)
     } else {
         None
     };
@@ -182,12 +184,12 @@ async fn perform(
         uncertain: true, ..
     }) = result
     {
-        // It may have been committed, and then nobody will announce it.
+        // It may have been committed, and nobody knows what to announce.
         state.resync.request_everywhere();
     }
-    // Also after a failure: what is in the outbox was committed.
+    // Also after a failure: the events in the outbox were committed.
     state.announce(&call.outbox);
-    // A conversation that is gone cannot be fetched: telling the station of it again would help nobody.
+    // A conversation that is gone cannot be fetched: the station would be notified of it again and again.
     if let Err(Rule::ConversationNotFound) = result {
         acknowledge();
     }
@@ -195,9 +197,10 @@ async fn perform(
     let address = network(post.address);
     let share = match reading {
         Some(_) => state.load.try_answer(user, address, text.len())?,
-        // A change was made: that is answered, however much of the user's waits to be read.
+        // A change was made, and a refusal would say that it was not: answered, however much the user leaves unread.
         None => state.load.answer(user, address, text.len()),
     };
+    // Only now: an answer that was refused just above has given the station nothing.
     acknowledge();
-    Ok(Answer::to_user(text, at_work, share))
+    Ok(Answer::to_user(text, in_progress, share))
 }

@@ -1,4 +1,4 @@
-//! Extractors: an endpoint's parameters say what it needs of a request. Whatever is missing is refused before it runs.
+//! Extractors: an endpoint's parameters say what it needs of a request. A request without it is refused before the endpoint runs.
 
 use std::net::IpAddr;
 
@@ -73,13 +73,13 @@ macro_rules! parse {
 }
 parse!(login::Action, workspace::Action, notification::Action);
 
-/// A request to an API, with its action parsed. Who sent it is not known.
+/// A request to an API, with its action parsed, and its sender not yet authenticated.
 pub(super) struct Post<A> {
     pub state: web::Data<State>,
     pub http: HttpRequest,
     pub action: A,
     pub version: ClientVersion,
-    /// The moment of the request, read once.
+    /// The time of the request, read once.
     pub now: Timestamp,
     /// The client's address.
     pub address: IpAddr,
@@ -104,8 +104,8 @@ pub(super) struct AtStation<A> {
     pub post: Post<A>,
 }
 
-/// A poll for notifications: signed, or, where `ALLOW_UNSIGNED_NOTIFICATIONS` is set, of a station alone.
-pub(super) struct ByListener(pub AtStation<notification::Action>);
+/// A poll for notifications: signed; or, where `ALLOW_UNSIGNED_NOTIFICATIONS` is set, with a station alone.
+pub(super) struct PollRequest(pub AtStation<notification::Action>);
 
 impl<A: Parse> Post<A> {
     async fn read(http: HttpRequest, payload: dev::Payload) -> Result<Self, Error> {
@@ -134,6 +134,7 @@ impl<A: Parse> Post<A> {
             share,
             api,
             timestamp: head.timestamp,
+            // Published clients know no nonces: what they send under this name is no promise to send it only once.
             nonce: head.nonce.filter(|_| version.is_v4()),
             state,
             http,
@@ -157,7 +158,7 @@ impl<A> Post<A> {
         }
     }
 
-    /// Notes who signed it. Its text is of no more use: the action holds what was read from it.
+    /// Records who signed it, and frees the body, which was needed for the signature: the action holds what was parsed.
     fn verified(&mut self, user: UserId) {
         RequestLog::update(&self.http, |log| log.user = Some(user));
         self.body = Vec::new();
@@ -208,7 +209,7 @@ impl<A: Parse> FromRequest for AtStation<A> {
     }
 }
 
-impl FromRequest for ByListener {
+impl FromRequest for PollRequest {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 

@@ -11,14 +11,14 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// The last check. It is good for a while: the probes of many balancers must not become load.
+/// The result of the last check, reused for a while, so that the probes of many balancers do not become load.
 #[derive(Debug, Default)]
 pub(super) struct Checks(Arc<Mutex<Option<Check>>>);
 
 #[derive(Debug)]
 struct Check {
     at: Instant,
-    /// Why the node cannot serve, if so.
+    /// Why the node cannot serve, if it cannot.
     problem: Option<String>,
 }
 
@@ -59,6 +59,7 @@ async fn check(state: &State) -> Option<String> {
             return Some("the database is away".into());
         }
     }
+    // A read-only standby and a full disk answer reads.
     match probe::write(&state.services.db, state.node).await {
         Ok(true) => None,
         Ok(false) => {
@@ -76,16 +77,18 @@ async fn check(state: &State) -> Option<String> {
 
 /// The process is alive.
 pub(super) async fn healthz() -> HttpResponse {
+    // Nothing is checked: a supervisor restarts what is not alive, and that does not bring a database back.
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// Answers 200 when this node can serve: it is not stopping, the database answers and accepts writes, and its
-/// migrations are current; otherwise 503. A bus that is away does not end the service: clients resync more often.
+/// It can serve: not stopping, the database answers and takes writes, and its migrations are current. Otherwise 503. A
+/// bus that is away does not end the service: stations resync more often instead.
 pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     let state = state.into_inner();
     let problem = if state.is_stopping() {
         Some("stopping".to_owned())
     } else {
+        // The probe's row is small, and may be stored where batches of messages are not.
         let failure = || {
             state
                 .services

@@ -1,4 +1,4 @@
-//! The heartbeat: this node says in the database that it is alive, looks which others are, and settles who is online.
+//! The heartbeat: records in the database that this node is alive, learns which others are, and corrects who is online.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Says in the database that this node is alive, and looks which others are.
+/// Records that this node is alive, and learns which others are.
 ///
 /// # Errors
 /// The database is away: the next heartbeat tries again.
@@ -28,7 +28,7 @@ pub(super) async fn beat(state: &State) -> store::error::Result<()> {
     Ok(())
 }
 
-/// Beats, and looks after who is online, until the server stops.
+/// Beats, and corrects who is online, until the server stops.
 pub(super) async fn heartbeat(state: Arc<State>) {
     let (mut clock, began) = (
         tokio::time::interval(state.settings.timings.heartbeat),
@@ -49,10 +49,10 @@ pub(super) async fn heartbeat(state: Arc<State>) {
                 "who is online is compared with the next heartbeat"
             );
         }
-        // Clients of a node that ended, as of this one's predecessor, get this long to come back.
+        // Clients of a node that ended, such as this one before its restart, have this long to connect again.
         let grace = state.settings.timings.offline_after;
         if state.settings.clock.since(began) > grace {
-            match chat::presence::reap(&state.services.db, grace).await {
+            match chat::presence::expire(&state.services.db, grace).await {
                 Ok(events) => state.announce(&events),
                 Err(error) => {
                     tracing::debug!(cause = error.cause(), "the database is away");

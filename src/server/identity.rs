@@ -1,4 +1,4 @@
-//! Who sent a request: headers, signature, station, time, nonce (docs/api.md, Signatures).
+//! Authentication of requests: headers, signature, station, time, nonce (docs/api.md, Signatures).
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Who the headers of a request claim that its sender is.
+/// The sender that a request's headers claim.
 pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
     Claim {
         user: header(request, USER_HEADER),
@@ -21,7 +21,7 @@ pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
     }
 }
 
-/// All that a signature covers or is checked with.
+/// Everything that a signature covers or is checked against.
 pub(super) struct SignedRequest<'a> {
     pub claim: Claim<'a>,
     /// The API's names, as a URL gives them.
@@ -57,7 +57,7 @@ pub(super) async fn verify(
     if request.timestamp.is_none() {
         return Err(Error::bad_request("timestamp is missing."));
     }
-    // Last: what is refused for another reason has not used its nonce, and may be sent again.
+    // Last: a request that is refused for another reason has not used its nonce, and may be sent again.
     if let Some(nonce) = request.nonce
         && !state.nonces.use_once(user, station, nonce)
     {
@@ -86,17 +86,18 @@ async fn verify_within_limits(
 ) -> Result<UserId, Error> {
     state.limits.check_signatures(request.address)?;
     let result = verify_signature(state, request, station).await;
+    // Only invalid ones: an office behind one address sends any number of valid ones.
     if let Err(Error::SignatureInvalid) = result {
         state.limits.count_bad_signature(request.address);
     }
     result
 }
 
-/// Returns `true` if the claimed user and station are known: of a request whose signature cannot be checked yet. Unknown ones
-/// count as invalid signatures.
+/// Returns `true` if the claimed user and station are known, for a request whose signature cannot be checked yet. Unknown
+/// ones count as invalid signatures.
 ///
 /// # Errors
-/// `RateLimited`, where too many came from the address; those of the database.
+/// `RateLimited`, if too many came from the address; those of the database.
 pub(super) async fn is_known(
     state: &State,
     user: UserId,
@@ -125,7 +126,7 @@ async fn verify_signature(
     let signature = claim.signature()?;
     let user = claim.user()?.ok_or(Error::SignatureMissing(USER_HEADER))?;
 
-    // An unknown user and a wrong key are refused alike, so that nobody learns from it who is a user.
+    // An unknown user and a wrong key are refused alike: the refusal must not reveal who is a user.
     let (user_key, is_known) = state
         .keys
         .of(&state.services.db, user, station, request.now)

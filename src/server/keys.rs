@@ -1,5 +1,5 @@
-//! The public keys of users, and the stations that they have logged in from, cached: an RSA key takes longer to parse than
-//! a signature to check.
+//! A cache of users' public keys, and of the stations that they have logged in from: parsing an RSA key takes longer than
+//! checking a signature.
 
 use std::{
     collections::BTreeSet,
@@ -24,17 +24,18 @@ use parlance_wire::{
 
 /// Maximum users whose keys are kept parsed; each takes about 3 KB.
 const MAX_KEYS: u64 = 20_000;
-/// A key is read again after this. Changes are announced (`users.rs`); this bounds the harm if an announcement is lost.
+/// A key is read again after this.
+// Changes are announced (`users.rs`); this bounds how long a disabled user can sign if an announcement is lost.
 const LIFETIME: Duration = Duration::from_mins(1);
 
 /// The keys of users who sent requests lately.
 pub(super) struct Keys {
     by_user: Cache<UserId, Arc<UserKey>>,
-    /// How often all were forgotten: what was read before that is not kept after it.
+    /// Counts invalidations, so that what was read before one is not cached after it.
     generation: AtomicU64,
 }
 
-/// A user's key and what else decides whether their signature counts.
+/// A user's key, and the other conditions under which their signature is accepted.
 pub(super) struct UserKey {
     pub key: VerifyingKey,
     pub disabled: bool,
@@ -61,13 +62,14 @@ impl Keys {
         self.by_user.run_pending_tasks();
     }
 
-    /// Changes whenever someone's right to sign may have changed.
+    /// Changes whenever a user's right to sign may have changed.
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
     /// Forgets all keys: a user has changed. Rare.
     pub(super) fn forget(&self) {
+        // The generation first: a reader that compares it from now on does not cache what it read before.
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.by_user.invalidate_all();
     }

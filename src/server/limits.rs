@@ -1,5 +1,5 @@
 //! Limits of failed logins, registrations and invalid signatures: a token bucket per address and, for logins, per user. An
-//! attempt takes a token before it is made and gets it back if it succeeds, so that simultaneous attempts count.
+//! attempt takes a token before it is made, which is refunded if it succeeds, so that simultaneous attempts count.
 
 use std::{
     hash::Hash,
@@ -14,11 +14,11 @@ use super::address::network;
 use crate::chat::error::Error;
 use parlance_wire::id::UserId;
 
-/// An address has this many times the failed logins of a user: many people may share one.
+/// An address may fail this many times as often as a user, as many people may share one.
 const ADDRESS_FACTOR: u32 = 6;
-/// Maximum addresses or users remembered by each limit; those unused for longest give way.
+/// Maximum addresses or users that each limit remembers. Beyond it the least recently used are evicted.
 const MAX_KEYS: u64 = 100_000;
-/// Time in which an empty bucket is full again.
+/// How long an empty bucket takes to refill.
 const LOGINS_REFILL: Duration = Duration::from_mins(1);
 const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
 const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
@@ -50,12 +50,13 @@ impl Limits {
     pub(super) fn take_login(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
         self.addresses.take(network(address))?;
         if let Some(user) = user {
+            // If this one is empty, the address does not get its token back: an address that keeps trying pays for it.
             self.users.take(user)?;
         }
         Ok(())
     }
 
-    /// Takes a registration from the address; it is not given back.
+    /// Takes a registration from the address. It is never refunded.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next one.
@@ -73,15 +74,15 @@ impl Limits {
 
     /// Counts an invalid signature.
     pub(super) fn count_bad_signature(&self, address: IpAddr) {
-        // Requests that were checked at the same moment may find the bucket empty by now: they are refused already.
+        // The bucket may have been emptied since the check, by requests at the same moment. This one is refused anyway.
         let _ = self.signatures.take(network(address));
     }
 
-    /// Gives back the attempt of a login that did not fail.
-    pub(super) fn give_login_back(&self, address: IpAddr, user: Option<UserId>) {
-        self.addresses.give_back(network(address));
+    /// Refunds the attempt of a login that did not fail.
+    pub(super) fn refund_login(&self, address: IpAddr, user: Option<UserId>) {
+        self.addresses.refund(network(address));
         if let Some(user) = user {
-            self.users.give_back(user);
+            self.users.refund(user);
         }
     }
 }
@@ -103,10 +104,11 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             size: f64::from(size),
             refill,
             by_key: Cache::builder()
-                // The default policy prefers keys that are used often, and would forget a new one: its bucket would be full again.
+                // The default policy prefers keys that are used often, and may evict a new one at once: its bucket would be
+                // full again at the next attempt.
                 .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(MAX_KEYS)
-                // Full again by then: nothing is lost by forgetting it.
+                // Full again by then, as a new one would be.
                 .time_to_idle(refill * 2)
                 .build(),
         }
@@ -137,7 +139,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
         })
     }
 
-    fn give_back(&self, key: K) {
+    fn refund(&self, key: K) {
         self.with(key, |bucket, _| bucket.tokens += 1.0);
     }
 

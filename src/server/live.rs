@@ -28,10 +28,10 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// Where sockets are opened: beside the API's paths.
+/// The paths at which WebSockets are opened, beside the API's.
 pub(super) const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
 
-/// The query of the URL: a browser cannot set headers here.
+/// The query of the URL. A browser's WebSocket API cannot set headers.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Handshake {
@@ -54,7 +54,7 @@ pub(super) async fn handshake(
     let handshake = web::Query::<Handshake>::from_query(request.query_string())
         .map_err(|_| Error::bad_request("clientversioncode must be a whole number."))?
         .into_inner();
-    // A `+` that was not encoded has become a space.
+    // A `+` of base64 that was not percent-encoded was decoded as a space.
     let signature = handshake.signature.replace(' ', "+");
     let signed = SignedRequest {
         claim: Claim {
@@ -77,6 +77,7 @@ pub(super) async fn handshake(
         return Err(unavailable("the server is stopping"));
     }
     let version = ClientVersion::of_code(handshake.clientversioncode);
+    // Before subscribing, which ends the station's other socket: a request that is no upgrade must not do that.
     let (response, session, stream) = actix_ws::handle(&request, payload)
         .map_err(|error| Error::bad_request(format!("{error}.")))?;
     let limits = SocketLimits {
@@ -88,7 +89,7 @@ pub(super) async fn handshake(
         .subscribe(user, station, version, limits)
         .map_err(Rule::from)?;
     if state.keys.generation() != generation {
-        // Someone was disabled since the key was read: if it was this user, nobody disconnects what subscribed later.
+        // A user was disabled since the key was read. If it was this one, the socket came too late to be disconnected.
         return Err(unavailable("users changed during the handshake"));
     }
     if is_first {
@@ -97,7 +98,7 @@ pub(super) async fn handshake(
     let pings = Pings::default();
     let pushes = Pushes::new(subscription.feed(), user, version, pings.clone());
     let socket = Socket::new(state.into_inner(), user, version, session, pings);
-    // In the span of its handshake: what goes wrong later has that id.
+    // In the span of its handshake, so that the socket's warnings carry that request's id.
     actix_web::rt::spawn(socket.run(subscription, stream).in_current_span());
     Ok(response
         .map_body(|_, control| pushes.with_control_frames(control))

@@ -1,5 +1,5 @@
-//! Limits of what the server does and keeps at the same time: requests in progress, large bodies that arrive, answers that
-//! wait to be read. Each user and each address has a share of it (SECURITY.md).
+//! Limits of concurrent work and of memory: requests in progress, large bodies that arrive, answers that wait to be read.
+//! Each user and each address has a share (SECURITY.md).
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ use parlance_wire::id::UserId;
 const MAX_READS: usize = 2;
 /// Maximum requests of a user that wait, for each one that may be in progress.
 const MAX_WAITING_FACTOR: usize = 3;
-/// A request waits this long for others of its user before it is refused.
+/// How long a request waits for others of its user before it is refused.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Limits of answers that wait to be read. The key is a user.
@@ -47,7 +47,7 @@ const BODIES: Limits = Limits {
 /// The share of the budget for bodies that one body takes.
 pub(super) type BodyShare = Share<(IpAddr, Option<UserId>)>;
 
-/// What is in progress and in memory, and for whom.
+/// The work in progress and the memory in use, by user and address.
 #[derive(Debug)]
 pub(super) struct Load {
     wait: Duration,
@@ -64,14 +64,14 @@ struct Users(Mutex<HashMap<UserId, Arc<Requests>>>);
 /// The requests of one user.
 #[derive(Debug)]
 struct Requests {
-    at_work: Arc<Semaphore>,
+    in_progress: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
 /// A request in progress, until it is dropped.
 #[derive(Debug)]
-pub(super) struct AtWork {
+pub(super) struct InProgress {
     users: Arc<Users>,
     user: UserId,
     requests: Arc<Requests>,
@@ -93,11 +93,12 @@ impl Load {
         }
     }
 
-    /// Begins a user's request. Waits a while if they have too many in progress.
+    /// Begins a user's request. Waits a while if they have the maximum in progress.
     ///
     /// # Errors
     /// `RateLimited`.
-    pub(super) async fn begin(&self, user: UserId) -> Result<AtWork, Error> {
+    pub(super) async fn begin(&self, user: UserId) -> Result<InProgress, Error> {
+        // Cloned under the lock: `drop` counts clones to see whether the user can be forgotten.
         let requests = self
             .users
             .locked()
@@ -105,7 +106,7 @@ impl Load {
             .or_insert_with(|| Arc::new(Requests::new(self.max_requests)))
             .clone();
         let max_waiting = self.max_requests * MAX_WAITING_FACTOR;
-        let mut at_work = AtWork {
+        let mut in_progress = InProgress {
             users: self.users.clone(),
             user,
             requests,
@@ -113,8 +114,12 @@ impl Load {
             wait: self.wait,
             permit: None,
         };
-        at_work.permit = Some(at_work.wait_for(&at_work.requests.at_work).await?);
-        Ok(at_work)
+        in_progress.permit = Some(
+            in_progress
+                .wait_for(&in_progress.requests.in_progress)
+                .await?,
+        );
+        Ok(in_progress)
     }
 
     /// Counts an answer until its share is dropped.
@@ -134,7 +139,7 @@ impl Load {
         Ok(share)
     }
 
-    /// Counts an answer that cannot be refused any more, as its change was made.
+    /// Counts an answer that can no longer be refused, as its change was made.
     pub(super) fn answer(&self, user: UserId, address: IpAddr, bytes: usize) -> Share<UserId> {
         let mut share = self.answers.share(user, address);
         if bytes > MAX_UNCOUNTED {
@@ -160,14 +165,15 @@ impl Requests {
     fn new(max_requests: usize) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         Self {
-            at_work: semaphore(max_requests),
+            in_progress: semaphore(max_requests),
             reads: semaphore(MAX_READS),
             waiting: AtomicUsize::new(0),
         }
     }
 }
 
-/// A request that waits, until it is dropped: also by a peer that hangs up.
+/// A request that waits, until it is dropped.
+// A guard, as the future may be dropped at its await, and the count must not leak.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -176,7 +182,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl AtWork {
+impl InProgress {
     /// Begins to read a page or a list. Waits a while if others of this user are being read.
     ///
     /// # Errors
@@ -200,11 +206,11 @@ impl AtWork {
     }
 }
 
-impl Drop for AtWork {
+impl Drop for InProgress {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut users = self.users.locked();
-        // This one and the map's: no other request of the user is in progress or waits.
+        // Two: this one's and the map's. No other request of the user is in progress or waits.
         if Arc::strong_count(&self.requests) == 2 {
             users.remove(&self.user);
         }
@@ -225,9 +231,9 @@ mod tests {
             wait: Duration::from_millis(50),
             ..Load::new(4)
         };
-        let mut at_work = vec![];
+        let mut in_progress = vec![];
         for _ in 0..4 {
-            at_work.push(load.begin(user(1)).await.unwrap());
+            in_progress.push(load.begin(user(1)).await.unwrap());
         }
         // Nobody else waits for them.
         drop(load.begin(user(2)).await.unwrap());
@@ -235,7 +241,7 @@ mod tests {
             load.begin(user(1)).await,
             Err(Error::RateLimited(_))
         ));
-        let (one, ()) = tokio::join!(load.begin(user(1)), async { drop(at_work.pop()) });
+        let (one, ()) = tokio::join!(load.begin(user(1)), async { drop(in_progress.pop()) });
         let one = one.unwrap();
         let reads = [one.read().await.unwrap(), one.read().await.unwrap()];
         assert!(one.read().await.is_err());
@@ -247,7 +253,7 @@ mod tests {
         )
         .await;
         assert!(waiting.iter().all(Result::is_err));
-        drop((one, at_work, waiting));
+        drop((one, in_progress, waiting));
         assert!(load.users.locked().is_empty());
     }
 

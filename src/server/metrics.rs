@@ -1,5 +1,5 @@
-//! What `/metrics` shows on `METRICS_ADDR` (docs/operating.md): counters of requests, and gauges that are read at each scrape.
-//! Labels are from closed sets, never ids or what a client made up, so that no client can make them grow.
+//! `/metrics` on `METRICS_ADDR` (docs/operating.md): counters of requests, and gauges that are read at each scrape. Labels
+//! are from closed sets, never ids or a client's text, so that no client can make them grow.
 
 use std::{
     fmt,
@@ -132,7 +132,7 @@ impl Default for Metrics {
     }
 }
 
-/// Registers a metric. Returns it; what is registered shares its value.
+/// Registers a metric. Returns a handle to the same value.
 fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
@@ -194,7 +194,7 @@ fn set(gauge: &Gauge, value: usize) {
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
-/// Brings a counter to a number that is counted elsewhere.
+/// Sets a counter to a number that is counted elsewhere.
 fn advance(counter: &Counter<u64, AtomicU64>, to: u64) {
     // Two scrapes at once may both see the difference; the larger of two results is never taken back.
     counter
@@ -205,7 +205,7 @@ fn advance(counter: &Counter<u64, AtomicU64>, to: u64) {
 /// A server for `/metrics` alone, on an address of its own: what it shows is not for the public.
 pub(super) fn server(state: Arc<State>, listener: TcpListener) -> std::io::Result<Server> {
     let shared = web::Data::from(state);
-    // One worker: a scrape in 15 s is little work, and each worker is a thread.
+    // One worker: a scrape every 15 s is little work, and each worker is a thread.
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())

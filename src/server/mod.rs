@@ -1,4 +1,4 @@
-//! HTTP: starts the server, and stops it. What production starts is what tests start.
+//! HTTP: starts and stops the server. Tests start exactly what production starts.
 
 mod address;
 mod answer;
@@ -53,9 +53,9 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Time for requests in flight to end once the server stops.
+/// Seconds that requests in flight have to end once the server stops.
 const GRACE_SECONDS: u64 = 5;
-/// How often idle entries and connections are looked for.
+/// Interval at which idle cache entries and connections are evicted.
 const EVICT_IDLE_EVERY: Duration = Duration::from_mins(1);
 /// A peer that does not finish a request's head in this time is dropped.
 // Slowloris: without it, connections that send a byte now and then would use up all there are.
@@ -63,14 +63,16 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum connections of a worker beyond its WebSockets.
 const SPARE_CONNECTIONS: usize = 5000;
 /// An idle connection is closed after this.
-// Longer than the 60 s for which nginx keeps one to its upstream: if both sides may close, a request may meet a closing connection.
+// Longer than the 60 s for which nginx keeps one to its upstream: if both sides may close it, a request may arrive on a
+// connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Starts the embedded database if there is no other, migrates, and serves.
 ///
 /// # Errors
-/// One sentence for a person.
+/// A sentence for the operator.
 pub async fn start(mut settings: Settings) -> Result<Running, String> {
+    // First: a certificate that cannot be read should fail before a database is started.
     let certificate = settings.tls.as_ref().map(Certificate::read).transpose()?;
     let (db, embedded) = store::embedded::open(&settings)
         .await
@@ -92,11 +94,12 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     let node = Uuid::new_v4();
     let (bus, queue) = Bus::new(node, settings.nats_url.is_some());
     let state = Arc::new(State::new(settings, db, node, bus));
+    // Before the first request: other nodes must know of this one before it can publish anything that may be lost.
     heartbeat::beat(&state)
         .await
         .map_err(|error| with_causes(&error))?;
     if embedded.is_some() {
-        // Nobody else uses an embedded database: a node in it is this server's predecessor, whose hints nobody misses.
+        // An embedded database has one server: any node in it is an earlier run of this one, and nobody needs its hints.
         store::presence::forget_other_nodes(&state.services.db, node)
             .await
             .map_err(|error| with_causes(&error))?;
@@ -193,8 +196,8 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     Ok((listener, real))
 }
 
-/// Raises the limit of open files to what the system allows: every socket is one. The usual soft limit of 1,024 is for
-/// programs that use `select`.
+/// Raises the limit of open files to what the system allows, as every socket is one.
+// The usual soft limit of 1,024 exists for programs that use `select`.
 pub fn allow_many_sockets() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
@@ -203,7 +206,7 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Evicts what was idle for a while from all caches, and disconnects users who were disabled unheard.
+/// Evicts idle entries from all caches, and disconnects users whose disabling went unnoticed.
 async fn evict_idle(state: Arc<State>) {
     let mut clock = tokio::time::interval(EVICT_IDLE_EVERY);
     loop {
@@ -212,8 +215,8 @@ async fn evict_idle(state: Arc<State>) {
         state.services.db.sweep();
         state.keys.evict_idle();
         state.services.pages.evict_idle();
-        // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
-        // has dropped it.
+        // `users.rs` is notified of each change at once; but its connection may be dead without an error, as when a
+        // firewall has forgotten it.
         if let Err(error) = users::disconnect_disabled(&state).await {
             tracing::debug!(error = with_causes(&error), "the database is away");
         }

@@ -1,4 +1,4 @@
-//! The nonces that each station has used, so that no request of a v4 client can be sent again by someone else.
+//! The nonces that each station has used, so that a v4 client's request cannot be replayed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use parlance_wire::id::{StationId, UserId};
 
 /// Maximum nonces remembered.
 const MAX_NONCES: u64 = 1_000_000;
-/// A window longer than half of this is the operator's wish not to look at clocks at all.
+/// Maximum time that a nonce is remembered. A window longer than half of it means that clocks should not be checked at all.
 const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
 
 /// The nonces used within the last two signature windows.
@@ -37,6 +37,7 @@ impl Nonces {
 
     /// Marks a nonce as used. Returns `false` if it was used before.
     pub(super) fn use_once(&self, user: UserId, station: StationId, nonce: &str) -> bool {
+        // One step, not a look-up and an insertion: of two copies at the same moment, one must be refused.
         self.0
             .entry((user, station, nonce.to_owned()))
             .or_insert(())

@@ -14,22 +14,22 @@ use super::state::State;
 use crate::{
     chat::{
         error::Error,
-        presence::{MAX_BATCH, arrive, leave},
+        presence::{MAX_BATCH, set_offline, set_online},
     },
     notify::registry::Subscription,
     store,
 };
 use parlance_wire::id::UserId;
 
-/// How long after a failure it is tried again.
+/// Delay before a failed write is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The users whose row may not say what is so.
+/// The users whose rows in the database may be out of date.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     due: Mutex<HashSet<UserId>>,
     wake: Notify,
-    /// When the last socket of a user was closed, of those who are still online for that.
+    /// When each user's last socket was closed, for those who count as online for a while longer.
     closed_at: Mutex<HashMap<UserId, Instant>>,
 }
 
@@ -52,16 +52,17 @@ impl Presence {
     }
 }
 
-/// Ends a subscription. If it was the last one of its user, they are offline a while later, unless they come back.
+/// Ends a subscription. If it was the user's last one, they go offline after a while, unless they connect again.
 pub(super) fn mark_offline_after_grace(
     state: Arc<State>,
     user: UserId,
     subscription: Subscription,
 ) {
-    // Before the subscription ends: a comparison in between would find neither a socket nor a recent one.
+    // Before the subscription ends: `reconcile` in between would find neither an open socket nor a recent one.
     let now = state.settings.clock.instant();
     state.presence.closed_at().insert(user, now);
     drop(subscription);
+    // Not while stopping: clients connect to another node, or to this one after its restart, and should stay online.
     if state.notifications.has_socket(user) || state.is_stopping() {
         return;
     }
@@ -74,6 +75,7 @@ pub(super) fn mark_offline_after_grace(
 /// Writes who is online, as soon as that changes, until the server ends.
 pub(super) async fn run(state: Arc<State>) {
     loop {
+        // Taken out before the write, not after it: a change meanwhile makes the user due again, and is not lost.
         let users: Vec<UserId> = {
             let mut due = state.presence.due();
             let some: Vec<UserId> = due.iter().copied().take(MAX_BATCH).collect();
@@ -92,7 +94,7 @@ pub(super) async fn run(state: Arc<State>) {
                 uncertain: true, ..
             } = error
             {
-                // It may be written, and friends were not notified.
+                // It may have been written, and friends were not notified.
                 state.resync.request_everywhere();
             }
             state.presence.due().extend(users);
@@ -102,13 +104,14 @@ pub(super) async fn run(state: Arc<State>) {
 }
 
 async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
-    let (online, gone): (Vec<UserId>, Vec<UserId>) =
+    // Decided now, not when the write was requested: a user may have come back.
+    let (online, offline): (Vec<UserId>, Vec<UserId>) =
         users.iter().partition(|user| is_online(state, **user));
     if !online.is_empty() {
-        state.announce(&arrive(&state.services.db, state.node, &online).await?);
+        state.announce(&set_online(&state.services.db, state.node, &online).await?);
     }
-    if !gone.is_empty() {
-        state.announce(&leave(&state.services.db, state.node, &gone).await?);
+    if !offline.is_empty() {
+        state.announce(&set_offline(&state.services.db, state.node, &offline).await?);
     }
     Ok(())
 }
@@ -121,6 +124,7 @@ pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
         .iter()
         .filter(|user| !is_online(state, **user))
         .chain(open.difference(&stored));
+    // Only requested: `run` alone writes, so that an older state never overwrites a newer one.
     for user in wrong {
         state.presence.refresh(*user);
     }

@@ -1,5 +1,5 @@
-//! When to purge rows that nobody can read any more: every minute, once the clock was steady for an hour, and only rows that
-//! were stored long enough ago by the time that servers have run.
+//! Schedules the purge of rows that nobody can read any more: every minute, once the clock was steady for an hour, and only
+//! rows that were stored long enough ago, measured by the time that servers have run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,12 +10,13 @@ use super::state::State;
 use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
-/// The clock may be corrected by this much within a round.
+/// Maximum correction of the clock within a round that does not count as a jump.
 const CORRECTION: TimeDelta = TimeDelta::minutes(1);
-/// A clock that jumped, or was not watched yet, is watched for this long: a wrong one would purge everything at once.
+/// How long a clock has to run steadily after a jump, or after the start, before it is trusted.
+// A wrong clock would purge everything at once.
 const PROBATION: Duration = Duration::from_hours(1);
 
-/// Compares the wall clock, which someone may set, with the monotonic one.
+/// Compares the wall clock, which can be set, with the monotonic one.
 struct Watch {
     seen: (Instant, Timestamp),
     /// When it last jumped, or the watch began.
@@ -33,6 +34,7 @@ impl Watch {
     /// Reads both. Returns `true` if the wall clock can be trusted.
     fn trusts(&mut self, instant: Instant, now: Timestamp) -> bool {
         let (then, was) = std::mem::replace(&mut self.seen, (instant, now));
+        // A duration that `TimeDelta` cannot hold counts as a jump, which only keeps rows.
         let expected =
             was.plus(TimeDelta::from_std(instant.duration_since(then)).unwrap_or_default());
         if now.distance(expected) > CORRECTION {
@@ -45,7 +47,7 @@ impl Watch {
     }
 }
 
-/// Records in each round that a server runs.
+/// Records in each round that a server is running.
 // In a task of its own: a purge may take longer than a round.
 pub(super) async fn note(state: Arc<State>) {
     let mut clock = tokio::time::interval(state.settings.timings.purge);
@@ -67,6 +69,7 @@ pub(super) async fn run(state: Arc<State>) {
     let mut watch = Watch::new(time.instant(), time.now());
     loop {
         clock.tick().await;
+        // Whatever the clock says: rows of earlier instances are found by their number, not by their time.
         match store::purge::cleared(&state.services.db).await {
             Ok(rows) => state.metrics.count_purged("cleared", rows),
             Err(error) => tracing::warn!(
@@ -99,7 +102,7 @@ pub(super) async fn run(state: Arc<State>) {
     }
 }
 
-/// Rows that expired before this moment are purged. [`run`] keeps those, too, that were stored too short a time ago.
+/// The moment before which expired rows are purged. [`run`] also keeps those that were stored too recently.
 fn ended_before(now: Timestamp, grace: TimeDelta) -> Timestamp {
     now.plus(-grace)
 }

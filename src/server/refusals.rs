@@ -1,5 +1,5 @@
-//! Which refusals get a line in the log. The first of an address does; more with the same outcome are counted, and summed up
-//! once a minute, so that a flood of them does not fill the disk.
+//! Decides which refusals are logged: the first of an address. More with the same outcome are counted, and summed up once a
+//! minute, so that a flood of them does not fill the disk.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ pub(super) struct Refusals(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// How many came after the first of each network and outcome.
+    /// The number after the first one, by network and outcome.
     repeated: HashMap<(IpAddr, &'static str), u64>,
     /// Those of further addresses, once there are [`MAX_COUNTED`].
     others: u64,

@@ -1,4 +1,4 @@
-//! What surrounds each request: its id, its span, its line in the log, and a task of its own.
+//! The middleware around each request: its id, its span, its log line, and a task of its own.
 
 use std::{
     net::IpAddr,
@@ -25,7 +25,7 @@ use parlance_wire::id::UserId;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is known of a request by the end of it.
+/// What a request turned out to be, for the log and the metrics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestLog {
     /// Its API's name in a URL. Like `action`, it is from a closed set: what a client makes up is `unknown`.
@@ -46,7 +46,7 @@ impl Default for RequestLog {
 }
 
 impl RequestLog {
-    /// Adds to what is known of a request.
+    /// Updates a request's log.
     pub(super) fn update(request: &HttpRequest, change: impl FnOnce(&mut Self)) {
         let mut extensions = request.extensions_mut();
         let mut log = extensions.get::<Self>().copied().unwrap_or_default();
@@ -55,7 +55,7 @@ impl RequestLog {
     }
 }
 
-/// Middleware: handles a request within a span of its own, and logs and counts what became of it.
+/// Middleware: handles a request within a span of its own, and logs and counts its outcome.
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
     request: ServiceRequest,
@@ -104,10 +104,11 @@ fn log_outcome<B>(
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let user = user.map(display);
     match refusal {
+        // At debug: metrics count these, and a busy server would log little else.
         None => tracing::debug!(outcome, %address, api, action, user, micros),
         Some(refusal) => {
             let cause = refusal.cause();
-            // Faults of ours each: a client that reports one names the request's id, and only the log has the cause.
+            // The server's own failures each get a line: a client reports the request's id, and only the log has the cause.
             let is_fault = matches!(refusal, Error::Rule(Rule::Internal(_)));
             if !is_fault && !state.refusals.is_first(address, outcome) {
                 return;

@@ -1,4 +1,4 @@
-//! A running server: what can be asked of it, and how it stops.
+//! A running server: its addresses, and how it stops.
 
 use std::{
     io,
@@ -16,8 +16,9 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Maximum time for the database to take note of this node's end.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Maximum time to record this node's end in the database.
+// A database that is away must not delay the stop: the others then notice the end when this node's heartbeats stop.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A running server.
 pub struct Running {
@@ -57,7 +58,7 @@ impl Running {
     /// Reads the certificate again. Returns `false` if the server has none.
     ///
     /// # Errors
-    /// One sentence; the old certificate stays.
+    /// A sentence for the operator. The old certificate stays in use.
     pub fn read_certificate_again(&self) -> Result<bool, String> {
         self.certificate.as_ref().map_or(Ok(false), |certificate| {
             certificate.read_again().map(|()| true)
@@ -68,6 +69,7 @@ impl Running {
     pub async fn stop(self) {
         // First, so that `/readyz` sends no more clients here, and no new socket opens.
         self.state.is_stopping.store(true, Ordering::Release);
+        // Sockets do not end by themselves: the graceful stop below would wait for them until it times out.
         self.state.notifications.disconnect(None);
         self.handle.stop(true).await;
         if !matches!(self.served.await, Ok(Ok(()))) {
@@ -82,7 +84,7 @@ impl Running {
             );
         }
         self.state.refusals.log_summary();
-        // Last, so that the end of a server can be watched, too.
+        // Late, so that the metrics show the stop, too.
         if let Some(metrics) = self.metrics_handle {
             metrics.stop(false).await;
         }
@@ -99,7 +101,7 @@ impl Running {
 
 async fn announce_end(state: &State) -> store::error::Result<()> {
     timeout(
-        FAREWELL,
+        END_TIMEOUT,
         store::presence::node_ended(&state.services.db, state.node),
     )
     .await

@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    /// Announces what happened, to stations here and to the other nodes. After the commit, never before.
+    /// Announces events to stations here and to the other nodes. Call it after the commit, never before.
     pub(super) fn announce(&self, events: &[Event]) {
         self.notifications.announce(events);
         self.bus.publish(events);

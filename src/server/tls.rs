@@ -1,5 +1,5 @@
-//! TLS without a proxy. The certificate is read again on SIGHUP, as tools that renew it send; open connections keep the
-//! old one.
+//! TLS without a proxy. The certificate is read again on SIGHUP, which renewal tools send. Open connections keep the old
+//! one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -41,6 +41,7 @@ impl Certificate {
     /// # Errors
     /// As for [`Certificate::read`].
     pub(super) fn read_again(&self) -> Result<(), String> {
+        // Parsed before the lock is taken, which every handshake waits for.
         let read = load(&self.files, &self.provider)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(())

@@ -1,5 +1,7 @@
-//! A user who is disabled is disconnected at once, on every node: whoever changes a user notifies a channel of the
-//! database (`LISTEN`/`NOTIFY`).
+//! Disconnects users who are disabled, at once and on every node: each change of a user notifies a channel of the database
+//! (`LISTEN`/`NOTIFY`).
+
+// Over the database, not the bus: it is the command line that disables users, and a server may have no bus.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +14,7 @@ use crate::{
 };
 use parlance_wire::id::UserId;
 
-/// After a failure the channel is opened again this much later.
+/// Delay before the channel is opened again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows changes of users until the server ends.
@@ -36,6 +38,7 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
 async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
     channel.listen(store::user::CHANGED_CHANNEL).await?;
+    // After LISTEN: in the other order, a change between the two would be neither read nor notified.
     catch_up(state).await?;
     loop {
         match channel.try_recv().await? {
@@ -43,17 +46,17 @@ async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
                 forget_users(state);
                 // After the keys were forgotten: a handshake in between is refused, as it sees the change.
                 if let Some(user) = UserId::parse(change.payload()) {
-                    // Whoever is still allowed in connects again.
+                    // Whatever the change was: a user who is still allowed in connects again.
                     state.notifications.disconnect(Some(user));
                 }
             }
-            // The connection was lost, and is another one now.
+            // The library has replaced a lost connection: notifications in between are lost with it.
             None => catch_up(state).await?,
         }
     }
 }
 
-/// Makes up for what may have been missed while nobody listened.
+/// Makes up for notifications that may have been missed.
 async fn catch_up(state: &State) -> Result<()> {
     forget_users(state);
     disconnect_disabled(state).await

@@ -35,6 +35,7 @@ struct ConversationView<'a> {
     hiddenby: Vec<UserId>,
     // A list for the same reason.
     properties: [PropertiesView<'a>; 1],
+    // Left out for v3 clients, not blank: a published object has exactly its published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
 }
@@ -123,6 +124,7 @@ pub(crate) async fn list(
     rows: &[ConversationRow],
     has_more: bool,
 ) -> Result<Vec<u8>, Error> {
+    // For all rows at once: a list of 1,000 conversations must not cost a statement for each.
     let names = names(call, rows).await?;
     let conversations = rows
         .iter()
@@ -139,7 +141,7 @@ pub(crate) async fn one(call: &Call<'_>, row: &ConversationRow) -> Result<Vec<u8
     answer_one(call, row, None).await
 }
 
-/// An answer with one conversation and, for a v4 client, those who are invited to it instead of put in.
+/// An answer with one conversation and, for a v4 client, the users who were invited instead of added.
 pub(crate) async fn one_with(
     call: &Call<'_>,
     row: &ConversationRow,
@@ -160,7 +162,7 @@ async fn answer_one(
     })
 }
 
-/// What the participants are called.
+/// The names of all participants.
 // Boxed: nearly always all names are cached, and the future that reads them is large.
 async fn names(
     call: &Call<'_>,

@@ -1,5 +1,5 @@
-//! A page of history while it is put together: each row as text, written when it arrives, so that a page is in memory
-//! once. How a row is written is the wire's business: `api` hands in the function.
+//! A page of history under construction. Each row is rendered as it arrives from the database, so that a page is in
+//! memory only once. How a row looks on the wire is decided in `api`, which passes the function.
 
 use crate::chat::error::Error;
 use crate::store::rows::HistoryRow;
@@ -27,7 +27,7 @@ pub(crate) struct RenderedPage {
 /// Rows of one kind, oldest first.
 #[derive(Debug)]
 pub(in crate::chat) struct Rows<Id> {
-    /// What is written before the rows, and the rows with commas between them.
+    /// The text before the rows, then the rows with commas between them.
     text: Vec<u8>,
     /// Where the rows begin in the text.
     start: usize,
@@ -36,7 +36,7 @@ pub(in crate::chat) struct Rows<Id> {
 }
 
 impl RenderedPage {
-    /// No rows yet. `messages` and `reports` are what is written before the rows of each kind.
+    /// A page without rows. `messages` and `reports` are the text before the rows of each kind.
     pub(crate) fn new(
         messages: Vec<u8>,
         reports: Vec<u8>,
@@ -59,7 +59,8 @@ impl RenderedPage {
             HistoryRow::Message(row) => (self.messages.begin(row.message_id), row.valid_until),
             HistoryRow::Report(row) => (self.reports.begin(row.report_id), row.valid_until),
         };
-        // The store hands rows on while the statement is read: an error is kept until the page is taken.
+        // Kept until the page is taken: an error here must not abandon the statement that is being read, as that would
+        // close its connection.
         if let Err(error) = (self.render)(text, row, self.version) {
             self.failed = Some(error);
         }
@@ -69,19 +70,19 @@ impl RenderedPage {
         );
     }
 
-    /// Adds rows that were written before.
+    /// Adds rows that are rendered already.
     pub(in crate::chat) fn copy(&mut self, messages: &[u8], reports: &[u8]) {
-        // The answer is put together behind the messages: its end should not move them once more.
+        // The reports are appended to the messages in the end: without room for both, a large page would be copied again.
         let rest = self.reports.text.len() + reports.len() + 64;
         self.messages.text.reserve_exact(messages.len() + rest);
         self.messages.text.extend_from_slice(messages);
         self.reports.text.extend_from_slice(reports);
     }
 
-    /// The text of the messages and that of the reports, each with what was to stand before.
+    /// The text of the messages and that of the reports, each after its opening text.
     ///
     /// # Errors
-    /// A row could not be written.
+    /// A row could not be rendered.
     pub(crate) fn into_text(self) -> Result<(Vec<u8>, Vec<u8>), Error> {
         match self.failed {
             None => Ok((self.messages.text, self.reports.text)),
@@ -103,7 +104,7 @@ impl<Id: Copy + PartialEq> Rows<Id> {
         }
     }
 
-    /// Begins a row, which is to be written to the end of the text.
+    /// Begins a row. The caller appends it to the text that is returned.
     pub(in crate::chat) fn begin(&mut self, id: Id) -> &mut Vec<u8> {
         if !self.offsets.is_empty() {
             self.text.push(b',');
@@ -126,15 +127,17 @@ impl<Id: Copy + PartialEq> Rows<Id> {
         self.offsets.iter().position(|(other, _)| *other == id)
     }
 
-    /// The text without its first rows.
+    /// The text from the row at this position on.
     pub(in crate::chat) fn text_from(&self, position: usize) -> &[u8] {
         self.offsets
             .get(position)
             .and_then(|(_, offset)| self.text.get(self.start + offset..))
+            // An empty page has no row at any position, and no text.
             .unwrap_or(&[])
     }
 
     /// The bytes in memory.
+    // Capacity, not length: the cache's limit is about memory.
     pub(in crate::chat) fn bytes(&self) -> usize {
         self.text.capacity() + size_of_val(&*self.offsets)
     }

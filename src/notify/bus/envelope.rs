@@ -1,4 +1,4 @@
-//! What one node publishes to the others: hints, which are ids of what changed, never content.
+//! Envelopes: what one node publishes to the others. Hints, which are ids of what changed, never content.
 
 use parlance_wire::id::{ConversationId, StationId, UserId};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub(super) struct Envelope {
     pub(super) hints: Vec<Hint>,
 }
 
-/// What happened, by ids.
+/// A change, by ids.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Hint {
@@ -90,6 +90,7 @@ impl From<Hint> for Event {
     fn from(hint: Hint) -> Self {
         match hint {
             Hint::Conversation { id, of, new } => {
+                // No rows: this node's sockets name the conversation only, and its clients download what they may read.
                 let new = new.map(|(first, last)| NewRows {
                     first,
                     last,

@@ -1,4 +1,4 @@
-//! The bus over NATS: connects, publishes what is queued, and hands on what other nodes publish.
+//! The bus over NATS: connects, publishes what is queued, and announces what other nodes publish.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -11,16 +11,16 @@ use super::{Bus, Queue, envelope::Envelope};
 use crate::notify::{event::Event, registry::Notifications, resync::Resync};
 
 const SUBJECT: &str = "parlance.hints";
-/// How long after a failure NATS is tried again.
+/// Delay before NATS is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(4);
 
-/// What the bus needs of its node.
+/// The parts of a node that its bus works with.
 #[derive(Clone)]
 pub(crate) struct Node {
     pub bus: Arc<Bus>,
     /// Where hints of other nodes are announced.
     pub notifications: Arc<Notifications>,
-    /// Whom to ask when a hint was missed.
+    /// Asked for a resync when a hint was missed.
     pub resync: Arc<Resync>,
     /// How often this node repeats its sequence number.
     pub repeat: Duration,
@@ -34,8 +34,8 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
     loop {
         tokio::select! {
             Some(envelope) = queue.recv() => {
-                // The client would buffer it while NATS is away, and then flood the others with what their resync
-                // has told already. They miss its number instead.
+                // The client would buffer it while NATS is away, and later flood the others with what their resync
+                // has covered already. Dropped, it is a gap in their sequence instead.
                 if node.bus.connected.load(Ordering::Acquire)
                     && let Err(error) = client.publish(SUBJECT, envelope.into()).await
                 {
@@ -45,6 +45,7 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
             message = subscriber.next() => if let Some(message) = message {
                 receive(&node, &message.payload);
             } else {
+                // Hints that are published before the next subscription begins are lost.
                 node.resync.request();
                 subscriber = subscribe(&client).await;
             },
@@ -56,6 +57,7 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
 async fn connect(node: &Node, url: &str) -> async_nats::Client {
     let shared = node.clone();
     let options = async_nats::ConnectOptions::new()
+        // Without it, a NATS that starts after this node would look like an address that is wrong.
         .retry_on_initial_connect()
         .event_callback(move |event| {
             let node = shared.clone();
@@ -84,7 +86,7 @@ fn receive(node: &Node, payload: &[u8]) {
     let envelope = match serde_json::from_slice::<Envelope>(payload) {
         Ok(envelope) => envelope,
         Err(error) => {
-            // Of a node of another version, or of a stranger: what it says may concern anyone.
+            // By a node of another version, perhaps: the change may concern any station.
             tracing::warn!(%error, "a hint of another node cannot be read; every station has to resync");
             node.resync.request();
             return;
@@ -97,6 +99,7 @@ fn receive(node: &Node, payload: &[u8]) {
     if node.bus.receive(&envelope) {
         node.resync.request();
     }
+    // After a gap as well: that something else was lost makes these hints no less true.
     let events: Vec<Event> = envelope.hints.into_iter().map(Event::from).collect();
     node.notifications.announce(&events);
 }
@@ -114,6 +117,7 @@ fn on_connection_event(node: &Node, event: &async_nats::Event) {
             node.bus.connected.store(false, Ordering::Release);
             node.resync.request();
         }
+        // The client has dropped messages that were not read in time.
         async_nats::Event::SlowConsumer(_) => node.resync.request(),
         other => tracing::debug!(event = %other, "NATS"),
     }

@@ -12,7 +12,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A message of so many bytes, in the conversation with this number, of user 1.
+/// A message of user 1 with this many bytes, in the conversation with this number.
 pub(crate) fn written(n: usize, seq: i64, bytes: usize) -> Event {
     in_instance(n, seq, bytes, "AAAAAAAAAA")
 }
@@ -80,7 +80,7 @@ fn all_new_rows_of_a_conversation_are_kept_or_none() {
         whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, 0)]),
         [1, 2, 7]
     );
-    // Something that is not at hand, and something that is too large.
+    // An event without its row, and one whose row is too large.
     assert_eq!(
         whole(&[written(1, 1, 0), written(2, 7, 0), named, written(1, 2, 0)]),
         [7]

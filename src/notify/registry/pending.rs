@@ -12,15 +12,15 @@ use crate::notify::{
 };
 use parlance_wire::{id::Receipt, version::ClientVersion};
 
-/// Pending notifications that nobody polls for in this time are dropped.
+/// Pending notifications that are not polled for in this time are dropped.
 // A client that runs polls far more often; one that comes back later resyncs.
 pub(super) const IDLE: Duration = Duration::from_mins(15);
 
-/// What one station has not been notified of.
+/// The pending notifications of one station.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) changes: Changes,
-    /// The answer to the last poll, until the station shows that it has it.
+    /// The answer to the last poll, until the station acknowledges it.
     pub(super) in_flight: Option<InFlight>,
     pub(super) polled_at: Instant,
     /// The station's socket.
@@ -36,7 +36,7 @@ pub(super) struct InFlight {
 }
 
 impl Pending {
-    /// Of a station that was not known: it has to resync.
+    /// For a station that was not known, which has to resync.
     pub(super) fn new() -> Self {
         Self {
             changes: Changes::resync(),
@@ -64,12 +64,13 @@ impl Pending {
 
     /// Answers a poll.
     pub(super) fn poll(&mut self, poll: Poll, receipt: Receipt) -> Changes {
+        // Acknowledged first: what the station confirms with this poll must not be sent to it again.
         let in_flight = self.in_flight.as_ref();
         if in_flight.is_some_and(|in_flight| Some(in_flight.receipt) == poll.received) {
             self.in_flight = None;
         }
         self.ack(poll.connection);
-        // Taken by a poll beside a socket, rows would be missing from the socket's frames.
+        // Not taken from beside a socket: the socket's frames would leave out what the poll took.
         if self.subscriber.is_some() {
             return self.changes.ids();
         }
@@ -78,7 +79,7 @@ impl Pending {
         self.take_in_flight(receipt, poll.connection)
     }
 
-    /// Takes what is pending, and keeps its ids until the station shows that it has them.
+    /// Takes what is pending, and keeps its ids until the station acknowledges them.
     fn take_in_flight(&mut self, receipt: Receipt, connection: Option<u64>) -> Changes {
         let changes = std::mem::take(&mut self.changes);
         if !changes.is_empty() {
@@ -92,7 +93,7 @@ impl Pending {
     }
 
     /// The station has sent another request on this connection of its own.
-    // A client sends it after the answer before, or in order: so it has that answer.
+    // HTTP/1.1 answers in order, and a client sends the next request once it has the answer: so that has arrived.
     pub(super) fn ack(&mut self, connection: Option<u64>) {
         let in_flight = self.in_flight.as_ref();
         if connection.is_some()
@@ -102,8 +103,9 @@ impl Pending {
         }
     }
 
-    /// The station was given what the answer with this receipt had named.
+    /// The station has fetched what the answer with this receipt named.
     pub(super) fn fetched(&mut self, receipt: Receipt, what: Fetched) {
+        // With another receipt, the fetch may have begun before the changes that are named now were committed.
         let Some(in_flight) = self
             .in_flight
             .as_mut()
@@ -123,7 +125,7 @@ impl Pending {
         }
     }
 
-    /// Adds the answer that may not have arrived to what is pending.
+    /// Adds the changes of an unacknowledged answer to those that are pending.
     pub(super) fn redeliver(&mut self) {
         if let Some(in_flight) = self.in_flight.take() {
             self.changes.add_again(in_flight.changes);

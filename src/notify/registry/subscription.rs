@@ -17,22 +17,22 @@ use super::{Notifications, pending::Pending};
 use crate::notify::changes::Changes;
 use parlance_wire::id::{StationId, UserId};
 
-/// A station that is refused a socket may try again after this.
+/// Delay after which a station that was refused a socket may try again.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// The user, or the node, holds as many sockets as it may.
+/// The user, or the node, has the maximum number of sockets open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManySockets {
-    /// When it may be tried again.
+    /// Delay before the next attempt.
     pub retry_after: Duration,
 }
 
-/// How many sockets a node holds.
+/// Limits of a node's open sockets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SocketLimits {
-    /// Maximum of one user.
+    /// Maximum per user.
     pub per_user: usize,
-    /// Maximum of all users together.
+    /// Maximum per node.
     pub total: usize,
 }
 
@@ -40,9 +40,9 @@ pub(crate) struct SocketLimits {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) version: ClientVersion,
-    /// Something was added since the feed looked last.
+    /// Something was added since the feed was last polled.
     changed: AtomicBool,
-    /// What was taken last may not have arrived.
+    /// The changes taken last may not have arrived.
     unacked: AtomicBool,
     /// The task that writes to the socket.
     // Not a `Notify`: each push wakes it, and a waker costs neither a lock nor a list of waiters.
@@ -53,7 +53,7 @@ pub(super) struct Subscriber {
 
 impl Subscriber {
     pub(super) fn wake(&self) {
-        // A task that was woken and has not looked yet will find this, too.
+        // A task that was woken and has not run yet will find this change, too.
         if !self.changed.swap(true, Ordering::AcqRel) {
             self.task.wake();
         }
@@ -69,7 +69,7 @@ impl Subscriber {
 #[derive(Debug)]
 pub(crate) struct Subscription(Feed);
 
-/// What a subscription brings, for the task that writes to the socket.
+/// The changes of a subscription, for the task that writes to the socket.
 #[derive(Debug, Clone)]
 pub(crate) struct Feed {
     notifications: Arc<Notifications>,
@@ -80,10 +80,10 @@ pub(crate) struct Feed {
 
 impl Notifications {
     /// Subscribes to a station's pending notifications. Another socket of the same station ends: it is the station
-    /// connected again. Returns the subscription, and whether it is the user's first on this node.
+    /// connected again. Returns the subscription, and `true` if it is the user's first on this node.
     ///
     /// # Errors
-    /// The user, or the node, holds as many sockets as it may.
+    /// The user, or the node, has the maximum number of sockets open.
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         user: UserId,
@@ -93,10 +93,12 @@ impl Notifications {
     ) -> Result<(Subscription, bool), TooManySockets> {
         let mut inner = self.locked();
         let of_user = inner.sockets_of(user);
-        let is_again = inner
+        let replaces = inner
             .station(user, station)
             .is_some_and(|pending| pending.subscriber.is_some());
-        if !is_again
+        // Replacing one is never refused: a client that reconnects before its old socket timed out would else be locked
+        // out by it.
+        if !replaces
             && (of_user >= limits.per_user
                 || inner.subscribers >= limits.total
                 || !inner.has_room_for(user))
@@ -118,10 +120,11 @@ impl Notifications {
             .entry(station)
             .or_insert_with(Pending::new);
         pending.redeliver();
+        // Rows that were meant for an earlier socket follow on frames that may never have arrived.
         pending.changes.keep_ids();
         if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
             other.end();
-            // Nobody knows which pushes of the other one arrived.
+            // It is not known which pushes of the other one arrived.
             pending.changes.resync = true;
         } else {
             inner.subscribers += 1;
@@ -139,28 +142,29 @@ impl Notifications {
 }
 
 impl Subscription {
-    /// What it brings. Once the subscription is dropped, the feed brings nothing.
+    /// The feed of its changes, which is empty once the subscription is dropped.
     pub(crate) fn feed(&self) -> Feed {
         self.0.clone()
     }
 
     /// Waits until the subscription was replaced or revoked.
     pub(crate) async fn ended(&self) {
+        // `notify_one` keeps a permit: an end between the check and the wait is not missed.
         while !self.0.subscriber.ended.load(Ordering::Acquire) {
             self.0.subscriber.end.notified().await;
         }
     }
 
-    /// The peer has shown that all that was taken has arrived.
+    /// The peer has acknowledged everything that was taken.
     pub(crate) fn ack(&self) {
         self.0.subscriber.unacked.store(false, Ordering::Release);
     }
 }
 
 impl Feed {
-    /// Ready when there may be something to take that was not there at the last call.
+    /// Ready when something may have been added since the last call.
     pub(crate) fn poll_changed(&self, context: &Context<'_>) -> Poll<()> {
-        // Before the look, so that what is added in between wakes the task.
+        // Registered before the check, so that a change in between wakes the task.
         self.subscriber.task.register(context.waker());
         if self.subscriber.changed.swap(false, Ordering::AcqRel) {
             Poll::Ready(())
@@ -170,7 +174,7 @@ impl Feed {
     }
 
     /// Takes what is pending; nothing, once the subscription was replaced, revoked or dropped. Until
-    /// [`Subscription::ack`], nobody knows whether it arrived.
+    /// [`Subscription::ack`], it counts as possibly lost.
     pub(crate) fn take(&self) -> Changes {
         if self.subscriber.ended.load(Ordering::Acquire) {
             return Changes::default();
@@ -183,7 +187,7 @@ impl Feed {
             return Changes::default();
         };
         let changes = std::mem::take(&mut pending.changes);
-        // Under the lock: if the subscription ends right after, it has to know.
+        // Under the lock: a subscription that is dropped right after has to see it, and make the station resync.
         if !changes.is_empty() {
             self.subscriber.unacked.store(true, Ordering::Release);
         }
@@ -209,7 +213,7 @@ impl Drop for Subscription {
         pending.subscriber = None;
         pending.polled_at = Instant::now();
         pending.changes.keep_ids();
-        // What was pushed last may have been lost with the connection.
+        // The last pushes may have been lost with the connection: TCP says only that they were buffered.
         pending.changes.resync |= subscriber.unacked.load(Ordering::Acquire);
         inner.subscribers -= 1;
     }

@@ -1,4 +1,4 @@
-//! What a station is told, whatever is lost, late or replaced.
+//! What a station is notified of when answers are lost, late or replaced.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc};
 
@@ -20,7 +20,7 @@ const LIMITS: SocketLimits = SocketLimits {
     per_user: 2,
     total: 3,
 };
-/// Ready when something was added since the last look.
+/// Ready when something was added since the last call.
 fn changed_in(subscription: &Subscription) -> Pin<Box<impl Future<Output = ()> + use<>>> {
     let feed = subscription.feed();
     Box::pin(poll_fn(move |context| feed.poll_changed(context)))
@@ -61,7 +61,7 @@ fn polled() -> Arc<Notifications> {
     notifications
 }
 
-/// What a station is told that shows to have it.
+/// Polls for a station, and acknowledges the answer.
 fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
     let (changes, receipt) = notifications.poll(user(u), station(s), SILENT);
     let (again, _) = notifications.poll(

@@ -1,8 +1,8 @@
 //! The writing half of a socket: the body of the response to the handshake.
 //!
 //! It takes the pending notifications only when the connection has room for more, so a slow reader costs a set of ids
-//! and not a queue of frames. A task that writes and a channel between the two would cost each push two wake-ups and
-//! two copies more.
+//! and not a queue of frames. A writing task with a channel would cost each push two more wake-ups and two more
+//! copies.
 
 use std::{
     cell::Cell,
@@ -20,8 +20,8 @@ use actix_web::{
 use crate::{api::notification, notify::registry::Feed};
 use parlance_wire::{id::UserId, version::ClientVersion};
 
-/// How pings and pushes follow one another: the answer to a ping that was sent after the last push shows that the push
-/// has arrived.
+/// The order of pings and pushes: the answer to a ping that was sent after the last push shows that the push has arrived.
+// TCP keeps the order, and RFC 6455, 5.5.3, lets a peer answer only the latest ping, so only that one counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pings(Rc<Counts>);
 
@@ -51,15 +51,16 @@ impl Pings {
     }
 }
 
-/// What a station is pushed.
+/// The pushes to a station.
 pub(super) struct Pushes {
     feed: Feed,
     user: UserId,
     version: ClientVersion,
     pings: Pings,
-    /// The first frame is sent even where nothing is pending: the client learns that the socket works.
+    /// The first frame is sent even if nothing is pending, so that the client learns that the socket works.
     first: bool,
-    /// The frame whose header was written.
+    /// The payload whose header was written.
+    // Apart from its header, so that a thousand sockets share it without a copy.
     payload: Option<Bytes>,
 }
 
@@ -129,7 +130,7 @@ impl MessageBody for Frames {
         if let Some(payload) = self.pushes.payload.take() {
             return Poll::Ready(Some(Ok(payload)));
         }
-        // A ping that was counted before a push is written before it.
+        // Control frames first: constant pushes would otherwise starve the pings, without whose answers the socket is closed.
         match Pin::new(&mut self.control).poll_next(context) {
             Poll::Pending => self.pushes.poll(context).map(Some),
             ready @ Poll::Ready(_) => ready,

@@ -1,4 +1,4 @@
-//! The reading half of a socket: what the client sends, and when the socket ends.
+//! The reading half of a socket: handles the client's frames, and decides when the socket ends.
 
 use std::{
     collections::HashMap,
@@ -28,12 +28,12 @@ use parlance_wire::{
 
 /// Maximum bytes of a client's frame.
 const MAX_FRAME: usize = 4096;
-/// Frames that a client may send at once, and then in a second.
+/// Frames that a client may send in a burst, and then per second.
 const BURST: f64 = 30.0;
 const FRAMES_PER_SECOND: f64 = 10.0;
-/// Typing in a conversation is announced at most once in this time.
+/// Minimum time between two announcements of typing in one conversation.
 const TYPING: Duration = Duration::from_secs(1);
-/// Maximum conversations of which a socket remembers when that was.
+/// Maximum conversations for which a socket remembers its last announcement.
 const MAX_TYPING: usize = 64;
 
 /// The state of one socket.
@@ -43,7 +43,7 @@ pub(super) struct Socket {
     version: ClientVersion,
     session: Session,
     pings: Pings,
-    /// When typing was announced last.
+    /// When typing was last announced, by conversation.
     typed: HashMap<ConversationId, Instant>,
     /// How many frames the client may send now.
     allowance: f64,
@@ -90,7 +90,7 @@ impl CloseReason {
 impl From<ProtocolError> for CloseReason {
     fn from(error: ProtocolError) -> Self {
         match error {
-            // The library's only sign of text that is not UTF-8.
+            // The library reports text that is not UTF-8 in this way only.
             ProtocolError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Self::InvalidUtf8
             }
@@ -124,10 +124,11 @@ impl Socket {
     /// Serves the socket until either side ends it.
     pub(super) async fn run(mut self, subscription: Subscription, stream: MessageStream) {
         let Err(reason) = self.serve(&subscription, stream).await;
-        let patience = self.state.settings.timings.peer_timeout;
+        let peer_timeout = self.state.settings.timings.peer_timeout;
+        // Before the close frame: a peer that reads nothing would otherwise stay subscribed, and online, for the time-out.
         presence::mark_offline_after_grace(self.state, self.user, subscription);
-        // The peer may be gone, or read nothing: the connection is dropped with its task then.
-        let _ = Box::pin(timeout(patience, self.session.close(reason.frame()))).await;
+        // A peer that is gone gets no close frame: the connection is then dropped with this task.
+        let _ = Box::pin(timeout(peer_timeout, self.session.close(reason.frame()))).await;
     }
 
     async fn serve(
@@ -168,7 +169,7 @@ impl Socket {
         }
     }
 
-    // What is rare for an idle socket is boxed: ten thousand of them should not keep room for it.
+    // Rare work is boxed: ten thousand idle sockets should not reserve memory for it.
     async fn on_message(
         &mut self,
         subscription: &Subscription,
@@ -180,6 +181,7 @@ impl Socket {
             AggregatedMessage::Ping(bytes) => Box::pin(self.send(Frame::Pong(bytes))).await,
             AggregatedMessage::Text(text) => Box::pin(self.on_text(&text)).await,
             AggregatedMessage::Pong(payload) => {
+                // Both halves run on one thread: no push can come between this check and the acknowledgement.
                 if self.pings.confirm(&payload) {
                     subscription.ack();
                 }
@@ -189,6 +191,7 @@ impl Socket {
     }
 
     async fn on_text(&mut self, text: &str) -> Result<(), CloseReason> {
+        // Counted before it is parsed: malformed frames cost as much as others.
         let earned = self.allowed_at.elapsed().as_secs_f64() * FRAMES_PER_SECOND;
         self.allowance = (self.allowance + earned).min(BURST) - 1.0;
         self.allowed_at = Instant::now();
@@ -224,6 +227,8 @@ impl Socket {
                 .await
                 .map_err(Rule::from)?
                 .ok_or(Rule::ConversationNotFound)?;
+        // After the look-up, so that ids of no conversation do not fill the map. Cleared at once: the worst that follows is
+        // one announcement too many.
         if self.typed.len() >= MAX_TYPING {
             self.typed.clear();
         }
@@ -247,7 +252,7 @@ impl Socket {
                 Frame::Ping(number) => self.session.ping(&number.to_be_bytes()).await,
                 Frame::Pong(bytes) => self.session.pong(&bytes).await,
                 Frame::Refusal(refusal) => {
-                    // JSON is UTF-8: what is not is no refusal that a client could read.
+                    // JSON is UTF-8, so an error here is the server's: logged, not sent as something else.
                     let body = String::from_utf8(error::body(refusal));
                     match body {
                         Ok(body) => self.session.text(body).await,

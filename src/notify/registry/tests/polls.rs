@@ -1,4 +1,4 @@
-//! What a station that polls is told, and told again.
+//! Which changes a poll is answered, and which are repeated.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
     };
     let notifications = polled();
     notifications.announce(&[changed(7)]);
-    // A lost answer, whatever connection comes next; what is new comes with it.
+    // A lost answer is repeated on any connection, along with new changes.
     assert_eq!(told(&notifications, on(1)), 1);
     assert_eq!(told(&notifications, on(2)), 1);
     notifications.announce(&[changed(8)]);
@@ -76,7 +76,7 @@ fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
     ];
     notifications.announce(&all);
     let (_, receipt) = notifications.poll(user(1), station(1), SILENT);
-    // Fetched before it was told: perhaps without it.
+    // Fetched before the change was announced: perhaps without it.
     notifications.fetched(
         user(1),
         station(1),
@@ -111,7 +111,7 @@ fn what_was_fetched_before_a_poll_was_answered_says_nothing_of_what_it_told() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     let (_, before) = notifications.poll(user(1), station(1), SILENT);
-    // A download begins here, and ends after the next poll, which tells of what is newer than it.
+    // A download begins here, and ends after the next poll, which names a newer change.
     notifications.announce(&[changed(7)]);
     notifications.poll(user(1), station(1), SILENT);
     notifications.fetched(

@@ -63,7 +63,7 @@ fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     assert!(rows(&subscription).is_empty());
     notifications.announce(&[written(7, 62, 0)]);
     assert_eq!(rows(&subscription), [62]);
-    // The first row of another instance: whoever holds the one before has to look.
+    // The first row of another instance: a client that has the one before must download.
     notifications.announce(&[in_instance(7, 63, 0, "BBBBBBBBBB")]);
     assert!(rows(&subscription).is_empty());
     notifications.announce(&[in_instance(7, 64, 0, "BBBBBBBBBB")]);

@@ -1,4 +1,4 @@
-//! What a station with a socket is told.
+//! What a station with a socket is notified of.
 
 use super::*;
 use crate::notify::registry::pending::IDLE;
