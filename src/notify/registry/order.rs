@@ -59,6 +59,11 @@ impl Order {
             return (None, &[]);
         };
         let [byte, ..] = self.hasher.hash_one(conversation).to_ne_bytes();
+        // Not `expect`: the lint is off in the unit tests.
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "there is a stripe for every value of a byte"
+        )]
         let stripe = &self.stripes[usize::from(byte)];
         // Nothing panics while it holds the lock; if it did, numbers are still numbers.
         let mut heads = stripe.lock().unwrap_or_else(PoisonError::into_inner);
