@@ -314,7 +314,8 @@ async fn a_server_that_writes_without_end_does_not_fill_a_clients_memory() {
         let (mut client, _) = listener.accept().await.unwrap();
         let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
         client.write_all(head.as_bytes()).await.unwrap();
-        while client.write_all(&[b' '; 65_536]).await.is_ok() {}
+        let spaces = vec![b' '; 65_536];
+        while client.write_all(&spaces).await.is_ok() {}
     });
     let server = Server::new(&url).unwrap();
     let error = server
