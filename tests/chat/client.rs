@@ -256,10 +256,7 @@ async fn a_group_is_not_made_twice_when_the_answer_was_lost() {
             BTreeMap::from([(ann.user(), secret)]),
         )
         .await;
-    assert!(
-        matches!(made, Err(parlance_client::Error::Transport(_))),
-        "{made:?}"
-    );
+    assert!(matches!(made, Err(Error::Transport(_))), "{made:?}");
     assert_eq!(world.count("conversations").await, before + 1);
     world.end().await;
 }
