@@ -7,7 +7,7 @@ mod create;
 use std::cmp::Reverse;
 
 use super::{Db, error::Result};
-use crate::store::rows::{ConversationRow, HistoryHead};
+use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
@@ -139,39 +139,4 @@ pub(crate) async fn seen_by(
         .await
     })
     .await
-}
-
-/// A conversation's current instance, and what its history ends with. Returns `None` when there is no such
-/// conversation, for this user.
-pub(crate) async fn head(
-    db: &Db,
-    conversation: ConversationId,
-    user: UserId,
-) -> Result<Option<(Instance, HistoryHead)>> {
-    let row = db
-        .run(async |c| {
-            // No join beyond these two: it is asked before each page that is served from the cache.
-            sqlx::query!(
-                r#"select c.instance as "instance: Instance", c.last_seq, c.last_report_id as "last_report_id: ReportId",
-                       c.chain as "chain: Chain"
-                from participants p
-                join conversations c using (conversation_id)
-                where p.conversation_id = $1 and p.user_id = $2"#,
-                conversation as _,
-                user as _,
-            )
-            .fetch_optional(c)
-            .await
-        })
-        .await?;
-    Ok(row.map(|row| {
-        (
-            row.instance,
-            HistoryHead {
-                last_seq: row.last_seq,
-                last_report_id: row.last_report_id,
-                chain: row.chain,
-            },
-        )
-    }))
 }
