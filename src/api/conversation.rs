@@ -40,7 +40,10 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             // The published list has no pages: a v3 client would take the first one for its whole list.
             let is_page = call.version.is_v4() && (limit.0.is_some() || after.is_some());
             let (rows, has_more) = if is_page {
-                Box::pin(chat::conversation::page(call, after, limit.0)).await?
+                let limit = limit.0.unwrap_or(usize::MAX);
+                let page = store::conversation::page(&call.services.db, call.user, after, limit);
+                let page = Box::pin(page).await?;
+                page.ok_or(Error::ConversationNotFound)?
             } else {
                 let list = store::conversation::list(&call.services.db, call.user);
                 (Box::pin(list).await?, false)

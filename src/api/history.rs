@@ -5,7 +5,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::answer;
 use crate::{
-    chat::{self, Call, error::Error, history::RenderedPage},
+    chat::{self, Call, error::Error, page_cache::RenderedPage},
     notify::event::{Event, NewRow},
     store::{
         history::Cursor,

@@ -79,32 +79,6 @@ pub(crate) async fn create(
         .ok_or(Error::ConversationNotFound)
 }
 
-/// A page of the caller's list: at most `limit` conversations, starting after `after`. Returns them, and `true` if there are
-/// more.
-///
-/// # Errors
-/// `ConversationNotFound`, if `after` is no conversation of the caller's.
-pub(crate) async fn page(
-    call: &Call<'_>,
-    after: Option<ConversationId>,
-    limit: Option<usize>,
-) -> Result<(Vec<ConversationRow>, bool), Error> {
-    let limit = limit.unwrap_or(usize::MAX);
-    // One more than asked for: its presence says that there are more.
-    let mut rows =
-        store::conversation::page(&call.services.db, call.user, after, limit.saturating_add(1))
-            .await?;
-    // Only an empty page may come from a wrong `after`: the usual page needs no second round trip.
-    if let Some(after) = after.filter(|_| rows.is_empty()) {
-        store::conversation::seen_by(&call.services.db, after, call.user)
-            .await?
-            .ok_or(Error::ConversationNotFound)?;
-    }
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    Ok((rows, has_more))
-}
-
 /// Clears a conversation for everyone: it gets a new instance.
 ///
 /// # Errors

@@ -1,10 +1,6 @@
 //! History: pages of messages and reports, read without a gap, and the chain of all messages.
 
-mod page;
-
-pub(crate) use self::page::RenderedPage;
-pub(super) use self::page::Rows;
-use super::{Call, error::Error};
+use super::{Call, error::Error, page_cache::RenderedPage};
 use crate::notify::event::{Event, NewRow};
 use crate::store::{
     self,
@@ -32,22 +28,21 @@ pub(crate) async fn download(
     if copy_cached(call, conversation, instance, cursor, page).await? {
         return Ok(false);
     }
-    let query = query(call, conversation, instance);
-    let read =
-        store::history::from_cursor(&call.services.db, &query, cursor, DOWNLOAD_ROWS, |row| {
-            page.push(&row);
-        });
-    let read = checked(Box::pin(read).await?, instance)?;
+    let query = query(call, conversation, instance, cursor, DOWNLOAD_ROWS);
+    let read = store::history::from_cursor(&call.services.db, query, |row| page.push(&row));
+    let read = Box::pin(read).await?.ok_or(Error::ConversationNotFound)?;
+    // The statement that read the rows returned the head, too: no `clear` can come between the two.
+    let head = current(read.head, instance)?;
     if read.has_more {
         call.outbox.push(Event::PageCut {
             conversation,
             reader: call.user,
             station: call.station,
         });
-    } else if let Some(head) = read.head {
+    } else if read.is_snapshot {
         // Only an uncut page ends with the newest row, which new rows can be appended to.
         let pages = &call.services.pages;
-        pages.insert(conversation, call.version, instance, head, cursor, page);
+        pages.insert(conversation, call.version, head, cursor, page);
     }
     Ok(read.has_more)
 }
@@ -64,11 +59,11 @@ pub(crate) async fn download_partial(
     limit: usize,
     page: &mut RenderedPage,
 ) -> Result<bool, Error> {
-    let query = query(call, conversation, instance);
-    let read = store::history::before_cursor(&call.services.db, &query, cursor, limit, |row| {
-        page.push(&row);
-    });
-    Ok(checked(Box::pin(read).await?, instance)?.has_more)
+    let query = query(call, conversation, instance, cursor, limit);
+    let read = store::history::before_cursor(&call.services.db, query, |row| page.push(&row));
+    let read = Box::pin(read).await?.ok_or(Error::ConversationNotFound)?;
+    current(read.head, instance)?;
+    Ok(read.has_more)
 }
 
 /// Appends a row that was just stored, already rendered, to the cached page that it follows.
@@ -78,14 +73,9 @@ pub(crate) fn cache_new_row(
     new: &NewRow,
     text: &[u8],
 ) {
-    call.services.pages.append(
-        conversation,
-        &new.instance,
-        new.seq,
-        &new.row,
-        text,
-        DOWNLOAD_ROWS,
-    );
+    // `download` would cut a page of more rows, and say so.
+    let pages = &call.services.pages;
+    pages.append(conversation, new, text, DOWNLOAD_ROWS);
 }
 
 /// Returns at most `limit` links of a conversation's chain after a number, and `true` if there are more.
@@ -135,23 +125,17 @@ async fn copy_cached(
         return Ok(false);
     }
     // The reader may have been removed, the conversation cleared, and rows added, here or on another node.
-    let head = head(call, conversation, instance).await?;
+    let head = store::history::head(&call.services.db, conversation, call.user).await?;
+    let head = current(head.ok_or(Error::ConversationNotFound)?, instance)?;
     Ok(cached.copy_to(page, cursor, &head))
 }
 
-/// The newest rows of a conversation, by which a cached page is checked.
-async fn head(
-    call: &Call<'_>,
-    conversation: ConversationId,
-    instance: &Instance,
-) -> Result<HistoryHead, Error> {
-    let (current, head) = store::conversation::head(&call.services.db, conversation, call.user)
-        .await?
-        .ok_or(Error::ConversationNotFound)?;
-    if current == *instance {
+/// A conversation's head, if its instance is the reader's.
+fn current(head: HistoryHead, instance: &Instance) -> Result<HistoryHead, Error> {
+    if head.instance == *instance {
         Ok(head)
     } else {
-        Err(Error::StaleInstance(current))
+        Err(Error::StaleInstance(head.instance))
     }
 }
 
@@ -159,24 +143,15 @@ fn query<'a>(
     call: &Call<'_>,
     conversation: ConversationId,
     instance: &'a Instance,
+    cursor: &'a Cursor,
+    limit: usize,
 ) -> PageQuery<'a> {
     PageQuery {
         conversation_id: conversation,
         user_id: call.user,
         instance,
+        cursor,
+        limit,
         max_message_bytes: call.services.policy.max_message_bytes,
-    }
-}
-
-// The statement that read the rows returned the instance, too: no `clear` can come between the two.
-fn checked(
-    read: Option<store::history::Page>,
-    instance: &Instance,
-) -> Result<store::history::Page, Error> {
-    let read = read.ok_or(Error::ConversationNotFound)?;
-    if read.instance == *instance {
-        Ok(read)
-    } else {
-        Err(Error::StaleInstance(read.instance))
     }
 }

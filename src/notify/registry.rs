@@ -2,21 +2,33 @@
 //! the station has to resync. Notifying too often is allowed, too seldom never (docs/api.md, chatnotification).
 //!
 //! A station either polls, or has a socket that subscribes. A socket takes the changes whenever it can write: so a
-//! slow reader costs a set of ids, not a queue. The answer to a poll is kept until the station acknowledges it.
+//! slow reader costs a set of ids, not a queue. What is particular to polls is in [`poll`].
 
-mod order;
-mod pending;
-mod subscription;
+mod poll;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task,
+    time::{Duration, Instant},
 };
 
-pub(crate) use self::subscription::{Feed, SocketLimits, Subscription, TooManySockets};
-use self::{order::Order, pending::Pending};
-use super::{changes::Changes, event::Event};
-use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use self::poll::InFlight;
+pub(crate) use self::poll::{Fetched, Poll};
+use super::{
+    changes::{Changes, Order},
+    event::{Event, NewRow},
+};
+use parlance_wire::{
+    id::{StationId, UserId},
+    version::ClientVersion,
+};
 
 /// Maximum users whose stations are kept (a user has at most 100 stations). Stations of further users have to
 /// resync at each poll.
@@ -24,6 +36,11 @@ const MAX_USERS: usize = 100_000;
 /// Recipients per lock hold.
 // A group may have thousands, and polls of everyone wait for this lock.
 const CHUNK: usize = 500;
+/// Pending notifications that are not polled for in this time are dropped.
+// A client that runs polls far more often; one that comes back later resyncs.
+const IDLE: Duration = Duration::from_mins(15);
+/// Delay after which a station that was refused a socket may try again.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// The pending notifications of all stations that this node knows.
 #[derive(Debug, Default)]
@@ -38,74 +55,116 @@ struct Inner {
     subscribers: usize,
 }
 
-/// What a poll acknowledges.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Poll {
-    /// The connection that it came on, if the station itself is the peer.
-    pub connection: Option<u64>,
-    /// The receipt of the answer that the station has.
-    pub received: Option<Receipt>,
+/// The pending notifications of one station.
+#[derive(Debug)]
+struct Pending {
+    changes: Changes,
+    /// The answer to the last poll, until the station acknowledges it.
+    in_flight: Option<InFlight>,
+    polled_at: Instant,
+    /// The station's socket.
+    subscriber: Option<Arc<Subscriber>>,
 }
 
-/// What a station has fetched, so that it need not be notified of it again.
+/// The registry's end of a subscription.
+#[derive(Debug)]
+struct Subscriber {
+    version: ClientVersion,
+    /// Something was added since the feed was last polled.
+    changed: AtomicBool,
+    /// The changes taken last may not have arrived.
+    unacked: AtomicBool,
+    /// The task that writes to the socket.
+    // Not a `Notify`: each push wakes it, and a waker costs neither a lock nor a list of waiters.
+    task: AtomicWaker,
+    ended: AtomicBool,
+    end: Notify,
+}
+
+/// A subscription, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Subscription(Feed);
+
+/// The changes of a subscription, for the task that writes to the socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    notifications: Arc<Notifications>,
+    user: UserId,
+    station: StationId,
+    subscriber: Arc<Subscriber>,
+}
+
+/// The user, or the node, has the maximum number of sockets open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManySockets {
+    /// Delay before the next attempt.
+    pub retry_after: Duration,
+}
+
+/// Limits of a node's open sockets.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fetched {
-    /// A conversation, by `download`.
-    Conversation(ConversationId),
-    /// The list of conversations.
-    List,
-    /// The list of friends.
-    Friends,
+pub(crate) struct SocketLimits {
+    /// Maximum per user.
+    pub per_user: usize,
+    /// Maximum per node.
+    pub total: usize,
 }
 
 impl Notifications {
-    /// Takes the pending changes of a station, along with those of an answer that it has not acknowledged. A station that
-    /// is not known has to resync. While the station has a socket, a poll takes nothing: the socket still gets it.
-    pub(crate) fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
-        let receipt = Receipt::random();
-        let mut inner = self.locked();
-        if !inner.has_room_for(user) {
-            return (Changes::resync(), receipt);
-        }
-        let pending = inner
-            .by_user
-            .entry(user)
-            .or_default()
-            .entry(station)
-            .or_insert_with(Pending::new);
-        (pending.poll(poll, receipt), receipt)
-    }
-
-    /// A station has sent another request on a connection of its own, which acknowledges the answer before it there.
-    pub(crate) fn ack(&self, user: UserId, station: StationId, connection: u64) {
-        if let Some(pending) = self.locked().station(user, station) {
-            pending.ack(Some(connection));
-        }
-    }
-
-    /// The receipt of the answer that a station has not acknowledged. Read it before anything is fetched, and pass it to
-    /// [`Notifications::fetched`].
-    pub(crate) fn in_flight(&self, user: UserId, station: StationId) -> Option<Receipt> {
-        Some(
-            self.locked()
-                .station(user, station)?
-                .in_flight
-                .as_ref()?
-                .receipt,
-        )
-    }
-
-    /// A station has fetched what the answer with this receipt named, so that it need not be named again.
-    pub(crate) fn fetched(
-        &self,
+    /// Subscribes to a station's pending notifications. Another socket of the same station ends: it is the station
+    /// connected again. Returns the subscription, and `true` if it is the user's first on this node.
+    ///
+    /// # Errors
+    /// The user, or the node, has the maximum number of sockets open.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
         user: UserId,
         station: StationId,
-        receipt: Receipt,
-        what: Fetched,
-    ) {
-        if let Some(pending) = self.locked().station(user, station) {
-            pending.fetched(receipt, what);
+        version: ClientVersion,
+        limits: SocketLimits,
+    ) -> Result<(Subscription, bool), TooManySockets> {
+        let mut inner = self.locked();
+        let of_user = inner.sockets_of(user);
+        let replaces = inner
+            .station(user, station)
+            .is_some_and(|pending| pending.subscriber.is_some());
+        // Replacing one is never refused: a client that reconnects before its old socket timed out would else be locked
+        // out by it.
+        if !replaces
+            && (of_user >= limits.per_user
+                || inner.subscribers >= limits.total
+                || !inner.has_room_for(user))
+        {
+            return Err(TooManySockets { retry_after: RETRY });
         }
+        let subscriber = Arc::new(Subscriber {
+            version,
+            changed: AtomicBool::new(false),
+            unacked: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            ended: AtomicBool::new(false),
+            end: Notify::new(),
+        });
+        let pending = inner.station_or_new(user, station);
+        pending.redeliver();
+        // Rows that were meant for an earlier socket follow on frames that may never have arrived.
+        pending.changes.keep_ids();
+        if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
+            other.end();
+            // It is not known which pushes of the other one arrived.
+            pending.changes.resync = true;
+        } else {
+            inner.subscribers += 1;
+        }
+        Ok((
+            Subscription(Feed {
+                notifications: self.clone(),
+                user,
+                station,
+                subscriber,
+            }),
+            of_user == 0,
+        ))
     }
 
     /// Adds events to the pending notifications of all recipients.
@@ -170,32 +229,20 @@ impl Notifications {
     /// The users who have a socket open here.
     pub(crate) fn users_with_sockets(&self) -> HashSet<UserId> {
         let inner = self.locked();
-        inner
-            .by_user
-            .iter()
-            .filter(|(_, stations)| {
-                stations
-                    .values()
-                    .any(|pending| pending.subscriber.is_some())
-            })
-            .map(|(user, _)| *user)
-            .collect()
+        let users = inner.by_user.keys().copied();
+        users.filter(|user| inner.sockets_of(*user) > 0).collect()
     }
 
     /// Ends the subscriptions of one user, or of everyone.
     pub(crate) fn disconnect(&self, whose: Option<UserId>) {
         // Only signalled: a socket's task drops the subscription itself, which takes this lock.
-        let inner = self.locked();
-        for (_, stations) in inner
-            .by_user
-            .iter()
-            .filter(|(user, _)| whose.is_none_or(|whose| whose == **user))
-        {
-            for subscriber in stations
-                .values()
-                .filter_map(|pending| pending.subscriber.as_ref())
-            {
-                subscriber.end();
+        for (user, stations) in &self.locked().by_user {
+            if whose.is_none_or(|whose| whose == *user) {
+                for pending in stations.values() {
+                    if let Some(subscriber) = &pending.subscriber {
+                        subscriber.end();
+                    }
+                }
             }
         }
     }
@@ -211,6 +258,19 @@ impl Inner {
         self.by_user.get_mut(&user)?.get_mut(&station)
     }
 
+    fn station_or_new(&mut self, user: UserId, station: StationId) -> &mut Pending {
+        let stations = self.by_user.entry(user).or_default();
+        stations.entry(station).or_insert_with(Pending::new)
+    }
+
+    /// The station of a feed, unless another socket has replaced the feed's, or none is left.
+    fn station_of(&mut self, feed: &Feed) -> Option<&mut Pending> {
+        self.station(feed.user, feed.station).filter(|pending| {
+            let subscriber = pending.subscriber.as_ref();
+            subscriber.is_some_and(|subscriber| Arc::ptr_eq(subscriber, &feed.subscriber))
+        })
+    }
+
     fn has_room_for(&self, user: UserId) -> bool {
         self.by_user.len() < MAX_USERS || self.by_user.contains_key(&user)
     }
@@ -222,6 +282,115 @@ impl Inner {
                 .filter(|pending| pending.subscriber.is_some())
                 .count()
         })
+    }
+}
+
+impl Pending {
+    /// For a station that was not known, which has to resync.
+    fn new() -> Self {
+        Self {
+            changes: Changes::resync(),
+            in_flight: None,
+            polled_at: Instant::now(),
+            subscriber: None,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.subscriber.is_none() && self.polled_at.elapsed() >= IDLE
+    }
+
+    fn add(&mut self, event: &Event, rows: &[Arc<NewRow>]) {
+        let subscriber = self.subscriber.as_ref();
+        self.changes.add(
+            event,
+            rows,
+            subscriber.map_or(ClientVersion::V3, |subscriber| subscriber.version),
+        );
+        if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
+            subscriber.wake();
+        }
+    }
+}
+
+impl Subscriber {
+    fn wake(&self) {
+        // A task that was woken and has not run yet will find this change, too.
+        if !self.changed.swap(true, Ordering::AcqRel) {
+            self.task.wake();
+        }
+    }
+
+    fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.end.notify_one();
+    }
+}
+
+impl Subscription {
+    /// The feed of its changes, which is empty once the subscription is dropped.
+    pub(crate) fn feed(&self) -> Feed {
+        self.0.clone()
+    }
+
+    /// Waits until the subscription was replaced or revoked.
+    pub(crate) async fn ended(&self) {
+        // `notify_one` keeps a permit: an end between the check and the wait is not missed.
+        while !self.0.subscriber.ended.load(Ordering::Acquire) {
+            self.0.subscriber.end.notified().await;
+        }
+    }
+
+    /// The peer has acknowledged everything that was taken.
+    pub(crate) fn ack(&self) {
+        self.0.subscriber.unacked.store(false, Ordering::Release);
+    }
+}
+
+impl Feed {
+    /// Ready when something may have been added since the last call.
+    pub(crate) fn poll_changed(&self, context: &task::Context<'_>) -> task::Poll<()> {
+        // Registered before the check, so that a change in between wakes the task.
+        self.subscriber.task.register(context.waker());
+        if self.subscriber.changed.swap(false, Ordering::AcqRel) {
+            task::Poll::Ready(())
+        } else {
+            task::Poll::Pending
+        }
+    }
+
+    /// Takes what is pending; nothing, once the subscription was replaced, revoked or dropped. Until
+    /// [`Subscription::ack`], it counts as possibly lost.
+    pub(crate) fn take(&self) -> Changes {
+        if self.subscriber.ended.load(Ordering::Acquire) {
+            return Changes::default();
+        }
+        let mut inner = self.notifications.locked();
+        let Some(pending) = inner.station_of(self) else {
+            return Changes::default();
+        };
+        let changes = std::mem::take(&mut pending.changes);
+        // Under the lock: a subscription that is dropped right after has to see it, and make the station resync.
+        if !changes.is_empty() {
+            self.subscriber.unacked.store(true, Ordering::Release);
+        }
+        changes
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let Self(feed) = self;
+        let mut inner = feed.notifications.locked();
+        let Some(pending) = inner.station_of(feed) else {
+            return;
+        };
+        pending.subscriber = None;
+        pending.polled_at = Instant::now();
+        pending.changes.keep_ids();
+        // The last pushes may have been lost with the connection: TCP says only that they were buffered.
+        pending.changes.resync |= feed.subscriber.unacked.load(Ordering::Acquire);
+        inner.subscribers -= 1;
     }
 }
 

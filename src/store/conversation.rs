@@ -7,7 +7,7 @@ mod create;
 use std::cmp::Reverse;
 
 use super::{Db, error::Result};
-use crate::store::rows::{ConversationRow, HistoryHead};
+use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
     id::{ConversationId, MessageId, ReportId, UserId},
@@ -73,16 +73,19 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>
     Ok(rows)
 }
 
-/// As [`list`], at most `limit` of them, from the one after `after` on, wherever that stands now.
+/// As [`list`], at most `limit` of them, from the one after `after` on, wherever that stands now; and `true` if there are
+/// more. Returns `None` if `after` is no conversation of the reader's.
 pub(crate) async fn page(
     db: &Db,
     reader: UserId,
     after: Option<ConversationId>,
     limit: usize,
-) -> Result<Vec<ConversationRow>> {
+) -> Result<Option<(Vec<ConversationRow>, bool)>> {
+    // One more than asked for: its presence says that there are more.
+    let one_more = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
     // The page is chosen by narrow columns before the wide ones are read, so the sort carries no secrets. `after`
     // stands for the place that its conversation has now: that may have moved since the page before.
-    db.run(async |c| {
+    let read = db.run(async |c| {
         conversation_rows!(
             "
             with page as materialized (
@@ -109,12 +112,21 @@ pub(crate) async fn page(
             ",
             reader as _,
             after as _,
-            i64::try_from(limit).unwrap_or(i64::MAX),
+            one_more,
         )
         .fetch_all(c)
         .await
-    })
-    .await
+    });
+    let mut rows = read.await?;
+    // Only an empty page may come from a wrong `after`: the usual page needs no second round trip.
+    if let Some(after) = after.filter(|_| rows.is_empty())
+        && seen_by(db, after, reader).await?.is_none()
+    {
+        return Ok(None);
+    }
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    Ok(Some((rows, has_more)))
 }
 
 /// One conversation, as `reader` sees it. Returns `None` when there is no such conversation, for this user.
@@ -139,39 +151,4 @@ pub(crate) async fn seen_by(
         .await
     })
     .await
-}
-
-/// A conversation's current instance, and what its history ends with. Returns `None` when there is no such
-/// conversation, for this user.
-pub(crate) async fn head(
-    db: &Db,
-    conversation: ConversationId,
-    user: UserId,
-) -> Result<Option<(Instance, HistoryHead)>> {
-    let row = db
-        .run(async |c| {
-            // No join beyond these two: it is asked before each page that is served from the cache.
-            sqlx::query!(
-                r#"select c.instance as "instance: Instance", c.last_seq, c.last_report_id as "last_report_id: ReportId",
-                       c.chain as "chain: Chain"
-                from participants p
-                join conversations c using (conversation_id)
-                where p.conversation_id = $1 and p.user_id = $2"#,
-                conversation as _,
-                user as _,
-            )
-            .fetch_optional(c)
-            .await
-        })
-        .await?;
-    Ok(row.map(|row| {
-        (
-            row.instance,
-            HistoryHead {
-                last_seq: row.last_seq,
-                last_report_id: row.last_report_id,
-                chain: row.chain,
-            },
-        )
-    }))
 }

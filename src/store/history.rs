@@ -5,19 +5,28 @@
 //! A cursor's id finds its row, and the row's `seq` says where to continue. Times are no order: clocks differ, and many
 //! rows share a second (docs/api.md, The cursor loses nothing).
 
-mod page;
-mod statement;
-
+use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 
-use self::page::{Direction, PageBuilder, Position};
-use super::{Db, error::Result};
-use crate::store::rows::{HistoryHead, HistoryRow};
+use super::{
+    Db,
+    error::{Result, impossible},
+    rows::{HistoryHead, HistoryRow, MessageRow, ReportRow},
+};
 use parlance_wire::{
-    id::{ConversationId, MessageId, ReportId, UserId},
+    chain::Chain,
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::Instance,
     time::Timestamp,
 };
+
+/// A page is cut after this many bytes of `Data`, as JSON.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum bytes of `Data` that one statement reads. Twice a page: what the page does not take is read in vain, but
+/// most messages are much smaller than they may be.
+const MAX_CHUNK_BYTES: usize = 8 * 1024 * 1024;
+/// Maximum messages that one statement reads.
+const MAX_CHUNK_ROWS: usize = 250;
 
 /// A position in a conversation that a reader knows. Without an id and a time: its beginning, or its end, depending on
 /// the direction of the read.
@@ -33,12 +42,16 @@ pub(crate) struct Cursor {
     pub report_at: Option<Timestamp>,
 }
 
-/// Which conversation, who reads it, and which instance they believe it to have.
-#[derive(Debug)]
+/// Which rows are read, by whom.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct PageQuery<'a> {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
+    /// The instance that the reader believes the conversation to have.
     pub instance: &'a Instance,
+    pub cursor: &'a Cursor,
+    /// Maximum rows of each kind.
+    pub limit: usize,
     /// Maximum bytes of a message's `Data`: how many messages one statement may read.
     pub max_message_bytes: usize,
 }
@@ -46,152 +59,407 @@ pub(crate) struct PageQuery<'a> {
 /// How a read ended.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// The conversation's current instance. If it is not the reader's, there were no rows.
-    pub instance: Instance,
+    /// The conversation's head. If its instance is not the reader's, there were no rows.
+    pub head: HistoryHead,
+    /// One statement read the whole page, and the head with it.
+    pub is_snapshot: bool,
     /// There is more in the direction of the read.
     pub has_more: bool,
-    /// The conversation's head at that moment, if one statement read the whole page.
-    pub head: Option<HistoryHead>,
 }
 
-/// From the cursor on, oldest first, its row included; at most `limit` rows of each kind. Returns `None` when there is
-/// no such conversation, for this user.
+/// From the cursor on, oldest first, its row included. Returns `None` when there is no such conversation, for this user.
 pub(crate) async fn from_cursor(
     db: &Db,
-    query: &PageQuery<'_>,
-    cursor: &Cursor,
-    limit: usize,
+    query: PageQuery<'_>,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Option<Page>> {
-    // The cursor's own row, and the next one: else a reader would never get past two large messages.
-    let mut page = PageBuilder::new(each, limit, 2);
-    db.run(async |c| read(c, query, cursor, Direction::Forward, &mut page).await)
-        .await
+    let mut reader = Reader::new(query, Direction::Forward, each);
+    db.run(async |c| reader.read(c).await).await
 }
 
-/// The newest `limit` rows of each kind that are older than the cursor, oldest first, its row left out. Returns `None`
-/// when there is no such conversation, for this user.
+/// The newest rows that are older than the cursor, oldest first, its row left out. Returns `None` when there is no such
+/// conversation, for this user.
 pub(crate) async fn before_cursor(
     db: &Db,
-    query: &PageQuery<'_>,
-    cursor: &Cursor,
-    limit: usize,
+    query: PageQuery<'_>,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Option<Page>> {
     // Read backwards, to stop at the limit, and turned round here.
     let mut newest_first = vec![];
-    let push = |row| newest_first.push(row);
-    let mut page = PageBuilder::new(push, limit, 1);
-    let read = db
-        .run(async |c| read(c, query, cursor, Direction::Backward, &mut page).await)
-        .await?;
+    let mut reader = Reader::new(query, Direction::Backward, |row| newest_first.push(row));
+    let read = db.run(async |c| reader.read(c).await).await?;
     newest_first.into_iter().rev().for_each(each);
     Ok(read)
 }
 
-/// Reads a page, in as few statements as it takes: nearly always one.
-async fn read(
-    c: &mut PgConnection,
-    query: &PageQuery<'_>,
-    cursor: &Cursor,
-    direction: Direction,
-    page: &mut PageBuilder<impl FnMut(HistoryRow)>,
-) -> Result<Option<Page>> {
-    let mut single_statement = true;
-    let mut from = Position {
-        message_id: cursor.message_id,
-        message_seq: cursor.message_at.is_none().then_some(direction.start()),
-        report_id: cursor.report_id,
-        report_seq: cursor.report_at.is_none().then_some(direction.start()),
-    };
-    let mut reports = page.report_limit();
-    // It ends: each further round continues after the last message, and only the first one can have to locate its
-    // cursor.
-    loop {
-        let messages = page.message_limit(query.max_message_bytes);
-        let Some(answer) =
-            statement::read(c, query, from, direction, (messages, reports), page).await?
-        else {
-            return Ok(None);
-        };
-        if answer.instance != *query.instance {
-            return Ok(Some(Page {
-                instance: answer.instance,
-                has_more: false,
-                head: None,
-            }));
+/// What a conversation's history ends with. Returns `None` when there is no such conversation, for this user.
+pub(crate) async fn head(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<Option<HistoryHead>> {
+    db.run(async |c| {
+        // No join beyond these two: it is asked before each page that is served from the cache.
+        sqlx::query_as!(
+            HistoryHead,
+            r#"select c.instance as "instance: Instance", c.last_seq, c.last_report_id as "last_report_id: ReportId",
+                   c.chain as "chain: Chain"
+            from participants p
+            join conversations c using (conversation_id)
+            where p.conversation_id = $1 and p.user_id = $2"#,
+            conversation as _,
+            user as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
+    .await
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Direction {
+    /// From old to new.
+    Forward,
+    /// From new to old.
+    Backward,
+}
+
+impl Direction {
+    /// Where a read without a cursor begins.
+    fn start(self) -> i64 {
+        match self {
+            Self::Forward => 0,
+            Self::Backward => i64::MAX,
         }
-        let mut next = Position {
-            message_seq: answer
-                .last
-                .filter(|_| answer.messages == messages && !page.has_more)
-                .map(|last| direction.after(last)),
-            ..Position::default()
-        };
-        if answer.message_seq.is_none() || answer.report_seq.is_none() {
-            // A cursor whose row is gone, or that is a time only, begins at the first row that is not older.
-            let wanted = Cursor {
-                message_at: cursor.message_at.filter(|_| answer.message_seq.is_none()),
-                report_at: cursor.report_at.filter(|_| answer.report_seq.is_none()),
-                ..*cursor
-            };
-            let (message_seq, report_seq) = locate(c, query, &wanted).await?;
-            if answer.message_seq.is_none() {
-                next.message_seq =
-                    Some(message_seq.unwrap_or(direction.missing(cursor.message_at)));
-            }
-            if answer.report_seq.is_none() {
-                next.report_seq = Some(report_seq.unwrap_or(direction.missing(cursor.report_at)));
-            }
-        }
-        if next.message_seq.is_none() && next.report_seq.is_none() {
-            return Ok(Some(Page {
-                instance: answer.instance,
-                has_more: page.has_more,
-                head: answer.head.filter(|_| single_statement),
-            }));
-        }
-        single_statement = false;
-        reports = if next.report_seq.is_some() {
-            page.report_limit()
-        } else {
-            0
-        };
-        // Now both are numbers, so no statement after this one has to locate anything.
-        from = Position {
-            message_seq: next.message_seq.or(Some(direction.end())),
-            report_seq: next.report_seq.or(Some(direction.end())),
-            ..Position::default()
-        };
     }
 }
 
-/// The numbers to continue at: of the cursor's message, if it expired, else of the first message that is not older than
-/// the cursor says; and of such a report. The reader was checked before, and is again by the statement that uses them.
-async fn locate(
-    c: &mut PgConnection,
-    query: &PageQuery<'_>,
-    cursor: &Cursor,
-) -> Result<(Option<i64>, Option<i64>)> {
-    let row = sqlx::query!(
-        "select coalesce(
-                    (select e.seq from expired_messages e
-                        where e.conversation_id = $1 and e.message_id = $4 and e.instance = c.instance),
-                    (select m.seq from messages m
-                        where $2::timestamptz is not null and m.conversation_id = $1 and m.seq > c.cleared_seq and m.created_at >= $2
-                        order by m.seq limit 1)
-                ) as message_seq,
-                (select r.seq from reports r
-                    where $3::timestamptz is not null and r.conversation_id = $1 and r.seq > c.cleared_seq and r.created_at >= $3
-                    order by r.seq limit 1) as report_seq
-        from conversations c
-        where c.conversation_id = $1",
-        query.conversation_id as _,
-        cursor.message_at as _,
-        cursor.report_at as _,
-        cursor.message_id as _,
-    )
-    .fetch_one(c)
-    .await?;
-    Ok((row.message_seq, row.report_seq))
+/// The numbers that a statement begins at. `None`: at the row with the cursor's id, or that row is not there.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    message_seq: Option<i64>,
+    report_seq: Option<i64>,
+}
+
+/// A row of the result: the first one is the conversation's, and names its instance; the others are messages, which have
+/// a number, and reports, which have an id.
+struct Row {
+    instance: Option<Instance>,
+    message_seq: Option<i64>,
+    report_seq: Option<i64>,
+    report_id: Option<ReportId>,
+    message_id: Option<MessageId>,
+    r#type: Option<String>,
+    created_at: Option<Timestamp>,
+    valid_until: Option<Timestamp>,
+    data: Option<String>,
+    user_id: Option<UserId>,
+    station_id: Option<StationId>,
+    chain: Option<Chain>,
+    last_seq: Option<i64>,
+}
+
+impl Row {
+    /// The conversation's head, and where the rows begin. `None` if it lacks a column.
+    fn head(self) -> Option<(HistoryHead, Start)> {
+        let head = HistoryHead {
+            instance: self.instance?,
+            last_seq: self.last_seq?,
+            last_report_id: self.report_id,
+            chain: self.chain,
+        };
+        let start = Start {
+            message_seq: self.message_seq,
+            report_seq: self.report_seq,
+        };
+        Some((head, start))
+    }
+
+    /// A message or a report. `None` if it is neither, or lacks a column.
+    fn of_history(self) -> Option<HistoryRow> {
+        match (self.message_seq, self.report_id) {
+            (Some(seq), None) => Some(HistoryRow::Message(MessageRow {
+                seq,
+                message_id: self.message_id?,
+                r#type: self.r#type?,
+                created_at: self.created_at?,
+                valid_until: self.valid_until?,
+                data: self.data?,
+                user_id: self.user_id?,
+                station_id: self.station_id?,
+                chain: self.chain?,
+            })),
+            (None, Some(report_id)) => Some(HistoryRow::Report(ReportRow {
+                report_id,
+                r#type: self.r#type?,
+                created_at: self.created_at?,
+                valid_until: self.valid_until?,
+                user_id: self.user_id?,
+                station_id: self.station_id?,
+                message_id: self.message_id?,
+            })),
+            _ => None,
+        }
+    }
+}
+
+/// One text for both directions, which differ in which side of the start they read, and in their order. A parameter for
+/// the direction would cost the index: PostgreSQL plans the statement once, for whichever it is.
+macro_rules! rows {
+    ($query:ident, $start:ident, $limits:ident, $side:literal, $order:literal) => {
+        sqlx::query_as!(
+            Row,
+            r#"
+            with seen as materialized (
+                -- The conversation, if the reader takes part in it, and where to begin: at a number, or at the row with
+                -- the cursor's id. Null: that row is not there.
+                select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
+                       coalesce($5::bigint,
+                           (select m.seq from messages m
+                               where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
+                       ) as message_seq,
+                       coalesce($7::bigint,
+                           (select r.seq from reports r
+                               where r.conversation_id = $1 and r.report_id = $6 and r.seq > c.cleared_seq)
+                       ) as report_seq
+                from participants p
+                join conversations c using (conversation_id)
+                where p.conversation_id = $1 and p.user_id = $2
+            ),
+            start as materialized (
+                -- No row if nothing is to be read: the reader has another instance, or it is not known where to begin.
+                select message_seq, report_seq, cleared_seq
+                from seen
+                where instance = $3 and message_seq is not null and report_seq is not null
+            )
+            select s.instance as "instance?: Instance", s.message_seq, s.report_seq, s.last_report_id as "report_id?: ReportId",
+                   null::uuid as "message_id: MessageId", null::text as type,
+                   null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
+                   null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
+                   s.chain as "chain?: Chain", s.last_seq as "last_seq?"
+            from seen s
+            union all
+            (
+                select null, m.seq, null, null,
+                       m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null
+                from messages m
+                where m.conversation_id = $1 and m.seq > (select cleared_seq from start) and m.seq "#
+                + $side
+                + r#" (select message_seq from start)
+                order by m.seq"#
+                + $order
+                + r#" limit $8
+            )
+            union all
+            (
+                select null, null, null, r.report_id,
+                       r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null
+                from reports r
+                where r.conversation_id = $1 and r.seq > (select cleared_seq from start) and r.seq "#
+                + $side
+                + r#" (select report_seq from start)
+                order by r.seq"#
+                + $order
+                + r#" limit $9
+            )
+            "#,
+            $query.conversation_id as _,
+            $query.user_id as _,
+            $query.instance.as_str(),
+            $query.cursor.message_id as _,
+            $start.message_seq,
+            $query.cursor.report_id as _,
+            $start.report_seq,
+            $limits.0,
+            $limits.1,
+        )
+    };
+}
+
+/// A read in progress, and the size of its page so far.
+struct Reader<'a, F> {
+    query: PageQuery<'a>,
+    direction: Direction,
+    each: F,
+    messages: usize,
+    reports: usize,
+    bytes: usize,
+    /// The number of the message that was read last.
+    last_seq: i64,
+    /// There was a row that did not fit.
+    has_more: bool,
+}
+
+impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
+    fn new(query: PageQuery<'a>, direction: Direction, each: F) -> Self {
+        Self {
+            query,
+            direction,
+            each,
+            messages: 0,
+            reports: 0,
+            bytes: 0,
+            last_seq: 0,
+            has_more: false,
+        }
+    }
+
+    /// Reads the page, in as few statements as it takes: nearly always one.
+    async fn read(&mut self, c: &mut PgConnection) -> Result<Option<Page>> {
+        let cursor = self.query.cursor;
+        let start_unless = |has_cursor: bool| (!has_cursor).then_some(self.direction.start());
+        let mut start = Start {
+            message_seq: start_unless(cursor.message_id.is_some() || cursor.message_at.is_some()),
+            report_seq: start_unless(cursor.report_id.is_some() || cursor.report_at.is_some()),
+        };
+        // All reports at once: they have no content.
+        let mut max_reports = self.query.limit + 1;
+        let mut is_snapshot = true;
+        // It ends: only the first round can have to locate the cursor, and each further one continues after the last message.
+        loop {
+            let (messages, max_messages) = (self.messages, self.next_messages());
+            let Some((head, begun_at)) = self
+                .read_rows(c, start, (max_messages, max_reports))
+                .await?
+            else {
+                return Ok(None);
+            };
+            let is_current = head.instance == *self.query.instance;
+            let is_located = begun_at.message_seq.is_some() && begun_at.report_seq.is_some();
+            if is_current && !is_located {
+                start = self.locate(c, begun_at).await?;
+            } else if is_current && !self.has_more && self.messages - messages == max_messages {
+                let next = match self.direction {
+                    Direction::Forward => self.last_seq + 1,
+                    Direction::Backward => self.last_seq,
+                };
+                start = Start {
+                    message_seq: Some(next),
+                    ..begun_at
+                };
+                max_reports = 0;
+            } else {
+                return Ok(Some(Page {
+                    head,
+                    is_snapshot,
+                    has_more: self.has_more,
+                }));
+            }
+            is_snapshot = false;
+        }
+    }
+
+    /// Where to begin if a cursor's row is gone, or the cursor is only a time: at its message, if that expired, else at the
+    /// first message that is not older than the cursor says; and at such a report. The reader was checked before, and is
+    /// again by the statement that begins there.
+    async fn locate(&self, c: &mut PgConnection, found: Start) -> Result<Start> {
+        let (query, direction) = (self.query, self.direction);
+        let row = sqlx::query!(
+            "select coalesce(
+                        (select e.seq from expired_messages e
+                            where e.conversation_id = $1 and e.message_id = $4 and e.instance = c.instance),
+                        (select m.seq from messages m
+                            where $2::timestamptz is not null and m.conversation_id = $1 and m.seq > c.cleared_seq and m.created_at >= $2
+                            order by m.seq limit 1)
+                    ) as message_seq,
+                    (select r.seq from reports r
+                        where $3::timestamptz is not null and r.conversation_id = $1 and r.seq > c.cleared_seq and r.created_at >= $3
+                        order by r.seq limit 1) as report_seq
+            from conversations c
+            where c.conversation_id = $1",
+            query.conversation_id as _,
+            // Not by the time of a row that is there: such a search reads all that is older.
+            query.cursor.message_at.filter(|_| found.message_seq.is_none()) as _,
+            query.cursor.report_at.filter(|_| found.report_seq.is_none()) as _,
+            query.cursor.message_id as _,
+        )
+        .fetch_one(c)
+        .await?;
+        // If no row is as new as the cursor, after all of them.
+        let missing = |at: Option<Timestamp>| at.map_or(direction.start(), |_| i64::MAX);
+        let message_seq = found.message_seq.or(row.message_seq);
+        let report_seq = found.report_seq.or(row.report_seq);
+        Ok(Start {
+            message_seq: message_seq.or(Some(missing(query.cursor.message_at))),
+            report_seq: report_seq.or(Some(missing(query.cursor.report_at))),
+        })
+    }
+
+    /// Reads at most so many messages and reports in one statement, and returns the head and where the rows begin, if the
+    /// reader has the current instance and that is known; else there are none. Returns `None` when there is no such
+    /// conversation, for this user.
+    async fn read_rows(
+        &mut self,
+        c: &mut PgConnection,
+        start: Start,
+        limits: (usize, usize),
+    ) -> Result<Option<(HistoryHead, Start)>> {
+        let query = self.query;
+        // For `limit`, the maximum means none.
+        let limit = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
+        let limits = (limit(limits.0), limit(limits.1));
+        // Streamed: a page of large messages is never in memory twice.
+        let mut rows = match self.direction {
+            Direction::Forward => rows!(query, start, limits, ">=", "").fetch(c),
+            Direction::Backward => rows!(query, start, limits, "<", " desc").fetch(c),
+        };
+        let mut found = None;
+        while let Some(row) = rows.try_next().await? {
+            // Recognized by its columns: SQL does not promise that the first branch of `union all` comes first.
+            if row.instance.is_some() {
+                let head = row.head();
+                found = Some(head.ok_or_else(|| impossible("a conversation without its number"))?);
+            } else {
+                let row = row.of_history();
+                self.push(row.ok_or_else(|| impossible("neither a message nor a report"))?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Adds a row, if it fits; else the page has more.
+    fn push(&mut self, row: HistoryRow) {
+        // Forward the cursor's own row, and the next one: else a reader would never get past two large messages.
+        let min_messages = match self.direction {
+            Direction::Forward => 2,
+            Direction::Backward => 1,
+        };
+        let has_room = match &row {
+            HistoryRow::Message(row) => {
+                let is_cut = self.messages >= min_messages && self.bytes >= MAX_PAGE_BYTES;
+                self.messages += 1;
+                self.bytes += json_bytes(&row.data);
+                self.last_seq = row.seq;
+                self.messages <= self.query.limit && !is_cut
+            }
+            // Not by bytes: a report has no content.
+            HistoryRow::Report(_) => {
+                self.reports += 1;
+                self.reports <= self.query.limit
+            }
+        };
+        if has_room {
+            (self.each)(row);
+        } else {
+            self.has_more = true;
+        }
+    }
+
+    /// Number of messages that the next statement reads: at most one more than fits, which shows that there are more.
+    fn next_messages(&self) -> usize {
+        let fitting =
+            (MAX_CHUNK_BYTES / self.query.max_message_bytes.max(1)).clamp(2, MAX_CHUNK_ROWS);
+        fitting.min(self.query.limit.saturating_sub(self.messages) + 1)
+    }
+}
+
+/// The bytes that `Data` takes in JSON.
+fn json_bytes(data: &str) -> usize {
+    let short = data
+        .bytes()
+        .filter(|byte| matches!(byte, b'"' | b'\\'))
+        .count();
+    // As `\u0001`: only in rows that were stored before such characters were refused.
+    let long = data.bytes().filter(|byte| *byte < b' ').count();
+    data.len() + short + 5 * long
 }

@@ -171,6 +171,8 @@ pub(crate) struct New {
 /// for all messages, and the id of the newest report for those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HistoryHead {
+    /// The conversation's current instance.
+    pub instance: Instance,
     /// The number of the newest row.
     pub last_seq: i64,
     /// The newest report.

@@ -1,6 +1,6 @@
 //! What a station is notified of when answers are lost, late or replaced.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc};
+use std::{future::poll_fn, pin::Pin};
 
 use futures_util::poll;
 
@@ -9,8 +9,7 @@ use crate::notify::{
     changes::tests::{in_instance, written},
     event::NewRows,
 };
-
-use parlance_wire::version::ClientVersion;
+use parlance_wire::id::{ConversationId, Receipt};
 
 mod polls;
 mod rows;

@@ -1,7 +1,6 @@
 //! What a station with a socket is notified of.
 
 use super::*;
-use crate::notify::registry::pending::IDLE;
 
 #[test]
 fn a_socket_is_told_what_a_poll_may_not_have_heard() {
