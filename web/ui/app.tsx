@@ -1,0 +1,127 @@
+// The shell: which screen stands where, and the dialogs over it. A part that throws says so in its own place.
+
+import type { ComponentChildren, JSX } from "preact";
+import { Component } from "preact";
+import { AccountPage } from "./account/account.tsx";
+import { Bars } from "./bars.tsx";
+import { ConversationPane } from "./conversation/pane.tsx";
+import { NewGroup } from "./group/new-group.tsx";
+import { MembersDialog } from "./group/members.tsx";
+import { words } from "./i18n/words.ts";
+import { useShortcuts } from "./keys.ts";
+import { InviteDialog } from "./list/invite-dialog.tsx";
+import { ListPane } from "./list/list.tsx";
+import { NewConversation } from "./list/new-conversation.tsx";
+import { overlay, show } from "./overlay.ts";
+import { Announcer } from "./parts/announcer.tsx";
+import { Button } from "./parts/button.tsx";
+import { Mark } from "./parts/icon.tsx";
+import { go, route } from "./route.ts";
+import { Palette } from "./search/palette.tsx";
+import { ShortcutsDialog } from "./search/shortcuts.tsx";
+import { InvitationPage } from "./start/invitation.tsx";
+import { LogIn } from "./start/login.tsx";
+import { Page } from "./start/pages.tsx";
+import { session } from "./state.ts";
+import { SafetyPage } from "./verify/safety.tsx";
+import "./app.css";
+
+/** Draws its children; if they throw, says so in their place, and the rest goes on. */
+export class Boundary extends Component<{ children: ComponentChildren }, { failed: boolean }> {
+  override state = { failed: false };
+  static override getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+  override render(): ComponentChildren {
+    if (!this.state.failed) return this.props.children;
+    const w = words.value;
+    return (
+      <Page title={w.broken} text={w.brokenText}>
+        <Button kind="primary" onClick={() => location.reload()}>
+          {w.reload}
+        </Button>
+      </Page>
+    );
+  }
+}
+
+function Overlays(): JSX.Element | null {
+  const close = (): void => show(null);
+  const open = overlay.value;
+  switch (open?.kind) {
+    case undefined:
+      return null;
+    case "newConversation":
+      return <NewConversation onClose={close} />;
+    case "newGroup":
+      return <NewGroup onClose={close} />;
+    case "invite":
+      return <InviteDialog onClose={close} />;
+    case "members":
+      return <MembersDialog id={open.id} onClose={close} />;
+    case "palette":
+      return <Palette onClose={close} />;
+    case "shortcuts":
+      return <ShortcutsDialog onClose={close} />;
+  }
+}
+
+function NoneOpen(): JSX.Element {
+  return (
+    <main class="none-open">
+      <Mark size={40} />
+      <p>{words.value.noneOpen}</p>
+    </main>
+  );
+}
+
+function Main(): JSX.Element {
+  const at = route.value;
+  useShortcuts();
+  if (at.at === "account") return <AccountPage section={at.section} />;
+  if (at.at === "verify") return <SafetyPage user={at.user} />;
+  const open = at.at === "conversation" ? at : null;
+  return (
+    <div class={open ? "shell open" : "shell"}>
+      <ListPane open={open?.id ?? null} />
+      <div class="pane">
+        <Boundary key={open?.id ?? ""}>
+          {open ? <ConversationPane key={open.id} id={open.id} target={open.message} /> : <NoneOpen />}
+        </Boundary>
+      </div>
+    </div>
+  );
+}
+
+function Screen(): JSX.Element | null {
+  const w = words.value;
+  const at = route.value;
+  const now = session.value;
+  switch (now.kind) {
+    case "starting":
+      return null;
+    case "cannotOpen":
+      return <Page title={w.cannotOpen} text={w.cannotOpenText} />;
+    case "out":
+      return at.at === "invitation" ? <InvitationPage invitation={at.invitation} /> : <LogIn why={now.why} />;
+    case "in":
+      if (at.at === "invitation") go({ at: "list" }, true);
+      return <Main />;
+  }
+}
+
+/** Everything. */
+export function App(): JSX.Element {
+  return (
+    <Boundary>
+      <Screen />
+      {session.value.kind === "in" && (
+        <>
+          <Bars />
+          <Overlays />
+        </>
+      )}
+      <Announcer />
+    </Boundary>
+  );
+}
