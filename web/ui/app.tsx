@@ -4,6 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { Component } from "preact";
 import { AccountPage } from "./account/account.tsx";
 import { Bars } from "./bars.tsx";
+import { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
 import { ConversationPane } from "./conversation/pane.tsx";
 import { NewGroup } from "./group/new-group.tsx";
 import { MembersDialog } from "./group/members.tsx";
@@ -16,6 +17,7 @@ import { overlay, show } from "./overlay.ts";
 import { Announcer } from "./parts/announcer.tsx";
 import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
+import { QuestionDialog } from "./parts/question.tsx";
 import { go, route } from "./route.ts";
 import { Palette } from "./search/palette.tsx";
 import { ShortcutsDialog } from "./search/shortcuts.tsx";
@@ -59,6 +61,14 @@ function Overlays(): JSX.Element | null {
       return <InviteDialog onClose={close} />;
     case "members":
       return <MembersDialog id={open.id} onClose={close} />;
+    case "color":
+    case "keep":
+    case "rename":
+      return <ConversationDialog kind={open.kind} id={open.id} onClose={close} />;
+    case "info":
+      return <InfoDialog id={open.id} article={open.article} onClose={close} />;
+    case "question":
+      return <QuestionDialog key={open.question.title} question={open.question} onClose={close} />;
     case "palette":
       return <Palette onClose={close} />;
     case "shortcuts":

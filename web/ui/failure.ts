@@ -1,7 +1,7 @@
 // The sentence for what did not work.
 
 import { words } from "./i18n/words.ts";
-import type { Failure } from "./model.ts";
+import type { Failure } from "../core/index.ts";
 
 /** What to tell the person. */
 export function sentenceOf(failure: Failure): string {

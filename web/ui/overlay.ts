@@ -1,7 +1,7 @@
 // Which dialog stands over the screens; at most one, so that Escape always goes one step back.
 
 import { signal } from "@preact/signals";
-import type { Article, ConversationId, Outcome } from "./model.ts";
+import type { Article, ConversationId, Outcome } from "../core/index.ts";
 
 /** A question about something that cannot be undone. */
 export interface Question {

@@ -1,19 +1,12 @@
 // Where the person is, as the part of the address behind `#`. It is read once, here; what does not parse is the start.
 
 import { signal } from "@preact/signals";
+import type { Invitation } from "../core/index.ts";
 
 /** The sections of the account. */
 export const sections = ["profile", "devices", "security", "appearance", "notifications"] as const;
 /** One of them. */
 export type Section = (typeof sections)[number];
-
-/** An invitation's link (e2ee.md 7): `card` and `v` are absent in the link of the first account. */
-export interface Invitation {
-  code: string;
-  from: string;
-  card: string;
-  secret: string;
-}
 
 /** A place in the client. */
 export type Route =

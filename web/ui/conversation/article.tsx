@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
-import type { Article as Message, Conversation } from "../model.ts";
+import type { Article as Message, Conversation } from "../../core/index.ts";
 import { ask } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";

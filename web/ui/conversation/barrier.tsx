@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import type { Conversation } from "../model.ts";
+import type { Conversation } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";

@@ -3,7 +3,7 @@
 import type { JSX, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import type { Article, Conversation } from "../model.ts";
+import type { Article, Conversation } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -29,7 +29,7 @@ interface ComposerProps {
   conversation: Conversation;
   composing: Composing;
   onComposing: (to: Composing) => void;
-  field: RefObject<HTMLTextAreaElement>;
+  field: RefObject<HTMLTextAreaElement | null>;
   /** The key up in an empty box. */
   onIntoLog: () => void;
 }
@@ -129,7 +129,8 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     const text = box?.value.trim() ?? "";
     if (!box || text === "" || text.length > MAX_CHARS || sending.current) return;
     sending.current = true;
-    const reply = composing.kind === "reply" ? composing.article : null;
+    const quoted = composing.kind === "reply" ? composing.article : null;
+    const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
     const sent = { text, reply, mentions: mentionsIn(text, [...people.value.values()]) };
     const before = box.value;
     try {
@@ -216,7 +217,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
           dir="auto"
           aria-label={w.message}
           placeholder={w.message}
-          enterKeyHint={settings.value.enterSends ? "send" : "enter"}
+          enterkeyhint={settings.value.enterSends ? "send" : "enter"}
           autoComplete="off"
           aria-autocomplete="list"
           aria-controls={list}

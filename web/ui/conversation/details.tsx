@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
-import type { Conversation, Member } from "../model.ts";
+import type { Conversation, Member } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";

@@ -4,11 +4,11 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
-import type { Article, Conversation, ConversationId, Keep, MessageInfo } from "../model.ts";
+import type { Article, Conversation, ConversationId, Keep, MessageInfo } from "../../core/index.ts";
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
-import { client } from "../state.ts";
+import { client, conversationOf } from "../state.ts";
 import { Text } from "../text/text.tsx";
 import { Swatch } from "./details.tsx";
 import "./dialogs.css";
@@ -22,7 +22,7 @@ interface Of {
 }
 
 /** "Color". */
-export function ColorDialog({ conversation: c, onClose }: Of): JSX.Element {
+function ColorDialog({ conversation: c, onClose }: Of): JSX.Element {
   const w = words.value;
   const pick = (color: string): void => {
     onClose();
@@ -47,7 +47,7 @@ export function ColorDialog({ conversation: c, onClose }: Of): JSX.Element {
 const keeps: readonly Keep[] = ["forever", "year", "month", "week", "day"];
 
 /** "Keep messages". */
-export function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
+function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
   const w = words.value;
   return (
     <Dialog title={w.keepMessages} size="small" onClose={onClose}>
@@ -74,7 +74,7 @@ export function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
 }
 
 /** "Rename". */
-export function RenameDialog({ conversation: c, onClose }: Of): JSX.Element {
+function RenameDialog({ conversation: c, onClose }: Of): JSX.Element {
   const w = words.value;
   const [name, setName] = useState(c.name);
   const [wrong, setWrong] = useState<string | null>(null);
@@ -156,4 +156,16 @@ export function InfoDialog(props: { id: ConversationId; article: Article; onClos
       )}
     </Dialog>
   );
+}
+
+/** One of the dialogs about a conversation. */
+export function ConversationDialog(props: {
+  kind: "color" | "keep" | "rename";
+  id: ConversationId;
+  onClose: () => void;
+}): JSX.Element | null {
+  const conversation = conversationOf(props.id);
+  if (!conversation) return null;
+  const of = { conversation, onClose: props.onClose };
+  return { color: <ColorDialog {...of} />, keep: <KeepDialog {...of} />, rename: <RenameDialog {...of} /> }[props.kind];
 }

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import type { Conversation, Log as LogOf, MessageId } from "../model.ts";
+import type { Conversation, Log as LogOf, MessageId } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -20,7 +20,7 @@ const TARGET_MS = 1_200;
 
 interface LogProps {
   conversation: Conversation;
-  target: MessageId | null;
+  target: string | null;
   actions: MessageActions;
   onLeave: () => void;
 }
@@ -84,7 +84,7 @@ export function Log(props: LogProps): JSX.Element {
   const place = useRef<Place>({ end: true });
   const loading = useRef(false);
   const [away, setAway] = useState(false);
-  const [lit, setLit] = useState<MessageId | null>(null);
+  const [lit, setLit] = useState<string | null>(null);
   const found = log.value?.id === c.id ? log.value : null;
   const first = useRef<MessageId | null>(null);
   if (found && first.current === null) first.current = found.firstUnread;
@@ -97,7 +97,7 @@ export function Log(props: LogProps): JSX.Element {
     const seen = box.current && document.visibilityState === "visible" ? newestVisible(box.current) : null;
     if (seen) client().seenUpTo(c.id, seen);
   };
-  const jump = async (message: MessageId): Promise<void> => {
+  const jump = async (message: string): Promise<void> => {
     if (!(await client().reveal(c.id, message)) || !box.current) return;
     const row = bring(box.current, message);
     row?.focus({ preventScroll: true });

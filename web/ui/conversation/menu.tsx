@@ -1,7 +1,7 @@
 // The menu of a conversation: of its head, and of its row in the list.
 
 import { words } from "../i18n/words.ts";
-import type { Conversation } from "../model.ts";
+import type { Conversation } from "../../core/index.ts";
 import { ask, show } from "../overlay.ts";
 import type { MenuItem } from "../parts/menu.tsx";
 import { go, route } from "../route.ts";

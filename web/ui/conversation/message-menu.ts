@@ -1,7 +1,7 @@
 // What can be done with a message.
 
 import { words } from "../i18n/words.ts";
-import type { Article, Conversation } from "../model.ts";
+import type { Article, Conversation } from "../../core/index.ts";
 import { ask, show } from "../overlay.ts";
 import { announce } from "../parts/announcer.tsx";
 import type { MenuItem } from "../parts/menu.tsx";

@@ -4,7 +4,7 @@
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
 import { nameOf } from "../list/row.tsx";
-import type { Conversation } from "../model.ts";
+import type { Conversation } from "../../core/index.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { set, settings } from "../settings.ts";

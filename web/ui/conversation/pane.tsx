@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
-import type { Article, Conversation, ConversationId, MessageId } from "../model.ts";
+import type { Article, Conversation } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
@@ -74,13 +74,13 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
 }
 
 /** Who is writing; its line is always there, so that nothing moves. */
-function Writing({ id }: { id: ConversationId }): JSX.Element {
+function Writing({ id }: { id: string }): JSX.Element {
   const names = writing.value.get(id) ?? [];
   return <div class="writing">{names.length > 0 && words.value.writes(names)}</div>;
 }
 
 /** The pane of one conversation. */
-export function ConversationPane({ id, target }: { id: ConversationId; target: MessageId | null }): JSX.Element {
+export function ConversationPane({ id, target }: { id: string; target: string | null }): JSX.Element {
   const w = words.value;
   const c = conversations.value.find((one) => one.id === id);
   const [composing, setComposing] = useState<Composing>({ kind: "new" });

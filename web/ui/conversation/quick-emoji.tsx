@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
-import type { Article, ConversationId } from "../model.ts";
+import type { Article, ConversationId } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
 import { client } from "../state.ts";
 

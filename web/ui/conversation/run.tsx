@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
-import type { Conversation, MessageId } from "../model.ts";
+import type { Conversation, MessageId } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Article } from "./article.tsx";
 import type { MessageActions } from "./message-menu.ts";
@@ -12,7 +12,7 @@ interface RunProps {
   run: Run;
   conversation: Conversation;
   newest: MessageId | null;
-  target: MessageId | null;
+  target: string | null;
   actions: MessageActions;
   onJump: (id: string) => void;
 }

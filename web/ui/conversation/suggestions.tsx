@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { Avatar } from "../parts/avatar.tsx";
-import type { Person, UserId } from "../model.ts";
+import type { Person, UserId } from "../../core/index.ts";
 import { emojiStarting } from "../picker/emoji-index.ts";
 
 /** One offer; `text` replaces what was typed. */

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
-import type { Line } from "../model.ts";
+import type { Line } from "../../core/index.ts";
 import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 

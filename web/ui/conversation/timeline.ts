@@ -1,6 +1,6 @@
 // From the entries of a log to what is drawn: day lines, the line before what is new, and runs of one sender. Pure.
 
-import type { Article, Entry, Line, MessageId } from "../model.ts";
+import type { Article, Entry, Line, MessageId } from "../../core/index.ts";
 
 /** Messages of one sender within five minutes of each other. */
 export interface Run {

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { useMembers } from "../conversation/details.tsx";
 import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
-import type { Conversation, ConversationId, Member, UserId } from "../model.ts";
+import type { Conversation, ConversationId, Member, UserId } from "../../core/index.ts";
 import { ask } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
-import type { Person, UserId } from "../model.ts";
+import type { Person, UserId } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";

@@ -1,7 +1,7 @@
 // The avatar of a conversation: of the other one, of the group, or of what one saved.
 
 import type { JSX } from "preact";
-import type { Conversation } from "../model.ts";
+import type { Conversation } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { people } from "../state.ts";
 

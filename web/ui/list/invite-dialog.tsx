@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
-import type { OpenInvitation } from "../model.ts";
+import type { OpenInvitation } from "../../core/index.ts";
 import { Button } from "../parts/button.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import type { Conversation, ConversationId } from "../model.ts";
+import type { Conversation } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
@@ -90,7 +90,7 @@ function walk(event: KeyboardEvent, list: HTMLElement): void {
   rows[Math.max(0, Math.min(rows.length - 1, to))]?.focus();
 }
 
-function Rows({ open }: { open: ConversationId | null }): JSX.Element {
+function Rows({ open }: { open: string | null }): JSX.Element {
   const w = words.value;
   const element = useRef<HTMLUListElement>(null);
   const all = conversations.value;
@@ -143,7 +143,7 @@ function Rows({ open }: { open: ConversationId | null }): JSX.Element {
 }
 
 /** The pane of the list. */
-export function ListPane({ open }: { open: ConversationId | null }): JSX.Element {
+export function ListPane({ open }: { open: string | null }): JSX.Element {
   const w = words.value;
   const [text, setText] = useState("");
   const empty = conversations.value.every((c) => c.kind === "saved") && requests.value.length === 0;

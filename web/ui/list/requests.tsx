@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
-import type { Request } from "../model.ts";
+import type { Request } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";

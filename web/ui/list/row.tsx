@@ -5,7 +5,7 @@ import { memo } from "./memo.ts";
 import { useRef, useState } from "preact/hooks";
 import { conversationItems } from "../conversation/menu.tsx";
 import { words } from "../i18n/words.ts";
-import type { Conversation } from "../model.ts";
+import type { Conversation } from "../../core/index.ts";
 import { type Anchor, at, Menu } from "../parts/menu.tsx";
 import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";

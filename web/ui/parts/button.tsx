@@ -1,11 +1,11 @@
 // Buttons: with words, or with an icon alone, whose name is its label and its tooltip.
 
-import type { ComponentChildren, JSX, Ref } from "preact";
+import type { ButtonHTMLAttributes, ComponentChildren, JSX, Ref } from "preact";
 import { Icon } from "./icon.tsx";
 import type { IconName } from "./icon-paths.ts";
 import "./button.css";
 
-type Rest = Omit<JSX.HTMLAttributes<HTMLButtonElement>, "icon" | "label" | "class" | "type" | "ref">;
+type Rest = Omit<ButtonHTMLAttributes<HTMLButtonElement>, "icon" | "label" | "class" | "type" | "ref" | "disabled" | "children">;
 
 interface ButtonProps extends Rest {
   kind?: "primary" | "plain" | "quiet" | "danger";

@@ -9,7 +9,21 @@ import { Icon } from "./icon.tsx";
 import type { IconName } from "./icon-paths.ts";
 import "./field.css";
 
-type Rest = Omit<JSX.InputHTMLAttributes<HTMLInputElement>, "icon" | "label" | "class" | "ref" | "onInput">;
+/** What a field hands on to its input. */
+interface Rest {
+  type?: "text" | "email" | "password";
+  name?: string;
+  value?: string;
+  maxLength?: number;
+  autoComplete?: string;
+  autoCapitalize?: "none" | "characters";
+  autoFocus?: boolean;
+  spellcheck?: boolean;
+  readOnly?: boolean;
+  dir?: "ltr" | "auto";
+  placeholder?: string;
+  onFocus?: (event: { currentTarget: HTMLInputElement }) => void;
+}
 
 interface FieldProps extends Rest {
   label: string;
@@ -27,12 +41,14 @@ interface FieldProps extends Rest {
 export function Field(props: FieldProps): JSX.Element {
   const { label, hint, wrong, onText, inner, tail, mono, ...rest } = props;
   const id = useId();
+  // Preact's types are a union over `type`; to them every kind of field is one of text.
+  const input = rest as Rest & { type?: "text" };
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <div class={`field-box${wrong ? " wrong" : ""}${mono ? " mono" : ""}`}>
         <input
-          {...rest}
+          {...input}
           id={id}
           ref={inner ?? null}
           aria-invalid={wrong ? "true" : undefined}

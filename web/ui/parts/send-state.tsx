@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
-import type { SendState } from "../model.ts";
+import type { SendState } from "../../core/index.ts";
 import { Icon } from "./icon.tsx";
 
 const icons = { sending: "clock", sent: "check", delivered: "checks", seen: "eye", notSent: "failed" } as const;

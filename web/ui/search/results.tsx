@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
-import type { Conversation, ConversationId, Hit } from "../model.ts";
+import type { Conversation, ConversationId, Hit } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { go, hashOf } from "../route.ts";
 import { client, conversations } from "../state.ts";

@@ -2,13 +2,14 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { Invitation } from "../../core/index.ts";
 import { isEmail, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
-import { go, type Invitation } from "../route.ts";
+import { go } from "../route.ts";
 import { client } from "../state.ts";
 import { NewPassword, usePassword } from "./new-password.tsx";
 import { RecoverySheet } from "./recovery-sheet.tsx";

@@ -209,7 +209,7 @@ export function plainText(text: string): string {
   return ofBlocks(parse(text)).replace(/\s+/g, " ").trim();
 }
 
-const emojiOnly = /^(?:\p{RGI_Emoji}\s?){1,3}$/v;
+const emojiOnly = new RegExp("^(?:\\p{RGI_Emoji}\\s?){1,3}$", "v");
 
 /** Whether a message is one to three emoji and nothing else: those are drawn large. */
 export const isEmojiOnly = (text: string): boolean => text.length <= 60 && emojiOnly.test(text.trim());

@@ -1,0 +1,3 @@
+// de
+import { en, type Catalogue } from "./en.ts";
+export const de: Catalogue = { ...en, direction: "ltr" };
