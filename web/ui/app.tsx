@@ -78,10 +78,10 @@ function Overlays(): JSX.Element | null {
 
 function NoneOpen(): JSX.Element {
   return (
-    <main class="none-open">
+    <div class="none-open">
       <Mark size={40} />
       <p>{words.value.noneOpen}</p>
-    </main>
+    </div>
   );
 }
 

@@ -1,5 +1,8 @@
 // Begins to draw: the settings first, so that nothing is drawn twice, then the screens over a client.
 
+import "./styles/layers.css"; // before all others: it says which wins
+import "./styles/tokens.css";
+import "./styles/base.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import type { Client } from "../core/index.ts";
@@ -8,13 +11,18 @@ import { showCount } from "./notify.ts";
 import { followAddress } from "./route.ts";
 import { applySettings, settings } from "./settings.ts";
 import { provide } from "./state.ts";
-import "./styles/layers.css";
-import "./styles/tokens.css";
-import "./styles/base.css";
+
+const FONT_MS = 150;
+
+/** Waits for the font, but not long: what is drawn with another one would jump when it comes. */
+async function font(): Promise<void> {
+  const late = new Promise((waited) => setTimeout(waited, FONT_MS));
+  await Promise.race([document.fonts.load("1rem Figtree"), late]);
+}
 
 /** Draws the screens, which follow the client from then on. */
 export async function begin(client: Client): Promise<void> {
-  await speak(settings.value.language);
+  await Promise.all([speak(settings.value.language), font()]);
   applySettings();
   followAddress();
   provide(client);

@@ -49,11 +49,11 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
   const self = me.value;
   const dot = self.presence === "invisible" || self.presence === "offline" ? null : self.presence;
   return (
-    <nav class="account-nav" aria-label={w.account}>
-      <header class="pane-head bare">
+    <div class="account-nav" role={section ? "navigation" : "main"} aria-label={w.account}>
+      <div class="pane-head bare">
         <IconButton icon="back" label={w.back} onClick={() => go({ at: "list" })} />
-        <strong>{w.account}</strong>
-      </header>
+        {section ? <strong>{w.account}</strong> : <h1>{w.account}</h1>}
+      </div>
       <div class="account-who">
         <Avatar of={{ kind: "person", id: self.id, name: self.name }} size={48} dot={dot} />
         <span>
@@ -87,28 +87,28 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
         <br />
         <bdi>{location.host}</bdi>
       </p>
-    </nav>
+    </div>
   );
 }
 
 /** The account at one of its sections; none is the entries alone, on a phone. */
 export function AccountPage({ section }: { section: Section | null }): JSX.Element {
   const w = words.value;
-  const Shown = pages[section ?? "profile"];
+  const Shown = section ? pages[section] : () => null;
   return (
     <div class={section ? "account open" : "account"}>
       <Entries section={section} />
-      <main class="account-main">
+      {section && <main class="account-main">
         <div class="account-column">
           <header class="account-title">
             <span class="only-phone">
               <IconButton icon="back" label={w.account} onClick={() => go({ at: "account", section: null })} />
             </span>
-            <h1>{w[section ?? "profile"]}</h1>
+            <h1>{w[section]}</h1>
           </header>
           <Shown />
         </div>
-      </main>
+      </main>}
     </div>
   );
 }

@@ -31,13 +31,15 @@ export function NotifyQuestion({ conversation: c }: { conversation: Conversation
   return (
     <div class="notify-question">
       <Icon name="bell" />
-      <strong>{w.askNotify(nameOf(c))}</strong>
-      <Button kind="quiet" onClick={later}>
-        {w.notNow}
-      </Button>
-      <Button kind="primary" onClick={() => void turnOnNotifications().then((granted) => !granted && later())}>
-        {w.yes}
-      </Button>
+      <strong>{c.kind === "group" ? w.askNotifyGroup : w.askNotify(nameOf(c))}</strong>
+      <div>
+        <Button kind="quiet" onClick={later}>
+          {w.notNow}
+        </Button>
+        <Button kind="primary" onClick={() => void turnOnNotifications().then((granted) => !granted && later())}>
+          {w.yes}
+        </Button>
+      </div>
     </div>
   );
 }

@@ -51,7 +51,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
       <span class="only-phone">
         <IconButton icon="back" label={w.back} onClick={() => go({ at: "list" })} />
       </span>
-      <button type="button" class="pane-title" aria-label={`${nameOf(c)}, ${w.details}`} onClick={() => set({ details: !details })}>
+      <button type="button" class="pane-title" onClick={() => set({ details: !details })}>
         <ConversationAvatar conversation={c} size={32} />
         <span class="pane-names">
           <span class="pane-name">
@@ -60,6 +60,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
           </span>
           <small class="cut">{subtitle(c)}</small>
         </span>
+        <span class="unseen">{w.details}</span>
       </button>
       <h1 class="unseen">{nameOf(c)}</h1>
       <span class="not-phone">

@@ -82,7 +82,7 @@ const screens = [
   ["sync", "sync", "#/", [phone]],
   ["conversation", "main", reading, both],
   ["offline", "offline", reading, [[1024, 768], phone], async (p) => p.getByText("You are offline").waitFor()],
-  ["details", "main", reading, both, click("button", "Spring concert, Details")],
+  ["details", "main", reading, both, async (p) => p.locator(".pane-title").click()],
   ["direct", "main", `#/c/${id(2)}`, both],
   ["trouble", "main", `#/c/${id(8)}`, both],
   ["menu", "main", reading, both, click("button", "Conversation menu")],

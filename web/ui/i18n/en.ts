@@ -325,6 +325,7 @@ export const en = {
   disabled: "This account was disabled. Ask whoever runs the server.",
   signedOut: "This device was signed out. Log in to go on.",
   askNotify: (name: string) => `Shall this browser tell you when ${name} answers?`,
+  askNotifyGroup: "Shall this browser tell you about new messages?",
   yes: "Yes",
   notNow: "Not now",
 

@@ -24,7 +24,7 @@ function Head({ empty }: { empty: boolean }): JSX.Element {
   const self = me.value;
   const dot = self.presence === "invisible" || self.presence === "offline" ? null : self.presence;
   return (
-    <header class="list-head">
+    <div class="list-head">
       <button
         type="button"
         class="list-me"
@@ -44,7 +44,7 @@ function Head({ empty }: { empty: boolean }): JSX.Element {
           <IconButton icon="write" label={w.newConversation} onClick={() => show({ kind: "newConversation" })} />
         </>
       )}
-    </header>
+    </div>
   );
 }
 
@@ -106,24 +106,25 @@ function Rows({ open }: { open: string | null }): JSX.Element {
     <ul
       ref={element}
       class="list"
+      role="list"
       aria-label={w.conversations}
       onKeyDown={(event) => element.current && walk(event, element.current)}
     >
       {favorites.length > 0 && (
-        <li class="list-section" role="presentation">
+        <li class="list-section" aria-hidden="true">
           <Icon name="starFill" size={14} />
           {w.favorites}
         </li>
       )}
       {favorites.map(row)}
       {favorites.length > 0 && others.length > 0 && (
-        <li class="list-section" role="presentation">
+        <li class="list-section" aria-hidden="true">
           {w.conversations}
         </li>
       )}
       {others.map(row)}
       {hidden.length > 0 && (
-        <li role="presentation">
+        <li>
           <button
             type="button"
             class="list-fold"
@@ -148,7 +149,8 @@ export function ListPane({ open }: { open: string | null }): JSX.Element {
   const [text, setText] = useState("");
   const empty = conversations.value.every((c) => c.kind === "saved") && requests.value.length === 0;
   return (
-    <nav class="list-pane" aria-label={w.conversations}>
+    <div class="list-pane" role={open ? "navigation" : "main"} aria-label={w.conversations}>
+      <h1 class="unseen">{w.conversations}</h1>
       <Head empty={empty && firstSync.value === null} />
       <div class="search-box">
         <Icon name="search" size={18} />
@@ -184,6 +186,6 @@ export function ListPane({ open }: { open: string | null }): JSX.Element {
           </>
         )}
       </div>
-    </nav>
+    </div>
   );
 }

@@ -20,23 +20,23 @@ const LONG_PRESS_MS = 400;
 function previewOf(c: Conversation): string {
   const w = words.value;
   if (!c.preview) return "";
+  if (c.kind === "saved") return c.preview.text;
   if (c.preview.own) return w.by(w.you, c.preview.text);
   return c.kind === "group" && c.preview.name ? w.by(c.preview.name, c.preview.text) : c.preview.text;
 }
 
-/** What a screen reader says; it begins with the conversation's name. */
-function spoken(c: Conversation, now: number): string {
+/** What the eye sees as shapes and weights, in words, between the name and the text. */
+function spoken(c: Conversation): string {
   const w = words.value;
   const parts = [
-    nameOf(c),
+    "",
     c.unread > 0 ? w.unread(c.unread) : "",
     c.favorite ? w.isFavorite : "",
     c.muted ? w.isMuted : "",
     c.barrier?.kind === "keysChanged" ? w.newKeysMark : "",
-    c.draft ? w.by(w.draft, c.draft) : previewOf(c),
-    c.lastAt ? w.format.brief(c.lastAt, now) : "",
+    "",
   ];
-  return parts.filter(Boolean).join(", ");
+  return parts.filter((part, i) => part || i === 0 || i === parts.length - 1).join(", ");
 }
 
 /** The name of a conversation; "Saved messages" in the language of the reader. */
@@ -60,7 +60,6 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
       <a
         class={`row${open ? " open" : ""}${c.unread > 0 ? " unread" : ""}`}
         href={hashOf({ at: "conversation", id: c.id, message: null })}
-        aria-label={spoken(c, now)}
         aria-current={open ? "page" : undefined}
         tabIndex={inTab ? 0 : -1}
         draggable={false}
@@ -86,7 +85,7 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
           {c.muted && <Icon name="bellOff" size={14} />}
           {c.barrier?.kind === "keysChanged" && <span class="row-warn"><Icon name="shieldWarn" size={16} /></span>}
         </span>
-        <time class="row-time">{c.lastAt > 0 && w.format.brief(c.lastAt, now)}</time>
+        <span class="unseen">{spoken(c)}</span>
         <span class="row-text cut" dir="auto">
           {c.draft ? (
             <>
@@ -98,7 +97,13 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
             previewOf(c)
           )}
         </span>
-        <span class="row-end">
+        {c.lastAt > 0 && (
+          <time class="row-time">
+            <span class="unseen">, </span>
+            {w.format.brief(c.lastAt, now)}
+          </time>
+        )}
+        <span class="row-end" aria-hidden="true">
           {c.unread > 0 ? (
             <span class={c.muted ? "badge muted" : "badge"}>{c.unread > 99 ? "99+" : w.format.number(c.unread)}</span>
           ) : (

@@ -35,8 +35,13 @@ function shades(of: AvatarOf): Record<string, string> {
 export function Avatar({ of, size, dot = null }: { of: AvatarOf; size?: number; dot?: Dot }): JSX.Element {
   const style = { ...shades(of), ...(size ? { "--avatar": `${size}px` } : {}) };
   return (
-    <span class={`avatar ${of.kind}`} style={style} aria-hidden="true">
-      {of.kind === "saved" ? <Icon name="saved" size={18} /> : initials(of.name, of.kind)}
+    <span
+      class={`avatar ${of.kind}`}
+      style={style}
+      data-letters={of.kind === "saved" ? undefined : initials(of.name, of.kind)}
+      aria-hidden="true"
+    >
+      {of.kind === "saved" && <Icon name="saved" size={18} />}
       {dot && <span class={`dot ${dot}`} />}
     </span>
   );

@@ -5,13 +5,13 @@ import { type IconName, paths } from "./icon-paths.ts";
 import "./icon.css";
 
 /** These point along the line of reading, so they turn with it. */
-const mirrored: ReadonlySet<IconName> = new Set(["back", "forward", "reply", "details", "logout"]);
+const mirrored: ReadonlySet<IconName> = new Set(["back", "forward", "reply", "logout"]);
 
 /** An icon of `size` pixels. */
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }): JSX.Element {
   return (
     <svg
-      class={mirrored.has(name) ? "icon mirrored" : "icon"}
+      class={name === "details" ? "icon at-end" : mirrored.has(name) ? "icon mirrored" : "icon"}
       viewBox="0 0 256 256"
       width={size}
       height={size}

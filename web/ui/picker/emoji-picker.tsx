@@ -12,7 +12,7 @@ const MOST_FOUND = 64;
 function Grid(props: { label: string; all: readonly Emoji[]; onTake: (emoji: string) => void }): JSX.Element {
   return (
     <section class="emoji-group" aria-label={props.label}>
-      <h3>{props.label}</h3>
+      <div class="emoji-title" aria-hidden="true">{props.label}</div>
       <div class="emoji-grid">
         {props.all.map(({ emoji, name }) => (
           <button key={emoji} type="button" aria-label={name} title={name} onClick={() => props.onTake(emoji)}>

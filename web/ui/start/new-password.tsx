@@ -3,7 +3,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import { IconButton } from "../parts/button.tsx";
 import { PasswordField } from "../parts/field.tsx";
 import { client } from "../state.ts";
 
@@ -64,15 +63,15 @@ export function NewPassword({ state, label }: { state: PasswordState; label: str
               <i />
               <i />
             </span>
-            {hint}
+            {hint}{" "}
+            <button
+              type="button"
+              class="link"
+              onClick={() => state.change({ text: client().suggestPassword(), own: false, repeated: "" })}
+            >
+              {w.another}
+            </button>
           </>
-        }
-        tail={
-          <IconButton
-            icon="refresh"
-            label={w.another}
-            onClick={() => state.change({ text: client().suggestPassword(), own: false, repeated: "" })}
-          />
         }
       />
       {state.own && (

@@ -1,7 +1,7 @@
 // The sheet that opens the account if the password is lost: shown once, printed, saved or copied.
 
 import type { JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
@@ -143,6 +143,7 @@ export function RecoverySheet({ note, ...of }: Of & { note?: string }): JSX.Elem
   const w = words.value;
   const [kept, setKept] = useState(false);
   const [busy, setBusy] = useState(false);
+  useLayoutEffect(() => document.scrollingElement?.scrollTo(0, 0), []);
   const sheet = useMemo(() => <Sheet {...of} />, [of.recoveryKey]);
   const enter = async (): Promise<void> => {
     setBusy(true);
