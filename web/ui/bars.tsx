@@ -4,6 +4,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "./i18n/words.ts";
+import { reload as changeVersion } from "./install.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
 import { client, clockOff, connection, newVersion, waiting } from "./state.ts";
@@ -80,7 +81,7 @@ function useBar(): Bar | null {
   const seconds = useSeconds(now.kind === "waiting" ? now.until : null);
   const back = useBack();
   const tryNow = { label: w.tryNow, run: () => client().connectNow() };
-  const reload = { label: w.reload, run: () => location.reload() };
+  const reload = { label: w.reload, run: () => void changeVersion() };
   if (now.kind === "elsewhere") return { icon: "devices", text: w.elsewhere, kind: "plain", action: { label: w.useHere, run: () => client().useHere() } };
   if (now.kind === "outdated") return { icon: "refresh", text: w.newVersion, kind: "warn", action: reload };
   if (now.kind === "offline" && saidAway) return { icon: "offline", text: w.offline, kind: "plain" };

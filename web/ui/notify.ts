@@ -2,7 +2,7 @@
 
 import { effect } from "@preact/signals";
 import type { Client, News } from "../core/index.ts";
-import { go } from "./route.ts";
+import { go, hashOf, type Route } from "./route.ts";
 import { settings } from "./settings.ts";
 import { unreadCount } from "./state.ts";
 
@@ -42,21 +42,28 @@ function play(): void {
 }
 
 /** Tells of a new message, unless it is being looked at. The tag keeps one message from being told twice. */
-function tell(news: News): void {
+async function tell(news: News): Promise<void> {
   const looking = document.visibilityState === "visible" && document.hasFocus();
   if (looking || !settings.value.notify || !("Notification" in window) || Notification.permission !== "granted") return;
   if (settings.value.sound) play();
   const { preview } = settings.value;
   const title = preview ? (news.where === news.who ? news.who : `${news.who} · ${news.where}`) : "Parlance";
-  const shown = new Notification(title, { body: preview ? news.text : "", tag: news.message, silent: true, icon: "icon.svg" });
+  const place: Route = { at: "conversation", id: news.conversation, message: news.message };
+  const options = { body: preview ? news.text : "", tag: news.message, silent: true, icon: "icon.svg", data: hashOf(place) };
+  const registration = await navigator.serviceWorker?.getRegistration();
+  if (registration) {
+    await registration.showNotification(title, options); // on Android there is no other way
+    return;
+  }
+  const shown = new Notification(title, options);
   shown.addEventListener("click", () => {
     window.focus();
-    go({ at: "conversation", id: news.conversation, message: news.message });
+    go(place);
     shown.close();
   });
 }
 
 /** Follows what the client says is new; it says so in one tab only. */
 export function followNews(client: Client): void {
-  client.onNews(tell);
+  client.onNews((news) => void tell(news));
 }

@@ -14,7 +14,6 @@ export interface Settings {
   notify: boolean;
   sound: boolean;
   preview: boolean;
-  reports: boolean;
   /** Whether the details stand open on a wide screen. */
   details: boolean;
   /** When the question about notifications was put off, in ms; twice is for ever. */
@@ -32,7 +31,6 @@ const defaults = (): Settings => ({
   notify: false,
   sound: true,
   preview: true,
-  reports: true,
   details: false,
   notifyAsked: [],
 });
@@ -47,7 +45,7 @@ function read(): Settings {
     if (typeof kept["textSize"] === "number") found.textSize = Math.min(150, Math.max(85, kept["textSize"]));
     if (typeof kept["language"] === "string" && kept["language"] in languages) found.language = kept["language"] as Language;
     if (Array.isArray(kept["notifyAsked"])) found.notifyAsked = kept["notifyAsked"].filter((t) => typeof t === "number");
-    for (const key of ["dense", "enterSends", "notify", "sound", "preview", "reports", "details"] as const) {
+    for (const key of ["dense", "enterSends", "notify", "sound", "preview", "details"] as const) {
       const value = kept[key];
       if (typeof value === "boolean") found[key] = value;
     }

@@ -4,6 +4,7 @@
 import { createServer } from "node:http";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -11,9 +12,9 @@ import { chromium } from "playwright-core";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const option = (name, otherwise) => process.argv.find((a) => a.startsWith(`--${name}=`))?.split("=")[1] ?? otherwise;
-const out = option("out", join(web, ".test/shots"));
+const out = option("out", join(tmpdir(), "parlance-shots"));
 const only = option("only", "");
-const served = join(web, ".test/dev");
+const served = join(out, "dev");
 mkdirSync(out, { recursive: true });
 
 await build({

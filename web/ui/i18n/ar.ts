@@ -11,7 +11,6 @@ export const ar: Catalogue = {
 
   close: "إغلاق",
   back: "رجوع",
-  cancel: "إلغاء",
   save: "حفظ",
   copied: "نُسخ",
   copyCode: "نسخ الشيفرة",
@@ -140,7 +139,6 @@ export const ar: Catalogue = {
   filterPeople: "تصفية الأشخاص",
   createGroup: "إنشاء المجموعة",
   noFriends: "لا معارف لك بعد. ادعُ أحدًا أولًا.",
-  chosen: (n) => f.plural(n, { one: "اختير واحد", two: "اختير اثنان", few: "اختير #", other: "اختير #" }),
   takeOut: (name) => `استبعاد ${name}`,
 
   messages: "الرسائل",
@@ -191,7 +189,6 @@ export const ar: Catalogue = {
   andYou: "أنت",
   leftDays: (n) => f.plural(n, { other: "# ي" }),
   leftText: (n) => f.plural(n, { one: "تختفي بعد يوم", two: "تختفي بعد يومين", few: "تختفي بعد # أيام", other: "تختفي بعد # يومًا" }),
-  loadingOlder: "تُجلب رسائل أقدم",
   waitingForKey: "بانتظار المفتاح. يُحل هذا من تلقاء نفسه.",
   neverReadable: "كُتبت قبل انضمامك.",
   newerClient: "تحتاج هذه إلى إصدار أحدث.",
@@ -260,7 +257,6 @@ export const ar: Catalogue = {
   keysRenewed: (ms, now) => `جُددت المفاتيح آخر مرة في ${f.day(ms, now)}.`,
   searchMembers: "بحث في الأعضاء",
   memberMenu: (name) => `المزيد عن ${name}`,
-  roleOf: (name) => `دور ${name}`,
   writeTo: (name) => `الكتابة إلى ${name}`,
   compare: "مقارنة الأرقام",
   makeAdmin: "تعيين مشرفًا",
@@ -379,7 +375,6 @@ export const ar: Catalogue = {
   notifyDenied: "الإشعارات محظورة لهذا الموقع. اسمح بها في إعدادات المتصفح.",
   sound: "تشغيل صوت",
   preview: "إظهار الأسماء والنص",
-  reports: "إخبار الآخرين بما شاهدته",
 
   notSecure: "هذا العنوان لا يحفظ سرًا",
   notSecureText: "لا تشفّر المتصفحات إلا في صفحات تبدأ بـ https:// أو على هذا الحاسوب نفسه. لم يُرسل شيء.",

@@ -11,7 +11,6 @@ export const de: Catalogue = {
 
   close: "Schließen",
   back: "Zurück",
-  cancel: "Abbrechen",
   save: "Speichern",
   copied: "Kopiert",
   copyCode: "Code kopieren",
@@ -140,7 +139,6 @@ export const de: Catalogue = {
   filterPeople: "Leute filtern",
   createGroup: "Gruppe anlegen",
   noFriends: "Du hast noch keine Kontakte. Lade zuerst jemanden ein.",
-  chosen: (n) => f.plural(n, { other: "# gewählt" }),
   takeOut: (name) => `${name} herausnehmen`,
 
   messages: "Nachrichten",
@@ -191,7 +189,6 @@ export const de: Catalogue = {
   andYou: "dir",
   leftDays: (n) => f.plural(n, { other: "# T." }),
   leftText: (n) => f.plural(n, { one: "Verschwindet in # Tag", other: "Verschwindet in # Tagen" }),
-  loadingOlder: "Ältere Nachrichten werden geladen",
   waitingForKey: "Wartet auf den Schlüssel. Das löst sich von selbst.",
   neverReadable: "Geschrieben, bevor du dazukamst.",
   newerClient: "Das braucht eine neuere Version.",
@@ -260,7 +257,6 @@ export const de: Catalogue = {
   keysRenewed: (ms, now) => `Schlüssel zuletzt erneuert: ${f.day(ms, now)}.`,
   searchMembers: "Mitglieder suchen",
   memberMenu: (name) => `Mehr zu ${name}`,
-  roleOf: (name) => `Rolle von ${name}`,
   writeTo: (name) => `${name} schreiben`,
   compare: "Nummern vergleichen",
   makeAdmin: "Zum Admin machen",
@@ -379,7 +375,6 @@ export const de: Catalogue = {
   notifyDenied: "Benachrichtigungen sind für diese Seite blockiert. Erlaub sie in den Einstellungen des Browsers.",
   sound: "Einen Ton spielen",
   preview: "Namen und Text zeigen",
-  reports: "Anderen sagen, was ich gesehen habe",
 
   notSecure: "Diese Adresse kann nichts geheim halten",
   notSecureText: "Browser verschlüsseln nur auf Seiten mit https:// oder auf diesem Computer selbst. Es wurde nichts gesendet.",

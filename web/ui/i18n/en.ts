@@ -11,7 +11,6 @@ export const en = {
   // Everywhere
   close: "Close",
   back: "Back",
-  cancel: "Cancel",
   save: "Save",
   copied: "Copied",
   copyCode: "Copy code",
@@ -145,7 +144,6 @@ export const en = {
   filterPeople: "Filter people",
   createGroup: "Create group",
   noFriends: "You have no contacts yet. Invite someone first.",
-  chosen: (n: number) => f.plural(n, { one: "# chosen", other: "# chosen" }),
   takeOut: (name: string) => `Take ${name} out`,
 
   // Conversation
@@ -197,7 +195,6 @@ export const en = {
   andYou: "you",
   leftDays: (n: number) => f.plural(n, { one: "# d", other: "# d" }),
   leftText: (n: number) => f.plural(n, { one: "Disappears in # day", other: "Disappears in # days" }),
-  loadingOlder: "Loading older messages",
   waitingForKey: "Waiting for the key. This resolves by itself.",
   neverReadable: "Written before you joined.",
   newerClient: "This needs a newer version.",
@@ -270,7 +267,6 @@ export const en = {
   keysRenewed: (ms: number, now: number) => `Keys last renewed on ${f.day(ms, now)}.`,
   searchMembers: "Search members",
   memberMenu: (name: string) => `More about ${name}`,
-  roleOf: (name: string) => `Role of ${name}`,
   writeTo: (name: string) => `Write to ${name}`,
   compare: "Compare numbers",
   makeAdmin: "Make admin",
@@ -395,7 +391,6 @@ export const en = {
   notifyDenied: "Notifications are blocked for this site. Allow them in the browser's settings.",
   sound: "Play a sound",
   preview: "Show names and text",
-  reports: "Tell others what I have seen",
 
   // Pages
   notSecure: "This address cannot keep secrets",

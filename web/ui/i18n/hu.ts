@@ -11,7 +11,6 @@ export const hu: Catalogue = {
 
   close: "Bezárás",
   back: "Vissza",
-  cancel: "Mégse",
   save: "Mentés",
   copied: "Másolva",
   copyCode: "Kód másolása",
@@ -140,7 +139,6 @@ export const hu: Catalogue = {
   filterPeople: "Emberek szűrése",
   createGroup: "Csoport létrehozása",
   noFriends: "Még nincs ismerősöd. Előbb hívj meg valakit.",
-  chosen: (n) => f.plural(n, { other: "# kiválasztva" }),
   takeOut: (name) => `${name} kivétele`,
 
   messages: "Üzenetek",
@@ -191,7 +189,6 @@ export const hu: Catalogue = {
   andYou: "te",
   leftDays: (n) => f.plural(n, { other: "# n." }),
   leftText: (n) => f.plural(n, { other: "# nap múlva eltűnik" }),
-  loadingOlder: "Régebbi üzenetek betöltése",
   waitingForKey: "Várunk a kulcsra. Magától megoldódik.",
   neverReadable: "A csatlakozásod előtt írták.",
   newerClient: "Ehhez újabb változat kell.",
@@ -260,7 +257,6 @@ export const hu: Catalogue = {
   keysRenewed: (ms, now) => `A kulcsok utolsó megújítása: ${f.day(ms, now)}.`,
   searchMembers: "Tagok keresése",
   memberMenu: (name) => `Több róla: ${name}`,
-  roleOf: (name) => `${name} szerepe`,
   writeTo: (name) => `Írás neki: ${name}`,
   compare: "Számok összevetése",
   makeAdmin: "Legyen admin",
@@ -379,7 +375,6 @@ export const hu: Catalogue = {
   notifyDenied: "Az értesítések le vannak tiltva ezen az oldalon. Engedélyezd a böngésző beállításaiban.",
   sound: "Hang lejátszása",
   preview: "Nevek és szöveg mutatása",
-  reports: "Mások tudják, mit láttam",
 
   notSecure: "Ez a cím nem tud titkot tartani",
   notSecureText: "A böngészők csak https:// kezdetű oldalon titkosítanak, vagy magán ezen a gépen. Semmit sem küldtünk el.",
