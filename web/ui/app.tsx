@@ -2,31 +2,33 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { Component } from "preact";
-import { AccountPage } from "./account/account.tsx";
 import { Bars } from "./bars.tsx";
-import { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
 import { ConversationPane } from "./conversation/pane.tsx";
-import { NewGroup } from "./group/new-group.tsx";
-import { MembersDialog } from "./group/members.tsx";
 import { words } from "./i18n/words.ts";
 import { useShortcuts } from "./keys.ts";
-import { InviteDialog } from "./list/invite-dialog.tsx";
+import {
+  AccountPage,
+  ConversationDialog,
+  InfoDialog,
+  InviteDialog,
+  MembersDialog,
+  NewConversation,
+  NewGroup,
+  Palette,
+  SafetyPage,
+  ShortcutsDialog,
+} from "./later.ts";
 import { ListPane } from "./list/list.tsx";
-import { NewConversation } from "./list/new-conversation.tsx";
 import { overlay, show } from "./overlay.ts";
 import { Announcer } from "./parts/announcer.tsx";
 import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
 import { QuestionDialog } from "./parts/question.tsx";
 import { go, route } from "./route.ts";
-import { Palette } from "./search/palette.tsx";
-import { ShortcutsDialog } from "./search/shortcuts.tsx";
 import { InvitationPage } from "./start/invitation.tsx";
 import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";
 import { session } from "./state.ts";
-import { SafetyPage } from "./verify/safety.tsx";
-import "./app.css";
 
 /** Draws its children; if they throw, says so in their place, and the rest goes on. */
 export class Boundary extends Component<{ children: ComponentChildren }, { failed: boolean }> {
@@ -78,10 +80,10 @@ function Overlays(): JSX.Element | null {
 
 function NoneOpen(): JSX.Element {
   return (
-    <div class="none-open">
+    <aside class="none-open" aria-label={words.value.noneOpen}>
       <Mark size={40} />
       <p>{words.value.noneOpen}</p>
-    </div>
+    </aside>
   );
 }
 

@@ -8,7 +8,6 @@ import { reload as changeVersion } from "./install.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
 import { client, clockOff, connection, newVersion, waiting } from "./state.ts";
-import "./bars.css";
 
 const OFFLINE_MS = 2_000;
 const CONNECTING_MS = 5_000;

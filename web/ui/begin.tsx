@@ -1,18 +1,19 @@
 // Begins to draw: the settings first, so that nothing is drawn twice, then the screens over a client.
 
-import "./styles/layers.css"; // before all others: it says which wins
-import "./styles/tokens.css";
-import "./styles/base.css";
+import "./styles/all.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import type { Client } from "../core/index.ts";
 import { speak } from "./i18n/words.ts";
 import { showCount } from "./notify.ts";
+import { loadRest } from "./later.ts";
 import { followAddress } from "./route.ts";
 import { applySettings, settings } from "./settings.ts";
 import { provide } from "./state.ts";
 
 const FONT_MS = 150;
+/** When the first look is over, as far as loading goes. */
+const REST_MS = 1_000;
 
 /** Waits for the font, but not long: what is drawn with another one would jump when it comes. */
 async function font(): Promise<void> {
@@ -27,5 +28,6 @@ export async function begin(client: Client): Promise<void> {
   followAddress();
   provide(client);
   showCount();
+  setTimeout(() => void loadRest(), REST_MS);
   render(<App />, document.querySelector("#app") ?? document.body);
 }

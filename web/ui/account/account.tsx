@@ -14,7 +14,6 @@ import { Devices } from "./devices.tsx";
 import { Notifications } from "./notifications.tsx";
 import { Profile } from "./profile.tsx";
 import { Security } from "./security.tsx";
-import "./account.css";
 
 const icons: Record<Section, IconName> = {
   profile: "person",

@@ -13,7 +13,6 @@ import { client, log, people } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
 import { canEdit } from "./message-menu.ts";
 import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
-import "./composer.css";
 
 /** What the text in the box will become. */
 export type Composing = { kind: "new" } | { kind: "reply"; article: Article } | { kind: "edit"; article: Article };

@@ -15,7 +15,6 @@ import { go } from "../route.ts";
 import { set } from "../settings.ts";
 import { client, me, people } from "../state.ts";
 import { subtitle } from "./pane.tsx";
-import "./details.css";
 
 const MOST = 50;
 

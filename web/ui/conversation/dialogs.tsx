@@ -11,7 +11,6 @@ import { Field } from "../parts/field.tsx";
 import { client, conversationOf } from "../state.ts";
 import { Text } from "../text/text.tsx";
 import { Swatch } from "./details.tsx";
-import "./dialogs.css";
 
 /** The colours that are offered; the wire carries any. */
 const palette = ["#bae1ff", "#c9c5ff", "#e7c6ff", "#ffb3ba", "#ffd6a5", "#f6e7a1", "#caffbf", "#baffc9", "#9bf6ff", "#d6ccc2"];

@@ -5,13 +5,13 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
+import { SearchHere } from "../later.ts";
 import type { Article, Conversation } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
 import { ReactionPicker } from "../picker/reaction-picker.tsx";
 import { go } from "../route.ts";
-import { SearchHere } from "../search/here.tsx";
 import { set, settings } from "../settings.ts";
 import { client, conversations, people, writing } from "../state.ts";
 import { Barrier } from "./barrier.tsx";
@@ -20,8 +20,6 @@ import { Details } from "./details.tsx";
 import { Log } from "./log.tsx";
 import { conversationItems } from "./menu.tsx";
 import { NotifyQuestion } from "./notify-question.tsx";
-import "./conversation.css";
-import "./article.css";
 
 /** What stands below the name. */
 export function subtitle(c: Conversation): string {

@@ -17,7 +17,6 @@ import { go } from "../route.ts";
 import { folded } from "../search/results.tsx";
 import { client, conversationOf, me } from "../state.ts";
 import { ChoosePeople, friends } from "./new-group.tsx";
-import "./group.css";
 
 function memberItems(c: Conversation, member: Member, onClose: () => void): MenuItem[] {
   const w = words.value;

@@ -14,7 +14,6 @@ import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 import { folded } from "../search/results.tsx";
 import { client, people } from "../state.ts";
-import "./group.css";
 
 /** From how many people on a filter helps. */
 const FILTER_FROM = 8;

@@ -11,7 +11,6 @@ import { Field } from "../parts/field.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
 import { client } from "../state.ts";
-import "./invite-dialog.css";
 
 const COPIED_MS = 2_000;
 

@@ -14,7 +14,6 @@ import { SearchResults } from "../search/results.tsx";
 import { conversations, firstSync, me, requests } from "../state.ts";
 import { Requests } from "./requests.tsx";
 import { Row } from "./row.tsx";
-import "./list.css";
 
 /** Whether hidden conversations are shown; kept while the page lives. */
 const unfolded = signal(false);

@@ -4,7 +4,6 @@
 import type { JSX } from "preact";
 import { colors, css, personColors } from "./colors.ts";
 import { Icon } from "./icon.tsx";
-import "./avatar.css";
 
 /** What a person's dot shows; null draws none. */
 export type Dot = "available" | "away" | "busy" | null;

@@ -3,7 +3,6 @@
 import type { ButtonHTMLAttributes, ComponentChildren, JSX, Ref } from "preact";
 import { Icon } from "./icon.tsx";
 import type { IconName } from "./icon-paths.ts";
-import "./button.css";
 
 type Rest = Omit<ButtonHTMLAttributes<HTMLButtonElement>, "icon" | "label" | "class" | "type" | "ref" | "disabled" | "children">;
 

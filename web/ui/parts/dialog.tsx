@@ -5,7 +5,6 @@ import type { ComponentChildren, JSX } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { IconButton } from "./button.tsx";
-import "./dialog.css";
 
 interface DialogProps {
   title: string;

@@ -7,7 +7,6 @@ import { words } from "../i18n/words.ts";
 import { IconButton } from "./button.tsx";
 import { Icon } from "./icon.tsx";
 import type { IconName } from "./icon-paths.ts";
-import "./field.css";
 
 /** What a field hands on to its input. */
 interface Rest {

@@ -2,7 +2,6 @@
 
 import type { JSX } from "preact";
 import { type IconName, paths } from "./icon-paths.ts";
-import "./icon.css";
 
 /** These point along the line of reading, so they turn with it. */
 const mirrored: ReadonlySet<IconName> = new Set(["back", "forward", "reply", "logout"]);

@@ -6,7 +6,6 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { IconButton } from "./button.tsx";
 import { Icon } from "./icon.tsx";
 import type { IconName } from "./icon-paths.ts";
-import "./menu.css";
 
 /** One action of a menu. */
 export interface MenuItem {

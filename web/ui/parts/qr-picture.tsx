@@ -3,7 +3,6 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { qrCode } from "./qr.ts";
-import "./qr-picture.css";
 
 /** The picture of `text`. */
 export function Qr({ text, label }: { text: string; label: string }): JSX.Element {

@@ -3,9 +3,9 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
+import { EmojiPicker } from "../later.ts";
 import { IconButton } from "../parts/button.tsx";
 import { type Anchor, place } from "../parts/menu.tsx";
-import { EmojiPicker } from "./emoji-picker.tsx";
 
 /** A panel of the top layer beside its anchor, closed by Escape or a click elsewhere. */
 function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose: () => void }): JSX.Element {

@@ -4,7 +4,6 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { type Emoji, emojiGroups, emojiStarting, loadEmoji, recentEmoji, rememberEmoji } from "./emoji-index.ts";
-import "./picker.css";
 
 const COLUMNS = 8;
 const MOST_FOUND = 64;

@@ -2,10 +2,10 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
+import { EmojiPicker } from "../later.ts";
 import type { Article, ConversationId } from "../../core/index.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { client } from "../state.ts";
-import { EmojiPicker } from "./emoji-picker.tsx";
 
 /** The dialog "React". */
 export function ReactionPicker(props: { conversation: ConversationId; article: Article; onClose: () => void }): JSX.Element {

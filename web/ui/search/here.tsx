@@ -7,7 +7,6 @@ import type { Conversation } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { HitRow, useHits } from "./results.tsx";
-import "./search.css";
 
 /** The field below the head, and what it finds. */
 export function SearchHere({ conversation, onClose }: { conversation: Conversation; onClose: () => void }): JSX.Element {

@@ -11,7 +11,6 @@ import { go, hashOf } from "../route.ts";
 import { client, conversations } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
 import { Marked } from "../text/text.tsx";
-import "./search.css";
 
 const PAUSE_MS = 120;
 const AROUND = 40;

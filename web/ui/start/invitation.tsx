@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Invitation } from "../../core/index.ts";
 import { isEmail, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
+import { RecoverySheet } from "../later.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";
@@ -12,8 +13,6 @@ import { Icon, Mark } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 import { client } from "../state.ts";
 import { NewPassword, usePassword } from "./new-password.tsx";
-import { RecoverySheet } from "./recovery-sheet.tsx";
-import "./start.css";
 
 type Inviter = { name: string; id: string } | null;
 

@@ -6,10 +6,9 @@ import { isEmail, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Field, PasswordField } from "../parts/field.tsx";
+import { Recover } from "../later.ts";
 import { Mark } from "../parts/icon.tsx";
 import { client } from "../state.ts";
-import { Recover } from "./recover.tsx";
-import "./start.css";
 
 /** The first page for who is not logged in. */
 export function LogIn({ why }: { why: "signedOut" | "disabled" | null }): JSX.Element {

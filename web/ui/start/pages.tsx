@@ -3,7 +3,6 @@
 import type { ComponentChildren, JSX } from "preact";
 import { words } from "../i18n/words.ts";
 import { Icon } from "../parts/icon.tsx";
-import "./start.css";
 
 /** A page with a heading, a sentence and perhaps a way out. */
 export function Page(props: { title: string; text: string; children?: ComponentChildren }): JSX.Element {

@@ -4,11 +4,11 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { isEmail, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
+import { RecoverySheet } from "../later.ts";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";
 import { client } from "../state.ts";
 import { NewPassword, usePassword } from "./new-password.tsx";
-import { RecoverySheet } from "./recovery-sheet.tsx";
 
 const LETTERS = 52;
 /** In groups of four, as the sheet has it; what is no letter of the key is dropped. */

@@ -8,8 +8,6 @@ import { Icon, Mark } from "../parts/icon.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
 import { go } from "../route.ts";
 import { client } from "../state.ts";
-import "./start.css";
-import "./recovery-sheet.css";
 
 interface Of {
   recoveryKey: string;

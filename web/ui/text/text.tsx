@@ -5,7 +5,6 @@ import { useState } from "preact/hooks";
 import { IconButton } from "../parts/button.tsx";
 import { words } from "../i18n/words.ts";
 import { type Block, type Inline, type Mentions, parse } from "./markdown.ts";
-import "./text.css";
 
 interface Context {
   /** The user id of the reader: a mention of oneself is marked. */

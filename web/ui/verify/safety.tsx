@@ -10,7 +10,6 @@ import { Icon } from "../parts/icon.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
 import { go } from "../route.ts";
 import { client, conversations, me } from "../state.ts";
-import "./safety.css";
 
 function leave(user: string): void {
   const direct = conversations.value.find((c) => c.other === user);
