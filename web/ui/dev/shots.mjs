@@ -1,53 +1,16 @@
 // Draws the screens over sample data in Chromium: a picture of each at 390 and 1440 px, light and dark, and what axe
-// says of it. `node ui/dev/shots.mjs [--out=FOLDER] [--only=NAME]`; it fails when axe finds anything.
+// says of it. `node ui/dev/shots.mjs [--out=FOLDER] [--only=NAME,NAME]`; it fails when axe finds anything.
 
-import { createServer } from "node:http";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, extname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { chromium } from "playwright-core";
+import { join } from "node:path";
+import { launch, serve, violations } from "./serve.mjs";
 
-const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const option = (name, otherwise) => process.argv.find((a) => a.startsWith(`--${name}=`))?.split("=")[1] ?? otherwise;
 const out = option("out", join(tmpdir(), "parlance-shots"));
 const only = option("only", "");
-const served = join(out, "dev");
 mkdirSync(out, { recursive: true });
-
-await build({
-  absWorkingDir: web,
-  bundle: true,
-  splitting: true,
-  format: "esm",
-  charset: "utf8",
-  target: ["es2023", "chrome120"],
-  loader: { ".woff2": "file" },
-  entryPoints: { app: "ui/dev/main.tsx" },
-  outdir: served,
-  logLevel: "warning",
-});
-
-const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Parlance</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="app.css"></head>
-<body><div id="app"></div><script type="module" src="app.js"></script></body></html>`;
-const csp =
-  "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types parlance";
-const types = { ".js": "text/javascript", ".css": "text/css", ".woff2": "font/woff2" };
-const server = createServer((request, response) => {
-  const { pathname } = new URL(request.url, "http://x");
-  const type = types[extname(pathname)];
-  if (!type) return response.setHeader("Content-Security-Policy", csp).setHeader("Content-Type", "text/html").end(page);
-  try {
-    response.setHeader("Content-Type", type).end(readFileSync(join(served, pathname)));
-  } catch {
-    response.writeHead(404).end();
-  }
-});
-await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
-const address = `http://127.0.0.1:${server.address().port}`;
+const { address, end } = await serve();
 
 const id = (n) => (n + 256).toString(16).padStart(32, "0");
 const wide = [1440, 900];
@@ -138,12 +101,7 @@ const screens = [
   ["german", "main", reading, [wide], null, "de"],
 ];
 
-const require = createRequire(import.meta.url);
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 let wrong = 0;
 for (const [name, scene, hash, sizes, act, language = "en"] of screens) {
   if (only && !only.split(",").includes(name)) continue;
@@ -170,18 +128,14 @@ for (const [name, scene, hash, sizes, act, language = "en"] of screens) {
       }
       await tab.waitForTimeout(150);
       await tab.screenshot({ path: join(out, `${name}-${colorScheme}-${width}.png`) });
-      await tab.evaluate(axe);
-      const { violations } = await tab.evaluate(async () => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-      for (const { id: rule, nodes } of violations) {
-        say(`axe ${rule}: ${nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
-      }
+      for (const fault of await violations(tab)) say(`axe ${fault}`);
       await tab.close();
     }
     await context.close();
   }
 }
 await browser.close();
-server.close();
+end();
 if (wrong > 0) {
   console.error(`${wrong} faults`);
   process.exit(1);

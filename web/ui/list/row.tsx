@@ -29,14 +29,13 @@ function previewOf(c: Conversation): string {
 function spoken(c: Conversation): string {
   const w = words.value;
   const parts = [
-    "",
     c.unread > 0 ? w.unread(c.unread) : "",
     c.favorite ? w.isFavorite : "",
     c.muted ? w.isMuted : "",
     c.barrier?.kind === "keysChanged" ? w.newKeysMark : "",
     "",
   ];
-  return parts.filter((part, i) => part || i === 0 || i === parts.length - 1).join(", ");
+  return parts.filter((part, i) => part || i === parts.length - 1).join(", ");
 }
 
 /** The name of a conversation; "Saved messages" in the language of the reader. */
