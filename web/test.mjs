@@ -35,5 +35,5 @@ const files = readdirSync(out, { recursive: true })
   .map(String)
   .filter((name) => name.endsWith(".test.mjs"))
   .map((name) => join(out, name));
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit", cwd: here });
+const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--experimental-websocket", "--test", ...files], { stdio: "inherit", cwd: here });
 process.exit(status ?? 1);

@@ -121,5 +121,8 @@ export const sha512 = async (...parts: readonly Bytes[]): Promise<Bytes> =>
 /** So many random bytes. */
 export const random = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
 
+/** A random number from 0 to 1. */
+export const randomUnit = (): number => readU32(random(4)) / 2 ** 32;
+
 /** The bytes of a UUID with or without its dashes, or of an id. */
 export const idBytes = (id: string): Bytes => fromHex(id.replaceAll("-", ""), 16);

@@ -1,21 +1,22 @@
 // What a message says (docs/e2ee.md, Kinds). An unknown kind or version is kept and shown as such, never dropped.
 
 import { canonical, type Json, type JsonObject } from "../crypto/canonical.ts";
+import { InvalidId, type MessageId, messageId, type UserId, userId } from "./ids.ts";
 
 /** What a message replies to. The target counts, once it is here, not the quote. */
 export interface Reply {
-  id: string;
-  user: string;
+  id: MessageId;
+  user: UserId;
   quote: string;
 }
 
 /** What was written. */
 export type Content =
-  | { kind: "text"; text: string; reply: Reply | null; mentions: readonly string[] }
-  | { kind: "edit"; of: string; text: string; mentions: readonly string[] }
-  | { kind: "delete"; of: readonly string[] }
-  | { kind: "reaction"; of: string; emoji: string; off: boolean }
-  | { kind: "pin"; of: string; off: boolean }
+  | { kind: "text"; text: string; reply: Reply | null; mentions: readonly UserId[] }
+  | { kind: "edit"; of: MessageId; text: string; mentions: readonly UserId[] }
+  | { kind: "delete"; of: readonly MessageId[] }
+  | { kind: "reaction"; of: MessageId; emoji: string; off: boolean }
+  | { kind: "pin"; of: MessageId; off: boolean }
   | { kind: "verify"; mac: string }
   | { kind: "settings"; fields: JsonObject }
   /** A kind that this client does not know; `alt` may say something in its place. */
@@ -64,18 +65,25 @@ function text(fields: JsonObject, name: string): string {
   return value;
 }
 
-function texts(value: Json | undefined): string[] {
+function id<T>(value: Json | undefined, parse: (text: string) => T): T {
+  if (typeof value !== "string") throw new MalformedBody();
+  try {
+    return parse(value);
+  } catch (error) {
+    if (error instanceof InvalidId) throw new MalformedBody();
+    throw error;
+  }
+}
+
+function ids<T>(value: Json | undefined, parse: (text: string) => T): T[] {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw new MalformedBody();
-  return (value as readonly Json[]).map((one) => {
-    if (typeof one !== "string") throw new MalformedBody();
-    return one;
-  });
+  return (value as readonly Json[]).map((one) => id(one, parse));
 }
 
 function reply(value: Json | undefined): Reply | null {
   if (!isObject(value)) return null;
-  return { id: text(value, "id"), user: text(value, "user"), quote: text(value, "quote").slice(0, MAX_QUOTE) };
+  return { id: id(value["id"], messageId), user: id(value["user"], userId), quote: text(value, "quote").slice(0, MAX_QUOTE) };
 }
 
 function readContent(fields: JsonObject): Content {
@@ -83,15 +91,15 @@ function readContent(fields: JsonObject): Content {
   const off = fields["off"] === true;
   switch (kind) {
     case "text":
-      return { kind, text: text(fields, "text"), reply: reply(fields["reply"]), mentions: texts(fields["mentions"]) };
+      return { kind, text: text(fields, "text"), reply: reply(fields["reply"]), mentions: ids(fields["mentions"], userId) };
     case "edit":
-      return { kind, of: text(fields, "of"), text: text(fields, "text"), mentions: texts(fields["mentions"]) };
+      return { kind, of: id(fields["of"], messageId), text: text(fields, "text"), mentions: ids(fields["mentions"], userId) };
     case "delete":
-      return { kind, of: texts(fields["of"]) };
+      return { kind, of: ids(fields["of"], messageId) };
     case "reaction":
-      return { kind, of: text(fields, "of"), emoji: text(fields, "emoji").slice(0, 32), off };
+      return { kind, of: id(fields["of"], messageId), emoji: text(fields, "emoji").slice(0, 32), off };
     case "pin":
-      return { kind, of: text(fields, "of"), off };
+      return { kind, of: id(fields["of"], messageId), off };
     case "verify":
       return { kind, mac: text(fields, "mac") };
     case "settings":

@@ -1,6 +1,6 @@
 // From rows to what a conversation shows: a pure function, whose result does not depend on the order in which rows came.
 
-import type { Content } from "./body.ts";
+import type { Content, Reply } from "./body.ts";
 import type { MessageId, UserId } from "./ids.ts";
 import type { Article, Reaction, SendState, Trouble } from "./view.ts";
 
@@ -143,7 +143,7 @@ function article(row: Row, standing: Standing, changes: readonly Change[], byId:
   const last = edits.at(-1)?.content;
   const written = last?.kind === "edit" ? last : content?.kind === "text" ? content : null;
   const text = written?.text ?? (content?.kind === "unknown" ? content.alt : "");
-  const mentions = (written?.mentions ?? []).map((user) => [context.nameOf(user as UserId), user as UserId] as const);
+  const mentions = (written?.mentions ?? []).map((user) => [context.nameOf(user), user] as const);
   return {
     kind: "article",
     id: row.id,
@@ -167,9 +167,9 @@ function article(row: Row, standing: Standing, changes: readonly Change[], byId:
 }
 
 // Once the target is here it counts, not what its reader quotes of it.
-function quote(reply: { id: string; user: string; quote: string }, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
+function quote(reply: Reply, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
   const target = byId.get(reply.id);
   const text = target?.content?.kind === "text" ? target.content.text : reply.quote;
-  const user = target?.user ?? (reply.user as UserId);
-  return { id: reply.id as MessageId, name: context.nameOf(user), quote: text.slice(0, 200) };
+  const user = target?.user ?? reply.user;
+  return { id: reply.id, name: context.nameOf(user), quote: text.slice(0, 200) };
 }

@@ -246,7 +246,9 @@ export async function createDirect(
   secrets: Record<string, string>,
   epochOf: NewEpoch | null,
 ): Promise<WireConversation> {
-  const fields = { participantid, secrets, displaynames: {}, ...epochOf };
+  // A direct conversation has no name of its own; each is shown the other's.
+  const displaynames = Object.fromEntries(Object.keys(secrets).map((user) => [user, ""]));
+  const fields = { participantid, secrets, displaynames, ...epochOf };
   return (await caller.call("chatconversation", "create", fields, one)).conversation;
 }
 
