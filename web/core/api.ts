@@ -123,7 +123,8 @@ export interface Client {
   setName: (name: string) => Promise<Outcome>;
   setPresence: (presence: Me["presence"]) => Promise<Outcome>;
   changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;
-  newSheet: () => Promise<Outcome<string>>;
+  /** Makes a new recovery key; the old one stops working. The password opens the vault for it. */
+  newSheet: (password: string) => Promise<Outcome<string>>;
   /** Everything that is on this device, readable. */
   exportData: (as: "json" | "html") => Promise<string>;
   deleteAccount: (password: string) => Promise<Outcome>;

@@ -26,16 +26,25 @@ type Algorithm =
       publicExponent?: Uint8Array<ArrayBuffer>;
     };
 
+interface JsonWebKey {
+  kty?: string;
+  n?: string;
+  e?: string;
+  x?: string;
+}
+
 interface SubtleCrypto {
   digest: (algorithm: string, data: BufferSource) => Promise<ArrayBuffer>;
-  importKey: (
+  importKey(
     format: "raw" | "pkcs8" | "spki",
     data: BufferSource,
     algorithm: Algorithm,
     extractable: boolean,
     usages: readonly KeyUsage[],
-  ) => Promise<CryptoKey>;
-  exportKey: (format: "raw" | "pkcs8" | "spki", key: CryptoKey) => Promise<ArrayBuffer>;
+  ): Promise<CryptoKey>;
+  importKey(format: "jwk", key: JsonWebKey, algorithm: Algorithm, extractable: boolean, usages: readonly KeyUsage[]): Promise<CryptoKey>;
+  exportKey(format: "raw" | "pkcs8" | "spki", key: CryptoKey): Promise<ArrayBuffer>;
+  exportKey(format: "jwk", key: CryptoKey): Promise<JsonWebKey>;
   generateKey: (algorithm: Algorithm, extractable: boolean, usages: readonly KeyUsage[]) => Promise<CryptoKeyPair>;
   deriveBits: (algorithm: Algorithm, key: CryptoKey, bits: number) => Promise<ArrayBuffer>;
   sign: (algorithm: Algorithm, key: CryptoKey, data: BufferSource) => Promise<ArrayBuffer>;
@@ -71,4 +80,5 @@ declare class AbortController {
   readonly signal: AbortSignal;
   abort: () => void;
 }
+declare function structuredClone<T>(value: T): T;
 declare function queueMicrotask(then: () => void): void;

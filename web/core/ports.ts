@@ -42,6 +42,11 @@ export type OpenSocket = (path: string, listener: SocketListener) => Socket;
 /** Calls `lead` once this tab leads; what it answers is awaited before another one may. Answers what gives it up. */
 export type Lead = (lead: (ended: AbortSignal) => Promise<void>) => () => void;
 
+/** Runs tasks one after the other, across all tabs: what a task has read is still true when it writes. */
+export interface Exclusive {
+  run: <T>(task: () => Promise<T>) => Promise<T>;
+}
+
 /** Tells the other tabs; ids only, never content. */
 export interface Channel {
   post: (message: unknown) => void;
@@ -55,9 +60,12 @@ export interface Ports {
   openSocket: OpenSocket;
   backend: Backend;
   lead: Lead;
+  exclusive: Exclusive;
   channel: Channel;
   /** Calls back when the network may be there again, or the tab is looked at; answers what ends it. */
   onHint: (listener: () => void) => () => void;
+  /** A mistake of ours, or of the server: to be logged, never shown to nobody. */
+  onFault: (error: unknown) => void;
   /** What other devices are told of this one. */
   deviceName: string;
 }
