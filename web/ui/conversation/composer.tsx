@@ -33,8 +33,11 @@ interface ComposerProps {
   onIntoLog: () => void;
 }
 
-/** As high as its text, up to what the styles allow. */
+const fitsItself = CSS.supports("field-sizing", "content");
+
+/** As high as its text, up to what the styles allow; Firefox and older Safari do not do that by themselves. */
 function fit(field: HTMLTextAreaElement): void {
+  if (fitsItself) return;
   field.style.setProperty("block-size", "auto");
   field.style.setProperty("block-size", `${field.scrollHeight}px`);
 }
