@@ -117,7 +117,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     put(c.draft);
     if (matchMedia("(pointer: fine)").matches) field.current?.focus({ preventScroll: true });
   }, [c.id]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (composing.kind === "edit") put(composing.article.text);
   }, [composing]);
 
