@@ -64,6 +64,8 @@ export interface Ports {
   channel: Channel;
   /** Calls back when the network may be there again, or the tab is looked at; answers what ends it. */
   onHint: (listener: () => void) => () => void;
+  /** Calls back when another tab has a newer client, and this one has to be loaded anew; answers what ends it. */
+  onOutdated: (listener: () => void) => () => void;
   /** A mistake of ours, or of the server: to be logged, never shown to nobody. */
   onFault: (error: unknown) => void;
   /** What other devices are told of this one. */

@@ -23,6 +23,7 @@ export function nodePorts(address: string, others: Partial<Ports> = {}): Ports {
     },
     channel: { post: () => undefined, listen: () => () => undefined },
     onHint: () => () => undefined,
+    onOutdated: () => () => undefined,
     onFault: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
     deviceName: "Node",
     ...others,

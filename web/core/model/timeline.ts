@@ -1,6 +1,6 @@
 // From rows to what a conversation shows: a pure function, whose result does not depend on the order in which rows came.
 
-import type { Content, Reply } from "./body.ts";
+import { type Content, MAX_QUOTE, type Reply } from "./body.ts";
 import type { MessageId, UserId } from "./ids.ts";
 import type { Article, Reaction, SendState, Trouble } from "./view.ts";
 
@@ -117,14 +117,14 @@ export function articles(rows: readonly Row[], waiting: readonly Waiting[], cont
     const own = row.user === context.me;
     const state = own ? stateOf(row.seq, context.reach) : null;
     const seenBy = own && context.isGroup ? [...context.reach].filter(([, { seen }]) => seen >= row.seq).map(([id]) => id) : [];
-    out.push(article(row, { own, state, seenBy, held: null }, changes.get(row.id) ?? [], byId, context));
+    out.push(article(row, { own, state, seenBy, held: null }, changes, byId, context));
   }
   for (const { id, at, content, held } of waiting) {
     // Its echo may be here already, before the outbox has heard of it.
     if (!isShown(content) || byId.has(id)) continue;
     const row: Row = { seq: Number.MAX_SAFE_INTEGER, id, user: context.me, at, until: null, type: "Message", content, trouble: null };
     const state = held ? "notSent" : "sending";
-    out.push(article(row, { own: true, state, seenBy: [], held }, changes.get(id) ?? [], byId, context));
+    out.push(article(row, { own: true, state, seenBy: [], held }, changes, byId, context));
   }
   return out;
 }
@@ -136,14 +136,25 @@ interface Standing {
   held: Article["held"];
 }
 
-function article(row: Row, standing: Standing, changes: readonly Change[], byId: ReadonlyMap<string, Row>, context: Context): Article {
+/** The newest version of a text: only its writer can change it, the highest Seq wins. */
+function written(row: Row, changes: readonly Change[]): { text: string; mentions: readonly UserId[] } | null {
+  const last = changes.findLast(({ user, content }) => content.kind === "edit" && user === row.user)?.content;
+  if (last?.kind === "edit") return last;
+  return row.content?.kind === "text" ? row.content : null;
+}
+
+const isDeletedBy = (row: Row, changes: readonly Change[], context: Context): boolean =>
+  changes.some(({ user, content }) => content.kind === "delete" && (user === row.user || context.isAdmin(user)));
+
+type ByTarget = ReadonlyMap<string, readonly Change[]>;
+
+function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
   const { content } = row;
-  const edits = changes.filter(({ user, content: change }) => change.kind === "edit" && user === row.user);
-  const isDeleted = changes.some(({ user, content: change }) => change.kind === "delete" && (user === row.user || context.isAdmin(user)));
-  const last = edits.at(-1)?.content;
-  const written = last?.kind === "edit" ? last : content?.kind === "text" ? content : null;
-  const text = written?.text ?? (content?.kind === "unknown" ? content.alt : "");
-  const mentions = (written?.mentions ?? []).map((user) => [context.nameOf(user), user] as const);
+  const changes = all.get(row.id) ?? [];
+  const isDeleted = isDeletedBy(row, changes, context);
+  const newest = written(row, changes);
+  const text = newest?.text ?? (content?.kind === "unknown" ? content.alt : "");
+  const mentions = (newest?.mentions ?? []).map((user) => [context.nameOf(user), user] as const);
   return {
     kind: "article",
     id: row.id,
@@ -154,8 +165,8 @@ function article(row: Row, standing: Standing, changes: readonly Change[], byId:
     at: row.at,
     text: isDeleted ? "" : text,
     mentions: new Map(isDeleted ? [] : mentions),
-    reply: isDeleted || content?.kind !== "text" || !content.reply ? null : quote(content.reply, byId, context),
-    edited: edits.length > 0,
+    reply: isDeleted || content?.kind !== "text" || !content.reply ? null : quote(content.reply, all, byId, context),
+    edited: newest !== content && newest !== null,
     deleted: isDeleted,
     reactions: isDeleted ? [] : reactionsOf(changes, context),
     state: standing.state,
@@ -167,9 +178,10 @@ function article(row: Row, standing: Standing, changes: readonly Change[], byId:
 }
 
 // Once the target is here it counts, not what its reader quotes of it.
-function quote(reply: Reply, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
+function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
   const target = byId.get(reply.id);
-  const text = target?.content?.kind === "text" ? target.content.text : reply.quote;
-  const user = target?.user ?? reply.user;
-  return { id: reply.id, name: context.nameOf(user), quote: text.slice(0, 200) };
+  if (!target) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
+  const changes = all.get(target.id) ?? [];
+  const text = isDeletedBy(target, changes, context) ? "" : (written(target, changes)?.text ?? "");
+  return { id: reply.id, name: context.nameOf(target.user), quote: text.slice(0, MAX_QUOTE) };
 }

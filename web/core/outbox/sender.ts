@@ -111,6 +111,7 @@ export class Sender {
       return true;
     }
     // The row itself, with its number and its link, comes by the socket, or else by a download; either settles this.
+    if (await this.settleIfStored(outgoing)) return true;
     await this.echo();
     if (!(await this.settleIfStored(outgoing))) {
       await catchUp(this.account, id);

@@ -71,6 +71,7 @@ export class OpenSession {
     this.endings.push(
       this.ports.channel.listen((message) => this.heard(readPost(message))),
       this.ports.onHint(() => void this.ask({ kind: "wake" })),
+      this.ports.onOutdated(() => this.outdated()),
       this.ports.lead((ended) => this.lead(ended)),
     );
     this.post({ post: "ask", ask: { kind: "state" } });
@@ -123,6 +124,11 @@ export class OpenSession {
     const minutes = Math.round(this.account.caller.clockOffset / 60_000);
     this.out.set({ connection: shownAs(state), clockOff: minutes });
     this.post({ post: "connection", state });
+  }
+
+  private outdated(): void {
+    void this.stop();
+    this.out.set({ connection: { kind: "outdated" } });
   }
 
   private tell(hint: Hint): void {

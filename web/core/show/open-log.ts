@@ -45,7 +45,7 @@ export class OpenLog {
     const newest = await this.account.store.rowsBefore(id, Number.MAX_SAFE_INTEGER, PAGE);
     const oldest = newest.at(-1)?.Seq ?? 0;
     const wanted = unread.at(-MAX_UNREAD)?.Seq;
-    this.from = wanted === undefined || wanted > oldest ? oldest : await this.pageBefore(id, wanted, 10);
+    this.from = wanted === undefined || wanted > oldest ? oldest : ((await this.pageBefore(id, wanted, 10)) ?? wanted);
     await this.refresh();
   }
 
@@ -59,7 +59,7 @@ export class OpenLog {
   async more(): Promise<boolean> {
     if (!this.id) return false;
     const from = await this.pageBefore(this.id, this.from - 1, PAGE);
-    if (from >= this.from) return false;
+    if (from === undefined) return false;
     this.from = from;
     await this.refresh();
     return true;
@@ -68,12 +68,13 @@ export class OpenLog {
   /** Shows everything from this row on. */
   async reach(seq: number): Promise<void> {
     if (!this.id) return;
-    if (seq < this.from) this.from = await this.pageBefore(this.id, seq, 10);
+    if (seq < this.from) this.from = (await this.pageBefore(this.id, seq, 10)) ?? seq;
     await this.refresh();
   }
 
-  private async pageBefore(id: ConversationId, to: number, limit: number): Promise<number> {
-    return (await this.account.store.rowsBefore(id, to, limit)).at(-1)?.Seq ?? Math.max(0, to);
+  // Where a page that ends at this row begins, if there is a row.
+  private async pageBefore(id: ConversationId, to: number, limit: number): Promise<number | undefined> {
+    return (await this.account.store.rowsBefore(id, to, limit)).at(-1)?.Seq;
   }
 
   /** Reads it anew. */

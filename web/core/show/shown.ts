@@ -64,6 +64,13 @@ export class Shown {
   }
 }
 
+/** What has to be read anew. */
+interface Due {
+  list: boolean;
+  outbox: boolean;
+  conversations: Set<ConversationId>;
+}
+
 /** What is shown of one account. */
 export class AccountShown {
   readonly log: OpenLog;
@@ -75,6 +82,7 @@ export class AccountShown {
   private drafts = new Map<string, string>();
   private names: Names;
   private readonly writers = new Map<ConversationId, Map<UserId, () => void>>();
+  private due: Due | null = null;
   private ended = false;
 
   constructor(
@@ -96,21 +104,29 @@ export class AccountShown {
     for (const users of this.writers.values()) for (const cancel of users.values()) cancel();
   }
 
-  /** Something changed. */
+  /** Something changed. What comes while the last change is being read is read together. */
   noticed(hint: Hint): Promise<void> {
     for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
     const { list = false, outbox = false, conversations = [] } = hint;
     if (!list && !outbox && conversations.length === 0) return Promise.resolve();
+    this.due ??= { list: false, outbox: false, conversations: new Set() };
+    this.due.list ||= list;
+    this.due.outbox ||= outbox;
+    for (const id of conversations) this.due.conversations.add(id);
     return this.work.run(async () => {
-      if (this.ended) return;
-      if (outbox) await this.readOutbox();
-      if (list) await this.readList();
-      const ids = list ? [...this.records.keys()] : conversations;
-      for (const id of conversations) if (!list) await this.readOne(id);
-      await this.draw(ids);
-      const { id } = this.log;
-      if (id && (list || conversations.includes(id))) await this.log.refresh();
+      const { due } = this;
+      this.due = null;
+      if (due && !this.ended) await this.read(due);
     });
+  }
+
+  private async read({ list, outbox, conversations }: Due): Promise<void> {
+    if (outbox) await this.readOutbox();
+    if (list) await this.readList();
+    else for (const id of conversations) await this.readOne(id);
+    await this.draw(list ? [...this.records.keys()] : [...conversations]);
+    const { id } = this.log;
+    if (id && (list || conversations.has(id))) await this.log.refresh();
   }
 
   private async readOutbox(): Promise<void> {

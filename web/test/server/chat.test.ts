@@ -76,8 +76,8 @@ test("a group, and what each one sets of it", async () => {
   await Promise.all([ben.reads("Welcome"), cleo.reads("Welcome")]);
   await cleo.sees("one unread", ({ conversations }) => conversations.find((c) => c.id === id)?.unread === 1);
   assert.ok((await ben.client.change(id, { favorite: true, muted: true, color: "#aabbcc" })).ok);
-  const mine = await ben.sees("a favorite", ({ conversations }) => conversations.find((c) => c.id === id && c.favorite));
-  assert.deepEqual([mine.muted, mine.color, mine.memberCount], [true, "#aabbcc", 3]);
+  const mine = await ben.sees("a favorite", ({ conversations }) => conversations.find((c) => c.id === id && c.color !== ""));
+  assert.deepEqual([mine.favorite, mine.muted, mine.color, mine.memberCount], [true, true, "#aabbcc", 3]);
   assert.ok((await ann.client.rename(id, "Reading")).ok);
   await ben.sees("the new name", ({ conversations }) => conversations.some((c) => c.name === "Reading"));
   assert.ok((await ann.client.removeMember(id, cleo.id)).ok);
