@@ -46,7 +46,7 @@ export function Devices(): JSX.Element {
   return (
     <>
       <p class="account-text">{w.devicesText}</p>
-      <ul class="card devices">
+      {all.length > 0 && <ul class="card devices">
         {all.map((device) => (
           <li key={device.id}>
             <Icon name={isPhone(device.name) ? "phone" : "desktop"} size={24} />
@@ -64,7 +64,7 @@ export function Devices(): JSX.Element {
             )}
           </li>
         ))}
-      </ul>
+      </ul>}
       {all.length > 1 && (
         <div class="account-buttons">
           <Button kind="danger" onClick={signOutOthers}>

@@ -48,20 +48,23 @@ function ChangePassword(): JSX.Element {
 function NewSheet(): JSX.Element {
   const w = words.value;
   const [key, setKey] = useState<string | null>(null);
+  const [password, setPassword] = useState("");
   const [wrong, setWrong] = useState<string | null>(null);
-  const make = async (): Promise<void> => {
-    const outcome = await client().newSheet();
+  const make = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setWrong(null);
+    const outcome = await client().newSheet(password);
     if (outcome.ok) setKey(outcome.value);
     else setWrong(sentenceOf(outcome.failure));
   };
   const of = { recoveryKey: key ?? "", name: me.value.name, email: me.value.email };
   return (
-    <div class="card pad">
+    <form class="card pad" onSubmit={(event) => void make(event)} noValidate>
       <p>
         {w.sheetText} {w.sheetNew}
       </p>
-      {wrong && <p class="form-wrong" role="alert">{wrong}</p>}
-      <Button icon="key" onClick={() => void make()}>
+      <PasswordField label={w.presentPassword} autoComplete="current-password" wrong={wrong} onText={setPassword} />
+      <Button icon="key" submit disabled={password === ""}>
         {w.makeSheet}
       </Button>
       {key && (
@@ -70,7 +73,7 @@ function NewSheet(): JSX.Element {
           <KeepSheet of={of} onKept={() => undefined} />
         </Dialog>
       )}
-    </div>
+    </form>
   );
 }
 

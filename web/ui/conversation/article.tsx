@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
-import type { Article as Message, Conversation } from "../../core/index.ts";
+import type { Article as Message } from "../../core/index.ts";
 import { ask } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
@@ -12,9 +12,9 @@ import { Icon } from "../parts/icon.tsx";
 import { type Anchor, Menu, MenuButton } from "../parts/menu.tsx";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
 import { client, me } from "../state.ts";
-import { isEmojiOnly } from "../text/markdown.ts";
+import { isEmojiOnly, plainText } from "../text/markdown.ts";
 import { Text } from "../text/text.tsx";
-import { type MessageActions, messageItems } from "./message-menu.ts";
+import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
 import { QuickEmoji } from "./quick-emoji.tsx";
 import { Reactions } from "./reactions.tsx";
 
@@ -25,7 +25,7 @@ const DAY_MS = 86_400_000;
 
 interface ArticleProps {
   article: Message;
-  conversation: Conversation;
+  place: Place;
   /** Write the state out: it is the newest of one's own. */
   newest: boolean;
   /** Just jumped to. */
@@ -116,12 +116,12 @@ function Left({ until }: { until: number }): JSX.Element {
   );
 }
 
-function Held({ article, conversation }: { article: Message; conversation: Conversation }): JSX.Element | null {
+function Held({ article, place }: { article: Message; place: Place }): JSX.Element | null {
   const w = words.value;
   const { held } = article;
   if (article.state !== "notSent" || !held) return null;
   const sentence = {
-    blocksYou: w.theyBlock(conversation.name),
+    blocksYou: w.theyBlock(place.name),
     tooLong: held.detail,
     removed: w.youRemoved,
     other: w.notTaken(held.detail),
@@ -130,11 +130,11 @@ function Held({ article, conversation }: { article: Message; conversation: Conve
     <p class="held">
       <span>{sentence}</span>
       {held.kind === "other" && (
-        <Button kind="quiet" onClick={() => void client().retry(conversation.id, article.id)}>
+        <Button kind="quiet" onClick={() => void client().retry(place.id, article.id)}>
           {w.retry}
         </Button>
       )}
-      <Button kind="quiet" onClick={() => void client().discard(conversation.id, article.id)}>
+      <Button kind="quiet" onClick={() => void client().discard(place.id, article.id)}>
         {w.remove}
       </Button>
     </p>
@@ -142,17 +142,17 @@ function Held({ article, conversation }: { article: Message; conversation: Conve
 }
 
 function DrawArticle(props: ArticleProps): JSX.Element {
-  const { article, conversation, newest, target, actions, onJump } = props;
+  const { article, place, newest, target, actions, onJump } = props;
   const w = words.value;
   const [near, setNear] = useState(false);
   const [sheet, setSheet] = useState<Anchor | null>(null);
   const press = useRef(0);
   const time = w.format.time(article.at);
   const name = w.articleOf(article.own ? w.you : article.name, time);
-  const items = () => messageItems(conversation, article, actions);
+  const items = () => messageItems(place, article, actions);
   const quick = (close: () => void): JSX.Element | null =>
-    article.deleted || conversation.barrier ? null : (
-      <QuickEmoji conversation={conversation.id} article={article} onDone={close} onMore={() => actions.react(article)} />
+    article.deleted || !place.writable ? null : (
+      <QuickEmoji conversation={place.id} article={article} onDone={close} onMore={() => actions.react(article)} />
     );
   return (
     <article
@@ -176,17 +176,17 @@ function DrawArticle(props: ArticleProps): JSX.Element {
             <b>
               <bdi>{article.reply.name}</bdi>
             </b>
-            <span dir="auto">{article.reply.quote}</span>
+            <span dir="auto">{plainText(article.reply.quote)}</span>
           </button>
         )}
         <Body article={article} />
         <Trouble article={article} />
-        <Reactions conversation={conversation.id} article={article} />
-        <Held article={article} conversation={conversation} />
+        <Reactions conversation={place.id} article={article} />
+        <Held article={article} place={place} />
       </div>
-      <State article={article} newest={newest} group={conversation.kind === "group"} />
+      <State article={article} newest={newest} group={place.kind === "group"} />
       <div class="bar">
-        {near && !article.deleted && conversation.barrier === null && (
+        {near && !article.deleted && place.writable && (
           <>
             <IconButton icon="smile" small label={w.react} onClick={() => actions.react(article)} />
             <IconButton icon="reply" small label={w.reply} onClick={() => actions.reply(article)} />

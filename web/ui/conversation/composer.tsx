@@ -33,8 +33,11 @@ interface ComposerProps {
   onIntoLog: () => void;
 }
 
-/** As high as its text, up to what the styles allow. */
+const fitsItself = CSS.supports("field-sizing", "content");
+
+/** As high as its text, up to what the styles allow; Firefox and older Safari do not do that by themselves. */
 function fit(field: HTMLTextAreaElement): void {
+  if (fitsItself) return;
   field.style.setProperty("block-size", "auto");
   field.style.setProperty("block-size", `${field.scrollHeight}px`);
 }
@@ -114,7 +117,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     put(c.draft);
     if (matchMedia("(pointer: fine)").matches) field.current?.focus({ preventScroll: true });
   }, [c.id]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (composing.kind === "edit") put(composing.article.text);
   }, [composing]);
 

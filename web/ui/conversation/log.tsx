@@ -9,7 +9,7 @@ import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
 import { client, log } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
-import { askDelete, canEdit, type MessageActions } from "./message-menu.ts";
+import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
 import { bring, isAtEnd, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
 import { SystemLine } from "./system-line.tsx";
@@ -69,7 +69,7 @@ function useLogKeys(props: LogProps): (event: KeyboardEvent) => void {
     } else if (may && event.key === "e" && canEdit(article)) props.actions.edit(article);
     else if (may && event.key === "r") props.actions.reply(article);
     else if (may && event.key === "+") props.actions.react(article);
-    else if (may && event.key === "Delete" && article.own) askDelete(props.conversation, article);
+    else if (may && event.key === "Delete" && article.own) askDelete({ ...props.conversation, writable: may }, article);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -97,14 +97,20 @@ export function Log(props: LogProps): JSX.Element {
     const seen = box.current && document.visibilityState === "visible" ? newestVisible(box.current) : null;
     if (seen) client().seenUpTo(c.id, seen);
   };
-  const jump = async (message: string): Promise<void> => {
+  const jumpTo = useRef(async (message: string): Promise<void> => {
     if (!(await client().reveal(c.id, message)) || !box.current) return;
     const row = bring(box.current, message);
     row?.focus({ preventScroll: true });
     place.current = placeOf(box.current);
     setLit(message);
     setTimeout(() => setLit(null), TARGET_MS);
-  };
+  });
+  const jump = (message: string): void => void jumpTo.current(message);
+  const onJump = useRef(jump).current;
+  const where = useMemo(
+    (): MessagePlace => ({ id: c.id, kind: c.kind, name: c.name, admin: c.admin, writable: c.barrier === null }),
+    [c.id, c.kind, c.name, c.admin, c.barrier === null],
+  );
   const onScroll = (): void => {
     const element = box.current;
     if (!element) return;
@@ -133,7 +139,7 @@ export function Log(props: LogProps): JSX.Element {
     tellSeen();
   }, [blocks]);
   useEffect(() => {
-    if (target && found) void jump(target);
+    if (target && found) jump(target);
   }, [target, found === null]);
   useEffect(() => {
     const element = box.current;
@@ -175,11 +181,11 @@ export function Log(props: LogProps): JSX.Element {
                   <RunBlock
                     key={block.key}
                     run={block}
-                    conversation={c}
+                    place={where}
                     newest={newest}
                     target={lit}
                     actions={actions}
-                    onJump={(id) => void jump(id)}
+                    onJump={onJump}
                   />
                 );
             }

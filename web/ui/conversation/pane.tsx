@@ -1,7 +1,7 @@
 // A conversation: its head, its log, what stands in the way of writing, the composer, and the details.
 
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
@@ -100,19 +100,15 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
     addEventListener("keydown", listen);
     return () => removeEventListener("keydown", listen);
   }, []);
+  const actions = useMemo(() => {
+    const compose = (kind: "reply" | "edit") => (article: Article) => {
+      setComposing({ kind, article });
+      field.current?.focus();
+    };
+    return { reply: compose("reply"), edit: compose("edit"), react: setReacting };
+  }, []);
   if (!c) return <main class="none-open"><p>{w.noneOpen}</p></main>;
   const focus = (): void => field.current?.focus();
-  const actions = {
-    reply: (article: Article) => {
-      setComposing({ kind: "reply", article });
-      focus();
-    },
-    edit: (article: Article) => {
-      setComposing({ kind: "edit", article });
-      focus();
-    },
-    react: setReacting,
-  };
   const intoLog = (): void => {
     const all = frame.current?.querySelectorAll<HTMLElement>("article");
     all?.[all.length - 1]?.focus();

@@ -2,15 +2,15 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
-import type { Conversation, MessageId } from "../../core/index.ts";
+import type { MessageId } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Article } from "./article.tsx";
-import type { MessageActions } from "./message-menu.ts";
+import type { MessageActions, Place } from "./message-menu.ts";
 import type { Run } from "./timeline.ts";
 
 interface RunProps {
   run: Run;
-  conversation: Conversation;
+  place: Place;
   newest: MessageId | null;
   target: string | null;
   actions: MessageActions;
@@ -18,11 +18,11 @@ interface RunProps {
 }
 
 /** A run of messages. */
-export function RunBlock({ run, conversation, newest, target, actions, onJump }: RunProps): JSX.Element | null {
+export function RunBlock({ run, place, newest, target, actions, onJump }: RunProps): JSX.Element | null {
   const w = words.value;
   const first = run.articles[0];
   if (!first) return null;
-  const head = !first.own && conversation.kind === "group";
+  const head = !first.own && place.kind === "group";
   return (
     <div class={first.own ? "run own" : "run"}>
       {head && (
@@ -45,7 +45,7 @@ export function RunBlock({ run, conversation, newest, target, actions, onJump }:
           <Article
             key={article.id}
             article={article}
-            conversation={conversation}
+            place={place}
             newest={article.id === newest}
             target={article.id === target}
             actions={actions}

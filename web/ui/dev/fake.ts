@@ -1,7 +1,7 @@
 // A client without a server: it answers everything from sample data, and does the simplest of what is asked.
 
 import type { Article, Changes, Client, Conversation, Entry, MessageId, Outcome, State } from "../../core/index.ts";
-import { entries, firstUnread, me, members, NOW, spring } from "./sample.ts";
+import { entries, firstUnread, long, me, members, NOW, spring } from "./sample.ts";
 
 const ok = async <T>(value: T): Promise<Outcome<T>> => Promise.resolve({ ok: true, value });
 
@@ -34,7 +34,7 @@ export function fakeClient(state: State): Client {
     },
     onNews: () => () => undefined,
     close: nothing,
-    suggestPassword: () => "amber-tunnel-quiet-velvet-harbour",
+    suggestPassword: () => "k7qf-m2xd-5trb-w4hn",
     inviter: async () => Promise.resolve({ name: "Ágnes Kővári", id: members[1]?.id ?? me.id }),
     logIn: async (_email, password) => Promise.resolve(password === "right" ? { ok: true, value: null } : { ok: false, failure: { kind: "login" } }),
     createAccount: async () => ok("K7QFM2XD5TRBW4HN6PLC3VJGZ6KMD5SAR2YTH7EBX4NWQ7UFC3LP"),
@@ -49,7 +49,7 @@ export function fakeClient(state: State): Client {
     },
     open: async (id) => {
       const found = now.conversations.find((c) => c.id === id);
-      if (found) tell({ log: { id: found.id, entries: logs.get(id) ?? [], older: false, firstUnread: firstUnread.get(id) ?? null } });
+      if (found) tell({ log: { id: found.id, entries: logs.get(id) ?? (now.conversations.length >= 1_000 ? long(60) : []), older: false, firstUnread: firstUnread.get(id) ?? null } });
       return Promise.resolve();
     },
     closeLog: () => tell({ log: null }),

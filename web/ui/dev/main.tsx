@@ -5,12 +5,13 @@ import type { State } from "../../core/index.ts";
 import { begin } from "../begin.tsx";
 import { NotSecure } from "../start/pages.tsx";
 import { fakeClient } from "./fake.ts";
-import { request, state } from "./sample.ts";
+import { many, request, state } from "./sample.ts";
 
 const scenes: Record<string, Partial<State>> = {
   main: {},
   requests: { requests: [request], conversations: state.conversations.map((c) => (c.kind === "group" && c.favorite ? { ...c, unread: 3 } : c)) },
   out: { session: { kind: "out", why: null } },
+  many: { conversations: many(1_000) },
   empty: { conversations: [], people: new Map() },
   sync: { firstSync: { done: 124, all: 200 } },
   offline: { connection: { kind: "offline" }, waiting: 2 },

@@ -171,6 +171,21 @@ export const firstUnread = new Map<string, MessageId>([[spring.id, good.id]]);
 
 export const me: Me = { id: nora.id, name: nora.name, email: nora.email, presence: "available", hasSheet: false };
 
+/** So many conversations; the first one has a long log. */
+export const many = (n: number): Conversation[] =>
+  Array.from({ length: n }, (_, i) =>
+    conversation(1_000 + i, i % 3 === 0 ? "group" : "direct", `Conversation ${i}`, {
+      other: i % 3 === 0 ? null : ann.id,
+      color: i % 5 === 0 ? "#bae1ff" : "",
+      lastAt: NOW - i * 60_000,
+      preview: said(ann, `The last of conversation ${i}`),
+    }),
+  );
+
+/** A log of so many messages. */
+export const long = (n: number): Entry[] =>
+  Array.from({ length: n }, (_, i) => article(i % 4 === 0 ? nora : ann, NOW - (n - i) * 90_000, `Message ${i} with **some** text and a \`word\` of code`));
+
 /** The state that the pictures show. */
 export const state: State = {
   session: { kind: "in", me },

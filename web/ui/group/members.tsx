@@ -70,7 +70,7 @@ function MemberRow({ conversation: c, member, onClose }: { conversation: Convers
           <bdi class="cut">{member.name}</bdi>
           {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /><span class="unseen">{w.verified}</span></span>}
         </span>
-        <small class="cut">{member.email}</small>
+        <small class="cut">{self ? me.value.email : member.email}</small>
       </span>
       {member.trust === "changed" && (
         <span class="chip warn">

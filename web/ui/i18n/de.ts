@@ -48,7 +48,7 @@ export const de: Catalogue = {
   repeatPassword: "Passwort wiederholen",
   repeatWrong: "Die beiden sind nicht gleich.",
   another: "Ein anderes vorschlagen",
-  passwordMade: "Sehr stark. Dieses haben wir für dich gemacht: Fünf Wörter merkt man sich leichter als acht seltsame Zeichen. Schreib ein eigenes, wenn du magst.",
+  passwordMade: "Sehr stark. Dieses haben wir für dich gemacht. Schreib ein eigenes, wenn du magst.",
   passwordStrong: "Stark.",
   passwordWeak: "Zu leicht zu erraten. Häng ein oder zwei Wörter an.",
   passwordNote: "Dein Passwort ist auch dein Schlüssel. Niemand kann es für dich zurücksetzen; das Blatt auf der nächsten Seite kann es.",

@@ -50,7 +50,7 @@ export const en = {
   repeatPassword: "Repeat password",
   repeatWrong: "The two are not the same.",
   another: "Suggest another",
-  passwordMade: "Very strong. We made this one for you: five words are easier to remember than eight odd letters. Type your own, if you like.",
+  passwordMade: "Very strong. We made this one for you. Type your own, if you like.",
   passwordStrong: "Strong.",
   passwordWeak: "Too easy to guess. Add a word or two.",
   passwordNote: "Your password is also your key. Nobody can reset it for you; the sheet on the next page can.",

@@ -48,7 +48,7 @@ export const hu: Catalogue = {
   repeatPassword: "Jelszó még egyszer",
   repeatWrong: "A kettő nem egyezik.",
   another: "Javasolj másikat",
-  passwordMade: "Nagyon erős. Ezt mi készítettük neked: öt szót könnyebb megjegyezni, mint nyolc furcsa jelet. Ha szeretnéd, írj sajátot.",
+  passwordMade: "Nagyon erős. Ezt mi készítettük neked. Ha szeretnéd, írj sajátot.",
   passwordStrong: "Erős.",
   passwordWeak: "Túl könnyű kitalálni. Tegyél hozzá egy-két szót.",
   passwordNote: "A jelszavad egyben a kulcsod. Senki sem tudja helyetted visszaállítani; a következő oldalon lévő lap igen.",

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
 import { show } from "../overlay.ts";
@@ -89,10 +89,24 @@ function walk(event: KeyboardEvent, list: HTMLElement): void {
   rows[Math.max(0, Math.min(rows.length - 1, to))]?.focus();
 }
 
+/** What fits on any screen; the others are drawn after the first paint. */
+const FIRST_ROWS = 60;
+
+/** False for the first paint, true from then on. */
+function useMany(): boolean {
+  const [many, setMany] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setMany(true));
+    return () => clearTimeout(timer);
+  }, []);
+  return many;
+}
+
 function Rows({ open }: { open: string | null }): JSX.Element {
   const w = words.value;
   const element = useRef<HTMLUListElement>(null);
-  const all = conversations.value;
+  const many = useMany();
+  const all = many ? conversations.value : conversations.value.slice(0, FIRST_ROWS);
   const favorites = all.filter((c) => c.favorite && !c.hidden);
   const others = all.filter((c) => !c.favorite && !c.hidden);
   const hidden = all.filter((c) => c.hidden);

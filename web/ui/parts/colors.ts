@@ -2,6 +2,9 @@
 // Only the hue is theirs. Lightness and chroma are ours, so that text on them can be read in both themes.
 // Each answer holds both themes, as a CSS light-dark(): nothing is computed anew when the theme changes.
 
+/** How many colours are kept before all are forgotten. */
+const MOST_KEPT = 10_000;
+
 type Rgb = readonly [number, number, number];
 
 const toLinear = (c: number): number => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
@@ -58,8 +61,7 @@ export interface ConversationColors {
 
 const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
 
-/** The shades for a colour of the wire (`#rrggbb`), or null if it has no hue or is none. */
-export function colors(wire: string): ConversationColors | null {
+function computeConversation(wire: string): ConversationColors | null {
   const parts = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(wire);
   if (!parts) return null;
   const at = (i: number): number => Number.parseInt(parts[i] ?? "0", 16) / 255;
@@ -78,8 +80,20 @@ export function colors(wire: string): ConversationColors | null {
 
 const hues = [20, 50, 75, 105, 135, 160, 185, 215, 245, 275, 305, 340];
 
-/** Ground and letters of a person's avatar, by FNV-1a over the user's id. */
-export function personColors(user: string): { ground: Pair; letter: Pair } {
+/** Computed once for each argument: a list draws the same few colours again and again. */
+function kept<T>(compute: (of: string) => T): (of: string) => T {
+  const known = new Map<string, T>();
+  return (of) => {
+    const found = known.get(of);
+    if (found !== undefined) return found;
+    if (known.size >= MOST_KEPT) known.clear();
+    const made = compute(of);
+    known.set(of, made);
+    return made;
+  };
+}
+
+function computePerson(user: string): { ground: Pair; letter: Pair } {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(user)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   const hue = ((hues[hash % 12] ?? 0) * Math.PI) / 180;
@@ -88,6 +102,12 @@ export function personColors(user: string): { ground: Pair; letter: Pair } {
     letter: { light: hex(0.36, 0.075, hue), dark: hex(0.92, 0.04, hue) },
   };
 }
+
+/** The shades for a colour of the wire (`#rrggbb`), or null if it has no hue or is none. */
+export const colors = kept(computeConversation);
+
+/** Ground and letters of a person's avatar, by FNV-1a over the user's id. */
+export const personColors = kept(computePerson);
 
 /** A pair as CSS. */
 export const css = (pair: Pair): string => `light-dark(${pair.light}, ${pair.dark})`;

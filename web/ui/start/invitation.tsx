@@ -6,6 +6,7 @@ import type { Invitation } from "../../core/index.ts";
 import { isEmail, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { RecoverySheet } from "../later.ts";
+import { begin } from "./session.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";
@@ -66,7 +67,8 @@ export function InvitationPage({ invitation }: { invitation: Invitation }): JSX.
     const of = { invitation, email: email.trim(), name: name.trim(), password: password.text };
     const outcome = await client().createAccount(of);
     setBusy(false);
-    if (outcome.ok) setSheet(outcome.value);
+    if (outcome.ok && outcome.value !== "") setSheet(outcome.value);
+    else if (outcome.ok) await begin(true);
     else setWrong(sentenceOf(outcome.failure));
   };
   return (

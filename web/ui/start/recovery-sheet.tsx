@@ -6,8 +6,7 @@ import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
-import { go } from "../route.ts";
-import { client } from "../state.ts";
+import { begin } from "./session.ts";
 
 interface Of {
   recoveryKey: string;
@@ -145,8 +144,7 @@ export function RecoverySheet({ note, ...of }: Of & { note?: string }): JSX.Elem
   const sheet = useMemo(() => <Sheet {...of} />, [of.recoveryKey]);
   const enter = async (): Promise<void> => {
     setBusy(true);
-    const opened = await client().enter(kept);
-    go(opened ? { at: "conversation", id: opened, message: null } : { at: "list" }, true);
+    await begin(kept);
   };
   return (
     <main class="start wide sheet-page">
