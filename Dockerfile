@@ -1,13 +1,19 @@
 # Builds Parlance, and puts the binary alone into a small image that runs as an unprivileged user.
+FROM node:20-bookworm-slim AS web
+WORKDIR /build/web
+COPY web ./
+RUN npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
+
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY .cargo .cargo
 COPY .sqlx .sqlx
 COPY migrations migrations
 COPY crates crates
 COPY src src
+COPY --from=web /build/web/dist web/dist
 # With link-time optimisation (profile release), unlike script/server: an image is built once and runs for long.
 RUN cargo build --release --locked
 

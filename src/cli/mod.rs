@@ -30,7 +30,7 @@ use crate::{
 ///
 /// Settings are environment variables, or lines of a file `.env`; `.env.example` describes each.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version = env!("PARLANCE_VERSION"), about)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

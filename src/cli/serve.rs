@@ -32,7 +32,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
     }
     tracing::info!(
         "Parlance {} serves {}",
-        env!("CARGO_PKG_VERSION"),
+        env!("PARLANCE_VERSION"),
         running.public_url()
     );
     // As it was called, to be copied into a shell.

@@ -11,6 +11,7 @@ use super::{
     identity,
     load::InProgress,
     state::State,
+    web_client,
 };
 use crate::{
     api::{self, error::Error, login::LoginContext},
@@ -40,6 +41,11 @@ pub(super) fn resource(path: &str) -> Resource {
         )
         .route(web::route().guard(names(&[Api::Login])).to(login))
         .route(web::route().guard(names(&[Api::Workspace])).to(workspace))
+        .route(
+            web::route()
+                .guard(guard::fn_guard(|context| web_client::is_page(context.head())))
+                .to(web_client::serve),
+        )
         .default_service(web::route().to(unknown_api))
 }
 
@@ -52,11 +58,6 @@ const SIGNED: [Api; 6] = [
     Api::ConversationGroup,
     Api::Blocklist,
 ];
-
-/// Anything else than the API's paths.
-pub(super) async fn not_found() -> Result<Answer, Error> {
-    Err(Error::UnknownApi)
-}
 
 /// A request to an unknown API. Its body is read all the same: one that is too large is refused for that.
 async fn unknown_api(_: Body) -> Result<Answer, Error> {

@@ -24,6 +24,7 @@ mod running;
 mod state;
 mod tls;
 mod users;
+mod web_client;
 
 use std::{
     io,
@@ -124,7 +125,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         let observed = live::PATHS.iter().fold(observed, |scope, path| {
             scope.route(path, web::route().to(live::handshake))
         });
-        app.service(observed.default_service(web::route().to(endpoint::not_found)))
+        app.service(observed.default_service(web::route().to(web_client::serve)))
     })
     .on_connect(move |stream, data| connection::set_up(stream, data, write_timeout))
     .workers(workers)

@@ -57,5 +57,6 @@ mod tls;
 mod transaction;
 mod transcript;
 mod upgrade;
+mod web_client;
 mod workspace;
 mod world;

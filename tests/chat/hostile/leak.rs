@@ -61,7 +61,7 @@ async fn every_answer_says_that_it_is_not_to_be_kept_nor_guessed_at() {
         ann.asks("chatconversation", json!({ "action": "nothing" }))
             .await,
         world.posts("chatserver", "chatlogin", &[], "x").await,
-        world.sends("GET", "/").await,
+        world.sends("GET", "/index.php").await,
         world.sends("GET", "/healthz").await,
         world.sends("GET", "/readyz").await,
         world.sends("GET", "/ws").await,

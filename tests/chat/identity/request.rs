@@ -40,7 +40,8 @@ async fn what_is_no_request_to_an_api_is_told_so() {
             "unknown_api",
         ),
         ("POST", "/", 404, "unknown_api"),
-        ("GET", "/", 404, "unknown_api"),
+        ("GET", "/?srv=chatserver", 404, "unknown_api"),
+        ("GET", "/index.php", 404, "unknown_api"),
         ("GET", "/elsewhere", 404, "unknown_api"),
         ("GET", "/%00/../etc/passwd", 404, "unknown_api"),
     ] {

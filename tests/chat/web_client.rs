@@ -1,0 +1,117 @@
+//! The web client, as a browser asks for it. `script/web` has to have built it before the server was.
+
+use reqwest::header::{ACCEPT_ENCODING, IF_NONE_MATCH};
+
+use crate::world::World;
+
+/// What a browser receives for a path, with a header of its own.
+async fn get(world: &World, path: &str, header: (&str, &str)) -> reqwest::Response {
+    reqwest::Client::new()
+        .get(format!("{}{path}", world.url))
+        .header(header.0, header.1)
+        .send()
+        .await
+        .unwrap()
+}
+
+/// The paths of the files that the page names.
+fn assets(page: &str) -> Vec<String> {
+    page.split('"')
+        .filter(|text| text.starts_with("assets/"))
+        .map(|path| format!("/{path}"))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_page_and_all_that_it_names_are_served_and_kept_as_long_as_they_may_be() {
+    let world = World::new().await;
+    let page = world.sends("GET", "/").await;
+    assert_eq!(page.status, 200, "script/web builds the client: {page:?}");
+    assert_eq!(page.headers["Content-Type"], "text/html; charset=utf-8");
+    assert_eq!(page.headers["Cache-Control"], "no-cache");
+    let paths = assets(&page.text);
+    assert!(paths.len() >= 2, "{}", page.text);
+    for path in paths {
+        let asset = world.sends("GET", &path).await;
+        assert_eq!(asset.status, 200, "{path}");
+        assert_eq!(
+            asset.headers["Cache-Control"], "public, max-age=31536000, immutable",
+            "{path}"
+        );
+        assert_eq!(asset.headers["X-Content-Type-Options"], "nosniff");
+    }
+    let head = world.sends("HEAD", "/").await;
+    assert_eq!((head.status, &*head.text), (200, ""));
+    assert_eq!(
+        head.headers["Content-Length"],
+        page.text.len().to_string(),
+        "{head:?}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_page_may_load_and_run_nothing_from_elsewhere() {
+    let world = World::new().await;
+    let page = world.sends("GET", "/").await;
+    let policy = page.headers["Content-Security-Policy"].to_str().unwrap();
+    for directive in [
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval';",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    ] {
+        assert!(policy.contains(directive), "{policy}");
+    }
+    assert_eq!(page.headers["Referrer-Policy"], "no-referrer");
+    assert_eq!(page.headers["Cross-Origin-Opener-Policy"], "same-origin");
+    // What the policy forbids would not work: no script stands in the page itself.
+    assert!(!page.text.contains("<script>") && !page.text.contains("style="));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_file_comes_compressed_to_who_reads_that_and_not_again_to_who_has_it() {
+    let world = World::new().await;
+    let plain = get(&world, "/", ("Accept-Encoding", "identity")).await;
+    assert!(!plain.headers().contains_key("Content-Encoding"));
+    let mut tags = vec![plain.headers()["ETag"].clone()];
+    let length = plain.content_length().unwrap();
+    for (accepted, encoding) in [("gzip, deflate, br", "br"), ("gzip", "gzip")] {
+        let answer = get(&world, "/", (ACCEPT_ENCODING.as_str(), accepted)).await;
+        assert_eq!(answer.headers()["Content-Encoding"], encoding);
+        assert_eq!(answer.headers()["Vary"], "Accept-Encoding");
+        assert!(answer.content_length().unwrap() < length);
+        tags.push(answer.headers()["ETag"].clone());
+    }
+    // One tag would let a cache hand out bytes of another encoding.
+    tags.dedup();
+    assert_eq!(tags.len(), 3);
+    let tag = tags[0].to_str().unwrap();
+    let again = get(&world, "/", (IF_NONE_MATCH.as_str(), tag)).await;
+    assert_eq!(again.status(), 304);
+    assert_eq!(again.text().await.unwrap(), "");
+    let changed = get(&world, "/", (IF_NONE_MATCH.as_str(), "\"another\"")).await;
+    assert_eq!(changed.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_the_client_is_refused_as_before() {
+    let world = World::new().await;
+    for (method, path) in [
+        ("POST", "/"),
+        ("GET", "/assets/"),
+        ("GET", "/assets/../Cargo.toml"),
+        ("GET", "/index.html.br"),
+        ("GET", "/version"),
+        ("DELETE", "/sw.js"),
+    ] {
+        world
+            .sends(method, path)
+            .await
+            .refused(404, "unknown_api");
+    }
+    world.end().await;
+}

@@ -1,0 +1,96 @@
+// The store in IndexedDB. A batch is one transaction, on the disk before it counts as written.
+
+import { type IDBPDatabase, openDB } from "idb";
+import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table } from "../core/store/backend.ts";
+import { migrations } from "./migrations.ts";
+
+const NAME = "parlance";
+
+/** What can keep a database from being opened. */
+export interface OpenEvents {
+  /** Another tab has a newer client, and waits for this one to let go. */
+  onOutdated: () => void;
+  /** A tab with an older client keeps the database from being lifted. */
+  onBlocked: () => void;
+}
+
+const keyRange = (range: Range | null): IDBKeyRange | undefined =>
+  range === null ? undefined : IDBKeyRange.bound(range.from, range.to);
+
+function tableOf(change: Change): Table {
+  if ("put" in change) return change.put;
+  if ("append" in change) return change.append;
+  return "remove" in change ? change.remove : change.clear;
+}
+
+/** Opens the database, lifted to what this client knows. Rejects with a `VersionError` if it is newer than that. */
+export async function openBackend({ onOutdated, onBlocked }: OpenEvents): Promise<Backend> {
+  const database = await openDB(NAME, migrations.length, {
+    upgrade: (lifted, from) => {
+      for (const migrate of migrations.slice(from)) migrate(lifted);
+    },
+    blocked: onBlocked,
+    blocking: () => {
+      database.close();
+      onOutdated();
+    },
+  });
+  return backendOf(database);
+}
+
+function backendOf(database: IDBPDatabase): Backend {
+  return {
+    get: async (table, key) => (await database.get(table, toKey(key))) as unknown,
+    range: (table, range, page) => readRange(database, table, range, page),
+    write: (changes, term) => write(database, changes, term),
+    close: () => database.close(),
+  };
+}
+
+// idb's type of a key has no lists that cannot be changed.
+const toKey = (key: Key): IDBValidKey => (typeof key === "object" ? [...key] : key);
+
+async function readRange(database: IDBPDatabase, table: Table, range: Range | null, page: Page = {}): Promise<Found[]> {
+  const { store } = database.transaction(table);
+  if (page.newestFirst) {
+    const found: Found[] = [];
+    const limit = page.limit ?? Number.POSITIVE_INFINITY;
+    let cursor = await store.openCursor(keyRange(range) ?? null, "prev");
+    while (cursor && found.length < limit) {
+      found.push({ key: cursor.key as Key, value: cursor.value as unknown });
+      cursor = found.length < limit ? await cursor.continue() : null;
+    }
+    return found;
+  }
+  const [keys, values] = await Promise.all([store.getAllKeys(keyRange(range), page.limit), store.getAll(keyRange(range), page.limit)]);
+  return keys.map((key, i) => ({ key: key as Key, value: values[i] as unknown }));
+}
+
+async function write(database: IDBPDatabase, changes: readonly Change[], term: number | undefined): Promise<void> {
+  if (changes.length === 0) return;
+  const names = new Set<Table>(changes.map(tableOf));
+  if (term !== undefined) names.add("meta");
+  const transaction = database.transaction([...names], "readwrite", { durability: "strict" });
+  const done = transaction.done;
+  done.catch(() => undefined);
+  if (term !== undefined && (await transaction.objectStore("meta").get("term")) !== term) {
+    transaction.abort();
+    throw new LostLead();
+  }
+  for (const change of changes) {
+    const store = transaction.objectStore(tableOf(change));
+    const request =
+      "put" in change
+        ? store.put(change.value, toKey(change.key))
+        : "append" in change
+          ? store.add(change.value)
+          : "remove" in change
+            ? store.delete(toKey(change.key))
+            : change.range
+              ? store.delete(keyRange(change.range) as IDBKeyRange)
+              : store.clear();
+    // Its failure aborts the transaction, which is what is awaited.
+    request.catch(() => undefined);
+  }
+  await done;
+}

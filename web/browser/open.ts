@@ -1,0 +1,56 @@
+// Everything that the core needs, as a browser has it.
+
+import type { Ports } from "../core/ports.ts";
+import { openBackend } from "./backend.ts";
+import { clock } from "./clock.ts";
+import { httpTo } from "./http.ts";
+import { socketTo } from "./socket.ts";
+import { exclusive, lead, openChannel } from "./tabs.ts";
+
+/** When the network may be there again, or somebody looks: a hint, no more. */
+function onHint(listener: () => void): () => void {
+  const looked = (): void => {
+    if (document.visibilityState === "visible") listener();
+  };
+  addEventListener("online", listener);
+  document.addEventListener("visibilitychange", looked);
+  return () => {
+    removeEventListener("online", listener);
+    document.removeEventListener("visibilitychange", looked);
+  };
+}
+
+/** Asks the browser not to throw the database away when the disk is full. */
+export const keepStorage = async (): Promise<boolean> => (await navigator.storage?.persist?.()) ?? false;
+
+/** Browser and system, as one's other devices show them. */
+function deviceName(): string {
+  const agent = navigator.userAgent;
+  const browser = /Edg|OPR|Firefox|Chrome|Safari/.exec(agent)?.[0] ?? "Browser";
+  const system = /Android|iPhone|iPad|Windows|Mac OS X|Linux/.exec(agent)?.[0] ?? "";
+  return system ? `${browser}, ${system}` : browser;
+}
+
+/** The ports of this page, whose server is where the page is from. */
+export async function openPorts(): Promise<Ports> {
+  const base = new URL("./", location.href).href.replace(/[?#].*$/, "");
+  const outdated = new Set<() => void>();
+  // A tab with an older client lets go by itself when it hears of it; there is nothing else to do.
+  const events = { onBlocked: () => undefined, onOutdated: () => outdated.forEach((listener) => listener()) };
+  return {
+    clock,
+    http: httpTo(base),
+    openSocket: socketTo(base),
+    backend: await openBackend(events),
+    lead,
+    exclusive,
+    channel: openChannel(),
+    onHint,
+    onOutdated: (listener) => {
+      outdated.add(listener);
+      return () => outdated.delete(listener);
+    },
+    onFault: (error) => reportError(error),
+    deviceName: deviceName(),
+  };
+}

@@ -1,0 +1,21 @@
+// Sockets by WebSocket; in Node from version 22 on, or with --experimental-websocket.
+
+import type { OpenSocket } from "../core/ports.ts";
+
+/** Sockets to the server at this address, which ends with a slash. */
+export const socketTo =
+  (base: string): OpenSocket =>
+  (path, { onOpen, onFrame, onClose }) => {
+    const socket = new WebSocket(base.replace(/^http/, "ws") + path);
+    socket.addEventListener("open", () => onOpen());
+    socket.addEventListener("message", ({ data }) => {
+      if (typeof data === "string") onFrame(data);
+    });
+    socket.addEventListener("close", ({ code }) => onClose(code));
+    return {
+      send: (text) => {
+        if (socket.readyState === WebSocket.OPEN) socket.send(text);
+      },
+      close: () => socket.close(),
+    };
+  };

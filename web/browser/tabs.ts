@@ -1,0 +1,41 @@
+// Several tabs of one browser: one leads, all hear of changes, and nothing is written across each other.
+
+import type { Channel, Exclusive, Lead } from "../core/ports.ts";
+
+const LEADER = "parlance leader";
+const WRITER = "parlance writer";
+
+/** The lead by Web Locks: the browser hands it on when the tab that has it is closed or crashes. */
+export const lead: Lead = (task) => {
+  const wanted = new AbortController();
+  const ended = new AbortController();
+  navigator.locks
+    .request(LEADER, { signal: wanted.signal }, async () => {
+      if (!wanted.signal.aborted) await task(ended.signal);
+    })
+    .catch((error: unknown) => {
+      if (!wanted.signal.aborted) throw error;
+    });
+  return () => {
+    ended.abort();
+    wanted.abort();
+  };
+};
+
+/** One writer at a time, whichever tab it is in. */
+export const exclusive: Exclusive = {
+  run: <T>(task: () => Promise<T>): Promise<T> => navigator.locks.request(WRITER, task) as Promise<T>,
+};
+
+/** What tabs tell each other. */
+export function openChannel(): Channel {
+  const channel = new BroadcastChannel("parlance");
+  return {
+    post: (message) => channel.postMessage(message),
+    listen: (listener) => {
+      const hear = ({ data }: MessageEvent<unknown>): void => listener(data);
+      channel.addEventListener("message", hear);
+      return () => channel.removeEventListener("message", hear);
+    },
+  };
+}

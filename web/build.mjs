@@ -1,0 +1,97 @@
+// Builds the client into dist/: names that change with the content, compressed beside each file, the same bytes each
+// time. `node build.mjs` prints the sizes; with --budget it fails when the first load is larger than it may be.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, "dist");
+/** Kilobytes of JavaScript, as brotli, before anything can be seen. */
+const FIRST_LOAD_KB = 80;
+
+const options = {
+  absWorkingDir: here,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: ["es2023", "chrome120", "firefox128", "safari17"],
+  charset: "utf8",
+  legalComments: "none",
+  loader: { ".woff2": "file", ".svg": "file", ".png": "file" },
+  logLevel: "warning",
+  metafile: true,
+};
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+
+const page = await build({
+  ...options,
+  entryPoints: { app: "ui/main.tsx" },
+  outdir: join(dist, "assets"),
+  entryNames: "[name]-[hash]",
+  chunkNames: "[name]-[hash]",
+  assetNames: "[name]-[hash]",
+  splitting: true,
+});
+
+const outputs = Object.entries(page.metafile.outputs);
+const [entry, { cssBundle, imports }] = outputs.find(([, output]) => output.entryPoint === "ui/main.tsx");
+const toUrl = (path) => relative("dist", path).replaceAll("\\", "/");
+const integrity = (path) => `sha384-${createHash("sha384").update(readFileSync(join(here, path))).digest("base64")}`;
+const first = [entry, ...imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => path)];
+
+let html = readFileSync(join(here, "index.html"), "utf8");
+const head = [
+  cssBundle && `<link rel="stylesheet" href="${toUrl(cssBundle)}" integrity="${integrity(cssBundle)}">`,
+  ...first.slice(1).map((path) => `<link rel="modulepreload" href="${toUrl(path)}" integrity="${integrity(path)}">`),
+  `<script type="module" src="${toUrl(entry)}" integrity="${integrity(entry)}"></script>`,
+].filter(Boolean);
+html = html.replace("<!--assets-->", head.join("\n    "));
+writeFileSync(join(dist, "index.html"), html);
+
+// The service worker keeps the files of one version: their list is part of it, so a new file makes a new worker.
+const files = ["./", ...outputs.map(([path]) => toUrl(path)).sort()];
+const version = createHash("sha256").update(html).update(files.join("\n")).digest("hex").slice(0, 12);
+if (existsSync(join(here, "worker/service.ts"))) {
+  await build({
+    ...options,
+    format: "iife",
+    entryPoints: ["worker/service.ts"],
+    outfile: join(dist, "sw.js"),
+    define: { VERSION: JSON.stringify(version), FILES: JSON.stringify(files) },
+  });
+}
+for (const name of existsSync(join(here, "public")) ? readdirSync(join(here, "public")).sort() : []) {
+  writeFileSync(join(dist, name), readFileSync(join(here, "public", name)));
+}
+
+const brotli = (bytes) =>
+  brotliCompressSync(bytes, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  });
+
+const sizes = new Map();
+for (const name of readdirSync(dist, { recursive: true }).map(String).sort()) {
+  const path = join(dist, name);
+  if (!/\.(?:html|js|css|svg|webmanifest|json)$/.test(name)) continue;
+  const bytes = readFileSync(path);
+  const packed = brotli(bytes);
+  writeFileSync(`${path}.br`, packed);
+  writeFileSync(`${path}.gz`, gzipSync(bytes, { level: 9 }));
+  sizes.set(name, { raw: bytes.length, br: packed.length });
+}
+
+const kb = (bytes) => `${(bytes / 1024).toFixed(1).padStart(7)} KB`;
+for (const [name, { raw, br }] of sizes) console.log(`${kb(raw)} ${kb(br)} brotli  ${name}`);
+const load = first.reduce((sum, path) => sum + sizes.get(toUrl(path)).br, 0);
+console.log(`first load: ${kb(load).trim()} of JavaScript; version ${version}`);
+writeFileSync(join(dist, "version"), `${version}\n`);
+if (process.argv.includes("--budget") && load > FIRST_LOAD_KB * 1024) {
+  console.error(`The first load may have ${FIRST_LOAD_KB} KB.`);
+  process.exit(1);
+}

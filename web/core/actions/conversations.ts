@@ -1,0 +1,158 @@
+// What is done to conversations and groups.
+
+import { random } from "../crypto/bytes.ts";
+import { parseAnnouncement } from "../crypto/epoch.ts";
+import { sealPublishedName } from "../crypto/published.ts";
+import { type ConversationId, type UserId, userId } from "../model/ids.ts";
+import type { Conversation, Member, Outcome } from "../model/view.ts";
+import { showPerson } from "../show/people.ts";
+import { change } from "../store/store.ts";
+import { takeConversation } from "../sync/list.ts";
+import { stranger } from "../sync/people.ts";
+import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
+import * as group from "../wire/group.ts";
+import type { Open } from "./context.ts";
+import { attempt, failed } from "./outcome.ts";
+import { NoKey, wrapFor } from "./secrets.ts";
+
+/** What a person can set of a conversation. */
+export type Settings = Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color" | "keep">>;
+
+function arrangements({ favorite, muted, hidden, color }: Settings): Arrangement[] {
+  const found: Arrangement[] = [];
+  if (favorite !== undefined) found.push({ action: favorite ? "favorite" : "unfavorite" });
+  if (muted !== undefined) found.push({ action: muted ? "mute" : "unmute" });
+  if (hidden !== undefined) found.push({ action: hidden ? "hide" : "unhide" });
+  if (color !== undefined) found.push({ action: "setlistitembackgroundcolor", color: color || "#ffffff" });
+  return found;
+}
+
+/** Sets something of one's own view of a conversation. */
+export const changeSettings = ({ account }: Open, id: ConversationId, to: Settings): Promise<Outcome> =>
+  attempt(async () => {
+    for (const one of arrangements(to)) await takeConversation(account, await arrange(account.caller, id, one));
+    const { keep } = to;
+    if (keep === undefined) return null;
+    await account.serial.run(async () => {
+      const record = await account.store.conversation(id);
+      if (record) await account.store.writeOwn(change.conversation({ ...record, keep }));
+    });
+    account.tell({ conversations: [id] });
+    return null;
+  });
+
+/** Deletes all messages, for everyone. */
+export const clear = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
+  attempt(async () => {
+    const record = await account.store.conversation(id);
+    if (record) await clearAll(account.caller, { conversationid: id, instance: record.instance });
+    await ask({ kind: "resync" });
+    return null;
+  });
+
+/** Leaves a group. */
+export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
+  attempt(async () => {
+    await group.leave(account.caller, id);
+    await ask({ kind: "resync" });
+    return null;
+  });
+
+/** Says of a mistake that keys are missing for somebody. */
+async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return await attempt(task);
+  } catch (error) {
+    if (!(error instanceof NoKey)) throw error;
+    const names = error.users.map((user) => open.shown.nameOf(user)).join(", ");
+    return failed({ kind: "refused", sentence: `No key is known, or it has changed: ${names}.` });
+  }
+}
+
+/** The direct conversation with a friend. */
+export const writeTo = (open: Open, user: UserId): Promise<Outcome<ConversationId>> =>
+  withKeys(open, async () => {
+    const { account } = open;
+    const known = (await account.store.conversations()).find(
+      ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
+    );
+    if (known) return known.wire.id;
+    const secrets = await wrapFor(account, random(32), [user]);
+    const made = await createDirect(account.caller, user, secrets, null);
+    await takeConversation(account, made);
+    await open.ask({ kind: "resync" });
+    return made.id;
+  });
+
+/** Makes a group. */
+export const createGroup = (open: Open, name: string, users: readonly UserId[]): Promise<Outcome<ConversationId>> =>
+  withKeys(open, async () => {
+    const { account } = open;
+    const secret = random(32);
+    const secrets = await wrapFor(account, secret, users);
+    const displayname = await sealPublishedName(secret, name);
+    const of = { displayname, participantids: [...users], secrets };
+    const made = await group.createGroup(account.caller, of, null);
+    await takeConversation(account, made.conversation);
+    await open.ask({ kind: "resync" });
+    return made.conversation.id;
+  });
+
+/** Renames a group. */
+export const rename = (open: Open, id: ConversationId, name: string): Promise<Outcome> =>
+  withKeys(open, async () => {
+    const { account } = open;
+    const record = await account.store.conversation(id);
+    if (!record) return null;
+    const { secret } = await account.cipher.current(record);
+    const displayname = await sealPublishedName(secret, name);
+    const names = record.wire.participants.map(({ userid }) => [userid, displayname]);
+    const made = await group.rename(account.caller, id, Object.fromEntries(names));
+    await takeConversation(account, made.conversation);
+    return null;
+  });
+
+/** Who is in it. */
+export async function members({ account }: Open, id: ConversationId): Promise<Member[]> {
+  const record = await account.store.conversation(id);
+  if (!record) return [];
+  const admins = record.roster ? parseAnnouncement(record.roster.announcement).admins : [];
+  return Promise.all(
+    record.wire.participants.map(async ({ userid, username }) => {
+      const person = (await account.store.person(userid)) ?? { ...stranger(userid), name: username };
+      return { ...showPerson(person), admin: admins.includes(userid) };
+    }),
+  );
+}
+
+/** Adds people to a group. On a server without epochs they can read what was said before. */
+export const addMembers = (open: Open, id: ConversationId, users: readonly UserId[]): Promise<Outcome> =>
+  withKeys(open, async () => {
+    const { account } = open;
+    const record = await account.store.conversation(id);
+    if (!record) return null;
+    const { secret } = await account.cipher.current(record);
+    const secrets = await wrapFor(account, secret, users);
+    const displaynames = Object.fromEntries(users.map((user) => [user, record.wire.displayname]));
+    const of = { conversationid: id, participantids: [...users], secrets, displaynames };
+    await takeConversation(account, (await group.addParticipants(account.caller, of)).conversation);
+    return null;
+  });
+
+/** Removes somebody from a group. */
+export const removeMember = ({ account }: Open, id: ConversationId, user: UserId): Promise<Outcome> =>
+  attempt(async () => {
+    await takeConversation(account, (await group.removeParticipants(account.caller, id, [user])).conversation);
+    return null;
+  });
+
+/** Makes somebody an admin, or none. */
+export const setAdmin = ({ account }: Open, id: ConversationId, user: UserId, admin: boolean): Promise<Outcome> =>
+  attempt(async () => {
+    const role = admin ? "admin" : "member";
+    await takeConversation(account, (await group.setRole(account.caller, id, user, role)).conversation);
+    return null;
+  });
+
+/** User ids from anywhere. */
+export const userIds = (users: readonly string[]): UserId[] => users.map(userId);

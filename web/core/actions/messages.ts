@@ -1,0 +1,84 @@
+// Writing, and what is done to messages.
+
+import type { Content, Reply } from "../model/body.ts";
+import { type ConversationId, messageId, userId } from "../model/ids.ts";
+import { versionsOf } from "../model/timeline.ts";
+import type { Draft, MessageInfo } from "../model/view.ts";
+import { enqueue, waiting } from "../outbox/queue.ts";
+import { openRows } from "../show/log.ts";
+import { box } from "../store/box.ts";
+import { change } from "../store/store.ts";
+import type { Open } from "./context.ts";
+
+const newId = (): ReturnType<typeof messageId> => messageId(crypto.randomUUID());
+
+function replyOf(draft: Draft): Reply | null {
+  const { reply } = draft;
+  return reply && { id: messageId(reply.id), user: userId(reply.user), quote: reply.text.slice(0, 200) };
+}
+
+const mentionsOf = (draft: Draft): ReturnType<typeof userId>[] => [...new Set([...draft.mentions.values()].map(userId))];
+
+/** Writes a message down; it is sent from there. The draft is emptied in the same step. */
+export function send({ account }: Open, conversation: ConversationId, draft: Draft): Promise<void> {
+  const content: Content = { kind: "text", text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
+  return enqueue(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null));
+}
+
+// An update lives as long as what it is about.
+async function update({ account }: Open, conversation: ConversationId, of: string, content: Content): Promise<void> {
+  const seq = await account.store.seqOf(conversation, messageId(of));
+  const [row] = seq === undefined ? [] : await account.store.rows(conversation, seq, seq);
+  await enqueue(account, { conversation, id: newId(), content, until: row?.ValidUntil ?? null });
+}
+
+/** Changes the text of one's own message. */
+export const edit = (open: Open, conversation: ConversationId, of: string, draft: Draft): Promise<void> =>
+  update(open, conversation, of, { kind: "edit", of: messageId(of), text: draft.text, mentions: mentionsOf(draft) });
+
+/** Deletes a message for everyone; one that has not been sent is only taken back. */
+export async function erase(open: Open, conversation: ConversationId, of: string): Promise<void> {
+  if (await waiting(open.account, of)) await open.ask({ kind: "discard", message: of });
+  if (await waiting(open.account, of)) return update(open, conversation, of, { kind: "delete", of: [messageId(of)] });
+  const seq = await open.account.store.seqOf(conversation, messageId(of));
+  if (seq !== undefined) await update(open, conversation, of, { kind: "delete", of: [messageId(of)] });
+}
+
+/** Adds or takes back a reaction. */
+export const react = (open: Open, conversation: ConversationId, of: string, emoji: string, on: boolean): Promise<void> =>
+  update(open, conversation, of, { kind: "reaction", of: messageId(of), emoji, off: !on });
+
+/** Keeps what is in the box. */
+export async function saveDraft({ account }: Open, conversation: ConversationId, text: string): Promise<void> {
+  const boxed = text === "" ? null : await box(account.session.box, text);
+  await account.store.writeOwn(change.draft(conversation, boxed));
+  account.tell({ conversations: [conversation] });
+}
+
+/** Takes a held message out of the outbox. */
+export const discard = async (open: Open, message: string): Promise<void> => {
+  await open.ask({ kind: "discard", message });
+};
+
+/** What can be said of a message. */
+export async function info({ account, shown }: Open, conversation: ConversationId, message: string): Promise<MessageInfo> {
+  const { store, session } = account;
+  const record = await store.conversation(conversation);
+  const seq = await store.seqOf(conversation, messageId(message));
+  if (!record || seq === undefined) return { at: 0, position: "", signed: false, delivered: [], seen: [], versions: [] };
+  const [wire] = await store.rows(conversation, seq, seq);
+  const rows = await openRows(account, record, seq);
+  const row = rows.find((one) => one.seq === seq);
+  const others = Object.entries(record.reach).filter(([user]) => user !== session.user);
+  const reached = (of: "delivered" | "seen"): string[] =>
+    others.filter(([, reach]) => reach[of] >= seq).map(([user]) => shown.nameOf(userId(user)));
+  return {
+    at: row?.at ?? 0,
+    position: `${seq} ${wire?.Chain.slice(0, 16) ?? ""}`,
+    signed: record.roster !== null && row?.trouble === null,
+    delivered: reached("delivered"),
+    seen: reached("seen"),
+    versions: row ? versionsOf(row, rows) : [],
+  };
+}
+

@@ -1,0 +1,44 @@
+// What an action answers to a person.
+
+import type { Failure, Outcome } from "../model/view.ts";
+import { Refused, Unreachable } from "../wire/refusal.ts";
+
+/** It was done. */
+export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
+
+/** It was not. */
+export const failed = (failure: Failure): { ok: false; failure: Failure } => ({ ok: false, failure });
+
+/** What this server has no call for. */
+export const notOffered = failed({ kind: "refused", sentence: "This server does not offer it." });
+
+/** What to tell a person of an error; `null` for one that is a mistake of ours. */
+function failureOf(error: unknown): Failure | null {
+  if (error instanceof Unreachable) return { kind: "noAnswer" };
+  if (!(error instanceof Refused)) return null;
+  switch (error.code) {
+    case "login_failed":
+      return { kind: "login" };
+    case "already_exists":
+      return { kind: "alreadyHere" };
+    case "user_not_found":
+      return { kind: "unknownPerson" };
+    case "registration_closed":
+      return { kind: "linkUsed" };
+    case "rate_limited":
+      return { kind: "tooMany", minutes: Math.max(1, Math.ceil((error.retryAfter ?? 60) / 60)) };
+    default:
+      return { kind: "refused", sentence: error.sentence };
+  }
+}
+
+/** Does something, and says how it went. A mistake of ours is thrown on. */
+export async function attempt<T>(task: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return ok(await task());
+  } catch (error) {
+    const failure = failureOf(error);
+    if (!failure) throw error;
+    return failed(failure);
+  }
+}

@@ -1,0 +1,109 @@
+// Friendship, and whose keys are whose.
+
+import { fromHex, hex } from "../crypto/bytes.ts";
+import { rsaHash } from "../crypto/keys.ts";
+import { md5 } from "../crypto/md5.ts";
+import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
+import { normalEmail } from "../crypto/published.ts";
+import { parseCard } from "../crypto/card.ts";
+import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
+import type { Outcome, SafetyNumber } from "../model/view.ts";
+import { showPerson } from "../show/people.ts";
+import { change, type PersonRecord } from "../store/store.ts";
+import { stranger } from "../sync/people.ts";
+import { acceptGroup, declineGroup } from "../wire/group.ts";
+import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
+import type { Open } from "./context.ts";
+import { writeTo } from "./conversations.ts";
+import { attempt, ok } from "./outcome.ts";
+
+/** Asks somebody for a friendship. */
+export const request = ({ account, ask }: Open, address: string): Promise<Outcome> =>
+  attempt(async () => {
+    const email = normalEmail(address);
+    await addFriend(account.caller, { email });
+    // The address is known here only: the server does not tell it later.
+    const id = userId(md5(email));
+    await changePerson({ account }, id, (person) => ({ ...person, email }));
+    await ask({ kind: "resync" });
+    return null;
+  });
+
+function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (person: PersonRecord) => PersonRecord): Promise<void> {
+  return account.serial.run(async () => {
+    const person = (await account.store.person(id)) ?? stranger(id);
+    await account.store.writeOwn(change.person(to(person)));
+    account.tell({ list: true });
+  });
+}
+
+/** Answers a request; with a new friend it begins the conversation. */
+export async function answer(open: Open, kind: "friend" | "group", id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
+  const { account, ask } = open;
+  if (kind === "group") {
+    const group = conversationId(id);
+    return attempt(async () => {
+      await (accept ? acceptGroup(account.caller, group) : declineGroup(account.caller, group));
+      await ask({ kind: "resync" });
+      return accept ? group : null;
+    });
+  }
+  const friend = userId(id);
+  const done = await attempt(async () => {
+    await (accept ? acceptFriend(account.caller, friend) : removeFriend(account.caller, friend));
+    await ask({ kind: "resync" });
+  });
+  if (!done.ok) return done;
+  return accept ? writeTo(open, friend) : ok(null);
+}
+
+/** Blocks somebody, or no more. */
+export const block = ({ account, ask }: Open, user: UserId, on: boolean): Promise<Outcome> =>
+  attempt(async () => {
+    await blockUser(account.caller, user, on);
+    await ask({ kind: "resync" });
+    return null;
+  });
+
+// Of an account without a card the RSA key stands for it.
+async function keyOf(publicKey: string, cards: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
+  const newest = cards.at(-1);
+  return newest === undefined ? rsaHash(publicKey) : parseCard(newest).sign;
+}
+
+/** The number that two people compare; null while there is no key. */
+export async function safetyNumber({ account }: Open, user: UserId): Promise<SafetyNumber | null> {
+  const { session, store } = account;
+  const person = await store.person(user);
+  if (!person?.publicKey) return null;
+  const key = person.offeredKey || person.publicKey;
+  const own = session.signKey ? fromHex(session.signKey, 32) : await rsaHash(session.publicKey);
+  const theirs = await keyOf(key, person.cards);
+  const groups = await numberOf({ user: session.user, sign: own }, { user, sign: theirs });
+  const direct = (await store.conversations()).find(
+    ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
+  );
+  const code = scanCode({
+    user: session.user,
+    card: hex(await rsaHash(session.publicKey)),
+    conversation: direct?.wire.id ?? "",
+    seq: direct?.head?.seq ?? 0,
+    chain: direct?.head?.chain ?? "",
+  });
+  return { person: showPerson(person), groups, code };
+}
+
+// Whoever has looked takes the key that is offered now.
+const taken = (person: PersonRecord): PersonRecord => ({
+  ...person,
+  publicKey: person.offeredKey || person.publicKey,
+  offeredKey: "",
+});
+
+/** The numbers were compared, and agree. */
+export const verify = (open: Open, user: UserId): Promise<void> =>
+  changePerson(open, user, (person) => ({ ...taken(person), trust: "verified" }));
+
+/** A new key was looked at: messages go out again. */
+export const acceptKeys = (open: Open, user: UserId): Promise<void> =>
+  changePerson(open, user, (person) => ({ ...taken(person), trust: "seen" }));

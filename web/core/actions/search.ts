@@ -1,0 +1,41 @@
+// Searches what is on this device: rows are decrypted and compared, no index lies on the disk.
+
+import type { ConversationId } from "../model/ids.ts";
+import { articles } from "../model/timeline.ts";
+import type { Hit } from "../model/view.ts";
+import { contextOf, openRows } from "../show/log.ts";
+import { Names } from "../show/people.ts";
+import type { Open } from "./context.ts";
+
+/** Hits that are shown. */
+const MAX_HITS = 200;
+
+const fold = (text: string): string => text.normalize("NFKD").replaceAll(/\p{M}/gu, "").toLocaleLowerCase();
+
+/** Finds messages that contain all words, newest first. */
+export async function search(
+  { account, shown }: Open,
+  text: string,
+  within: ConversationId | null,
+): Promise<{ hits: readonly Hit[]; searched: number }> {
+  const words = fold(text).split(/\s+/).filter(Boolean);
+  if (words.length === 0) return { hits: [], searched: 0 };
+  const { store, session } = account;
+  const people = new Map((await store.people()).map((person) => [person.id, person]));
+  const names = new Names(people, session);
+  const hits: Hit[] = [];
+  let searched = 0;
+  for (const record of await store.conversations()) {
+    const { id } = record.wire;
+    if (within !== null && id !== within) continue;
+    const found = articles(await openRows(account, record, 0), [], contextOf(record, names, session.user));
+    searched += found.length;
+    for (const { id: message, user, name, at, text: written } of found) {
+      const folded = fold(written);
+      if (!words.every((word) => folded.includes(word))) continue;
+      hits.push({ conversation: id, where: shown.conversationName(id), message, user, name, at, text: written });
+    }
+  }
+  hits.sort((one, other) => other.at - one.at);
+  return { hits: hits.slice(0, MAX_HITS), searched };
+}

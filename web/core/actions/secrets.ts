@@ -1,0 +1,26 @@
+// Secrets for others: a new one for a new conversation, or the present one for who joins.
+
+import type { Bytes } from "../crypto/bytes.ts";
+import { wrap } from "../crypto/keys.ts";
+import type { UserId } from "../model/ids.ts";
+import type { Account } from "../sync/account.ts";
+
+/** Somebody whose key is not known, or has changed and was not looked at: nothing can be encrypted for them. */
+export class NoKey extends Error {
+  constructor(readonly users: readonly UserId[]) {
+    super("there is no key to encrypt for somebody");
+    this.name = "NoKey";
+  }
+}
+
+/** A secret, wrapped for each of these and for oneself; throws `NoKey`. */
+export async function wrapFor(account: Account, secret: Bytes, users: readonly UserId[]): Promise<Record<string, string>> {
+  const { store, session } = account;
+  const people = await Promise.all(users.map((user) => store.person(user)));
+  const missing = users.filter((_, i) => !people[i]?.publicKey || people[i].trust === "changed");
+  if (missing.length > 0) throw new NoKey(missing);
+  const keys: [string, string][] = [[session.user, session.publicKey]];
+  for (const person of people) if (person) keys.push([person.id, person.publicKey]);
+  const wrapped = keys.map(async ([user, key]) => [user, await wrap(secret, key)] as const);
+  return Object.fromEntries(await Promise.all(wrapped));
+}

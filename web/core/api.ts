@@ -1,0 +1,135 @@
+// The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
+
+import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
+import type {
+  Connection,
+  Conversation,
+  Device,
+  Draft,
+  Hit,
+  Invitation,
+  Log,
+  Me,
+  Member,
+  MessageInfo,
+  OpenInvitation,
+  Outcome,
+  Person,
+  Request,
+  SafetyNumber,
+  Session,
+} from "./model/view.ts";
+
+/** All that a client shows. */
+export interface State {
+  session: Session;
+  /** In the order of the list. */
+  conversations: readonly Conversation[];
+  /** Everybody whom one knows: friends, and those in one's groups. */
+  people: ReadonlyMap<string, Person>;
+  requests: readonly Request[];
+  /** The log of the open conversation. */
+  log: Log | null;
+  /** Who is writing where, by name. */
+  writing: ReadonlyMap<string, readonly string[]>;
+  connection: Connection;
+  /** How many messages wait for the server. */
+  waiting: number;
+  /** The first time on a device: how many of how many conversations are here. */
+  firstSync: { done: number; all: number } | null;
+  /** By how many minutes this device's clock is off; 0 if it is right. */
+  clockOff: number;
+}
+
+/** What has changed: the new values of some fields. */
+export type Changes = Partial<State>;
+
+/** A new message of somebody else, in a conversation that is not muted: what a notification says. */
+export interface News {
+  conversation: ConversationId;
+  message: MessageId;
+  where: string;
+  who: string;
+  text: string;
+}
+
+/** What can be asked of a client. Ids may come from anywhere (an address, a command line); a malformed one throws `InvalidId`. */
+export interface Client {
+  /** What is shown now. */
+  readonly state: Readonly<State>;
+  /** Calls back after each change, once for all that changed together; answers what ends it. */
+  subscribe: (listener: (changes: Changes) => void) => () => void;
+  /** Calls back for each new message, in the one tab that leads; answers what ends it. */
+  onNews: (listener: (news: News) => void) => () => void;
+  /** Ends all work of this client; the session stays. */
+  close: () => Promise<void>;
+
+  suggestPassword: () => string;
+  inviter: (invitation: Invitation) => Promise<{ name: string; id: UserId } | null>;
+  logIn: (email: string, password: string) => Promise<Outcome>;
+  /** Makes the account; answers the recovery key. The session begins with `enter`. */
+  createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
+  recover: (email: string, key: string, password: string) => Promise<Outcome<string>>;
+  /** Begins the session after the sheet was shown; answers the conversation to open, if there is one. */
+  enter: (sheetKept: boolean) => Promise<ConversationId | null>;
+  logOut: () => Promise<void>;
+
+  open: (id: string) => Promise<void>;
+  closeLog: () => void;
+  loadOlder: (id: string) => Promise<void>;
+  /** Loads until the message is in the log; false if it is not on this device. */
+  reveal: (id: string, message: string) => Promise<boolean>;
+  seenUpTo: (id: string, message: string) => void;
+  typing: (id: string) => void;
+  saveDraft: (id: string, text: string) => Promise<void>;
+  /** Resolves when it lies safely on this device; the box may then be emptied. */
+  send: (id: string, draft: Draft) => Promise<void>;
+  edit: (id: string, message: string, draft: Draft) => Promise<void>;
+  erase: (id: string, message: string) => Promise<Outcome>;
+  react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;
+  retry: (id: string, message: string) => Promise<void>;
+  discard: (id: string, message: string) => Promise<void>;
+  info: (id: string, message: string) => Promise<MessageInfo>;
+
+  change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color" | "keep">>) => Promise<Outcome>;
+  clear: (id: string) => Promise<Outcome>;
+  leave: (id: string) => Promise<Outcome>;
+  rename: (id: string, name: string) => Promise<Outcome>;
+  members: (id: string) => Promise<readonly Member[]>;
+  addMembers: (id: string, users: readonly string[], shareHistory: boolean) => Promise<Outcome>;
+  removeMember: (id: string, user: string) => Promise<Outcome>;
+  setAdmin: (id: string, user: string, admin: boolean) => Promise<Outcome>;
+  renewKeys: (id: string) => Promise<Outcome>;
+
+  request: (email: string) => Promise<Outcome>;
+  answer: (request: Pick<Request, "kind" | "id">, accept: boolean) => Promise<Outcome<ConversationId | null>>;
+  /** The direct conversation with a friend. */
+  writeTo: (user: string) => Promise<Outcome<ConversationId>>;
+  createGroup: (name: string, users: readonly string[]) => Promise<Outcome<ConversationId>>;
+  invite: () => Promise<Outcome<OpenInvitation>>;
+  invitations: () => Promise<readonly OpenInvitation[]>;
+  withdraw: (code: string) => Promise<Outcome>;
+  block: (user: string, on: boolean) => Promise<Outcome>;
+
+  safetyNumber: (user: string) => Promise<SafetyNumber | null>;
+  verify: (user: string) => Promise<void>;
+  acceptKeys: (user: string) => Promise<void>;
+
+  search: (text: string, within: string | null) => Promise<{ hits: readonly Hit[]; searched: number }>;
+
+  devices: () => Promise<readonly Device[]>;
+  signOut: (device: string) => Promise<Outcome>;
+  signOutOthers: () => Promise<Outcome>;
+  setName: (name: string) => Promise<Outcome>;
+  setPresence: (presence: Me["presence"]) => Promise<Outcome>;
+  changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;
+  /** Makes a new recovery key; the old one stops working. The password opens the vault for it. */
+  newSheet: (password: string) => Promise<Outcome<string>>;
+  /** Everything that is on this device, readable. */
+  exportData: (as: "json" | "html") => Promise<string>;
+  deleteAccount: (password: string) => Promise<Outcome>;
+  /** What can be read out to compare the keys of two devices. */
+  fingerprint: () => string;
+  connectNow: () => void;
+  useHere: () => void;
+}

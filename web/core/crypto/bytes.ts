@@ -1,0 +1,128 @@
+// Bytes, and the forms in which they travel. `docs/e2ee.md`, Notation, says where which one is used.
+
+/** Bytes of one's own. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A text that is not the encoding of bytes that it should be. */
+export class InvalidEncoding extends Error {
+  constructor(expected: string) {
+    super(`expected ${expected}`);
+    this.name = "InvalidEncoding";
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A text as UTF-8. */
+export const utf8 = (text: string): Bytes => encoder.encode(text);
+
+/** A text of UTF-8; what is not UTF-8 throws. */
+export function fromUtf8(bytes: Bytes): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new InvalidEncoding("UTF-8");
+  }
+}
+
+/** Hexadecimal digits in lower case. */
+export const hex = (bytes: Bytes): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** The bytes of hexadecimal digits, exactly `length` if given. */
+export function fromHex(text: string, length?: number): Bytes {
+  if (!/^(?:[0-9a-f]{2})*$/.test(text) || (length !== undefined && text.length !== 2 * length)) {
+    throw new InvalidEncoding(`${length ?? ""} bytes as hexadecimal digits`);
+  }
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+
+/** Base64 (RFC 4648, section 4). */
+export function base64(bytes: Bytes): string {
+  let text = "";
+  // In pieces: fromCharCode takes a limited number of arguments.
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+}
+
+/** The bytes of Base64: the one text that `base64` makes of them, no other. */
+export function fromBase64(text: string): Bytes {
+  let bytes: Bytes;
+  try {
+    bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  } catch {
+    throw new InvalidEncoding("Base64");
+  }
+  if (base64(bytes) !== text) throw new InvalidEncoding("Base64");
+  return bytes;
+}
+
+/** All parts, one after the other. */
+export function concat(...parts: readonly Bytes[]): Bytes {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** A number as 4 bytes, big-endian. */
+export function u32(n: number): Bytes {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, n);
+  return bytes;
+}
+
+/** A number as 8 bytes, big-endian. */
+export function u64(n: number): Bytes {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(n));
+  return bytes;
+}
+
+/** Reads 4 bytes, big-endian. */
+export const readU32 = (bytes: Bytes, at = 0): number =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
+
+/** Each part with its length before it, 2 bytes: no two lists of parts make the same bytes. */
+export function lp(...parts: readonly Bytes[]): Bytes {
+  return concat(
+    ...parts.flatMap((part) => {
+      if (part.length > 0xffff) throw new RangeError("a part has more than 65,535 bytes");
+      return [Uint8Array.of(part.length >> 8, part.length & 255), part];
+    }),
+  );
+}
+
+/** Whether both are the same. Not for secrets: it stops at the first difference. */
+export const sameBytes = (one: Bytes, other: Bytes): boolean =>
+  one.length === other.length && one.every((byte, i) => byte === other[i]);
+
+/** Whether both are the same, in a time that depends on the length only. */
+export function sameSecret(one: Bytes, other: Bytes): boolean {
+  if (one.length !== other.length) return false;
+  let difference = 0;
+  one.forEach((byte, i) => {
+    difference |= byte ^ (other[i] ?? 0);
+  });
+  return difference === 0;
+}
+
+/** SHA-256 of all parts, one after the other. */
+export const sha256 = async (...parts: readonly Bytes[]): Promise<Bytes> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...parts)));
+
+/** SHA-512 of all parts, one after the other. */
+export const sha512 = async (...parts: readonly Bytes[]): Promise<Bytes> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-512", concat(...parts)));
+
+/** So many random bytes. */
+export const random = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
+
+/** A random number from 0 to 1. */
+export const randomUnit = (): number => readU32(random(4)) / 2 ** 32;
+
+/** The bytes of a UUID with or without its dashes, or of an id. */
+export const idBytes = (id: string): Bytes => fromHex(id.replaceAll("-", ""), 16);

@@ -1,0 +1,9 @@
+// @parlance/client: Parlance for programs. README.md beside it says how to begin.
+
+export type { Changes, Client, News, State } from "./api.ts";
+export type { ConversationId, MessageId, StationId, UserId } from "./model/ids.ts";
+export { InvalidId } from "./model/ids.ts";
+export type * from "./model/view.ts";
+export type * from "./ports.ts";
+export type { Backend } from "./store/backend.ts";
+export { startClient } from "./client.ts";

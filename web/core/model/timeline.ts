@@ -1,0 +1,187 @@
+// From rows to what a conversation shows: a pure function, whose result does not depend on the order in which rows came.
+
+import { type Content, MAX_QUOTE, type Reply } from "./body.ts";
+import type { MessageId, UserId } from "./ids.ts";
+import type { Article, Reaction, SendState, Trouble } from "./view.ts";
+
+/** A row that was read, as far as it could be. */
+export interface Row {
+  seq: number;
+  id: MessageId;
+  user: UserId;
+  /** When it was written, and when it disappears; ms since 1970. */
+  at: number;
+  until: number | null;
+  /** `Message` or `Update`. */
+  type: string;
+  content: Content | null;
+  trouble: Trouble | null;
+}
+
+/** One's own that waits for the server. */
+export interface Waiting {
+  id: MessageId;
+  at: number;
+  content: Content;
+  held: Article["held"];
+}
+
+/** How far messages have come to somebody: the number of the newest one. */
+export interface Reach {
+  delivered: number;
+  seen: number;
+}
+
+/** What the rows are read with. */
+export interface Context {
+  me: UserId;
+  isGroup: boolean;
+  nameOf: (user: UserId) => string;
+  isAdmin: (user: UserId) => boolean;
+  /** Of the others. */
+  reach: ReadonlyMap<UserId, Reach>;
+}
+
+interface Change {
+  seq: number;
+  user: UserId;
+  at: number;
+  content: Content;
+}
+
+/** Updates by the message that they are about; what waits for the server counts as the newest. */
+function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], me: UserId): Map<string, Change[]> {
+  const found = new Map<string, Change[]>();
+  const note = (target: string, change: Change): void => {
+    const list = found.get(target);
+    if (list) list.push(change);
+    else found.set(target, [change]);
+  };
+  const take = (change: Change): void => {
+    const { content } = change;
+    if (content.kind === "delete") for (const target of content.of) note(target, change);
+    else if (content.kind === "edit" || content.kind === "reaction" || content.kind === "pin") note(content.of, change);
+  };
+  // Without a good signature an update has no effect.
+  for (const { seq, user, at, content, trouble } of rows) if (content && !trouble) take({ seq, user, at, content });
+  waiting.forEach(({ at, content, held }, i) => {
+    if (!held) take({ seq: Number.MAX_SAFE_INTEGER - waiting.length + i, user: me, at, content });
+  });
+  for (const list of found.values()) list.sort((one, other) => one.seq - other.seq);
+  return found;
+}
+
+/** The state of reactions to a message: for each user and emoji the highest Seq wins. */
+export function reactionsOf(changes: readonly Change[], context: Pick<Context, "me" | "nameOf">): Reaction[] {
+  const states = new Map<string, Map<UserId, boolean>>();
+  for (const { user, content } of changes) {
+    if (content.kind !== "reaction") continue;
+    const users = states.get(content.emoji) ?? new Map<UserId, boolean>();
+    states.set(content.emoji, users.set(user, !content.off));
+  }
+  return [...states].flatMap(([emoji, users]) => {
+    const on = [...users].filter(([, is]) => is).map(([user]) => user);
+    return on.length === 0 ? [] : [{ emoji, mine: on.includes(context.me), names: on.map(context.nameOf) }];
+  });
+}
+
+/** How far one's own message has come: to everyone in a direct conversation, to anyone in a group. */
+export function stateOf(seq: number, reach: ReadonlyMap<UserId, Reach>): SendState {
+  let state: SendState = "sent";
+  for (const { delivered, seen } of reach.values()) {
+    if (seen >= seq) return "seen";
+    if (delivered >= seq) state = "delivered";
+  }
+  return state;
+}
+
+const isShown = (content: Content | null): boolean => content === null || content.kind === "text" || content.kind === "unknown";
+
+/** Each version of a text, oldest first: the first is how it was written. */
+export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: string }[] {
+  const changes = changesByTarget(rows, [], row.user).get(row.id) ?? [];
+  const first = row.content?.kind === "text" ? [{ at: row.at, text: row.content.text }] : [];
+  const later = changes.flatMap(({ user, at, content }) =>
+    user === row.user && content.kind === "edit" ? [{ at, text: content.text }] : [],
+  );
+  return [...first, ...later];
+}
+
+/** The articles of these rows, oldest first, and then what waits. */
+export function articles(rows: readonly Row[], waiting: readonly Waiting[], context: Context): Article[] {
+  const changes = changesByTarget(rows, waiting, context.me);
+  const byId = new Map<string, Row>(rows.map((row) => [row.id, row]));
+  const out: Article[] = [];
+  for (const row of rows) {
+    if (row.type === "Update" || !isShown(row.content)) continue;
+    const own = row.user === context.me;
+    const state = own ? stateOf(row.seq, context.reach) : null;
+    const seenBy = own && context.isGroup ? [...context.reach].filter(([, { seen }]) => seen >= row.seq).map(([id]) => id) : [];
+    out.push(article(row, { own, state, seenBy, held: null }, changes, byId, context));
+  }
+  for (const { id, at, content, held } of waiting) {
+    // Its echo may be here already, before the outbox has heard of it.
+    if (!isShown(content) || byId.has(id)) continue;
+    const row: Row = { seq: Number.MAX_SAFE_INTEGER, id, user: context.me, at, until: null, type: "Message", content, trouble: null };
+    const state = held ? "notSent" : "sending";
+    out.push(article(row, { own: true, state, seenBy: [], held }, changes, byId, context));
+  }
+  return out;
+}
+
+interface Standing {
+  own: boolean;
+  state: SendState | null;
+  seenBy: readonly UserId[];
+  held: Article["held"];
+}
+
+/** The newest version of a text: only its writer can change it, the highest Seq wins. */
+function written(row: Row, changes: readonly Change[]): { text: string; mentions: readonly UserId[] } | null {
+  const last = changes.findLast(({ user, content }) => content.kind === "edit" && user === row.user)?.content;
+  if (last?.kind === "edit") return last;
+  return row.content?.kind === "text" ? row.content : null;
+}
+
+const isDeletedBy = (row: Row, changes: readonly Change[], context: Context): boolean =>
+  changes.some(({ user, content }) => content.kind === "delete" && (user === row.user || context.isAdmin(user)));
+
+type ByTarget = ReadonlyMap<string, readonly Change[]>;
+
+function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
+  const { content } = row;
+  const changes = all.get(row.id) ?? [];
+  const isDeleted = isDeletedBy(row, changes, context);
+  const newest = written(row, changes);
+  const text = newest?.text ?? (content?.kind === "unknown" ? content.alt : "");
+  const mentions = (newest?.mentions ?? []).map((user) => [context.nameOf(user), user] as const);
+  return {
+    kind: "article",
+    id: row.id,
+    user: row.user,
+    name: context.nameOf(row.user),
+    own: standing.own,
+    admin: context.isGroup && context.isAdmin(row.user),
+    at: row.at,
+    text: isDeleted ? "" : text,
+    mentions: new Map(isDeleted ? [] : mentions),
+    reply: isDeleted || content?.kind !== "text" || !content.reply ? null : quote(content.reply, all, byId, context),
+    edited: newest !== content && newest !== null,
+    deleted: isDeleted,
+    reactions: isDeleted ? [] : reactionsOf(changes, context),
+    state: standing.state,
+    seenBy: standing.seenBy.map((id) => ({ id, name: context.nameOf(id) })),
+    until: row.until,
+    trouble: row.trouble ?? (content?.kind === "unknown" && content.alt === "" ? "newerClient" : null),
+    held: standing.held,
+  };
+}
+
+// Once the target is here it counts, not what its reader quotes of it.
+function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
+  const target = byId.get(reply.id);
+  if (!target) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
+  const changes = all.get(target.id) ?? [];
+  const text = isDeletedBy(target, changes, context) ? "" : (written(target, changes)?.text ?? "");
+  return { id: reply.id, name: context.nameOf(target.user), quote: text.slice(0, MAX_QUOTE) };
+}

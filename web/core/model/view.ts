@@ -1,0 +1,241 @@
+// What a client shows: plain values, made anew when they change, the same objects while they do not.
+// Ids are typed here; what is handed in (see api.ts) is any text, checked at the door.
+
+import type { ConversationId, MessageId, UserId } from "./ids.ts";
+
+/** How far a message of one's own has come; it only goes up, but for `notSent`. */
+export type SendState = "sending" | "sent" | "delivered" | "seen" | "notSent";
+/** What a person shows of themselves; `offline` also stands for invisible. */
+export type Presence = "available" | "away" | "busy" | "offline";
+/** What is known of a person's keys: compared, seen first, or others than the ones seen first. */
+export type Trust = "verified" | "seen" | "changed";
+/** How long messages are kept: for ever, or so many days. */
+export type Keep = "forever" | "year" | "month" | "week" | "day";
+
+/** Somebody. */
+export interface Person {
+  id: UserId;
+  name: string;
+  email: string;
+  presence: Presence;
+  /** When they were last here, in ms since 1970; null if not known. */
+  seenAt: number | null;
+  trust: Trust;
+  blocked: boolean;
+  /** Whether both have agreed to write to each other. */
+  friend: boolean;
+}
+
+/** A member of a group. */
+export interface Member extends Person {
+  admin: boolean;
+}
+
+/** Why one cannot write in a conversation at present. */
+export type Barrier =
+  | { kind: "keysChanged"; user: UserId; name: string }
+  | { kind: "stranger"; names: readonly string[] }
+  | { kind: "notAccepted"; name: string }
+  | { kind: "blocksYou"; name: string }
+  | { kind: "youBlock"; user: UserId; name: string }
+  | { kind: "removed" };
+
+/** A conversation as the list and its head draw it. */
+export interface Conversation {
+  id: ConversationId;
+  kind: "direct" | "group" | "saved";
+  name: string;
+  /** The other one of a direct conversation. */
+  other: UserId | null;
+  /** `#rrggbb`, or empty. */
+  color: string;
+  favorite: boolean;
+  muted: boolean;
+  hidden: boolean;
+  keep: Keep;
+  unread: number;
+  /** When its last row came; 0 if there is none. */
+  lastAt: number;
+  preview: { name: string | null; own: boolean; text: string } | null;
+  /** Of the last row, if it is one's own. */
+  lastState: SendState | null;
+  draft: string;
+  memberCount: number;
+  hereCount: number;
+  admin: boolean;
+  barrier: Barrier | null;
+  /** When the keys were last renewed; null if not known. */
+  renewedAt: number | null;
+}
+
+/** All that happened to a message with one emoji. */
+export interface Reaction {
+  emoji: string;
+  mine: boolean;
+  names: readonly string[];
+}
+
+/** What keeps a message from being shown, or from being trusted. */
+export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
+
+/** A message. */
+export interface Article {
+  kind: "article";
+  id: MessageId;
+  user: UserId;
+  name: string;
+  own: boolean;
+  admin: boolean;
+  at: number;
+  text: string;
+  /** `@Name` → user. */
+  mentions: ReadonlyMap<string, UserId>;
+  reply: { id: MessageId; name: string; quote: string } | null;
+  edited: boolean;
+  deleted: boolean;
+  reactions: readonly Reaction[];
+  /** Of one's own only. */
+  state: SendState | null;
+  /** Who has seen it; of one's own, in groups. */
+  seenBy: readonly { id: UserId; name: string }[];
+  /** When it disappears; null is never. */
+  until: number | null;
+  trouble: Trouble | null;
+  /** Why it is not sent, as a sentence of the server or a known reason. */
+  held: { kind: "blocksYou" | "tooLong" | "removed" | "other"; detail: string } | null;
+}
+
+/** Something that happened, told in one line. */
+export interface Line {
+  kind: "line";
+  id: string;
+  at: number;
+  what:
+    | { kind: "added" | "removed"; by: string; who: string }
+    | { kind: "left" | "newKeys" | "verified" | "accepted"; who: string; user: UserId }
+    | { kind: "renamed"; by: string; name: string }
+    | { kind: "renewed" };
+}
+
+/** A row of the log. */
+export type Entry = Article | Line;
+
+/** The open conversation's log. */
+export interface Log {
+  id: ConversationId;
+  /** Oldest first. */
+  entries: readonly Entry[];
+  /** Whether there are older ones to load. */
+  older: boolean;
+  /** The first unread one when it was opened. */
+  firstUnread: MessageId | null;
+}
+
+/** Somebody who wants to write, or wants to have one in a group. */
+export interface Request {
+  kind: "friend" | "group";
+  /** The user's, or the conversation's. */
+  id: string;
+  name: string;
+  user: UserId;
+  group: string;
+}
+
+/** How it stands with the server. */
+export type Connection =
+  | { kind: "live" }
+  | { kind: "offline" }
+  | { kind: "connecting" }
+  | { kind: "waiting"; until: number }
+  | { kind: "elsewhere" }
+  | { kind: "outdated" };
+
+/** Oneself. */
+export interface Me {
+  id: UserId;
+  name: string;
+  email: string;
+  presence: Presence | "invisible";
+  /** Whether the recovery sheet was printed, saved or copied. */
+  hasSheet: boolean;
+}
+
+/** Whether somebody is logged in here. */
+export type Session =
+  | { kind: "starting" }
+  | { kind: "out"; why: "signedOut" | "disabled" | null }
+  | { kind: "cannotOpen" }
+  | { kind: "in"; me: Me };
+
+/** Why something did not work. */
+export type Failure =
+  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" }
+  | { kind: "tooMany"; minutes: number }
+  | { kind: "refused"; sentence: string };
+
+/** What an action answers. */
+export type Outcome<T = null> = { ok: true; value: T } | { ok: false; failure: Failure };
+
+/** A found message. */
+export interface Hit {
+  conversation: ConversationId;
+  where: string;
+  message: MessageId;
+  user: UserId;
+  name: string;
+  at: number;
+  text: string;
+}
+
+/** A browser in which one is logged in. */
+export interface Device {
+  id: string;
+  name: string;
+  seenAt: number;
+  here: boolean;
+}
+
+/** What an invitation's link carries (docs/e2ee.md, Invitations). Fields that a link does not have are empty. */
+export interface Invitation {
+  code: string;
+  from: string;
+  card: string;
+  secret: string;
+}
+
+/** An invitation that nobody has used yet. */
+export interface OpenInvitation {
+  code: string;
+  madeAt: number;
+  until: number;
+  /** Only in the browser that made it. */
+  link: string | null;
+}
+
+/** What the information about a message says. */
+export interface MessageInfo {
+  at: number;
+  position: string;
+  signed: boolean;
+  delivered: readonly string[];
+  seen: readonly string[];
+  versions: readonly { at: number; text: string }[];
+}
+
+/** A text that is about to be sent. */
+export interface Draft {
+  text: string;
+  /** What it replies to. */
+  reply: { id: string; user: string; text: string } | null;
+  /** `@Name` → user, of those whom the text names. */
+  mentions: ReadonlyMap<string, string>;
+}
+
+/** Who somebody's keys are, to compare them. */
+export interface SafetyNumber {
+  person: Person;
+  /** Twelve groups of five digits. */
+  groups: readonly string[];
+  /** What the code to scan says. */
+  code: string;
+}

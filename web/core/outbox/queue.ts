@@ -1,0 +1,58 @@
+// A message is written down before it leaves the box, and before anything is sent: whatever stops after that, it is not lost.
+
+import { canonical } from "../crypto/canonical.ts";
+import { type Content, fieldsOf, readBody } from "../model/body.ts";
+import type { ConversationId, MessageId } from "../model/ids.ts";
+import { box, unbox } from "../store/box.ts";
+import type { Change } from "../store/backend.ts";
+import { change, type Outgoing, type OutgoingRecord } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+
+/** What is to be sent. */
+export interface Message {
+  conversation: ConversationId;
+  id: MessageId;
+  content: Content;
+  /** Of an update: when its target disappears. */
+  until: number | null;
+}
+
+/** Writes a message into the outbox; `also` is written in the same batch, as the emptied draft is. */
+export async function enqueue(account: Account, message: Message, ...also: Change[]): Promise<void> {
+  const { conversation, id, content, until } = message;
+  const boxed = await box(account.session.box, canonical({ v: 1, ...fieldsOf(content) }));
+  const record: OutgoingRecord = { conversation, id, at: account.caller.now(), until, box: boxed, sealed: null, held: null };
+  await account.store.writeOwn(change.enqueue(record), ...also);
+  account.tell({ conversations: [conversation], outbox: true });
+}
+
+/** What a message in the outbox says. */
+export async function contentOf(account: Account, outgoing: OutgoingRecord): Promise<Content> {
+  return readBody(await unbox(account.session.box, outgoing.box)).content;
+}
+
+/** Finds a message that waits. */
+export async function waiting(account: Account, id: string): Promise<Outgoing | undefined> {
+  return (await account.store.outbox()).find((one) => one.id === id);
+}
+
+/** Takes a message out of the outbox (the tab that leads only), while it is not on its way; false if it may be on the server already. */
+export function discard(account: Account, id: string): Promise<boolean> {
+  return account.serial.run(async () => {
+    const found = await waiting(account, id);
+    if (!found || (found.sealed && !found.held)) return false;
+    await account.store.write(change.settle(found.order));
+    account.tell({ conversations: [found.conversation], outbox: true });
+    return true;
+  });
+}
+
+/** Lets a held message be sent again, sealed anew (the tab that leads only). */
+export function retry(account: Account, id: string): Promise<void> {
+  return account.serial.run(async () => {
+    const found = await waiting(account, id);
+    if (!found?.held) return;
+    await account.store.write(change.outgoing({ ...found, sealed: null, held: null }));
+    account.tell({ conversations: [found.conversation], outbox: true });
+  });
+}

@@ -1,0 +1,183 @@
+// Drains the outbox: in each conversation one message after the other, in the order in which they were written; a message
+// that cannot be sent now blocks those behind it. Runs in the tab that leads, only.
+
+import { randomUnit } from "../crypto/bytes.ts";
+import type { ConversationId } from "../model/ids.ts";
+import { LostLead } from "../store/backend.ts";
+import { change, type Outgoing, type SealedRecord } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { delayMs } from "../sync/connection.ts";
+import { catchUp } from "../sync/fill.ts";
+import { add } from "../wire/conversation.ts";
+import { isBarred } from "../wire/refusal.ts";
+import { judge } from "./outgoing.ts";
+import { contentOf, waiting } from "./queue.ts";
+
+/** How long the socket may take to bring what was just stored, before it is fetched. */
+const ECHO_MS = 1500;
+
+/** What a sender tells. */
+export interface SenderEvents {
+  /** The station is not let in any more. */
+  onBarred: () => void;
+  /** Something is wrong that no retry mends; the message stays. */
+  onFault: (error: unknown) => void;
+}
+
+interface Line {
+  running: boolean;
+  tries: number;
+  cancelTimer: () => void;
+}
+
+/** Sends what waits. */
+export class Sender {
+  private readonly lines = new Map<ConversationId, Line>();
+  private readonly listeners = new Set<() => void>();
+  private stopped = false;
+
+  constructor(
+    private readonly account: Account,
+    private readonly events: SenderEvents,
+  ) {}
+
+  /** Looks at the outbox; `anew`: without waiting for what is left of a delay. */
+  async wake(anew: boolean): Promise<void> {
+    const conversations = new Set((await this.account.store.outbox()).map(({ conversation }) => conversation));
+    for (const id of conversations) this.start(id, anew);
+  }
+
+  /** Something was settled: whoever waits for an echo looks again. */
+  noticed(): void {
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  /** Nothing is begun after this. */
+  stop(): void {
+    this.stopped = true;
+    for (const line of this.lines.values()) line.cancelTimer();
+  }
+
+  private start(id: ConversationId, anew: boolean): void {
+    const line = this.lines.get(id) ?? { running: false, tries: 0, cancelTimer: () => undefined };
+    this.lines.set(id, line);
+    if (this.stopped || line.running || (line.tries > 0 && !anew)) return;
+    line.cancelTimer();
+    line.running = true;
+    void this.drain(id, line);
+  }
+
+  private async drain(id: ConversationId, line: Line): Promise<void> {
+    try {
+      while (!this.stopped && (await this.sendHead(id))) line.tries = 0;
+      line.running = false;
+      // What was written while the last look was under way.
+      if ((await this.head(id)) && line.tries === 0) this.start(id, true);
+    } catch (error) {
+      line.running = false;
+      this.failed(id, line, error);
+    }
+  }
+
+  private failed(id: ConversationId, line: Line, error: unknown): void {
+    if (this.stopped || error instanceof LostLead) return;
+    if (isBarred(error)) {
+      this.events.onBarred();
+      return;
+    }
+    this.events.onFault(error);
+    line.tries += 1;
+    const delay = delayMs(line.tries, randomUnit());
+    line.cancelTimer = this.account.clock.after(delay, () => this.start(id, true));
+  }
+
+  /** The first message of a conversation's line, unless it is held. */
+  private async head(id: ConversationId): Promise<Outgoing | null> {
+    const first = (await this.account.store.outbox()).find(({ conversation }) => conversation === id);
+    return first && !first.held ? first : null;
+  }
+
+  /** Sends the first one; false if there is nothing to send. Throws if it is to be tried again later. */
+  private async sendHead(id: ConversationId): Promise<boolean> {
+    const outgoing = await this.head(id);
+    if (!outgoing) return false;
+    const sealed = outgoing.sealed ?? (await this.seal(outgoing));
+    if (!sealed) return true;
+    try {
+      const where = { conversationid: id, instance: sealed.instance };
+      await add(this.account.caller, where, { id: outgoing.id, ...sealed });
+    } catch (error) {
+      await this.refused(outgoing, error);
+      return true;
+    }
+    // The row itself, with its number and its link, comes by the socket, or else by a download; either settles this.
+    if (await this.settleIfStored(outgoing)) return true;
+    await this.echo();
+    if (!(await this.settleIfStored(outgoing))) {
+      await catchUp(this.account, id);
+      await this.settleIfStored(outgoing);
+    }
+    return true;
+  }
+
+  private echo(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        this.listeners.delete(end);
+        resolve();
+      };
+      const cancel = this.account.clock.after(ECHO_MS, end);
+      this.listeners.add(end);
+    });
+  }
+
+  /** Seals once, and writes the sealed bytes before they are sent for the first time. */
+  private async seal(outgoing: Outgoing): Promise<SealedRecord | null> {
+    const { store, cipher, caller, serial } = this.account;
+    const content = await contentOf(this.account, outgoing);
+    return serial.run(async () => {
+      // It may have been taken back meanwhile.
+      if (!(await waiting(this.account, outgoing.id))) return null;
+      const record = await store.conversation(outgoing.conversation);
+      if (!record) {
+        await this.hold(outgoing, { code: "conversation_not_found", sentence: "" });
+        return null;
+      }
+      const sealed = await cipher.seal(record, outgoing.id, content, caller.now(), outgoing.until);
+      await store.write(change.outgoing({ ...outgoing, sealed }));
+      return sealed;
+    });
+  }
+
+  private async hold(outgoing: Outgoing, held: Outgoing["held"]): Promise<void> {
+    await this.account.store.write(change.outgoing({ ...outgoing, held }));
+    this.account.tell({ conversations: [outgoing.conversation], outbox: true });
+  }
+
+  private async refused(outgoing: Outgoing, error: unknown): Promise<void> {
+    const verdict = judge(error);
+    switch (verdict.kind) {
+      case "retry":
+        throw error;
+      case "sealAgain":
+        await this.account.store.write(change.outgoing({ ...outgoing, sealed: null }));
+        throw error;
+      case "lookUp":
+        await catchUp(this.account, outgoing.conversation);
+        if (!(await this.settleIfStored(outgoing))) await this.hold(outgoing, { code: "message_id_conflict", sentence: "" });
+        return;
+      case "hold":
+        await this.hold(outgoing, verdict.held);
+    }
+  }
+
+  /** Takes it out of the outbox if its row is here. */
+  private async settleIfStored({ conversation, id, order }: Outgoing): Promise<boolean> {
+    const { store } = this.account;
+    if ((await store.seqOf(conversation, id)) === undefined) return false;
+    await store.write(change.settle(order));
+    this.account.tell({ conversations: [conversation], outbox: true });
+    return true;
+  }
+}

@@ -1,0 +1,73 @@
+// What the core needs from where it runs. Everything from outside is handed in once, so that tests can hand in others.
+
+import type { Backend } from "./store/backend.ts";
+
+/** Time, and waiting. */
+export interface Clock {
+  /** Milliseconds since 1970, by this device. */
+  now: () => number;
+  /** Calls back once, after so many ms; answers what cancels it. */
+  after: (ms: number, then: () => void) => () => void;
+}
+
+/** An answer of HTTP, as far as the core reads it. */
+export interface HttpAnswer {
+  status: number;
+  /** Of the headers `Date` and `Retry-After`; null where there is none. */
+  date: string | null;
+  retryAfter: string | null;
+  text: string;
+}
+
+/** Sends one request; rejects if there is no answer. `path` is relative to the server's address. */
+export type Http = (path: string, body: string, headers: Record<string, string>, signal: AbortSignal) => Promise<HttpAnswer>;
+
+/** What a socket tells. */
+export interface SocketListener {
+  onOpen: () => void;
+  onFrame: (text: string) => void;
+  /** It ended, or never opened. `code` as RFC 6455 has it; 1006 without one. */
+  onClose: (code: number) => void;
+}
+
+/** An open socket. */
+export interface Socket {
+  send: (text: string) => void;
+  close: () => void;
+}
+
+/** Opens a socket; `path` as for `Http`. */
+export type OpenSocket = (path: string, listener: SocketListener) => Socket;
+
+/** Calls `lead` once this tab leads; what it answers is awaited before another one may. Answers what gives it up. */
+export type Lead = (lead: (ended: AbortSignal) => Promise<void>) => () => void;
+
+/** Runs tasks one after the other, across all tabs: what a task has read is still true when it writes. */
+export interface Exclusive {
+  run: <T>(task: () => Promise<T>) => Promise<T>;
+}
+
+/** Tells the other tabs; ids only, never content. */
+export interface Channel {
+  post: (message: unknown) => void;
+  listen: (listener: (message: unknown) => void) => () => void;
+}
+
+/** Everything that the core needs. */
+export interface Ports {
+  clock: Clock;
+  http: Http;
+  openSocket: OpenSocket;
+  backend: Backend;
+  lead: Lead;
+  exclusive: Exclusive;
+  channel: Channel;
+  /** Calls back when the network may be there again, or the tab is looked at; answers what ends it. */
+  onHint: (listener: () => void) => () => void;
+  /** Calls back when another tab has a newer client, and this one has to be loaded anew; answers what ends it. */
+  onOutdated: (listener: () => void) => () => void;
+  /** A mistake of ours, or of the server: to be logged, never shown to nobody. */
+  onFault: (error: unknown) => void;
+  /** What other devices are told of this one. */
+  deviceName: string;
+}

@@ -1,0 +1,177 @@
+// A session that is open in this tab: it shows what the store has, and leads when no other tab does.
+
+import type { News } from "../api.ts";
+import type { ConversationId } from "../model/ids.ts";
+import type { Connection } from "../model/view.ts";
+import type { Ports } from "../ports.ts";
+import { openRows } from "../show/log.ts";
+import { AccountShown, type Shown } from "../show/shown.ts";
+import type { SessionRecord, Store } from "../store/store.ts";
+import type { Account, Hint } from "../sync/account.ts";
+import { type Ask, type Post, readPost } from "../sync/ask.ts";
+import { Cipher } from "../sync/cipher.ts";
+import type { ConnectionState } from "../sync/connection.ts";
+import { Engine } from "../sync/engine.ts";
+import type { WireMessage } from "../wire/conversation.ts";
+import { callerOf } from "./enter.ts";
+
+/** How long a tab waits for the one that leads to do what it was asked. */
+const ANSWER_MS = 5000;
+
+/** What a session tells. */
+export interface SessionEvents {
+  onNews: (news: News) => void;
+  /** Signed out from elsewhere, in another tab (null), or by the server. */
+  onEnded: (why: "signedOut" | null) => Promise<void>;
+}
+
+function shownAs(state: ConnectionState): Connection {
+  switch (state.kind) {
+    case "live":
+      return { kind: "live" };
+    case "waiting":
+      return { kind: "waiting", until: state.until };
+    case "replaced":
+      return { kind: "elsewhere" };
+    case "outdated":
+      return { kind: "outdated" };
+    case "idle":
+    case "connecting":
+    case "catchingUp":
+    case "barred":
+      return { kind: "connecting" };
+  }
+}
+
+/** One tab's part of a session. */
+export class OpenSession {
+  readonly account: Account;
+  readonly shown: AccountShown;
+  private engine: Engine | null = null;
+  private readonly endings: (() => void)[] = [];
+  private readonly waiting = new Set<() => void>();
+
+  constructor(
+    private readonly ports: Ports,
+    private readonly store: Store,
+    session: SessionRecord,
+    private readonly out: Shown,
+    private readonly events: SessionEvents,
+  ) {
+    const cipher = new Cipher(store, session);
+    const caller = callerOf(ports, session);
+    const tell = (hint: Hint): void => this.tell(hint);
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell };
+    this.shown = new AccountShown(this.account, out);
+  }
+
+  /** Shows what is here, then leads or follows. */
+  async start(): Promise<void> {
+    await this.shown.start();
+    this.endings.push(
+      this.ports.channel.listen((message) => this.heard(readPost(message))),
+      this.ports.onHint(() => void this.ask({ kind: "wake" })),
+      this.ports.onOutdated(() => this.outdated()),
+      this.ports.lead((ended) => this.lead(ended)),
+    );
+    this.post({ post: "ask", ask: { kind: "state" } });
+  }
+
+  /** Ends this tab's part. */
+  stop(): Promise<void> {
+    for (const end of this.endings.splice(0)) end();
+    this.engine?.stop();
+    this.engine = null;
+    this.shown.stop();
+    return Promise.resolve();
+  }
+
+  /** Asks the tab that leads. In another tab it resolves when something has changed, or after a while. */
+  ask = async (ask: Ask): Promise<void> => {
+    if (this.engine) return this.engine.answer(ask);
+    this.post({ post: "ask", ask });
+    if (ask.kind === "typing" || ask.kind === "state") return undefined;
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        this.waiting.delete(end);
+        resolve();
+      };
+      const cancel = this.ports.clock.after(ANSWER_MS, end);
+      this.waiting.add(end);
+    });
+  };
+
+  private async lead(ended: AbortSignal): Promise<void> {
+    if (ended.aborted) return;
+    await this.store.takeTerm();
+    const engine = new Engine(this.account, this.ports.openSocket, {
+      onConnection: (state) => this.connection(state),
+      onProgress: (firstSync) => this.out.set({ firstSync }),
+      onFresh: (id, fresh) => void this.fresh(id, fresh),
+      onBarred: () => void this.events.onEnded("signedOut"),
+      onFault: (error) => this.ports.onFault(error),
+    });
+    this.engine = engine;
+    engine.start();
+    await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
+    engine.stop();
+    this.engine = null;
+    this.store.term = undefined;
+  }
+
+  private connection(state: ConnectionState): void {
+    const minutes = Math.round(this.account.caller.clockOffset / 60_000);
+    this.out.set({ connection: shownAs(state), clockOff: minutes });
+    this.post({ post: "connection", state });
+  }
+
+  private outdated(): void {
+    void this.stop();
+    this.out.set({ connection: { kind: "outdated" } });
+  }
+
+  private tell(hint: Hint): void {
+    this.noticed(hint);
+    this.post({ post: "hint", hint });
+  }
+
+  private noticed(hint: Hint): void {
+    this.shown.noticed(hint).catch((error: unknown) => this.ports.onFault(error));
+    this.engine?.noticed(hint);
+  }
+
+  private post(post: Post): void {
+    this.ports.channel.post(post);
+  }
+
+  private heard(post: Post | null): void {
+    switch (post?.post) {
+      case undefined:
+        return;
+      case "hint":
+        if (post.hint.session) void this.events.onEnded(null);
+        this.noticed(post.hint);
+        for (const end of [...this.waiting]) end();
+        return;
+      case "ask":
+        this.engine?.answer(post.ask).catch((error: unknown) => this.ports.onFault(error));
+        return;
+      case "connection":
+        if (!this.engine) this.out.set({ connection: shownAs(post.state) });
+    }
+  }
+
+  private async fresh(id: ConversationId, fresh: readonly WireMessage[]): Promise<void> {
+    for (const { User } of fresh) this.shown.wrote(id, User);
+    const record = await this.store.conversation(id);
+    const [first] = fresh;
+    if (!record || !first || record.wire.properties[0]?.ismuted) return;
+    const ids = new Set(fresh.map(({ ID }) => ID));
+    for (const row of await openRows(this.account, record, first.Seq)) {
+      if (!ids.has(row.id) || row.content?.kind !== "text") continue;
+      const [where, who] = [this.shown.conversationName(id), this.shown.nameOf(row.user)];
+      this.events.onNews({ conversation: id, message: row.id, where, who, text: row.content.text });
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// A conversation as the list and its head draw it.
+
+import { parseAnnouncement } from "../crypto/epoch.ts";
+import type { UserId } from "../model/ids.ts";
+import type { Article, Barrier, Conversation } from "../model/view.ts";
+import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { readLog } from "./log.ts";
+import type { Names } from "./people.ts";
+
+/** What a conversation is shown with. */
+export interface Surroundings {
+  people: ReadonlyMap<UserId, PersonRecord>;
+  names: Names;
+  /** What waits in this conversation. */
+  outbox: readonly Outgoing[];
+  draft: string;
+}
+
+/** Characters of a preview. */
+const PREVIEW = 140;
+
+function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names }: Surroundings): Barrier | null {
+  const [other] = others;
+  if (!record.wire.isgroup && other) {
+    const person = people.get(other);
+    if (person?.blocked) return { kind: "youBlock", user: other, name: names.of(other) };
+  }
+  const changed = others.find((user) => people.get(user)?.trust === "changed");
+  if (changed) return { kind: "keysChanged", user: changed, name: names.of(changed) };
+  if (record.roster) {
+    const members = new Set(record.roster.members);
+    const strangers = others.filter((user) => !members.has(user));
+    if (strangers.length > 0) return { kind: "stranger", names: strangers.map(names.of) };
+  }
+  return null;
+}
+
+function previewOf(last: Article | undefined): Conversation["preview"] {
+  if (!last || last.deleted) return null;
+  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW) };
+}
+
+/** The newest article: also what became of it, and what waits. */
+async function lastArticle(account: Account, record: ConversationRecord, { outbox, names }: Surroundings): Promise<Article | undefined> {
+  if (record.newestVisible === 0 && outbox.length === 0) return undefined;
+  const from = record.newestVisible === 0 ? Number.MAX_SAFE_INTEGER : record.newestVisible;
+  return (await readLog(account, record, outbox, names, from)).at(-1);
+}
+
+/** Whether it is hidden: for good, or as long as its content stays. */
+const isHidden = ({ wire }: ConversationRecord): boolean =>
+  wire.hiddenby.length > 0 || (wire.properties[0]?.hideid.split(";").includes(wire.instance) ?? false);
+
+/** Draws together what is known of a conversation. */
+export async function showConversation(account: Account, record: ConversationRecord, around: Surroundings): Promise<Conversation> {
+  const { wire } = record;
+  const me = account.session.user;
+  const others = wire.participants.map(({ userid }) => userid).filter((id) => id !== me);
+  const kind = !wire.isgroup ? "direct" : others.length === 0 ? "saved" : "group";
+  const [other] = others;
+  const last = await lastArticle(account, record, around);
+  const [properties] = wire.properties;
+  const color = properties?.listitembackgroundcolor ?? "";
+  const announcement = record.roster && parseAnnouncement(record.roster.announcement);
+  return {
+    id: wire.id,
+    kind,
+    name: await nameOf(account, record, kind, others, around.names),
+    other: kind === "direct" ? (other ?? null) : null,
+    color: color.toLowerCase() === "#ffffff" ? "" : color,
+    favorite: properties?.isfavorite ?? false,
+    muted: properties?.ismuted ?? false,
+    hidden: isHidden(record),
+    keep: record.keep,
+    unread: record.unread,
+    lastAt: Math.max(last?.at ?? 0, record.head?.message.date ?? 0),
+    preview: previewOf(last),
+    lastState: last?.own ? last.state : null,
+    draft: around.draft,
+    memberCount: wire.participants.length,
+    hereCount: others.filter((id) => around.people.get(id)?.availability === "available").length,
+    // Servers of the published form do not say who is an admin: then everyone may try.
+    admin: wire.isgroup && (announcement === null || announcement.admins.includes(me)),
+    barrier: barrierOf(record, others, around),
+    renewedAt: null,
+  };
+}
+
+async function nameOf(account: Account, { wire }: ConversationRecord, kind: Conversation["kind"], others: readonly UserId[], names: Names): Promise<string> {
+  if (kind === "direct") return others[0] ? names.of(others[0]) : names.of(account.session.user);
+  const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];
+  const name = await account.cipher.name(wire.id, wire.secret, wire.displayname, epochs);
+  return name ?? others.map(names.of).slice(0, 4).join(", ");
+}

@@ -1,0 +1,24 @@
+// Keeps the identity of what did not change, so that only what did is drawn anew.
+
+/** Whether two plain values (also maps) say the same. */
+export function isSame(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
+  if (one instanceof Map || other instanceof Map) {
+    return one instanceof Map && other instanceof Map && isSame([...one], [...other]);
+  }
+  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  const names = Object.keys(one);
+  if (names.length !== Object.keys(other).length) return false;
+  return names.every((name) => isSame((one as Record<string, unknown>)[name], (other as Record<string, unknown>)[name]));
+}
+
+/** The old value where it says the same as the new one. */
+export const reuse = <T>(before: T | undefined, now: T): T => (before !== undefined && isSame(before, now) ? before : now);
+
+/** A list in which what did not change is the same object; the same list if nothing changed. */
+export function reuseList<T extends { id: string }>(before: readonly T[], now: readonly T[]): readonly T[] {
+  const known = new Map(before.map((item) => [item.id, item]));
+  const list = now.map((item) => reuse(known.get(item.id), item));
+  return list.length === before.length && list.every((item, i) => item === before[i]) ? before : list;
+}

@@ -1,0 +1,107 @@
+// The log of the conversation that is looked at: a part of what is here, from some row to the newest.
+
+import type { ConversationId, MessageId } from "../model/ids.ts";
+import type { Log } from "../model/view.ts";
+import type { ConversationRecord, Outgoing } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { counts } from "../sync/inbox.ts";
+import { reuseList } from "./equal.ts";
+import { readLog } from "./log.ts";
+import type { Names } from "./people.ts";
+import type { Shown } from "./shown.ts";
+
+/** Rows that are shown at first, and more each time. */
+const PAGE = 50;
+/** More unread rows than these are not opened at once. */
+const MAX_UNREAD = 500;
+
+/** What a log is drawn with. */
+export interface LogAround {
+  names: Names;
+  outbox: readonly Outgoing[];
+}
+
+/** The open log. */
+export class OpenLog {
+  id: ConversationId | null = null;
+  private from = 0;
+  private instance = "";
+  private firstUnread: MessageId | null = null;
+
+  constructor(
+    private readonly account: Account,
+    private readonly out: Shown,
+    private readonly around: (id: ConversationId) => LogAround,
+  ) {}
+
+  /** Opens a conversation at its newest rows, or at the first unread one. */
+  async open(id: ConversationId): Promise<void> {
+    const record = await this.account.store.conversation(id);
+    if (!record) return;
+    this.id = id;
+    this.instance = record.instance;
+    const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => counts(row, this.account.session.user));
+    this.firstUnread = unread[0]?.ID ?? null;
+    const newest = await this.account.store.rowsBefore(id, Number.MAX_SAFE_INTEGER, PAGE);
+    const oldest = newest.at(-1)?.Seq ?? 0;
+    const wanted = unread.at(-MAX_UNREAD)?.Seq;
+    this.from = wanted === undefined || wanted > oldest ? oldest : ((await this.pageBefore(id, wanted, 10)) ?? wanted);
+    await this.refresh();
+  }
+
+  /** Nothing is open. */
+  close(): void {
+    this.id = null;
+    this.out.set({ log: null });
+  }
+
+  /** Shows more of what is here; false if all of it is shown. */
+  async more(): Promise<boolean> {
+    if (!this.id) return false;
+    const from = await this.pageBefore(this.id, this.from - 1, PAGE);
+    if (from === undefined) return false;
+    this.from = from;
+    await this.refresh();
+    return true;
+  }
+
+  /** Shows everything from this row on. */
+  async reach(seq: number): Promise<void> {
+    if (!this.id) return;
+    if (seq < this.from) this.from = (await this.pageBefore(this.id, seq, 10)) ?? seq;
+    await this.refresh();
+  }
+
+  // Where a page that ends at this row begins, if there is a row.
+  private async pageBefore(id: ConversationId, to: number, limit: number): Promise<number | undefined> {
+    return (await this.account.store.rowsBefore(id, to, limit)).at(-1)?.Seq;
+  }
+
+  /** Reads it anew. */
+  async refresh(): Promise<void> {
+    const { id } = this;
+    if (!id) return;
+    const record = await this.account.store.conversation(id);
+    if (!record) {
+      this.close();
+      return;
+    }
+    if (record.instance !== this.instance) {
+      // It was cleared: what was open is gone.
+      this.instance = record.instance;
+      this.from = 0;
+      this.firstUnread = null;
+    }
+    const log = await this.draw(id, record);
+    if (this.id === id) this.out.set({ log });
+  }
+
+  private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
+    const { names, outbox } = this.around(id);
+    const now = await readLog(this.account, record, outbox, names, this.from);
+    const before = this.out.state.log;
+    const entries = before?.id === id ? reuseList(before.entries, now) : now;
+    const older = record.first !== null && (this.from > record.first.seq || !record.complete);
+    return { id, entries, older, firstUnread: this.firstUnread };
+  }
+}

@@ -1,0 +1,241 @@
+// What is shown: kept up to date by hints, always read from the store, so that it is the same in every tab.
+
+import type { Changes, State } from "../api.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
+import type { Conversation, Request } from "../model/view.ts";
+import { unbox } from "../store/box.ts";
+import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { Account, Hint } from "../sync/account.ts";
+import type { RequestsRecord } from "../sync/list.ts";
+import { Serial } from "../sync/serial.ts";
+import { showConversation } from "./conversation.ts";
+import { reuse, reuseList } from "./equal.ts";
+import { OpenLog } from "./open-log.ts";
+import { Names, showPerson } from "./people.ts";
+
+/** Conversations that are drawn before the first ones are shown. */
+const FIRST = 60;
+/** How long somebody is shown as writing after their last sign of it. */
+const WRITING_MS = 6000;
+
+const nobody: State = {
+  session: { kind: "starting" },
+  conversations: [],
+  people: new Map(),
+  requests: [],
+  log: null,
+  writing: new Map(),
+  connection: { kind: "connecting" },
+  waiting: 0,
+  firstSync: null,
+  clockOff: 0,
+};
+
+/** The state, and who listens to it. */
+export class Shown {
+  state: State = nobody;
+  private readonly listeners = new Set<(changes: Changes) => void>();
+  private pending: Changes = {};
+  private isDue = false;
+
+  /** Changes what is shown; listeners hear of it once for all that changes at the same time. */
+  set(changes: Changes): void {
+    this.state = { ...this.state, ...changes };
+    this.pending = { ...this.pending, ...changes };
+    if (this.isDue) return;
+    this.isDue = true;
+    queueMicrotask(() => {
+      const told = this.pending;
+      this.pending = {};
+      this.isDue = false;
+      for (const listener of [...this.listeners]) listener(told);
+    });
+  }
+
+  /** Calls back after each change. */
+  subscribe(listener: (changes: Changes) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Nobody is logged in any more. */
+  reset(session: State["session"]): void {
+    this.set({ ...nobody, session });
+  }
+}
+
+/** What has to be read anew. */
+interface Due {
+  list: boolean;
+  outbox: boolean;
+  conversations: Set<ConversationId>;
+}
+
+/** What is shown of one account. */
+export class AccountShown {
+  readonly log: OpenLog;
+  private readonly work = new Serial();
+  private records = new Map<ConversationId, ConversationRecord>();
+  private shown = new Map<ConversationId, Conversation>();
+  private people = new Map<UserId, PersonRecord>();
+  private outbox = new Map<ConversationId, Outgoing[]>();
+  private drafts = new Map<string, string>();
+  private names: Names;
+  private readonly writers = new Map<ConversationId, Map<UserId, () => void>>();
+  private due: Due | null = null;
+  private ended = false;
+
+  constructor(
+    private readonly account: Account,
+    private readonly out: Shown,
+  ) {
+    this.names = new Names(this.people, account.session);
+    this.log = new OpenLog(account, out, (id) => ({ names: this.names, outbox: this.outbox.get(id) ?? [] }));
+  }
+
+  /** Reads everything. */
+  start(): Promise<void> {
+    return this.noticed({ list: true, outbox: true });
+  }
+
+  /** Nothing is shown after this. */
+  stop(): void {
+    this.ended = true;
+    for (const users of this.writers.values()) for (const cancel of users.values()) cancel();
+  }
+
+  /** Something changed. What comes while the last change is being read is read together. */
+  noticed(hint: Hint): Promise<void> {
+    for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
+    const { list = false, outbox = false, conversations = [] } = hint;
+    if (!list && !outbox && conversations.length === 0) return Promise.resolve();
+    this.due ??= { list: false, outbox: false, conversations: new Set() };
+    this.due.list ||= list;
+    this.due.outbox ||= outbox;
+    for (const id of conversations) this.due.conversations.add(id);
+    return this.work.run(async () => {
+      const { due } = this;
+      this.due = null;
+      if (due && !this.ended) await this.read(due);
+    });
+  }
+
+  private async read({ list, outbox, conversations }: Due): Promise<void> {
+    if (outbox) await this.readOutbox();
+    if (list) await this.readList();
+    else for (const id of conversations) await this.readOne(id);
+    await this.draw(list ? [...this.records.keys()] : [...conversations]);
+    const { id } = this.log;
+    if (id && (list || conversations.has(id))) await this.log.refresh();
+  }
+
+  private async readOutbox(): Promise<void> {
+    const all = await this.account.store.outbox();
+    this.outbox = new Map();
+    for (const one of all) this.outbox.set(one.conversation, [...(this.outbox.get(one.conversation) ?? []), one]);
+    this.out.set({ waiting: all.length });
+  }
+
+  private async readList(): Promise<void> {
+    const { store, session } = this.account;
+    const [records, people, drafts, requests] = await Promise.all([
+      store.conversations(),
+      store.people(),
+      store.drafts(),
+      store.meta<RequestsRecord>("requests"),
+    ]);
+    this.records = new Map(records.map((record) => [record.wire.id, record]));
+    for (const id of [...this.shown.keys()]) if (!this.records.has(id)) this.shown.delete(id);
+    this.people = new Map(people.map((person) => [person.id, person]));
+    this.names = new Names(this.people, session);
+    const opened = [...drafts].map(async ([id, boxed]) => [id, await unbox(session.box, boxed)] as const);
+    this.drafts = new Map(await Promise.all(opened));
+    const before = this.out.state.people;
+    const others = people.filter(({ id }) => id !== session.user);
+    this.out.set({
+      people: reuse(before, new Map(others.map((person) => [person.id, reuse(before.get(person.id), showPerson(person))]))),
+      requests: reuse(this.out.state.requests, await this.requests(requests)),
+    });
+  }
+
+  private async requests(record: RequestsRecord | undefined): Promise<Request[]> {
+    const friends = (record?.friends ?? []).map(
+      ({ id, name }): Request => ({ kind: "friend", id, name, user: id, group: "" }),
+    );
+    const groups = (record?.groups ?? []).map(async (one): Promise<Request> => {
+      const { conversationid, inviterid, invitername, secret, displayname } = one;
+      const group = (await this.account.cipher.name(conversationid, secret, displayname, [])) ?? "";
+      return { kind: "group", id: conversationid, name: invitername, user: inviterid, group };
+    });
+    return [...friends, ...(await Promise.all(groups))];
+  }
+
+  private async readOne(id: ConversationId): Promise<void> {
+    const { store, session } = this.account;
+    const [record, draft] = await Promise.all([store.conversation(id), store.draft(id, session.box)]);
+    if (record) this.records.set(id, record);
+    else {
+      this.records.delete(id);
+      this.shown.delete(id);
+    }
+    this.drafts.set(id, draft);
+  }
+
+  private async draw(ids: readonly ConversationId[]): Promise<void> {
+    const known = ids.flatMap((id) => this.records.get(id) ?? []);
+    known.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
+    let [done, shownAt] = [0, FIRST];
+    for (const record of known) {
+      const { id } = record.wire;
+      const around = { people: this.people, names: this.names, outbox: this.outbox.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
+      const now = await showConversation(this.account, record, around);
+      this.shown.set(id, reuse(this.shown.get(id), now));
+      done += 1;
+      // The first ones need not wait for all others.
+      if (done === shownAt) {
+        this.publish();
+        shownAt *= 4;
+      }
+    }
+    this.publish();
+  }
+
+  private publish(): void {
+    if (this.ended) return;
+    const list = [...this.shown.values()].sort((one, other) => other.lastAt - one.lastAt || (one.id < other.id ? -1 : 1));
+    this.out.set({ conversations: reuseList(this.out.state.conversations, list) });
+  }
+
+  private isWriting(id: ConversationId, user: UserId): void {
+    const users = this.writers.get(id) ?? new Map<UserId, () => void>();
+    this.writers.set(id, users);
+    users.get(user)?.();
+    const end = (): void => {
+      users.delete(user);
+      this.publishWriting();
+    };
+    users.set(user, this.account.clock.after(WRITING_MS, end));
+    this.publishWriting();
+  }
+
+  /** A message has come from somebody: they are not writing it any more. */
+  wrote(id: ConversationId, user: UserId): void {
+    this.writers.get(id)?.get(user)?.();
+    if (this.writers.get(id)?.delete(user)) this.publishWriting();
+  }
+
+  private publishWriting(): void {
+    const now = [...this.writers].filter(([, users]) => users.size > 0);
+    this.out.set({ writing: new Map(now.map(([id, users]) => [id, [...users.keys()].map(this.names.of)])) });
+  }
+
+  /** What a conversation is called. */
+  conversationName(id: ConversationId): string {
+    return this.shown.get(id)?.name ?? "";
+  }
+
+  /** What somebody is called. */
+  nameOf(user: UserId): string {
+    return this.names.of(user);
+  }
+}

@@ -1,0 +1,19 @@
+// The device's own key: drafts and what waits for the server do not lie in clear on the disk. Who can run this browser
+// can open it; who only has the files cannot.
+
+import { fromUtf8, random, utf8 } from "../crypto/bytes.ts";
+import { aesKey } from "../crypto/keys.ts";
+import type { Boxed } from "./store.ts";
+
+/** A new key, which cannot be read out. */
+export const makeBoxKey = (): Promise<CryptoKey> => aesKey(random(32));
+
+/** Encrypts a text. */
+export async function box(key: CryptoKey, text: string): Promise<Boxed> {
+  const iv = random(12);
+  return { iv, data: await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, utf8(text)) };
+}
+
+/** Decrypts it. */
+export const unbox = async (key: CryptoKey, { iv, data }: Boxed): Promise<string> =>
+  fromUtf8(new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, data)));

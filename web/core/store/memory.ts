@@ -1,0 +1,91 @@
+// A backend in memory: what bots run on. Nothing of it outlives the program.
+
+import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table, tables } from "./backend.ts";
+
+/** As IndexedDB compares keys: numbers before texts before lists, lists by their elements. */
+export function compareKeys(one: Key, other: Key): number {
+  const rank = (key: Key): number => (typeof key === "number" ? 0 : typeof key === "string" ? 1 : 2);
+  if (rank(one) !== rank(other)) return rank(one) - rank(other);
+  if (typeof one === "object" && typeof other === "object") {
+    for (let i = 0; i < Math.min(one.length, other.length); i++) {
+      const difference = compareKeys(one[i] ?? 0, other[i] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return one.length - other.length;
+  }
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+interface Rows {
+  /** Sorted by key. */
+  rows: Found[];
+  next: number;
+}
+
+/** Where a key is, or would be. */
+function place(rows: readonly Found[], key: Key): number {
+  let [from, to] = [0, rows.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const row = rows[middle];
+    if (row && compareKeys(row.key, key) < 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
+const isAt = (rows: readonly Found[], at: number, key: Key): boolean => {
+  const row = rows[at];
+  return row !== undefined && compareKeys(row.key, key) === 0;
+};
+
+/** Makes an empty one. */
+export function memoryBackend(): Backend {
+  const data = new Map<Table, Rows>(tables.map((name) => [name, { rows: [], next: 1 }]));
+  const table = (name: Table): Rows => {
+    const found = data.get(name);
+    if (!found) throw new RangeError(`no table ${name}`);
+    return found;
+  };
+  const put = (name: Table, key: Key, value: unknown): void => {
+    const { rows } = table(name);
+    const at = place(rows, key);
+    rows.splice(at, isAt(rows, at, key) ? 1 : 0, { key, value: structuredClone(value) });
+  };
+  const apply = (change: Change): void => {
+    if ("put" in change) put(change.put, change.key, change.value);
+    else if ("append" in change) put(change.append, table(change.append).next++, change.value);
+    else if ("remove" in change) {
+      const { rows } = table(change.remove);
+      const at = place(rows, change.key);
+      if (isAt(rows, at, change.key)) rows.splice(at, 1);
+    } else {
+      const all = table(change.clear);
+      const { range } = change;
+      all.rows = range ? all.rows.filter(({ key }) => compareKeys(key, range.from) < 0 || compareKeys(key, range.to) > 0) : [];
+    }
+  };
+  const get = (name: Table, key: Key): unknown => {
+    const { rows } = table(name);
+    const at = place(rows, key);
+    return isAt(rows, at, key) ? structuredClone(rows[at]?.value) : undefined;
+  };
+  return {
+    get: (name, key) => Promise.resolve(get(name, key)),
+    range: (name: Table, range: Range | null, page: Page = {}) => {
+      const { rows } = table(name);
+      const from = range ? place(rows, range.from) : 0;
+      let to = range ? place(rows, range.to) : rows.length;
+      if (range && isAt(rows, to, range.to)) to += 1;
+      const found = rows.slice(from, to);
+      if (page.newestFirst) found.reverse();
+      return Promise.resolve(structuredClone(found.slice(0, page.limit)));
+    },
+    write: (changes, term) => {
+      if (term !== undefined && get("meta", "term") !== term) return Promise.reject(new LostLead());
+      for (const change of changes) apply(change);
+      return Promise.resolve();
+    },
+    close: () => undefined,
+  };
+}

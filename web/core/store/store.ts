@@ -1,0 +1,276 @@
+// What lies on this device, by verbs. Values come back as they were put: only this client writes its database, and
+// browser/migrations.ts lifts what an older one wrote.
+
+import type { UserKeys } from "../crypto/keys.ts";
+import type { Head } from "../crypto/epoch.ts";
+import type { Argon2id } from "../crypto/kdf.ts";
+import type { ConversationId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
+import type { Reach } from "../model/timeline.ts";
+import type { Keep, Trust } from "../model/view.ts";
+import type { Cursor, WireConversation, WireMessage } from "../wire/conversation.ts";
+import type { Backend, Change, Range } from "./backend.ts";
+import { unbox } from "./box.ts";
+
+/** Who is logged in here. */
+export interface SessionRecord {
+  user: UserId;
+  email: string;
+  name: string;
+  station: StationId;
+  /** The server's id; empty on servers of the published form. */
+  server: string;
+  /** RSA, base64 of the SubjectPublicKeyInfo; Ed25519, hex, empty in accounts of the published form. */
+  publicKey: string;
+  signKey: string;
+  keys: UserKeys;
+  /** Encrypts what lies here and is not on the server. */
+  box: CryptoKey;
+  kdf: Argon2id | null;
+  /** The highest version of the vault that was seen. */
+  vaultVersion: number;
+  hasSheet: boolean;
+}
+
+/** Somebody who is known. */
+export interface PersonRecord {
+  id: UserId;
+  name: string;
+  /** Empty where it is not known. */
+  email: string;
+  publicKey: string;
+  /** Another key than the pinned one, that the server names by now; empty if there is none. */
+  offeredKey: string;
+  availability: string;
+  friend: boolean;
+  blocked: boolean;
+  /** All their cards that were ever accepted, oldest first: old ones verify old messages. */
+  cards: string[];
+  trust: Trust;
+}
+
+/** A conversation, and how much of it is here: one run without holes from `first` to `head`. */
+export interface ConversationRecord {
+  wire: WireConversation;
+  instance: Instance;
+  first: { seq: number; message: Cursor<MessageId> } | null;
+  head: { seq: number; chain: string; message: Cursor<MessageId> } | null;
+  report: Cursor<ReportId> | null;
+  /** Nothing older is on the server. */
+  complete: boolean;
+  /** Whether its rows were ever asked for. */
+  loaded: boolean;
+  reach: Record<UserId, Reach>;
+  /** The newest message that was looked at here, and that the server was told of. */
+  seen: number;
+  seenTold: number;
+  deliveredTold: number;
+  unread: number;
+  /** The newest row that counts as a message; 0 before the first. */
+  newestVisible: number;
+  keep: Keep;
+  /** How many messages this station has written in this instance. */
+  n: number;
+  /** The first message that does not fit the chain. */
+  broken: number | null;
+  /** The newest epoch that was accepted: its announcement, and who takes part. */
+  roster: { announcement: string; members: UserId[] } | null;
+}
+
+/** Bytes under the device's key. */
+export interface Boxed {
+  iv: Uint8Array<ArrayBuffer>;
+  data: ArrayBuffer;
+}
+
+/** Why a message waits for its writer. */
+export interface Held {
+  code: string;
+  sentence: string;
+}
+
+/** A message that waits for the server. `box` holds its content. */
+export interface OutgoingRecord {
+  conversation: ConversationId;
+  id: MessageId;
+  at: number;
+  /** Of an update: its target's end; null if the conversation's setting decides. */
+  until: number | null;
+  box: Boxed;
+  /** What is sent until it is answered, the same bytes each time. */
+  sealed: SealedRecord | null;
+  held: Held | null;
+}
+
+/** A message as it is sent. */
+export interface SealedRecord {
+  instance: Instance;
+  type: string;
+  created: number;
+  validUntil: number | null;
+  data: string;
+  epoch: number;
+  n: number;
+}
+
+/** One that waits, with its place in the order of all. */
+export interface Outgoing extends OutgoingRecord {
+  order: number;
+}
+
+/** What opens an epoch: as the wire has it, after it was checked. */
+export interface EpochRecord {
+  epoch: number;
+  announcement: string;
+  wrapped: string;
+}
+
+const LAST = Number.MAX_SAFE_INTEGER;
+const ofConversation = (id: ConversationId, from = 0, to = LAST): Range => ({ from: [id, from], to: [id, to] });
+const anyId = (id: ConversationId): Range => ({ from: [id, ""], to: [id, "\uffff"] });
+
+/** Changes, as batches are made of. */
+export const change = {
+  session: (record: SessionRecord): Change => ({ put: "meta", key: "session", value: record }),
+  person: (record: PersonRecord): Change => ({ put: "people", key: record.id, value: record }),
+  conversation: (record: ConversationRecord): Change => ({ put: "conversations", key: record.wire.id, value: record }),
+  row: (id: ConversationId, row: WireMessage): Change[] => [
+    { put: "rows", key: [id, row.Seq], value: row },
+    { put: "ids", key: [id, row.ID], value: row.Seq },
+  ],
+  epoch: (id: ConversationId, record: EpochRecord): Change => ({ put: "epochs", key: [id, record.epoch], value: record }),
+  forgetRows: (id: ConversationId): Change[] => [
+    { clear: "rows", range: ofConversation(id) },
+    { clear: "ids", range: anyId(id) },
+  ],
+  forgetConversation: (id: ConversationId): Change[] => [
+    ...change.forgetRows(id),
+    { remove: "conversations", key: id },
+    { clear: "epochs", range: ofConversation(id) },
+  ],
+  outgoing: ({ order, ...record }: Outgoing): Change => ({ put: "outbox", key: order, value: record }),
+  enqueue: (record: OutgoingRecord): Change => ({ append: "outbox", value: record }),
+  settle: (order: number): Change => ({ remove: "outbox", key: order }),
+  draft: (id: ConversationId, box: Boxed | null): Change =>
+    box ? { put: "drafts", key: id, value: box } : { remove: "drafts", key: id },
+};
+
+/** Reads, and writes batches. */
+export class Store {
+  constructor(
+    readonly backend: Backend,
+    /** What `write` requires while this tab leads; undefined in others. */
+    public term: number | undefined = undefined,
+  ) {}
+
+  /** Writes as who leads; throws `LostLead` if another one does by now. */
+  write(...changes: Change[]): Promise<void> {
+    return this.backend.write(changes, this.term);
+  }
+
+  /** Writes what every tab may: drafts, new rows of the outbox, what a person decides about them. */
+  writeOwn(...changes: Change[]): Promise<void> {
+    return this.backend.write(changes);
+  }
+
+  async meta<T>(name: string): Promise<T | undefined> {
+    return (await this.backend.get("meta", name)) as T | undefined;
+  }
+
+  session(): Promise<SessionRecord | undefined> {
+    return this.meta<SessionRecord>("session");
+  }
+
+  async people(): Promise<PersonRecord[]> {
+    return (await this.backend.range("people", null)).map(({ value }) => value as PersonRecord);
+  }
+
+  async person(id: UserId): Promise<PersonRecord | undefined> {
+    return (await this.backend.get("people", id)) as PersonRecord | undefined;
+  }
+
+  async conversations(): Promise<ConversationRecord[]> {
+    return (await this.backend.range("conversations", null)).map(({ value }) => value as ConversationRecord);
+  }
+
+  async conversation(id: ConversationId): Promise<ConversationRecord | undefined> {
+    return (await this.backend.get("conversations", id)) as ConversationRecord | undefined;
+  }
+
+  async epochs(id: ConversationId): Promise<EpochRecord[]> {
+    return (await this.backend.range("epochs", ofConversation(id))).map(({ value }) => value as EpochRecord);
+  }
+
+  /** Rows from one number to another, both included, oldest first. */
+  async rows(id: ConversationId, from: number, to = LAST): Promise<WireMessage[]> {
+    return (await this.backend.range("rows", ofConversation(id, from, to))).map(({ value }) => value as WireMessage);
+  }
+
+  /** The newest rows up to a number, newest first. */
+  async rowsBefore(id: ConversationId, to: number, limit: number): Promise<WireMessage[]> {
+    const found = await this.backend.range("rows", ofConversation(id, 0, to), { limit, newestFirst: true });
+    return found.map(({ value }) => value as WireMessage);
+  }
+
+  /** The number of a message that is here. */
+  async seqOf(id: ConversationId, message: MessageId): Promise<number | undefined> {
+    return (await this.backend.get("ids", [id, message])) as number | undefined;
+  }
+
+  /** All that waits, in order. */
+  async outbox(): Promise<Outgoing[]> {
+    const found = await this.backend.range("outbox", null);
+    return found.map(({ key, value }) => ({ ...(value as OutgoingRecord), order: key as number }));
+  }
+
+  async drafts(): Promise<Map<string, Boxed>> {
+    return new Map((await this.backend.range("drafts", null)).map(({ key, value }) => [String(key), value as Boxed]));
+  }
+
+  /** A draft, opened; empty if there is none. */
+  async draft(id: string, key: CryptoKey): Promise<string> {
+    const found = (await this.backend.get("drafts", id)) as Boxed | undefined;
+    return found ? unbox(key, found) : "";
+  }
+
+  /** Takes the lead: what older leaders still want to write is refused from now on. */
+  async takeTerm(): Promise<number> {
+    const term = ((await this.meta<number>("term")) ?? 0) + 1;
+    await this.backend.write([{ put: "meta", key: "term", value: term }]);
+    this.term = term;
+    return term;
+  }
+
+  /** Forgets everything of the account. */
+  forgetAll(): Promise<void> {
+    const all = ["people", "conversations", "rows", "ids", "epochs", "outbox", "drafts"] as const;
+    const metas = ["session", "log", "requests"].map((key): Change => ({ remove: "meta", key }));
+    return this.backend.write([...all.map((name): Change => ({ clear: name, range: null })), ...metas]);
+  }
+}
+
+/** A conversation of which nothing is here yet. */
+export function newConversation(wire: WireConversation): ConversationRecord {
+  return {
+    wire,
+    instance: wire.instance,
+    first: null,
+    head: null,
+    report: null,
+    complete: false,
+    loaded: false,
+    reach: {},
+    seen: 0,
+    seenTold: 0,
+    deliveredTold: 0,
+    unread: 0,
+    newestVisible: 0,
+    keep: "forever",
+    n: 0,
+    broken: null,
+    roster: null,
+  };
+}
+
+/** What a message names as the newest one that its writer saw. */
+export const headOf = (record: ConversationRecord, beginning: string): Head =>
+  record.head ? [record.head.seq, record.head.chain] : [0, beginning];

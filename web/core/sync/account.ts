@@ -1,0 +1,30 @@
+// What everything that works for a logged-in person shares.
+
+import type { ConversationId, UserId } from "../model/ids.ts";
+import type { Clock, Exclusive } from "../ports.ts";
+import type { SessionRecord, Store } from "../store/store.ts";
+import type { Caller } from "../wire/call.ts";
+import type { Cipher } from "./cipher.ts";
+
+/** What changed in the store: ids, never content. Another tab may miss one; the next one makes up for it. */
+export interface Hint {
+  conversations?: readonly ConversationId[];
+  /** The list, people or requests. */
+  list?: boolean;
+  outbox?: boolean;
+  session?: boolean;
+  typing?: readonly { conversationid: ConversationId; userid: UserId }[];
+}
+
+/** A logged-in person at this station. */
+export interface Account {
+  session: SessionRecord;
+  store: Store;
+  caller: Caller;
+  cipher: Cipher;
+  clock: Clock;
+  /** Whoever changes a record that was read before does so in here. */
+  serial: Exclusive;
+  /** Tells this tab and the others. */
+  tell: (hint: Hint) => void;
+}

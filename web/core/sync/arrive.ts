@@ -1,0 +1,47 @@
+// What a frame of the socket brings: rows that join are taken in, everything else is fetched.
+
+import type { ConversationId } from "../model/ids.ts";
+import type { WireMessage } from "../wire/conversation.ts";
+import type { WireEvent } from "../wire/notification.ts";
+import type { Account } from "./account.ts";
+import { catchUp } from "./fill.ts";
+import { join } from "./inbox.ts";
+
+/** The events of each conversation, in their order. */
+export function byConversation(events: readonly WireEvent[]): Map<ConversationId, WireEvent[]> {
+  const found = new Map<ConversationId, WireEvent[]>();
+  for (const event of events) {
+    const list = found.get(event.conversationid);
+    if (list) list.push(event);
+    else found.set(event.conversationid, [event]);
+  }
+  return found;
+}
+
+/** Whether each event names, as the row before it, the one that is held or came with it. */
+export function joins(events: readonly WireEvent[], head: string, report: string): boolean {
+  let [lastMessage, lastReport] = [head, report];
+  for (const { message, report: one, after } of events) {
+    if (message) {
+      if (after !== lastMessage) return false;
+      lastMessage = message.ID;
+    } else if (one) {
+      if (after !== lastReport) return false;
+      lastReport = one.ID;
+    } else return false;
+  }
+  return true;
+}
+
+/** Takes in what came of one conversation; answers new messages of others. */
+export async function arrive(account: Account, id: ConversationId, events: readonly WireEvent[]): Promise<WireMessage[]> {
+  const fresh = await account.serial.run(async () => {
+    const record = await account.store.conversation(id);
+    if (!record?.loaded || events.length === 0 || events.some(({ instance }) => instance !== record.instance)) return null;
+    if (!joins(events, record.head?.message.id ?? "", record.report?.id ?? "")) return null;
+    const messages = events.flatMap(({ message }) => (message ? [message] : []));
+    const reports = events.flatMap(({ report }) => (report ? [report] : []));
+    return (await join(account, record, { id, messages, reports })).fresh;
+  });
+  return fresh ?? catchUp(account, id);
+}

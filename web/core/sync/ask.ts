@@ -1,0 +1,81 @@
+// What other tabs ask of the one that leads, and how hints and requests travel between tabs. Ids only.
+
+import { type ConversationId, conversationId, userId } from "../model/ids.ts";
+import { type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "../wire/decode.ts";
+import type { Hint } from "./account.ts";
+import type { ConnectionState } from "./connection.ts";
+
+/** A request to the tab that leads. */
+export type Ask =
+  | { kind: "older"; id: ConversationId }
+  | { kind: "seen"; id: ConversationId; seq: number }
+  | { kind: "typing"; id: ConversationId }
+  | { kind: "retry" | "discard"; message: string }
+  /** Compare everything; connect now; take the station back from where else it is used. */
+  | { kind: "resync" | "wake" | "useHere" | "state" };
+
+/** What tabs post. */
+export type Post = { post: "hint"; hint: Hint } | { post: "ask"; ask: Ask } | { post: "connection"; state: ConnectionState };
+
+const id = parsed(conversationId);
+const hint: Decode<Hint> = object<Hint>({
+  conversations: optional(list(id), []),
+  list: optional(flag, false),
+  outbox: optional(flag, false),
+  session: optional(flag, false),
+  typing: optional(list(object({ conversationid: id, userid: parsed(userId) })), []),
+});
+
+function readAsk(value: unknown): Ask {
+  const { kind } = object({ kind: text })(value, "ask");
+  switch (kind) {
+    case "older":
+    case "typing":
+      return { kind, ...object({ id })(value, "ask") };
+    case "seen":
+      return { kind, ...object({ id, seq: integer })(value, "ask") };
+    case "retry":
+    case "discard":
+      return { kind, ...object({ message: text })(value, "ask") };
+    case "resync":
+    case "wake":
+    case "useHere":
+    case "state":
+      return { kind };
+    default:
+      throw new Malformed("ask", "a request");
+  }
+}
+
+function readState(value: unknown): ConnectionState {
+  const { kind, tries, until } = object({ kind: text, tries: optional(integer, 0), until: optional(integer, 0) })(value, "state");
+  switch (kind) {
+    case "connecting":
+    case "catchingUp":
+      return { kind, tries };
+    case "waiting":
+      return { kind, tries, until };
+    case "idle":
+    case "live":
+    case "replaced":
+    case "barred":
+    case "outdated":
+      return { kind };
+    default:
+      throw new Malformed("state", "a state of the connection");
+  }
+}
+
+/** Reads what another tab posted; null if it is of another version. */
+export function readPost(value: unknown): Post | null {
+  try {
+    const { post } = object({ post: text })(value, "");
+    if (post === "hint") return { post, ...object({ hint })(value, "") };
+    if (post === "ask") return { post, ask: object({ ask: readAsk })(value, "").ask };
+    if (post === "connection") return { post, state: object({ state: readState })(value, "").state };
+    return null;
+  } catch (error) {
+    if (error instanceof Malformed) return null;
+    throw error;
+  }
+}

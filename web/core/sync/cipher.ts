@@ -1,0 +1,175 @@
+// From rows as they lie in the store to what they say, and back. Secrets are unwrapped when they are needed, and kept in
+// memory only.
+
+import type { Bytes } from "../crypto/bytes.ts";
+import { random } from "../crypto/bytes.ts";
+import { parseCard } from "../crypto/card.ts";
+import { beginning } from "../crypto/chain.ts";
+import { announcementHash } from "../crypto/epoch.ts";
+import { unwrap } from "../crypto/keys.ts";
+import { epochOf, open, seal, Unreadable } from "../crypto/message.ts";
+import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
+import { openName } from "../crypto/message.ts";
+import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
+import type { Row } from "../model/timeline.ts";
+import type { Trouble } from "../model/view.ts";
+import { type ConversationRecord, headOf, type SealedRecord, type SessionRecord, type Store } from "../store/store.ts";
+import type { WireMessage } from "../wire/conversation.ts";
+import { wireTime } from "../wire/time.ts";
+
+/** Rows that were read and are kept, so that a new row does not decrypt all others again. */
+const MAX_CACHED = 5000;
+/** After this many years a message is called kept for ever. */
+const FOREVER_MS = 50 * 365 * 86_400_000;
+
+/** The secret of an epoch; number 0 in a conversation without epochs. */
+interface Secret {
+  epoch: number;
+  secret: Bytes;
+}
+
+/** Reads and writes messages of one account. */
+export class Cipher {
+  private readonly unwrapped = new Map<string, Promise<Bytes>>();
+  private readonly read = new Map<string, Row>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly session: SessionRecord,
+  ) {}
+
+  /** A wrapped secret, opened; rejects if it is not for this account's key. */
+  secret(wrapped: string): Promise<Bytes> {
+    const known = this.unwrapped.get(wrapped);
+    if (known) return known;
+    const opened = unwrap(wrapped, this.session.keys.rsaOpen);
+    this.unwrapped.set(wrapped, opened);
+    return opened;
+  }
+
+  /** The secret that new messages lie under. */
+  async current(record: ConversationRecord): Promise<Secret> {
+    if (!record.roster) return { epoch: 0, secret: await this.secret(record.wire.secret) };
+    const newest = (await this.store.epochs(record.wire.id)).at(-1);
+    if (!newest) throw new Unreadable("noSecret");
+    return { epoch: newest.epoch, secret: await this.secret(newest.wrapped) };
+  }
+
+  private async signKeys(user: UserId): Promise<Bytes[]> {
+    const person = await this.store.person(user);
+    return (person?.cards ?? []).map((card) => parseCard(card).sign);
+  }
+
+  /** Decrypts a row, and checks what can be checked. */
+  async open(record: ConversationRecord, row: WireMessage): Promise<Row> {
+    const key = `${record.wire.id}/${row.Seq}/${row.ID}`;
+    const known = this.read.get(key);
+    if (known) return known;
+    const { trouble, body } = await this.openBody(record, row);
+    const until = row.ValidUntil - row.Created > FOREVER_MS ? null : row.ValidUntil;
+    const found: Row = {
+      seq: row.Seq,
+      id: row.ID,
+      user: row.User,
+      at: row.Created,
+      until,
+      type: row.Type,
+      content: body?.content ?? null,
+      trouble,
+    };
+    // What could not be read is tried again when keys have come.
+    if (!trouble) {
+      if (this.read.size >= MAX_CACHED) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
+      this.read.set(key, found);
+    }
+    return found;
+  }
+
+  private async openBody(record: ConversationRecord, row: WireMessage): Promise<{ body: Body | null; trouble: Trouble | null }> {
+    try {
+      const { json, signed } = await this.decrypt(record, row);
+      const body = readBody(json);
+      if (!signed && record.roster) return { body, trouble: "notProven" };
+      return { body, trouble: (await this.isForked(record, body)) ? "forked" : null };
+    } catch (error) {
+      if (error instanceof NewerVersion) return { body: null, trouble: "newerClient" };
+      if (error instanceof MalformedBody) return { body: null, trouble: "neverReadable" };
+      if (error instanceof Unreadable && error.why === "noSecret") return { body: null, trouble: "waitingForKey" };
+      // Damaged, of another place, or under a secret that is not ours: it stays what it is.
+      return { body: null, trouble: "neverReadable" };
+    }
+  }
+
+  private async decrypt(record: ConversationRecord, row: WireMessage): Promise<{ json: string; signed: boolean }> {
+    const { id } = record.wire;
+    const place = { conversation: id, instance: record.instance, message: row.ID, user: row.User, station: row.Station, type: row.Type };
+    const epoch = epochOf(row.Data);
+    if (epoch !== null) {
+      const found = (await this.store.epochs(id)).find((one) => one.epoch === epoch);
+      if (found) {
+        const under = { epoch, secret: await this.secret(found.wrapped) };
+        const { body, signed } = await open(under, await this.signKeys(row.User), place, row.Data);
+        return { json: body, signed };
+      }
+      if (record.roster) throw new Unreadable("noSecret");
+    }
+    const { secret } = await this.current(record);
+    return { json: await openPublished(secret, place, row.Data), signed: false };
+  }
+
+  // Its writer saw another message than we did at the same place: the server showed two transcripts.
+  private async isForked(record: ConversationRecord, { head }: Body): Promise<boolean> {
+    if (!head) return false;
+    const [seq, chain] = head;
+    if (seq === 0) return chain !== "" && chain !== (await beginning(record.wire.id, record.instance));
+    const [held] = await this.store.rows(record.wire.id, seq, seq);
+    return held !== undefined && held.Chain !== chain;
+  }
+
+  /** Seals a content for sending; the same bytes are then sent until they are answered. */
+  async seal(record: ConversationRecord, message: string, content: Content, now: number, until: number | null): Promise<SealedRecord> {
+    const { id } = record.wire;
+    const { epoch, secret } = await this.current(record);
+    const n = record.n + 1;
+    const validUntil = until ?? endOf(record, now);
+    const head = headOf(record, await beginning(id, record.instance));
+    const ep = record.roster ? await announcementHash(record.roster.announcement) : null;
+    const json = writeBody(content, { at: wireTime(now), until: wireTime(validUntil), n, head, ep });
+    const type = typeOf(content);
+    const place = { conversation: id, instance: record.instance, message, user: this.session.user, station: this.session.station, type };
+    const signer = this.session.keys.sign;
+    const data =
+      epoch > 0 && signer ? await seal({ epoch, secret }, signer, place, json, random(12)) : await sealPublished(secret, place, json);
+    return { instance: record.instance, type, created: now, validUntil, data, epoch, n };
+  }
+
+  /** A group's name, or null if it cannot be read. */
+  async name(id: ConversationId, wrapped: string, displayname: string, epochs: readonly { epoch: number; wrapped: string }[]): Promise<string | null> {
+    if (displayname === "") return null;
+    for (const { epoch, wrapped: one } of [...epochs].reverse()) {
+      try {
+        const { body } = await openName({ epoch, secret: await this.secret(one) }, () => [], id, displayname);
+        return nameOf(body);
+      } catch {
+        // Of another epoch, or of the published form.
+      }
+    }
+    try {
+      return nameOf(await openPublishedName(await this.secret(wrapped), displayname));
+    } catch {
+      return null;
+    }
+  }
+}
+
+function nameOf(json: string): string | null {
+  const value: unknown = JSON.parse(json);
+  return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" ? value.name : null;
+}
+
+const DAY_MS = 86_400_000;
+const DAYS = { forever: 36_500, year: 365, month: 30, week: 7, day: 1 };
+
+/** When a message of now disappears. */
+export const endOf = ({ keep }: Pick<ConversationRecord, "keep">, now: number): number => now + DAYS[keep] * DAY_MS;

@@ -1,0 +1,101 @@
+// Fetches what is not here: the first page, what came while nobody listened, older pages.
+
+import { beginning, follow, type Link } from "../crypto/chain.ts";
+import type { ConversationId } from "../model/ids.ts";
+import { change, type ConversationRecord } from "../store/store.ts";
+import { type Cursor, download, downloadBefore, type Rows, transcript, type WireMessage } from "../wire/conversation.ts";
+import type { Account } from "./account.ts";
+import { join, linksOf } from "./inbox.ts";
+
+/** Rows of a page when a conversation is seen for the first time, and of each older page. */
+const PAGE = 50;
+
+const where = (record: ConversationRecord): { conversationid: ConversationId; instance: ConversationRecord["instance"] } => ({
+  conversationid: record.wire.id,
+  instance: record.instance,
+});
+
+const sameCursor = (one: Cursor<string> | null | undefined, other: Cursor<string> | null | undefined): boolean =>
+  one?.id === other?.id;
+
+/** Whether nothing moved meanwhile; else what was fetched may not join any more. */
+const isAsBefore = (before: ConversationRecord, now: ConversationRecord): boolean =>
+  before.instance === now.instance &&
+  before.head?.seq === now.head?.seq &&
+  before.loaded === now.loaded &&
+  sameCursor(before.report, now.report);
+
+/** Fetches until nothing is newer; answers new messages of others, which the caller may tell a person of. */
+export async function catchUp(account: Account, id: ConversationId): Promise<WireMessage[]> {
+  const fresh: WireMessage[] = [];
+  for (;;) {
+    const before = await account.store.conversation(id);
+    if (!before) return fresh;
+    const page = before.loaded
+      ? await download(account.caller, where(before), { message: before.head?.message ?? null, report: before.report })
+      : await downloadBefore(account.caller, where(before), null, PAGE);
+    const joined = await account.serial.run(async () => {
+      const now = await account.store.conversation(id);
+      if (!now || !isAsBefore(before, now)) return null;
+      if (!now.loaded) now.complete = page.messages.length < PAGE;
+      now.loaded = true;
+      return joinChecked(account, now, page);
+    });
+    if (joined && before.loaded) fresh.push(...joined.fresh);
+    // The first page is followed by one more request: what came between the two.
+    if (joined && before.loaded && !page.hasmore) return fresh;
+  }
+}
+
+async function joinChecked(account: Account, record: ConversationRecord, page: Rows): ReturnType<typeof join> {
+  const joined = await join(account, record, { id: record.wire.id, ...page });
+  if (joined.record.broken !== null) await explainGap(account, joined.record);
+  return joined;
+}
+
+/** Messages whose content was deleted have left their links: with them the chain may fit after all. */
+async function explainGap(account: Account, record: ConversationRecord): Promise<void> {
+  const rows = await account.store.rows(record.wire.id, 0);
+  const held = new Map(linksOf(rows).map((link) => [link.seq, link]));
+  const links: Link[] = [];
+  const [first] = rows;
+  const from = record.complete || !first ? 0 : first.Seq;
+  for (let after = from; ; ) {
+    const page = await transcript(account.caller, where(record), after);
+    for (const { Seq, ID, DataHash, Chain } of page.transcript) {
+      links.push(held.get(Seq) ?? { seq: Seq, id: ID, chain: Chain, data: null, dataHash: DataHash });
+      after = Seq;
+    }
+    if (!page.hasmore || page.transcript.length === 0) break;
+  }
+  const start = from === 0 ? await beginning(record.wire.id, record.instance) : (first?.Chain ?? "");
+  const wrong = await follow(start, links);
+  const missing = rows.some(({ Seq }) => Seq > from && !links.some(({ seq }) => seq === Seq));
+  if (wrong || missing) return;
+  await account.store.write(change.conversation({ ...record, broken: null }));
+}
+
+/** Fetches one older page; false if there is none. */
+export async function fetchOlder(account: Account, id: ConversationId): Promise<boolean> {
+  const before = await account.store.conversation(id);
+  if (!before?.first || before.complete) return false;
+  const { first } = before;
+  const page = await downloadBefore(account.caller, where(before), first.message, PAGE);
+  return account.serial.run(async () => {
+    const now = await account.store.conversation(id);
+    if (!now?.first || now.instance !== before.instance || now.first.seq !== first.seq) return true;
+    const older = page.messages.filter(({ Seq }) => Seq < first.seq);
+    const [oldest] = older;
+    now.complete = page.messages.length < PAGE;
+    if (oldest) {
+      const [next] = await account.store.rows(id, first.seq, first.seq);
+      const wrong = await follow(oldest.Chain, linksOf([...older.slice(1), ...(next ? [next] : [])]));
+      if (wrong && now.broken === null) now.broken = wrong.seq;
+      now.first = { seq: oldest.Seq, message: { id: oldest.ID, date: oldest.Created } };
+    }
+    await account.store.write(change.conversation(now), ...older.flatMap((row) => change.row(id, row)));
+    if (now.broken !== null) await explainGap(account, now);
+    account.tell({ conversations: [id] });
+    return older.length > 0;
+  });
+}

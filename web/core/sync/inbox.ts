@@ -1,0 +1,113 @@
+// New rows arrive: they join what is held, or they are refused and the caller downloads. What is written together is one
+// batch: rows, the place up to which they are held, what was waiting for them.
+
+import { beginning, follow } from "../crypto/chain.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import { change, type ConversationRecord, type Store } from "../store/store.ts";
+import type { Change } from "../store/backend.ts";
+import type { WireMessage, WireReport } from "../wire/conversation.ts";
+import type { Account } from "./account.ts";
+
+/** Whether a message counts as unread. */
+export const counts = (row: WireMessage, me: UserId): boolean => row.Type === "Message" && row.User !== me;
+
+/** The links of rows, as the chain has them. */
+export const linksOf = (rows: readonly WireMessage[]): { seq: number; id: string; chain: string; data: string }[] =>
+  rows.map(({ Seq, ID, Chain, Data }) => ({ seq: Seq, id: ID, chain: Chain, data: Data }));
+
+async function unreadAfter(store: Store, record: ConversationRecord, fresh: readonly WireMessage[], me: UserId): Promise<number> {
+  const held = await store.rows(record.wire.id, record.seen + 1);
+  const seqs = new Set([...held, ...fresh].filter((row) => row.Seq > record.seen && counts(row, me)).map(({ Seq }) => Seq));
+  return seqs.size;
+}
+
+/** What reports say, put into a record. Reports about messages that are not here say nothing that could be shown. */
+async function applyReports(
+  store: Store,
+  record: ConversationRecord,
+  reports: readonly WireReport[],
+  fresh: ReadonlyMap<MessageId, number>,
+  me: UserId,
+): Promise<void> {
+  for (const { Type, User, MessageID } of reports) {
+    const seq = fresh.get(MessageID) ?? (await store.seqOf(record.wire.id, MessageID));
+    if (seq === undefined) continue;
+    const { delivered, seen } = record.reach[User] ?? { delivered: 0, seen: 0 };
+    const isSeen = Type === "viewed";
+    record.reach[User] = { delivered: Math.max(delivered, seq), seen: isSeen ? Math.max(seen, seq) : seen };
+    if (User === me && isSeen) record.seen = Math.max(record.seen, seq);
+  }
+  const last = reports.at(-1);
+  if (last) record.report = { id: last.ID, date: last.Created };
+  record.seenTold = Math.max(record.seenTold, record.reach[me]?.seen ?? 0);
+  record.deliveredTold = Math.max(record.deliveredTold, record.reach[me]?.delivered ?? 0, record.seenTold);
+}
+
+/** Rows that join at the end of what is held. Messages that are held already are passed over. */
+export interface Arrived {
+  id: ConversationId;
+  messages: readonly WireMessage[];
+  reports: readonly WireReport[];
+}
+
+/** What came of it. */
+export interface Joined {
+  record: ConversationRecord;
+  /** New messages of others, to be told of. */
+  fresh: WireMessage[];
+}
+
+/**
+ * Appends rows to a conversation, in the batch that also moves its cursor. Within `account.serial` only.
+ * `record` is what the store has now; it is changed in place.
+ */
+export async function join(account: Account, record: ConversationRecord, arrived: Arrived): Promise<Joined> {
+  const { store, session } = account;
+  const me = session.user;
+  const last = record.head?.seq ?? 0;
+  const messages = arrived.messages.filter(({ Seq }) => Seq > last);
+  const changes: Change[] = messages.flatMap((row) => change.row(arrived.id, row));
+  if (messages.length > 0) await extend(record, messages, session.station, me);
+  const fresh = new Map(messages.map(({ ID, Seq }) => [ID, Seq]));
+  const seenBefore = record.seen;
+  await applyReports(store, record, arrived.reports, fresh, me);
+  if (messages.some((row) => counts(row, me)) || record.seen !== seenBefore) {
+    record.unread = await unreadAfter(store, record, messages, me);
+  }
+  const settled = await settledBy(store, arrived.id, fresh);
+  await store.write(change.conversation(record), ...changes, ...settled.map(change.settle));
+  account.tell({ conversations: [arrived.id], outbox: settled.length > 0 });
+  return { record, fresh: messages.filter((row) => counts(row, me) && row.Seq > record.seen) };
+}
+
+async function extend(record: ConversationRecord, messages: readonly WireMessage[], station: string, me: UserId): Promise<void> {
+  const start = record.head?.chain ?? (await beginning(record.wire.id, record.instance));
+  // The first page of a longer transcript begins in its middle: its own first link is taken as given.
+  const unknownStart = record.head === null && !record.complete;
+  const [head] = messages;
+  const wrong = unknownStart && head ? await follow(head.Chain, linksOf(messages.slice(1))) : await follow(start, linksOf(messages));
+  if (wrong && record.broken === null) record.broken = wrong.seq;
+  const newest = messages.at(-1);
+  if (!newest || !head) return;
+  record.first ??= { seq: head.Seq, message: { id: head.ID, date: head.Created } };
+  record.head = { seq: newest.Seq, chain: newest.Chain, message: { id: newest.ID, date: newest.Created } };
+  record.n += messages.filter((row) => row.User === me && row.Station === station).length;
+  for (const row of messages) if (row.Type === "Message") record.newestVisible = row.Seq;
+}
+
+// Own answer and own echo both end up here; whichever is second finds nothing to settle.
+async function settledBy(store: Store, id: ConversationId, fresh: ReadonlyMap<MessageId, number>): Promise<number[]> {
+  if (fresh.size === 0) return [];
+  const waiting = await store.outbox();
+  return waiting.filter((one) => one.conversation === id && fresh.has(one.id)).map(({ order }) => order);
+}
+
+/** Says what was looked at here; the server is told later. Within `account.serial` only. */
+export async function markSeen(account: Account, id: ConversationId, seq: number): Promise<void> {
+  const record = await account.store.conversation(id);
+  if (!record || seq <= record.seen) return;
+  record.seen = seq;
+  record.unread = await unreadAfter(account.store, record, [], account.session.user);
+  await account.store.write(change.conversation(record));
+  account.tell({ conversations: [id] });
+}

@@ -1,0 +1,112 @@
+// Compares everything: the list, people, requests. What the socket cannot tell, this finds.
+
+import type { ConversationId, UserId } from "../model/ids.ts";
+import { change, type ConversationRecord, newConversation, type PersonRecord } from "../store/store.ts";
+import type { Change } from "../store/backend.ts";
+import { listConversations, type WireConversation, type WireMessage } from "../wire/conversation.ts";
+import { type GroupInvitation, groupInvitations } from "../wire/group.ts";
+import { blocked, type Friends, friends } from "../wire/people.ts";
+import { Refused } from "../wire/refusal.ts";
+import type { Account } from "./account.ts";
+import { catchUp } from "./fill.ts";
+import { mergePeople } from "./people.ts";
+import { forEach } from "./serial.ts";
+
+/** Conversations that are filled at the same time. */
+const WIDTH = 4;
+
+/** Who asks for something: in `meta` under `requests`. */
+export interface RequestsRecord {
+  friends: { id: UserId; name: string }[];
+  groups: GroupInvitation[];
+}
+
+const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsRecord => ({
+  friends: requests.map(({ friendid, friendname }) => ({ id: friendid, name: friendname })),
+  groups,
+});
+
+/** Puts a conversation as the server shows it into what is held. */
+function merged(held: ConversationRecord | undefined, wire: WireConversation): { record: ConversationRecord; changes: Change[] } {
+  if (!held) return { record: newConversation(wire), changes: [] };
+  if (held.instance === wire.instance) return { record: { ...held, wire }, changes: [] };
+  // It was cleared: what is here is gone everywhere.
+  const { keep, roster } = held;
+  return { record: { ...newConversation(wire), keep, roster }, changes: change.forgetRows(wire.id) };
+}
+
+/** Takes one conversation out of an answer. */
+export function takeConversation(account: Account, wire: WireConversation): Promise<void> {
+  return account.serial.run(async () => {
+    const { record, changes } = merged(await account.store.conversation(wire.id), wire);
+    await account.store.write(...changes, change.conversation(record));
+    account.tell({ list: true, conversations: [wire.id] });
+  });
+}
+
+async function mergeList(account: Account, list: readonly WireConversation[], people: Friends, barred: readonly UserId[], groups: GroupInvitation[]): Promise<void> {
+  const { store } = account;
+  const held = new Map((await store.conversations()).map((record) => [record.wire.id, record]));
+  const listed = new Set(list.map(({ id }) => id));
+  const results = list.map((wire) => merged(held.get(wire.id), wire));
+  const gone = [...held.keys()].filter((id) => !listed.has(id));
+  const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
+  const persons = mergePeople(known, { list, friends: people.availabilities, blocked: barred, me: account.session.user });
+  const requests = requestsOf(people, groups);
+  await store.write(
+    ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
+    ...gone.flatMap(change.forgetConversation),
+    ...persons.map(change.person),
+    { put: "meta", key: "requests", value: requests },
+  );
+  account.tell({ list: true, conversations: [...listed, ...gone] });
+}
+
+/** Compares people only: somebody came or went. */
+export async function comparePeople(account: Account): Promise<void> {
+  const { store, caller, session } = account;
+  const [people, barred] = await Promise.all([friends(caller), blocked(caller)]);
+  await account.serial.run(async () => {
+    const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
+    const told = { list: [], friends: people.availabilities, blocked: barred, me: session.user };
+    const before = await store.meta<RequestsRecord>("requests");
+    const requests = requestsOf(people, before?.groups ?? []);
+    await store.write(...mergePeople(known, told).map(change.person), { put: "meta", key: "requests", value: requests });
+    account.tell({ list: true });
+  });
+}
+
+/** Whether the server has rows that are not here. */
+const isBehind = ({ loaded, wire, head, report }: ConversationRecord): boolean =>
+  !loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id;
+
+/** What a resync tells of itself. */
+export interface Progress {
+  onProgress: (done: number, all: number) => void;
+  onFresh: (id: ConversationId, fresh: WireMessage[]) => void;
+}
+
+/** Compares everything and fetches what is missing, newest conversations first. */
+export async function resync(account: Account, progress: Progress): Promise<void> {
+  const { caller } = account;
+  const [list, people, barred, groups] = await Promise.all([listConversations(caller), friends(caller), blocked(caller), groupInvitations(caller)]);
+  await account.serial.run(() => mergeList(account, list, people, barred, groups));
+  const behind = (await account.store.conversations()).filter(isBehind);
+  behind.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
+  let done = 0;
+  await forEach(behind, WIDTH, async ({ wire: { id } }) => {
+    progress.onFresh(id, await catchUpOrSkip(account, id));
+    done += 1;
+    progress.onProgress(done, behind.length);
+  });
+}
+
+// Left or cleared a moment ago: the next comparison, which the server announces, says how it stands.
+async function catchUpOrSkip(account: Account, id: ConversationId): Promise<WireMessage[]> {
+  try {
+    return await catchUp(account, id);
+  } catch (error) {
+    if (error instanceof Refused && (error.code === "stale_instance" || error.code === "conversation_not_found")) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+// What is known of people. Their keys are pinned when they are first seen; others later on are not taken before someone
+// has looked.
+
+import type { UserId } from "../model/ids.ts";
+import type { PersonRecord } from "../store/store.ts";
+import type { WireConversation } from "../wire/conversation.ts";
+import type { WireFriend } from "../wire/people.ts";
+
+/** What the server says of people. */
+export interface Told {
+  list: readonly WireConversation[];
+  friends: readonly WireFriend[];
+  blocked: readonly UserId[];
+  me: UserId;
+}
+
+/** Somebody of whom nothing is known but the id. */
+export const stranger = (id: UserId): PersonRecord => ({
+  id,
+  name: "",
+  email: "",
+  publicKey: "",
+  offeredKey: "",
+  availability: "offline",
+  friend: false,
+  blocked: false,
+  cards: [],
+  trust: "seen",
+});
+
+/** Takes a key as the server names it: the first is pinned, another one is only offered. */
+export function offerKey(person: PersonRecord, publicKey: string): PersonRecord {
+  if (person.publicKey === "") return { ...person, publicKey };
+  if (publicKey === person.publicKey) return { ...person, offeredKey: "", trust: person.trust === "changed" ? "seen" : person.trust };
+  return { ...person, offeredKey: publicKey, trust: "changed" };
+}
+
+/** Puts together what is known and what is told; answers those who are to be written. */
+export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told): PersonRecord[] {
+  const friends = new Map(told.friends.map((friend) => [friend.friendid, friend]));
+  const blocked = new Set(told.blocked);
+  const names = new Map<UserId, string>();
+  for (const { participants } of told.list) for (const { userid, username } of participants) names.set(userid, username);
+  const ids = new Set<UserId>([...known.keys(), ...friends.keys(), ...blocked, ...names.keys()]);
+  return [...ids].map((id) => {
+    const before = known.get(id) ?? stranger(id);
+    const friend = friends.get(id);
+    const person: PersonRecord = {
+      ...before,
+      name: friend?.friendname ?? names.get(id) ?? before.name,
+      availability: friend?.availability ?? "offline",
+      friend: friend !== undefined,
+      blocked: blocked.has(id),
+    };
+    return friend ? offerKey(person, friend.publickey) : person;
+  });
+}

@@ -1,0 +1,39 @@
+// Tells the server what has arrived and what was seen. What is to be told is a number for each conversation, not a queue:
+// after a crash it is simply told.
+
+import type { ConversationId } from "../model/ids.ts";
+import { change } from "../store/store.ts";
+import { sendReport, type WireMessage } from "../wire/conversation.ts";
+import type { Account } from "./account.ts";
+import { counts } from "./inbox.ts";
+
+/** Messages that one report names. */
+const MAX_IDS = 1000;
+
+const cursors = (rows: readonly WireMessage[]): { id: WireMessage["ID"]; date: number }[] =>
+  rows.map(({ ID, Created }) => ({ id: ID, date: Created }));
+
+/** Tells what has not been told yet of a conversation. */
+export async function tellReceipts(account: Account, id: ConversationId): Promise<void> {
+  const { store, caller, session } = account;
+  const record = await store.conversation(id);
+  if (!record?.head) return;
+  const { seen, seenTold, deliveredTold, head } = record;
+  const where = { conversationid: id, instance: record.instance };
+  if (seen > seenTold) {
+    const rows = (await store.rows(id, seenTold + 1, seen)).filter((row) => counts(row, session.user)).slice(-MAX_IDS);
+    if (rows.length > 0) await sendReport(caller, "viewed", where, cursors(rows));
+  }
+  const from = Math.max(deliveredTold, seen);
+  if (head.seq > from) {
+    const rows = (await store.rows(id, from + 1)).filter((row) => counts(row, session.user)).slice(-MAX_IDS);
+    if (rows.length > 0) await sendReport(caller, "delivered", where, cursors(rows));
+  }
+  await account.serial.run(async () => {
+    const now = await store.conversation(id);
+    if (!now || now.instance !== record.instance) return;
+    now.seenTold = Math.max(now.seenTold, seen);
+    now.deliveredTold = Math.max(now.deliveredTold, head.seq);
+    await store.write(change.conversation(now));
+  });
+}

@@ -1,0 +1,131 @@
+// One request to the server: signed, with a timestamp of the server's clock and a nonce of its own, bounded in time.
+
+import { hex, random, utf8 } from "../crypto/bytes.ts";
+import { rsaSign } from "../crypto/keys.ts";
+import type { StationId, UserId } from "../model/ids.ts";
+import type { Clock, Http, HttpAnswer } from "../ports.ts";
+import { type Decode, fromJson, integer, Malformed, object, optional, text } from "./decode.ts";
+import { Refused, Unreachable } from "./refusal.ts";
+import { wireTime } from "./time.ts";
+
+/** The APIs. */
+export type Api =
+  | "chatlogin"
+  | "chatkeys"
+  | "chatavailability"
+  | "chatfriends"
+  | "chatconversation"
+  | "chatconversationgroup"
+  | "chatreports"
+  | "chatnotification"
+  | "chatblocklist";
+
+/** Who asks. */
+export interface Identity {
+  user: UserId;
+  station: StationId;
+  rsaSign: CryptoKey;
+}
+
+/** Fields of a request. What is `undefined` is not sent. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+const VERSION = 4;
+const TIMEOUT_MS = 30_000;
+
+const head = object({
+  status: text,
+  errormessage: optional(text, ""),
+  errorcode: optional(text, ""),
+});
+
+/** Sends requests. */
+export class Caller {
+  /** Server's clock minus this device's, in ms; known once an answer said so. */
+  clockOffset = 0;
+
+  constructor(
+    private readonly http: Http,
+    readonly clock: Clock,
+    private readonly who: { station: StationId } | Identity,
+  ) {}
+
+  /** The time by the server's clock, in ms. */
+  now(): number {
+    return this.clock.now() + this.clockOffset;
+  }
+
+  /** Performs an action; throws `Refused`, `Unreachable` or `Malformed`. */
+  async call<T>(api: Api, action: string, fields: Fields, decode: Decode<T>): Promise<T> {
+    try {
+      return await this.once(api, action, fields, decode);
+    } catch (error) {
+      // The answer's date has corrected the clock meanwhile.
+      if (error instanceof Refused && error.code === "timestamp_out_of_range") return this.once(api, action, fields, decode);
+      throw error;
+    }
+  }
+
+  private async once<T>(api: Api, action: string, fields: Fields, decode: Decode<T>): Promise<T> {
+    const stamp = { timestamp: wireTime(this.now()), nonce: hex(random(16)) };
+    const body = JSON.stringify({ action, ...fields, clientversioncode: VERSION, ...stamp });
+    const headers: Record<string, string> = { "Content-Type": "application/json", "Ozeki-Station": this.who.station };
+    if ("user" in this.who) {
+      headers["Ozeki-User"] = this.who.user;
+      headers["Ozeki-Signature"] = await signature(this.who, api, body);
+    }
+    return this.read(await this.send(`?srv=chatserver&api=${api}`, body, headers), decode);
+  }
+
+  private async send(path: string, body: string, headers: Record<string, string>): Promise<HttpAnswer> {
+    const abort = new AbortController();
+    const cancel = this.clock.after(TIMEOUT_MS, () => abort.abort());
+    try {
+      return await this.http(path, body, headers, abort.signal);
+    } catch (cause) {
+      throw new Unreachable(abort.signal.aborted ? "it took too long" : "the server cannot be reached", { cause });
+    } finally {
+      cancel();
+    }
+  }
+
+  private read<T>(answer: HttpAnswer, decode: Decode<T>): T {
+    const date = answer.date === null ? Number.NaN : Date.parse(answer.date);
+    let found: { status: string; errormessage: string; errorcode: string };
+    try {
+      found = fromJson(answer.text, head);
+    } catch (cause) {
+      // A proxy in between, or no server at all.
+      if (cause instanceof Malformed) throw new Unreachable(`HTTP ${answer.status}`, { cause });
+      throw cause;
+    }
+    if (found.status === "OK") return fromJson(answer.text, decode);
+    if (found.errorcode === "timestamp_out_of_range" && !Number.isNaN(date)) this.clockOffset = date - this.clock.now();
+    const seconds = answer.retryAfter === null ? Number.NaN : Number.parseInt(answer.retryAfter, 10);
+    throw new Refused(answer.status, found.errorcode, found.errormessage, Number.isNaN(seconds) ? null : seconds);
+  }
+
+  /** The path that opens this station's socket now. */
+  async socketPath(): Promise<string> {
+    if (!("user" in this.who)) throw new Error("nobody is logged in");
+    const timestamp = wireTime(this.now());
+    const fields = {
+      user: this.who.user,
+      station: this.who.station,
+      timestamp,
+      signature: await signature(this.who, "websocket", timestamp),
+      clientversioncode: String(VERSION),
+    };
+    return `ws?${new URLSearchParams(fields).toString()}`;
+  }
+}
+
+function signature(who: Identity, api: Api | "websocket", body: string): Promise<string> {
+  return rsaSign(who.rsaSign, utf8(["chatserver", api, who.user, who.station, body].join("\n")));
+}
+
+/** An answer that says no more than that it was done. */
+export const done: Decode<null> = () => null;
+
+/** `Retry-After` and such: a number that need not be there. */
+export const maybeInteger = optional(integer, null);

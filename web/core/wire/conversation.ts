@@ -1,0 +1,283 @@
+// srv=chatserver&api=chatconversation: conversations, and what is in them.
+
+import {
+  type ConversationId,
+  conversationId,
+  type Instance,
+  instanceOf,
+  type MessageId,
+  messageId,
+  type ReportId,
+  reportId,
+  type StationId,
+  stationId,
+  type UserId,
+  userId,
+} from "../model/ids.ts";
+import { type Caller, done } from "./call.ts";
+import { type Decode, flag, integer, list, object, optional, orEmpty, parsed, text } from "./decode.ts";
+import { fromWireTime, wireTime } from "./time.ts";
+
+/** An epoch as a conversation carries it. */
+export interface WireEpoch {
+  epoch: number;
+  announcement: string;
+  signature: string;
+  secret: string;
+}
+
+/** A conversation, as its caller sees it. */
+export interface WireConversation {
+  id: ConversationId;
+  isgroup: boolean;
+  participants: { userid: UserId; username: string }[];
+  displayname: string;
+  lastmessageid: MessageId | null;
+  lastreportid: ReportId | null;
+  /** Unix seconds. */
+  lastaccess: number;
+  secret: string;
+  instance: Instance;
+  hiddenby: string[];
+  properties: { ismuted: boolean; isfavorite: boolean; hideid: string; listitembackgroundcolor: string }[];
+  chain: string;
+  /** 0 where there are no epochs. */
+  epoch: number;
+  epochs: WireEpoch[];
+  /** Null on servers that do not count. */
+  unread: number | null;
+}
+
+const epoch = object<WireEpoch>({ epoch: integer, announcement: text, signature: text, secret: text });
+
+/** Reads a conversation. */
+export const conversation = object<WireConversation>({
+  id: parsed(conversationId),
+  isgroup: flag,
+  participants: list(object({ userid: parsed(userId), username: text })),
+  displayname: text,
+  lastmessageid: orEmpty(parsed(messageId)),
+  lastreportid: orEmpty(parsed(reportId)),
+  lastaccess: integer,
+  secret: text,
+  instance: parsed(instanceOf),
+  hiddenby: list(text),
+  properties: list(object({ ismuted: flag, isfavorite: flag, hideid: text, listitembackgroundcolor: text })),
+  chain: optional(text, ""),
+  epoch: optional(integer, 0),
+  epochs: optional(list(epoch), []),
+  unread: optional(integer, null),
+});
+
+/** A message, as the server keeps it. */
+export interface WireMessage {
+  ID: MessageId;
+  Type: string;
+  /** ms since 1970 */
+  Created: number;
+  ValidUntil: number;
+  Data: string;
+  User: UserId;
+  Station: StationId;
+  Seq: number;
+  Chain: string;
+}
+
+/** Reads a message. */
+export const message = object<WireMessage>({
+  ID: parsed(messageId),
+  Type: text,
+  Created: parsed(fromWireTime),
+  ValidUntil: parsed(fromWireTime),
+  Data: text,
+  User: parsed(userId),
+  Station: parsed(stationId),
+  Seq: integer,
+  Chain: text,
+});
+
+/** A report: a message has reached somebody, or was seen. */
+export interface WireReport {
+  ID: ReportId;
+  Type: string;
+  Created: number;
+  User: UserId;
+  MessageID: MessageId;
+}
+
+/** Reads a report. */
+export const report = object<WireReport>({
+  ID: parsed(reportId),
+  Type: text,
+  Created: parsed(fromWireTime),
+  User: parsed(userId),
+  MessageID: parsed(messageId),
+});
+
+const one = object({ conversation });
+const page = object({ messages: list(message), reports: list(report), hasmore: optional(flag, false) });
+
+/** A page of rows, oldest first. */
+export type Rows = ReturnType<typeof page>;
+
+/** All conversations, in pages. */
+export async function listConversations(caller: Caller): Promise<WireConversation[]> {
+  const decode = object({ conversations: list(conversation), hasmore: optional(flag, false) });
+  const all = new Map<ConversationId, WireConversation>();
+  let after: ConversationId | undefined;
+  for (;;) {
+    const { conversations, hasmore } = await caller.call("chatconversation", "list", { limit: 500, after }, decode);
+    for (const found of conversations) all.set(found.id, found);
+    const last = conversations.at(-1);
+    if (!hasmore || !last) return [...all.values()];
+    after = last.id;
+  }
+}
+
+/** Where the rows of a conversation are. */
+export interface Where {
+  conversationid: ConversationId;
+  instance: Instance;
+}
+
+/** A row that is held, as a cursor. */
+export interface Cursor<Id> {
+  id: Id;
+  date: number;
+}
+
+/** The rows from these on, those included; without them, from the first on. */
+export const download = (
+  caller: Caller,
+  where: Where,
+  newest: { message: Cursor<MessageId> | null; report: Cursor<ReportId> | null },
+): Promise<Rows> => {
+  const fields = {
+    ...where,
+    ...(newest.message && { firstmessageid: newest.message.id, firstmessagedate: wireTime(newest.message.date) }),
+    ...(newest.report && { firstreportid: newest.report.id, firstreportdate: wireTime(newest.report.date) }),
+  };
+  return caller.call("chatconversation", "download", fields, page);
+};
+
+/** The newest rows before this message, without it; without one, the newest. */
+export const downloadBefore = (
+  caller: Caller,
+  where: Where,
+  oldest: Cursor<MessageId> | null,
+  limit: number,
+): Promise<Rows> => {
+  const cursor = oldest && { lastmessageid: oldest.id, lastmessagedate: wireTime(oldest.date) };
+  return caller.call("chatconversation", "downloadpartial", { ...where, ...cursor, limit }, page);
+};
+
+/** A link of the transcript, also of a message whose content is gone. */
+export interface WireLink {
+  Seq: number;
+  ID: MessageId;
+  DataHash: string;
+  Chain: string;
+}
+
+const links: Decode<{ transcript: WireLink[]; hasmore: boolean }> = object({
+  transcript: list(object<WireLink>({ Seq: integer, ID: parsed(messageId), DataHash: text, Chain: text })),
+  hasmore: flag,
+});
+
+/** The links after a number. */
+export const transcript = (caller: Caller, where: Where, afterseq: number): Promise<ReturnType<typeof links>> =>
+  caller.call("chatconversation", "transcript", { ...where, afterseq, limit: 500 }, links);
+
+/** A message to be stored. */
+export interface SealedMessage {
+  id: MessageId;
+  type: string;
+  created: number;
+  validUntil: number | null;
+  data: string;
+  /** 0 where there are no epochs. */
+  epoch: number;
+}
+
+const added = object({
+  message: object({ ID: parsed(messageId), Created: parsed(fromWireTime), ValidUntil: parsed(fromWireTime) }),
+  conversation: optional(conversation, null),
+});
+
+/** Stores a message; the same once more is stored once. */
+export const add = (caller: Caller, where: Where, sealed: SealedMessage): Promise<ReturnType<typeof added>> => {
+  const document = {
+    ID: sealed.id,
+    Type: sealed.type,
+    Created: wireTime(sealed.created),
+    ...(sealed.validUntil !== null && { ValidUntil: wireTime(sealed.validUntil) }),
+    Data: sealed.data,
+  };
+  const fields = { ...where, message: JSON.stringify(document), ...(sealed.epoch > 0 && { epoch: sealed.epoch }) };
+  return caller.call("chatconversation", "add", fields, added);
+};
+
+/** A change of one's own view of a conversation. */
+export type Arrangement =
+  | { action: "favorite" | "unfavorite" | "mute" | "unmute" | "unhide" | "hide" }
+  | { action: "setlistitembackgroundcolor"; color: string };
+
+/** Arranges one's list. */
+export async function arrange(caller: Caller, id: ConversationId, { action, ...rest }: Arrangement): Promise<WireConversation> {
+  const answer = await caller.call("chatconversation", action, { conversationid: id, ...rest }, one);
+  return answer.conversation;
+}
+
+/** Deletes everything for everyone, and begins anew. */
+export async function clear(caller: Caller, where: Where): Promise<WireConversation> {
+  return (await caller.call("chatconversation", "clear", { ...where }, one)).conversation;
+}
+
+/** What a new epoch's maker hands in. */
+export interface NewEpoch {
+  announcement: string;
+  signature: string;
+}
+
+/** The direct conversation with a friend: a new one, or the one that there is. */
+export async function createDirect(
+  caller: Caller,
+  participantid: UserId,
+  secrets: Record<string, string>,
+  epochOf: NewEpoch | null,
+): Promise<WireConversation> {
+  // A direct conversation has no name of its own; each is shown the other's.
+  const displaynames = Object.fromEntries(Object.keys(secrets).map((user) => [user, ""]));
+  const fields = { participantid, secrets, displaynames, ...epochOf };
+  return (await caller.call("chatconversation", "create", fields, one)).conversation;
+}
+
+/** Begins the next epoch. */
+export const rekey = async (
+  caller: Caller,
+  where: Where,
+  next: NewEpoch & {
+    epoch: number;
+    secrets: Record<string, string>;
+    displaynames?: Record<string, string>;
+    removeparticipants?: UserId[];
+    addparticipants?: UserId[];
+  },
+): Promise<WireConversation> => (await caller.call("chatconversation", "rekey", { ...where, ...next }, one)).conversation;
+
+/** Says what was seen, or has arrived. */
+export const sendReport = (
+  caller: Caller,
+  type: "viewed" | "delivered",
+  where: Where,
+  messages: readonly Cursor<MessageId>[],
+): Promise<null> => {
+  const dates = messages.map(({ date }) => date);
+  const fields = {
+    ...where,
+    firstmessagedate: wireTime(Math.min(...dates)),
+    lastmessagedate: wireTime(Math.max(...dates)),
+    messageids: messages.map(({ id }) => id),
+  };
+  return caller.call("chatreports", type, fields, done);
+};

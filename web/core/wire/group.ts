@@ -1,0 +1,83 @@
+// srv=chatserver&api=chatconversationgroup: conversations of more than two.
+
+import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
+import { type Caller, done } from "./call.ts";
+import { conversation, type NewEpoch, type WireConversation } from "./conversation.ts";
+import { list, object, optional, parsed, text } from "./decode.ts";
+
+const group = object({ conversation, invited: optional(list(parsed(userId)), []) });
+
+/** A group as it is after a call, and who was invited instead of added. */
+export type GroupAnswer = ReturnType<typeof group>;
+
+/** What each participant gets: texts by user id. */
+export type ForEach = Record<string, string>;
+
+/** Makes a group; the caller is its admin. */
+export const createGroup = (
+  caller: Caller,
+  of: { displayname: string; participantids: UserId[]; secrets: ForEach },
+  epoch: NewEpoch | null,
+): Promise<GroupAnswer> => caller.call("chatconversationgroup", "create", { ...of, ...epoch }, group);
+
+/** Adds or invites people. */
+export const addParticipants = (
+  caller: Caller,
+  of: { conversationid: ConversationId; participantids: UserId[]; secrets: ForEach; displaynames: ForEach },
+): Promise<GroupAnswer> => caller.call("chatconversationgroup", "addparticipants", of, group);
+
+/** Removes people. */
+export const removeParticipants = (
+  caller: Caller,
+  conversationid: ConversationId,
+  participantids: UserId[],
+): Promise<GroupAnswer> => caller.call("chatconversationgroup", "removeparticipants", { conversationid, participantids }, group);
+
+/** Renames a group. */
+export const rename = (caller: Caller, conversationid: ConversationId, displaynames: ForEach): Promise<GroupAnswer> =>
+  caller.call("chatconversationgroup", "rename", { conversationid, displaynames }, group);
+
+/** Leaves a group. */
+export const leave = (caller: Caller, conversationid: ConversationId): Promise<null> =>
+  caller.call("chatconversationgroup", "leave", { conversationid }, done);
+
+/** Makes somebody an admin, or none. */
+export const setRole = (
+  caller: Caller,
+  conversationid: ConversationId,
+  participantid: UserId,
+  role: "admin" | "member",
+): Promise<GroupAnswer> => caller.call("chatconversationgroup", "setrole", { conversationid, participantid, role }, group);
+
+/** An invitation to a group. */
+export interface GroupInvitation {
+  conversationid: ConversationId;
+  inviterid: UserId;
+  invitername: string;
+  secret: string;
+  displayname: string;
+}
+
+const invitationsAnswer = object({
+  invitations: list(
+    object<GroupInvitation>({
+      conversationid: parsed(conversationId),
+      inviterid: parsed(userId),
+      invitername: text,
+      secret: text,
+      displayname: text,
+    }),
+  ),
+});
+
+/** The groups that one is invited to. */
+export const groupInvitations = async (caller: Caller): Promise<GroupInvitation[]> =>
+  (await caller.call("chatconversationgroup", "invitations", {}, invitationsAnswer)).invitations;
+
+/** Accepts an invitation. */
+export const acceptGroup = async (caller: Caller, conversationid: ConversationId): Promise<WireConversation> =>
+  (await caller.call("chatconversationgroup", "accept", { conversationid }, group)).conversation;
+
+/** Declines one. */
+export const declineGroup = (caller: Caller, conversationid: ConversationId): Promise<null> =>
+  caller.call("chatconversationgroup", "decline", { conversationid }, done);

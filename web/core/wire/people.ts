@@ -1,0 +1,77 @@
+// srv=chatserver, the APIs about people: chatfriends, chatavailability, chatblocklist, chatkeys.
+
+import type { SignedCard } from "../crypto/card.ts";
+import { userId, type UserId } from "../model/ids.ts";
+import { type Caller, done } from "./call.ts";
+import { flag, list, object, optional, parsed, record, text } from "./decode.ts";
+
+/** A friend. */
+export interface WireFriend {
+  friendid: UserId;
+  friendname: string;
+  publickey: string;
+  availability: string;
+}
+
+const friendsAnswer = object({
+  availabilities: list(
+    object<WireFriend>({ friendid: parsed(userId), friendname: text, publickey: text, availability: text }),
+  ),
+  requests: optional(list(object({ friendid: parsed(userId), friendname: text })), []),
+});
+
+/** Friends, and who would like to be one. */
+export type Friends = ReturnType<typeof friendsAnswer>;
+
+/** One's friends. */
+export const friends = (caller: Caller): Promise<Friends> => caller.call("chatfriends", "list", {}, friendsAnswer);
+
+/** Asks for a friendship, or accepts such a request. */
+export const addFriend = (caller: Caller, who: { friendid: UserId } | { email: string }): Promise<null> =>
+  caller.call("chatfriends", "add", who, done);
+
+/** Accepts a request. */
+export const acceptFriend = (caller: Caller, friendid: UserId): Promise<null> =>
+  caller.call("chatfriends", "accept", { friendid }, done);
+
+/** Ends a friendship, or declines a request. */
+export const removeFriend = (caller: Caller, friendid: UserId): Promise<null> =>
+  caller.call("chatfriends", "remove", { friendid }, done);
+
+/** Sets what others see. */
+export const setAvailability = (caller: Caller, state: "available" | "away" | "busy" | "offline"): Promise<null> =>
+  caller.call("chatavailability", `user${state}`, {}, done);
+
+/** Whom one has blocked. */
+export const blocked = async (caller: Caller): Promise<UserId[]> => {
+  const decode = object({ blockedusers: list(parsed(userId)) });
+  return (await caller.call("chatblocklist", "blocklist", {}, decode)).blockedusers;
+};
+
+/** Blocks somebody, or no more. */
+export const block = (caller: Caller, userid: UserId, on: boolean): Promise<null> =>
+  caller.call("chatblocklist", on ? "block" : "unblock", { userid }, done);
+
+const cardsAnswer = object({
+  cards: record(list(object<SignedCard>({ card: text, signatures: object({ sign: text, rsa: text, prev: text }) }))),
+  hasmore: optional(flag, false),
+});
+
+/** The cards of these users, oldest first, after those whose number is given. */
+export async function cards(
+  caller: Caller,
+  userids: readonly UserId[],
+  after: Record<string, number>,
+): Promise<Map<string, SignedCard[]>> {
+  return (await caller.call("chatkeys", "get", { userids, after }, cardsAnswer)).cards;
+}
+
+/** Publishes one's next card. */
+export const publishCard = (caller: Caller, card: SignedCard): Promise<null> =>
+  caller.call("chatkeys", "publish", { ...card }, done);
+
+const logAnswer = object({ head: text, signature: text, key: text, entries: text, hasmore: flag });
+
+/** The key log after so many entries. */
+export const keyLog = (caller: Caller, after: number): Promise<ReturnType<typeof logAnswer>> =>
+  caller.call("chatkeys", "log", { after }, logAnswer);

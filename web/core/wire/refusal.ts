@@ -1,0 +1,34 @@
+// What may become of a request, and what to do about it.
+
+/** The server refused a request: nothing of it was done. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    /** `errorcode` of docs/api.md. */
+    readonly code: string,
+    /** One sentence for a person. */
+    readonly sentence: string,
+    /** Seconds to wait, if the server says so. */
+    readonly retryAfter: number | null,
+  ) {
+    super(`${code}: ${sentence}`);
+    this.name = "Refused";
+  }
+}
+
+/** There was no answer, or none that can be understood: nobody knows whether it was done. */
+export class Unreachable extends Error {
+  constructor(why: string, options?: ErrorOptions) {
+    super(`no answer: ${why}`, options);
+    this.name = "Unreachable";
+  }
+}
+
+/** Whether the same request may be sent again later. */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof Unreachable ||
+  (error instanceof Refused && (error.status === 429 || error.status >= 500 || error.code === "timestamp_out_of_range"));
+
+/** Whether this station is not let in any more: it was signed out, or the user was disabled or deleted. */
+export const isBarred = (error: unknown): boolean =>
+  error instanceof Refused && (error.code === "unknown_station" || error.code === "signature_invalid");

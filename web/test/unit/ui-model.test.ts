@@ -1,0 +1,67 @@
+// The pure parts of the screens: addresses, runs and day lines, passwords, initials, and QR codes.
+
+import "./ui-globals.ts";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Article, Entry } from "../../core/index.ts";
+import { blocksOf, newestOwn } from "../../ui/conversation/timeline.ts";
+import { qrCode } from "../../ui/parts/qr.ts";
+import { hashOf, parseRoute, type Route } from "../../ui/route.ts";
+
+test("an address leads where it was made for", () => {
+  const places: Route[] = [
+    { at: "list" },
+    { at: "conversation", id: "0123456789abcdef0123456789abcdef", message: null },
+    { at: "conversation", id: "0123456789abcdef0123456789abcdef", message: "00000000-0000-4000-8000-000000000000" },
+    { at: "account", section: null },
+    { at: "account", section: "devices" },
+    { at: "verify", user: "0123456789abcdef0123456789abcdef" },
+  ];
+  for (const place of places) assert.deepEqual(parseRoute(hashOf(place)), place);
+  assert.deepEqual(parseRoute("#invite=C%2B1&from=u&card=aa&v=s"), {
+    at: "invitation",
+    invitation: { code: "C+1", from: "u", card: "aa", secret: "s" },
+  });
+  for (const odd of ["", "#", "#/c/", "#/c/<script>", "#/nowhere", "#//", "#/account/everything/else"]) {
+    assert.equal(parseRoute(odd).at, "list", odd);
+  }
+});
+
+const noon = new Date(2026, 10, 24, 12, 0).getTime();
+const said = (id: string, user: string, at: number, own = false): Article =>
+  ({ kind: "article", id, user, at, own, deleted: false }) as unknown as Article;
+
+test("runs end with the sender, after five minutes, at a new day and before what is new", () => {
+  const entries: Entry[] = [
+    said("1", "a", noon - 86_400_000),
+    said("2", "a", noon),
+    said("3", "a", noon + 60_000),
+    said("4", "a", noon + 7 * 60_000),
+    said("5", "b", noon + 8 * 60_000),
+    { kind: "line", id: "l", at: noon + 8 * 60_000, what: { kind: "renewed" } },
+    said("6", "b", noon + 8 * 60_000),
+    said("7", "b", noon + 9 * 60_000),
+  ] as Entry[];
+  const shape = blocksOf(entries, "7" as Article["id"]).map((block) =>
+    block.kind === "run" ? block.articles.map((a) => a.id).join("") : block.kind,
+  );
+  assert.deepEqual(shape, ["day", "1", "day", "23", "4", "5", "line", "6", "new", "7"]);
+});
+
+test("the newest of one's own is the last that is not deleted", () => {
+  const entries = [said("1", "me", noon, true), { ...said("2", "me", noon, true), deleted: true }, said("3", "b", noon)];
+  assert.equal(newestOwn(entries), "1");
+  assert.equal(newestOwn([]), null);
+});
+
+test("a QR code has its finder patterns, and the size of its version", () => {
+  const { size, path } = qrCode("HELLO");
+  assert.equal(size, 21);
+  const dark = new Set([...path.matchAll(/M(\d+) (\d+)/g)].map(([, x, y]) => `${x},${y}`));
+  for (const [x, y] of [[0, 0], [14, 0], [0, 14]] as const) {
+    for (let i = 0; i < 7; i++) assert.ok(dark.has(`${x + i},${y}`) && dark.has(`${x},${y + i}`));
+    assert.ok(!dark.has(`${x + 1},${y + 1}`) && dark.has(`${x + 3},${y + 3}`));
+  }
+  assert.equal(qrCode("x".repeat(300)).size, 69);
+  assert.throws(() => qrCode("x".repeat(3_000)), RangeError);
+});

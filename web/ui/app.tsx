@@ -1,0 +1,139 @@
+// The shell: which screen stands where, and the dialogs over it. A part that throws says so in its own place.
+
+import type { ComponentChildren, JSX } from "preact";
+import { Component } from "preact";
+import { Bars } from "./bars.tsx";
+import { ConversationPane } from "./conversation/pane.tsx";
+import { words } from "./i18n/words.ts";
+import { useShortcuts } from "./keys.ts";
+import {
+  AccountPage,
+  ConversationDialog,
+  InfoDialog,
+  InviteDialog,
+  MembersDialog,
+  NewConversation,
+  NewGroup,
+  Palette,
+  SafetyPage,
+  ShortcutsDialog,
+} from "./later.ts";
+import { ListPane } from "./list/list.tsx";
+import { overlay, show } from "./overlay.ts";
+import { Announcer } from "./parts/announcer.tsx";
+import { Button } from "./parts/button.tsx";
+import { Mark } from "./parts/icon.tsx";
+import { QuestionDialog } from "./parts/question.tsx";
+import { go, route } from "./route.ts";
+import { InvitationPage } from "./start/invitation.tsx";
+import { LogIn } from "./start/login.tsx";
+import { Page } from "./start/pages.tsx";
+import { session } from "./state.ts";
+
+/** Draws its children; if they throw, says so in their place, and the rest goes on. */
+export class Boundary extends Component<{ children: ComponentChildren }, { failed: boolean }> {
+  override state = { failed: false };
+  static override getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+  override render(): ComponentChildren {
+    if (!this.state.failed) return this.props.children;
+    const w = words.value;
+    return (
+      <Page title={w.broken} text={w.brokenText}>
+        <Button kind="primary" onClick={() => location.reload()}>
+          {w.reload}
+        </Button>
+      </Page>
+    );
+  }
+}
+
+function Overlays(): JSX.Element | null {
+  const close = (): void => show(null);
+  const open = overlay.value;
+  switch (open?.kind) {
+    case undefined:
+      return null;
+    case "newConversation":
+      return <NewConversation onClose={close} />;
+    case "newGroup":
+      return <NewGroup onClose={close} />;
+    case "invite":
+      return <InviteDialog onClose={close} />;
+    case "members":
+      return <MembersDialog id={open.id} onClose={close} />;
+    case "color":
+    case "keep":
+    case "rename":
+      return <ConversationDialog kind={open.kind} id={open.id} onClose={close} />;
+    case "info":
+      return <InfoDialog id={open.id} article={open.article} onClose={close} />;
+    case "question":
+      return <QuestionDialog key={open.question.title} question={open.question} onClose={close} />;
+    case "palette":
+      return <Palette onClose={close} />;
+    case "shortcuts":
+      return <ShortcutsDialog onClose={close} />;
+  }
+}
+
+function NoneOpen(): JSX.Element {
+  return (
+    <aside class="none-open" aria-label={words.value.noneOpen}>
+      <Mark size={40} />
+      <p>{words.value.noneOpen}</p>
+    </aside>
+  );
+}
+
+function Main(): JSX.Element {
+  const at = route.value;
+  useShortcuts();
+  if (at.at === "account") return <AccountPage section={at.section} />;
+  if (at.at === "verify") return <SafetyPage user={at.user} />;
+  const open = at.at === "conversation" ? at : null;
+  return (
+    <div class={open ? "shell open" : "shell"}>
+      <ListPane open={open?.id ?? null} />
+      <div class="pane">
+        <Boundary key={open?.id ?? ""}>
+          {open ? <ConversationPane key={open.id} id={open.id} target={open.message} /> : <NoneOpen />}
+        </Boundary>
+      </div>
+    </div>
+  );
+}
+
+function Screen(): JSX.Element | null {
+  const w = words.value;
+  const at = route.value;
+  const now = session.value;
+  switch (now.kind) {
+    case "starting":
+      return null;
+    case "cannotOpen":
+      return <Page title={w.cannotOpen} text={w.cannotOpenText} />;
+    case "out":
+      return at.at === "invitation" ? <InvitationPage invitation={at.invitation} /> : <LogIn why={now.why} />;
+    case "in":
+      if (at.at === "invitation") go({ at: "list" }, true);
+      return <Main />;
+  }
+}
+
+/** Everything. */
+export function App(): JSX.Element {
+  return (
+    <Boundary>
+      <Screen />
+      {session.value.kind === "in" && (
+        <>
+          <Bars />
+          <Overlays />
+        </>
+      )}
+      <Announcer />
+    </Boundary>
+  );
+}

@@ -1,0 +1,33 @@
+// Begins to draw: the settings first, so that nothing is drawn twice, then the screens over a client.
+
+import "./styles/all.css";
+import { render } from "preact";
+import { App } from "./app.tsx";
+import type { Client } from "../core/index.ts";
+import { speak } from "./i18n/words.ts";
+import { showCount } from "./notify.ts";
+import { loadRest } from "./later.ts";
+import { followAddress } from "./route.ts";
+import { applySettings, settings } from "./settings.ts";
+import { provide } from "./state.ts";
+
+const FONT_MS = 150;
+/** When the first look is over, as far as loading goes. */
+const REST_MS = 1_000;
+
+/** Waits for the font, but not long: what is drawn with another one would jump when it comes. */
+async function font(): Promise<void> {
+  const late = new Promise((waited) => setTimeout(waited, FONT_MS));
+  await Promise.race([document.fonts.load("1rem Figtree"), late]);
+}
+
+/** Draws the screens, which follow the client from then on. */
+export async function begin(client: Client): Promise<void> {
+  await Promise.all([speak(settings.value.language), font()]);
+  applySettings();
+  followAddress();
+  provide(client);
+  showCount();
+  setTimeout(() => void loadRest(), REST_MS);
+  render(<App />, document.querySelector("#app") ?? document.body);
+}

@@ -1,0 +1,205 @@
+// One message: its text, what it answers, what was felt about it, and how far it has come.
+
+import type { JSX } from "preact";
+import { useRef, useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import { memo } from "../list/memo.ts";
+import type { Article as Message } from "../../core/index.ts";
+import { ask } from "../overlay.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import { Button, IconButton } from "../parts/button.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { type Anchor, Menu, MenuButton } from "../parts/menu.tsx";
+import { StateIcon, stateWord } from "../parts/send-state.tsx";
+import { client, me } from "../state.ts";
+import { isEmojiOnly, plainText } from "../text/markdown.ts";
+import { Text } from "../text/text.tsx";
+import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
+import { QuickEmoji } from "./quick-emoji.tsx";
+import { Reactions } from "./reactions.tsx";
+
+const FOLD_LINES = 18;
+const FOLD_CHARS = 1_200;
+const LONG_PRESS_MS = 400;
+const DAY_MS = 86_400_000;
+
+interface ArticleProps {
+  article: Message;
+  place: Place;
+  /** Write the state out: it is the newest of one's own. */
+  newest: boolean;
+  /** Just jumped to. */
+  target: boolean;
+  actions: MessageActions;
+  onJump: (id: string) => void;
+}
+
+function Body({ article }: { article: Message }): JSX.Element {
+  const w = words.value;
+  const lines = article.text.split("\n").length;
+  const [folded, setFolded] = useState(lines > FOLD_LINES || article.text.length > FOLD_CHARS);
+  if (article.trouble === "waitingForKey") return <Still icon="lock" text={w.waitingForKey} />;
+  if (article.trouble === "neverReadable") return <Still icon="lock" text={w.neverReadable} />;
+  if (article.trouble === "newerClient") return <Still icon="refresh" text={w.newerClient} />;
+  if (article.deleted) return <Still icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
+  if (isEmojiOnly(article.text)) return <p class="large-emoji">{article.text}</p>;
+  return (
+    <>
+      <div class={folded ? "fold" : undefined}>
+        <Text text={article.text} mentions={article.mentions} me={me.value.id} />
+        {article.edited && <span class="edited"> {w.edited}</span>}
+      </div>
+      {folded && (
+        <Button kind="quiet" onClick={() => setFolded(false)}>
+          {w.showAll(article.text.length)}
+        </Button>
+      )}
+    </>
+  );
+}
+
+const Still = ({ icon, text }: { icon: "lock" | "trash" | "refresh"; text: string }): JSX.Element => (
+  <p class="still">
+    <Icon name={icon} size={16} />
+    {text}
+  </p>
+);
+
+function Trouble({ article }: { article: Message }): JSX.Element | null {
+  const w = words.value;
+  if (article.trouble !== "notProven" && article.trouble !== "forked") return null;
+  const why = (): void =>
+    ask({ title: w.notProven(article.name), text: w.notProvenWhy, yes: w.close, no: w.back, run: async () => Promise.resolve(null) });
+  return (
+    <p class="trouble">
+      <Icon name="shieldWarn" size={16} />
+      <span>{article.trouble === "forked" ? w.forked(article.name) : w.notProven(article.name)}</span>
+      <button type="button" onClick={why}>
+        {w.why}
+      </button>
+    </p>
+  );
+}
+
+function State({ article, newest, group }: { article: Message; newest: boolean; group: boolean }): JSX.Element {
+  const w = words.value;
+  const { state } = article;
+  const shown = newest || state === "notSent";
+  const seers = group && state === "seen" ? article.seenBy : [];
+  const word = state === null ? "" : seers.length > 3 ? w.seenBy(seers.length) : stateWord(state);
+  return (
+    <span class="end">
+      {article.until !== null && <Left until={article.until} />}
+      <time>{w.format.time(article.at)}</time>
+      {state && <span class={`word ${state}${shown ? "" : " unseen"}`}>{word}</span>}
+      {seers.length > 0 && seers.length <= 3 ? (
+        <span class="seers">
+          {seers.map((one) => (
+            <Avatar key={one.id} of={{ kind: "person", ...one }} size={20} />
+          ))}
+        </span>
+      ) : (
+        state && <StateIcon state={state} />
+      )}
+    </span>
+  );
+}
+
+function Left({ until }: { until: number }): JSX.Element {
+  const w = words.value;
+  const days = Math.max(1, Math.ceil((until - Date.now()) / DAY_MS));
+  return (
+    <span class="left" title={w.leftText(days)}>
+      <Icon name="timer" size={14} />
+      {w.leftDays(days)}
+    </span>
+  );
+}
+
+function Held({ article, place }: { article: Message; place: Place }): JSX.Element | null {
+  const w = words.value;
+  const { held } = article;
+  if (article.state !== "notSent" || !held) return null;
+  const sentence = {
+    blocksYou: w.theyBlock(place.name),
+    tooLong: held.detail,
+    removed: w.youRemoved,
+    other: w.notTaken(held.detail),
+  }[held.kind];
+  return (
+    <p class="held">
+      <span>{sentence}</span>
+      {held.kind === "other" && (
+        <Button kind="quiet" onClick={() => void client().retry(place.id, article.id)}>
+          {w.retry}
+        </Button>
+      )}
+      <Button kind="quiet" onClick={() => void client().discard(place.id, article.id)}>
+        {w.remove}
+      </Button>
+    </p>
+  );
+}
+
+function DrawArticle(props: ArticleProps): JSX.Element {
+  const { article, place, newest, target, actions, onJump } = props;
+  const w = words.value;
+  const [near, setNear] = useState(false);
+  const [sheet, setSheet] = useState<Anchor | null>(null);
+  const press = useRef(0);
+  const time = w.format.time(article.at);
+  const name = w.articleOf(article.own ? w.you : article.name, time);
+  const items = () => messageItems(place, article, actions);
+  const quick = (close: () => void): JSX.Element | null =>
+    article.deleted || !place.writable ? null : (
+      <QuickEmoji conversation={place.id} article={article} onDone={close} onMore={() => actions.react(article)} />
+    );
+  return (
+    <article
+      id={`m-${article.id}`}
+      class={`article${article.own ? " own" : ""}${target ? " target" : ""}`}
+      aria-label={article.state ? w.articleOf(name, stateWord(article.state)) : name}
+      tabIndex={-1}
+      onPointerEnter={() => setNear(true)}
+      onPointerLeave={() => setNear(false)}
+      onFocusCapture={() => setNear(true)}
+      onTouchStart={(event) => {
+        const box = event.currentTarget.getBoundingClientRect();
+        press.current = setTimeout(() => setSheet(box), LONG_PRESS_MS);
+      }}
+      onTouchMove={() => clearTimeout(press.current)}
+      onTouchEnd={() => clearTimeout(press.current)}
+    >
+      <div class="content">
+        {article.reply && (
+          <button type="button" class="quote" onClick={() => article.reply && onJump(article.reply.id)}>
+            <b>
+              <bdi>{article.reply.name}</bdi>
+            </b>
+            <span dir="auto">{plainText(article.reply.quote)}</span>
+          </button>
+        )}
+        <Body article={article} />
+        <Trouble article={article} />
+        <Reactions conversation={place.id} article={article} />
+        <Held article={article} place={place} />
+      </div>
+      <State article={article} newest={newest} group={place.kind === "group"} />
+      <div class="bar">
+        {near && !article.deleted && place.writable && (
+          <>
+            <IconButton icon="smile" small label={w.react} onClick={() => actions.react(article)} />
+            <IconButton icon="reply" small label={w.reply} onClick={() => actions.reply(article)} />
+          </>
+        )}
+        <MenuButton icon="more" small label={w.more} items={items} head={quick} />
+      </div>
+      {sheet && (
+        <Menu label={w.more} items={items()} anchor={sheet} head={quick(() => setSheet(null))} onClose={() => setSheet(null)} />
+      )}
+    </article>
+  );
+}
+
+/** A message, drawn anew only if it is another object. */
+export const Article = memo(DrawArticle);

@@ -1,0 +1,102 @@
+// What stands in the way of writing, why, and the way out. Drafts stay meanwhile.
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import type { Conversation } from "../../core/index.ts";
+import { show } from "../overlay.ts";
+import { Button } from "../parts/button.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { go } from "../route.ts";
+import { client } from "../state.ts";
+
+function Still({ text, action }: { text: string; action?: JSX.Element }): JSX.Element {
+  return (
+    <div class="still-composer">
+      <Icon name="lock" />
+      <span>{text}</span>
+      {action}
+    </div>
+  );
+}
+
+function KeysChanged({ user, name }: { user: string; name: string }): JSX.Element {
+  const w = words.value;
+  const [sure, setSure] = useState(false);
+  const compare = (): void => go({ at: "verify", user });
+  return (
+    <>
+      <div class="banner warn" role="alert">
+        <Icon name="shieldWarn" />
+        <div>
+          <strong>{w.keysChanged(name)}</strong>
+          <p>{sure ? w.acceptUnseen(name) : w.keysChangedText(name)}</p>
+          <div class="banner-actions">
+            <Button kind="primary" onClick={compare}>
+              {w.compare}
+            </Button>
+            {sure ? (
+              <Button onClick={() => void client().acceptKeys(user)}>{w.acceptAnyway}</Button>
+            ) : (
+              <Button onClick={() => setSure(true)}>{w.acceptKeys}</Button>
+            )}
+          </div>
+        </div>
+      </div>
+      <Still text={w.waitKeys(name)} />
+    </>
+  );
+}
+
+/** The banner and the locked composer; nothing if one can write. */
+export function Barrier({ conversation: c }: { conversation: Conversation }): JSX.Element | null {
+  const w = words.value;
+  const { barrier } = c;
+  switch (barrier?.kind) {
+    case undefined:
+      return null;
+    case "keysChanged":
+      return <KeysChanged user={barrier.user} name={barrier.name} />;
+    case "stranger":
+      return (
+        <div class="banner danger" role="alert">
+          <Icon name="alert" />
+          <div>
+            <strong>{w.stranger}</strong>
+            <p>{w.strangerText(w.format.list(barrier.names))}</p>
+            <div class="banner-actions">
+              <Button kind="primary" onClick={() => show({ kind: "members", id: c.id })}>
+                {w.lookMembers}
+              </Button>
+            </div>
+          </div>
+        </div>
+      );
+    case "notAccepted":
+      return <Still text={w.notAccepted(barrier.name)} />;
+    case "blocksYou":
+      return <Still text={w.theyBlock(barrier.name)} />;
+    case "youBlock":
+      return (
+        <Still
+          text={w.youBlock(barrier.name)}
+          action={
+            <Button kind="quiet" onClick={() => void client().block(barrier.user, false)}>
+              {w.unblock}
+            </Button>
+          }
+        />
+      );
+    case "removed":
+      return (
+        <Still
+          text={w.youRemoved}
+          action={
+            <Button kind="quiet" onClick={() => void client().leave(c.id).then(() => go({ at: "list" }))}>
+              {w.removeFromList}
+            </Button>
+          }
+        />
+      );
+  }
+}

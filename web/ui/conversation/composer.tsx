@@ -1,0 +1,258 @@
+// Where one writes. What is typed is kept as a draft; it leaves the box only when it lies safely on this device.
+
+import type { JSX, RefObject } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import type { Article, Conversation } from "../../core/index.ts";
+import { announce } from "../parts/announcer.tsx";
+import { IconButton } from "../parts/button.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { EmojiButton } from "../picker/emoji-button.tsx";
+import { settings } from "../settings.ts";
+import { client, log, people } from "../state.ts";
+import { plainText } from "../text/markdown.ts";
+import { canEdit } from "./message-menu.ts";
+import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
+
+/** What the text in the box will become. */
+export type Composing = { kind: "new" } | { kind: "reply"; article: Article } | { kind: "edit"; article: Article };
+
+const DRAFT_MS = 300;
+const TYPING_MS = 2_000;
+const EDIT_WINDOW_MS = 15 * 60_000;
+/** What fits into a message's padding and the server's limit, in characters. */
+const MAX_CHARS = 16_000;
+const NEAR_LIMIT = 500;
+
+interface ComposerProps {
+  conversation: Conversation;
+  composing: Composing;
+  onComposing: (to: Composing) => void;
+  field: RefObject<HTMLTextAreaElement | null>;
+  /** The key up in an empty box. */
+  onIntoLog: () => void;
+}
+
+const fitsItself = CSS.supports("field-sizing", "content");
+
+/** As high as its text, up to what the styles allow; Firefox and older Safari do not do that by themselves. */
+function fit(field: HTMLTextAreaElement): void {
+  if (fitsItself) return;
+  field.style.setProperty("block-size", "auto");
+  field.style.setProperty("block-size", `${field.scrollHeight}px`);
+}
+
+function Above({ composing, onCancel }: { composing: Composing; onCancel: () => void }): JSX.Element | null {
+  const w = words.value;
+  if (composing.kind === "new") return null;
+  const { article } = composing;
+  const edit = composing.kind === "edit";
+  return (
+    <div class="above">
+      <div class="above-text">
+        <b>{edit ? w.editing : w.replyTo(article.own ? w.you : article.name)}</b>
+        <span class="cut" dir="auto">
+          {plainText(article.text)}
+        </span>
+      </div>
+      <IconButton icon="close" small label={edit ? w.stopEdit : w.stopReply} onClick={onCancel} />
+    </div>
+  );
+}
+
+/** The newest message of one's own, if it may still be edited by the key up. */
+function editable(): Article | null {
+  for (const entry of [...(log.value?.entries ?? [])].reverse()) {
+    if (entry.kind !== "article" || !entry.own) continue;
+    return canEdit(entry) && Date.now() - entry.at < EDIT_WINDOW_MS ? entry : null;
+  }
+  return null;
+}
+
+/** Keeps the draft: after a pause, and at once when the box goes away. */
+function useDraft(id: string): { keep: (text: string) => void; forget: () => void } {
+  const pending = useRef<{ timer: number; text: string } | null>(null);
+  const write = (): void => {
+    if (pending.current) void client().saveDraft(id, pending.current.text);
+    pending.current = null;
+  };
+  useEffect(() => {
+    addEventListener("pagehide", write);
+    return () => {
+      removeEventListener("pagehide", write);
+      write();
+    };
+  }, [id]);
+  return {
+    keep: (text) => {
+      if (pending.current) clearTimeout(pending.current.timer);
+      pending.current = { text, timer: setTimeout(write, DRAFT_MS) };
+    },
+    forget: () => {
+      if (pending.current) clearTimeout(pending.current.timer);
+      pending.current = null;
+      void client().saveDraft(id, "");
+    },
+  };
+}
+
+/** The composer. */
+export function Composer({ conversation: c, composing, onComposing, field, onIntoLog }: ComposerProps): JSX.Element {
+  const w = words.value;
+  const [length, setLength] = useState(c.draft.length);
+  const [suggestions, setSuggestions] = useState<{ all: readonly Suggestion[]; at: number; chosen: number } | null>(null);
+  const sending = useRef(false);
+  const toldTyping = useRef(0);
+  const draft = useDraft(c.id);
+
+  const put = (text: string, caret = text.length): void => {
+    const box = field.current;
+    if (!box) return;
+    box.value = text;
+    box.setSelectionRange(caret, caret);
+    fit(box);
+    setLength(text.length);
+  };
+  useLayoutEffect(() => {
+    put(c.draft);
+    if (matchMedia("(pointer: fine)").matches) field.current?.focus({ preventScroll: true });
+  }, [c.id]);
+  useLayoutEffect(() => {
+    if (composing.kind === "edit") put(composing.article.text);
+  }, [composing]);
+
+  const cancel = (): void => {
+    if (composing.kind === "edit") put(c.draft);
+    onComposing({ kind: "new" });
+    field.current?.focus();
+  };
+  const send = async (): Promise<void> => {
+    const box = field.current;
+    const text = box?.value.trim() ?? "";
+    if (!box || text === "" || text.length > MAX_CHARS || sending.current) return;
+    sending.current = true;
+    const quoted = composing.kind === "reply" ? composing.article : null;
+    const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
+    const sent = { text, reply, mentions: mentionsIn(text, [...people.value.values()]) };
+    const before = box.value;
+    try {
+      if (composing.kind === "edit") await client().edit(c.id, composing.article.id, sent);
+      else await client().send(c.id, sent);
+      if (composing.kind === "edit") put(c.draft);
+      else if (box.value === before) {
+        put("");
+        draft.forget();
+      }
+      onComposing({ kind: "new" });
+    } catch {
+      announce(w.notSent, true);
+    } finally {
+      sending.current = false;
+    }
+  };
+  const onInput = (): void => {
+    const box = field.current;
+    if (!box) return;
+    fit(box);
+    setLength(box.value.length);
+    if (composing.kind !== "edit") draft.keep(box.value);
+    const found = suggestionsAt(box.value, box.selectionStart, [...people.value.values()]);
+    setSuggestions(found ? { ...found, chosen: 0 } : null);
+    const now = Date.now();
+    if (box.value !== "" && now - toldTyping.current > TYPING_MS) {
+      toldTyping.current = now;
+      client().typing(c.id);
+    }
+  };
+  const take = (suggestion: Suggestion): void => {
+    const box = field.current;
+    if (!box || !suggestions) return;
+    const { text, caret } = insert(box.value, suggestions.at, box.selectionStart, suggestion.text);
+    put(text, caret);
+    setSuggestions(null);
+    draft.keep(text);
+    box.focus();
+  };
+  const inSuggestions = (event: KeyboardEvent): boolean => {
+    if (!suggestions) return false;
+    const { all, chosen } = suggestions;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const by = event.key === "ArrowDown" ? 1 : -1;
+      setSuggestions({ ...suggestions, chosen: (chosen + by + all.length) % all.length });
+    } else if (event.key === "Enter" || event.key === "Tab") {
+      const one = all[chosen];
+      if (one) take(one);
+    } else if (event.key === "Escape") setSuggestions(null);
+    else return false;
+    return true;
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.isComposing) return;
+    const empty = field.current?.value === "";
+    const plain = !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (inSuggestions(event)) event.preventDefault();
+    else if (event.key === "Enter" && ((settings.value.enterSends && plain) || event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      void send();
+    } else if (event.key === "ArrowUp" && empty && plain) {
+      event.preventDefault();
+      const mine = composing.kind === "new" ? editable() : null;
+      if (mine) onComposing({ kind: "edit", article: mine });
+      else onIntoLog();
+    } else if (event.key === "Escape" && composing.kind !== "new") {
+      event.preventDefault();
+      cancel();
+    } else return;
+    event.stopPropagation();
+  };
+  const over = length - MAX_CHARS;
+  const list = suggestions ? `suggestions-${c.id}` : undefined;
+  return (
+    <div class="composer">
+      {suggestions && list && <Suggestions id={list} all={suggestions.all} chosen={suggestions.chosen} onTake={take} />}
+      <Above composing={composing} onCancel={cancel} />
+      <div class="composer-row">
+        <IconButton icon="attach" label={w.attach} onClick={() => announce(w.attachLater)} title={w.attachLater} />
+        <textarea
+          ref={field}
+          rows={1}
+          dir="auto"
+          aria-label={w.message}
+          placeholder={w.message}
+          enterkeyhint={settings.value.enterSends ? "send" : "enter"}
+          autoComplete="off"
+          aria-autocomplete="list"
+          aria-controls={list}
+          aria-activedescendant={suggestions && list ? `${list}-${suggestions.chosen}` : undefined}
+          onInput={onInput}
+          onKeyDown={onKeyDown}
+          onBlur={() => setSuggestions(null)}
+        />
+        <EmojiButton
+          onEmoji={(emoji) => {
+            const box = field.current;
+            if (!box) return;
+            const { text, caret } = insert(box.value, box.selectionStart, box.selectionEnd, emoji);
+            put(text, caret);
+            draft.keep(text);
+          }}
+        />
+        {length > 0 && (
+          <IconButton icon={composing.kind === "edit" ? "check" : "send"} primary label={w.send} disabled={over > 0} onClick={() => void send()} />
+        )}
+      </div>
+      {over > -NEAR_LIMIT && (
+        <p class={over > 0 ? "count over" : "count"} role="status">
+          {over > 0 ? (
+            <>
+              <Icon name="failed" size={14} />
+              {w.tooLong(over)}
+            </>
+          ) : (
+            w.format.number(-over)
+          )}
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,144 @@
+// The details of a conversation: what is set for it, who is in it, and who can read it.
+
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import { ConversationAvatar } from "../list/conversation-avatar.tsx";
+import { nameOf } from "../list/row.tsx";
+import type { Conversation, Member } from "../../core/index.ts";
+import { show } from "../overlay.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import { Button, IconButton } from "../parts/button.tsx";
+import { Icon } from "../parts/icon.tsx";
+import type { IconName } from "../parts/icon-paths.ts";
+import { go } from "../route.ts";
+import { set } from "../settings.ts";
+import { client, me, people } from "../state.ts";
+import { subtitle } from "./pane.tsx";
+
+const MOST = 50;
+
+function Entry(props: { icon: IconName; label: string; value: JSX.Element | string; onClick: () => void }): JSX.Element {
+  return (
+    <li>
+      <button type="button" class="details-entry" onClick={props.onClick}>
+        <Icon name={props.icon} />
+        <span>{props.label}</span>
+        <span class="details-value">{props.value}</span>
+      </button>
+    </li>
+  );
+}
+
+/** The members of a group, admins first; asked for anew when the number changes. */
+export function useMembers(c: Conversation): readonly Member[] {
+  const [members, setMembers] = useState<readonly Member[]>([]);
+  const known = people.value;
+  useEffect(() => {
+    let current = true;
+    void client()
+      .members(c.id)
+      .then((all) => {
+        if (current) setMembers([...all].sort((a, b) => Number(b.admin) - Number(a.admin) || a.name.localeCompare(b.name)));
+      });
+    return () => {
+      current = false;
+    };
+  }, [c, known]);
+  return members;
+}
+
+function Members({ conversation: c }: { conversation: Conversation }): JSX.Element {
+  const w = words.value;
+  const members = useMembers(c);
+  return (
+    <section class="details-members">
+      <header>
+        <h3>{w.members}</h3>
+        <Button kind="quiet" onClick={() => show({ kind: "members", id: c.id })}>
+          {c.admin ? w.add : w.all}
+        </Button>
+      </header>
+      <ul>
+        {members.slice(0, MOST).map((member) => (
+          <li key={member.id}>
+            <Avatar
+              of={{ kind: "person", id: member.id, name: member.name }}
+              size={32}
+              dot={member.presence === "offline" ? null : member.presence}
+            />
+            <bdi class="cut">{member.name}</bdi>
+            {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /></span>}
+            {member.trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
+            <small>{member.id === me.value.id ? w.you : member.admin ? w.admin : ""}</small>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Trust({ conversation: c }: { conversation: Conversation }): JSX.Element | null {
+  const w = words.value;
+  const other = c.other ? people.value.get(c.other) : undefined;
+  if (!other) return null;
+  const text = { verified: w.verified, seen: w.notVerified, changed: w.newKeys }[other.trust];
+  return <Entry icon="shieldCheck" label={w.safetyNumber} value={text} onClick={() => go({ at: "verify", user: other.id })} />;
+}
+
+/** The panel of details. */
+export function Details({ conversation: c }: { conversation: Conversation }): JSX.Element {
+  const w = words.value;
+  const readers = c.kind === "group" ? w.onlyMembers : c.kind === "direct" ? w.onlyYouTwo(c.name) : w.beginSaved;
+  return (
+    <aside class="details" aria-label={w.details}>
+      <header class="pane-head">
+        <h2>{w.details}</h2>
+        <IconButton icon="close" label={w.close} onClick={() => set({ details: false })} />
+      </header>
+      <div class="details-scroll">
+        <div class="details-who">
+          <ConversationAvatar conversation={c} size={72} />
+          <h3>
+            <bdi>{nameOf(c)}</bdi>
+            {c.kind === "group" && c.admin && (
+              <IconButton icon="edit" small label={w.rename} onClick={() => show({ kind: "rename", id: c.id })} />
+            )}
+          </h3>
+          <p>{c.kind === "group" ? w.groupOf(c.memberCount) : subtitle(c)}</p>
+        </div>
+        <ul class="details-entries">
+          <Entry icon="timer" label={w.keepMessages} value={w.keepFor[c.keep]} onClick={() => show({ kind: "keep", id: c.id })} />
+          <Entry
+            icon="bell"
+            label={w.notifications}
+            value={c.muted ? w.muted : w.all}
+            onClick={() => void client().change(c.id, { muted: !c.muted })}
+          />
+          <Entry
+            icon="palette"
+            label={w.color}
+            value={c.color ? <Swatch color={c.color} /> : w.noColor}
+            onClick={() => show({ kind: "color", id: c.id })}
+          />
+          <Trust conversation={c} />
+        </ul>
+        {c.kind === "group" && <Members conversation={c} />}
+        <p class="details-foot">
+          <Icon name="lock" />
+          <span>
+            {readers} {c.renewedAt !== null && w.keysRenewed(c.renewedAt, Date.now())}
+          </span>
+        </p>
+        {c.kind === "group" && c.admin && (
+          <Button onClick={() => void client().renewKeys(c.id)} icon="key">
+            {w.renewKeys}
+          </Button>
+        )}
+      </div>
+    </aside>
+  );
+}
+
+/** The raw colour of the wire: the only place where it is shown as it is. */
+export const Swatch = ({ color }: { color: string }): JSX.Element => <span class="swatch" style={{ "--swatch": color }} />;

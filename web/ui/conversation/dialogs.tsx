@@ -1,0 +1,170 @@
+// The small dialogs of a conversation: its colour, how long it keeps messages, its name, and what is known of a message.
+
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { sentenceOf } from "../failure.ts";
+import { words } from "../i18n/words.ts";
+import type { Article, Conversation, ConversationId, Keep, MessageInfo } from "../../core/index.ts";
+import { Button } from "../parts/button.tsx";
+import { Actions, Dialog } from "../parts/dialog.tsx";
+import { Field } from "../parts/field.tsx";
+import { client, conversationOf } from "../state.ts";
+import { Text } from "../text/text.tsx";
+import { Swatch } from "./details.tsx";
+
+/** The colours that are offered; the wire carries any. */
+const palette = ["#bae1ff", "#c9c5ff", "#e7c6ff", "#ffb3ba", "#ffd6a5", "#f6e7a1", "#caffbf", "#baffc9", "#9bf6ff", "#d6ccc2"];
+
+interface Of {
+  conversation: Conversation;
+  onClose: () => void;
+}
+
+/** "Color". */
+function ColorDialog({ conversation: c, onClose }: Of): JSX.Element {
+  const w = words.value;
+  const pick = (color: string): void => {
+    onClose();
+    void client().change(c.id, { color });
+  };
+  return (
+    <Dialog title={w.color} size="small" onClose={onClose}>
+      <div class="palette">
+        {palette.map((color) => (
+          <button key={color} type="button" aria-label={color} aria-pressed={color === c.color} onClick={() => pick(color)}>
+            <Swatch color={color} />
+          </button>
+        ))}
+      </div>
+      <Actions>
+        <Button onClick={() => pick("")}>{w.noColor}</Button>
+      </Actions>
+    </Dialog>
+  );
+}
+
+const keeps: readonly Keep[] = ["forever", "year", "month", "week", "day"];
+
+/** "Keep messages". */
+function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
+  const w = words.value;
+  return (
+    <Dialog title={w.keepMessages} size="small" onClose={onClose}>
+      <p>{w.keepText}</p>
+      <fieldset class="radios">
+        <legend class="unseen">{w.keepMessages}</legend>
+        {keeps.map((keep) => (
+          <label key={keep}>
+            <input
+              type="radio"
+              name="keep"
+              checked={keep === c.keep}
+              onChange={() => {
+                onClose();
+                void client().change(c.id, { keep });
+              }}
+            />
+            {w.keepFor[keep]}
+          </label>
+        ))}
+      </fieldset>
+    </Dialog>
+  );
+}
+
+/** "Rename". */
+function RenameDialog({ conversation: c, onClose }: Of): JSX.Element {
+  const w = words.value;
+  const [name, setName] = useState(c.name);
+  const [wrong, setWrong] = useState<string | null>(null);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    const outcome = await client().rename(c.id, name.trim());
+    if (outcome.ok) onClose();
+    else setWrong(sentenceOf(outcome.failure));
+  };
+  return (
+    <Dialog title={w.rename} size="small" onClose={onClose}>
+      <form class="dialog-form" onSubmit={(event) => void submit(event)}>
+        <Field label={w.groupName} value={name} maxLength={100} onText={setName} wrong={wrong} autoFocus />
+        <Actions>
+          <Button kind="primary" submit disabled={name.trim() === ""}>
+            {w.save}
+          </Button>
+        </Actions>
+      </form>
+    </Dialog>
+  );
+}
+
+function InfoRows({ article, info }: { article: Article; info: MessageInfo }): JSX.Element {
+  const w = words.value;
+  const names = (all: readonly string[]): string => (all.length > 0 ? w.format.list(all) : "–");
+  return (
+    <dl class="info-rows">
+      <dt>{w.from}</dt>
+      <dd>
+        <bdi>{article.own ? w.you : article.name}</bdi>
+      </dd>
+      <dt>{w.sentAt}</dt>
+      <dd>
+        {w.format.date(info.at)}, {w.format.time(info.at)}
+      </dd>
+      {article.own && (
+        <>
+          <dt>{w.deliveredTo}</dt>
+          <dd>{names(info.delivered)}</dd>
+          <dt>{w.seenByNames}</dt>
+          <dd>{names(info.seen)}</dd>
+        </>
+      )}
+      <dt>{w.signature}</dt>
+      <dd>{info.signed ? w.signed : w.notProven(article.name)}</dd>
+      <dt>{w.chain}</dt>
+      <dd class="mono">{info.position}</dd>
+    </dl>
+  );
+}
+
+/** "Message info". */
+export function InfoDialog(props: { id: ConversationId; article: Article; onClose: () => void }): JSX.Element {
+  const w = words.value;
+  const { id, article, onClose } = props;
+  const [info, setInfo] = useState<MessageInfo | null>(null);
+  useEffect(() => {
+    void client().info(id, article.id).then(setInfo);
+  }, [article]);
+  return (
+    <Dialog title={w.infoTitle} onClose={onClose}>
+      {!article.deleted && (
+        <div class="info-text">
+          <Text text={article.text} mentions={article.mentions} me="" />
+        </div>
+      )}
+      {info && <InfoRows article={article} info={info} />}
+      {info && info.versions.length > 0 && (
+        <section class="info-history">
+          <h3>{w.history}</h3>
+          {info.versions.map((version) => (
+            <div key={version.at}>
+              <small>{w.format.time(version.at)}</small>
+              <Text text={version.text} mentions={article.mentions} me="" />
+            </div>
+          ))}
+        </section>
+      )}
+    </Dialog>
+  );
+}
+
+/** One of the dialogs about a conversation. */
+export function ConversationDialog(props: {
+  kind: "color" | "keep" | "rename";
+  id: ConversationId;
+  onClose: () => void;
+}): JSX.Element | null {
+  const conversation = conversationOf(props.id);
+  if (!conversation) return null;
+  const of = { conversation, onClose: props.onClose };
+  return { color: <ColorDialog {...of} />, keep: <KeepDialog {...of} />, rename: <RenameDialog {...of} /> }[props.kind];
+}

@@ -1,0 +1,213 @@
+// The messages: they are followed at the end, loaded at the top, and never move under the reader.
+
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import type { Conversation, Log as LogOf, MessageId } from "../../core/index.ts";
+import { announce } from "../parts/announcer.tsx";
+import { colors, css } from "../parts/colors.ts";
+import { Icon } from "../parts/icon.tsx";
+import { client, log } from "../state.ts";
+import { plainText } from "../text/markdown.ts";
+import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
+import { RunBlock } from "./run.tsx";
+import { bring, isAtEnd, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
+import { SystemLine } from "./system-line.tsx";
+import { blocksOf, newestOwn } from "./timeline.ts";
+
+const NEAR_TOP_PX = 600;
+const TARGET_MS = 1_200;
+
+interface LogProps {
+  conversation: Conversation;
+  target: string | null;
+  actions: MessageActions;
+  onLeave: () => void;
+}
+
+function Beginning({ conversation: c }: { conversation: Conversation }): JSX.Element {
+  const w = words.value;
+  const text = { direct: w.begin(c.name), group: w.beginGroup, saved: w.beginSaved }[c.kind];
+  return (
+    <p class="beginning">
+      <Icon name="lock" size={16} />
+      {text}
+    </p>
+  );
+}
+
+/** What arrives while the end is in view is spoken; one's own and older rows are not. */
+function useSpeakNew(found: LogOf | null, atEnd: boolean): void {
+  const last = useRef<string | null>(null);
+  useEffect(() => {
+    const newest = found?.entries.at(-1);
+    const known = last.current;
+    last.current = newest?.id ?? null;
+    if (!newest || known === null || newest.id === known || newest.kind !== "article" || newest.own || !atEnd) return;
+    announce(words.value.by(newest.name, plainText(newest.text)));
+  }, [found]);
+}
+
+/** The keys of the log: walk, edit, reply, react, delete, menu. */
+function useLogKeys(props: LogProps): (event: KeyboardEvent) => void {
+  return (event) => {
+    const box = event.currentTarget as HTMLElement;
+    const here = document.activeElement;
+    if (!(here instanceof HTMLElement) || !here.matches("article") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const all = [...box.querySelectorAll<HTMLElement>("article")];
+    const now = all.indexOf(here);
+    const found = log.value?.entries.find((entry) => `m-${entry.id}` === here.id);
+    const article = found?.kind === "article" ? found : null;
+    const may = article !== null && !article.deleted && props.conversation.barrier === null;
+    const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (to !== undefined) {
+      if (to >= all.length) props.onLeave();
+      else all[Math.max(0, to)]?.focus();
+    } else if (event.key === "Escape") props.onLeave();
+    else if (event.key === "Enter" || (event.key === "F10" && event.shiftKey)) {
+      here.querySelector<HTMLElement>(".bar [aria-haspopup]")?.click();
+    } else if (may && event.key === "e" && canEdit(article)) props.actions.edit(article);
+    else if (may && event.key === "r") props.actions.reply(article);
+    else if (may && event.key === "+") props.actions.react(article);
+    else if (may && event.key === "Delete" && article.own) askDelete({ ...props.conversation, writable: may }, article);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+}
+
+/** The log of the open conversation. */
+export function Log(props: LogProps): JSX.Element {
+  const { conversation: c, target, actions } = props;
+  const w = words.value;
+  const box = useRef<HTMLDivElement>(null);
+  const place = useRef<Place>({ end: true });
+  const loading = useRef(false);
+  const [away, setAway] = useState(false);
+  const [lit, setLit] = useState<string | null>(null);
+  const found = log.value?.id === c.id ? log.value : null;
+  const first = useRef<MessageId | null>(null);
+  if (found && first.current === null) first.current = found.firstUnread;
+  const blocks = useMemo(() => blocksOf(found?.entries ?? [], first.current), [found]);
+  const newest = newestOwn(found?.entries ?? []);
+  const keys = useLogKeys(props);
+  useSpeakNew(found, !away);
+
+  const tellSeen = (): void => {
+    const seen = box.current && document.visibilityState === "visible" ? newestVisible(box.current) : null;
+    if (seen) client().seenUpTo(c.id, seen);
+  };
+  const jumpTo = useRef(async (message: string): Promise<void> => {
+    if (!(await client().reveal(c.id, message)) || !box.current) return;
+    const row = bring(box.current, message);
+    row?.focus({ preventScroll: true });
+    place.current = placeOf(box.current);
+    setLit(message);
+    setTimeout(() => setLit(null), TARGET_MS);
+  });
+  const jump = (message: string): void => void jumpTo.current(message);
+  const onJump = useRef(jump).current;
+  const where = useMemo(
+    (): MessagePlace => ({ id: c.id, kind: c.kind, name: c.name, admin: c.admin, writable: c.barrier === null }),
+    [c.id, c.kind, c.name, c.admin, c.barrier === null],
+  );
+  const onScroll = (): void => {
+    const element = box.current;
+    if (!element) return;
+    place.current = placeOf(element);
+    setAway(element.scrollHeight - element.scrollTop - element.clientHeight > element.clientHeight);
+    tellSeen();
+    if (element.scrollTop < NEAR_TOP_PX && found?.older && !loading.current) {
+      loading.current = true;
+      void client()
+        .loadOlder(c.id)
+        .finally(() => {
+          loading.current = false;
+        });
+    }
+  };
+  const opened = useRef(false);
+  useLayoutEffect(() => {
+    if (!box.current || !found) return;
+    if (!opened.current) {
+      opened.current = true;
+      const start = first.current ? box.current.querySelector(".new-line") : null;
+      if (start) start.scrollIntoView({ block: "start" });
+      else box.current.scrollTop = box.current.scrollHeight;
+      place.current = placeOf(box.current);
+    } else restore(box.current, place.current);
+    tellSeen();
+  }, [blocks]);
+  useEffect(() => {
+    if (target && found) jump(target);
+  }, [target, found === null]);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => restore(element, place.current));
+    observer.observe(element);
+    document.addEventListener("visibilitychange", tellSeen);
+    return () => {
+      observer.disconnect();
+      document.removeEventListener("visibilitychange", tellSeen);
+    };
+  }, []);
+  const shades = colors(c.color);
+  return (
+    <div class="log-frame">
+      <div
+        ref={box}
+        class="log"
+        role="log"
+        aria-label={w.messages}
+        aria-live="off"
+        tabIndex={0}
+        style={shades ? { "--own": css(shades.own) } : {}}
+        onScroll={onScroll}
+        onKeyDown={keys}
+      >
+        <div class={c.kind === "group" ? "column with-names" : "column"}>
+          {found && !found.older && <Beginning conversation={c} />}
+          {blocks.map((block) => {
+            switch (block.kind) {
+              case "day":
+                return <div key={block.key} class="day"><span>{w.format.dayLine(block.at, Date.now())}</span></div>;
+              case "new":
+                return <div key={block.key} class="new-line"><span>{w.newMessages}</span></div>;
+              case "line":
+                return <SystemLine key={block.key} line={block.line} />;
+              case "run":
+                return (
+                  <RunBlock
+                    key={block.key}
+                    run={block}
+                    place={where}
+                    newest={newest}
+                    target={lit}
+                    actions={actions}
+                    onJump={onJump}
+                  />
+                );
+            }
+          })}
+        </div>
+      </div>
+      {away && (
+        <button
+          type="button"
+          class="to-newest"
+          aria-label={w.toNewest}
+          title={w.toNewest}
+          onClick={() => {
+            if (!box.current) return;
+            box.current.scrollTop = box.current.scrollHeight;
+            place.current = { end: isAtEnd(box.current) } as Place;
+          }}
+        >
+          {c.unread > 0 && <span>{w.newCount(c.unread)}</span>}
+          <Icon name="newest" />
+        </button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+// What can be done with a message.
+
+import { words } from "../i18n/words.ts";
+import type { Article, Conversation, ConversationId } from "../../core/index.ts";
+import { ask, show } from "../overlay.ts";
+import { announce } from "../parts/announcer.tsx";
+import type { MenuItem } from "../parts/menu.tsx";
+import { client } from "../state.ts";
+
+/** What messages need to know of their conversation. It changes seldom, so that they are seldom drawn anew. */
+export interface Place {
+  id: ConversationId;
+  kind: Conversation["kind"];
+  name: string;
+  /** The reader may delete what others wrote. */
+  admin: boolean;
+  /** Nothing stands in the way of writing. */
+  writable: boolean;
+}
+
+/** What the composer and the picker do for a message. */
+export interface MessageActions {
+  reply: (article: Article) => void;
+  edit: (article: Article) => void;
+  react: (article: Article) => void;
+}
+
+/** Asks, and then deletes a message for everyone. */
+export function askDelete(c: Place, article: Article): void {
+  const w = words.value;
+  const run = async (): ReturnType<ReturnType<typeof client>["erase"]> => client().erase(c.id, article.id);
+  ask({ title: w.deleteTitle, text: w.deleteText, yes: w.delete, no: w.keep, run });
+}
+
+/** Puts the text of a message on the clipboard. */
+export function copyText(article: Article): void {
+  void navigator.clipboard.writeText(article.text).then(() => announce(words.value.copied));
+}
+
+/** Whether the reader may change a message's text. */
+export const canEdit = (article: Article): boolean => article.own && !article.deleted && article.state !== "notSent" && article.text !== "";
+
+/** The items of the menu "More". */
+export function messageItems(c: Place, article: Article, actions: MessageActions): MenuItem[] {
+  const w = words.value;
+  const info: MenuItem = { label: w.info, icon: "info", run: () => show({ kind: "info", id: c.id, article }) };
+  if (article.deleted) return [info];
+  const items: MenuItem[] = [];
+  if (c.writable) {
+    items.push({ label: w.reply, icon: "reply", run: () => actions.reply(article) });
+    items.push({ label: w.react, icon: "smile", run: () => actions.react(article) });
+  }
+  items.push({ label: w.copy, icon: "copy", run: () => copyText(article) });
+  if (canEdit(article) && c.writable) {
+    items.push({ label: w.edit, icon: "edit", run: () => actions.edit(article) });
+  }
+  items.push(info);
+  if (article.own || (c.kind === "group" && c.admin)) {
+    items.push({ label: w.delete, icon: "trash", danger: true, run: () => askDelete(c, article) });
+  }
+  return items;
+}

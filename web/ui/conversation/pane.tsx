@@ -1,0 +1,143 @@
+// A conversation: its head, its log, what stands in the way of writing, the composer, and the details.
+
+import type { JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { ConversationAvatar } from "../list/conversation-avatar.tsx";
+import { nameOf } from "../list/row.tsx";
+import { words } from "../i18n/words.ts";
+import { SearchHere } from "../later.ts";
+import type { Article, Conversation } from "../../core/index.ts";
+import { IconButton } from "../parts/button.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { MenuButton } from "../parts/menu.tsx";
+import { ReactionPicker } from "../picker/reaction-picker.tsx";
+import { go } from "../route.ts";
+import { set, settings } from "../settings.ts";
+import { client, conversations, people, writing } from "../state.ts";
+import { Barrier } from "./barrier.tsx";
+import { Composer, type Composing } from "./composer.tsx";
+import { Details } from "./details.tsx";
+import { Log } from "./log.tsx";
+import { conversationItems } from "./menu.tsx";
+import { NotifyQuestion } from "./notify-question.tsx";
+
+/** What stands below the name. */
+export function subtitle(c: Conversation): string {
+  const w = words.value;
+  if (c.kind === "saved") return "";
+  if (c.kind === "group") {
+    return c.hereCount > 0 ? `${w.memberCount(c.memberCount)} · ${w.hereNow(c.hereCount)}` : w.memberCount(c.memberCount);
+  }
+  const other = c.other ? people.value.get(c.other) : undefined;
+  if (!other) return "";
+  if (other.presence !== "offline") return w[other.presence];
+  return other.seenAt === null ? "" : w.lastSeen(other.seenAt, Date.now());
+}
+
+interface HeadProps {
+  conversation: Conversation;
+  searching: boolean;
+  onSearch: () => void;
+}
+
+function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element {
+  const w = words.value;
+  const verified = c.other !== null && people.value.get(c.other)?.trust === "verified";
+  const details = settings.value.details;
+  return (
+    <header class="pane-head">
+      <span class="only-phone">
+        <IconButton icon="back" label={w.back} onClick={() => go({ at: "list" })} />
+      </span>
+      <button type="button" class="pane-title" onClick={() => set({ details: !details })}>
+        <ConversationAvatar conversation={c} size={32} />
+        <span class="pane-names">
+          <span class="pane-name">
+            <bdi class="cut">{nameOf(c)}</bdi>
+            {verified && <Icon name="seal" size={18} />}
+          </span>
+          <small class="cut">{subtitle(c)}</small>
+        </span>
+        <span class="unseen">{w.details}</span>
+      </button>
+      <h1 class="unseen">{nameOf(c)}</h1>
+      <span class="not-phone">
+        <IconButton icon="search" label={w.searchHere} pressed={searching} onClick={onSearch} />
+      </span>
+      <span class="not-phone">
+        <IconButton icon="details" label={w.details} pressed={details} onClick={() => set({ details: !details })} />
+      </span>
+      <MenuButton icon="more" label={w.conversationMenu} items={() => conversationItems(c)} />
+    </header>
+  );
+}
+
+/** Who is writing; its line is always there, so that nothing moves. */
+function Writing({ id }: { id: string }): JSX.Element {
+  const names = writing.value.get(id) ?? [];
+  return <div class="writing">{names.length > 0 && words.value.writes(names)}</div>;
+}
+
+/** The pane of one conversation. */
+export function ConversationPane({ id, target }: { id: string; target: string | null }): JSX.Element {
+  const w = words.value;
+  const c = conversations.value.find((one) => one.id === id);
+  const [composing, setComposing] = useState<Composing>({ kind: "new" });
+  const [reacting, setReacting] = useState<Article | null>(null);
+  const [searching, setSearching] = useState(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const frame = useRef<HTMLElement>(null);
+  useEffect(() => {
+    void client().open(id);
+    return () => client().closeLog();
+  }, [id]);
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "f" || event.shiftKey) return;
+      event.preventDefault();
+      setSearching(true);
+    };
+    addEventListener("keydown", listen);
+    return () => removeEventListener("keydown", listen);
+  }, []);
+  const actions = useMemo(() => {
+    const compose = (kind: "reply" | "edit") => (article: Article) => {
+      setComposing({ kind, article });
+      field.current?.focus();
+    };
+    return { reply: compose("reply"), edit: compose("edit"), react: setReacting };
+  }, []);
+  if (!c) return <main class="none-open"><p>{w.noneOpen}</p></main>;
+  const focus = (): void => field.current?.focus();
+  const intoLog = (): void => {
+    const all = frame.current?.querySelectorAll<HTMLElement>("article");
+    all?.[all.length - 1]?.focus();
+  };
+  return (
+    <div class={settings.value.details ? "conversation with-details" : "conversation"}>
+      <main ref={frame} class="conversation-main" aria-label={nameOf(c)}>
+        <Head conversation={c} searching={searching} onSearch={() => setSearching(!searching)} />
+        {searching && <SearchHere conversation={c} onClose={() => setSearching(false)} />}
+        <Log conversation={c} target={target} actions={actions} onLeave={focus} />
+        <div class="foot">
+          <Writing id={c.id} />
+          <Barrier conversation={c} />
+          {c.barrier === null && (
+            <>
+              <NotifyQuestion conversation={c} />
+              <Composer
+                conversation={c}
+                composing={composing}
+                onComposing={setComposing}
+                field={field}
+                onIntoLog={intoLog}
+              />
+            </>
+          )}
+        </div>
+      </main>
+      {settings.value.details && <Details conversation={c} />}
+      {reacting && <ReactionPicker conversation={c.id} article={reacting} onClose={() => setReacting(null)} />}
+    </div>
+  );
+}

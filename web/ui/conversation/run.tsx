@@ -1,0 +1,58 @@
+// What one person wrote within a few minutes: name and time once, one block of the conversation's colour for one's own.
+
+import type { JSX } from "preact";
+import { words } from "../i18n/words.ts";
+import type { MessageId } from "../../core/index.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import { Article } from "./article.tsx";
+import type { MessageActions, Place } from "./message-menu.ts";
+import type { Run } from "./timeline.ts";
+
+interface RunProps {
+  run: Run;
+  place: Place;
+  newest: MessageId | null;
+  target: string | null;
+  actions: MessageActions;
+  onJump: (id: string) => void;
+}
+
+/** A run of messages. */
+export function RunBlock({ run, place, newest, target, actions, onJump }: RunProps): JSX.Element | null {
+  const w = words.value;
+  const first = run.articles[0];
+  if (!first) return null;
+  const head = !first.own && place.kind === "group";
+  return (
+    <div class={first.own ? "run own" : "run"}>
+      {head && (
+        <div class="run-head" aria-hidden="true">
+          <Avatar of={{ kind: "person", id: first.user, name: first.name }} size={32} />
+          <b class="cut">
+            <bdi>{first.name}</bdi>
+          </b>
+          {first.admin && <small>{w.admin}</small>}
+          <time>{w.format.time(first.at)}</time>
+        </div>
+      )}
+      {!head && !first.own && (
+        <div class="run-time" aria-hidden="true">
+          {w.format.time(first.at)}
+        </div>
+      )}
+      <div class="run-body">
+        {run.articles.map((article) => (
+          <Article
+            key={article.id}
+            article={article}
+            place={place}
+            newest={article.id === newest}
+            target={article.id === target}
+            actions={actions}
+            onJump={onJump}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,49 @@
+// Where the reader of a log stands, and how they stay there when rows come above or below.
+// At the end, new rows are followed; elsewhere, the first visible row keeps its place on the screen.
+
+/** How near to the end counts as the end, in pixels. */
+const END_PX = 48;
+
+/** The place of a reader: at the end, or by a row and its distance from the top of the window. */
+export type Place = { end: true } | { end: false; id: string; offset: number };
+
+const articles = (box: HTMLElement): HTMLElement[] => [...box.querySelectorAll<HTMLElement>("article")];
+
+/** Whether the end is on the screen. */
+export const isAtEnd = (box: HTMLElement): boolean => box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
+
+/** Where the reader stands now. */
+export function placeOf(box: HTMLElement): Place {
+  if (isAtEnd(box)) return { end: true };
+  const top = box.getBoundingClientRect().top;
+  const first = articles(box).find((article) => article.getBoundingClientRect().bottom > top);
+  return first ? { end: false, id: first.id, offset: first.getBoundingClientRect().top - top } : { end: true };
+}
+
+/** Puts the reader back there after the rows have changed. */
+export function restore(box: HTMLElement, place: Place): void {
+  if (place.end) {
+    box.scrollTop = box.scrollHeight;
+    return;
+  }
+  const row = box.querySelector(`#${CSS.escape(place.id)}`);
+  if (row) box.scrollTop += row.getBoundingClientRect().top - box.getBoundingClientRect().top - place.offset;
+}
+
+/** The id of the newest message whose end is on the screen. */
+export function newestVisible(box: HTMLElement): string | null {
+  const bottom = box.getBoundingClientRect().bottom + 1;
+  const all = articles(box);
+  for (let i = all.length - 1; i >= 0; i--) {
+    const row = all[i];
+    if (row && row.getBoundingClientRect().bottom <= bottom) return row.id.slice(2);
+  }
+  return null;
+}
+
+/** Brings a message into view; its element, if it is there. */
+export function bring(box: HTMLElement, message: string): HTMLElement | null {
+  const row = box.querySelector<HTMLElement>(`#${CSS.escape(`m-${message}`)}`);
+  row?.scrollIntoView({ block: "center" });
+  return row;
+}

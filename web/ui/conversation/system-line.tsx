@@ -1,0 +1,44 @@
+// What happened in a conversation besides messages, in one line.
+
+import type { JSX } from "preact";
+import { words } from "../i18n/words.ts";
+import type { Line } from "../../core/index.ts";
+import { Icon } from "../parts/icon.tsx";
+import { go } from "../route.ts";
+
+function sentence({ what }: Line): string {
+  const w = words.value;
+  switch (what.kind) {
+    case "added":
+      return w.lineAdded(what.by, what.who);
+    case "removed":
+      return w.lineRemoved(what.by, what.who);
+    case "left":
+      return w.lineLeft(what.who);
+    case "newKeys":
+      return w.lineKeys(what.who);
+    case "verified":
+      return w.lineVerified(what.who);
+    case "accepted":
+      return w.lineAccepted(what.who);
+    case "renamed":
+      return w.lineRenamed(what.by, what.name);
+    case "renewed":
+      return w.lineRenewed;
+  }
+}
+
+/** The line. */
+export function SystemLine({ line }: { line: Line }): JSX.Element {
+  const { what } = line;
+  if (what.kind !== "newKeys") return <p class="system-line">{sentence(line)}</p>;
+  return (
+    <p class="system-line warn">
+      <Icon name="shieldWarn" size={16} />
+      {sentence(line)}
+      <button type="button" onClick={() => go({ at: "verify", user: what.user })}>
+        {words.value.compare}
+      </button>
+    </p>
+  );
+}

@@ -1,0 +1,58 @@
+// From the entries of a log to what is drawn: day lines, the line before what is new, and runs of one sender. Pure.
+
+import type { Article, Entry, Line, MessageId } from "../../core/index.ts";
+
+/** Messages of one sender within five minutes of each other. */
+export interface Run {
+  kind: "run";
+  key: string;
+  articles: readonly Article[];
+}
+
+/** A block of the drawn log, from oldest to newest. */
+export type Block = { kind: "day"; key: string; at: number } | { kind: "new"; key: string } | { kind: "line"; key: string; line: Line } | Run;
+
+const RUN_MS = 5 * 60_000;
+
+const dayOf = (ms: number): number => new Date(ms).setHours(0, 0, 0, 0);
+
+/** The blocks of a log; `firstUnread` is the first that was new when it was opened. */
+export function blocksOf(entries: readonly Entry[], firstUnread: MessageId | null): Block[] {
+  const blocks: Block[] = [];
+  let day = Number.NaN;
+  let run: Article[] | null = null;
+  for (const entry of entries) {
+    const today = dayOf(entry.at);
+    if (today !== day) {
+      blocks.push({ kind: "day", key: `day ${today}`, at: entry.at });
+      day = today;
+      run = null;
+    }
+    if (entry.id === firstUnread) {
+      blocks.push({ kind: "new", key: "new" });
+      run = null;
+    }
+    if (entry.kind === "line") {
+      blocks.push({ kind: "line", key: entry.id, line: entry });
+      run = null;
+      continue;
+    }
+    const last = run?.at(-1);
+    if (run && last && last.user === entry.user && entry.at - last.at < RUN_MS) {
+      run.push(entry);
+    } else {
+      run = [entry];
+      blocks.push({ kind: "run", key: entry.id, articles: run });
+    }
+  }
+  return blocks;
+}
+
+/** The newest message of one's own: the only one whose state is written out. */
+export function newestOwn(entries: readonly Entry[]): MessageId | null {
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const entry = entries[i];
+    if (entry?.kind === "article" && entry.own && !entry.deleted) return entry.id;
+  }
+  return null;
+}

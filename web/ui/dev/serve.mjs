@@ -1,0 +1,81 @@
+// Builds the page of the pictures and serves it with the product's Content-Security-Policy; and starts Chromium.
+
+import { createServer } from "node:http";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { chromium } from "playwright-core";
+
+const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const require = createRequire(import.meta.url);
+
+/** web.md 3.3, and the fonts. */
+const csp =
+  "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types parlance";
+const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Parlance</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><link rel="stylesheet" href="app.css"></head>
+<body><div id="app"></div><script type="module" src="app.js"></script></body></html>`;
+const types = { ".js": "text/javascript", ".css": "text/css", ".woff2": "font/woff2" };
+
+/** Builds and serves; answers the address, and what ends it. */
+export async function serve() {
+  const folder = mkdtempSync(join(tmpdir(), "parlance-dev-"));
+  await build({
+    absWorkingDir: web,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    charset: "utf8",
+    target: ["es2023", "chrome120"],
+    loader: { ".woff2": "file" },
+    entryPoints: { app: "ui/dev/main.tsx" },
+    outdir: folder,
+    logLevel: "warning",
+  });
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url, "http://x");
+    const type = types[extname(pathname)];
+    if (!type) return response.setHeader("Content-Security-Policy", csp).setHeader("Content-Type", "text/html").end(page);
+    try {
+      return response.setHeader("Content-Type", type).end(readFileSync(join(folder, pathname)));
+    } catch {
+      return response.writeHead(404).end();
+    }
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  const end = () => {
+    server.close();
+    server.closeAllConnections();
+    rmSync(folder, { recursive: true });
+  };
+  return { address: `http://127.0.0.1:${server.address().port}`, end };
+}
+
+/** Debian's Chromium, as quiet as it gets. */
+export const launch = () =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe finds on a page, one line a rule. */
+export async function violations(tab) {
+  await tab.evaluate(axe);
+  const found = await tab.evaluate(async () => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`).join(" | ")}`,
+  );
+}

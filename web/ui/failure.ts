@@ -1,0 +1,30 @@
+// The sentence for what did not work.
+
+import { words } from "./i18n/words.ts";
+import type { Failure } from "../core/index.ts";
+
+/** What to tell the person. */
+export function sentenceOf(failure: Failure): string {
+  const w = words.value;
+  switch (failure.kind) {
+    case "login":
+      return w.loginFailed;
+    case "linkUsed":
+      return w.linkUsed;
+    case "alreadyHere":
+      return w.alreadyHere;
+    case "unknownPerson":
+      return w.notKnown;
+    case "recoveryKey":
+      return w.recoverWrong;
+    case "noAnswer":
+      return w.noAnswer;
+    case "tooMany":
+      return w.tooManyTries(failure.minutes);
+    case "refused":
+      return w.notTaken(failure.sentence);
+  }
+}
+
+/** Whether a text can be an e-mail address; the server decides. */
+export const isEmail = (text: string): boolean => /^[^\s@]+@[^\s@]+$/.test(text.trim());

@@ -1,0 +1,39 @@
+// The language in use. A part reads `words.value` while it draws, so it is drawn anew when the language changes.
+// English is always there, others are loaded when chosen.
+
+import { signal } from "@preact/signals";
+import { type Catalogue, en } from "./en.ts";
+
+/** The languages, each by its own name. */
+export const languages = { en: "English", de: "Deutsch", hu: "Magyar", ar: "العربية" } as const;
+/** One of them. */
+export type Language = keyof typeof languages;
+
+/** The sentences of the language in use. */
+export const words = signal<Catalogue>(en);
+/** The language in use. */
+export const language = signal<Language>("en");
+
+const load: Record<Language, () => Promise<Catalogue>> = {
+  en: async () => Promise.resolve(en),
+  de: async () => (await import("./de.ts")).de,
+  hu: async () => (await import("./hu.ts")).hu,
+  ar: async () => (await import("./ar.ts")).ar,
+};
+
+/** The browser's first language that we have; else English. */
+export function preferred(): Language {
+  for (const wanted of navigator.languages) {
+    const found = (Object.keys(languages) as Language[]).find((l) => wanted.toLowerCase().startsWith(l));
+    if (found) return found;
+  }
+  return "en";
+}
+
+/** Changes the language, and with it the page's direction. */
+export async function speak(to: Language): Promise<void> {
+  words.value = await load[to]();
+  language.value = to;
+  document.documentElement.lang = to;
+  document.documentElement.dir = words.value.direction;
+}

@@ -1,0 +1,16 @@
+// The avatar of a conversation: of the other one, of the group, or of what one saved.
+
+import type { JSX } from "preact";
+import type { Conversation } from "../../core/index.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import { people } from "../state.ts";
+
+/** The avatar, with the presence of the other one. */
+export function ConversationAvatar({ conversation: c, size }: { conversation: Conversation; size?: number }): JSX.Element {
+  const of = size ? { size } : {};
+  if (c.kind === "saved") return <Avatar of={{ kind: "saved" }} {...of} />;
+  if (c.kind === "group") return <Avatar of={{ kind: "group", name: c.name, color: c.color }} {...of} />;
+  const presence = c.other ? people.value.get(c.other)?.presence : undefined;
+  const dot = presence === undefined || presence === "offline" ? null : presence;
+  return <Avatar of={{ kind: "person", id: c.other ?? c.id, name: c.name }} dot={dot} {...of} />;
+}

@@ -1,0 +1,204 @@
+// The left column: oneself, what one can begin, the search, requests, and the conversations.
+
+import { signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import type { Conversation } from "../../core/index.ts";
+import { show } from "../overlay.ts";
+import { Avatar } from "../parts/avatar.tsx";
+import { Button, IconButton } from "../parts/button.tsx";
+import { Icon, Mark } from "../parts/icon.tsx";
+import { go } from "../route.ts";
+import { SearchResults } from "../search/results.tsx";
+import { conversations, firstSync, me, requests } from "../state.ts";
+import { Requests } from "./requests.tsx";
+import { Row } from "./row.tsx";
+
+/** Whether hidden conversations are shown; kept while the page lives. */
+const unfolded = signal(false);
+
+function Head({ empty }: { empty: boolean }): JSX.Element {
+  const w = words.value;
+  const self = me.value;
+  const dot = self.presence === "invisible" || self.presence === "offline" ? null : self.presence;
+  return (
+    <div class="list-head">
+      <button
+        type="button"
+        class="list-me"
+        aria-label={w.account}
+        title={w.account}
+        onClick={() => go({ at: "account", section: matchMedia("(width < 45rem)").matches ? null : "profile" })}
+      >
+        <Avatar of={{ kind: "person", id: self.id, name: self.name }} size={32} dot={dot} />
+      </button>
+      <strong class="cut">
+        <bdi>{self.name}</bdi>
+      </strong>
+      <IconButton icon="group" label={w.newGroup} onClick={() => show({ kind: "newGroup" })} />
+      {!empty && (
+        <>
+          <IconButton icon="invite" label={w.invite} onClick={() => show({ kind: "invite" })} />
+          <IconButton icon="write" label={w.newConversation} onClick={() => show({ kind: "newConversation" })} />
+        </>
+      )}
+    </div>
+  );
+}
+
+/** Before there is anyone: the two ways to begin, instead of the same two in the head. */
+function Nobody(): JSX.Element {
+  const w = words.value;
+  return (
+    <div class="list-nobody">
+      <Mark size={44} />
+      <h2>{w.nobody}</h2>
+      <p>{w.nobodyText}</p>
+      <Button kind="primary" icon="invite" onClick={() => show({ kind: "invite" })} autoFocus>
+        {w.invite}
+      </Button>
+      <Button icon="write" onClick={() => show({ kind: "newConversation" })}>
+        {w.newConversation}
+      </Button>
+    </div>
+  );
+}
+
+function FirstSync(): JSX.Element | null {
+  const w = words.value;
+  const sync = firstSync.value;
+  if (!sync) return null;
+  return (
+    <div class="list-sync" role="status">
+      <strong>{w.firstSync}</strong>
+      <progress max={sync.all} value={sync.done} aria-label={w.firstSync} />
+      <span>{w.firstSyncText(sync.done, sync.all)}</span>
+    </div>
+  );
+}
+
+/** Moves the focus along the rows; only one of them is in the order of Tab. */
+function walk(event: KeyboardEvent, list: HTMLElement): void {
+  const rows = [...list.querySelectorAll<HTMLElement>("a.row")];
+  const now = rows.indexOf(document.activeElement as HTMLElement);
+  if (now < 0 || event.altKey || event.ctrlKey) return;
+  const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: rows.length - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  rows[Math.max(0, Math.min(rows.length - 1, to))]?.focus();
+}
+
+/** What fits on any screen; the others are drawn after the first paint. */
+const FIRST_ROWS = 60;
+
+/** False for the first paint, true from then on. */
+function useMany(): boolean {
+  const [many, setMany] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setMany(true));
+    return () => clearTimeout(timer);
+  }, []);
+  return many;
+}
+
+function Rows({ open }: { open: string | null }): JSX.Element {
+  const w = words.value;
+  const element = useRef<HTMLUListElement>(null);
+  const many = useMany();
+  const all = many ? conversations.value : conversations.value.slice(0, FIRST_ROWS);
+  const favorites = all.filter((c) => c.favorite && !c.hidden);
+  const others = all.filter((c) => !c.favorite && !c.hidden);
+  const hidden = all.filter((c) => c.hidden);
+  const shown = unfolded.value ? hidden : hidden.filter((c) => c.id === open);
+  const entry = open ?? favorites[0]?.id ?? others[0]?.id ?? null;
+  const row = (c: Conversation): JSX.Element => (
+    <Row key={c.id} conversation={c} open={c.id === open} inTab={c.id === entry} />
+  );
+  return (
+    <ul
+      ref={element}
+      class="list"
+      role="list"
+      aria-label={w.conversations}
+      onKeyDown={(event) => element.current && walk(event, element.current)}
+    >
+      {favorites.length > 0 && (
+        <li class="list-section" aria-hidden="true">
+          <Icon name="starFill" size={14} />
+          {w.favorites}
+        </li>
+      )}
+      {favorites.map(row)}
+      {favorites.length > 0 && others.length > 0 && (
+        <li class="list-section" aria-hidden="true">
+          {w.conversations}
+        </li>
+      )}
+      {others.map(row)}
+      {hidden.length > 0 && (
+        <li>
+          <button
+            type="button"
+            class="list-fold"
+            aria-expanded={unfolded.value}
+            onClick={() => {
+              unfolded.value = !unfolded.value;
+            }}
+          >
+            <Icon name={unfolded.value ? "down" : "forward"} size={14} />
+            {w.hiddenOnes(hidden.length)}
+          </button>
+        </li>
+      )}
+      {shown.map(row)}
+    </ul>
+  );
+}
+
+/** The pane of the list. */
+export function ListPane({ open }: { open: string | null }): JSX.Element {
+  const w = words.value;
+  const [text, setText] = useState("");
+  const empty = conversations.value.every((c) => c.kind === "saved") && requests.value.length === 0;
+  return (
+    <div class="list-pane" role={open ? "navigation" : "main"} aria-label={w.conversations}>
+      <h1 class="unseen">{w.conversations}</h1>
+      <Head empty={empty && firstSync.value === null} />
+      <div class="search-box">
+        <Icon name="search" size={18} />
+        <input
+          type="text"
+          aria-label={w.search}
+          placeholder={w.search}
+          autoComplete="off"
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape" && text !== "") {
+              event.preventDefault();
+              setText("");
+            }
+          }}
+        />
+        {text ? (
+          <IconButton icon="close" small label={w.back} onClick={() => setText("")} />
+        ) : (
+          <kbd aria-hidden="true">Ctrl K</kbd>
+        )}
+      </div>
+      <div class="list-scroll">
+        {text.trim() ? (
+          <SearchResults text={text.trim()} onOpen={() => setText("")} />
+        ) : (
+          <>
+            <FirstSync />
+            <Requests />
+            {empty && firstSync.value === null ? <Nobody /> : null}
+            <Rows open={open} />
+          </>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,121 @@
+// One conversation in the list: a link whose name says all that the eye sees.
+
+import type { JSX } from "preact";
+import { memo } from "./memo.ts";
+import { useRef, useState } from "preact/hooks";
+import { conversationItems } from "../conversation/menu.tsx";
+import { words } from "../i18n/words.ts";
+import type { Conversation } from "../../core/index.ts";
+import { type Anchor, at, Menu } from "../parts/menu.tsx";
+import { colors, css } from "../parts/colors.ts";
+import { Icon } from "../parts/icon.tsx";
+import { StateIcon } from "../parts/send-state.tsx";
+import { hashOf } from "../route.ts";
+import { people } from "../state.ts";
+import { plainText } from "../text/markdown.ts";
+import { ConversationAvatar } from "./conversation-avatar.tsx";
+
+const LONG_PRESS_MS = 400;
+
+/** The text of the second line. */
+function previewOf(c: Conversation): string {
+  const w = words.value;
+  if (!c.preview) return "";
+  const text = plainText(c.preview.text);
+  if (c.kind === "saved") return text;
+  if (c.preview.own) return w.by(w.you, text);
+  return c.kind === "group" && c.preview.name ? w.by(c.preview.name, text) : text;
+}
+
+/** What the eye sees as shapes and weights, in words, between the name and the text. */
+function spoken(c: Conversation): string {
+  const w = words.value;
+  const parts = [
+    c.unread > 0 ? w.unread(c.unread) : "",
+    c.favorite ? w.isFavorite : "",
+    c.muted ? w.isMuted : "",
+    c.barrier?.kind === "keysChanged" ? w.newKeysMark : "",
+    "",
+  ];
+  return parts.filter((part, i) => part || i === parts.length - 1).join(", ");
+}
+
+/** The name of a conversation; "Saved messages" in the language of the reader. */
+export const nameOf = (c: Conversation): string => (c.kind === "saved" ? words.value.saved : c.name);
+
+interface RowProps {
+  conversation: Conversation;
+  open: boolean;
+  inTab: boolean;
+}
+
+function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
+  const w = words.value;
+  const [menu, setMenu] = useState<Anchor | null>(null);
+  const press = useRef(0);
+  const now = Date.now();
+  const shades = colors(c.color);
+  const other = c.other ? people.value.get(c.other) : undefined;
+  return (
+    <li class="row-item">
+      <a
+        class={`row${open ? " open" : ""}${c.unread > 0 ? " unread" : ""}`}
+        href={hashOf({ at: "conversation", id: c.id, message: null })}
+        aria-current={open ? "page" : undefined}
+        tabIndex={inTab ? 0 : -1}
+        draggable={false}
+        style={shades ? { "--spine": css(shades.spine) } : {}}
+        onContextMenu={(event) => {
+          event.preventDefault();
+          const box = event.currentTarget.getBoundingClientRect();
+          setMenu(event.clientX === 0 && event.clientY === 0 ? box : at(event));
+        }}
+        onTouchStart={(event) => {
+          const box = event.currentTarget.getBoundingClientRect();
+          press.current = setTimeout(() => setMenu(box), LONG_PRESS_MS);
+        }}
+        onTouchMove={() => clearTimeout(press.current)}
+        onTouchEnd={(event) => {
+          clearTimeout(press.current);
+          if (menu) event.preventDefault();
+        }}
+      >
+        <ConversationAvatar conversation={c} />
+        <span class="row-name">
+          <bdi class="cut">{nameOf(c)}</bdi>
+          {c.muted && <Icon name="bellOff" size={14} />}
+          {c.barrier?.kind === "keysChanged" && <span class="row-warn"><Icon name="shieldWarn" size={16} /></span>}
+        </span>
+        <span class="unseen">{spoken(c)}</span>
+        <span class="row-text cut" dir="auto">
+          {c.draft ? (
+            <>
+              <b class="row-draft">{w.draft}</b> {c.draft}
+            </>
+          ) : other && !other.friend && c.preview === null ? (
+            w.acceptsAwaited
+          ) : (
+            previewOf(c)
+          )}
+        </span>
+        {c.lastAt > 0 && (
+          <time class="row-time">
+            <span class="unseen">, </span>
+            {w.format.brief(c.lastAt, now)}
+          </time>
+        )}
+        <span class="row-end" aria-hidden="true">
+          {c.unread > 0 ? (
+            <span class={c.muted ? "badge muted" : "badge"}>{c.unread > 99 ? "99+" : w.format.number(c.unread)}</span>
+          ) : (
+            c.lastState && <StateIcon state={c.lastState} />
+          )}
+        </span>
+      </a>
+      {menu && <Menu label={nameOf(c)} items={conversationItems(c)} anchor={menu} onClose={() => setMenu(null)} />}
+    </li>
+  );
+}
+
+/** A row, drawn anew only if its conversation is another object. */
+export const Row = memo(DrawRow);

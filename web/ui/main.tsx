@@ -1,0 +1,31 @@
+// What production starts. Where the browser offers no encryption there is a page, and no form at all.
+
+import { begin } from "./begin.tsx";
+import { type FunctionComponent, createElement, render } from "preact";
+import { openPorts } from "../browser/open.ts";
+import { startClient } from "../core/index.ts";
+import { install } from "./install.ts";
+import { speak } from "./i18n/words.ts";
+import { followNews } from "./notify.ts";
+import { settings } from "./settings.ts";
+import { NotSecure, TooOld } from "./start/pages.tsx";
+
+/** What every browser of the last two years has. */
+const isModern = (): boolean =>
+  "locks" in navigator && "indexedDB" in globalThis && "showPopover" in HTMLElement.prototype && "Segmenter" in Intl;
+
+async function show(page: FunctionComponent): Promise<void> {
+  await speak(settings.value.language);
+  render(createElement(page, {}), document.querySelector("#app") ?? document.body);
+}
+
+async function start(): Promise<void> {
+  if (!isSecureContext) return show(NotSecure);
+  if (!isModern()) return show(TooOld);
+  const client = await startClient(await openPorts());
+  await begin(client);
+  followNews(client);
+  await install();
+}
+
+void start();

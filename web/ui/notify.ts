@@ -1,0 +1,70 @@
+// What is told outside of the page: the count in title and icon, and the browser's notifications.
+
+import { effect } from "@preact/signals";
+import type { Client, News } from "../core/index.ts";
+import { go, hashOf, type Route } from "./route.ts";
+import { settings } from "./settings.ts";
+import { unreadCount } from "./state.ts";
+import { plainText } from "./text/markdown.ts";
+
+const MOST = 99;
+
+/** Keeps the page's title, its icon and the app's badge at the number of unread messages. */
+export function showCount(): void {
+  const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
+  const plain = icon?.href ?? "";
+  effect(() => {
+    const count = unreadCount.value;
+    document.title = count > 0 ? `(${count > MOST ? "99+" : count}) Parlance` : "Parlance";
+    if (icon) icon.href = count > 0 ? plain.replace(/icon\.svg$/, "icon-new.svg") : plain;
+    if ("setAppBadge" in navigator) void navigator.setAppBadge(count).catch(() => undefined);
+  });
+}
+
+let sound: AudioContext | null = null;
+
+/** Two soft notes. Browsers play nothing before the person has touched the page; then it stays silent. */
+function play(): void {
+  sound ??= new AudioContext();
+  if (sound.state !== "running") return;
+  [660, 880].forEach((frequency, i) => {
+    if (!sound) return;
+    const start = sound.currentTime + i * 0.12;
+    const tone = sound.createOscillator();
+    const volume = sound.createGain();
+    tone.frequency.value = frequency;
+    volume.gain.setValueAtTime(0, start);
+    volume.gain.linearRampToValueAtTime(0.06, start + 0.02);
+    volume.gain.exponentialRampToValueAtTime(0.0001, start + 0.3);
+    tone.connect(volume).connect(sound.destination);
+    tone.start(start);
+    tone.stop(start + 0.32);
+  });
+}
+
+/** Tells of a new message, unless it is being looked at. The tag keeps one message from being told twice. */
+async function tell(news: News): Promise<void> {
+  const looking = document.visibilityState === "visible" && document.hasFocus();
+  if (looking || !settings.value.notify || !("Notification" in window) || Notification.permission !== "granted") return;
+  if (settings.value.sound) play();
+  const { preview } = settings.value;
+  const title = preview ? (news.where === news.who ? news.who : `${news.who} · ${news.where}`) : "Parlance";
+  const place: Route = { at: "conversation", id: news.conversation, message: news.message };
+  const options = { body: preview ? plainText(news.text) : "", tag: news.message, silent: true, icon: "icon.svg", data: hashOf(place) };
+  const registration = await navigator.serviceWorker?.getRegistration();
+  if (registration) {
+    await registration.showNotification(title, options); // on Android there is no other way
+    return;
+  }
+  const shown = new Notification(title, options);
+  shown.addEventListener("click", () => {
+    window.focus();
+    go(place);
+    shown.close();
+  });
+}
+
+/** Follows what the client says is new; it says so in one tab only. */
+export function followNews(client: Client): void {
+  client.onNews((news) => void tell(news));
+}

@@ -1,0 +1,18 @@
+// How far a message of one's own has come: a shape, and the word for it.
+
+import type { JSX } from "preact";
+import { words } from "../i18n/words.ts";
+import type { SendState } from "../../core/index.ts";
+import { Icon } from "./icon.tsx";
+
+const icons = { sending: "clock", sent: "check", delivered: "checks", seen: "eye", notSent: "failed" } as const;
+
+/** The shape alone. */
+export const StateIcon = ({ state }: { state: SendState }): JSX.Element => (
+  <span class={`state-icon ${state}`}>
+    <Icon name={icons[state]} size={16} />
+  </span>
+);
+
+/** The word. */
+export const stateWord = (state: SendState): string => words.value[state];

@@ -1,0 +1,61 @@
+// The button beside the text that opens the picker.
+
+import type { JSX } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import { EmojiPicker } from "../later.ts";
+import { IconButton } from "../parts/button.tsx";
+import { type Anchor, place } from "../parts/menu.tsx";
+
+/** A panel of the top layer beside its anchor, closed by Escape or a click elsewhere. */
+function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose: () => void }): JSX.Element {
+  const element = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    element.current?.showPopover();
+    if (element.current) place(element.current, props.anchor);
+    element.current?.querySelector("input")?.focus();
+  }, []);
+  return (
+    <div
+      ref={element}
+      class="menu emoji-panel"
+      popover="auto"
+      role="dialog"
+      aria-label={words.value.emoji}
+      onToggle={(event) => {
+        if (event.newState === "closed") props.onClose();
+      }}
+    >
+      <EmojiPicker onTake={props.onTake} />
+    </div>
+  );
+}
+
+/** The button; each emoji that is taken goes to `onEmoji`. */
+export function EmojiButton({ onEmoji }: { onEmoji: (emoji: string) => void }): JSX.Element {
+  const [anchor, setAnchor] = useState<Anchor | null>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  return (
+    <>
+      <IconButton
+        inner={button}
+        icon="smile"
+        label={words.value.emoji}
+        aria-haspopup="dialog"
+        aria-expanded={anchor !== null}
+        onClick={() => setAnchor(anchor ? null : (button.current?.getBoundingClientRect() ?? null))}
+      />
+      {anchor && (
+        <Panel
+          anchor={anchor}
+          onTake={(emoji) => {
+            setAnchor(null);
+            button.current?.focus();
+            onEmoji(emoji);
+          }}
+          onClose={() => setAnchor(null)}
+        />
+      )}
+    </>
+  );
+}

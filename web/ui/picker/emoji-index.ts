@@ -1,0 +1,63 @@
+// The emoji by name, loaded once when first wanted. What was used lately is kept on this device.
+
+import { signal } from "@preact/signals";
+
+/** One emoji. */
+export interface Emoji {
+  emoji: string;
+  name: string;
+}
+/** A group of Unicode's. */
+export interface EmojiGroup {
+  key: "smileys" | "people" | "nature" | "food" | "travel" | "activities" | "objects" | "symbols" | "flags";
+  all: readonly Emoji[];
+}
+
+/** All groups; empty until `loadEmoji` has ended. */
+export const emojiGroups = signal<readonly EmojiGroup[]>([]);
+
+let loading: Promise<void> | null = null;
+
+/** Loads them; once. */
+export async function loadEmoji(): Promise<void> {
+  loading ??= import("./emoji-data.ts").then(({ groups }) => {
+    emojiGroups.value = groups.map(({ key, list }) => ({
+      key,
+      all: list.split("|").map((one) => {
+        const space = one.indexOf(" ");
+        return { emoji: one.slice(0, space), name: one.slice(space + 1) };
+      }),
+    }));
+  });
+  await loading;
+}
+
+/** Emoji in whose name a word begins with `text`; at most `most`. */
+export function emojiStarting(text: string, most: number): Emoji[] {
+  void loadEmoji();
+  const wanted = text.toLocaleLowerCase().replaceAll("_", " ");
+  const begin: Emoji[] = [];
+  const inside: Emoji[] = [];
+  for (const group of emojiGroups.value) {
+    for (const one of group.all) {
+      if (one.name.startsWith(wanted)) begin.push(one);
+      else if (one.name.includes(` ${wanted}`)) inside.push(one);
+    }
+  }
+  return [...begin, ...inside].slice(0, most);
+}
+
+const KEY = "parlance.emoji";
+const MOST_RECENT = 16;
+
+/** What was used lately, newest first. */
+export function recentEmoji(): string[] {
+  const kept = localStorage.getItem(KEY);
+  return kept ? kept.split(" ") : ["👍", "❤️", "😂", "🎉", "😮", "🙏", "👏", "✅"];
+}
+
+/** Remembers that one was used. */
+export function rememberEmoji(emoji: string): void {
+  const all = [emoji, ...recentEmoji().filter((one) => one !== emoji)].slice(0, MOST_RECENT);
+  localStorage.setItem(KEY, all.join(" "));
+}

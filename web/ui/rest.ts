@@ -1,0 +1,15 @@
+// All that is not needed for the first look, as one file to load.
+
+export { AccountPage } from "./account/account.tsx";
+export { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
+export { MembersDialog } from "./group/members.tsx";
+export { NewGroup } from "./group/new-group.tsx";
+export { InviteDialog } from "./list/invite-dialog.tsx";
+export { NewConversation } from "./list/new-conversation.tsx";
+export { EmojiPicker } from "./picker/emoji-picker.tsx";
+export { SearchHere } from "./search/here.tsx";
+export { Palette } from "./search/palette.tsx";
+export { ShortcutsDialog } from "./search/shortcuts.tsx";
+export { Recover } from "./start/recover.tsx";
+export { RecoverySheet } from "./start/recovery-sheet.tsx";
+export { SafetyPage } from "./verify/safety.tsx";

@@ -1,0 +1,54 @@
+// The search in one conversation.
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
+import type { Conversation } from "../../core/index.ts";
+import { IconButton } from "../parts/button.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { HitRow, useHits } from "./results.tsx";
+
+/** The field below the head, and what it finds. */
+export function SearchHere({ conversation, onClose }: { conversation: Conversation; onClose: () => void }): JSX.Element {
+  const w = words.value;
+  const [text, setText] = useState("");
+  const found = useHits(text.trim(), conversation.id);
+  return (
+    <div class="search-here">
+      <div class="search-box">
+        <Icon name="search" size={18} />
+        <input
+          type="text"
+          aria-label={w.searchHere}
+          placeholder={w.searchHere}
+          autoComplete="off"
+          autoFocus
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") {
+              event.stopPropagation();
+              onClose();
+            }
+          }}
+        />
+        <IconButton icon="close" small label={w.close} onClick={onClose} />
+      </div>
+      {found && (
+        <div class="results">
+          {found.hits.length === 0 && (
+            <div class="nothing" role="status">
+              <strong>{w.nothingFound(text)}</strong>
+              <p>{w.searched(found.searched)}</p>
+            </div>
+          )}
+          <ul>
+            {found.hits.map((hit) => (
+              <HitRow key={hit.message} hit={hit} find={text.trim()} onOpen={() => undefined} />
+            ))}
+          </ul>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+// Logging in, and the way back in for who has lost the password.
+
+import type { JSX } from "preact";
+import { useRef, useState } from "preact/hooks";
+import { isEmail, sentenceOf } from "../failure.ts";
+import { words } from "../i18n/words.ts";
+import { Button } from "../parts/button.tsx";
+import { Field, PasswordField } from "../parts/field.tsx";
+import { Recover } from "../later.ts";
+import { Mark } from "../parts/icon.tsx";
+import { client } from "../state.ts";
+
+/** The first page for who is not logged in. */
+export function LogIn({ why }: { why: "signedOut" | "disabled" | null }): JSX.Element {
+  const w = words.value;
+  const [lost, setLost] = useState(false);
+  const [email, setEmail] = useState("");
+  const [wrong, setWrong] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const password = useRef("");
+  if (lost) return <Recover email={email} onBack={() => setLost(false)} />;
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    setWrong(null);
+    const outcome = await client().logIn(email.trim(), password.current);
+    setBusy(false);
+    if (!outcome.ok) setWrong(sentenceOf(outcome.failure));
+  };
+  return (
+    <main class="start">
+      <form class="start-form" onSubmit={(event) => void submit(event)} noValidate>
+        <div class="start-mark">
+          <Mark size={56} />
+        </div>
+        <div>
+          <h1>{w.welcome}</h1>
+          <p class="start-host">{location.host}</p>
+        </div>
+        {why && <p class="note-box">{why === "disabled" ? w.disabled : w.signedOut}</p>}
+        <Field label={w.email} type="email" name="email" autoComplete="username" value={email} onText={setEmail} autoFocus />
+        <PasswordField
+          label={w.password}
+          name="password"
+          autoComplete="current-password"
+          wrong={wrong}
+          onText={(text) => {
+            password.current = text;
+          }}
+        />
+        <Button kind="primary" full submit busy={busy} disabled={!isEmail(email)}>
+          {busy ? w.loggingIn : w.logIn}
+        </Button>
+        <Button kind="quiet" onClick={() => setLost(true)}>
+          {w.lostPassword}
+        </Button>
+        <p class="start-foot">{w.noAccount}</p>
+      </form>
+    </main>
+  );
+}

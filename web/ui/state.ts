@@ -1,0 +1,69 @@
+// The signals that the screens read, and the client that they ask. `provide` fills them, in one batch for each change;
+// objects that did not change keep their identity, so that only the rows that did are drawn anew.
+
+import { batch, computed, signal } from "@preact/signals";
+import type { Changes, Client, Connection, Conversation, Log, Person, Request, Session } from "../core/index.ts";
+
+export const session = signal<Session>({ kind: "starting" });
+/** In the order of the list. */
+export const conversations = signal<readonly Conversation[]>([]);
+/** Everybody whom one knows: friends and those in one's groups. */
+export const people = signal<ReadonlyMap<string, Person>>(new Map());
+export const requests = signal<readonly Request[]>([]);
+/** The log of the open conversation. */
+export const log = signal<Log | null>(null);
+/** Who is writing where, by name. */
+export const writing = signal<ReadonlyMap<string, readonly string[]>>(new Map());
+export const connection = signal<Connection>({ kind: "connecting" });
+/** How many messages wait for the server. */
+export const waiting = signal(0);
+/** The first time on a device: how many of how many conversations are here. */
+export const firstSync = signal<{ done: number; all: number } | null>(null);
+/** By how many minutes this device's clock is off; 0 if it is right. */
+export const clockOff = signal(0);
+/** A newer client was installed and waits for a reload. */
+export const newVersion = signal(false);
+
+/** Oneself; throws where nobody is logged in, which the screens that use it never are. */
+export const me = computed(() => {
+  if (session.value.kind !== "in") throw new Error("nobody is logged in");
+  return session.value.me;
+});
+
+/** Messages in conversations that are not muted and not hidden. */
+export const unreadCount = computed(() =>
+  conversations.value.reduce((sum, c) => sum + (c.muted || c.hidden ? 0 : c.unread), 0),
+);
+
+function apply(changes: Changes): void {
+  batch(() => {
+    if (changes.conversations) conversations.value = changes.conversations;
+    if (changes.people) people.value = changes.people;
+    if (changes.requests) requests.value = changes.requests;
+    if (changes.log !== undefined) log.value = changes.log;
+    if (changes.writing) writing.value = changes.writing;
+    if (changes.connection) connection.value = changes.connection;
+    if (changes.waiting !== undefined) waiting.value = changes.waiting;
+    if (changes.firstSync !== undefined) firstSync.value = changes.firstSync;
+    if (changes.clockOff !== undefined) clockOff.value = changes.clockOff;
+    if (changes.session) session.value = changes.session;
+  });
+}
+
+let current: Client | null = null;
+
+/** Hands in the client, once, at the start; the signals follow it from then on. */
+export function provide(client: Client): void {
+  current = client;
+  apply(client.state);
+  client.subscribe(apply);
+}
+
+/** The client. */
+export function client(): Client {
+  if (!current) throw new Error("no client was provided");
+  return current;
+}
+
+/** A conversation by id. */
+export const conversationOf = (id: string): Conversation | undefined => conversations.value.find((c) => c.id === id);

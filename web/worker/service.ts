@@ -1,0 +1,88 @@
+// The service worker: it keeps the files of one version, so that the client opens offline and never mixes two versions.
+// A new version waits until the person says "Reload". Nothing that the server answers to calls passes through here.
+
+/** Made by the build: what this version is called, and its files. */
+declare const VERSION: string;
+declare const FILES: readonly string[];
+
+interface Waits extends Event {
+  waitUntil: (work: Promise<unknown>) => void;
+}
+interface Fetch extends Waits {
+  request: Request;
+  respondWith: (answer: Promise<Response>) => void;
+}
+interface Tab {
+  focus: () => Promise<Tab>;
+  postMessage: (message: unknown) => void;
+}
+interface Click extends Waits {
+  notification: { close: () => void; data: unknown };
+}
+interface Scope {
+  location: { href: string };
+  clients: {
+    claim: () => Promise<void>;
+    matchAll: (of: { type: "window"; includeUncontrolled: boolean }) => Promise<Tab[]>;
+    openWindow: (address: string) => Promise<unknown>;
+  };
+  skipWaiting: () => Promise<void>;
+  addEventListener: ((type: "install" | "activate", listener: (event: Waits) => void) => void) &
+    ((type: "fetch", listener: (event: Fetch) => void) => void) &
+    ((type: "message", listener: (event: MessageEvent<unknown>) => void) => void) &
+    ((type: "notificationclick", listener: (event: Click) => void) => void);
+}
+
+const scope = self as unknown as Scope;
+const PREFIX = "parlance-";
+const cacheName = PREFIX + VERSION;
+const known = new Set(FILES.map((file) => new URL(file, scope.location.href).href));
+const start = new URL("./", scope.location.href).href;
+
+async function install(): Promise<void> {
+  const cache = await caches.open(cacheName);
+  await cache.addAll(FILES.map((file) => new Request(file, { cache: "reload" })));
+}
+
+async function activate(): Promise<void> {
+  for (const name of await caches.keys()) {
+    if (name.startsWith(PREFIX) && name !== cacheName) await caches.delete(name);
+  }
+  await scope.clients.claim();
+}
+
+async function answer(request: Request, address: string): Promise<Response> {
+  const cache = await caches.open(cacheName);
+  return (await cache.match(address)) ?? fetch(request);
+}
+
+scope.addEventListener("install", (event) => event.waitUntil(install()));
+scope.addEventListener("activate", (event) => event.waitUntil(activate()));
+scope.addEventListener("message", ({ data }) => {
+  if (data === "use new version") void scope.skipWaiting();
+});
+scope.addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method !== "GET") return;
+  const address = new URL(request.url);
+  address.hash = "";
+  const wanted = request.mode === "navigate" && address.pathname === new URL(start).pathname ? start : address.href;
+  if (known.has(wanted)) event.respondWith(answer(request, wanted));
+});
+
+/** Shows the conversation of a notification: in a window that is open, else in a new one. */
+async function show(place: string): Promise<void> {
+  const [open] = await scope.clients.matchAll({ type: "window", includeUncontrolled: true });
+  if (!open) {
+    await scope.clients.openWindow(start + place);
+    return;
+  }
+  open.postMessage({ show: place });
+  await open.focus();
+}
+
+scope.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const { data } = event.notification;
+  if (typeof data === "string" && data.startsWith("#/c/")) event.waitUntil(show(data));
+});
