@@ -31,6 +31,7 @@
 //! | module | |
 //! | --- | --- |
 //! | [`keys`] | a user's key pair, and what is made from a password |
+//! | [`e2ee`] | end-to-end encryption: cards, epochs, messages, the vault, the key log |
 //! | [`signing`] | who asks, and signed requests for a transport of one's own |
 //! | [`Server`], [`Session`] | the calls, each with a typed answer |
 //! | [`answer`] | what the calls answer |
@@ -58,6 +59,8 @@
     )
 )]
 
+#[cfg(feature = "e2ee")]
+pub mod e2ee;
 pub mod keys;
 pub mod signing;
 
