@@ -39,10 +39,10 @@
 //! | [`Feed`] | what is new in all conversations |
 //! | [`Socket`] | the socket below the feed, for those who keep their own rows |
 //!
-//! # What it does not do
+//! # Encryption
 //!
-//! Encryption: a message's [`Data`], a conversation's secret and its name are opaque text here. A client encrypts
-//! them first (docs/api.md, End-to-end encryption).
+//! To the calls, a message's [`Data`], a conversation's secret and its name are opaque text. [`e2ee`] makes and opens
+//! them, and checks everything that a server could have changed (docs/e2ee.md).
 //!
 //! # Retries
 //!
