@@ -3,17 +3,23 @@
 
 use crate::world::file;
 
+#[path = "../../fuzz/encrypted.rs"]
+mod encrypted;
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
 #[test]
-fn what_strangers_send_is_understood_or_refused_with_a_sentence() {
+fn what_strangers_send_is_understood_or_refused() {
     type Target = fn(&[u8]);
     for (name, target) in [
         ("request", targets::request as Target),
         ("signature", targets::signature),
         ("cursor", targets::cursor),
         ("frame", targets::frame),
+        ("card", encrypted::card),
+        ("announcement", encrypted::announcement),
+        ("message", encrypted::message),
+        ("vault", encrypted::vault),
     ] {
         let mut seeds = 0;
         for seed in std::fs::read_dir(file("fuzz/seeds").join(name)).unwrap() {

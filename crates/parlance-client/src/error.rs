@@ -6,7 +6,7 @@ use parlance_wire::text::Instance;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::keys::KeyError;
+use crate::{e2ee, keys::KeyError};
 
 /// Why a call failed.
 #[derive(Debug, Error)]
@@ -36,6 +36,9 @@ pub enum Error {
     /// A key could not be made or used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// What the server handed out is not what it must be (docs/e2ee.md).
+    #[error(transparent)]
+    Encryption(#[from] e2ee::Error),
     /// A text does not have the required form.
     #[error("{0} is not valid")]
     Invalid(&'static str),

@@ -80,6 +80,17 @@ impl KeyPair {
         Self::new(pair)
     }
 
+    /// Makes a new pair of 3072 bits, for an account of version 4. Takes half a second or more.
+    pub fn generate_3072() -> Result<Self, KeyError> {
+        let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa3072).map_err(|_| KeyError::Generate)?;
+        Self::new(pair)
+    }
+
+    /// The pair as PKCS#8, DER; wiped when it is dropped.
+    pub fn to_pkcs8(&self) -> Result<Pkcs8V1Der<'static>, KeyError> {
+        self.pair.as_der().map_err(|_| KeyError::NotAKeyPair)
+    }
+
     /// Reads a pair from PKCS#8, DER.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         let pair = rsa::KeyPair::from_pkcs8(der).map_err(|_| KeyError::NotAKeyPair)?;
@@ -120,7 +131,7 @@ impl KeyPair {
         let (mut salt, mut iv) = ([0; 16], [0; 16]);
         rand::fill(&mut salt).map_err(|_| KeyError::Random)?;
         rand::fill(&mut iv).map_err(|_| KeyError::Random)?;
-        let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| KeyError::NotAKeyPair)?;
+        let der = self.to_pkcs8()?;
         let pem = encrypt(der.as_ref(), password, &salt, iv).map_err(KeyError::Encrypt)?;
         EncryptedKey::parse(&pem).ok_or(KeyError::TooLong)
     }

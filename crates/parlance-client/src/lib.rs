@@ -31,6 +31,7 @@
 //! | module | |
 //! | --- | --- |
 //! | [`keys`] | a user's key pair, and what is made from a password |
+//! | [`e2ee`] | end-to-end encryption: cards, epochs, messages, the vault, the key log |
 //! | [`signing`] | identities, and signed requests for another transport |
 //! | [`Server`], [`Session`] | the calls, each with a typed answer |
 //! | [`answer`] | the answers of the calls |
@@ -38,10 +39,10 @@
 //! | [`Feed`] | the changes in all conversations |
 //! | [`Socket`] | the socket below the feed, for clients that keep their own rows |
 //!
-//! # What it does not do
+//! # Encryption
 //!
-//! Encryption: a message's [`Data`], a conversation's secret and its name are opaque text here. A client encrypts
-//! them first (docs/api.md, End-to-end encryption).
+//! To the calls, a message's [`Data`], a conversation's secret and its name are opaque text. [`e2ee`] makes and opens
+//! them, and checks everything that a server could have changed (docs/e2ee.md).
 //!
 //! # Retries
 //!
@@ -58,6 +59,8 @@
     )
 )]
 
+#[cfg(feature = "e2ee")]
+pub mod e2ee;
 pub mod keys;
 pub mod signing;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use serde::{Serialize, Serializer, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::{
     id::{ConversationId, MessageId},
@@ -89,6 +89,13 @@ impl Serialize for DataHash {
 impl Serialize for Chain {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         as_hex(&self.0, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Chain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("expected 64 hexadecimal digits"))
     }
 }
 

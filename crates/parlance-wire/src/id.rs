@@ -93,6 +93,11 @@ id!(
     MessageId, hyphenated, "a UUID"
 );
 id!(
+    /// A server: a random id, made once with its database. Its host name may change; this does not. 32 hex digits on the
+    /// wire.
+    ServerId, simple, "32 hexadecimal digits"
+);
+id!(
     /// A report, chosen by the server. A UUID with dashes on the wire.
     ReportId, hyphenated, "a UUID"
 );
@@ -145,6 +150,14 @@ impl StationId {
 
 impl MessageId {
     /// A new message's id, as its sender chooses it.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl ServerId {
+    /// A new server's id.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())

@@ -11,6 +11,8 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::e2ee::RsaKeyHash;
+
 /// Maximum bytes of a secret.
 const MAX_SECRET: usize = 256;
 
@@ -19,6 +21,7 @@ const MAX_SECRET: usize = 256;
 pub struct PublicKey {
     text: String,
     key: ParsedPublicKey,
+    hash: RsaKeyHash,
 }
 
 impl PublicKey {
@@ -40,6 +43,7 @@ impl PublicKey {
         Some(Self {
             text: text.to_owned(),
             key,
+            hash: RsaKeyHash::of_der(&der),
         })
     }
 
@@ -47,6 +51,18 @@ impl PublicKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 over `text` by this key's owner.
+    #[must_use]
+    pub fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(text, signature).is_ok()
+    }
+
+    /// The hash that names it in a card.
+    #[must_use]
+    pub fn hash(&self) -> RsaKeyHash {
+        self.hash
     }
 }
 

@@ -1,5 +1,5 @@
-//! The types that a server and its clients share: ids, times, checked text, keys, requests, signatures, and the
-//! transcript's chain. No I/O.
+//! The types that a server and its clients share: ids, times, checked text, keys, requests, signatures, the transcript's
+//! chain, and what both check of end-to-end encryption. No I/O.
 //!
 //! Values are valid by construction: each type has one constructor, which checks.
 //!
@@ -18,6 +18,7 @@
 //! ```
 
 pub mod chain;
+pub mod e2ee;
 pub mod id;
 pub mod key;
 pub mod request;

@@ -1,0 +1,126 @@
+//! Invitations: a link that names the inviter's card, so that both people are verified without comparing numbers.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, hmac};
+use parlance_wire::{e2ee::CardHash, id::UserId, key::Credential};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{Error, cipher, number::card_hash};
+
+/// What an invitation's link says. It stands in the fragment, which no server and no log sees.
+#[derive(Clone)]
+pub struct Invitation {
+    /// For the server: it lets the newcomer register.
+    pub code: Credential,
+    /// Who invites.
+    pub from: UserId,
+    /// The inviter's card, which the newcomer pins.
+    pub card: CardHash,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+impl Invitation {
+    /// A new invitation. The server made its code.
+    ///
+    /// # Errors
+    /// `Key`: there are no random numbers.
+    pub fn new(code: Credential, from: UserId, card: CardHash) -> Result<Self, Error> {
+        Ok(Self {
+            code,
+            from,
+            card,
+            secret: cipher::random()?,
+        })
+    }
+
+    /// The invitation whose secret this is, as its inviter kept it.
+    #[must_use]
+    pub fn from_secret(code: Credential, from: UserId, card: CardHash, secret: [u8; 32]) -> Self {
+        Self {
+            code,
+            from,
+            card,
+            secret: Zeroizing::new(secret),
+        }
+    }
+
+    /// What the inviter keeps to check the proof.
+    #[must_use]
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    /// The link, to the page where people register.
+    #[must_use]
+    pub fn link(&self, page: &Url) -> Url {
+        let mut link = page.clone();
+        let fragment = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("invite", self.code.reveal())
+            .append_pair("from", &self.from.to_string())
+            .append_pair("card", &self.card.to_string())
+            .append_pair("v", &hex::encode(self.secret.as_slice()))
+            .finish();
+        link.set_fragment(Some(&fragment));
+        link
+    }
+
+    /// Reads a link.
+    ///
+    /// # Errors
+    /// `Malformed`: a part is missing, is there twice, or is not of its form.
+    pub fn parse(link: &Url) -> Result<Self, Error> {
+        let part = |name: &'static str| {
+            let mut values = url::form_urlencoded::parse(link.fragment().unwrap_or("").as_bytes())
+                .filter(|(key, _)| key == name)
+                .map(|(_, value)| value);
+            match (values.next(), values.next()) {
+                (Some(value), None) => Ok(value),
+                _ => Err(Error::Malformed(name)),
+            }
+        };
+        let mut secret = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(part("v")?.as_bytes(), secret.as_mut())
+            .map_err(|_| Error::Malformed("v"))?;
+        Ok(Self {
+            code: Credential::new(part("invite")?.into_owned())
+                .ok_or(Error::Malformed("invite"))?,
+            from: UserId::parse(&part("from")?).ok_or(Error::Malformed("from"))?,
+            card: card_hash(&part("card")?).ok_or(Error::Malformed("card"))?,
+            secret,
+        })
+    }
+
+    /// The newcomer's proof: `mac` of a body of the kind `verify`. `own` is the newcomer's card.
+    #[must_use]
+    pub fn proof(&self, own: CardHash) -> String {
+        hex::encode(self.mac(own))
+    }
+
+    /// Whether this is the proof of the newcomer with this card. Then their card is verified.
+    #[must_use]
+    pub fn is_proof(&self, newcomer: CardHash, mac: &str) -> bool {
+        let expected = self.mac(newcomer);
+        hex::decode(mac).is_ok_and(|mac| {
+            constant_time::verify_slices_are_equal(expected.as_ref(), &mac).is_ok()
+        })
+    }
+
+    fn mac(&self, newcomer: CardHash) -> hmac::Tag {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_slice());
+        let text = [
+            b"parlance invite 1\n".as_slice(),
+            newcomer.as_bytes(),
+            self.card.as_bytes(),
+        ]
+        .concat();
+        hmac::sign(&key, &text)
+    }
+}
+
+impl fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invitation(from {})", self.from)
+    }
+}

@@ -1,0 +1,199 @@
+//! The key log, followed: each client has all of it, so whoever puts a card into it in someone else's name is seen by
+//! that one's own client.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use parlance_wire::{
+    e2ee::{
+        Card, CardHash, LOG_ENTRY_LEN, LogEntry, LogRoot, ServerId, SignKey, SignedLogHead, Tag,
+        Tree,
+    },
+    id::UserId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Error, LogMark};
+
+/// All of a server's key log up to one size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Kept", into = "Kept")]
+pub struct KeyLog {
+    server: ServerId,
+    /// The server's key, from the first head that was seen on.
+    key: SignKey,
+    tree: Tree,
+    /// The root of each size, from 0.
+    roots: Vec<LogRoot>,
+    /// The newest card of each user.
+    newest: BTreeMap<Tag, (u64, CardHash)>,
+    entries: Vec<LogEntry>,
+}
+
+/// What is kept of it: the rest follows.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    server: ServerId,
+    key: SignKey,
+    /// Base64 of the entries.
+    entries: String,
+}
+
+impl From<KeyLog> for Kept {
+    fn from(log: KeyLog) -> Self {
+        let entries: Vec<u8> = log.entries.iter().flat_map(LogEntry::to_bytes).collect();
+        Self {
+            server: log.server,
+            key: log.key,
+            entries: STANDARD.encode(entries),
+        }
+    }
+}
+
+impl TryFrom<Kept> for KeyLog {
+    type Error = Error;
+    fn try_from(kept: Kept) -> Result<Self, Error> {
+        let mut log = Self::new(kept.server, kept.key);
+        let entries = STANDARD
+            .decode(&kept.entries)
+            .map_err(|_| Error::Malformed("the entries of the key log"))?;
+        for entry in entries_of(&entries)? {
+            log.append(entry)?;
+        }
+        Ok(log)
+    }
+}
+
+fn entries_of(bytes: &[u8]) -> Result<impl Iterator<Item = LogEntry> + '_, Error> {
+    let (whole, rest) = bytes.as_chunks::<LOG_ENTRY_LEN>();
+    if rest.is_empty() {
+        Ok(whole.iter().map(LogEntry::from_bytes))
+    } else {
+        Err(Error::Malformed("the entries of the key log"))
+    }
+}
+
+/// The cards of the user themselves, by number.
+pub type OwnCards = BTreeMap<u64, CardHash>;
+
+impl KeyLog {
+    /// An empty log of this server.
+    #[must_use]
+    pub fn new(server: ServerId, key: SignKey) -> Self {
+        let tree = Tree::default();
+        Self {
+            server,
+            key,
+            roots: vec![tree.root()],
+            tree,
+            newest: BTreeMap::new(),
+            entries: vec![],
+        }
+    }
+
+    /// The server whose log it is.
+    #[must_use]
+    pub fn server(&self) -> ServerId {
+        self.server
+    }
+
+    /// The server's key.
+    #[must_use]
+    pub fn key(&self) -> SignKey {
+        self.key
+    }
+
+    /// How many entries it has: `after` of the next request.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// All entries, the oldest first.
+    #[must_use]
+    pub fn entries(&self) -> &[LogEntry] {
+        &self.entries
+    }
+
+    /// What a message says of it.
+    #[must_use]
+    pub fn mark(&self) -> LogMark {
+        LogMark(self.tree.size(), self.tree.root())
+    }
+
+    /// Goes on with what the server answered: entries after [`size`](Self::size), 72 bytes each, and the head that they
+    /// lead to. `me` is the user, and `own` are all cards that they ever published. Nothing is changed on an error.
+    ///
+    /// # Errors
+    /// `Invalid`: the server's signature is wrong. `OtherServerKey`: the head is another server's. `Malformed`: no whole
+    /// entries. `LogShrank`, `LogForked`: it is not the log that was shown before. `LogOrder`. `NotMyCard`: it has a card
+    /// in the user's name that is not theirs.
+    pub fn follow(
+        &mut self,
+        entries: &[u8],
+        head: &SignedLogHead,
+        me: UserId,
+        own: &OwnCards,
+    ) -> Result<(), Error> {
+        if head.head.server() != self.server {
+            return Err(Error::OtherServerKey);
+        }
+        head.verify(self.key)?;
+        if head.head.size() < self.size() {
+            return Err(Error::LogShrank);
+        }
+        let my_tag = Tag::of(self.server, me)?;
+        let mut next = self.clone();
+        for entry in entries_of(entries)? {
+            next.append(entry)?;
+            if entry.tag == my_tag && own.get(&entry.n) != Some(&entry.card) {
+                return Err(Error::NotMyCard(entry.n));
+            }
+        }
+        if next.size() != head.head.size() || next.tree.root() != head.head.root() {
+            return Err(Error::LogForked);
+        }
+        *self = next;
+        Ok(())
+    }
+
+    fn append(&mut self, entry: LogEntry) -> Result<(), Error> {
+        let before = self.newest.get(&entry.tag).map_or(0, |(n, _)| *n);
+        if before.checked_add(1) != Some(entry.n) {
+            return Err(Error::LogOrder);
+        }
+        self.tree.append(entry.leaf());
+        self.roots.push(self.tree.root());
+        self.newest.insert(entry.tag, (entry.n, entry.card));
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Whether a card is the newest of its user in the log. A card that is not was made for one reader only.
+    ///
+    /// # Errors
+    /// `NotLogged`. If the log may have grown since: follow it, and ask again.
+    pub fn check_card(&self, card: &Card) -> Result<(), Error> {
+        let tag = Tag::of(self.server, card.user())?;
+        if self.newest.get(&tag) == Some(&(card.n(), card.hash())) {
+            Ok(())
+        } else {
+            Err(Error::NotLogged)
+        }
+    }
+
+    /// Whether what a message says of the log is so. `false`: the writer has seen more of it; follow it, and ask again.
+    ///
+    /// # Errors
+    /// `DifferentLog`: the server shows two logs.
+    pub fn check_mark(&self, LogMark(size, root): LogMark) -> Result<bool, Error> {
+        let own = usize::try_from(size)
+            .ok()
+            .and_then(|size| self.roots.get(size));
+        match own {
+            None => Ok(false),
+            Some(own) if *own == root => Ok(true),
+            Some(_) => Err(Error::DifferentLog),
+        }
+    }
+}

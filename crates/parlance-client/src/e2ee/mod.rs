@@ -1,0 +1,58 @@
+//! End-to-end encryption (docs/e2ee.md): what a client makes, and what it checks of what a server hands out.
+//!
+//! | for | see |
+//! | --- | --- |
+//! | keys and cards | [`SigningKey`], [`first_card`], [`next_card`], [`Pins`] |
+//! | epochs | [`first_epoch`], [`Epochs`], [`EpochSecret`] |
+//! | messages and names | [`seal`], [`Sealed`], [`Body`], [`Reading`] |
+//! | comparing keys | [`safety_number`], [`Code`], [`Invitation`] |
+//! | the password, and its loss | [`Vault`], [`Root`], [`RecoveryKey`] |
+//! | the key log | [`KeyLog`] |
+//! | what is kept between two starts | [`State`] |
+//!
+//! Nothing here calls a server. Whatever it is given may be a server's lie, and is checked before it is believed; what is
+//! wrong is one of [`Error`].
+
+mod body;
+mod cipher;
+mod epochs;
+mod error;
+mod invitation;
+mod keys;
+mod log;
+mod message;
+mod number;
+#[cfg(feature = "password")]
+mod password;
+mod pins;
+mod reading;
+mod secret;
+mod state;
+#[cfg(test)]
+mod tests;
+mod vault;
+#[cfg(all(test, feature = "password"))]
+mod vectors;
+
+pub use parlance_wire::e2ee::{
+    Announcement, AnnouncementHash, Card, CardHash, CardSignatures, Epoch, Head, Invalid, LogRoot,
+    MemberKey, ServerId, SignKey, Signature, SignedAnnouncement, SignedCard, SignedLogHead,
+};
+
+#[cfg(feature = "password")]
+pub use self::password::Kdf;
+pub use self::{
+    body::{Body, Content, FileReference, Kind, LogMark, MAX_BODY, Reply, WireType},
+    epochs::{Epochs, Maker, Members, NewEpoch, check_older, first_epoch, open_secret},
+    error::Error,
+    invitation::Invitation,
+    keys::{SigningKey, first_card, next_card},
+    log::{KeyLog, OwnCards},
+    message::{Envelope, Name, Opened, Sealed, open_published, seal, seal_name},
+    number::{Code, safety_number},
+    pins::{Mark, Offer, Pin, Pins},
+    reading::{Reading, View},
+    secret::{EpochSecret, Kid},
+    state::State,
+    vault::{Contents, Master, Owner, RecoveryKey, Root, Slot, Vault, VaultPin},
+};

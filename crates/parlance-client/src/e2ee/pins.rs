@@ -1,0 +1,257 @@
+//! Pins: which card of each contact is known, and whether someone has compared it.
+
+use std::collections::BTreeMap;
+
+use parlance_wire::{
+    e2ee::{Card, CardHash, MemberKey, RsaKeyHash, ServerId, SignedCard, Succession},
+    id::UserId,
+    key::PublicKey,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+
+/// How well a contact's card is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// It was pinned when it was first seen.
+    Seen,
+    /// Numbers were compared, or an invitation has proven it.
+    Verified,
+    /// It is a new identity, which nobody has looked at yet. Nothing is sent to such a contact.
+    Changed,
+}
+
+/// A contact's cards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// All that were verified, each the successor of the one before: what was signed with an old one stays readable.
+    cards: Vec<Card>,
+    mark: Mark,
+}
+
+/// What became of cards that a server offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// A contact who was not known: pinned.
+    New,
+    /// The pinned card, once more.
+    Same,
+    /// The contact has renewed their keys: pinned, the mark stays. A line in the conversation.
+    Renewed,
+    /// Nobody who had the keys before vouches for these: pinned, the mark is gone, and sending stops until
+    /// [`Pins::accept`]. Said loudly, in groups too.
+    NewIdentity,
+}
+
+/// The cards of all contacts, on one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    server: ServerId,
+    by_user: BTreeMap<UserId, Pin>,
+}
+
+impl Pin {
+    /// The newest card.
+    #[must_use]
+    pub fn card(&self) -> Option<&Card> {
+        self.cards.last()
+    }
+
+    /// All cards, the newest last.
+    #[must_use]
+    pub fn cards(&self) -> &[Card] {
+        &self.cards
+    }
+
+    /// How well it is known.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+}
+
+impl Pins {
+    /// Without any contact.
+    #[must_use]
+    pub fn new(server: ServerId) -> Self {
+        Self {
+            server,
+            by_user: BTreeMap::new(),
+        }
+    }
+
+    /// The server whose cards these are.
+    #[must_use]
+    pub fn server(&self) -> ServerId {
+        self.server
+    }
+
+    /// A contact's pin.
+    #[must_use]
+    pub fn get(&self, user: UserId) -> Option<&Pin> {
+        self.by_user.get(&user)
+    }
+
+    /// A contact's cards, the newest last; empty, if none is known.
+    #[must_use]
+    pub fn cards(&self, user: UserId) -> &[Card] {
+        self.by_user.get(&user).map_or(&[], Pin::cards)
+    }
+
+    /// What stands for a contact in a roster: their newest card, or of a user without one their RSA key. A user who has
+    /// a pin has a card: a server that withholds it changes nothing.
+    #[must_use]
+    pub fn member(&self, user: UserId, rsa: Option<RsaKeyHash>) -> Option<MemberKey> {
+        match self.by_user.get(&user).and_then(Pin::card) {
+            Some(card) => Some(MemberKey::Card(card.hash())),
+            None => rsa.map(MemberKey::Rsa),
+        }
+    }
+
+    /// Takes the cards that the server offers of a user: all from the pinned one on, or all there are, the oldest first.
+    /// `rsa` is the user's present public key, as the server gives it: secrets are wrapped for it, so it must be the one
+    /// that the newest card names.
+    ///
+    /// # Errors
+    /// `Invalid`: a signature or a form is wrong. `ForeignCard`: of another user or server. `OlderCard`,
+    /// `DifferentCard`, `SkippedCard`: they do not go on from what is pinned. Nothing is changed then.
+    pub fn offer(
+        &mut self,
+        user: UserId,
+        offered: &[SignedCard],
+        rsa: &PublicKey,
+    ) -> Result<Offer, Error> {
+        let newest = offered.last().ok_or(Error::UnknownSigner(user))?;
+        if offered
+            .iter()
+            .any(|one| one.card.user() != user || one.card.server() != self.server)
+        {
+            return Err(Error::ForeignCard);
+        }
+        for one in offered {
+            one.verify_sign()?;
+        }
+        newest.verify(rsa)?;
+
+        let mut pin = self.by_user.get(&user).cloned();
+        let mut outcome = if pin.is_some() {
+            Offer::Same
+        } else {
+            Offer::New
+        };
+        for one in offered {
+            let Some(pin) = &mut pin else {
+                // What was before the first card that is seen is nobody's business: it is trusted as it is.
+                pin = Some(Pin {
+                    cards: vec![one.card.clone()],
+                    mark: Mark::Seen,
+                });
+                continue;
+            };
+            match place(pin, &one.card)? {
+                Place::Known => {}
+                Place::Next(before) => {
+                    let succession = one.succeeds(before)?;
+                    pin.cards.push(one.card.clone());
+                    if outcome != Offer::New {
+                        outcome = worse(outcome, succession);
+                    }
+                    if succession == Succession::NewIdentity && outcome != Offer::New {
+                        pin.mark = Mark::Changed;
+                    }
+                }
+            }
+        }
+        let Some(pin) = pin else {
+            return Err(Error::UnknownSigner(user));
+        };
+        if pin.card() != Some(&newest.card) {
+            return Err(Error::OlderCard);
+        }
+        self.by_user.insert(user, pin);
+        Ok(outcome)
+    }
+
+    /// Marks a contact's card as verified: numbers were compared, or an invitation's link or proof names it.
+    ///
+    /// # Errors
+    /// `DifferentCard`: it is not the card that is pinned. `UnknownSigner`: none is.
+    pub fn verify(&mut self, user: UserId, card: CardHash) -> Result<(), Error> {
+        let pin = self
+            .by_user
+            .get_mut(&user)
+            .ok_or(Error::UnknownSigner(user))?;
+        if pin.card().map(Card::hash) != Some(card) {
+            return Err(Error::DifferentCard);
+        }
+        pin.mark = Mark::Verified;
+        Ok(())
+    }
+
+    /// Someone has looked at a contact's new identity, and goes on with it. It is not verified by that.
+    ///
+    /// # Errors
+    /// `DifferentCard`: it is not the card that is pinned by now. `UnknownSigner`: none is.
+    pub fn accept(&mut self, user: UserId, card: CardHash) -> Result<(), Error> {
+        let pin = self
+            .by_user
+            .get_mut(&user)
+            .ok_or(Error::UnknownSigner(user))?;
+        if pin.card().map(Card::hash) != Some(card) {
+            return Err(Error::DifferentCard);
+        }
+        if pin.mark == Mark::Changed {
+            pin.mark = Mark::Seen;
+        }
+        Ok(())
+    }
+
+    /// Whether anything may be sent to these users, as far as their cards go.
+    ///
+    /// # Errors
+    /// `NewIdentity`: of the first who has one that nobody has looked at.
+    pub fn may_send(&self, users: impl IntoIterator<Item = UserId>) -> Result<(), Error> {
+        let changed = users.into_iter().find(|user| {
+            self.by_user
+                .get(user)
+                .is_some_and(|pin| pin.mark == Mark::Changed)
+        });
+        changed.map_or(Ok(()), |user| Err(Error::NewIdentity(user)))
+    }
+}
+
+enum Place<'a> {
+    Known,
+    Next(&'a Card),
+}
+
+/// Where a card belongs among those of a pin.
+fn place<'a>(pin: &'a Pin, card: &Card) -> Result<Place<'a>, Error> {
+    let (Some(first), Some(last)) = (pin.cards.first(), pin.cards.last()) else {
+        return Err(Error::SkippedCard);
+    };
+    if card.n() > last.n() {
+        return if card.n() - last.n() == 1 {
+            Ok(Place::Next(last))
+        } else {
+            Err(Error::SkippedCard)
+        };
+    }
+    if card.n() < first.n() {
+        return Ok(Place::Known);
+    }
+    if pin.cards.contains(card) {
+        Ok(Place::Known)
+    } else {
+        Err(Error::DifferentCard)
+    }
+}
+
+fn worse(outcome: Offer, succession: Succession) -> Offer {
+    match (outcome, succession) {
+        (Offer::NewIdentity, _) | (_, Succession::NewIdentity) => Offer::NewIdentity,
+        (_, Succession::Renewed) => Offer::Renewed,
+    }
+}

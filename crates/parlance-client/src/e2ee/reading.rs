@@ -1,0 +1,110 @@
+//! What a reader checks of a message beyond its signature: that its writer was shown the same messages, the same epoch
+//! and the same key log, and that none of the writer's messages is missing.
+
+use std::collections::BTreeMap;
+
+use parlance_wire::{
+    chain::Chain,
+    e2ee::Announcement,
+    id::{StationId, UserId},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Envelope, Error, KeyLog, Opened};
+
+/// How far the messages of each station were read, in one instance of a conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    by_station: BTreeMap<UserId, BTreeMap<StationId, u64>>,
+}
+
+/// What the reader was shown, when they come to a message.
+pub struct View<'a> {
+    /// The message's number.
+    pub seq: i64,
+    /// The reader's own transcript: the hash at the message of this number, if there is such a message.
+    pub chain_at: &'a dyn Fn(i64) -> Option<Chain>,
+    /// The announcement of the message's epoch.
+    pub announcement: &'a Announcement,
+    /// The reader's key log.
+    pub log: &'a KeyLog,
+    /// The reader has read all messages from the first on, and the content of none was deleted before.
+    pub has_all: bool,
+}
+
+impl Reading {
+    /// The number of the next message of one's own station.
+    #[must_use]
+    pub fn next_number(&self, user: UserId, station: StationId) -> u64 {
+        self.last(user, station).map_or(1, |last| last + 1)
+    }
+
+    fn last(&self, user: UserId, station: StationId) -> Option<u64> {
+        self.by_station.get(&user)?.get(&station).copied()
+    }
+
+    /// Checks a message, and counts it. Called for each in the order of their numbers, also for those of one's own
+    /// station.
+    ///
+    /// A message that is refused here was written by who it says: it is shown, with what is wrong. The counter goes on, so
+    /// that a gap is said once.
+    ///
+    /// # Errors
+    /// `DifferentTranscript`, `DifferentEpoch`, `DifferentLog`, `MissingMessages`, `RepeatedNumber`; `Malformed`: it says
+    /// not which messages its writer had seen.
+    pub fn check(
+        &mut self,
+        envelope: &Envelope<'_>,
+        opened: &Opened,
+        view: &View<'_>,
+    ) -> Result<(), Error> {
+        let numbered = self.count(envelope, opened.body.n, view.has_all);
+        check_head(envelope, opened, view)?;
+        let (body, announcement) = (&opened.body, view.announcement);
+        let is_of_epoch = announcement.epoch() == opened.epoch
+            && announcement.conversation() == envelope.conversation
+            && body.ep.is_none_or(|ep| ep == announcement.hash());
+        if !is_of_epoch {
+            return Err(Error::DifferentEpoch(opened.epoch));
+        }
+        if let Some(mark) = body.log {
+            // A log that is longer than the reader's is compared when the reader has followed it.
+            view.log.check_mark(mark)?;
+        }
+        numbered
+    }
+
+    fn count(&mut self, envelope: &Envelope<'_>, n: u64, has_all: bool) -> Result<(), Error> {
+        let expected = self.next_number(envelope.user, envelope.station);
+        if n < expected {
+            return Err(Error::RepeatedNumber(n));
+        }
+        let stations = self.by_station.entry(envelope.user).or_default();
+        stations.insert(envelope.station, n);
+        // Who did not read from the beginning does not know what the first number is.
+        if n == expected || !has_all {
+            return Ok(());
+        }
+        Err(Error::MissingMessages { expected, found: n })
+    }
+}
+
+fn check_head(envelope: &Envelope<'_>, opened: &Opened, view: &View<'_>) -> Result<(), Error> {
+    let head = opened.body.head;
+    let Some(chain) = head.chain else {
+        return Err(Error::Malformed("the head"));
+    };
+    if head.seq >= view.seq {
+        return Err(Error::DifferentTranscript);
+    }
+    let own = if head.seq == 0 {
+        Some(Chain::beginning(envelope.conversation, envelope.instance))
+    } else {
+        (view.chain_at)(head.seq)
+    };
+    if own == Some(chain) {
+        Ok(())
+    } else {
+        Err(Error::DifferentTranscript)
+    }
+}

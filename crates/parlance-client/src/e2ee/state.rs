@@ -1,0 +1,106 @@
+//! What a client keeps between two starts, so that a server cannot show it another past: pins, epochs, counters, the key
+//! log. It holds no secrets.
+//!
+//! In memory it is a value; in a file it is JSON, written whole.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+use parlance_wire::{
+    e2ee::{ServerId, SignKey},
+    id::ConversationId,
+    text::Instance,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Epochs, Error, KeyLog, OwnCards, Pins, Reading};
+
+/// Everything that a client remembers of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The contacts' cards.
+    pub pins: Pins,
+    /// The key log.
+    pub log: KeyLog,
+    /// The user's own cards.
+    pub own_cards: OwnCards,
+    /// The epochs of each conversation.
+    pub epochs: BTreeMap<ConversationId, Epochs>,
+    /// How far each conversation was read, and in which instance.
+    pub readings: BTreeMap<ConversationId, (Instance, Reading)>,
+    /// The highest version of the vault that was seen.
+    pub vault_version: u64,
+}
+
+impl State {
+    /// Of a client that knows nobody yet. The server's key is trusted as it is seen first.
+    #[must_use]
+    pub fn new(server: ServerId, key: SignKey) -> Self {
+        Self {
+            pins: Pins::new(server),
+            log: KeyLog::new(server, key),
+            own_cards: OwnCards::new(),
+            epochs: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            vault_version: 0,
+        }
+    }
+
+    /// How far an instance of a conversation was read. Another instance than before begins anew.
+    pub fn reading(&mut self, conversation: ConversationId, instance: &Instance) -> &mut Reading {
+        let (kept, reading) = self
+            .readings
+            .entry(conversation)
+            .or_insert_with(|| (instance.clone(), Reading::default()));
+        if kept != instance {
+            *kept = instance.clone();
+            *reading = Reading::default();
+        }
+        reading
+    }
+
+    /// Reads what was kept in a file. `None`: there is no such file.
+    ///
+    /// # Errors
+    /// `Store`, `DamagedStore`.
+    pub fn load(path: &Path) -> Result<Option<Self>, Error> {
+        match fs::read(path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(Error::DamagedStore),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps it in a file, for its owner only: the file is the old one or the new one, whenever the machine stops.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let text = serde_json::to_vec(self).map_err(Error::DamagedStore)?;
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let new = path.with_file_name(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&new)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        #[cfg(unix)]
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
