@@ -14,7 +14,6 @@ import {
   MembersDialog,
   NewConversation,
   NewGroup,
-  Palette,
   SafetyPage,
   ShortcutsDialog,
 } from "./later.ts";
@@ -25,6 +24,7 @@ import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
 import { QuestionDialog } from "./parts/question.tsx";
 import { go, route } from "./route.ts";
+import { Palette } from "./search/palette.tsx";
 import { InvitationPage } from "./start/invitation.tsx";
 import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";
