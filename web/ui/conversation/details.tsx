@@ -13,8 +13,8 @@ import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
 import { go } from "../route.ts";
-import { set } from "../settings.ts";
 import { client, me, people } from "../state.ts";
+import { openDetails } from "./details-open.ts";
 import { subtitle } from "./pane.tsx";
 
 const MOST = 50;
@@ -95,7 +95,7 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
     <aside class="details" aria-label={w.details}>
       <header class="pane-head">
         <h2>{w.details}</h2>
-        <IconButton icon="close" label={w.close} onClick={() => set({ details: false })} />
+        <IconButton icon="close" label={w.close} onClick={() => openDetails(false)} />
       </header>
       <div class="details-scroll">
         <div class="details-who">
