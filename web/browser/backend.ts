@@ -1,4 +1,4 @@
-// The store in IndexedDB. A batch is one transaction, on the disk before it counts as written.
+// The store in IndexedDB. A batch is one transaction; what is nowhere else is on the disk before it counts as written.
 
 import { type IDBPDatabase, openDB } from "idb";
 import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table } from "../core/store/backend.ts";
@@ -22,6 +22,10 @@ function tableOf(change: Change): Table {
   if ("append" in change) return change.append;
   return "remove" in change ? change.remove : change.clear;
 }
+
+/** Tables whose rows are nowhere else. */
+const precious = new Set<Table>(["meta", "people", "epochs", "outbox", "drafts"]);
+const isPrecious = (change: Change): boolean => ("put" in change || "append" in change) && precious.has(tableOf(change));
 
 /** Opens the database, lifted to what this client knows. Rejects with a `VersionError` if it is newer than that. */
 export async function openBackend({ onOutdated, onBlocked }: OpenEvents): Promise<Backend> {
@@ -70,7 +74,9 @@ async function write(database: IDBPDatabase, changes: readonly Change[], term: n
   if (changes.length === 0) return;
   const names = new Set<Table>(changes.map(tableOf));
   if (term !== undefined) names.add("meta");
-  const transaction = database.transaction([...names], "readwrite", { durability: "strict" });
+  // What the server has as well may be lost with the power; it is fetched again.
+  const durability = changes.some(isPrecious) ? "strict" : "relaxed";
+  const transaction = database.transaction([...names], "readwrite", { durability });
   const done = transaction.done;
   done.catch(() => undefined);
   if (term !== undefined && (await transaction.objectStore("meta").get("term")) !== term) {

@@ -11,7 +11,15 @@ export const socketTo =
     socket.addEventListener("message", ({ data }) => {
       if (typeof data === "string") onFrame(data);
     });
-    socket.addEventListener("close", ({ code }) => onClose(code));
+    let isClosed = false;
+    const closed = (code: number): void => {
+      if (isClosed) return;
+      isClosed = true;
+      onClose(code);
+    };
+    socket.addEventListener("close", ({ code }) => closed(code));
+    // Node 20 says no more than this of a handshake that was refused.
+    socket.addEventListener("error", () => closed(1006));
     return {
       send: (text) => {
         if (socket.readyState === WebSocket.OPEN) socket.send(text);

@@ -26,7 +26,7 @@ import { attempt, failed, notOffered } from "./outcome.ts";
 /** The browsers in which one is logged in. */
 export async function devices({ account }: Open): Promise<Device[]> {
   const found = await stations(account.caller);
-  return found.map(({ stationid, name, lastseen, here }) => ({ id: stationid, name, seenAt: lastseen, here }));
+  return found.map(({ stationid, key, lastseen, current }) => ({ id: stationid, name: key, seenAt: lastseen, here: current }));
 }
 
 /** Signs one out. */

@@ -110,32 +110,71 @@ export async function makeCard(of: {
   return { card: text, signatures };
 }
 
-/** Checks a card by its own keys; throws `InvalidCard`. `publicKey` is the RSA key that the server names for the user. */
-export async function verifyCard(signed: SignedCard, user: string, server: string, publicKey: string): Promise<Card> {
-  const card = parseCard(signed.card);
-  if (card.user !== user) throw new InvalidCard("it is another user's");
-  if (card.server !== server) throw new InvalidCard("it is for another server");
-  if (card.rsa !== hex(await rsaHash(publicKey))) throw new InvalidCard("it names another RSA key");
-  const text = signedText(card.text);
-  if (card.n === 1 && signed.signatures.prev !== "") throw new InvalidCard("a first card has no predecessor");
-  if (!(await verifies(card.sign, fromBase64(signed.signatures.sign), text))) throw new InvalidCard("the signature is wrong");
-  if (!(await rsaVerifies(publicKey, signed.signatures.rsa, text))) throw new InvalidCard("the RSA signature is wrong");
-  return card;
+async function verifySign(card: Card, { signatures }: SignedCard): Promise<void> {
+  if (card.n === 1 && signatures.prev !== "") throw new InvalidCard("a first card has no predecessor");
+  const signature = fromBase64(signatures.sign);
+  if (!(await verifies(card.sign, signature, signedText(card.text)))) throw new InvalidCard("the signature is wrong");
 }
 
-/** What a card is to the one that was pinned. */
-export type Succession = "same" | "renewed" | "newIdentity";
+/** What offered cards are to those that are pinned. */
+export type Succession = "new" | "same" | "renewed" | "newIdentity";
 
-/** Compares a checked card with the pinned one; throws `InvalidCard` if it is older, or its predecessor's signature is wrong. */
-export async function succession(pinned: Card, signed: SignedCard): Promise<Succession> {
-  const card = parseCard(signed.card);
-  if (card.text === pinned.text) return "same";
-  if (card.n <= pinned.n) throw new InvalidCard("a newer one is known");
-  // Cards between the two are not here: nobody vouches for what cannot be followed.
-  if (card.n !== pinned.n + 1 || card.prev !== (await cardHash(pinned.text))) return "newIdentity";
-  if (signed.signatures.prev === "") return "newIdentity";
-  if (!(await verifies(pinned.sign, fromBase64(signed.signatures.prev), signedText(card.text)))) {
-    throw new InvalidCard("the predecessor's signature is wrong");
+/** What came of an offer. */
+export interface Offer {
+  /** All that are accepted, oldest first. */
+  cards: Card[];
+  is: Succession;
+}
+
+/** Whose cards they are to be; `publicKey` is the RSA key that the server names for the user. */
+export interface Owner {
+  user: string;
+  server: string;
+  publicKey: string;
+}
+
+/**
+ * Takes the cards that a server offers of a user, oldest first, after those that are pinned; throws `InvalidCard`.
+ * A new identity is an answer, not an error: nothing may be sent to that user until somebody has looked.
+ */
+export async function acceptCards(pinned: readonly Card[], offered: readonly SignedCard[], of: Owner): Promise<Offer> {
+  const read = offered.map((signed) => ({ signed, card: parseCard(signed.card) }));
+  const newest = read.at(-1);
+  if (!newest) throw new InvalidCard("there is none");
+  for (const { signed, card } of read) {
+    if (card.user !== of.user || card.server !== of.server) throw new InvalidCard("it is another user's, or of another server");
+    await verifySign(card, signed);
   }
-  return "renewed";
+  // The RSA keys of older cards are gone; the newest one is what secrets are wrapped for.
+  if (newest.card.rsa !== hex(await rsaHash(of.publicKey))) throw new InvalidCard("it names another RSA key");
+  if (!(await rsaVerifies(of.publicKey, newest.signed.signatures.rsa, signedText(newest.card.text)))) {
+    throw new InvalidCard("the RSA signature is wrong");
+  }
+  const cards = [...pinned];
+  let [isRenewed, isOther] = [false, false];
+  for (const { signed, card } of read) {
+    const last = cards.at(-1);
+    if (!last) cards.push(card);
+    else if (card.n <= last.n) {
+      if (!cards.some(({ text }) => text === card.text)) throw new InvalidCard("another one of this number is known");
+    } else {
+      if (await succeeds(last, card, signed)) isRenewed = true;
+      else isOther = true;
+      cards.push(card);
+    }
+  }
+  if (cards.at(-1)?.text !== newest.card.text) throw new InvalidCard("a newer one is known");
+  // What came before the first card that is seen is trusted as it is.
+  if (pinned.length === 0) return { cards, is: "new" };
+  return { cards, is: isOther ? "newIdentity" : isRenewed ? "renewed" : "same" };
+}
+
+/** Whether a card's predecessor signed it; throws if it does not follow, or somebody else signed in its place. */
+async function succeeds(before: Card, card: Card, { signatures }: SignedCard): Promise<boolean> {
+  if (card.n !== before.n + 1) throw new InvalidCard("one was left out");
+  if (card.prev !== (await cardHash(before.text))) throw new InvalidCard("it follows another one");
+  if (signatures.prev === "") return false;
+  const signature = fromBase64(signatures.prev);
+  if (!(await verifies(before.sign, signature, signedText(card.text)))) throw new InvalidCard("the predecessor's signature is wrong");
+  return true;
 }

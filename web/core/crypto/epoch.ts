@@ -121,10 +121,10 @@ export async function announce(changes: Changes, before: Announcement | null, si
   return { announcement, signature: base64(signature) };
 }
 
-/** Who takes part in an epoch. */
+/** Who takes part in an epoch: users with what stands for them in its roster, in hex. */
 export interface Roster {
   announcement: Announcement;
-  members: ReadonlySet<string>;
+  members: ReadonlyMap<string, string>;
 }
 
 /** What a reader knows of people: the signing keys of all their pinned cards, and what stands for them in a roster. */
@@ -141,53 +141,84 @@ async function checkSignature(one: Announcement, signature: string, known: Known
   throw new InvalidEpoch("signature");
 }
 
-async function checkRoster(one: Announcement, members: ReadonlySet<string>, known: Known): Promise<void> {
-  const keys = new Map<string, string>();
-  for (const user of members) {
-    const key = known.memberKey(user);
-    if (key === null) throw new InvalidEpoch("roster");
-    keys.set(user, key);
-  }
-  if ((await rosterHash(keys)) !== one.roster) throw new InvalidEpoch("roster");
-}
-
-/** Checks the first epoch that a client sees of a conversation; `listed` are those whom the server lists. */
-export async function firstSeen(signed: SignedAnnouncement, listed: ReadonlySet<string>, known: Known): Promise<Roster> {
+/** Checks the first epoch that a client sees of a conversation; `listed` are those whom the server lists, with their keys. */
+export async function firstSeen(
+  conversation: string,
+  signed: SignedAnnouncement,
+  listed: ReadonlyMap<string, string>,
+  known: Known,
+): Promise<Roster> {
   const announcement = parse(signed);
+  if (announcement.conversation !== conversation) throw new InvalidEpoch("order");
   if (!listed.has(announcement.by)) throw new InvalidEpoch("author");
+  if ((await rosterHash(listed)) !== announcement.roster) throw new InvalidEpoch("roster");
+  if (!announcement.admins.every((user) => listed.has(user))) throw new InvalidEpoch("roster");
   await checkSignature(announcement, signed.signature, known);
-  await checkRoster(announcement, listed, known);
   return { announcement, members: listed };
 }
 
-/** Checks the epoch after a known one; `isNewest` says whether its roster can be compared with today's cards. */
-export async function nextEpoch(before: Roster, signed: SignedAnnouncement, known: Known, isNewest: boolean): Promise<Roster> {
-  const next = parse(signed);
-  const last = before.announcement;
-  if (next.conversation !== last.conversation || next.epoch !== last.epoch + 1) throw new InvalidEpoch("order");
-  if (next.prev !== (await announcementHash(last.text))) throw new InvalidEpoch("order");
-  if (!before.members.has(next.by)) throw new InvalidEpoch("author");
-  await checkSignature(next, signed.signature, known);
-  const members = new Set(before.members);
-  for (const user of next.removed) if (!members.delete(user)) throw new InvalidEpoch("changes");
-  for (const user of next.added) if (before.members.has(user)) throw new InvalidEpoch("changes");
-  if (!mayChange(last, next, members)) throw new InvalidEpoch("changes");
-  for (const user of next.added) members.add(user);
-  if (!members.has(next.by) || !next.admins.every((user) => members.has(user))) throw new InvalidEpoch("changes");
-  if (isNewest) await checkRoster(next, members, known);
-  return { announcement: next, members };
+/** Checks the epochs after a known one, in their order. Only the last one's roster can be compared with today's cards. */
+export async function nextEpochs(before: Roster, signed: readonly SignedAnnouncement[], known: Known): Promise<Roster> {
+  let newest = before.announcement;
+  const users = new Set(before.members.keys());
+  for (const one of signed) {
+    const next = parse(one);
+    if (next.conversation !== newest.conversation || next.epoch !== newest.epoch + 1) throw new InvalidEpoch("order");
+    if (next.prev !== (await announcementHash(newest.text))) throw new InvalidEpoch("order");
+    if (!users.has(next.by)) throw new InvalidEpoch("author");
+    await checkSignature(next, one.signature, known);
+    if (!fits(users, next) || !mayChange(newest, next, users)) throw new InvalidEpoch("changes");
+    for (const user of next.removed) users.delete(user);
+    for (const user of next.added) users.add(user);
+    newest = next;
+  }
+  return signed.length === 0 ? before : { announcement: newest, members: await membersOf(newest, users, before, known) };
+}
+
+/** Those who take part with their newest cards; or with those of before, where the maker did not know of a renewed one yet. */
+async function membersOf(one: Announcement, users: ReadonlySet<string>, before: Roster, known: Known): Promise<ReadonlyMap<string, string>> {
+  const newest = new Map<string, string>();
+  for (const user of users) {
+    const key = known.memberKey(user);
+    if (key === null) throw new InvalidEpoch("roster");
+    newest.set(user, key);
+  }
+  const older = new Map([...newest].map(([user, key]) => [user, before.members.get(user) ?? key]));
+  for (const members of [newest, older]) if ((await rosterHash(members)) === one.roster) return members;
+  throw new InvalidEpoch("roster");
+}
+
+/** Whether the changes are possible at all, whoever makes them. */
+function fits(members: ReadonlySet<string>, next: Announcement): boolean {
+  const stays = (user: string): boolean => members.has(user) && !next.removed.includes(user);
+  return (
+    next.removed.every((user) => members.has(user)) &&
+    !next.added.some((user) => members.has(user)) &&
+    stays(next.by) &&
+    next.admins.every((user) => stays(user) || next.added.includes(user))
+  );
 }
 
 /** Anyone may remove; only an admin adds people or changes admins; if all admins are removed, one of those who stay is named. */
-function mayChange(last: Announcement, next: Announcement, staying: ReadonlySet<string>): boolean {
-  if (last.admins.includes(next.by)) return (last.admins.length === 0) === (next.admins.length === 0);
+function mayChange(last: Announcement, next: Announcement, members: ReadonlySet<string>): boolean {
+  // A group always has an admin, a direct conversation never.
+  if ((last.admins.length === 0) !== (next.admins.length === 0)) return false;
+  if (last.admins.includes(next.by)) return true;
   if (next.added.length > 0) return false;
-  const left = last.admins.filter((user) => staying.has(user));
-  if (last.admins.length > 0 && left.length === 0) {
-    const [only] = next.admins;
-    return next.admins.length === 1 && only !== undefined && staying.has(only);
+  const left = last.admins.filter((user) => !next.removed.includes(user));
+  if (left.join() === next.admins.join()) return true;
+  const [only] = next.admins;
+  return left.length === 0 && next.admins.length === 1 && only !== undefined && members.has(only);
+}
+
+/** Checks that epochs before a known one are those that it names, newest first. */
+export async function checkOlder(known: Announcement, older: readonly Announcement[]): Promise<void> {
+  let after = known;
+  for (const one of older) {
+    const isBefore = one.conversation === after.conversation && one.epoch === after.epoch - 1;
+    if (!isBefore || after.prev !== (await announcementHash(one.text))) throw new InvalidEpoch("order");
+    after = one;
   }
-  return left.join() === next.admins.join();
 }
 
 function parse(signed: SignedAnnouncement): Announcement {
@@ -203,4 +234,12 @@ function parse(signed: SignedAnnouncement): Announcement {
 export async function checkSecret(announcement: Announcement, secret: Bytes): Promise<void> {
   const [one, other] = [fromHex(announcement.commit, 32), fromHex(await commitment(secret), 32)];
   if (!sameBytes(one, other)) throw new InvalidEpoch("secret");
+}
+
+/** Who is listed and not in the roster, and the other way round: before sending, both must be nobody. */
+export function difference(roster: Roster, listed: ReadonlySet<string>): { unexpected: string[]; missing: string[] } {
+  return {
+    unexpected: [...listed].filter((user) => !roster.members.has(user)),
+    missing: [...roster.members.keys()].filter((user) => !listed.has(user)),
+  };
 }

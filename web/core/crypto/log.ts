@@ -24,7 +24,7 @@ export interface SignedHead {
 
 /** Why a log is refused. */
 export class InvalidLog extends Error {
-  constructor(readonly why: "form" | "signature" | "server" | "shorter" | "root" | "order" | "notMine") {
+  constructor(readonly why: "form" | "signature" | "server" | "shorter" | "root" | "order" | "notMine" | "notLogged" | "forked") {
     super(`the key log is refused: ${why}`);
     this.name = "InvalidLog";
   }
@@ -63,6 +63,21 @@ export interface Followed {
   serverKey: Bytes | null;
   /** The newest card of each tag: its number and hash. */
   newest: ReadonlyMap<string, { n: number; card: string }>;
+  /** The root at each size, from the first entry on, in hex: what messages say of the log is compared with them. */
+  roots: readonly string[];
+}
+
+/** Nothing is known of a log yet. */
+export const UNKNOWN: Followed = { tree: EMPTY, serverKey: null, newest: new Map(), roots: [] };
+
+/** Checks a contact's newest card: it must be the newest under their tag, or it was made for one reader. */
+export async function checkLogged(log: Followed, server: string, user: string, card: string): Promise<void> {
+  if (log.newest.get(await tagOf(server, user))?.card !== card) throw new InvalidLog("notLogged");
+}
+
+/** Checks what a message says of the log. One that has seen more of it is compared when as much is here. */
+export function checkMark(log: Followed, [size, root]: readonly [size: number, root: string]): void {
+  if (size > 0 && size <= log.tree.size && log.roots[size - 1] !== root) throw new InvalidLog("forked");
 }
 
 /** What it goes on with. */
@@ -87,6 +102,7 @@ export async function followLog(held: Followed, next: Continuation): Promise<Fol
   if (size < held.tree.size) throw new InvalidLog("shorter");
   let { tree } = held;
   const newest = new Map(held.newest);
+  const roots = [...held.roots];
   for (const entry of next.entries) {
     if (entry.length !== ENTRY_LENGTH) throw new InvalidLog("form");
     const tag = hex(entry.slice(0, 32));
@@ -96,7 +112,8 @@ export async function followLog(held: Followed, next: Continuation): Promise<Fol
     if (tag === next.own.tag && !next.own.cards.has(card)) throw new InvalidLog("notMine");
     newest.set(tag, { n, card });
     tree = await append(tree, entry);
+    roots.push(await rootOf(tree));
   }
   if (tree.size !== size || (await rootOf(tree)) !== root) throw new InvalidLog("root");
-  return { tree, serverKey: next.serverKey, newest };
+  return { tree, serverKey: next.serverKey, newest, roots };
 }

@@ -15,6 +15,7 @@ import {
   u32,
   utf8,
 } from "./bytes.ts";
+import { readCanonical } from "./canonical.ts";
 import { aesKey, hkdf, label, sign, verifies } from "./keys.ts";
 
 /** What a message is bound to. `type` is `Message` or `Update`. */
@@ -156,7 +157,7 @@ async function openAs(form: Form, under: EpochSecret, data: string): Promise<{ b
  */
 export async function open(under: EpochSecret, signKeys: readonly Bytes[], place: Place, data: string): Promise<Opened> {
   const { body, signature, signed } = await openAs(messageForm(place), under, data);
-  return { body: fromUtf8(body), signed: await anyVerifies(signKeys, signature, signed) };
+  return { body: canonicalText(body), signed: await anyVerifies(signKeys, signature, signed) };
 }
 
 /** Opens a name; `keysOf` answers the pinned keys of who is named as its author. */
@@ -167,8 +168,15 @@ export async function openName(
   data: string,
 ): Promise<Opened> {
   const { body, signature, signed } = await openAs(nameForm(conversation), under, data);
-  const text = fromUtf8(body);
+  const text = canonicalText(body);
   return { body: text, signed: await anyVerifies(keysOf(text), signature, signed) };
+}
+
+// Two texts for one body would be two messages under one signature's meaning.
+function canonicalText(bytes: Bytes): string {
+  const text = fromUtf8(bytes);
+  readCanonical(text, bytes.length);
+  return text;
 }
 
 async function anyVerifies(keys: readonly Bytes[], signature: Bytes, text: Bytes): Promise<boolean> {

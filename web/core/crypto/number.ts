@@ -31,6 +31,14 @@ export async function safetyNumber(one: Keyed, other: Keyed): Promise<string[]> 
 export const scanCode = (of: { user: string; card: string; conversation: string; seq: number; chain: string }): string =>
   `parlance:1:${of.user}:${of.card}:${of.conversation}:${of.seq}:${of.chain}`;
 
+/** What such a code says; null if it is none, to the letter. */
+export function readScanCode(text: string): { user: string; card: string; conversation: string; seq: number; chain: string } | null {
+  const found = /^parlance:1:([0-9a-f]{32}):([0-9a-f]{64}):([0-9a-f]{32}):(0|[1-9]\d{0,15}):([0-9a-f]{64})$/.exec(text);
+  if (!found) return null;
+  const [, user = "", card = "", conversation = "", seq = "", chain = ""] = found;
+  return { user, card, conversation, seq: Number(seq), chain };
+}
+
 /** What a newcomer sends to prove that they had the inviter's link: hashes of cards in hex. */
 export async function invitationProof(secret: string, own: string, inviter: string): Promise<string> {
   const text = concat(label("invite"), fromHex(own, 32), fromHex(inviter, 32));

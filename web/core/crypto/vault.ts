@@ -82,6 +82,19 @@ export async function fillBox(master: Bytes, contents: Contents, of: Owner, vers
   return encrypt(await boxKey(master), utf8(text), boxData(of, version));
 }
 
+/** A vault that is older than one that this device has seen: the server, or a thief, hands out an old one. */
+export class OldVault extends Error {
+  constructor() {
+    super("the vault is older than one that was seen");
+    this.name = "OldVault";
+  }
+}
+
+/** Refuses an older vault than this device has seen. */
+export function checkVersion(vault: Vault, seen: number): void {
+  if (vault.version < seen) throw new OldVault();
+}
+
 /** Opens the box; rejects if it is of another version, user or server than it says. */
 export async function openBox(vault: Vault, master: Bytes, of: Owner): Promise<Contents> {
   const text = fromUtf8(await decrypt(await boxKey(master), vault.box, boxData(of, vault.version)));

@@ -31,6 +31,8 @@ export interface Body {
   head: readonly [seq: number, chain: string] | null;
   /** The hash of the announcement of its epoch. */
   ep: string | null;
+  /** The size and root of the key log, as its writer knew it. */
+  log: readonly [size: number, root: string] | null;
 }
 
 /** A body of another version: it needs a newer client. */
@@ -118,7 +120,7 @@ export function readBody(json: string): Body {
     throw new MalformedBody();
   }
   if (!isObject(fields)) throw new MalformedBody();
-  const { v, n, head, ep } = fields;
+  const { v, n, head, ep, log } = fields;
   if (typeof v === "number" && v > 1) throw new NewerVersion();
   if (v !== 1) throw new MalformedBody();
   return {
@@ -126,7 +128,20 @@ export function readBody(json: string): Body {
     n: typeof n === "number" ? n : null,
     head: readHead(head),
     ep: typeof ep === "string" ? ep : null,
+    log: readHead(log),
   };
+}
+
+/** Reads the body of a signed message, which says more than one of the published form; null if it needs a newer client. */
+export function readSigned(json: string): Body | null {
+  try {
+    const body = readBody(json);
+    if (body.n === null || body.head === null) throw new MalformedBody();
+    return body;
+  } catch (error) {
+    if (error instanceof NewerVersion) return null;
+    throw error;
+  }
 }
 
 function readHead(value: Json | undefined): readonly [number, string] | null {

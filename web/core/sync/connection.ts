@@ -26,8 +26,10 @@ export type ConnectionEvent =
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 60_000;
-/** The server closes a socket so when the station opened another one, or said too much. */
-const POLICY = 1008;
+/** The station opened another socket: elsewhere is where it is used now. Older servers say 1008 of that and of more. */
+const REPLACED = new Set([1008, 4409]);
+/** The station was signed out, or its user disabled. */
+const SIGNED_OUT = 4401;
 
 /** How long to wait before the next try: doubled each time, ±30 %. */
 export function delayMs(tries: number, random: number): number {
@@ -60,7 +62,8 @@ export function step(state: ConnectionState, event: ConnectionEvent): Connection
 
 function closed(state: ConnectionState, { code, now, random }: { code: number; now: number; random: number }): ConnectionState {
   if (state.kind !== "connecting" && state.kind !== "catchingUp" && state.kind !== "live") return state;
-  if (code === POLICY) return { kind: "replaced" };
+  if (REPLACED.has(code)) return { kind: "replaced" };
+  if (code === SIGNED_OUT) return { kind: "barred" };
   const tries = state.kind === "live" ? 0 : state.tries + 1;
   return { kind: "waiting", tries, until: now + delayMs(tries, random) };
 }

@@ -144,6 +144,7 @@ export class Engine {
 
   private closed(code: number): void {
     this.dispatch({ kind: "closed", code, now: this.account.clock.now(), random: randomUnit() });
+    if (this.state.kind === "barred") this.events.onBarred();
   }
 
   private async connect(): Promise<void> {

@@ -32,6 +32,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 const VERSION = 4;
 const TIMEOUT_MS = 30_000;
+/** A device's clock that differs by more than this from the server's is not used. */
+const CLOCK_MS = 120_000;
 
 const head = object({
   status: text,
@@ -99,8 +101,10 @@ export class Caller {
       if (cause instanceof Malformed) throw new Unreachable(`HTTP ${answer.status}`, { cause });
       throw cause;
     }
+    const offset = date - this.clock.now();
+    // A difference of seconds is the network's; one of minutes is a clock that is wrong.
+    if (Math.abs(offset) > CLOCK_MS || found.errorcode === "timestamp_out_of_range") this.clockOffset = Number.isNaN(offset) ? 0 : offset;
     if (found.status === "OK") return fromJson(answer.text, decode);
-    if (found.errorcode === "timestamp_out_of_range" && !Number.isNaN(date)) this.clockOffset = date - this.clock.now();
     const seconds = answer.retryAfter === null ? Number.NaN : Number.parseInt(answer.retryAfter, 10);
     throw new Refused(answer.status, found.errorcode, found.errormessage, Number.isNaN(seconds) ? null : seconds);
   }

@@ -72,6 +72,8 @@ export interface NewAccount {
   recoverykey: string | null;
 }
 
+const wireKdf = ({ salt, ...rest }: Argon2id): Record<string, unknown> => ({ kdf: "argon2id", ...rest, salt: base64(salt) });
+
 /** Registers. */
 export function register(caller: Caller, { email, name, kdf, recoverykey, invite, ...keys }: NewAccount): Promise<null> {
   const fields = {
@@ -80,27 +82,28 @@ export function register(caller: Caller, { email, name, kdf, recoverykey, invite
     nick: name,
     ...keys,
     ...(invite && { invite }),
-    ...(kdf && { kdf: { ...kdf, salt: base64(kdf.salt) } }),
+    ...(kdf && { kdf: wireKdf(kdf) }),
     ...(recoverykey && { recoverykey }),
   };
   return caller.call("chatlogin", "register", fields, done);
 }
 
-/** A browser in which one is logged in. */
+/** A station at which one is logged in. */
 export interface Station {
   stationid: string;
-  name: string;
+  /** Of the credential that it logged in with. */
+  key: string;
   lastseen: number;
-  here: boolean;
+  current: boolean;
 }
 
 const stationsAnswer = object({
   stations: list(
-    object({
+    object<Station>({
       stationid: text,
-      name: optional(text, ""),
+      key: optional(text, ""),
       lastseen: optional(parsed(fromWireTime), 0),
-      current: optional(flag, false),
+      current: flag,
     }),
   ),
 });
@@ -108,8 +111,7 @@ const stationsAnswer = object({
 /** One's stations; none on servers that do not tell. */
 export async function stations(caller: Caller): Promise<Station[]> {
   try {
-    const answer = await caller.call("chatlogin", "stations", {}, stationsAnswer);
-    return answer.stations.map(({ current, ...station }) => ({ ...station, here: current }));
+    return (await caller.call("chatlogin", "stations", {}, stationsAnswer)).stations;
   } catch (error) {
     if (isUnknown(error)) return [];
     throw error;
@@ -126,7 +128,7 @@ export const changePassword = (
   to: { apikey: string; kdf: Argon2id; rsakey: string; version: number; recoverykey: string | null; signout: boolean },
 ): Promise<null> => {
   const { kdf, recoverykey, ...rest } = to;
-  const fields = { ...rest, kdf: { ...kdf, salt: base64(kdf.salt) }, ...(recoverykey && { recoverykey }) };
+  const fields = { ...rest, kdf: wireKdf(kdf), ...(recoverykey && { recoverykey }) };
   return caller.call("chatlogin", "changepassword", fields, done);
 };
 

@@ -56,6 +56,7 @@ test("messages keep their order, and another device has them all", async () => {
   assert.deepEqual(later.texts(), texts);
   await later.types(id, "From my telephone");
   await ben.reads("From my telephone");
+  await later.sees("nothing waiting", ({ waiting }) => waiting === 0);
   const found = await later.client.search("TELEphone", null);
   assert.equal(found.hits.length, 1);
 });

@@ -21,7 +21,7 @@ const LONG_PRESS_MS = 400;
 function previewOf(c: Conversation): string {
   const w = words.value;
   if (!c.preview) return "";
-  const text = plainText(c.preview.text);
+  const text = `\u2068${plainText(c.preview.text)}\u2069`; // of its own direction, whatever stands before it
   if (c.kind === "saved") return text;
   if (c.preview.own) return w.by(w.you, text);
   return c.kind === "group" && c.preview.name ? w.by(c.preview.name, text) : text;

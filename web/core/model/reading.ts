@@ -1,0 +1,48 @@
+// What a reader checks of a signed message beyond its signature: that its writer was shown the same messages, the same
+// epoch and the same key log, and that none of the writer's messages is missing.
+
+import { beginning } from "../crypto/chain.ts";
+import { checkMark, type Followed, InvalidLog } from "../crypto/log.ts";
+import type { Body } from "./body.ts";
+
+/** What the reader was shown. */
+export interface Reading {
+  conversation: string;
+  instance: string;
+  /** The message's number. */
+  seq: number;
+  /** The hash of the announcement of its epoch. */
+  announcement: string;
+  /** The reader's own chain at a number; null if there is no such message. */
+  chainAt: (seq: number) => string | null;
+  /** The number of the station's message before; null where not all of them were read. */
+  lastN: number | null;
+  log: Followed;
+}
+
+/** What is wrong with a message that was written by who it says. */
+export type Doubt = "differentTranscript" | "differentEpoch" | "differentLog" | "missingMessages" | "repeatedNumber";
+
+/** Checks a message; null if all fits. */
+export async function checkReading({ head, ep, log, n }: Body, view: Reading): Promise<Doubt | null> {
+  const { conversation, instance, seq, chainAt, lastN } = view;
+  if (!head || n === null) return "differentTranscript";
+  const [at, chain] = head;
+  const own = at === 0 ? await beginning(conversation, instance) : chainAt(at);
+  if (at >= seq || own !== chain) return "differentTranscript";
+  if (ep !== null && ep !== view.announcement) return "differentEpoch";
+  if (log && isOther(view.log, log)) return "differentLog";
+  if (lastN === null) return null;
+  if (n <= lastN) return "repeatedNumber";
+  return n > lastN + 1 ? "missingMessages" : null;
+}
+
+function isOther(held: Followed, mark: readonly [number, string]): boolean {
+  try {
+    checkMark(held, mark);
+    return false;
+  } catch (error) {
+    if (error instanceof InvalidLog) return true;
+    throw error;
+  }
+}

@@ -1,0 +1,50 @@
+// A network that fails: requests that never arrive, answers that are lost after the server has done its work, sockets that
+// break. Seeded: a failed run prints its seed and can be repeated.
+
+import { httpTo } from "../../browser/http.ts";
+import { socketTo } from "../../browser/socket.ts";
+import type { Http, OpenSocket } from "../../core/ports.ts";
+import { address } from "./person.ts";
+
+/** Random numbers from a seed (mulberry32). */
+export function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The network between one client and the server. */
+export class Network {
+  /** From 0 to 1. */
+  faults = 0;
+  private readonly open = new Set<() => void>();
+
+  constructor(private readonly random: () => number) {}
+
+  http: Http = async (path, body, headers, signal) => {
+    if (this.random() < this.faults) throw new Error("the request was lost");
+    const answer = await httpTo(`${address}/`)(path, body, headers, signal);
+    if (this.random() < this.faults) throw new Error("the answer was lost");
+    return answer;
+  };
+
+  openSocket: OpenSocket = (path, listener) => {
+    const socket = socketTo(`${address}/`)(path, listener);
+    const cut = (): void => {
+      this.open.delete(cut);
+      socket.close();
+      listener.onClose(1006);
+    };
+    this.open.add(cut);
+    return socket;
+  };
+
+  /** Breaks all sockets. */
+  cut(): void {
+    for (const cut of [...this.open]) cut();
+  }
+}
