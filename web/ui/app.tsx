@@ -2,6 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { Component } from "preact";
+import { useEffect } from "preact/hooks";
 import { Bars } from "./bars.tsx";
 import { ConversationPane } from "./conversation/pane.tsx";
 import { words } from "./i18n/words.ts";
@@ -14,7 +15,6 @@ import {
   MembersDialog,
   NewConversation,
   NewGroup,
-  Palette,
   SafetyPage,
   ShortcutsDialog,
 } from "./later.ts";
@@ -25,6 +25,7 @@ import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
 import { QuestionDialog } from "./parts/question.tsx";
 import { go, route } from "./route.ts";
+import { Palette } from "./search/palette.tsx";
 import { InvitationPage } from "./start/invitation.tsx";
 import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";
@@ -90,6 +91,10 @@ function NoneOpen(): JSX.Element {
 function Main(): JSX.Element {
   const at = route.value;
   useShortcuts();
+  useEffect(() => {
+    // Whoever is logged in has no use for it, and its secret need not stand in the address.
+    if (route.value.at === "invitation") go({ at: "list" }, true);
+  }, [at]);
   if (at.at === "account") return <AccountPage section={at.section} />;
   if (at.at === "verify") return <SafetyPage user={at.user} />;
   const open = at.at === "conversation" ? at : null;
@@ -117,7 +122,6 @@ function Screen(): JSX.Element | null {
     case "out":
       return at.at === "invitation" ? <InvitationPage invitation={at.invitation} /> : <LogIn why={now.why} />;
     case "in":
-      if (at.at === "invitation") go({ at: "list" }, true);
       return <Main />;
   }
 }

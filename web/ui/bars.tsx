@@ -83,7 +83,9 @@ function useBar(): Bar | null {
   const reload = { label: w.reload, run: () => void changeVersion() };
   if (now.kind === "elsewhere") return { icon: "devices", text: w.elsewhere, kind: "plain", action: { label: w.useHere, run: () => client().useHere() } };
   if (now.kind === "outdated") return { icon: "refresh", text: w.newVersion, kind: "warn", action: reload };
-  if (now.kind === "offline" && saidAway) return { icon: "offline", text: w.offline, kind: "plain" };
+  // The browser's word is a hint only: while it says that there is no network, there is nothing to count down.
+  const offline = now.kind === "offline" || (away && !navigator.onLine);
+  if (offline && saidAway) return { icon: "offline", text: w.offline, kind: "plain" };
   if (now.kind === "waiting" && saidAway) return { icon: "refresh", text: w.serverAway(seconds), kind: "plain", action: tryNow };
   if (now.kind === "connecting" && saidConnecting) return { icon: "refresh", text: w.connecting, kind: "plain", action: tryNow };
   if (back > 0) return { icon: "check", text: w.backOnline(back), kind: "ok" };

@@ -13,7 +13,7 @@ import { provide } from "./state.ts";
 
 const FONT_MS = 150;
 /** When the first look is over, as far as loading goes. */
-const REST_MS = 1_000;
+const REST_MS = 500;
 
 /** Waits for the font, but not long: what is drawn with another one would jump when it comes. */
 async function font(): Promise<void> {

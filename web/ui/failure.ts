@@ -1,7 +1,8 @@
 // The sentence for what did not work.
 
 import { words } from "./i18n/words.ts";
-import type { Failure } from "../core/index.ts";
+import { note } from "./parts/announcer.tsx";
+import type { Failure, Outcome } from "../core/index.ts";
 
 /** What to tell the person. */
 export function sentenceOf(failure: Failure): string {
@@ -28,3 +29,10 @@ export function sentenceOf(failure: Failure): string {
 
 /** Whether a text can be an e-mail address; the server decides. */
 export const isEmail = (text: string): boolean => /^[^\s@]+@[^\s@]+$/.test(text.trim());
+
+/** For what is done by one click: says why, if it did not work. */
+export async function attempt(work: Promise<Outcome<unknown>>): Promise<boolean> {
+  const outcome = await work;
+  if (!outcome.ok) note(sentenceOf(outcome.failure));
+  return outcome.ok;
+}

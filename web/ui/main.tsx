@@ -2,12 +2,14 @@
 
 import { begin } from "./begin.tsx";
 import { type FunctionComponent, createElement, render } from "preact";
-import { openPorts } from "../browser/open.ts";
+import { effect } from "@preact/signals";
+import { keepStorage, openPorts } from "../browser/open.ts";
 import { startClient } from "../core/index.ts";
 import { install } from "./install.ts";
 import { speak } from "./i18n/words.ts";
 import { followNews } from "./notify.ts";
 import { settings } from "./settings.ts";
+import { session } from "./state.ts";
 import { NotSecure, TooOld } from "./start/pages.tsx";
 
 /** What every browser of the last two years has. */
@@ -24,6 +26,9 @@ async function start(): Promise<void> {
   if (!isModern()) return show(TooOld);
   const client = await startClient(await openPorts());
   await begin(client);
+  effect(() => {
+    if (session.value.kind === "in") void keepStorage();
+  });
   followNews(client);
   await install();
 }

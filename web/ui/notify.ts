@@ -5,6 +5,7 @@ import type { Client, News } from "../core/index.ts";
 import { go, hashOf, type Route } from "./route.ts";
 import { settings } from "./settings.ts";
 import { unreadCount } from "./state.ts";
+import { plainText } from "./text/markdown.ts";
 
 const MOST = 99;
 
@@ -49,7 +50,7 @@ async function tell(news: News): Promise<void> {
   const { preview } = settings.value;
   const title = preview ? (news.where === news.who ? news.who : `${news.who} · ${news.where}`) : "Parlance";
   const place: Route = { at: "conversation", id: news.conversation, message: news.message };
-  const options = { body: preview ? news.text : "", tag: news.message, silent: true, icon: "icon.svg", data: hashOf(place) };
+  const options = { body: preview ? plainText(news.text) : "", tag: news.message, silent: true, icon: "icon.svg", data: hashOf(place) };
   const registration = await navigator.serviceWorker?.getRegistration();
   if (registration) {
     await registration.showNotification(title, options); // on Android there is no other way

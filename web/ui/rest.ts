@@ -8,7 +8,6 @@ export { InviteDialog } from "./list/invite-dialog.tsx";
 export { NewConversation } from "./list/new-conversation.tsx";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
 export { SearchHere } from "./search/here.tsx";
-export { Palette } from "./search/palette.tsx";
 export { ShortcutsDialog } from "./search/shortcuts.tsx";
 export { Recover } from "./start/recover.tsx";
 export { RecoverySheet } from "./start/recovery-sheet.tsx";

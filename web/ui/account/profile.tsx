@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Me } from "../../core/index.ts";
-import { sentenceOf } from "../failure.ts";
+import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
@@ -45,7 +45,7 @@ function Presence(): JSX.Element {
         label={w.presence}
         value={now}
         options={options}
-        onChange={(presence) => void client().setPresence(presence)}
+        onChange={(presence) => void attempt(client().setPresence(presence))}
       />
     </div>
   );

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { sentenceOf } from "../failure.ts";
+import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
@@ -91,7 +91,7 @@ function Blocked(): JSX.Element {
               <bdi>{person.name}</bdi>
             </b>
           </span>
-          <Button onClick={() => void client().block(person.id, false)}>{w.unblock}</Button>
+          <Button onClick={() => void attempt(client().block(person.id, false))}>{w.unblock}</Button>
         </li>
       ))}
     </ul>

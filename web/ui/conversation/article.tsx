@@ -12,7 +12,7 @@ import { Icon } from "../parts/icon.tsx";
 import { type Anchor, Menu, MenuButton } from "../parts/menu.tsx";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
 import { client, me } from "../state.ts";
-import { isEmojiOnly } from "../text/markdown.ts";
+import { isEmojiOnly, plainText } from "../text/markdown.ts";
 import { Text } from "../text/text.tsx";
 import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
 import { QuickEmoji } from "./quick-emoji.tsx";
@@ -176,7 +176,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
             <b>
               <bdi>{article.reply.name}</bdi>
             </b>
-            <span dir="auto">{article.reply.quote}</span>
+            <span dir="auto">{plainText(article.reply.quote)}</span>
           </button>
         )}
         <Body article={article} />

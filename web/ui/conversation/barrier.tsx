@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { attempt } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
 import { show } from "../overlay.ts";
@@ -81,7 +82,7 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
         <Still
           text={w.youBlock(barrier.name)}
           action={
-            <Button kind="quiet" onClick={() => void client().block(barrier.user, false)}>
+            <Button kind="quiet" onClick={() => void attempt(client().block(barrier.user, false))}>
               {w.unblock}
             </Button>
           }
@@ -92,7 +93,7 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
         <Still
           text={w.youRemoved}
           action={
-            <Button kind="quiet" onClick={() => void client().leave(c.id).then(() => go({ at: "list" }))}>
+            <Button kind="quiet" onClick={() => void attempt(client().leave(c.id)).then((left) => left && go({ at: "list" }))}>
               {w.removeFromList}
             </Button>
           }

@@ -4,7 +4,7 @@ import type { JSX, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation } from "../../core/index.ts";
-import { announce } from "../parts/announcer.tsx";
+import { announce, note } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
@@ -212,7 +212,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       {suggestions && list && <Suggestions id={list} all={suggestions.all} chosen={suggestions.chosen} onTake={take} />}
       <Above composing={composing} onCancel={cancel} />
       <div class="composer-row">
-        <IconButton icon="attach" label={w.attach} onClick={() => announce(w.attachLater)} title={w.attachLater} />
+        <IconButton icon="attach" label={w.attach} onClick={() => note(w.attachLater)} title={w.attachLater} />
         <textarea
           ref={field}
           rows={1}

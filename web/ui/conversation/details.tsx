@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { attempt } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
@@ -12,8 +13,8 @@ import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
 import { go } from "../route.ts";
-import { set } from "../settings.ts";
 import { client, me, people } from "../state.ts";
+import { openDetails } from "./details-open.ts";
 import { subtitle } from "./pane.tsx";
 
 const MOST = 50;
@@ -94,7 +95,7 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
     <aside class="details" aria-label={w.details}>
       <header class="pane-head">
         <h2>{w.details}</h2>
-        <IconButton icon="close" label={w.close} onClick={() => set({ details: false })} />
+        <IconButton icon="close" label={w.close} onClick={() => openDetails(false)} />
       </header>
       <div class="details-scroll">
         <div class="details-who">
@@ -113,7 +114,7 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
             icon="bell"
             label={w.notifications}
             value={c.muted ? w.muted : w.all}
-            onClick={() => void client().change(c.id, { muted: !c.muted })}
+            onClick={() => void attempt(client().change(c.id, { muted: !c.muted }))}
           />
           <Entry
             icon="palette"
@@ -131,7 +132,7 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
           </span>
         </p>
         {c.kind === "group" && c.admin && (
-          <Button onClick={() => void client().renewKeys(c.id)} icon="key">
+          <Button onClick={() => void attempt(client().renewKeys(c.id))} icon="key">
             {w.renewKeys}
           </Button>
         )}

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { sentenceOf } from "../failure.ts";
+import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation, ConversationId, Keep, MessageInfo } from "../../core/index.ts";
 import { Button } from "../parts/button.tsx";
@@ -25,7 +25,7 @@ function ColorDialog({ conversation: c, onClose }: Of): JSX.Element {
   const w = words.value;
   const pick = (color: string): void => {
     onClose();
-    void client().change(c.id, { color });
+    void attempt(client().change(c.id, { color }));
   };
   return (
     <Dialog title={w.color} size="small" onClose={onClose}>
@@ -61,7 +61,7 @@ function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
               checked={keep === c.keep}
               onChange={() => {
                 onClose();
-                void client().change(c.id, { keep });
+                void attempt(client().change(c.id, { keep }));
               }}
             />
             {w.keepFor[keep]}

@@ -1,5 +1,6 @@
 // The menu of a conversation: of its head, and of its row in the list.
 
+import { attempt } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
 import { ask, show } from "../overlay.ts";
@@ -19,14 +20,14 @@ function leave(c: Conversation): void {
 
 function block(c: Conversation, user: string, on: boolean): void {
   const w = words.value;
-  if (!on) void client().block(user, false);
+  if (!on) void attempt(client().block(user, false));
   else ask({ title: w.blockTitle(c.name), text: w.blockText(c.name), yes: w.block, no: w.keep, run: async () => client().block(user, true) });
 }
 
 /** What can be done with a conversation. */
 export function conversationItems(c: Conversation): MenuItem[] {
   const w = words.value;
-  const change = (to: Parameters<ReturnType<typeof client>["change"]>[1]) => (): void => void client().change(c.id, to);
+  const change = (to: Parameters<ReturnType<typeof client>["change"]>[1]) => (): void => void attempt(client().change(c.id, to));
   const items: MenuItem[] = [
     { label: w.favorite, icon: c.favorite ? "starFill" : "star", on: c.favorite, run: change({ favorite: !c.favorite }) },
     { label: w.mute, icon: "bellOff", on: c.muted, run: change({ muted: !c.muted }) },

@@ -3,7 +3,7 @@
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation, ConversationId } from "../../core/index.ts";
 import { ask, show } from "../overlay.ts";
-import { announce } from "../parts/announcer.tsx";
+import { note } from "../parts/announcer.tsx";
 import type { MenuItem } from "../parts/menu.tsx";
 import { client } from "../state.ts";
 
@@ -34,7 +34,7 @@ export function askDelete(c: Place, article: Article): void {
 
 /** Puts the text of a message on the clipboard. */
 export function copyText(article: Article): void {
-  void navigator.clipboard.writeText(article.text).then(() => announce(words.value.copied));
+  void navigator.clipboard.writeText(article.text).then(() => note(words.value.copied));
 }
 
 /** Whether the reader may change a message's text. */

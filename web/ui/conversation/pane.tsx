@@ -12,10 +12,10 @@ import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
 import { ReactionPicker } from "../picker/reaction-picker.tsx";
 import { go } from "../route.ts";
-import { set, settings } from "../settings.ts";
 import { client, conversations, people, writing } from "../state.ts";
 import { Barrier } from "./barrier.tsx";
 import { Composer, type Composing } from "./composer.tsx";
+import { closeOver, detailsOpen, openDetails } from "./details-open.ts";
 import { Details } from "./details.tsx";
 import { Log } from "./log.tsx";
 import { conversationItems } from "./menu.tsx";
@@ -43,13 +43,13 @@ interface HeadProps {
 function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element {
   const w = words.value;
   const verified = c.other !== null && people.value.get(c.other)?.trust === "verified";
-  const details = settings.value.details;
+  const details = detailsOpen();
   return (
     <header class="pane-head">
       <span class="only-phone">
         <IconButton icon="back" label={w.back} onClick={() => go({ at: "list" })} />
       </span>
-      <button type="button" class="pane-title" onClick={() => set({ details: !details })}>
+      <button type="button" class="pane-title" onClick={() => openDetails(!details)}>
         <ConversationAvatar conversation={c} size={32} />
         <span class="pane-names">
           <span class="pane-name">
@@ -65,7 +65,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
         <IconButton icon="search" label={w.searchHere} pressed={searching} onClick={onSearch} />
       </span>
       <span class="not-phone">
-        <IconButton icon="details" label={w.details} pressed={details} onClick={() => set({ details: !details })} />
+        <IconButton icon="details" label={w.details} pressed={details} onClick={() => openDetails(!details)} />
       </span>
       <MenuButton icon="more" label={w.conversationMenu} items={() => conversationItems(c)} />
     </header>
@@ -88,6 +88,7 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
   const field = useRef<HTMLTextAreaElement>(null);
   const frame = useRef<HTMLElement>(null);
   useEffect(() => {
+    closeOver();
     void client().open(id);
     return () => client().closeLog();
   }, [id]);
@@ -114,7 +115,7 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
     all?.[all.length - 1]?.focus();
   };
   return (
-    <div class={settings.value.details ? "conversation with-details" : "conversation"}>
+    <div class={detailsOpen() ? "conversation with-details" : "conversation"}>
       <main ref={frame} class="conversation-main" aria-label={nameOf(c)}>
         <Head conversation={c} searching={searching} onSearch={() => setSearching(!searching)} />
         {searching && <SearchHere conversation={c} onClose={() => setSearching(false)} />}
@@ -136,7 +137,7 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
           )}
         </div>
       </main>
-      {settings.value.details && <Details conversation={c} />}
+      {detailsOpen() && <Details conversation={c} />}
       {reacting && <ReactionPicker conversation={c.id} article={reacting} onClose={() => setReacting(null)} />}
     </div>
   );

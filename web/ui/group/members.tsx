@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useMembers } from "../conversation/details.tsx";
-import { sentenceOf } from "../failure.ts";
+import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { Conversation, ConversationId, Member, UserId } from "../../core/index.ts";
 import { ask } from "../overlay.ts";
@@ -42,7 +42,7 @@ function memberItems(c: Conversation, member: Member, onClose: () => void): Menu
   items.push({
     label: member.admin ? w.makeMember : w.makeAdmin,
     icon: "crown",
-    run: () => void client().setAdmin(c.id, member.id, !member.admin),
+    run: () => void attempt(client().setAdmin(c.id, member.id, !member.admin)),
   });
   const run = async (): ReturnType<ReturnType<typeof client>["removeMember"]> => client().removeMember(c.id, member.id);
   items.push({

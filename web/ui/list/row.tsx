@@ -12,6 +12,7 @@ import { Icon } from "../parts/icon.tsx";
 import { StateIcon } from "../parts/send-state.tsx";
 import { hashOf } from "../route.ts";
 import { people } from "../state.ts";
+import { plainText } from "../text/markdown.ts";
 import { ConversationAvatar } from "./conversation-avatar.tsx";
 
 const LONG_PRESS_MS = 400;
@@ -20,9 +21,10 @@ const LONG_PRESS_MS = 400;
 function previewOf(c: Conversation): string {
   const w = words.value;
   if (!c.preview) return "";
-  if (c.kind === "saved") return c.preview.text;
-  if (c.preview.own) return w.by(w.you, c.preview.text);
-  return c.kind === "group" && c.preview.name ? w.by(c.preview.name, c.preview.text) : c.preview.text;
+  const text = `\u2068${plainText(c.preview.text)}\u2069`; // of its own direction, whatever stands before it
+  if (c.kind === "saved") return text;
+  if (c.preview.own) return w.by(w.you, text);
+  return c.kind === "group" && c.preview.name ? w.by(c.preview.name, text) : text;
 }
 
 /** What the eye sees as shapes and weights, in words, between the name and the text. */

@@ -1,15 +1,30 @@
-// What is spoken without moving the focus: one polite and one assertive region for the whole page.
+// What is said without moving the focus: a polite and an assertive region for the whole page, and a note that is also
+// seen, for a moment. Nothing that matters is said by a note alone.
 
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 
+const NOTE_MS = 5_000;
+
 const polite = signal("");
 const assertive = signal("");
+const shown = signal("");
+let hide = 0;
 
 /** Has a screen reader say `text`; the same text twice is said twice. */
 export function announce(text: string, urgent = false): void {
   const region = urgent ? assertive : polite;
   region.value = region.value === text ? `${text}\u00a0` : text;
+}
+
+/** Says `text`, and shows it for a moment at the foot of the page. */
+export function note(text: string): void {
+  announce(text);
+  shown.value = text;
+  clearTimeout(hide);
+  hide = setTimeout(() => {
+    shown.value = "";
+  }, NOTE_MS);
 }
 
 /** The regions; drawn once. */
@@ -22,6 +37,11 @@ export function Announcer(): JSX.Element {
       <div class="unseen" aria-live="assertive">
         {assertive}
       </div>
+      {shown.value && (
+        <div class="note" aria-hidden="true">
+          {shown}
+        </div>
+      )}
     </>
   );
 }

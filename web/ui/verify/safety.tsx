@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { SafetyNumber } from "../../core/index.ts";
+import { attempt } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
@@ -52,7 +53,7 @@ function Numbers({ number, user }: { number: SafetyNumber; user: string }): JSX.
           {w.same}
         </Button>
         {differ ? (
-          <Button kind="danger" full onClick={() => void client().block(user, true).then(() => leave(user))}>
+          <Button kind="danger" full onClick={() => void attempt(client().block(user, true)).then((done) => done && leave(user))}>
             {w.stopSending}
           </Button>
         ) : (

@@ -1,0 +1,163 @@
+// What people do, in browsers of their own, against a real server. See world.mjs for what it needs.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { violations } from "../../ui/dev/serve.mjs";
+import { launch, openWay, Person } from "./world.mjs";
+
+const limit = { timeout: 90_000, skip: process.env.PARLANCE_URL ? false : "PARLANCE_URL is not set" };
+let browser;
+let way;
+
+before(async () => {
+  if (limit.skip) return;
+  way = await openWay(process.env.PARLANCE_URL);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  way?.end();
+});
+
+const joins = async (t, name, size) => {
+  const person = await Person.joins(browser, way, name, size);
+  t.after(() => person.context.close());
+  return person;
+};
+const pair = async (t) => {
+  const [ann, ben] = [await joins(t, "Ann"), await joins(t, "Ben", { width: 390, height: 844 })];
+  await ann.befriends(ben);
+  await ann.opens("Ben");
+  return [ann, ben];
+};
+
+test("two people meet, write, answer, react, edit and delete", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("Hello **Ben**");
+  await ben.sees("Hello Ben");
+  await ann.article("Hello Ben").getByText("Seen", { exact: true }).waitFor();
+  await ben.does("Hello Ben", "Reply");
+  await ben.says("Hello yourself");
+  await ann.sees("Hello yourself");
+  assert.match(await ann.article("Hello yourself").textContent(), /Hello Ben/);
+  await ann.article("Hello yourself").getByRole("button", { name: "More" }).click();
+  await ann.tab.getByRole("button", { name: "👍" }).click();
+  await ben.article("Hello yourself").getByRole("button", { name: /^👍 1, from Ann/ }).waitFor();
+  await ann.does("Hello Ben", "Edit");
+  await ann.says("Hello dear Ben");
+  await ben.article("Hello dear Ben").getByText("edited").waitFor();
+  await ann.does("Hello dear Ben", "Delete");
+  await ann.tab.getByRole("alertdialog").getByRole("button", { name: "Delete", exact: true }).click();
+  await ben.log.getByText("Ann deleted this message").waitFor();
+  for (const one of [ann, ben]) assert.deepEqual(await violations(one.tab), []);
+});
+
+test("a reload loses nothing: session, log and draft are there, offline, too", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("Before the reload");
+  await ben.sees("Before the reload");
+  await ann.box.fill("half a thought");
+  await ann.list.getByText("half a thought").waitFor();
+  await ann.tab.reload();
+  await ann.sees("Before the reload");
+  assert.equal(await ann.box.inputValue(), "half a thought");
+  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  await ann.context.setOffline(true);
+  await ann.tab.reload();
+  await ann.sees("Before the reload");
+  await ann.tab.getByText("You are offline. What you write is sent later.").waitFor();
+  await ann.says("Written offline, first");
+  await ann.says("Written offline, second");
+  await ann.article("Written offline, second").getByText("Sending", { exact: true }).waitFor();
+  await ann.tab.reload();
+  await ann.sees("Written offline, second");
+  await ann.context.setOffline(false);
+  await ben.sees("Written offline, second");
+  assert.deepEqual((await ben.texts()).slice(-2), ["Written offline, first", "Written offline, second"]);
+  assert.deepEqual(await ann.texts(), await ben.texts());
+});
+
+test("what is written while the server is away arrives once, in order", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("one");
+  await ben.sees("one");
+  way.cut();
+  t.after(() => way.mend());
+  for (const text of ["two", "three", "four"]) await ann.says(text);
+  await ann.article("four").getByText("Sending", { exact: true }).waitFor();
+  await ann.tab.getByText("The server does not answer.").waitFor();
+  way.mend();
+  await ann.button("Try now").click();
+  await ben.sees("four");
+  await ann.article("four").getByText(/^(Sent|Delivered|Seen)$/).waitFor();
+  assert.deepEqual(await ben.texts(), ["one", "two", "three", "four"]);
+  assert.deepEqual(await ann.texts(), ["one", "two", "three", "four"]);
+});
+
+test("two tabs of one browser show the same; when the first is closed the other goes on", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("from the first tab");
+  const second = await ann.context.newPage();
+  await second.goto(ann.tab.url());
+  const other = new Person(ann.context, second, ann.name, ann.email, way);
+  await other.sees("from the first tab");
+  await other.says("from the second tab");
+  await ann.sees("from the second tab");
+  await ben.sees("from the second tab");
+  await ann.tab.close();
+  await ben.says("are you still there");
+  await other.sees("are you still there");
+  await other.says("yes");
+  await ben.sees("yes");
+  assert.deepEqual(await other.texts(), await ben.texts());
+});
+
+test("a group: made, named, left; who is removed reads no more", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.button("New group").click();
+  await ann.tab.getByRole("textbox", { name: "Group name", exact: true }).fill("Choir");
+  await ann.tab.getByRole("checkbox", { name: "Ben", exact: true }).check();
+  await ann.button("Create group").click();
+  await ann.tab.getByRole("heading", { level: 1, name: "Choir" }).waitFor();
+  await ann.says("Welcome");
+  await ben.button("Back").click();
+  await ben.list.getByRole("link", { name: /^Choir 1 unread/ }).waitFor();
+  await ben.opens("Choir");
+  await ben.sees("Welcome");
+  await ann.button("Conversation menu").click();
+  await ann.tab.getByRole("menuitem", { name: "Members", exact: true }).click();
+  await ann.button("More about Ben").click();
+  await ann.tab.getByRole("menuitem", { name: "Remove from group" }).click();
+  await ann.tab.getByRole("alertdialog").getByRole("button", { name: "Remove from group" }).click();
+  await ann.tab.getByRole("alertdialog").waitFor({ state: "detached" });
+  await ann.says("Only me now");
+  await ann.sees("Only me now");
+  await ben.box.waitFor({ state: "detached" });
+});
+
+test("what is set for a conversation holds, on another device, too", limit, async (t) => {
+  const [ann] = await pair(t);
+  await ann.says("kept");
+  await ann.article("kept").getByText(/^(Sent|Delivered|Seen)$/).waitFor();
+  for (const item of ["Favorite", "Mute"]) {
+    await ann.button("Conversation menu").click();
+    await ann.tab.getByRole("menuitem", { name: item, exact: true }).click();
+  }
+  await ann.list.getByRole("link", { name: /^Ben favorite, muted/ }).waitFor();
+  const later = await ann.onAnotherDevice(browser);
+  t.after(() => later.context.close());
+  await later.list.getByRole("link", { name: /^Ben favorite, muted/ }).click();
+  await later.sees("kept");
+  await later.tab.getByRole("textbox", { name: "Search", exact: true }).fill("kep");
+  await later.tab.getByText("Messages on this device").waitFor();
+});
+
+test("logging out forgets everything here", limit, async (t) => {
+  const ann = await joins(t, "Ann");
+  await ann.button("Account").click();
+  await ann.button("Log out").click();
+  await ann.tab.getByRole("alertdialog").getByRole("button", { name: "Log out", exact: true }).click();
+  await ann.button("Log in").waitFor();
+  await ann.tab.reload();
+  await ann.button("Log in").waitFor();
+});
