@@ -262,7 +262,7 @@ export const ar: Catalogue = {
   makeAdmin: "تعيين مشرفًا",
   makeMember: "تعيين عضوًا",
   youAdmin: "أنت، مشرف",
-  removedNote: "من يُزال لا يقرأ شيئًا مما يُكتب بعد ذلك. وتُجدَّد المفاتيح في الخطوة نفسها.",
+  removedNote: "من تتم إزالته لا يصله أي شيء يُكتب بعد ذلك.",
 
   lineAdded: (by, who) => `أضاف ${by} ${who}.`,
   lineRemoved: (by, who) => `أزال ${by} ${who}. وجُددت المفاتيح.`,

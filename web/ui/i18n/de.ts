@@ -262,7 +262,7 @@ export const de: Catalogue = {
   makeAdmin: "Zum Admin machen",
   makeMember: "Zum Mitglied machen",
   youAdmin: "Du, Admin",
-  removedNote: "Wer entfernt ist, kann nichts lesen, was danach geschrieben wird. Die Schlüssel werden im selben Schritt erneuert.",
+  removedNote: "Wer entfernt wird, erhält nichts mehr, was danach geschrieben wird.",
 
   lineAdded: (by, who) => `${by} hat ${who} hinzugefügt.`,
   lineRemoved: (by, who) => `${by} hat ${who} entfernt. Die Schlüssel wurden erneuert.`,

@@ -272,7 +272,7 @@ export const en = {
   makeAdmin: "Make admin",
   makeMember: "Make member",
   youAdmin: "You, admin",
-  removedNote: "Who is removed cannot read anything written afterwards. The keys are renewed in the same step.",
+  removedNote: "People who are removed receive nothing that is written afterwards.",
 
   // Lines of the log
   lineAdded: (by: string, who: string) => `${by} added ${who}.`,

@@ -262,7 +262,7 @@ export const hu: Catalogue = {
   makeAdmin: "Legyen admin",
   makeMember: "Legyen tag",
   youAdmin: "Te, admin",
-  removedNote: "Akit eltávolítottak, semmit sem olvashat abból, amit azután írnak. A kulcsok ugyanabban a lépésben megújulnak.",
+  removedNote: "Akit eltávolítasz, az semmit sem kap meg abból, amit ezután írnak.",
 
   lineAdded: (by, who) => `${by} hozzáadta: ${who}.`,
   lineRemoved: (by, who) => `${by} eltávolította: ${who}. A kulcsok megújultak.`,
