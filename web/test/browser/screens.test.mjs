@@ -235,3 +235,23 @@ test("a draft stays with its conversation", limit, async (t) => {
   await tab.getByRole("link", { name: /^Spring concert/ }).click();
   await tab.waitForFunction(() => document.querySelector("textarea")?.value === "not yet");
 });
+
+test("a finger: a long press opens the menu, a swipe towards the start replies", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(2), width: 390, height: 844, hasTouch: true, isMobile: true });
+  const fingers = await tab.context().newCDPSession(tab);
+  const touch = (type, x, y) => fingers.send("Input.dispatchTouchEvent", { type, touchPoints: x === null ? [] : [{ x, y }] });
+  const article = tab.getByRole("article", { name: /^Ann Keller, 13:58/ });
+  await seen(article);
+  const box = await article.boundingBox();
+  const y = box.y + 12;
+  await touch("touchStart", 250, y);
+  for (const x of [230, 210, 190, 170]) await touch("touchMove", x, y);
+  await touch("touchEnd", null);
+  await seen(tab.getByText("Reply to Ann Keller"));
+  await tab.getByRole("button", { name: "Do not reply" }).click();
+  await touch("touchStart", 250, y);
+  await seen(tab.getByRole("menuitem", { name: "Reply", exact: true }));
+  await touch("touchEnd", null);
+  await tab.getByRole("button", { name: "👍" }).click();
+  await seen(article.getByRole("button", { name: /^👍 1, with yours/ }));
+});
