@@ -262,7 +262,7 @@ class ClientOfPorts {
       addMembers: (of, users) => groups.addMembers(session(), id(of), groups.userIds(users)),
       removeMember: (of, user) => groups.removeMember(session(), id(of), userId(user)),
       setAdmin: (of, user, admin) => groups.setAdmin(session(), id(of), userId(user), admin),
-      renewKeys: () => Promise.resolve(notOffered),
+      renewKeys: (of) => (session().account.session.keys.sign ? groups.renewKeys(session(), id(of)) : Promise.resolve(notOffered)),
       request: (email) => people.request(session(), email),
       answer: ({ kind, id: of }, accept) => people.answer(session(), kind, of, accept),
       writeTo: (user) => groups.writeTo(session(), userId(user)),

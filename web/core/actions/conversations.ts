@@ -12,8 +12,9 @@ import { stranger } from "../sync/people.ts";
 import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
 import * as group from "../wire/group.ts";
 import type { Open } from "./context.ts";
+import { createSignedDirect, createSignedGroup, nextEpoch, sealGroupName, signs } from "../sync/rekey.ts";
 import { attempt, failed } from "./outcome.ts";
-import { NoKey, wrapFor } from "./secrets.ts";
+import { NoKey, wrapFor } from "../sync/secrets.ts";
 
 /** What a person can set of a conversation. */
 export type Settings = Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color" | "keep">>;
@@ -77,6 +78,7 @@ export const writeTo = (open: Open, user: UserId): Promise<Outcome<ConversationI
       ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
     );
     if (known) return known.wire.id;
+    if (signs(account)) return createSignedDirect(account, user);
     const secrets = await wrapFor(account, random(32), [user]);
     const made = await createDirect(account.caller, user, secrets, null);
     await takeConversation(account, made);
@@ -88,6 +90,7 @@ export const writeTo = (open: Open, user: UserId): Promise<Outcome<ConversationI
 export const createGroup = (open: Open, name: string, users: readonly UserId[]): Promise<Outcome<ConversationId>> =>
   withKeys(open, async () => {
     const { account } = open;
+    if (signs(account)) return createSignedGroup(account, name, users);
     const secret = random(32);
     const secrets = await wrapFor(account, secret, users);
     const displayname = await sealPublishedName(secret, name);
@@ -104,8 +107,8 @@ export const rename = (open: Open, id: ConversationId, name: string): Promise<Ou
     const { account } = open;
     const record = await account.store.conversation(id);
     if (!record) return null;
-    const { secret } = await account.cipher.current(record);
-    const displayname = await sealPublishedName(secret, name);
+    const { epoch, secret } = await account.cipher.current(record);
+    const displayname = epoch > 0 ? await sealGroupName(account, id, { epoch, secret }, name) : await sealPublishedName(secret, name);
     const names = record.wire.participants.map(({ userid }) => [userid, displayname]);
     const made = await group.rename(account.caller, id, Object.fromEntries(names));
     await takeConversation(account, made.conversation);
@@ -131,6 +134,10 @@ export const addMembers = (open: Open, id: ConversationId, users: readonly UserI
     const { account } = open;
     const record = await account.store.conversation(id);
     if (!record) return null;
+    if (record.roster) {
+      await nextEpoch(account, record, { add: users });
+      return null;
+    }
     const { secret } = await account.cipher.current(record);
     const secrets = await wrapFor(account, secret, users);
     const displaynames = Object.fromEntries(users.map((user) => [user, record.wire.displayname]));
@@ -140,17 +147,38 @@ export const addMembers = (open: Open, id: ConversationId, users: readonly UserI
   });
 
 /** Removes somebody from a group. */
-export const removeMember = ({ account }: Open, id: ConversationId, user: UserId): Promise<Outcome> =>
-  attempt(async () => {
+export const removeMember = (open: Open, id: ConversationId, user: UserId): Promise<Outcome> =>
+  withKeys(open, async () => {
+    const { account } = open;
+    const record = await account.store.conversation(id);
+    // With a new secret in the same step: who is removed cannot read what follows.
+    if (record?.roster) {
+      await nextEpoch(account, record, { remove: [user] });
+      return null;
+    }
     await takeConversation(account, (await group.removeParticipants(account.caller, id, [user])).conversation);
     return null;
   });
 
 /** Makes somebody an admin, or none. */
-export const setAdmin = ({ account }: Open, id: ConversationId, user: UserId, admin: boolean): Promise<Outcome> =>
-  attempt(async () => {
+export const setAdmin = (open: Open, id: ConversationId, user: UserId, admin: boolean): Promise<Outcome> =>
+  withKeys(open, async () => {
+    const { account } = open;
     const role = admin ? "admin" : "member";
     await takeConversation(account, (await group.setRole(account.caller, id, user, role)).conversation);
+    const record = await account.store.conversation(id);
+    if (!record?.roster) return null;
+    // The server's word for who is an admin counts for nothing: it is announced, too.
+    const others = parseAnnouncement(record.roster.announcement).admins.filter((one) => one !== user);
+    await nextEpoch(account, record, { admins: admin ? [...others, user] : others });
+    return null;
+  });
+
+/** Begins a new epoch by hand. */
+export const renewKeys = (open: Open, id: ConversationId): Promise<Outcome> =>
+  withKeys(open, async () => {
+    const record = await open.account.store.conversation(id);
+    if (record) await nextEpoch(open.account, record, {});
     return null;
   });
 

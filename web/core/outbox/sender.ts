@@ -2,11 +2,14 @@
 // that cannot be sent now blocks those behind it. Runs in the tab that leads, only.
 
 import { randomUnit } from "../crypto/bytes.ts";
-import type { ConversationId } from "../model/ids.ts";
+import { nextEpoch } from "../sync/rekey.ts";
+import { difference, InvalidEpoch } from "../crypto/epoch.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
-import { change, type Outgoing, type SealedRecord } from "../store/store.ts";
+import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
+import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred } from "../wire/refusal.ts";
@@ -22,6 +25,15 @@ export interface SenderEvents {
   onBarred: () => void;
   /** Something is wrong that no retry mends; the message stays. */
   onFault: (error: unknown) => void;
+  /** The conversation has another secret, or others take part, than this device knows: everything is compared. */
+  onStale: () => Promise<void>;
+}
+
+/** The epoch has to be fetched, or begun, before anything can be sealed: somebody has left since it was announced. */
+class NotReady extends Error {
+  constructor(readonly needs: "update" | "next") {
+    super(`the epoch needs ${needs}`);
+  }
 }
 
 interface Line {
@@ -35,6 +47,7 @@ export class Sender {
   private readonly lines = new Map<ConversationId, Line>();
   private readonly listeners = new Set<() => void>();
   private stopped = false;
+  private changed: Set<UserId> | null = null;
 
   constructor(
     private readonly account: Account,
@@ -101,7 +114,7 @@ export class Sender {
   private async sendHead(id: ConversationId): Promise<boolean> {
     const outgoing = await this.head(id);
     if (!outgoing) return false;
-    const sealed = outgoing.sealed ?? (await this.seal(outgoing));
+    const sealed = outgoing.sealed ?? (await this.sealOrRenew(outgoing));
     if (!sealed) return true;
     try {
       const where = { conversationid: id, instance: sealed.instance };
@@ -132,22 +145,69 @@ export class Sender {
     });
   }
 
+  private async sealOrRenew(outgoing: Outgoing): Promise<SealedRecord | null> {
+    try {
+      return await this.seal(outgoing);
+    } catch (error) {
+      if (!(error instanceof NotReady)) throw error;
+      const record = await this.account.store.conversation(outgoing.conversation);
+      if (error.needs === "update") await this.update(outgoing);
+      else if (record) await nextEpoch(this.account, record, {});
+      return this.seal(outgoing);
+    }
+  }
+
+  private async update(outgoing: Outgoing): Promise<void> {
+    try {
+      await updateEpochs(this.account, outgoing.conversation);
+    } catch (error) {
+      if (!(error instanceof InvalidEpoch)) throw error;
+      await this.hold(outgoing, { code: "epoch_refused", sentence: "" });
+    }
+  }
+
   /** Seals once, and writes the sealed bytes before they are sent for the first time. */
   private async seal(outgoing: Outgoing): Promise<SealedRecord | null> {
     const { store, cipher, caller, serial } = this.account;
     const content = await contentOf(this.account, outgoing);
     return serial.run(async () => {
-      // It may have been taken back meanwhile.
-      if (!(await waiting(this.account, outgoing.id))) return null;
+      // It may have been taken back, or held, meanwhile.
+      const now = await waiting(this.account, outgoing.id);
+      if (!now || now.held) return null;
       const record = await store.conversation(outgoing.conversation);
       if (!record) {
         await this.hold(outgoing, { code: "conversation_not_found", sentence: "" });
+        return null;
+      }
+      const held = await this.barrier(record);
+      if (held) {
+        await this.hold(outgoing, held);
         return null;
       }
       const sealed = await cipher.seal(record, outgoing.id, content, caller.now(), outgoing.until);
       await store.write(change.outgoing({ ...outgoing, sealed }));
       return sealed;
     });
+  }
+
+  /** Why nothing may be encrypted for those who take part at present. */
+  private async barrier(record: ConversationRecord): Promise<Held | null> {
+    this.changed ??= new Set((await this.account.store.people()).filter(({ trust }) => trust === "changed").map(({ id }) => id));
+    const listed = record.wire.participants.map(({ userid }) => userid);
+    if (listed.some((user) => this.changed?.has(user))) return { code: "keys_changed", sentence: "" };
+    const roster = rosterOf(record);
+    if ((roster?.announcement.epoch ?? 0) !== record.wire.epoch) throw new NotReady("update");
+    if (!roster) return null;
+    const { unexpected, missing } = difference(roster, new Set(listed));
+    if (unexpected.length > 0) return { code: "stranger", sentence: "" };
+    // Who left still has the secret: the next epoch comes first.
+    if (missing.length > 0) throw new NotReady("next");
+    return null;
+  }
+
+  /** People, or their keys, may be others by now. */
+  forget(): void {
+    this.changed = null;
   }
 
   private async hold(outgoing: Outgoing, held: Outgoing["held"]): Promise<void> {
@@ -162,6 +222,7 @@ export class Sender {
         throw error;
       case "sealAgain":
         await this.account.store.write(change.outgoing({ ...outgoing, sealed: null }));
+        await this.events.onStale();
         throw error;
       case "lookUp":
         await catchUp(this.account, outgoing.conversation);

@@ -29,7 +29,7 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
   const changed = others.find((user) => people.get(user)?.trust === "changed");
   if (changed) return { kind: "keysChanged", user: changed, name: names.of(changed) };
   if (record.roster) {
-    const members = new Set(record.roster.members);
+    const members = new Set(record.roster.members.map(([user]) => user));
     const strangers = others.filter((user) => !members.has(user));
     if (strangers.length > 0) return { kind: "stranger", names: strangers.map(names.of) };
   }

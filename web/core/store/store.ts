@@ -72,8 +72,8 @@ export interface ConversationRecord {
   n: number;
   /** The first message that does not fit the chain. */
   broken: number | null;
-  /** The newest epoch that was accepted: its announcement, and who takes part. */
-  roster: { announcement: string; members: UserId[] } | null;
+  /** The newest epoch that was accepted: its announcement, and who takes part, with the hash of their keys. */
+  roster: { announcement: string; members: [UserId, string][] } | null;
 }
 
 /** Bytes under the device's key. */

@@ -2,7 +2,7 @@
 // memory only.
 
 import type { Bytes } from "../crypto/bytes.ts";
-import { random } from "../crypto/bytes.ts";
+import { fromHex, random } from "../crypto/bytes.ts";
 import { parseCard } from "../crypto/card.ts";
 import { beginning } from "../crypto/chain.ts";
 import { announcementHash } from "../crypto/epoch.ts";
@@ -58,7 +58,8 @@ export class Cipher {
 
   private async signKeys(user: UserId): Promise<Bytes[]> {
     const person = await this.store.person(user);
-    return (person?.cards ?? []).map((card) => parseCard(card).sign);
+    const keys = (person?.cards ?? []).map((card) => parseCard(card).sign);
+    return user === this.session.user && this.session.signKey ? [...keys, fromHex(this.session.signKey, 32)] : keys;
   }
 
   /** Decrypts a row, and checks what can be checked. */
@@ -90,7 +91,8 @@ export class Cipher {
     try {
       const { json, signed } = await this.decrypt(record, row);
       const body = readBody(json);
-      if (!signed && record.roster) return { body, trouble: "notProven" };
+      // Whoever can sign marks what is not signed: clients of the published form cannot be told from forgers.
+      if (!signed && (record.roster || this.session.keys.sign)) return { body, trouble: "notProven" };
       return { body, trouble: (await this.isForked(record, body)) ? "forked" : null };
     } catch (error) {
       if (error instanceof NewerVersion) return { body: null, trouble: "newerClient" };

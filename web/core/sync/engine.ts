@@ -52,7 +52,11 @@ export class Engine {
     private readonly openSocket: OpenSocket,
     private readonly events: EngineEvents,
   ) {
-    this.sender = new Sender(account, { onBarred: () => this.barred(), onFault: (error) => this.fault(error) });
+    this.sender = new Sender(account, {
+      onBarred: () => this.barred(),
+      onFault: (error) => this.fault(error),
+      onStale: () => this.frames.run(() => this.compare()),
+    });
   }
 
   /** Begins. */
@@ -70,6 +74,7 @@ export class Engine {
 
   /** Something changed in the store, in this tab or another. */
   noticed(hint: Hint): void {
+    if (hint.list) this.sender.forget();
     if (!hint.outbox) return;
     this.sender.noticed();
     void this.sender.wake(false);
@@ -210,6 +215,7 @@ export class Engine {
     await resync(this.account, {
       onProgress: (done, all) => this.events.onProgress({ done, all }),
       onFresh: (id, fresh) => this.took(id, fresh),
+      onRefused: (error) => this.fault(error),
     });
     this.events.onProgress(null);
     for (const { wire, head, deliveredTold } of await this.account.store.conversations()) {

@@ -8,6 +8,8 @@ import { type GroupInvitation, groupInvitations } from "../wire/group.ts";
 import { blocked, type Friends, friends } from "../wire/people.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
+import { compareCards } from "./cards.ts";
+import { tryEpochs } from "./epochs.ts";
 import { catchUp } from "./fill.ts";
 import { mergePeople } from "./people.ts";
 import { forEach } from "./serial.ts";
@@ -45,13 +47,13 @@ export function takeConversation(account: Account, wire: WireConversation): Prom
 }
 
 async function mergeList(account: Account, list: readonly WireConversation[], people: Friends, barred: readonly UserId[], groups: GroupInvitation[]): Promise<void> {
-  const { store } = account;
+  const { store, session } = account;
   const held = new Map((await store.conversations()).map((record) => [record.wire.id, record]));
   const listed = new Set(list.map(({ id }) => id));
   const results = list.map((wire) => merged(held.get(wire.id), wire));
   const gone = [...held.keys()].filter((id) => !listed.has(id));
   const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
-  const persons = mergePeople(known, { list, friends: people.availabilities, blocked: barred, me: account.session.user });
+  const persons = mergePeople(known, { list, friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey });
   const requests = requestsOf(people, groups);
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
@@ -68,12 +70,13 @@ export async function comparePeople(account: Account): Promise<void> {
   const [people, barred] = await Promise.all([friends(caller), blocked(caller)]);
   await account.serial.run(async () => {
     const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
-    const told = { list: [], friends: people.availabilities, blocked: barred, me: session.user };
+    const told = { list: [], friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);
     await store.write(...mergePeople(known, told).map(change.person), { put: "meta", key: "requests", value: requests });
     account.tell({ list: true });
   });
+  await compareCards(account);
 }
 
 /** Whether the server has rows that are not here. */
@@ -84,6 +87,8 @@ const isBehind = ({ loaded, wire, head, report }: ConversationRecord): boolean =
 export interface Progress {
   onProgress: (done: number, all: number) => void;
   onFresh: (id: ConversationId, fresh: WireMessage[]) => void;
+  /** Keys that were refused. */
+  onRefused: (error: unknown) => void;
 }
 
 /** Compares everything and fetches what is missing, newest conversations first. */
@@ -91,6 +96,9 @@ export async function resync(account: Account, progress: Progress): Promise<void
   const { caller } = account;
   const [list, people, barred, groups] = await Promise.all([listConversations(caller), friends(caller), blocked(caller), groupInvitations(caller)]);
   await account.serial.run(() => mergeList(account, list, people, barred, groups));
+  await compareCards(account);
+  const changed = (await account.store.conversations()).filter(({ wire, roster }) => wire.epoch > 0 || roster !== null);
+  await forEach(changed, WIDTH, ({ wire: { id } }) => tryEpochs(account, id, progress.onRefused));
   const behind = (await account.store.conversations()).filter(isBehind);
   behind.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
   let done = 0;

@@ -12,6 +12,8 @@ export interface Told {
   friends: readonly WireFriend[];
   blocked: readonly UserId[];
   me: UserId;
+  /** One's own RSA key, base64. */
+  ownKey: string;
 }
 
 /** Somebody of whom nothing is known but the id. */
@@ -31,6 +33,8 @@ export const stranger = (id: UserId): PersonRecord => ({
 /** Takes a key as the server names it: the first is pinned, another one is only offered. */
 export function offerKey(person: PersonRecord, publicKey: string): PersonRecord {
   if (person.publicKey === "") return { ...person, publicKey };
+  // Of somebody with cards these decide (cards.ts): a renewed key is signed by the one before.
+  if (person.cards.length > 0) return { ...person, offeredKey: publicKey === person.publicKey ? "" : publicKey };
   if (publicKey === person.publicKey) return { ...person, offeredKey: "", trust: person.trust === "changed" ? "seen" : person.trust };
   return { ...person, offeredKey: publicKey, trust: "changed" };
 }
@@ -41,7 +45,7 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told
   const blocked = new Set(told.blocked);
   const names = new Map<UserId, string>();
   for (const { participants } of told.list) for (const { userid, username } of participants) names.set(userid, username);
-  const ids = new Set<UserId>([...known.keys(), ...friends.keys(), ...blocked, ...names.keys()]);
+  const ids = new Set<UserId>([told.me, ...known.keys(), ...friends.keys(), ...blocked, ...names.keys()]);
   return [...ids].map((id) => {
     const before = known.get(id) ?? stranger(id);
     const friend = friends.get(id);
@@ -52,6 +56,7 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told
       friend: friend !== undefined,
       blocked: blocked.has(id),
     };
+    if (id === told.me) return { ...person, publicKey: told.ownKey };
     return friend ? offerKey(person, friend.publickey) : person;
   });
 }

@@ -265,6 +265,12 @@ export const rekey = async (
   },
 ): Promise<WireConversation> => (await caller.call("chatconversation", "rekey", { ...where, ...next }, one)).conversation;
 
+const epochsAnswer = object({ epochs: list(epoch), hasmore: optional(flag, false) });
+
+/** Epochs before this one, newest first; without it, from the newest on. */
+export const epochs = (caller: Caller, conversationid: ConversationId, before: number | null): Promise<ReturnType<typeof epochsAnswer>> =>
+  caller.call("chatconversation", "epochs", { conversationid, ...(before !== null && { before }) }, epochsAnswer);
+
 /** Says what was seen, or has arrived. */
 export const sendReport = (
   caller: Caller,

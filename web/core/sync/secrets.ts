@@ -3,7 +3,7 @@
 import type { Bytes } from "../crypto/bytes.ts";
 import { wrap } from "../crypto/keys.ts";
 import type { UserId } from "../model/ids.ts";
-import type { Account } from "../sync/account.ts";
+import type { Account } from "./account.ts";
 
 /** Somebody whose key is not known, or has changed and was not looked at: nothing can be encrypted for them. */
 export class NoKey extends Error {

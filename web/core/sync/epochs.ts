@@ -1,0 +1,110 @@
+// The epochs of a conversation as this device has accepted them. What is refused changes nothing: messages under a secret
+// that was not announced stay unread, and nothing is sent.
+
+import type { Bytes } from "../crypto/bytes.ts";
+import {
+  checkOlder,
+  checkSecret,
+  firstSeen,
+  InvalidEpoch,
+  type Known,
+  nextEpochs,
+  parseAnnouncement,
+  type Roster,
+  type SignedAnnouncement,
+} from "../crypto/epoch.ts";
+import { type ConversationId, userId } from "../model/ids.ts";
+import { change, type ConversationRecord, type EpochRecord } from "../store/store.ts";
+import { epochs as fetchEpochs, type WireEpoch } from "../wire/conversation.ts";
+import type { Account } from "./account.ts";
+import { knownOf, memberKey, peopleOf } from "./cards.ts";
+
+const signedOf = ({ announcement, signature }: WireEpoch): SignedAnnouncement => ({ announcement, signature });
+
+/** What a conversation's record keeps of a roster, and back. */
+export const keepRoster = ({ announcement, members }: Roster): NonNullable<ConversationRecord["roster"]> => ({
+  announcement: announcement.text,
+  members: [...members].map(([user, key]) => [userId(user), key]),
+});
+export const rosterOf = (record: ConversationRecord): Roster | null =>
+  record.roster && { announcement: parseAnnouncement(record.roster.announcement), members: new Map(record.roster.members) };
+
+/** Epochs from the newest on, down to the one after `known`; all of them if nothing is known. */
+async function fetchDownTo(account: Account, id: ConversationId, known: number): Promise<WireEpoch[]> {
+  const found: WireEpoch[] = [];
+  let before: number | null = null;
+  for (;;) {
+    const page = await fetchEpochs(account.caller, id, before);
+    found.push(...page.epochs.filter(({ epoch }) => epoch > known));
+    const last = page.epochs.at(-1);
+    if (!last || !page.hasmore || last.epoch <= known + 1) return found;
+    before = last.epoch;
+  }
+}
+
+/** What was accepted. */
+export interface Accepted {
+  roster: Roster;
+  epochs: EpochRecord[];
+}
+
+/** Checks epochs, newest first, against what is known; throws `InvalidEpoch`. `open` unwraps a secret. */
+export async function accept(
+  conversation: string,
+  held: Roster | null,
+  fetched: readonly WireEpoch[],
+  listed: ReadonlyMap<string, string>,
+  known: Known,
+  open: (wrapped: string) => Promise<Bytes>,
+): Promise<Accepted> {
+  const [newest, ...older] = fetched;
+  if (!newest) throw new InvalidEpoch("order");
+  const roster = held
+    ? await nextEpochs(held, [...fetched].reverse().map(signedOf), known)
+    : await firstSeen(conversation, signedOf(newest), listed, known);
+  if (!held) await checkOlder(roster.announcement, older.map((one) => parseAnnouncement(one.announcement)));
+  const epochs: EpochRecord[] = [];
+  for (const { epoch, announcement, secret } of fetched) {
+    // Who joined later has no secret of what was before.
+    if (secret === "") continue;
+    await checkSecret(parseAnnouncement(announcement), await open(secret));
+    epochs.push({ epoch, announcement, wrapped: secret });
+  }
+  return { roster, epochs };
+}
+
+/** Fetches and accepts what is new of a conversation's epochs; what is refused is told, and nothing is changed. */
+export async function updateEpochs(account: Account, id: ConversationId): Promise<void> {
+  const { store, session, cipher } = account;
+  const before = await store.conversation(id);
+  const held = before ? rosterOf(before) : null;
+  if (!before || before.wire.epoch === (held?.announcement.epoch ?? 0)) return;
+  const fetched = await fetchDownTo(account, id, held?.announcement.epoch ?? 0);
+  const users = new Set([...before.wire.participants.map(({ userid }) => userid), ...fetched.map(({ announcement }) => userId(parseAnnouncement(announcement).by))]);
+  const people = await peopleOf(account, [...users]);
+  const listed = new Map<string, string>();
+  for (const { userid } of before.wire.participants) {
+    const person = people.find((one) => one.id === userid);
+    const key = person && (await memberKey(person));
+    if (key) listed.set(userid, key);
+  }
+  const known = await knownOf(people, session);
+  const accepted = await accept(id, held, fetched, listed, known, (wrapped) => cipher.secret(wrapped));
+  await account.serial.run(async () => {
+    const now = await store.conversation(id);
+    if (!now || (rosterOf(now)?.announcement.epoch ?? 0) !== (held?.announcement.epoch ?? 0)) return;
+    const record = { ...now, roster: keepRoster(accepted.roster) };
+    await store.write(change.conversation(record), ...accepted.epochs.map((one) => change.epoch(id, one)));
+    account.tell({ conversations: [id] });
+  });
+}
+
+/** The same, where a refusal must not stop everything else. */
+export async function tryEpochs(account: Account, id: ConversationId, onRefused: (error: unknown) => void): Promise<void> {
+  try {
+    await updateEpochs(account, id);
+  } catch (error) {
+    if (!(error instanceof InvalidEpoch)) throw error;
+    onRefused(error);
+  }
+}

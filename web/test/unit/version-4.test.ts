@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { startClient, type Client } from "../../core/index.ts";
+import { nodePorts } from "../../node/ports.ts";
+import { articlesOf, Person, password } from "../world/person.ts";
+import { Version4 } from "../world/version-4.ts";
+
+const server = new Version4();
+const ports = { http: server.http, openSocket: server.openSocket, onFault: () => undefined };
+const everyone: Client[] = [];
+after(() => Promise.all(everyone.map((client) => client.close())));
+const joins = async (name: string): Promise<Person> => {
+  const person = await Person.joins(name, ports);
+  everyone.push(person.client);
+  return person;
+};
+
+const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
+const direct = await ann.befriends(ben);
+await ann.befriends(cleo);
+await ben.befriends(cleo);
+
+const lastOf = (person: Person, text: string) =>
+  person.sees(`"${text}"`, ({ log }) => articlesOf(log?.entries ?? []).find((one) => one.text === text));
+
+test("messages are signed, and say so", async () => {
+  await Promise.all([ann.client.open(direct), ben.client.open(direct)]);
+  await ann.types(direct, "Hello");
+  const hello = await lastOf(ben, "Hello");
+  assert.equal(hello.trouble, null);
+  assert.ok((await ben.client.info(direct, hello.id)).signed);
+  await ben.types(direct, "Hello yourself");
+  assert.equal((await lastOf(ann, "Hello yourself")).trouble, null);
+  const numbers = await Promise.all([ann.client.safetyNumber(ben.id), ben.client.safetyNumber(ann.id)]);
+  assert.deepEqual(numbers[0]?.groups, numbers[1]?.groups);
+});
+
+test("a group has a name that is signed, and who is removed reads nothing of what follows", async () => {
+  const made = await ann.client.createGroup("Garden", [ben.id, cleo.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await cleo.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id && c.name === "Garden"));
+  await Promise.all([ben.client.open(id), cleo.client.open(id)]);
+  await ann.types(id, "All three");
+  await Promise.all([lastOf(ben, "All three"), lastOf(cleo, "All three")]);
+  assert.ok((await ann.client.removeMember(id, cleo.id)).ok);
+  const group = server.conversations.get(id);
+  assert.deepEqual(Object.keys(group?.epochs.at(-1)?.secrets ?? {}).sort(), [ann.id, ben.id].sort());
+  await ann.types(id, "The two of us");
+  assert.equal((await lastOf(ben, "The two of us")).trouble, null);
+  assert.ok((await ann.client.addMembers(id, [cleo.id], false)).ok);
+  await ben.types(id, "Welcome back");
+  await cleo.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id));
+  await cleo.client.open(id);
+  await lastOf(cleo, "Welcome back");
+  const seen = articlesOf(cleo.client.state.log?.entries ?? []);
+  assert.deepEqual(seen.find(({ trouble }) => trouble === "waitingForKey")?.text, "");
+});
+
+test("somebody whom the server adds by itself gets nothing: sending stops, and says who", async () => {
+  const made = await ann.client.createGroup("Secret", [ben.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  server.tamper = (user, conversation) =>
+    conversation["id"] === id && user === ann.id
+      ? { ...conversation, participants: [...(conversation["participants"] as object[]), { userid: cleo.id, username: "Cleo" }] }
+      : conversation;
+  await ann.client.open(id);
+  await ann.client.change(id, {});
+  await ann.client.request(ben.email);
+  const shown = await ann.sees("a barrier", ({ conversations }) => conversations.find((c) => c.id === id && c.barrier !== null));
+  assert.deepEqual(shown.barrier, { kind: "stranger", names: ["Cleo"] });
+  await ann.types(id, "Who is this?");
+  await ann.sees("a held message", ({ log }) => articlesOf(log?.entries ?? []).some(({ state }) => state === "notSent"));
+  assert.equal(server.conversations.get(id)?.messages.length, 0);
+  server.tamper = (_user, conversation) => conversation;
+});
+
+test("a message that the server relabels is not shown as its sender's", async () => {
+  const messages = server.conversations.get(direct)?.messages ?? [];
+  const stolen = messages.find(({ User }) => User === ben.id);
+  assert.ok(stolen);
+  stolen.User = ann.id;
+  const again = await startClient(nodePorts("", ports));
+  everyone.push(again);
+  assert.ok((await again.logIn(ann.email, password)).ok);
+  await new Promise<void>((resolve) => again.subscribe(({ connection }) => connection?.kind === "live" && resolve()));
+  await again.open(direct);
+  const seen = articlesOf(again.state.log?.entries ?? []);
+  assert.equal(seen.find(({ id }) => id === stolen.ID)?.trouble, "neverReadable");
+  stolen.User = ben.id;
+});
+
+test("the recovery key opens the account once, and the new password afterwards", async () => {
+  const client = await startClient(nodePorts("", ports));
+  everyone.push(client);
+  const email = `dora-${crypto.randomUUID()}@example.org`;
+  const invitation = { code: "", from: "", card: "", secret: "" };
+  const made = await client.createAccount({ invitation, email, name: "Dora", password });
+  assert.ok(made.ok);
+  assert.match(made.value, /^(?:[A-Z2-7]{4} ){12}[A-Z2-7]{4}$/);
+  await client.enter(true);
+  const { fingerprint } = client;
+  const before = fingerprint();
+  await client.logOut();
+  const recovered = await client.recover(email, made.value.toLowerCase(), "a new password, a long one");
+  assert.ok(recovered.ok);
+  assert.notEqual(recovered.value, made.value);
+  await client.enter(true);
+  assert.equal(client.fingerprint(), before);
+  await client.logOut();
+  assert.deepEqual(await client.recover(email, made.value, "another"), { ok: false, failure: { kind: "recoveryKey" } });
+  assert.ok((await client.logIn(email, "a new password, a long one")).ok);
+});

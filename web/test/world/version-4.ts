@@ -1,0 +1,258 @@
+// A server of version 4 in memory, as far as cards, vaults and epochs go: docs/e2ee.md and docs/api.md, without their checks.
+// It is there to do what a hostile server could: see `tamper`. People chat with the real one in test/server.
+
+import { createHash, randomUUID } from "node:crypto";
+import type { Http, OpenSocket, SocketListener } from "../../core/ports.ts";
+import { md5 } from "../../core/crypto/md5.ts";
+import { beginning, nextLink } from "../../core/crypto/chain.ts";
+import { parseAnnouncement } from "../../core/crypto/epoch.ts";
+
+type Fields = Record<string, unknown>;
+interface Account {
+  user: string;
+  email: string;
+  nick: string;
+  apikey: string;
+  recoverykey: string;
+  publickey: string;
+  rsakey: string;
+  kdf: Fields;
+  version: number;
+  cards: Fields[];
+  friends: Set<string>;
+  requests: Set<string>;
+}
+interface Epoch {
+  epoch: number;
+  announcement: string;
+  signature: string;
+  secrets: Record<string, string>;
+}
+interface Message extends Fields {
+  ID: string;
+  User: string;
+  Seq: number;
+  Chain: string;
+  Data: string;
+}
+interface Conversation {
+  id: string;
+  isGroup: boolean;
+  instance: string;
+  participants: Set<string>;
+  displaynames: Record<string, string>;
+  epochs: Epoch[];
+  messages: Message[];
+}
+
+class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+  ) {
+    super(code);
+  }
+}
+
+/** The server. */
+export class Version4 {
+  readonly id = createHash("md5").update(randomUUID()).digest("hex");
+  readonly accounts = new Map<string, Account>();
+  readonly conversations = new Map<string, Conversation>();
+  private readonly sockets = new Map<SocketListener, string>();
+  /** Changes what somebody is shown of a conversation. */
+  tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
+
+  http: Http = async (path, body, headers) => {
+    const fields = JSON.parse(body) as Fields;
+    const user = headers["Ozeki-User"] ?? "";
+    const answer = (status: number, found: Fields) => ({ status, date: null, retryAfter: null, text: JSON.stringify(found) });
+    try {
+      const found = await this.perform(new URLSearchParams(path).get("api") ?? "", fields, user, headers["Ozeki-Station"] ?? "");
+      return answer(200, { status: "OK", errormessage: "", ...found });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return answer(error.status, { status: "ERROR", errormessage: error.code, errorcode: error.code });
+    }
+  };
+
+  openSocket: OpenSocket = (path, listener) => {
+    this.sockets.set(listener, new URLSearchParams(path.slice(3)).get("user") ?? "");
+    setTimeout(() => listener.onOpen(), 0);
+    return { send: () => undefined, close: () => this.sockets.delete(listener) };
+  };
+
+  /** Tells these users that everything may have changed. */
+  private announce(users: Iterable<string>): void {
+    const told = new Set(users);
+    for (const [listener, user] of this.sockets) {
+      if (told.has(user)) setTimeout(() => listener.onFrame(JSON.stringify({ conversationlistchangedof: [user] })), 0);
+    }
+  }
+
+  private account(user: string): Account {
+    const found = this.accounts.get(user);
+    if (!found) throw new Refusal(404, "user_not_found");
+    return found;
+  }
+
+  private one(fields: Fields, user: string): Conversation {
+    const found = this.conversations.get(String(fields["conversationid"]));
+    if (!found?.participants.has(user)) throw new Refusal(404, "conversation_not_found");
+    return found;
+  }
+
+  private async perform(api: string, fields: Fields, user: string, station: string): Promise<Fields> {
+    switch (`${api}.${String(fields["action"])}`) {
+      case "chatlogin.prelogin": {
+        const known = this.accounts.get(md5(String(fields["email"])));
+        return { server: this.id, ...(known?.kdf ?? { kdf: "argon2id", m: 65_536, t: 3, p: 1, salt: "AAAAAAAAAAAAAAAAAAAAAA==" }) };
+      }
+      case "chatlogin.register":
+        return this.register(fields);
+      case "chatlogin.login": {
+        const found = [...this.accounts.values()].find(({ apikey, recoverykey }) => [apikey, recoverykey].includes(String(fields["apikey"])));
+        if (!found) throw new Refusal(401, "login_failed");
+        return { userid: found.user, fullname: found.nick, nick: found.nick, rsakey: found.rsakey, version: found.version };
+      }
+      case "chatlogin.changepassword": {
+        const { apikey, recoverykey, rsakey, version, kdf } = fields;
+        Object.assign(this.account(user), { apikey, rsakey, version, kdf, ...(recoverykey !== undefined && { recoverykey }) });
+        return {};
+      }
+      case "chatkeys.publish":
+        this.account(user).cards.push({ card: fields["card"], signatures: fields["signatures"] });
+        return {};
+      case "chatkeys.get": {
+        const after = (fields["after"] ?? {}) as Record<string, number>;
+        const cards = (fields["userids"] as string[]).map((id) => [id, this.accounts.get(id)?.cards.slice(after[id] ?? 0) ?? []]);
+        return { cards: Object.fromEntries(cards.filter(([, list]) => list?.length)) };
+      }
+      case "chatfriends.list": {
+        const { friends, requests } = this.account(user);
+        const named = (id: string): Fields => ({ friendid: id, friendname: this.account(id).nick });
+        const availabilities = [...friends].map((id) => ({ ...named(id), publickey: this.account(id).publickey, availability: "available" }));
+        return { availabilities, requests: [...requests].map(named) };
+      }
+      case "chatfriends.add": {
+        const friend = md5(String(fields["email"]));
+        this.account(friend).requests.add(user);
+        this.announce([friend]);
+        return {};
+      }
+      case "chatfriends.accept": {
+        const friend = String(fields["friendid"]);
+        this.account(user).requests.delete(friend);
+        this.account(user).friends.add(friend);
+        this.account(friend).friends.add(user);
+        this.announce([user, friend]);
+        return {};
+      }
+      case "chatblocklist.blocklist":
+        return { blockedusers: [] };
+      case "chatconversationgroup.invitations":
+        return { invitations: [] };
+      case "chatconversation.list":
+        return { conversations: [...this.conversations.values()].filter((c) => c.participants.has(user)).map((c) => this.view(c, user)) };
+      case "chatconversation.create":
+        return this.create(fields, user, [user, String(fields["participantid"])], false);
+      case "chatconversationgroup.create":
+        return this.create(fields, user, [user, ...(fields["participantids"] as string[])], true);
+      case "chatconversation.rekey":
+        return this.rekey(fields, user);
+      case "chatconversation.epochs":
+        return { epochs: [...this.one(fields, user).epochs].reverse().map((epoch) => this.epochView(epoch, user)) };
+      case "chatconversation.add":
+        return this.add(fields, user, station);
+      case "chatconversation.downloadpartial":
+        return { messages: this.one(fields, user).messages, reports: [] };
+      case "chatconversation.download": {
+        const { messages } = this.one(fields, user);
+        const from = messages.findIndex(({ ID }) => ID === fields["firstmessageid"]);
+        return { messages: messages.slice(Math.max(0, from)), reports: [] };
+      }
+      case "chatreports.delivered":
+      case "chatreports.viewed":
+        return {};
+      default:
+        throw new Refusal(404, "unknown_action");
+    }
+  }
+
+  private register(fields: Fields): Fields {
+    const { apikey, recoverykey, publickey, rsakey } = fields as Record<string, string>;
+    const email = String(fields["email"]);
+    const own = { email, user: md5(email), nick: String(fields["nick"]), kdf: fields["kdf"] as Fields };
+    const keys = { apikey: apikey ?? "", recoverykey: recoverykey ?? "", publickey: publickey ?? "", rsakey: rsakey ?? "" };
+    this.accounts.set(own.user, { ...own, ...keys, version: 1, cards: [], friends: new Set(), requests: new Set() });
+    return { userid: own.user };
+  }
+
+  private epochView({ secrets, ...epoch }: Epoch, user: string): Fields {
+    return { ...epoch, secret: secrets[user] ?? "" };
+  }
+
+  private view(c: Conversation, user: string): Fields {
+    const newest = c.epochs.at(-1);
+    return this.tamper(user, {
+      id: c.id,
+      isgroup: c.isGroup,
+      participants: [...c.participants].sort().map((id) => ({ userid: id, username: this.accounts.get(id)?.nick ?? "?" })),
+      displayname: c.displaynames[user] ?? c.displaynames[""] ?? "",
+      lastmessageid: c.messages.at(-1)?.ID ?? "",
+      lastreportid: "",
+      lastaccess: 1,
+      secret: newest?.secrets[user] ?? "",
+      instance: c.instance,
+      hiddenby: [],
+      properties: [],
+      epoch: newest?.epoch ?? 0,
+      epochs: newest ? [this.epochView(newest, user)] : [],
+    });
+  }
+
+  private epochOf(fields: Fields): Epoch {
+    const { announcement, signature, secrets } = fields as { announcement: string; signature: string; secrets: Record<string, string> };
+    return { epoch: parseAnnouncement(announcement).epoch, announcement, signature, secrets };
+  }
+
+  private create(fields: Fields, user: string, users: string[], isGroup: boolean): Fields {
+    const epoch = this.epochOf(fields);
+    const id = parseAnnouncement(epoch.announcement).conversation;
+    const displaynames = isGroup ? { "": String(fields["displayname"]) } : {};
+    const made: Conversation = { id, isGroup, instance: "abcdefghij", participants: new Set(users), displaynames, epochs: [epoch], messages: [] };
+    if (!this.conversations.has(id)) this.conversations.set(id, made);
+    this.announce(users);
+    return { conversation: this.view(this.conversations.get(id) ?? made, user) };
+  }
+
+  private rekey(fields: Fields, user: string): Fields {
+    const c = this.one(fields, user);
+    const epoch = this.epochOf(fields);
+    if (epoch.epoch !== (c.epochs.at(-1)?.epoch ?? 0) + 1) throw new Refusal(409, "stale_epoch");
+    const before = [...c.participants];
+    for (const id of (fields["removeparticipants"] ?? []) as string[]) c.participants.delete(id);
+    for (const id of (fields["addparticipants"] ?? []) as string[]) c.participants.add(id);
+    if (Object.keys(epoch.secrets).sort().join() !== [...c.participants].sort().join()) throw new Refusal(409, "stale_roster");
+    Object.assign(c.displaynames, fields["displaynames"]);
+    c.epochs.push(epoch);
+    this.announce([...before, ...c.participants]);
+    return { conversation: this.view(c, user) };
+  }
+
+  private async add(fields: Fields, user: string, station: string): Promise<Fields> {
+    const c = this.one(fields, user);
+    const { ID, Type, Created, ValidUntil, Data } = JSON.parse(String(fields["message"])) as Record<string, string>;
+    const stored = { ID: ID ?? "", Type, Created, ValidUntil, Data: Data ?? "", User: user, Station: station };
+    if (!c.messages.some((one) => one.ID === ID)) {
+      if (fields["epoch"] !== c.epochs.at(-1)?.epoch) throw new Refusal(409, "stale_epoch");
+      const last = c.messages.at(-1);
+      const seq = (last?.Seq ?? 0) + 1;
+      const link = { seq, id: stored.ID, data: stored.Data };
+      const Chain = await nextLink(last?.Chain ?? (await beginning(c.id, c.instance)), link);
+      c.messages.push({ ...stored, Seq: seq, Chain });
+    }
+    this.announce(c.participants);
+    return { message: { ID, Created, ValidUntil } };
+  }
+}
