@@ -1,6 +1,6 @@
 // The store in IndexedDB. A batch is one transaction; what is nowhere else is on the disk before it counts as written.
 
-import { type IDBPDatabase, openDB } from "idb";
+import { type IDBPDatabase, type IDBPObjectStore, openDB } from "idb";
 import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table } from "../core/store/backend.ts";
 import { migrations } from "./migrations.ts";
 
@@ -13,6 +13,8 @@ export interface OpenEvents {
   /** A tab with an older client keeps the database from being lifted. */
   onBlocked: () => void;
 }
+
+type Writable = IDBPObjectStore<unknown, Table[], Table, "readwrite">;
 
 const keyRange = (range: Range | null): IDBKeyRange | undefined =>
   range === null ? undefined : IDBKeyRange.bound(range.from, range.to);
@@ -70,6 +72,14 @@ async function readRange(database: IDBPDatabase, table: Table, range: Range | nu
   return keys.map((key, i) => ({ key: key as Key, value: values[i] as unknown }));
 }
 
+/** Asks for one change; if it fails, the transaction is aborted, which is what is awaited. */
+function request(store: Writable, change: Change): Promise<unknown> {
+  if ("put" in change) return store.put(change.value, toKey(change.key));
+  if ("append" in change) return store.add(change.value);
+  if ("remove" in change) return store.delete(toKey(change.key));
+  return change.range ? store.delete(IDBKeyRange.bound(change.range.from, change.range.to)) : store.clear();
+}
+
 async function write(database: IDBPDatabase, changes: readonly Change[], term: number | undefined): Promise<void> {
   if (changes.length === 0) return;
   const names = new Set<Table>(changes.map(tableOf));
@@ -83,20 +93,12 @@ async function write(database: IDBPDatabase, changes: readonly Change[], term: n
     transaction.abort();
     throw new LostLead();
   }
-  for (const change of changes) {
-    const store = transaction.objectStore(tableOf(change));
-    const request =
-      "put" in change
-        ? store.put(change.value, toKey(change.key))
-        : "append" in change
-          ? store.add(change.value)
-          : "remove" in change
-            ? store.delete(toKey(change.key))
-            : change.range
-              ? store.delete(keyRange(change.range) as IDBKeyRange)
-              : store.clear();
-    // Its failure aborts the transaction, which is what is awaited.
-    request.catch(() => undefined);
+  try {
+    for (const change of changes) request(transaction.objectStore(tableOf(change)), change).catch(() => undefined);
+  } catch (error) {
+    // A value that cannot be stored: what was asked for before it must not be written either.
+    transaction.abort();
+    throw error;
   }
   await done;
 }

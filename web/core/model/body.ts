@@ -157,11 +157,12 @@ export interface Envelope {
   n: number;
   head: readonly [seq: number, chain: string];
   ep: string | null;
+  log: readonly [size: number, root: string] | null;
 }
 
 /** Writes a body, canonically. */
-export function writeBody(content: Content, { at, until, n, head, ep }: Envelope): string {
-  const common = { v: 1, at, n, head, ...(until !== null && { until }), ...(ep !== null && { ep }) };
+export function writeBody(content: Content, { at, until, n, head, ep, log }: Envelope): string {
+  const common = { v: 1, at, n, head, ...(until !== null && { until }), ...(ep !== null && { ep }), ...(log && { log }) };
   return canonical({ ...common, ...fieldsOf(content) });
 }
 

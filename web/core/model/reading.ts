@@ -26,13 +26,13 @@ export type Doubt = "differentTranscript" | "differentEpoch" | "differentLog" | 
 /** Checks a message; null if all fits. */
 export async function checkReading({ head, ep, log, n }: Body, view: Reading): Promise<Doubt | null> {
   const { conversation, instance, seq, chainAt, lastN } = view;
-  if (!head || n === null) return "differentTranscript";
+  if (!head) return "differentTranscript";
   const [at, chain] = head;
   const own = at === 0 ? await beginning(conversation, instance) : chainAt(at);
   if (at >= seq || own !== chain) return "differentTranscript";
-  if (ep !== null && ep !== view.announcement) return "differentEpoch";
+  if (ep !== null && view.announcement !== "" && ep !== view.announcement) return "differentEpoch";
   if (log && isOther(view.log, log)) return "differentLog";
-  if (lastN === null) return null;
+  if (lastN === null || n === null) return null;
   if (n <= lastN) return "repeatedNumber";
   return n > lastN + 1 ? "missingMessages" : null;
 }

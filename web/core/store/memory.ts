@@ -50,7 +50,7 @@ export function memoryBackend(): Backend {
   const put = (name: Table, key: Key, value: unknown): void => {
     const { rows } = table(name);
     const at = place(rows, key);
-    rows.splice(at, isAt(rows, at, key) ? 1 : 0, { key, value: structuredClone(value) });
+    rows.splice(at, isAt(rows, at, key) ? 1 : 0, { key, value });
   };
   const apply = (change: Change): void => {
     if ("put" in change) put(change.put, change.key, change.value);
@@ -81,10 +81,11 @@ export function memoryBackend(): Backend {
       if (page.newestFirst) found.reverse();
       return Promise.resolve(structuredClone(found.slice(0, page.limit)));
     },
-    write: (changes, term) => {
-      if (term !== undefined && get("meta", "term") !== term) return Promise.reject(new LostLead());
-      for (const change of changes) apply(change);
-      return Promise.resolve();
+    write: async (changes, term) => {
+      if (term !== undefined && get("meta", "term") !== term) throw new LostLead();
+      // What cannot be copied is found before anything is written.
+      const copies = changes.map((change) => ("value" in change ? { ...change, value: structuredClone(change.value) } : change));
+      for (const change of copies) apply(change);
     },
     close: () => undefined,
   };

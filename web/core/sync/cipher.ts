@@ -1,17 +1,17 @@
 // From rows as they lie in the store to what they say, and back. Secrets are unwrapped when they are needed, and kept in
 // memory only.
 
-import type { Bytes } from "../crypto/bytes.ts";
-import { fromHex, random } from "../crypto/bytes.ts";
+import { type Bytes, fromHex, random } from "../crypto/bytes.ts";
 import { parseCard } from "../crypto/card.ts";
 import { beginning } from "../crypto/chain.ts";
 import { announcementHash } from "../crypto/epoch.ts";
+import { type Followed, UNKNOWN } from "../crypto/log.ts";
 import { unwrap } from "../crypto/keys.ts";
-import { epochOf, open, seal, Unreadable } from "../crypto/message.ts";
+import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
 import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
-import { openName } from "../crypto/message.ts";
 import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
+import { checkReading } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
 import { type ConversationRecord, headOf, type SealedRecord, type SessionRecord, type Store } from "../store/store.ts";
@@ -33,6 +33,8 @@ interface Secret {
 export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
   private readonly read = new Map<string, Row>();
+  /** The key log, as far as this tab knows it. */
+  log: Followed | null = null;
 
   constructor(
     private readonly store: Store,
@@ -93,7 +95,7 @@ export class Cipher {
       const body = readBody(json);
       // Whoever can sign marks what is not signed: clients of the published form cannot be told from forgers.
       if (!signed && (record.roster || this.session.keys.sign)) return { body, trouble: "notProven" };
-      return { body, trouble: (await this.isForked(record, body)) ? "forked" : null };
+      return { body, trouble: (await this.isForked(record, row, body)) ? "forked" : null };
     } catch (error) {
       if (error instanceof NewerVersion) return { body: null, trouble: "newerClient" };
       if (error instanceof MalformedBody) return { body: null, trouble: "neverReadable" };
@@ -120,13 +122,29 @@ export class Cipher {
     return { json: await openPublished(secret, place, row.Data), signed: false };
   }
 
-  // Its writer saw another message than we did at the same place: the server showed two transcripts.
-  private async isForked(record: ConversationRecord, { head }: Body): Promise<boolean> {
-    if (!head) return false;
-    const [seq, chain] = head;
-    if (seq === 0) return chain !== "" && chain !== (await beginning(record.wire.id, record.instance));
-    const [held] = await this.store.rows(record.wire.id, seq, seq);
-    return held !== undefined && held.Chain !== chain;
+  // Its writer was shown another message, another epoch or another log than we were.
+  private async isForked(record: ConversationRecord, row: WireMessage, body: Body): Promise<boolean> {
+    if (!body.head) return false;
+    const [at, chain] = body.head;
+    const [held] = await this.store.rows(record.wire.id, at, at);
+    const epoch = epochOf(row.Data);
+    const announced = (await this.store.epochs(record.wire.id)).find((one) => one.epoch === epoch);
+    const doubt = await checkReading(body, {
+      conversation: record.wire.id,
+      instance: record.instance,
+      seq: row.Seq,
+      announcement: announced ? await announcementHash(announced.announcement) : "",
+      // What is not here, as it is older or its content was deleted, cannot be compared.
+      chainAt: () => held?.Chain ?? chain,
+      lastN: null,
+      log: await this.keyLog(),
+    });
+    return doubt !== null;
+  }
+
+  private async keyLog(): Promise<Followed> {
+    this.log ??= (await this.store.meta<Followed>("log")) ?? UNKNOWN;
+    return this.log;
   }
 
   /** Seals a content for sending; the same bytes are then sent until they are answered. */
@@ -137,7 +155,9 @@ export class Cipher {
     const validUntil = until ?? endOf(record, now);
     const head = headOf(record, await beginning(id, record.instance));
     const ep = record.roster ? await announcementHash(record.roster.announcement) : null;
-    const json = writeBody(content, { at: wireTime(now), until: wireTime(validUntil), n, head, ep });
+    const known = await this.keyLog();
+    const log = known.tree.size > 0 ? ([known.tree.size, known.roots.at(-1) ?? ""] as const) : null;
+    const json = writeBody(content, { at: wireTime(now), until: wireTime(validUntil), n, head, ep, log });
     const type = typeOf(content);
     const place = { conversation: id, instance: record.instance, message, user: this.session.user, station: this.session.station, type };
     const signer = this.session.keys.sign;

@@ -11,6 +11,7 @@ import type { Account } from "./account.ts";
 import { compareCards } from "./cards.ts";
 import { tryEpochs } from "./epochs.ts";
 import { catchUp } from "./fill.ts";
+import { tryLog } from "./key-log.ts";
 import { mergePeople } from "./people.ts";
 import { forEach } from "./serial.ts";
 
@@ -97,6 +98,7 @@ export async function resync(account: Account, progress: Progress): Promise<void
   const [list, people, barred, groups] = await Promise.all([listConversations(caller), friends(caller), blocked(caller), groupInvitations(caller)]);
   await account.serial.run(() => mergeList(account, list, people, barred, groups));
   await compareCards(account);
+  await tryLog(account, progress.onRefused);
   const changed = (await account.store.conversations()).filter(({ wire, roster }) => wire.epoch > 0 || roster !== null);
   await forEach(changed, WIDTH, ({ wire: { id } }) => tryEpochs(account, id, progress.onRefused));
   const behind = (await account.store.conversations()).filter(isBehind);

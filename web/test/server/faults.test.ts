@@ -3,7 +3,8 @@ import { after, test } from "node:test";
 import { startClient } from "../../core/index.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { nodePorts } from "../../node/ports.ts";
-import { Network, randomOf } from "../world/faults.ts";
+import { Network } from "../world/faults.ts";
+import { randomOf } from "../world/random.ts";
 import { address, articlesOf, Person } from "../world/person.ts";
 
 const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);

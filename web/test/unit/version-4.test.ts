@@ -91,6 +91,27 @@ test("a message that the server relabels is not shown as its sender's", async ()
   stolen.User = ben.id;
 });
 
+test("a card that the log has in Ann's name, and that is not hers, is noticed", async () => {
+  const faults: unknown[] = [];
+  const forged = server.entries[0]?.slice();
+  assert.ok(forged);
+  forged[39] = 2;
+  forged[71] = (forged[71] ?? 0) ^ 1;
+  server.entries.push(forged);
+  const all = await Promise.all(
+    [ann, ben, cleo].map(async ({ email }) => {
+      const client = await startClient(nodePorts("", { ...ports, onFault: (error) => faults.push(error) }));
+      everyone.push(client);
+      assert.ok((await client.logIn(email, password)).ok);
+      await new Promise<void>((resolve) => client.subscribe(({ connection }) => connection?.kind === "live" && resolve()));
+      return client;
+    }),
+  );
+  assert.equal(all.length, 3);
+  server.entries.pop();
+  assert.ok(faults.some((error) => error instanceof Error && error.message.includes("notMine")), String(faults));
+});
+
 test("the recovery key opens the account once, and the new password afterwards", async () => {
   const client = await startClient(nodePorts("", ports));
   everyone.push(client);

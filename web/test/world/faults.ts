@@ -6,17 +6,6 @@ import { socketTo } from "../../browser/socket.ts";
 import type { Http, OpenSocket } from "../../core/ports.ts";
 import { address } from "./person.ts";
 
-/** Random numbers from a seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** The network between one client and the server. */
 export class Network {
   /** From 0 to 1. */

@@ -3,6 +3,11 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import type { Http, OpenSocket, SocketListener } from "../../core/ports.ts";
+import { base64, type Bytes, concat, fromHex, random, utf8 } from "../../core/crypto/bytes.ts";
+import { canonical } from "../../core/crypto/canonical.ts";
+import { cardHash } from "../../core/crypto/card.ts";
+import { importSeed, label, publicOfSeed, sign } from "../../core/crypto/keys.ts";
+import { append, EMPTY, rootOf, tagOf } from "../../core/crypto/log.ts";
 import { md5 } from "../../core/crypto/md5.ts";
 import { beginning, nextLink } from "../../core/crypto/chain.ts";
 import { parseAnnouncement } from "../../core/crypto/epoch.ts";
@@ -59,6 +64,9 @@ export class Version4 {
   readonly id = createHash("md5").update(randomUUID()).digest("hex");
   readonly accounts = new Map<string, Account>();
   readonly conversations = new Map<string, Conversation>();
+  /** What the log's head is signed with, and the log. */
+  private readonly seed = random(32);
+  readonly entries: Bytes[] = [];
   private readonly sockets = new Map<SocketListener, string>();
   /** Changes what somebody is shown of a conversation. */
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
@@ -121,8 +129,9 @@ export class Version4 {
         return {};
       }
       case "chatkeys.publish":
-        this.account(user).cards.push({ card: fields["card"], signatures: fields["signatures"] });
-        return {};
+        return this.publish(fields, this.account(user));
+      case "chatkeys.log":
+        return this.log(Number(fields["after"]));
       case "chatkeys.get": {
         const after = (fields["after"] ?? {}) as Record<string, number>;
         const cards = (fields["userids"] as string[]).map((id) => [id, this.accounts.get(id)?.cards.slice(after[id] ?? 0) ?? []]);
@@ -177,6 +186,24 @@ export class Version4 {
       default:
         throw new Refusal(404, "unknown_action");
     }
+  }
+
+  private async publish(fields: Fields, account: Account): Promise<Fields> {
+    const card = String(fields["card"]);
+    account.cards.push({ card, signatures: fields["signatures"] });
+    const n = new Uint8Array(8);
+    new DataView(n.buffer).setBigUint64(0, BigInt(account.cards.length));
+    this.entries.push(concat(fromHex(await tagOf(this.id, account.user)), n, fromHex(await cardHash(card))));
+    return {};
+  }
+
+  private async log(after: number): Promise<Fields> {
+    let tree = EMPTY;
+    for (const entry of this.entries) tree = await append(tree, entry);
+    const head = canonical({ v: 1, server: this.id, size: tree.size, root: await rootOf(tree), time: "2026-11-24 12:00:00" });
+    const signature = base64(await sign(await importSeed(this.seed), concat(label("log"), utf8(head))));
+    const entries = base64(concat(...this.entries.slice(after)));
+    return { head, signature, key: base64(await publicOfSeed(this.seed)), entries, hasmore: false };
   }
 
   private register(fields: Fields): Fields {

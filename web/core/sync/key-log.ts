@@ -1,0 +1,75 @@
+// Follows the key log from its first entry on: a card in one's own name that somebody else made, or one that was made for a
+// single reader, is seen here.
+
+import { type Bytes, fromBase64 } from "../crypto/bytes.ts";
+import { cardHash } from "../crypto/card.ts";
+import { checkLogged, ENTRY_LENGTH, type Followed, followLog, InvalidLog, tagOf, UNKNOWN } from "../crypto/log.ts";
+import { change, type PersonRecord } from "../store/store.ts";
+import { keyLog } from "../wire/people.ts";
+import type { Account } from "./account.ts";
+
+/** Entries of one answer; a server that never ends is refused. */
+const MAX_PAGES = 1000;
+
+function entriesOf(bytes: Bytes): Bytes[] {
+  if (bytes.length % ENTRY_LENGTH !== 0) throw new InvalidLog("form");
+  return Array.from({ length: bytes.length / ENTRY_LENGTH }, (_, i) => bytes.slice(ENTRY_LENGTH * i, ENTRY_LENGTH * (i + 1)));
+}
+
+async function fetchAfter(account: Account, size: number): Promise<{ entries: Bytes[]; head: string; signature: string; key: string }> {
+  const entries: Bytes[] = [];
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const page = await keyLog(account.caller, size + entries.length);
+    entries.push(...entriesOf(fromBase64(page.entries)));
+    // A head is of the whole log: only that of the last page can be compared with all entries.
+    if (!page.hasmore) return { entries, head: page.head, signature: page.signature, key: page.key };
+  }
+  throw new InvalidLog("form");
+}
+
+/** Follows the log, and compares it with the cards of everybody; throws `InvalidLog`. Servers of the published form have none. */
+export async function compareLog(account: Account): Promise<void> {
+  const { store, session } = account;
+  if (session.server === "") return;
+  const held = (await store.meta<Followed>("log")) ?? UNKNOWN;
+  const next = await fetchAfter(account, held.tree.size);
+  const own = await store.person(session.user);
+  const followed = await followLog(held, {
+    server: session.server,
+    serverKey: fromBase64(next.key),
+    entries: next.entries,
+    head: { head: next.head, signature: next.signature },
+    own: { tag: await tagOf(session.server, session.user), cards: new Set(await Promise.all((own?.cards ?? []).map(cardHash))) },
+  });
+  await account.serial.run(async () => {
+    const unlogged = await withoutEntry(await store.people(), followed, session.server);
+    await store.write({ put: "meta", key: "log", value: followed }, ...unlogged.map(change.person));
+  });
+  account.cipher.log = followed;
+}
+
+/** Those whose newest card is not the newest of the log. */
+async function withoutEntry(people: readonly PersonRecord[], log: Followed, server: string): Promise<PersonRecord[]> {
+  const found: PersonRecord[] = [];
+  for (const person of people) {
+    const newest = person.cards.at(-1);
+    if (newest === undefined) continue;
+    try {
+      await checkLogged(log, server, person.id, await cardHash(newest));
+    } catch (error) {
+      if (!(error instanceof InvalidLog)) throw error;
+      found.push({ ...person, trust: "changed" });
+    }
+  }
+  return found;
+}
+
+/** The same, where a refusal must not stop everything else. */
+export async function tryLog(account: Account, onRefused: (error: unknown) => void): Promise<void> {
+  try {
+    await compareLog(account);
+  } catch (error) {
+    if (!(error instanceof InvalidLog)) throw error;
+    onRefused(error);
+  }
+}
