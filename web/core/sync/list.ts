@@ -62,7 +62,7 @@ async function mergeList(account: Account, list: readonly WireConversation[], pe
     ...persons.map(change.person),
     { put: "meta", key: "requests", value: requests },
   );
-  account.tell({ list: true, conversations: [...listed, ...gone] });
+  account.tell({ list: true });
 }
 
 /** Compares people only: somebody came or went. */
