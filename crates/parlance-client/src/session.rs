@@ -82,6 +82,7 @@ impl Session {
             Signed::ConversationGroup(one) => self.send(Api::ConversationGroup, one, &action).await,
             Signed::Reports(one) => self.send(Api::Reports, one, &action).await,
             Signed::Blocklist(one) => self.send(Api::Blocklist, one, &action).await,
+            Signed::Keys(one) => self.send(Api::Keys, one, &action).await,
         }
     }
 
