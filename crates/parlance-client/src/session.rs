@@ -2,6 +2,7 @@
 
 mod conversations;
 mod groups;
+mod keys;
 mod people;
 
 use parlance_wire::{
