@@ -1,31 +1,37 @@
 //! Conversations: creating and clearing them, and their properties in a user's own list.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use super::{Call, error::Error, friend, quota};
+use super::{Call, epoch, error::Error, friend, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::{Cleared, Created, NewParticipant},
+    epoch::NewEpoch,
     participant::Property,
     rows::ConversationRow,
 };
 use parlance_wire::{
+    e2ee::SignedAnnouncement,
     id::{ConversationId, UserId},
     text::{DisplayName, Instance, Secret},
 };
 
-/// Creates the direct conversation with a friend. Idempotent for both users: they get the same conversation, even if both
-/// create it at the same time.
+/// Creates the direct conversation with a friend, with its first epoch, if one is announced. Idempotent for both users:
+/// they get the same conversation, even if both create it at the same time.
 ///
 /// # Errors
 /// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the
-/// two has the maximum number of conversations; `DailyLimit`.
+/// two has the maximum number of conversations; `DailyLimit`; for the epoch, as [`epoch::rekey`].
 pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
     secrets: &BTreeMap<UserId, Secret>,
     display_names: &BTreeMap<UserId, DisplayName>,
+    first: Option<&SignedAnnouncement>,
 ) -> Result<ConversationRow, Error> {
     let relation = friend::relation(call, other).await?;
     // The id follows from the two users, so that both create the same one without asking each other.
@@ -57,11 +63,22 @@ pub(crate) async fn create(
         })
     };
     let participants = [participant(call.user)?, participant(other)?];
+    let both = BTreeSet::from([call.user, other]);
+    if let Some(signed) = first {
+        epoch::first(call, signed, id, false, &both, secrets).await?;
+    }
+    let first = first.map(|signed| NewEpoch {
+        number: 1,
+        signed,
+        members: &both,
+        secrets,
+    });
     let limits = quota::limits(call);
     match store::conversation::create_direct(
         &call.services.db,
         id,
         &participants,
+        first.as_ref(),
         &limits,
         call.now,
     )

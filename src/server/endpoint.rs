@@ -50,13 +50,14 @@ pub(super) fn resource(path: &str) -> Resource {
 }
 
 /// The APIs of [`signed`].
-const SIGNED: [Api; 6] = [
+const SIGNED: [Api; 7] = [
     Api::Conversation,
     Api::Reports,
     Api::Friends,
     Api::Availability,
     Api::ConversationGroup,
     Api::Blocklist,
+    Api::Keys,
 ];
 
 /// A request to an unknown API. Its body is read all the same: one that is too large is refused for that.
@@ -134,8 +135,10 @@ async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
         state.notifications.ack(user, station, connection);
     }
     let in_progress = state.load.begin(user).await?;
-    // A body counts only while its request waits: there are few in progress.
-    drop(post.share.take());
+    // A body counts only while its request waits, as those at work are few; but one with thousands of secrets, until it is
+    // done.
+    let max = state.settings.max_body_bytes;
+    let _counted = post.share.take().filter(|share| share.bytes() > max);
     perform(
         &state,
         AtStation {

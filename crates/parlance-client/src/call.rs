@@ -41,6 +41,8 @@ struct RefusalBody {
     errorcode: ErrorCode,
     #[serde(default)]
     instance: Option<Instance>,
+    #[serde(default)]
+    epoch: Option<u32>,
 }
 
 impl<'a, A: Serialize> Call<'a, A> {
@@ -151,10 +153,15 @@ impl<'a, A: Serialize> Call<'a, A> {
 
 /// Reads a refusal, which may be a proxy's.
 pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Refusal {
-    let (code, message, instance) = match serde_json::from_slice::<RefusalBody>(body) {
-        Ok(body) => (body.errorcode, body.errormessage, body.instance),
+    let (code, message, instance, epoch) = match serde_json::from_slice::<RefusalBody>(body) {
+        Ok(body) => (body.errorcode, body.errormessage, body.instance, body.epoch),
         // A proxy's page is no JSON: its status alone says whether to try again.
-        Err(_) => (ErrorCode::Unknown, format!("HTTP status {status}"), None),
+        Err(_) => (
+            ErrorCode::Unknown,
+            format!("HTTP status {status}"),
+            None,
+            None,
+        ),
     };
     Refusal {
         status,
@@ -162,5 +169,6 @@ pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -
         message,
         retry_after,
         instance,
+        epoch,
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
 
+use super::epoch::EpochView;
 use crate::{
     api::answer,
     chat::{Call, error::Error},
@@ -38,6 +39,10 @@ struct ConversationView<'a> {
     // Left out for v3 clients, not blank: a published object has exactly its published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epochs: Option<Vec<EpochView<'a>>>,
 }
 
 /// A value, or the empty text.
@@ -100,6 +105,8 @@ impl<'a> ConversationView<'a> {
             chain: version
                 .is_v4()
                 .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
+            epoch: version.is_v4().then_some(row.epoch),
+            epochs: version.is_v4().then(|| EpochView::newest(row)),
         }
     }
 }

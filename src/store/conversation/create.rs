@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use crate::store::{
     Db,
     db::End,
+    epoch::{self, NewEpoch},
     error::Result,
     quota::{self, Daily, Exceeded, Limits},
 };
@@ -35,17 +36,19 @@ pub(crate) enum Created {
     Exceeded(Exceeded),
 }
 
-/// Creates a direct conversation with its two participants, unless it exists. The first one is charged for it.
+/// Creates a direct conversation with its two participants and its first epoch, if it has one, unless the conversation
+/// exists. The first participant is charged for it.
 pub(crate) async fn create_direct(
     db: &Db,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
+    first: Option<&NewEpoch<'_>>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Created> {
     db.transaction(async |c| {
         Ok(
-            match insert_direct(c, conversation, participants, limits, now).await? {
+            match insert_direct(c, conversation, participants, first, limits, now).await? {
                 Created::New => End::Commit(Created::New),
                 // An existing one as well: there is nothing to keep, and a commit would wait for the disk.
                 refused => End::Rollback(refused),
@@ -59,6 +62,7 @@ async fn insert_direct(
     c: &mut PgConnection,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
+    first: Option<&NewEpoch<'_>>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Created> {
@@ -89,6 +93,10 @@ async fn insert_direct(
     .await?;
     if created.rows_affected() == 0 {
         return Ok(Created::Existing);
+    }
+    if let Some(first) = first {
+        epoch::stage(c, conversation, first).await?;
+        epoch::begin(c, conversation, first, now).await?;
     }
     // After the insert, so that this conversation is counted, too; a refusal rolls it back.
     if let Some(exceeded) = quota::exceeded_by_either(c, creator, other, limits).await? {

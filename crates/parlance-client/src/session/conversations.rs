@@ -58,6 +58,8 @@ impl Session {
             participantid: friend,
             secrets,
             displaynames,
+            announcement: None,
+            signature: None,
         })
         .await
     }
@@ -74,6 +76,7 @@ impl Session {
                 conversationid,
                 instance: instance.clone(),
                 message,
+                epoch: None,
             }))
             .await?;
         Ok(answer.message)
