@@ -1,15 +1,20 @@
 //! `srv=chatserver&api=chatconversation`: conversations, and what is in them.
 
+pub(super) mod epoch;
 pub(crate) mod view;
 
 use serde::Serialize;
 
-use super::{answer, history};
+use super::{
+    answer::{self, Nothing},
+    history,
+};
 use crate::{
     chat::{self, Call, error::Error},
     store::{self, history::Cursor, participant::Property},
 };
 use parlance_wire::{
+    e2ee::Epoch,
     id::{ConversationId, MessageId},
     request::conversation::{Action, SentMessage},
     text::{Instance, MessageType},
@@ -51,7 +56,8 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             conversationid,
             instance,
             message,
-        } => add(call, conversationid, instance, message).await,
+            epoch,
+        } => add(call, conversationid, instance, message, epoch).await,
         Action::Download {
             conversationid,
             instance,
@@ -113,16 +119,33 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             participantid,
             secrets,
             displaynames,
+            announcement,
+            signature,
         } => {
+            let first = epoch::first(call, announcement, signature)?;
             let row = Box::pin(chat::conversation::create(
                 call,
                 participantid,
                 &secrets,
                 &displaynames,
+                first.as_ref(),
             ))
             .await?;
             view::one(call, &row).await
         }
+        Action::Rekey(rekey) => {
+            let row = Box::pin(chat::epoch::rekey(call, &rekey)).await?;
+            view::one(call, &row).await
+        }
+        Action::ShareEpochs(shared) => {
+            Box::pin(chat::epoch::share(call, &shared)).await?;
+            answer::ok(Nothing {})
+        }
+        Action::Epochs {
+            conversationid,
+            before,
+            limit,
+        } => Box::pin(epoch::page(call, conversationid, before, limit.0)).await,
         Action::Favorite { conversationid } => {
             set(call, conversationid, &Property::Favorite(true)).await
         }
@@ -153,9 +176,11 @@ async fn add(
     conversation: ConversationId,
     instance: Instance,
     message: SentMessage,
+    epoch: Option<Epoch>,
 ) -> Result<Vec<u8>, Error> {
     let (id, r#type) = (message.id, message.r#type.clone());
-    let (created, valid_until) = chat::message::add(call, conversation, instance, message).await?;
+    let (created, valid_until) =
+        chat::message::add(call, conversation, instance, message, epoch).await?;
     answer::ok(AddView {
         message: StoredView {
             id,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     answer::{self, Nothing},
-    conversation::view,
+    conversation::{epoch, view},
 };
 use crate::{
     chat::{Call, error::Error, group},
@@ -57,7 +57,10 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             participantids,
             secrets,
             displaynames,
+            announcement,
+            signature,
         } => {
+            let first = epoch::first(call, announcement, signature)?;
             let participant = |id| participant(id, &secrets, &displaynames, displayname.as_str());
             let creator = participant(call.user)?;
             let others: Vec<_> = participantids
@@ -66,7 +69,13 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 .filter(|id| *id != call.user)
                 .map(participant)
                 .collect::<Result<_, _>>()?;
-            let (row, invited) = group::create(call, &creator, &others).await?;
+            let (row, invited) = group::create(
+                call,
+                &creator,
+                &others,
+                first.as_ref().map(|signed| (signed, &secrets)),
+            )
+            .await?;
             return view::one_with(call, &row, invited).await;
         }
         Action::AddParticipants {

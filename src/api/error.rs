@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::answer;
 use crate::{chat::error::Error as Rule, store::error::Cause};
-use parlance_wire::{request::ParseError, signature::ClaimError, text::Instance};
+use parlance_wire::{id::UserId, request::ParseError, signature::ClaimError, text::Instance};
 
 /// Why a request was refused: before it came to a rule, or by one.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,9 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::ConversationNotFound    => (404, "conversation_not_found"),
             Rule::UserNotFound            => (404, "user_not_found"),
             Rule::StaleInstance(_)        => (409, "stale_instance"),
+            Rule::StaleEpoch(_)           => (409, "stale_epoch"),
+            Rule::StaleRoster(_)          => (409, "stale_roster"),
+            Rule::StaleCard(_)            => (409, "stale_card"),
             Rule::MessageIdConflict       => (409, "message_id_conflict"),
             Rule::AlreadyExists(_)        => (409, "already_exists"),
             Rule::TooLarge(_)             => (413, "too_large"),
@@ -131,17 +134,30 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         errorcode: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         instance: Option<&'a Instance>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<i32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        participantids: Option<&'a [UserId]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        n: Option<u64>,
     }
-    let instance = match error {
-        Error::Rule(Rule::StaleInstance(present)) => Some(present),
-        _ => None,
-    };
-    let view = View {
+    let mut view = View {
         status: "ERROR",
         errormessage: error.to_string(),
         errorcode: row(error).1,
-        instance,
+        instance: None,
+        epoch: None,
+        participantids: None,
+        n: None,
     };
+    // What the caller has to know to ask again.
+    match error {
+        Error::Rule(Rule::StaleInstance(present)) => view.instance = Some(present),
+        Error::Rule(Rule::StaleEpoch(present)) => view.epoch = Some(*present),
+        Error::Rule(Rule::StaleRoster(present)) => view.participantids = Some(present),
+        Error::Rule(Rule::StaleCard(newest)) => view.n = Some(*newest),
+        _ => {}
+    }
     answer::json(&view).unwrap_or_else(|error| {
         tracing::error!(?error, "a refusal could not be rendered");
         UNRENDERED.as_bytes().to_vec()

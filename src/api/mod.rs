@@ -9,6 +9,7 @@ pub(crate) mod conversationgroup;
 pub(crate) mod error;
 pub(crate) mod friends;
 pub(crate) mod history;
+pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod notification;
 pub(crate) mod reports;
@@ -21,7 +22,7 @@ use crate::{
 use parlance_wire::{
     request::{
         Signed, blocklist::Action as Blocklist, conversation::Action as Conversation,
-        conversationgroup::Action as Group, friends::Action as Friends,
+        conversationgroup::Action as Group, friends::Action as Friends, keys::Action as Keys,
     },
     version::ClientVersion,
 };
@@ -29,15 +30,20 @@ use parlance_wire::{
 /// Returns `true` if an action may be answered with many rows.
 #[must_use]
 pub(crate) fn is_read(action: &Signed) -> bool {
-    use Conversation::{Download, DownloadPartial, List, Transcript};
+    use Conversation::{Download, DownloadPartial, Epochs, List, Transcript};
     // Counted apart (`server/load.rs`), because these take memory by what is stored, not by what was sent.
     matches!(
         action,
         Signed::Conversation(
-            List { .. } | Download { .. } | DownloadPartial { .. } | Transcript { .. }
+            List { .. }
+                | Download { .. }
+                | DownloadPartial { .. }
+                | Transcript { .. }
+                | Epochs { .. }
         ) | Signed::ConversationGroup(Group::Invitations)
             | Signed::Friends(Friends::List)
             | Signed::Blocklist(Blocklist::Blocklist)
+            | Signed::Keys(Keys::Get { .. } | Keys::Log { .. })
     )
 }
 
@@ -71,6 +77,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u
         }
         Signed::Reports(action) => Box::pin(reports::perform(call, action)).await,
         Signed::Blocklist(action) => Box::pin(blocklist::perform(call, action)).await,
+        Signed::Keys(action) => Box::pin(keys::perform(call, action)).await,
     }?;
     history::cache_new_rows(call)?;
     Ok(answer)

@@ -1,31 +1,37 @@
 //! Conversations: created, cleared, and their properties in one's own list.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use super::{Call, error::Error, friend, quota};
+use super::{Call, epoch, error::Error, friend, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::{Cleared, Created, NewParticipant},
+    epoch::NewEpoch,
     participant::Property,
     rows::ConversationRow,
 };
 use parlance_wire::{
+    e2ee::SignedAnnouncement,
     id::{ConversationId, UserId},
     text::{DisplayName, Instance, Secret},
 };
 
-/// Creates the direct conversation with a friend. Idempotent, whichever of the two asks: both get the same one, even if they
+/// Creates the direct conversation with a friend, with its first epoch, if one is announced. Idempotent, whichever of the two asks: both get the same one, even if they
 /// ask at the same moment.
 ///
 /// # Errors
 /// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the two
-/// is in the maximum of conversations; `DailyLimit`.
+/// is in the maximum of conversations; `DailyLimit`; of the epoch, as [`epoch::rekey`].
 pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
     secrets: &BTreeMap<UserId, Secret>,
     display_names: &BTreeMap<UserId, DisplayName>,
+    first: Option<&SignedAnnouncement>,
 ) -> Result<ConversationRow, Error> {
     let relation = friend::relation(call, other).await?;
     // The id follows from the two users, so that both create the same one without asking each other.
@@ -55,11 +61,22 @@ pub(crate) async fn create(
         })
     };
     let participants = [participant(call.user)?, participant(other)?];
+    let both = BTreeSet::from([call.user, other]);
+    if let Some(signed) = first {
+        epoch::first(call, signed, id, false, &both, secrets).await?;
+    }
+    let first = first.map(|signed| NewEpoch {
+        number: 1,
+        signed,
+        members: &both,
+        secrets,
+    });
     let limits = quota::limits(call);
     match store::conversation::create_direct(
         &call.services.db,
         id,
         &participants,
+        first.as_ref(),
         &limits,
         call.now,
     )

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::notify::registry::TooManySockets;
 use crate::store::{self, batcher::BatchError, error::Cause};
 use crate::telemetry::with_causes;
-use parlance_wire::text::Instance;
+use parlance_wire::{id::UserId, text::Instance};
 
 /// Why a request was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,15 @@ pub(crate) enum Error {
     /// The conversation has another instance by now, which is given.
     #[error("The conversation has a new instance.")]
     StaleInstance(Instance),
+    /// The conversation has another epoch by now, which is given; 0: it has none.
+    #[error("The conversation has a new epoch.")]
+    StaleEpoch(i32),
+    /// The participants are not those whom the call names; who they are, or would be afterwards.
+    #[error("The conversation has other participants.")]
+    StaleRoster(Vec<UserId>),
+    /// The user's newest card has this number; 0: there is none.
+    #[error("The next card must have the number after that of your newest card.")]
+    StaleCard(u64),
     /// The id names another message.
     #[error("The id names another message.")]
     MessageIdConflict,
@@ -126,6 +135,8 @@ fn decode(error: &store::error::Error) -> Result<Error, Failure> {
                 Ok(Error::AlreadyExists("This user already exists."))
             }
             "credentials_key" => Ok(Error::AlreadyExists("This key already exists.")),
+            // Whoever makes a group may choose its id.
+            "conversations_key" => Ok(Error::AlreadyExists("This conversation already exists.")),
             "participants_of_user" => Ok(Error::UserNotFound),
             _ => Err(Failure::Internal),
         },

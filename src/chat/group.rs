@@ -1,28 +1,78 @@
 //! Groups: created by anyone, run by their admins, and joined by consent: friends are added, others invited.
 
-use super::{Call, error::Error, quota};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Call, epoch, error::Error, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::NewParticipant,
+    epoch::NewEpoch,
     group::{Change, Changed},
     quota::Limits,
     rows::ConversationRow,
 };
-use parlance_wire::id::{ConversationId, UserId};
+use parlance_wire::{
+    e2ee::SignedAnnouncement,
+    id::{ConversationId, UserId},
+    text::Secret,
+};
 
-/// Creates a group of the caller, who is its admin, and others. Returns it, and who was invited instead of added.
+/// Creates a group of the caller, who is its admin, and others. Returns it, and who was invited instead of added. With a
+/// first epoch and its secrets, nobody is invited, the epoch names the group's id, and it is idempotent.
 ///
 /// # Errors
-/// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`.
+/// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`. With an epoch also
+/// `BadRequest`, `AlreadyExists`; `StaleRoster`, if someone would have to be invited.
 pub(crate) async fn create(
     call: &mut Call<'_>,
     creator: &NewParticipant<'_>,
     others: &[NewParticipant<'_>],
+    first: Option<(&SignedAnnouncement, &BTreeMap<UserId, Secret>)>,
 ) -> Result<(ConversationRow, Vec<UserId>), Error> {
-    let (id, limits) = (ConversationId::random(), quota::limits(call));
-    let changed =
-        store::group::create(&call.services.db, id, creator, others, &limits, call.now).await?;
+    let limits = quota::limits(call);
+    let (id, members) = match first {
+        None => (ConversationId::random(), BTreeSet::new()),
+        Some((signed, secrets)) => {
+            let id = signed.announcement.conversation();
+            if !id.may_be_group() {
+                return Err(Error::BadRequest(
+                    "announcement.conversation must begin with 8 zeros.".into(),
+                ));
+            }
+            let there = store::epoch::first_announcement(&call.services.db, id, call.user).await?;
+            if there.as_deref() == Some(signed.announcement.text()) {
+                // The answer to the first try may be lost, and with it what it had to announce.
+                let row = seen(call, id).await?;
+                call.outbox.push(Event::ListChanged {
+                    of: row.participants(),
+                });
+                return Ok((row, vec![]));
+            }
+            let everyone = others.iter().chain([creator]).map(|one| one.user_id);
+            let everyone = everyone.collect();
+            (
+                id,
+                epoch::first(call, signed, id, true, &everyone, secrets).await?,
+            )
+        }
+    };
+    let first = first.map(|(signed, secrets)| NewEpoch {
+        number: 1,
+        signed,
+        members: &members,
+        secrets,
+    });
+    let changed = store::group::create(
+        &call.services.db,
+        id,
+        creator,
+        others,
+        first.as_ref(),
+        &limits,
+        call.now,
+    )
+    .await?;
     let invited = done(call, changed, &limits)?;
     Ok((seen(call, id).await?, invited))
 }
@@ -73,7 +123,11 @@ async fn apply(
 }
 
 /// Announces a change to those whom it concerns. Returns who was invited.
-fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<UserId>, Error> {
+pub(super) fn done(
+    call: &mut Call<'_>,
+    changed: Changed,
+    limits: &Limits,
+) -> Result<Vec<UserId>, Error> {
     match changed {
         Changed::Done { concerned, invited } => {
             // Only the list: a change of a group adds no row that a station could fetch.
@@ -91,5 +145,11 @@ fn done(call: &mut Call<'_>, changed: Changed, limits: &Limits) -> Result<Vec<Us
         Changed::NoParticipant | Changed::NoUser => Err(Error::UserNotFound),
         Changed::Blocked => Err(Error::NotAllowed("One of these users has blocked you.")),
         Changed::Exceeded(exceeded) => Err(quota::refusal(exceeded, limits)),
+        Changed::StaleRoster(mut present) => {
+            present.sort_unstable();
+            Err(Error::StaleRoster(present))
+        }
+        Changed::StaleEpoch(present) => Err(Error::StaleEpoch(present)),
+        Changed::StaleInstance(present) => Err(Error::StaleInstance(present)),
     }
 }

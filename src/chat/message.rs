@@ -6,9 +6,13 @@ use chrono::TimeDelta;
 
 use super::{Call, error::Error};
 use crate::notify::event::{Event, NewRow, NewRows, Rendered};
-use crate::store::rows::{HistoryRow, MessageRow, New, NewMessage, Stored};
+use crate::store::{
+    self,
+    rows::{HistoryRow, MessageRow, New, NewMessage, Stored},
+};
 use parlance_wire::{
-    id::ConversationId, request::conversation::SentMessage, text::Instance, time::Timestamp,
+    e2ee::Epoch, id::ConversationId, request::conversation::SentMessage, text::Instance,
+    time::Timestamp,
 };
 
 /// How far a sender's clock may be ahead of the server's.
@@ -18,13 +22,14 @@ const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// Stores a message. Idempotent by its id. Returns when it counts as created, and until when it is wanted.
 ///
 /// # Errors
-/// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `MessageIdConflict`; `NotAllowed` for one
+/// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `StaleEpoch`, `MessageIdConflict`; `NotAllowed` for one
 /// whom the other one blocked.
 pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
     sent: SentMessage,
+    epoch: Option<Epoch>,
 ) -> Result<(Timestamp, Timestamp), Error> {
     let max = call.services.policy.max_message_bytes;
     if sent.data.as_str().len() > max {
@@ -56,6 +61,10 @@ pub(crate) async fn add(
         // A retry of a message without one is the same message, also after the operator has changed the lifetime.
         valid_until_given: sent.valid_until.is_some(),
         data: sent.data,
+        epoch: call
+            .version
+            .is_v4()
+            .then(|| epoch.map_or(0, store::epoch::number)),
     };
     let (message, stored) = call.services.messages.add(message).await?;
     match stored {
@@ -80,6 +89,7 @@ pub(crate) async fn add(
         }
         Stored::IdConflict => Err(Error::MessageIdConflict),
         Stored::StaleInstance(present) => Err(Error::StaleInstance(present)),
+        Stored::StaleEpoch(present) => Err(Error::StaleEpoch(present)),
         Stored::Blocked => Err(Error::NotAllowed("This user has blocked you.")),
         Stored::NoConversation => Err(Error::ConversationNotFound),
     }

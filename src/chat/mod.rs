@@ -2,16 +2,19 @@
 //! happened into the call's outbox, which is announced only after the commit.
 
 pub(crate) mod conversation;
+pub(crate) mod epoch;
 pub(crate) mod error;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;
+pub(crate) mod keys;
 pub(crate) mod message;
 pub(crate) mod name_cache;
 pub(crate) mod page_cache;
 pub(crate) mod presence;
 pub(crate) mod quota;
 pub(crate) mod report;
+pub(crate) mod server_identity;
 pub(crate) mod user;
 
 use chrono::TimeDelta;
@@ -31,6 +34,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Services {
     pub db: Db,
+    /// Who this server is, in cards and in the key log.
+    pub identity: server_identity::ServerIdentity,
     /// Messages on their way to the database.
     pub messages: Batcher<NewMessage>,
     /// Reports on their way to the database.
@@ -58,7 +63,11 @@ pub(crate) struct Policy {
 impl Services {
     /// Services on this database, with empty caches and nothing queued.
     #[must_use]
-    pub(crate) fn new(db: Db, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        db: Db,
+        identity: server_identity::ServerIdentity,
+        settings: &Settings,
+    ) -> Self {
         Self {
             messages: Batcher::new(db.clone()),
             reports: Batcher::new(db.clone()),
@@ -73,6 +82,7 @@ impl Services {
                 new_conversations_per_day: settings.new_conversations_per_day,
             },
             db,
+            identity,
         }
     }
 }

@@ -84,6 +84,9 @@ fn key(rule: Rule) -> &'static str {
         Rule::Admin => "admin",
         Rule::Invitation => "invitation",
         Rule::Chain => "chain",
+        Rule::Cards => "cards",
+        Rule::KeyLog => "keylog",
+        Rule::Epochs => "epochs",
         Rule::Index => "index",
     }
 }

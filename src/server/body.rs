@@ -22,6 +22,9 @@ const MAX_UNCOUNTED: usize = 16 << 10;
 const MAX_OF_STRANGERS: usize = 64 << 10;
 /// Maximum bytes of a login or a registration.
 const MAX_LOGIN: usize = 32 << 10;
+/// Maximum bytes of a request that wraps a secret for each participant of a group: 5,000 of 512 characters and as many names
+/// are 4 MB.
+const MAX_OF_SECRETS: usize = 4 << 20;
 /// The rate, in bytes a second, at which a larger body has to arrive once the time for a small one is over.
 const MIN_RATE: usize = 16 << 10;
 
@@ -61,10 +64,11 @@ impl Body {
         mut payload: Payload,
     ) -> Result<Self, Error> {
         let (max, timings) = (state.settings.max_body_bytes, &state.settings.timings);
-        let limit = if api == Some(Api::Login) {
-            max.min(MAX_LOGIN)
-        } else {
-            max
+        let limit = match api {
+            Some(Api::Login) => max.min(MAX_LOGIN),
+            // Which action it is shows once it is here.
+            Some(Api::Conversation | Api::ConversationGroup) => max.max(MAX_OF_SECRETS),
+            _ => max,
         };
         let declared: Option<usize> = request
             .headers()
@@ -76,9 +80,7 @@ impl Body {
         let mut length = declared.unwrap_or(0);
         loop {
             if length > limit {
-                return Err(too_large(format!(
-                    "A request may have at most {limit} bytes."
-                )));
+                return Err(over(limit));
             }
             if length > MAX_UNCOUNTED && body.share.is_none() {
                 sender = known_sender(state, &identity::claim(request), address).await?;
@@ -135,6 +137,32 @@ async fn known_sender(
     let is_known =
         identity::is_known(state, user, station, address, state.settings.clock.now()).await?;
     Ok(is_known.then_some(user))
+}
+
+/// Refuses a body that is larger than its action may be.
+///
+/// # Errors
+/// `TooLarge`.
+pub(super) fn check_length(
+    state: &State,
+    api: Api,
+    action: &str,
+    length: usize,
+) -> Result<(), Error> {
+    let max = state.settings.max_body_bytes;
+    let has_secrets = matches!(
+        (api, action),
+        (Api::Conversation, "rekey" | "shareepochs")
+            | (Api::ConversationGroup, "create" | "addparticipants")
+    );
+    if length > max && !has_secrets {
+        return Err(over(max));
+    }
+    Ok(())
+}
+
+fn over(limit: usize) -> Error {
+    too_large(format!("A request may have at most {limit} bytes."))
 }
 
 fn too_large(sentence: String) -> Error {

@@ -118,6 +118,11 @@ impl<K: Hash + Eq + Copy> Share<K> {
         Ok(())
     }
 
+    /// How many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes bytes regardless of the limits, for what cannot be refused any more.
     pub(super) fn force(&mut self, bytes: usize) {
         hold(&mut self.budget.held(), self.key, self.address, bytes);

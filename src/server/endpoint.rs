@@ -43,13 +43,14 @@ pub(super) fn resource(path: &str) -> Resource {
 }
 
 /// The APIs of [`signed`].
-const SIGNED: [Api; 6] = [
+const SIGNED: [Api; 7] = [
     Api::Conversation,
     Api::Reports,
     Api::Friends,
     Api::Availability,
     Api::ConversationGroup,
     Api::Blocklist,
+    Api::Keys,
 ];
 
 /// Anything else than the API's paths.
@@ -131,8 +132,10 @@ async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
         state.notifications.ack(user, station, connection);
     }
     let at_work = state.load.begin(user).await?;
-    // A body counts only while its request waits: those at work are few.
-    drop(post.share.take());
+    // A body counts only while its request waits, as those at work are few; but one with thousands of secrets, until it is
+    // done.
+    let max = state.settings.max_body_bytes;
+    let _counted = post.share.take().filter(|share| share.bytes() > max);
     perform(
         &state,
         AtStation {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     address,
-    body::Body,
+    body::{self, Body},
     identity::{self, SignedRequest},
     load::BodyShare,
     metrics::UNKNOWN,
@@ -119,7 +119,10 @@ impl<A: Parse> Post<A> {
         if http.method() != Method::POST {
             return Err(Error::MethodNotAllowed);
         }
-        let head = Head::parse(&bytes)?;
+        let head = Head::parse(&bytes);
+        let name = head.as_ref().map_or("", |head| &*head.action);
+        body::check_length(&state, api, name, bytes.len())?;
+        let head = head?;
         RequestLog::update(&http, |log| {
             let name = api.actions().iter().find(|name| **name == head.action);
             log.action = name.copied().unwrap_or(UNKNOWN);

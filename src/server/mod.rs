@@ -44,6 +44,7 @@ use uuid::Uuid;
 pub use self::running::Running;
 use self::{state::State, tls::Certificate};
 use crate::{
+    chat::server_identity::ServerIdentity,
     notify::{
         bus::{self, Bus},
         resync,
@@ -89,9 +90,12 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         settings.sockets,
         settings.timings.write_timeout,
     );
+    let identity = ServerIdentity::read(&db)
+        .await
+        .map_err(|error| with_causes(&error))?;
     let node = Uuid::new_v4();
     let (bus, queue) = Bus::new(node, settings.nats_url.is_some());
-    let state = Arc::new(State::new(settings, db, node, bus));
+    let state = Arc::new(State::new(settings, db, identity, node, bus));
     heartbeat::beat(&state)
         .await
         .map_err(|error| with_causes(&error))?;

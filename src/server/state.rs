@@ -12,7 +12,7 @@ use super::{
     presence::Presence, refusals::Refusals,
 };
 use crate::{
-    chat::Services,
+    chat::{Services, server_identity::ServerIdentity},
     notify::{bus::Bus, event::Event, nodes::Nodes, registry::Notifications, resync::Resync},
     settings::Settings,
     store::Db,
@@ -41,7 +41,13 @@ pub(super) struct State {
 
 impl State {
     /// The state of a server that is about to start: nothing cached, nobody connected.
-    pub(super) fn new(settings: Settings, db: Db, node: Uuid, bus: Bus) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        db: Db,
+        identity: ServerIdentity,
+        node: Uuid,
+        bus: Bus,
+    ) -> Self {
         Self {
             limits: Limits::new(
                 settings.login_tries,
@@ -61,7 +67,7 @@ impl State {
             is_stopping: AtomicBool::new(false),
             node,
             bus: Arc::new(bus),
-            services: Services::new(db, &settings),
+            services: Services::new(db, identity, &settings),
             settings,
         }
     }

@@ -136,10 +136,17 @@ async fn insert_participants(
     people: &[&NewParticipant<'_>],
     now: Timestamp,
 ) -> Result<()> {
-    // An invitation never stands beside a participant: what was asked is answered by this.
+    // An invitation never stands beside a participant: what was asked is answered by this. The secret is that of the
+    // present epoch.
     sqlx::query!(
         "with answered as (
             delete from invitations where conversation_id = $1 and user_id = any($3)
+        ), keyed as (
+            insert into epoch_secrets (conversation_id, epoch, user_id, secret)
+            select $1, c.epoch, p.user_id, p.secret
+            from conversations c, unnest($3::uuid[], $4::text[]) as p (user_id, secret)
+            where c.conversation_id = $1 and c.epoch > 0
+            on conflict on constraint epoch_secrets_key do nothing
         )
         insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
         select $1, p.user_id, p.secret, p.display_name, 'member', $2
@@ -170,7 +177,7 @@ pub(super) async fn bump_members_version(
     Ok(())
 }
 
-/// Removes users from a group.
+/// Removes users from a group, and remembers that they were in it.
 pub(super) async fn remove(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -178,7 +185,15 @@ pub(super) async fn remove(
 ) -> Result<()> {
     bump_members_version(&mut *c, conversation).await?;
     sqlx::query!(
-        "delete from participants where conversation_id = $1 and user_id = any($2)",
+        "with removed as (
+            delete from participants where conversation_id = $1 and user_id = any($2) returning user_id
+        ), forgotten as (
+            delete from epoch_secrets
+            where conversation_id = $1 and user_id = any($2)
+                and epoch = any(array(select e.epoch from epochs e where e.conversation_id = $1))
+        )
+        insert into former_participants (user_id, conversation_id) select user_id, $1 from removed
+        on conflict on constraint former_participants_key do nothing",
         conversation as _,
         users as _
     )

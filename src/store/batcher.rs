@@ -59,7 +59,8 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
 pub(crate) enum Attempt<O> {
     /// It is decided.
     Done(O),
-    /// The members of its group changed while the statement waited for the lock. Nothing of it is stored.
+    /// The members of its group, or else what it is judged by, changed while the statement waited for the lock. Nothing of
+    /// it is stored.
     MembershipChanged,
 }
 

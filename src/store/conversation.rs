@@ -33,8 +33,18 @@ macro_rules! conversation_rows {
             $before
                 + r#" c.conversation_id as "conversation_id: ConversationId", c.is_group, c.instance as "instance: Instance",
                    c.last_message_id as "last_message_id: MessageId", c.last_report_id as "last_report_id: ReportId",
-                   c.chain as "chain: Chain", c.last_access_at as "last_access_at: Timestamp",
-                   p.user_id as "user_id: UserId", p.secret, p.display_name,
+                   c.chain as "chain: Chain", c.epoch, c.last_access_at as "last_access_at: Timestamp",
+                   p.user_id as "user_id: UserId", p.display_name,
+                   case when c.epoch = 0 then p.secret else coalesce((
+                       select s.secret from epoch_secrets s where s.conversation_id = "#
+                + $key
+                + r#" and s.epoch = c.epoch and s.user_id = p.user_id
+                   ), '') end as "secret!",
+                   case when c.epoch > 0 then (
+                       select array[e.announcement, replace(encode(e.signature, 'base64'), chr(10), '')] from epochs e where e.conversation_id = "#
+                + $key
+                + r#" and e.epoch = c.epoch and octet_length(e.announcement) <= 4096
+                   ) end as "announced: Vec<String>",
                    p.muted_at is not null as "is_muted!", p.favorite_at is not null as "is_favorite!",
                    p.hidden_at is not null as "is_hidden!", p.hide_id, p.color,
                    p.peer_id as "peer_id: UserId",

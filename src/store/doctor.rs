@@ -3,7 +3,7 @@
 
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use super::Db;
+use super::{Db, key_log};
 
 /// Something that must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +26,19 @@ pub enum Rule {
     Invitation,
     /// Each message's chain follows from the one before it, and the conversation's is the newest one's.
     Chain,
+    /// A user's cards follow one another, and each has its entry in the key log.
+    Cards,
+    /// The key log has no holes, and its head is that of its entries.
+    KeyLog,
+    /// A conversation's epochs follow one another, and secrets are those of its participants.
+    Epochs,
     /// Every index is valid.
     Index,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Dense,
         Self::HistoryHead,
         Self::Instance,
@@ -42,6 +48,9 @@ impl Rule {
         Self::Admin,
         Self::Invitation,
         Self::Chain,
+        Self::Cards,
+        Self::KeyLog,
+        Self::Epochs,
         Self::Index,
     ];
 
@@ -73,6 +82,15 @@ impl Rule {
             Self::Invitation => "an invitation that leads nowhere; --repair deletes it",
             Self::Chain => {
                 "a message was changed, dropped or invented past the server; clients see it too; restore a backup"
+            }
+            Self::Cards => {
+                "a card was changed, dropped or invented past the server; clients see it too; restore a backup"
+            }
+            Self::KeyLog => {
+                "the key log was changed past the server; clients that followed it see it too; restore a backup"
+            }
+            Self::Epochs => {
+                "an epoch was changed, dropped or invented past the server, or someone has a secret who should not; clients refuse it; restore a backup"
             }
             Self::Index => {
                 "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex"
@@ -131,6 +149,9 @@ async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<St
         Rule::Admin => check!("src/store/sql/doctor/admin.sql"),
         Rule::Invitation => check!("src/store/sql/doctor/invitation.sql"),
         Rule::Chain => check!("src/store/sql/doctor/chain.sql"),
+        Rule::Cards => check!("src/store/sql/doctor/cards.sql"),
+        Rule::KeyLog => key_log::check(c).await,
+        Rule::Epochs => check!("src/store/sql/doctor/epochs.sql"),
         Rule::Index => check!("src/store/sql/doctor/index.sql"),
     }
 }

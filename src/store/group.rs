@@ -3,12 +3,17 @@
 
 mod apply;
 
+pub(super) use self::apply::apply;
+
+use std::collections::BTreeSet;
+
 use sqlx::PgConnection;
 
 use super::{
     Db, admission,
     conversation::NewParticipant,
     db::End,
+    epoch::{self, NewEpoch},
     error::Result,
     invitation,
     quota::{self, Daily, Exceeded, Limits},
@@ -65,6 +70,12 @@ pub(crate) enum Changed {
     LastAdmin,
     /// The user whose role it is about is not in the group.
     NoParticipant,
+    /// Who takes part, or would afterwards, is not whom the epoch is for.
+    StaleRoster(Vec<UserId>),
+    /// The conversation has another epoch by now: this one, or 0 for none.
+    StaleEpoch(i32),
+    /// The conversation has another instance by now: this one.
+    StaleInstance(Instance),
 }
 
 impl Changed {
@@ -85,17 +96,19 @@ impl Changed {
     }
 }
 
-/// Creates a group of its creator, who is its admin, and others, who are added or invited.
+/// Creates a group of its creator, who is its admin, and others, who are added or invited. With a first epoch, nobody is
+/// invited: all for whom it is are added, or nothing is done.
 pub(crate) async fn create(
     db: &Db,
     conversation: ConversationId,
     creator: &NewParticipant<'_>,
     others: &[NewParticipant<'_>],
+    first: Option<&NewEpoch<'_>>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Changed> {
     db.transaction(async |c| {
-        let changed = insert(c, conversation, creator, others, limits, now).await?;
+        let changed = insert(c, conversation, creator, others, first, limits, now).await?;
         Ok(changed.end())
     })
     .await
@@ -106,6 +119,7 @@ async fn insert(
     conversation: ConversationId,
     creator: &NewParticipant<'_>,
     others: &[NewParticipant<'_>],
+    first: Option<&NewEpoch<'_>>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Changed> {
@@ -152,6 +166,13 @@ async fn insert(
             Err(refused) => return Ok(refused),
         };
     let mut concerned = participants(c, conversation).await?;
+    if let Some(first) = first {
+        if concerned.iter().copied().collect::<BTreeSet<_>>() != *first.members {
+            return Ok(Changed::StaleRoster(concerned));
+        }
+        epoch::stage(c, conversation, first).await?;
+        epoch::begin(c, conversation, first, now).await?;
+    }
     concerned.extend(
         invitation::visible_in(c, conversation)
             .await?
@@ -226,7 +247,7 @@ async fn change_in(
     }
     let before = participants(c, conversation).await?;
     let invited_before = invitation::visible_in(c, conversation).await?;
-    let invited = match apply::apply(c, conversation, caller, change, limits, now).await? {
+    let invited = match apply(c, conversation, caller, change, limits, now).await? {
         Ok(invited) => invited,
         Err(refused) => return Ok(refused),
     };
@@ -246,7 +267,10 @@ async fn change_in(
     Ok(Changed::Done { concerned, invited })
 }
 
-async fn participants(c: &mut PgConnection, conversation: ConversationId) -> Result<Vec<UserId>> {
+pub(super) async fn participants(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+) -> Result<Vec<UserId>> {
     let users = sqlx::query_scalar!(
         r#"select user_id as "user_id: UserId" from participants where conversation_id = $1"#,
         conversation as _

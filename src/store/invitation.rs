@@ -84,12 +84,13 @@ pub(super) async fn invite(
     // Friendship and blocks are looked up for the rows in conflict alone, which are few.
     let ids: Vec<UserId> = people.iter().map(|p| p.user_id).collect();
     sqlx::query!(
-        "insert into invitations (conversation_id, user_id, inviter_id, secret, display_name, invited_at)
-        select $1, p.user_id, $2, p.secret, p.display_name, clock_timestamp()
+        "insert into invitations (conversation_id, user_id, inviter_id, secret, display_name, invited_at, epoch)
+        select $1, p.user_id, $2, p.secret, p.display_name, clock_timestamp(),
+               (select c.epoch from conversations c where c.conversation_id = $1)
         from unnest($3::uuid[], $4::text[], $5::text[]) as p (user_id, secret, display_name)
         on conflict on constraint invitations_key do update
         set inviter_id = excluded.inviter_id, secret = excluded.secret, display_name = excluded.display_name,
-            invited_at = excluded.invited_at
+            invited_at = excluded.invited_at, epoch = excluded.epoch
         where exists (select from blocks b where b.user_id = invitations.user_id and b.blocked_id = invitations.inviter_id)
             or are_friends(invitations.user_id, excluded.inviter_id) and not are_friends(invitations.user_id, invitations.inviter_id)",
         conversation as _,
@@ -191,7 +192,14 @@ pub(super) async fn accept(
         "with accepted as (
             delete from invitations i using visible_invitations v
             where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2
-            returning i.conversation_id, i.user_id, i.secret, i.display_name
+            returning i.conversation_id, i.user_id, i.secret, i.display_name, i.epoch
+        ), keyed as (
+            -- A secret of an epoch before is of no use: the next rekeying gives them one.
+            insert into epoch_secrets (conversation_id, epoch, user_id, secret)
+            select a.conversation_id, a.epoch, a.user_id, a.secret
+            from accepted a
+            join conversations c using (conversation_id)
+            where a.epoch > 0 and a.epoch = c.epoch
         ), returned as (
             delete from departures d using accepted a
             where d.conversation_id = a.conversation_id and d.user_id = a.user_id

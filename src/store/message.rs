@@ -76,6 +76,7 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
                 column!(valid_until) as _,
                 column!(valid_until_given) as _,
                 column!(data, text) as _,
+                column!(epoch) as _,
             )
             .fetch_all(c)
             .await
@@ -128,6 +129,10 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
                 participants: recipients(group)?,
             },
             ("stale_instance", Some(current), ..) => Stored::StaleInstance(current),
+            ("stale_epoch", ..) => Stored::StaleEpoch(
+                row.current_epoch
+                    .ok_or_else(|| impossible("a stale epoch without the present one"))?,
+            ),
             ("id_conflict", ..) => Stored::IdConflict,
             ("blocked", ..) => Stored::Blocked,
             ("membership_changed", ..) => {

@@ -83,7 +83,17 @@ async fn delete_cleared(db: &Db, conversation: ConversationId, up_to: i64) -> Re
             order by seq limit $3 for update
         ) due where e.conversation_id = $1 and e.seq = due.seq"
     );
-    Ok(messages + reports + expired)
+    // What was written in an epoch that had ended by then is gone, and its secret of no more use.
+    let secrets = delete!(
+        "delete from epoch_secrets s using (
+            select s.epoch, s.user_id from epoch_secrets s
+            where s.conversation_id = $1 and s.epoch = any(array(
+                select n.epoch - 1 from epochs n where n.conversation_id = $1 and n.from_seq <= $2
+            ))
+            order by s.epoch, s.user_id limit $3 for update
+        ) due where s.conversation_id = $1 and s.epoch = due.epoch and s.user_id = due.user_id"
+    );
+    Ok(messages + reports + expired + secrets)
 }
 
 /// Deletes the text of messages that ended, and were stored, before this, with the reports about them, until there

@@ -58,6 +58,10 @@ pub(crate) struct ConversationRow {
     pub last_report_id: Option<ReportId>,
     /// The newest message's chain.
     pub chain: Option<Chain>,
+    /// The number of the present epoch; 0: there is none.
+    pub epoch: i32,
+    /// The announcement of the present epoch, and the signature over it in base64, if that is not long.
+    pub announced: Option<Vec<String>>,
     /// The newest message's time; it never goes back, also after a `clear`.
     pub last_access_at: Timestamp,
     /// The reader: everything below is theirs.
@@ -93,6 +97,17 @@ impl ConversationRow {
     }
 }
 
+/// An epoch, as one of the conversation's participants sees it.
+#[derive(Debug)]
+pub(crate) struct EpochRow {
+    pub epoch: i32,
+    /// Its announcement, as it was signed.
+    pub announcement: String,
+    pub signature: Vec<u8>,
+    /// Its secret, wrapped for the reader; empty, if the reader has none.
+    pub secret: String,
+}
+
 /// An invitation to a group, as the invited user sees it.
 #[derive(Debug)]
 pub(crate) struct InvitationRow {
@@ -107,6 +122,18 @@ pub(crate) struct InvitationRow {
     pub invited_at: Timestamp,
     /// Those in the group who are friends of the reader, or whom the reader blocked, by id.
     pub known: Vec<UserId>,
+}
+
+/// A user's card, and the signatures over it.
+#[derive(Debug)]
+pub(crate) struct CardRow {
+    pub user_id: UserId,
+    /// Its text, as it was signed.
+    pub card: String,
+    pub sign_signature: Vec<u8>,
+    pub rsa_signature: Vec<u8>,
+    /// By the key of the card before, if that signed it.
+    pub prev_signature: Option<Vec<u8>>,
 }
 
 /// A message to be stored.
@@ -130,6 +157,8 @@ pub(crate) struct NewMessage {
     /// `valid_until` came from the sender, and not from the configured lifetime: a retry has to repeat it.
     pub valid_until_given: bool,
     pub data: Data,
+    /// The epoch whose secret it is encrypted with, 0 for none; `None`: its sender's client knows no epochs.
+    pub epoch: Option<i32>,
 }
 
 /// What became of one [`NewMessage`].
@@ -151,6 +180,8 @@ pub(crate) enum Stored {
     IdConflict,
     /// The conversation has another instance by now: this one.
     StaleInstance(Instance),
+    /// The conversation has another epoch by now: this one, or 0 for none.
+    StaleEpoch(i32),
     /// The other one blocked the sender.
     Blocked,
     /// No such conversation, for this user.

@@ -1,5 +1,6 @@
 //! Group commit: what arrives at the same moment is stored together, and each caller is answered for their own.
 
+mod epochs;
 mod groups;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use parlance::store::doctor::{self, Rule};
 
-use crate::world::{Conversation, Person, World};
+use crate::world::{Conversation, Person, Roster, World};
 
 /// A world with a direct conversation and a group, in each of which something was said and seen.
 async fn lived_in() -> (std::sync::Arc<World>, Person, Conversation, Conversation) {
@@ -45,8 +45,24 @@ async fn a_database_that_was_only_written_by_the_server_is_well() {
 #[tokio::test]
 async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
     let (world, ann, conversation, group) = lived_in().await;
+    let ben = world.person("Ben").await;
+    let card = ann.first_card(ann.server_id().await);
+    ann.publishes(&card).await.ok();
+    ann.publishes(&ann.next_card(&card.card, 1, Some(1)))
+        .await
+        .ok();
+    let (with_epochs, first) = ann.creates_group_with_epoch(&[&ben]).await;
+    let same = Roster {
+        admins: vec![&ann],
+        ..Roster::default()
+    };
+    ann.rekeys(&with_epochs, &first, &same).await;
     let (conversation, group) = (conversation.id, group.id);
     let outsider = world.person("Cleo").await.user;
+    let peak: String = sqlx::query_scalar("select encode(peaks[1], 'hex') from key_log_head")
+        .fetch_one(&world.db)
+        .await
+        .unwrap();
     let last = format!("(select max(seq) from messages where conversation_id = '{conversation}')");
     for (rule, harm, undo) in [
         (Rule::HistoryHead, format!("update conversations set last_message_id = gen_random_uuid() where conversation_id = '{conversation}'"), None),
@@ -93,6 +109,31 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
             Some(format!(
                 "update conversations c set chain = m.chain from messages m where c.conversation_id = '{group}' and m.conversation_id = '{group}' and m.seq > c.cleared_seq"
             )),
+        ),
+        (
+            Rule::Cards,
+            "update cards set card = replace(card, 'ann', 'eve') where n = 1".into(),
+            Some("update cards set card = replace(card, 'eve', 'ann') where n = 1".into()),
+        ),
+        (
+            Rule::KeyLog,
+            "update key_log_head set peaks[1] = sha256(peaks[1])".into(),
+            Some(format!("update key_log_head set peaks[1] = decode('{peak}', 'hex')")),
+        ),
+        (
+            Rule::Epochs,
+            "update epochs set announcement = replace(announcement, '\"epoch\":2', '\"epoch\":3') where epoch = 2".into(),
+            Some("update epochs set announcement = replace(announcement, '\"epoch\":3', '\"epoch\":2') where epoch = 2".into()),
+        ),
+        (
+            Rule::Epochs,
+            "update conversations set epoch = epoch + 1 where epoch > 0".into(),
+            Some("update conversations set epoch = epoch - 1 where epoch > 0".into()),
+        ),
+        (
+            Rule::Epochs,
+            format!("insert into epoch_secrets select conversation_id, epoch, '{outsider}', secret from epoch_secrets limit 1"),
+            Some(format!("delete from epoch_secrets where user_id = '{outsider}'")),
         ),
         (
             Rule::Report,

@@ -1,5 +1,6 @@
 //! What the calls answer, with the fields that a version 4 client gets.
 
+mod keys;
 mod notification;
 mod people;
 
@@ -16,6 +17,7 @@ use serde::{
 };
 
 pub use self::{
+    keys::{Cards, Epoch, Epochs, KeyLogPage},
     notification::{Event, Notification, Typing},
     people::{Blocklist, Friend, FriendRequest, Friends},
 };
@@ -67,6 +69,12 @@ pub struct Conversation {
     /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
     #[serde(default)]
     pub chain: String,
+    /// The number of the present epoch; 0: there is none.
+    #[serde(default)]
+    pub epoch: u32,
+    /// The present epoch, unless its announcement is long.
+    #[serde(default)]
+    pub epochs: Vec<Epoch>,
 }
 
 /// Who takes part in a conversation.

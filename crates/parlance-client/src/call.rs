@@ -38,6 +38,8 @@ struct RefusalBody {
     errorcode: ErrorCode,
     #[serde(default)]
     instance: Option<Instance>,
+    #[serde(default)]
+    epoch: Option<u32>,
 }
 
 impl<'a, A: Serialize> Call<'a, A> {
@@ -136,9 +138,14 @@ impl<'a, A: Serialize> Call<'a, A> {
 
 /// Reads the answer to what was refused, which may be a proxy's.
 pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Refusal {
-    let (code, message, instance) = match serde_json::from_slice::<RefusalBody>(body) {
-        Ok(body) => (body.errorcode, body.errormessage, body.instance),
-        Err(_) => (ErrorCode::Unknown, format!("HTTP status {status}"), None),
+    let (code, message, instance, epoch) = match serde_json::from_slice::<RefusalBody>(body) {
+        Ok(body) => (body.errorcode, body.errormessage, body.instance, body.epoch),
+        Err(_) => (
+            ErrorCode::Unknown,
+            format!("HTTP status {status}"),
+            None,
+            None,
+        ),
     };
     Refusal {
         status,
@@ -146,5 +153,6 @@ pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -
         message,
         retry_after,
         instance,
+        epoch,
     }
 }

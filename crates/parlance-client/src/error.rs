@@ -65,6 +65,8 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// The present instance, of a [`StaleInstance`](ErrorCode::StaleInstance).
     pub instance: Option<Instance>,
+    /// The present epoch, of a [`StaleEpoch`](ErrorCode::StaleEpoch); 0: there is none.
+    pub epoch: Option<u32>,
 }
 
 impl Refusal {
@@ -108,6 +110,12 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The conversation was cleared; [`Refusal::instance`] is the present instance.
     StaleInstance,
+    /// The conversation has another epoch; [`Refusal::epoch`] is the present one.
+    StaleEpoch,
+    /// Others take part than the call names.
+    StaleRoster,
+    /// The user's newest card has another number than the one before the card.
+    StaleCard,
     /// A message of this id exists, with other content.
     MessageIdConflict,
     /// The address or the host name is taken.

@@ -98,6 +98,7 @@ mod tests {
             message: String::new(),
             retry_after: retry_after.map(Duration::from_secs),
             instance: None,
+            epoch: None,
         })
     }
 

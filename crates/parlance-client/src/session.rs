@@ -2,6 +2,7 @@
 
 mod conversations;
 mod groups;
+mod keys;
 mod people;
 
 use parlance_wire::{
@@ -82,6 +83,7 @@ impl Session {
             Signed::ConversationGroup(one) => self.send(Api::ConversationGroup, one, &action).await,
             Signed::Reports(one) => self.send(Api::Reports, one, &action).await,
             Signed::Blocklist(one) => self.send(Api::Blocklist, one, &action).await,
+            Signed::Keys(one) => self.send(Api::Keys, one, &action).await,
         }
     }
 

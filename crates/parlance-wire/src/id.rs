@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use super::text::Email;
 
+/// Bytes that are zero at the beginning of a group's id.
+const GROUP_ZEROS: usize = 4;
+
 /// Declares an id: its name, how the wire writes it, and what an error says it must be.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $form:ident, $expected:literal) => {
@@ -123,10 +126,24 @@ impl ConversationId {
 }
 
 impl ConversationId {
-    /// A new group's id.
+    /// A new group's id. It begins with 32 zero bits, as that of a direct conversation hardly ever does: who may choose a
+    /// group's id could else take the one that two others will need.
     #[must_use]
     pub fn random() -> Self {
-        Self(Uuid::new_v4())
+        let mut bytes = Uuid::new_v4().into_bytes();
+        for byte in bytes.iter_mut().take(GROUP_ZEROS) {
+            *byte = 0;
+        }
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// Whether it has the form of a group's id.
+    #[must_use]
+    pub fn may_be_group(&self) -> bool {
+        self.as_bytes()
+            .iter()
+            .take(GROUP_ZEROS)
+            .all(|byte| *byte == 0)
     }
 }
 

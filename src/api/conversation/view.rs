@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
 
+use super::epoch::EpochView;
 use crate::{
     api::answer,
     chat::{Call, error::Error},
@@ -37,6 +38,10 @@ struct ConversationView<'a> {
     properties: [PropertiesView<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epochs: Option<Vec<EpochView<'a>>>,
 }
 
 /// A value, or the empty text.
@@ -99,6 +104,8 @@ impl<'a> ConversationView<'a> {
             chain: version
                 .is_v4()
                 .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
+            epoch: version.is_v4().then_some(row.epoch),
+            epochs: version.is_v4().then(|| EpochView::newest(row)),
         }
     }
 }

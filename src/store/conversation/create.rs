@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use crate::store::{
     Db,
     db::End,
+    epoch::{self, NewEpoch},
     error::Result,
     quota::{self, Daily, Exceeded, Limits},
 };
@@ -35,18 +36,19 @@ pub(crate) enum Created {
     Exceeded(Exceeded),
 }
 
-/// Creates a direct conversation with its two participants, of whom the first one is charged for it, unless it is there
-/// already.
+/// Creates a direct conversation with its two participants, of whom the first one is charged for it, and with its first
+/// epoch, if it has one; unless the conversation is there already.
 pub(crate) async fn create_direct(
     db: &Db,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
+    first: Option<&NewEpoch<'_>>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Created> {
     db.transaction(async |c| {
         Ok(
-            match insert_direct(c, conversation, participants, limits, now).await? {
+            match insert_direct(c, conversation, participants, first, limits, now).await? {
                 Created::New => End::Commit(Created::New),
                 refused => End::Rollback(refused),
             },
@@ -59,6 +61,7 @@ async fn insert_direct(
     c: &mut PgConnection,
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
+    first: Option<&NewEpoch<'_>>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Created> {
@@ -89,6 +92,10 @@ async fn insert_direct(
     .await?;
     if created.rows_affected() == 0 {
         return Ok(Created::Existing);
+    }
+    if let Some(first) = first {
+        epoch::stage(c, conversation, first).await?;
+        epoch::begin(c, conversation, first, now).await?;
     }
     if let Some(exceeded) = quota::exceeded_by_either(c, creator, other, limits).await? {
         return Ok(Created::Exceeded(exceeded));

@@ -18,7 +18,7 @@ use parlance_wire::{
 };
 
 /// Returns those who are invited instead of added; or, as `Err`, what became of the change otherwise.
-pub(super) async fn apply(
+pub(in crate::store) async fn apply(
     c: &mut PgConnection,
     conversation: ConversationId,
     caller: UserId,

@@ -4,22 +4,23 @@ with input as materialized (
     select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
-        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[]
+        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $12::int[]
     ) with ordinality as i (
         conversation_id, instance, user_id, station_id, message_id, type,
-        created_at, sent_at, valid_until, valid_until_given, place
+        created_at, sent_at, valid_until, valid_until_given, epoch, place
     )
     join participants p using (conversation_id, user_id)
 ), locked as materialized (
     -- The conversations, locked in the order of their ids, so that two nodes cannot deadlock.
-    select conversation_id, is_group, instance, last_seq, last_message_id, chain as head, roster as members_version
+    select conversation_id, is_group, instance, last_seq, last_message_id, chain as head, roster as members_version,
+           epoch as current_epoch
     from conversations
     where conversation_id in (select conversation_id from input)
     order by conversation_id
     for no key update
 ), checked as (
     -- What becomes of each message.
-    select i.*, l.is_group, l.instance as current_instance, l.last_seq, l.last_message_id, l.head,
+    select i.*, l.is_group, l.instance as current_instance, l.current_epoch, l.last_seq, l.last_message_id, l.head,
            m.created_at as existing_created_at, m.valid_until as existing_valid_until,
            case
                -- The lock sees the newest version of the row, the sub-select the one of the snapshot: if they differ,
@@ -27,12 +28,21 @@ with input as materialized (
                when l.is_group and l.members_version <> (
                    select c.roster from conversations c where c.conversation_id = i.conversation_id
                ) then 'membership_changed'
-               when l.instance <> i.instance then 'stale_instance'
+               -- A client that names epochs hears of a message that is known before its instance or epoch is judged: a
+               -- retry is never a second message. Where the lock is newer than the snapshot, the message may be, too.
+               when l.instance <> i.instance and (i.epoch is null or m.message_id is null) then
+                   case when i.epoch is not null and l.instance <> (
+                       select c.instance from conversations c where c.conversation_id = i.conversation_id
+                   ) then 'membership_changed' else 'stale_instance' end
                when m.message_id is not null then
                    case when m.user_id = i.user_id and m.type = i.type and m.data_hash = i.data_hash
                        and coalesce(m.sent_at, m.created_at) = coalesce(i.sent_at, i.created_at)
                        and (m.valid_until = i.valid_until or not i.valid_until_given)
                    then 'existing' else 'id_conflict' end
+               when l.current_epoch <> i.epoch then
+                   case when l.current_epoch <> (
+                       select c.epoch from conversations c where c.conversation_id = i.conversation_id
+                   ) then 'membership_changed' else 'stale_epoch' end
                when i.peer_id is not null and exists (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'blocked'
@@ -96,6 +106,7 @@ select place as "place!", outcome as "outcome!", seq as "seq!",
            (select array_agg(o.user_id) from participants o where o.conversation_id = n.conversation_id)
        end as "group?: Vec<UserId>",
        case when outcome = 'stale_instance' then current_instance end as "current_instance?: Instance",
+       case when outcome = 'stale_epoch' then current_epoch end as "current_epoch?",
        existing_created_at as "existing_created_at?: Timestamp",
        existing_valid_until as "existing_valid_until?: Timestamp",
        case when outcome = 'new' then chain end as "chain?: Chain"

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::everything;
-use crate::world::{Conversation, Person, Socket, World, eventually, message, request};
+use crate::world::{Conversation, Person, Roster, Socket, World, eventually, message, request};
 
 /// Every action that names a conversation: its API, and its fields.
 fn actions(
@@ -24,6 +24,7 @@ fn actions(
         "download",
         "downloadpartial",
         "transcript",
+        "epochs",
     ];
     let mut all: Vec<_> = plain
         .iter()
@@ -51,6 +52,23 @@ fn actions(
             "add",
             conversation,
             json!({ "message": message("intruder") }),
+        ),
+    ));
+    let roster = Roster {
+        admins: vec![own],
+        added: vec![own, victim],
+        removed: vec![],
+    };
+    all.push((
+        "chatconversation",
+        own.rekeying(conversation, None, &roster).0,
+    ));
+    all.push((
+        "chatconversation",
+        request(
+            "shareepochs",
+            conversation,
+            json!({ "userid": own.user, "secrets": { "1": "s" } }),
         ),
     ));
     let ids = json!({ "messageids": [uuid::Uuid::new_v4()] });
@@ -149,7 +167,7 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
             .ok();
         assert_eq!(invitations["invitations"], json!([]));
     }
-    assert_eq!(tried.len(), 21);
+    assert_eq!(tried.len(), 24);
     assert_eq!(everything(&world).await, before);
     // Nobody heard of any of it: the next thing that Ann hears is this.
     let id = ben.adds(&conversation, "next").await;

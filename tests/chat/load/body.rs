@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::{World, eventually};
+use crate::world::{Roster, World, eventually};
 
 /// A large body that ends one byte too soon, of whoever the headers say.
 async fn almost(world: &World, headers: &str, declared: usize, sent: usize) -> TcpStream {
@@ -171,5 +171,38 @@ async fn a_body_that_comes_too_slowly_is_given_up() {
         .await
         .expect("an end");
     ann.adds(&conversation, "x").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_body_with_thousands_of_secrets_counts_until_its_request_is_done() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    ann.has_card().await;
+    let (conversation, first) = ann.creates_with_epoch(&ben).await;
+    let mut lock = world.db.acquire().await.unwrap();
+    let hold = format!(
+        "begin; select from conversations where conversation_id = '{}' for update",
+        conversation.id
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(hold))
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let (mut request, _) = ann.rekeying(&conversation, Some(&first), &Roster::default());
+    request["padding"] = "x".repeat(3 << 20).into();
+    let large = ann.signed_request(4, "chatconversation", request.clone());
+    let mut connection = world.connection().await;
+    connection.write_all(&large).await.unwrap();
+    world.blocked_process().await;
+    // Another one of hers is refused; a small one is not, nor one of somebody else.
+    let again = ann.signed_request(4, "chatconversation", request);
+    let mut refused = world.connection().await;
+    let _ = refused.write_all(&again).await;
+    assert_eq!(status(&mut refused).await, "429");
+    ann.lists().await.ok();
+    sqlx::raw_sql("rollback").execute(&mut *lock).await.unwrap();
+    drop(lock);
+    assert_eq!(status(&mut connection).await, "200");
     world.end().await;
 }

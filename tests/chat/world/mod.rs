@@ -7,6 +7,7 @@ mod cluster;
 mod conversation;
 mod key;
 mod person;
+mod signer;
 mod socket;
 
 use std::{
@@ -37,6 +38,7 @@ pub(crate) use self::{
     conversation::{Conversation, message, request},
     key::{key, public_key, sign},
     person::Person,
+    signer::{Epoch, Roster, Signer, secret},
     socket::{Socket, address},
 };
 

@@ -57,6 +57,8 @@ impl Session {
             participantid: friend,
             secrets,
             displaynames,
+            announcement: None,
+            signature: None,
         })
         .await
     }
@@ -73,6 +75,7 @@ impl Session {
                 conversationid,
                 instance: instance.clone(),
                 message,
+                epoch: None,
             }))
             .await?;
         Ok(answer.message)

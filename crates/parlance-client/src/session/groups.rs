@@ -30,6 +30,8 @@ impl Session {
             participantids,
             secrets,
             displaynames: BTreeMap::new(),
+            announcement: None,
+            signature: None,
         })
         .await
     }

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::field::{self, PageSize, given};
+use super::{
+    epoch::{MAX_EPOCHS, Rekey, ShareEpochs},
+    field::{self, PageSize, given},
+};
 use crate::{
+    e2ee::{Announcement, Epoch, Signature},
     id::{ConversationId, MessageId, ReportId, UserId},
     text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
     time::Timestamp,
@@ -75,6 +79,9 @@ pub enum Action {
         /// The message.
         #[serde(with = "field::document")]
         message: SentMessage,
+        /// Ours: the epoch whose secret it is encrypted with, of a v4 client.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<Epoch>,
     },
     /// Page "Conversation / Clear": a new instance for everyone.
     Clear {
@@ -185,6 +192,27 @@ pub enum Action {
         /// The conversation's name, encrypted for each of the two.
         #[serde(default)]
         displaynames: BTreeMap<UserId, DisplayName>,
+        /// What a v4 client announces of its first epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        announcement: Option<Box<Announcement>>,
+        /// The caller's signature over the announcement.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<Signature>,
+    },
+    /// Ours: the next epoch, with a new secret; in a group also with other participants.
+    Rekey(Box<Rekey>),
+    /// Ours: old secrets for a participant.
+    ShareEpochs(Box<ShareEpochs>),
+    /// Ours: the epochs, the newest first.
+    Epochs {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// Only those before this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Epoch>,
+        /// The maximum number of epochs.
+        #[serde(default, skip_serializing_if = "PageSize::is_default")]
+        limit: PageSize<MAX_EPOCHS>,
     },
 }
 

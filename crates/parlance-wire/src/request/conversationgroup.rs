@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
+    e2ee::{Announcement, Signature},
     id::{ConversationId, UserId},
     text::{DisplayName, Secret},
     word::Role,
@@ -29,6 +30,12 @@ pub enum Action {
         /// Its name, encrypted for some.
         #[serde(default)]
         displaynames: BTreeMap<UserId, DisplayName>,
+        /// What a v4 client announces of its first epoch, which also gives the group its id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        announcement: Option<Box<Announcement>>,
+        /// The caller's signature over the announcement.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<Signature>,
     },
     /// Another name for some, or all.
     Rename {
@@ -87,7 +94,7 @@ pub enum Action {
     },
 }
 
-fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
+pub(super) fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
     let ids = BTreeSet::deserialize(from)?;
     if ids.len() > MAX_PARTICIPANTS {
         return Err(de::Error::custom(format_args!(

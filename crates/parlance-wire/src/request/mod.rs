@@ -31,8 +31,10 @@ pub mod availability;
 pub mod blocklist;
 pub mod conversation;
 pub mod conversationgroup;
+pub mod epoch;
 mod field;
 pub mod friends;
+pub mod keys;
 pub mod login;
 mod names;
 pub mod notification;
@@ -67,13 +69,15 @@ pub enum Api {
     Notification,
     /// `srv=chatserver&api=chatblocklist`
     Blocklist,
+    /// `srv=chatserver&api=chatkeys`
+    Keys,
     /// `srv=chatowner&api=workspace`
     Workspace,
 }
 
 impl Api {
     /// Every API.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Login,
         Self::Availability,
         Self::Friends,
@@ -83,6 +87,7 @@ impl Api {
         Self::Notification,
         Self::Blocklist,
         Self::Workspace,
+        Self::Keys,
     ];
 
     /// The names that a URL gives, `srv` and `api`, as they stand in the signed text.
@@ -97,6 +102,7 @@ impl Api {
             Self::Reports => ("chatserver", "chatreports"),
             Self::Notification => ("chatserver", "chatnotification"),
             Self::Blocklist => ("chatserver", "chatblocklist"),
+            Self::Keys => ("chatserver", "chatkeys"),
             Self::Workspace => ("chatowner", "workspace"),
         }
     }
@@ -119,6 +125,7 @@ impl Api {
             Self::Reports => names::<reports::Action>(),
             Self::Notification => names::<notification::Action>(),
             Self::Blocklist => names::<blocklist::Action>(),
+            Self::Keys => names::<keys::Action>(),
             Self::Workspace => names::<workspace::Action>(),
         }
     }
@@ -152,6 +159,8 @@ pub enum Signed {
     Reports(reports::Action),
     /// See [`blocklist`].
     Blocklist(blocklist::Action),
+    /// See [`keys`].
+    Keys(keys::Action),
 }
 
 impl Action {
@@ -175,6 +184,7 @@ impl Action {
             Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(action(name, body)?)),
             Api::Reports => Self::Signed(Signed::Reports(action(name, body)?)),
             Api::Blocklist => Self::Signed(Signed::Blocklist(action(name, body)?)),
+            Api::Keys => Self::Signed(Signed::Keys(action(name, body)?)),
         })
     }
 }

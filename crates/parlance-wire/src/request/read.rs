@@ -119,12 +119,13 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
 }
 
 /// What serde calls a type, and what a person does.
-const PLAIN_WORDS: [(&str, &str); 6] = [
+const PLAIN_WORDS: [(&str, &str); 7] = [
     ("a string", "text"),
     ("a borrowed string", "text"),
     ("a map", "an object"),
     ("a sequence", "a list"),
     ("i64", "a whole number"),
+    ("u32", "a whole number that is not negative"),
     ("a boolean", "true or false"),
 ];
 /// Marks a sentence that is about a field within another one: serde's errors have room for text alone.

@@ -45,11 +45,12 @@ mod tests {
 
     use super::*;
     use crate::{
+        e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
         id::{ConversationId, MessageId, Receipt, ReportId, UserId},
         key::Credential,
         request::{
-            Head, PageSize, availability, blocklist, conversation, conversationgroup, friends,
-            login, notification, reports, workspace,
+            Head, PageSize, availability, blocklist, conversation, conversationgroup, epoch,
+            friends, keys, login, notification, reports, workspace,
         },
         text::{Color, Data, Email, HideId, Instance, MessageType, Secret, WorkspaceName},
     };
@@ -79,7 +80,25 @@ mod tests {
             ConversationId::random(),
         );
         let (instance, now) = (Instance::random(), Timestamp::now());
-        let secrets = BTreeMap::from([(user, Secret::parse("d3JhcHBlZA==".into()).unwrap())]);
+        let secret = Secret::parse("d3JhcHBlZA==".into()).unwrap();
+        let secrets = BTreeMap::from([(user, secret.clone())]);
+        let signature = Signature::from_bytes(&[1; 64]).unwrap();
+        let announcement = Announcement::first(
+            conversationid,
+            Changes {
+                roster: roster(&BTreeMap::new()),
+                admins: BTreeSet::new(),
+                added: BTreeSet::from([user]),
+                removed: BTreeSet::new(),
+                commit: commitment(&[0; 32]),
+                by: user,
+                head: e2ee::Head {
+                    seq: 0,
+                    chain: None,
+                },
+            },
+        )
+        .unwrap();
         let participantids = BTreeSet::from([user]);
         {
             use availability::Action::{UserAvailable, UserAway, UserBusy, UserOffline};
@@ -107,8 +126,9 @@ mod tests {
         }
         {
             use conversation::Action::{
-                Add, Clear, Create, Download, DownloadPartial, Favorite, Hide, List, Mute,
-                SetListItemBackgroundColor, Transcript, Unfavorite, Unhide, Unmute,
+                Add, Clear, Create, Download, DownloadPartial, Epochs, Favorite, Hide, List, Mute,
+                Rekey, SetListItemBackgroundColor, ShareEpochs, Transcript, Unfavorite, Unhide,
+                Unmute,
             };
             let message = conversation::SentMessage {
                 id: MessageId::random(),
@@ -130,6 +150,7 @@ mod tests {
                     conversationid,
                     instance: instance.clone(),
                     message,
+                    epoch: Epoch::new(7),
                 },
                 Download {
                     conversationid,
@@ -175,6 +196,29 @@ mod tests {
                     participantid: user,
                     secrets: secrets.clone(),
                     displaynames: BTreeMap::new(),
+                    announcement: None,
+                    signature: None,
+                },
+                Rekey(Box::new(epoch::Rekey {
+                    conversationid,
+                    instance: instance.clone(),
+                    epoch: Epoch::FIRST,
+                    announcement: announcement.clone(),
+                    signature,
+                    secrets: secrets.clone(),
+                    displaynames: secrets.clone(),
+                    removeparticipants: BTreeSet::new(),
+                    addparticipants: participantids.clone(),
+                })),
+                ShareEpochs(Box::new(epoch::ShareEpochs {
+                    conversationid,
+                    userid: user,
+                    secrets: BTreeMap::from([(Epoch::FIRST, secret)]),
+                })),
+                Epochs {
+                    conversationid,
+                    before: Epoch::new(51),
+                    limit: PageSize(Some(50)),
                 },
             ]);
         }
@@ -189,6 +233,8 @@ mod tests {
                     participantids: participantids.clone(),
                     secrets: secrets.clone(),
                     displaynames: BTreeMap::new(),
+                    announcement: Some(Box::new(announcement)),
+                    signature: Some(signature),
                 },
                 Rename {
                     conversationid,
@@ -229,6 +275,13 @@ mod tests {
         comes_back(&[notification::Action::Download {
             received: Some(Receipt::random()),
         }]);
+        comes_back(&[
+            keys::Action::Get {
+                userids: BTreeSet::from([user]),
+                after: BTreeMap::from([(user, 3)]),
+            },
+            keys::Action::Log { after: 7 },
+        ]);
         comes_back(&[workspace::Action::WorkspaceRegister {
             workspacename: WorkspaceName::parse("ann.example.org").unwrap(),
         }]);

@@ -1,0 +1,83 @@
+//! The fields of what is asked about epochs: a conversation's secrets, one after the other (docs/e2ee.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::conversationgroup::{MAX_PARTICIPANTS, ids};
+use crate::{
+    e2ee::{Announcement, Epoch, Signature},
+    id::{ConversationId, UserId},
+    text::{DisplayName, Instance, Secret},
+};
+
+/// Maximum epochs of a page.
+pub const MAX_EPOCHS: usize = 50;
+
+/// The fields of `rekey`: the next epoch of a conversation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rekey {
+    /// The conversation.
+    pub conversationid: ConversationId,
+    /// Its instance, as the caller knows it.
+    pub instance: Instance,
+    /// The number of the new epoch.
+    pub epoch: Epoch,
+    /// What the caller announces of it, and signs.
+    pub announcement: Announcement,
+    /// The signature by the caller's signing key.
+    pub signature: Signature,
+    /// The new secret, wrapped for each who takes part afterwards, and for nobody else.
+    pub secrets: BTreeMap<UserId, Secret>,
+    /// The name, encrypted with the new secret, for some or all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub displaynames: BTreeMap<UserId, DisplayName>,
+    /// Who has to leave the group in the same step; not the caller.
+    #[serde(
+        default,
+        deserialize_with = "ids",
+        skip_serializing_if = "BTreeSet::is_empty"
+    )]
+    pub removeparticipants: BTreeSet<UserId>,
+    /// Who joins the group in the same step: all of them, or nothing is done.
+    #[serde(
+        default,
+        deserialize_with = "ids",
+        skip_serializing_if = "BTreeSet::is_empty"
+    )]
+    pub addparticipants: BTreeSet<UserId>,
+}
+
+/// The fields of `shareepochs`: a participant gets the secrets of epochs that they do not have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ShareEpochs {
+    /// The conversation.
+    pub conversationid: ConversationId,
+    /// The participant.
+    pub userid: UserId,
+    /// The secrets, wrapped for them, by the number of the epoch.
+    #[serde(deserialize_with = "secrets")]
+    pub secrets: BTreeMap<Epoch, Secret>,
+}
+
+/// Secrets by epoch. A map's keys are text in JSON, which is not how a number is read elsewhere.
+fn secrets<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Epoch, Secret>, D::Error> {
+    let texts = BTreeMap::<String, Secret>::deserialize(from)?;
+    if texts.len() > MAX_PARTICIPANTS {
+        return Err(de::Error::custom(format_args!(
+            "expected the secrets of at most {MAX_PARTICIPANTS} epochs"
+        )));
+    }
+    texts
+        .into_iter()
+        .map(|(epoch, secret)| {
+            let epoch = epoch.parse().ok().and_then(Epoch::new);
+            Ok((
+                epoch.ok_or_else(|| {
+                    de::Error::custom("expected an object with the numbers of epochs as its keys")
+                })?,
+                secret,
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,43 @@
+//! `srv=chatserver&api=chatkeys`: which keys users have (docs/e2ee.md). All of it is ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::{e2ee::SignedCard, id::UserId};
+
+/// Maximum users whose cards one call asks for.
+pub const MAX_USERS: usize = 1000;
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// The caller's next card.
+    Publish(Box<SignedCard>),
+    /// The cards of users.
+    Get {
+        /// The users.
+        #[serde(deserialize_with = "users")]
+        userids: BTreeSet<UserId>,
+        /// The number of the newest card that the caller has of some of them: only later ones are answered.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        after: BTreeMap<UserId, u32>,
+    },
+    /// The key log.
+    Log {
+        /// How many of its entries the caller has.
+        #[serde(default)]
+        after: u32,
+    },
+}
+
+fn users<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
+    let users = BTreeSet::deserialize(from)?;
+    if users.len() > MAX_USERS {
+        return Err(de::Error::custom(format_args!(
+            "expected a list of at most {MAX_USERS} user ids"
+        )));
+    }
+    Ok(users)
+}

@@ -1,0 +1,72 @@
+//! What every participant's client checks of an announcement (docs/e2ee.md), and refuses otherwise.
+
+use std::collections::BTreeSet;
+
+use parlance_wire::{e2ee::Announcement, id::UserId};
+
+use crate::chat::error::Error;
+
+/// Checks the first announcement of a conversation. Returns who is in its roster.
+///
+/// # Errors
+/// `BadRequest`.
+pub(super) fn first(next: &Announcement, is_group: bool) -> Result<BTreeSet<UserId>, Error> {
+    admins_fit(next, is_group, next.added())?;
+    Ok(next.added().clone())
+}
+
+/// Checks an announcement that follows another one, whose roster has these members. Returns who is in the roster now.
+///
+/// # Errors
+/// `BadRequest`; `NotAllowed`: whoever made it may not change what it changes.
+pub(super) fn next(
+    before: &Announcement,
+    members: &BTreeSet<UserId>,
+    next: &Announcement,
+) -> Result<BTreeSet<UserId>, Error> {
+    if !next.removed().is_subset(members) || !next.added().is_disjoint(members) {
+        return Err(Error::BadRequest(
+            "announcement.removed must name members of the epoch before, and announcement.added others.".into(),
+        ));
+    }
+    let stay: BTreeSet<UserId> = members.difference(next.removed()).copied().collect();
+    if !stay.contains(&next.by()) {
+        return Err(Error::NotAllowed(
+            "You are not a member of the present epoch: an admin of it has to add you.",
+        ));
+    }
+    let after = stay.union(next.added()).copied().collect();
+    admins_fit(next, !before.admins().is_empty(), &after)?;
+    // Anyone may say that someone is gone. Only an admin adds people or changes who is one; but where no admin is left,
+    // whoever says so names one.
+    let left: BTreeSet<UserId> = before
+        .admins()
+        .difference(next.removed())
+        .copied()
+        .collect();
+    let is_succession = !before.admins().is_empty()
+        && left.is_empty()
+        && next.admins().len() == 1
+        && next.admins().is_subset(&stay);
+    let needs_admin = !next.added().is_empty() || (*next.admins() != left && !is_succession);
+    if needs_admin && !before.admins().contains(&next.by()) {
+        return Err(Error::NotAllowed(
+            "Only an admin of the present epoch may add members or change its admins.",
+        ));
+    }
+    Ok(after)
+}
+
+/// A group has admins, who are members, and a direct conversation has none.
+fn admins_fit(
+    next: &Announcement,
+    is_group: bool,
+    members: &BTreeSet<UserId>,
+) -> Result<(), Error> {
+    if next.admins().is_empty() == is_group || !next.admins().is_subset(members) {
+        return Err(Error::BadRequest(
+            "announcement.admins must name members, and in a direct conversation nobody.".into(),
+        ));
+    }
+    Ok(())
+}

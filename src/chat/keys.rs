@@ -1,0 +1,114 @@
+//! Cards, which say which keys users have, and the key log, which shows each card to everyone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlance_wire::{
+    e2ee::{LOG_ENTRY_LEN, LogHead, SignedCard, SignedLogHead},
+    id::UserId,
+    key::PublicKey,
+};
+
+use super::{Call, error::Error};
+use crate::notify::event::Event;
+use crate::store::{self, card::Published, rows::CardRow};
+
+/// Maximum cards that a user publishes within 24 hours: each is in the key log for good, and everyone reads it.
+const MAX_CARDS_PER_DAY: u32 = 20;
+/// Maximum cards of an answer. With a signature by the largest key, a card has about 2.5 KB.
+const MAX_CARDS: usize = 2000;
+/// Maximum entries of the key log in an answer.
+const MAX_LOG_ENTRIES: usize = 10_000;
+
+/// Publishes the caller's next card. Idempotent. The caller's friends hear of it.
+///
+/// # Errors
+/// `BadRequest`: it is not the caller's, of another server, or not signed as it must be; `StaleCard`; `DailyLimit`.
+pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<(), Error> {
+    let (card, identity) = (&signed.card, &call.services.identity);
+    if card.user() != call.user {
+        return Err(Error::BadRequest("card must be your own.".into()));
+    }
+    if card.server() != identity.id {
+        return Err(Error::BadRequest(format!(
+            "card.server must be the id of this server, {}.",
+            identity.id
+        )));
+    }
+    let (public_key, friends) = store::card::owner(&call.services.db, call.user)
+        .await?
+        .ok_or(Error::UserNotFound)?;
+    let public_key = PublicKey::parse(&public_key)
+        .ok_or_else(|| Error::Internal("a user's public key does not parse".into()))?;
+    signed
+        .verify(&public_key)
+        .map_err(|invalid| Error::BadRequest(format!("card is not valid: {invalid}.")))?;
+    let published = store::card::publish(
+        &call.services.db,
+        identity.id,
+        signed,
+        MAX_CARDS_PER_DAY,
+        call.now,
+    );
+    match published.await? {
+        // Also of one that was known: whoever stored it may have lost the answer, and told nobody.
+        Published::New | Published::Known => {
+            call.outbox.push(Event::FriendChanged {
+                friend: call.user,
+                seen_by: friends.into_iter().chain([call.user]).collect(),
+            });
+            Ok(())
+        }
+        Published::Stale(n) => Err(Error::StaleCard(n)),
+        Published::Invalid(invalid) => {
+            Err(Error::BadRequest(format!("card is not valid: {invalid}.")))
+        }
+        Published::TooMany(wait) => Err(Error::DailyLimit(
+            format!("You can publish at most {MAX_CARDS_PER_DAY} cards in 24 hours."),
+            wait,
+        )),
+    }
+}
+
+/// The cards of users, after those that the caller has; of users whom the caller may not see, none. Returns `true` beside
+/// them if there are more.
+pub(crate) async fn cards(
+    call: &Call<'_>,
+    users: &BTreeSet<UserId>,
+    after: &BTreeMap<UserId, u32>,
+) -> Result<(Vec<CardRow>, bool), Error> {
+    let users: Vec<(UserId, i64)> = users
+        .iter()
+        .map(|user| (*user, after.get(user).copied().map_or(0, i64::from)))
+        .collect();
+    let one_more = i64::try_from(MAX_CARDS + 1).map_err(|error| Error::Internal(error.into()))?;
+    let mut cards = store::card::seen_by(&call.services.db, call.user, &users, one_more).await?;
+    let has_more = cards.len() > MAX_CARDS;
+    cards.truncate(MAX_CARDS);
+    Ok((cards, has_more))
+}
+
+/// A part of the key log.
+#[derive(Debug)]
+pub(crate) struct LogPage {
+    /// The signed head of the whole log.
+    pub head: SignedLogHead,
+    /// Entries, one behind the other.
+    pub entries: Vec<u8>,
+    /// There are more after them.
+    pub has_more: bool,
+}
+
+/// The key log's head, and its entries after the first `after`.
+pub(crate) async fn log(call: &Call<'_>, after: u32) -> Result<LogPage, Error> {
+    let limit = i64::try_from(MAX_LOG_ENTRIES).map_err(|error| Error::Internal(error.into()))?;
+    let (tree, entries) = store::key_log::page(&call.services.db, after, limit).await?;
+    let identity = &call.services.identity;
+    let head = LogHead::new(identity.id, &tree, call.now.whole_seconds())
+        .map_err(|error| Error::Internal(error.into()))?;
+    let sent = u64::from(after) + u64::try_from(entries.len() / LOG_ENTRY_LEN).unwrap_or(u64::MAX);
+    Ok(LogPage {
+        has_more: sent < tree.size(),
+        head: identity.sign(head)?,
+        entries,
+    })
+}

@@ -1,0 +1,55 @@
+//! Who this server is: an id that stays when its host name changes, and the key that signs the head of the key log. Both
+//! are made once, with the database, so all nodes have the same.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use parlance_wire::{
+    e2ee::{LogHead, SignKey, Signature, SignedLogHead},
+    id::ServerId,
+};
+
+use super::error::Error;
+use crate::store::{self, Db};
+
+/// Who this server is. `Debug` shows its id alone.
+pub(crate) struct ServerIdentity {
+    pub id: ServerId,
+    /// The public half of the key.
+    pub key: SignKey,
+    pair: Ed25519KeyPair,
+}
+
+impl ServerIdentity {
+    /// Reads it from a database that is migrated.
+    ///
+    /// # Errors
+    /// Those of the database; `Internal`, if it holds no key.
+    pub(crate) async fn read(db: &Db) -> Result<Self, Error> {
+        let (id, seed) = store::key_log::server_identity(db).await?;
+        let no_key = || Error::Internal("the server's signing key cannot be read".into());
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| no_key())?;
+        let key = SignKey::from_bytes(pair.public_key().as_ref()).ok_or_else(no_key)?;
+        Ok(Self { id, key, pair })
+    }
+
+    /// Signs a head of the key log.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub(crate) fn sign(&self, head: LogHead) -> Result<SignedLogHead, Error> {
+        let failed = || Error::Internal("the key log's head cannot be signed".into());
+        let signature = self
+            .pair
+            .try_sign(&head.signed_text())
+            .map_err(|_| failed())?;
+        let signature = Signature::from_bytes(signature.as_ref()).ok_or_else(failed)?;
+        Ok(SignedLogHead { head, signature })
+    }
+}
+
+impl fmt::Debug for ServerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerIdentity({})", self.id)
+    }
+}

@@ -1,0 +1,192 @@
+//! Cards: which keys each user has, and had (docs/e2ee.md).
+
+use std::time::Duration;
+
+use parlance_wire::{
+    e2ee::{Card, Invalid, LOG_ENTRY_LEN, LogEntry, SignedCard, Tag},
+    id::{ServerId, UserId},
+    time::Timestamp,
+};
+use sqlx::PgConnection;
+
+use super::{
+    Db,
+    db::End,
+    error::{Result, impossible},
+    key_log,
+};
+use crate::store::rows::CardRow;
+
+/// What became of a card.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// It is the user's newest.
+    New,
+    /// It was published before.
+    Known,
+    /// The user's newest card has another number by now: this one; 0, if there is none.
+    Stale(u64),
+    /// It does not follow the user's newest card.
+    Invalid(Invalid),
+    /// The user may publish the next one after this time.
+    TooMany(Duration),
+}
+
+/// Publishes a card whose own signatures were verified, in a transaction of its own.
+pub(crate) async fn publish(
+    db: &Db,
+    server: ServerId,
+    signed: &SignedCard,
+    max_per_day: u32,
+    now: Timestamp,
+) -> Result<Published> {
+    db.transaction(async |c| {
+        Ok(match append(c, server, signed, max_per_day, now).await? {
+            Published::New => End::Commit(Published::New),
+            refused => End::Rollback(refused),
+        })
+    })
+    .await
+}
+
+/// Adds a card, whose own signatures were verified, to the user's cards and to the key log. Locks the log: what else the
+/// transaction locks, it locks before.
+pub(super) async fn append(
+    c: &mut PgConnection,
+    server: ServerId,
+    signed: &SignedCard,
+    max_per_day: u32,
+    now: Timestamp,
+) -> Result<Published> {
+    let (card, user) = (&signed.card, signed.card.user());
+    let tag = Tag::of(server, user).map_err(|_| impossible("ids of that length"))?;
+    let tree = key_log::lock(c).await?;
+    // A statement of its own: it sees what was there when the lock was taken.
+    let newest = sqlx::query!(
+        r#"select l.entry, (select n.card from cards n where n.user_id = $1 order by n.n desc limit 1) as card, (
+            select extract(epoch from o.published_at + interval '1 day' - $3::timestamptz)::bigint from cards o
+            where o.user_id = $1 order by o.n desc offset $2 limit 1
+        ) as seconds_left
+        from key_log l where substring(l.entry for 32) = $4 order by l.seq desc limit 1"#,
+        user as _,
+        i64::from(max_per_day.saturating_sub(1)),
+        now as _,
+        tag.as_bytes().as_slice(),
+    )
+    .fetch_optional(&mut *c)
+    .await?;
+    let mut seconds_left = None;
+    if let Some(row) = newest {
+        let entry = <[u8; LOG_ENTRY_LEN]>::try_from(row.entry)
+            .map_err(|_| impossible("an entry of another length"))?;
+        let entry = LogEntry::from_bytes(&entry);
+        let before = row.card.map(|card| Card::parse(&card)).transpose();
+        let before = before.map_err(|_| impossible("a card that is none"))?;
+        if let Some(refused) = refusal(signed, &entry, before.as_ref()) {
+            return Ok(refused);
+        }
+        seconds_left = row.seconds_left;
+    } else if card.n() != 1 {
+        return Ok(Published::Stale(0));
+    }
+    if let Some(seconds) = seconds_left.filter(|seconds| *seconds > 0) {
+        return Ok(Published::TooMany(Duration::from_secs(
+            seconds.unsigned_abs(),
+        )));
+    }
+    let entry = LogEntry {
+        tag,
+        n: card.n(),
+        card: card.hash(),
+    };
+    let log_seq = key_log::append(c, tree, entry).await?;
+    sqlx::query!(
+        "insert into cards (user_id, n, card, sign_signature, rsa_signature, prev_signature, log_seq, published_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        user as _,
+        i64::try_from(card.n()).map_err(|_| impossible("a card of that number"))?,
+        card.text(),
+        signed.signatures.sign.as_ref(),
+        signed.signatures.rsa.as_ref(),
+        signed.signatures.prev.as_ref().map(AsRef::as_ref),
+        log_seq,
+        now as _,
+    )
+    .execute(c)
+    .await?;
+    Ok(Published::New)
+}
+
+/// What becomes of a card that does not follow the user's newest one: the log has its entry, and it is `before`, if that is
+/// not deleted.
+fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Option<Published> {
+    let card = &signed.card;
+    if card.hash() == newest.card {
+        return Some(Published::Known);
+    }
+    if newest.n.checked_add(1) != Some(card.n()) {
+        return Some(Published::Stale(newest.n));
+    }
+    match before.filter(|before| before.hash() == newest.card) {
+        Some(before) => signed.succeeds(before).err().map(Published::Invalid),
+        // It went with its user's account. Whoever has the address now is someone else, to everyone who knew that card.
+        None if card.prev() != Some(newest.card) => Some(Published::Invalid(Invalid::Order)),
+        None if signed.signatures.prev.is_some() => {
+            Some(Published::Invalid(Invalid::PredecessorSignature))
+        }
+        None => None,
+    }
+}
+
+/// The cards of these users, each after the number beside them, as far as the reader may see them: their own, those of
+/// friends, and of everyone who takes part, or took part, in a conversation of the reader's. By user and number, at most
+/// `limit`.
+pub(crate) async fn seen_by(
+    db: &Db,
+    reader: UserId,
+    users: &[(UserId, i64)],
+    limit: i64,
+) -> Result<Vec<CardRow>> {
+    let (ids, after): (Vec<UserId>, Vec<i64>) = users.iter().copied().unzip();
+    db.run(async |c| {
+        sqlx::query_file_as!(
+            CardRow,
+            "src/store/sql/cards.sql",
+            reader as _,
+            &ids as _,
+            &after,
+            limit,
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
+}
+
+/// A user's newest card.
+pub(crate) async fn newest(db: &Db, user: UserId) -> Result<Option<String>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            "select card from cards where user_id = $1 order by n desc limit 1",
+            user as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
+    .await
+}
+
+/// A user's public key, and whom it concerns when the user has other keys: the friends who see them.
+pub(crate) async fn owner(db: &Db, user: UserId) -> Result<Option<(String, Vec<UserId>)>> {
+    let row = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"select public_key, friends_who_see(user_id) as "friends!: Vec<UserId>" from users where user_id = $1"#,
+                user as _,
+            )
+            .fetch_optional(c)
+            .await
+        })
+        .await?;
+    Ok(row.map(|row| (row.public_key, row.friends)))
+}

@@ -1,0 +1,162 @@
+//! Epochs: a conversation's secrets, one after the other, each announced and signed by one of its participants
+//! (docs/e2ee.md). The server cannot open them; it sees to it that they follow one another, and who gets them.
+
+mod begin;
+mod share;
+
+use parlance_wire::{
+    e2ee::Epoch,
+    id::{ConversationId, UserId},
+};
+
+use super::{Db, error::Result};
+use crate::store::rows::EpochRow;
+
+pub(super) use self::begin::{begin, stage};
+pub(crate) use self::{
+    begin::{NewEpoch, Rekey, rekey},
+    share::{Shared, share},
+};
+
+/// Maximum bytes of the announcements of a page, unless one alone has more.
+const MAX_PAGE_BYTES: i64 = 4 << 20;
+
+/// An epoch's number as it is stored. One that cannot be is greater than any there is.
+pub(crate) fn number(epoch: Epoch) -> i32 {
+    i32::try_from(epoch.get()).unwrap_or(i32::MAX)
+}
+
+/// What a conversation's next epoch is judged by, as its maker sees it.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub is_group: bool,
+    /// The number of the present epoch; 0: there is none.
+    pub epoch: i32,
+    /// In a direct conversation: the other one blocked the user.
+    pub is_blocked: bool,
+    /// The user's newest card.
+    pub card: Option<String>,
+    /// The announcement of the present epoch.
+    pub announcement: Option<String>,
+    /// Who has its secret.
+    pub members: Option<Vec<UserId>>,
+}
+
+/// What a user's rekeying of a conversation is judged by. Returns `None` when there is no such conversation, for this user.
+pub(crate) async fn standing(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<Option<Standing>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            Standing,
+            r#"
+            select c.is_group, c.epoch,
+                   exists (select from blocks b where b.user_id = p.peer_id and b.blocked_id = $2) as "is_blocked!",
+                   (select d.card from cards d where d.user_id = $2 order by d.n desc limit 1) as card,
+                   e.announcement as "announcement?", e.members as "members?: Vec<UserId>"
+            from participants p
+            join conversations c using (conversation_id)
+            left join lateral (
+                select e.announcement, e.members from epochs e
+                where e.conversation_id = $1 and e.epoch = c.epoch limit 1
+            ) e on true
+            where p.conversation_id = $1 and p.user_id = $2
+            "#,
+            conversation as _,
+            user as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
+    .await
+}
+
+/// The announcement of a conversation's first epoch. Returns `None` when there is none, or no such conversation, for this
+/// user.
+pub(crate) async fn first_announcement(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<Option<String>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            "select announcement from epochs e
+            where e.conversation_id = $1 and e.epoch = 1
+                and exists (select from participants p where p.conversation_id = $1 and p.user_id = $2)",
+            conversation as _,
+            user as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
+    .await
+}
+
+/// The newest `limit` epochs of a conversation before one, the newest first, with the reader's copy of each secret; fewer,
+/// if their announcements are long. Returns `true` beside them if there are more; `None` when there is no such
+/// conversation, for this user.
+pub(crate) async fn page(
+    db: &Db,
+    conversation: ConversationId,
+    reader: UserId,
+    before: i32,
+    limit: i64,
+) -> Result<Option<(Vec<EpochRow>, bool)>> {
+    let rows = db
+        .run(async |c| {
+            sqlx::query_file!(
+                "src/store/sql/epochs.sql",
+                conversation as _,
+                reader as _,
+                before,
+                limit,
+                MAX_PAGE_BYTES,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let epochs: Vec<EpochRow> = rows
+        .into_iter()
+        .filter_map(|row| {
+            // Where there is no epoch, one row still says that the reader takes part.
+            Some(EpochRow {
+                epoch: row.epoch?,
+                announcement: row.announcement?,
+                signature: row.signature?,
+                secret: row.secret.unwrap_or_default(),
+            })
+        })
+        .collect();
+    // They have no holes.
+    let has_more = epochs.last().is_some_and(|oldest| oldest.epoch > 1);
+    Ok(Some((epochs, has_more)))
+}
+
+/// Deletes the secrets of an epoch that has ended, if nothing was written in it.
+pub(crate) async fn forget_unused(db: &Db, conversation: ConversationId, ended: i32) -> Result<()> {
+    db.run(async |c| {
+        sqlx::query!(
+            "delete from epoch_secrets s
+            where s.conversation_id = $1 and s.epoch = $2
+                and exists (select from epochs n where n.conversation_id = $1 and n.epoch = $2 + 1)
+                and not exists (
+                    select from transcript t
+                    where t.conversation_id = $1
+                        and t.seq > (select e.from_seq from epochs e where e.conversation_id = $1 and e.epoch = $2)
+                        and t.seq <= (select n.from_seq from epochs n where n.conversation_id = $1 and n.epoch = $2 + 1)
+                )",
+            conversation as _,
+            ended,
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Who takes part changes with the secret, in one step.
+
+use serde_json::json;
+
+use super::{asks, group, secrets};
+use crate::{
+    group::asks as asks_group,
+    world::{Changes, Roster, World, message, secret},
+};
+
+#[tokio::test]
+async fn one_who_is_removed_reads_nothing_that_follows_and_one_who_joins_nothing_from_before() {
+    let world = World::new().await;
+    let (people, group, first) = group(&world).await;
+    let [ann, ben, cleo, dan] = &people;
+    ann.adds_in(&group, 1, &message("one")).await.ok();
+    for person in &people {
+        person.listens().await;
+    }
+    let changes = Roster {
+        admins: vec![ann],
+        added: vec![dan],
+        removed: vec![ben],
+    };
+    let second = ann.rekeys(&group, &first, &changes).await;
+    for person in &people {
+        let heard = Changes {
+            lists: vec![person.user.clone()],
+            ..Changes::default()
+        };
+        assert_eq!(person.hears().await, heard, "{}", person.name);
+    }
+    for action in ["epochs", "download"] {
+        let request = crate::world::request(action, &group, json!({}));
+        asks(ben, &request)
+            .await
+            .refused(404, "conversation_not_found");
+    }
+    ben.adds_in(&group, 2, &message("x"))
+        .await
+        .refused(404, "conversation_not_found");
+    assert_eq!(
+        secrets(dan, &group).await,
+        [(2, secret(2, &dan.user)), (1, String::new())]
+    );
+    assert_eq!(
+        secrets(cleo, &group).await,
+        [(2, secret(2, &cleo.user)), (1, secret(1, &cleo.user))]
+    );
+    assert_eq!(dan.sees(&group).await["secret"], secret(2, &dan.user));
+    // Back again, he has the newest secret, and not what he had before.
+    let back = Roster {
+        admins: vec![ann],
+        added: vec![ben],
+        removed: vec![],
+    };
+    ann.rekeys(&group, &second, &back).await;
+    assert_eq!(
+        secrets(ben, &group).await,
+        [
+            (3, secret(3, &ben.user)),
+            (2, String::new()),
+            (1, String::new())
+        ]
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn someone_who_may_only_be_invited_is_not_added_and_nothing_else_happens_either() {
+    let world = World::new().await;
+    let (people, group, first) = group(&world).await;
+    let [ann, ben, cleo, _] = &people;
+    let eve = world.person("Eve").await;
+    let changes = Roster {
+        admins: vec![ann],
+        added: vec![&eve],
+        removed: vec![ben],
+    };
+    let (request, _) = ann.rekeying(&group, Some(&first), &changes);
+    let refusal = asks(ann, &request).await.refused(409, "stale_roster");
+    let mut left = crate::group::ids(&[ann, cleo]);
+    left.sort();
+    assert_eq!(refusal["participantids"], json!(left));
+    assert_eq!(ben.sees_v4(&group).await["epoch"], 1);
+    assert_eq!(world.count("invitations").await, 0);
+    // Nobody at all.
+    let nobody = crate::world::Person {
+        user: "0".repeat(32),
+        ..eve.clone()
+    };
+    let changes = Roster {
+        admins: vec![ann],
+        added: vec![&nobody],
+        removed: vec![],
+    };
+    let (request, _) = ann.rekeying(&group, Some(&first), &changes);
+    asks(ann, &request).await.refused(404, "user_not_found");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_invitation_of_an_epoch_before_gives_no_secret_until_the_next_one() {
+    let world = World::new().await;
+    let (people, group, first) = group(&world).await;
+    let [ann, ..] = &people;
+    let (eve, fay) = (world.person("Eve").await, world.person("Fay").await);
+    let invite = |whom: &crate::world::Person, text: &str| json!({ "conversationid": group.id, "participantids": [whom.user], "secrets": { &whom.user: text } });
+    asks_group(ann, "addparticipants", invite(&eve, "old"))
+        .await
+        .ok();
+    let same = Roster {
+        admins: vec![ann],
+        ..Roster::default()
+    };
+    let second = ann.rekeys(&group, &first, &same).await;
+    asks_group(ann, "addparticipants", invite(&fay, "present"))
+        .await
+        .ok();
+    for (person, expected) in [(&eve, ""), (&fay, "present")] {
+        let accept = json!({ "conversationid": group.id });
+        asks_group(person, "accept", accept).await.ok();
+        assert_eq!(person.sees(&group).await["secret"], expected);
+    }
+    // They take part, and no epoch has said so: a rekeying without them is refused, and one of theirs, too.
+    let (request, _) = ann.rekeying(&group, Some(&second), &same);
+    asks(ann, &request).await.refused(409, "stale_roster");
+    let with_both = Roster {
+        admins: vec![ann],
+        added: vec![&eve, &fay],
+        removed: vec![],
+    };
+    eve.has_card().await;
+    let (request, _) = eve.rekeying(&group, Some(&second), &with_both);
+    asks(&eve, &request).await.refused(403, "not_allowed");
+    let (mut request, _) = ann.rekeying(&group, Some(&second), &with_both);
+    request["addparticipants"] = json!([]);
+    asks(ann, &request).await.ok();
+    for person in [&eve, &fay] {
+        assert_eq!(person.sees(&group).await["secret"], secret(3, &person.user));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn published_clients_add_and_remove_in_a_group_with_epochs_as_ever() {
+    let world = World::new().await;
+    let (people, group, first) = group(&world).await;
+    let [ann, ben, cleo, dan] = &people;
+    let add = json!({ "action": "addparticipants", "conversationid": group.id, "participantids": [dan.user], "secrets": { &dan.user: "wrapped" } });
+    ann.asks("chatconversationgroup", add).await.ok();
+    assert_eq!(dan.sees(&group).await["secret"], "wrapped");
+    assert_eq!(secrets(dan, &group).await, [(1, "wrapped".to_owned())]);
+    let remove = json!({ "action": "removeparticipants", "conversationid": group.id, "participantids": [ben.user] });
+    ann.asks("chatconversationgroup", remove).await.ok();
+    let leave = json!({ "action": "leave", "conversationid": group.id });
+    ann.asks("chatconversationgroup", leave).await.ok();
+    // The epoch's only admin is gone: whoever says so names another one, and only then can anyone be added.
+    let gone = Roster {
+        admins: vec![cleo],
+        added: vec![],
+        removed: vec![ann, ben],
+    };
+    let (mut request, _) = cleo.rekeying(&group, Some(&first), &gone);
+    request["removeparticipants"] = json!([]);
+    asks(cleo, &request).await.refused(409, "stale_roster");
+    let remove = json!({ "action": "removeparticipants", "conversationid": group.id, "participantids": [dan.user] });
+    cleo.asks("chatconversationgroup", remove).await.ok();
+    asks(cleo, &request).await.ok();
+    assert_eq!(secrets(cleo, &group).await[0], (2, secret(2, &cleo.user)));
+    world.end().await;
+}

@@ -1,0 +1,57 @@
+//! Statements about cards, the key log and epochs.
+
+use super::{GROUP, USER, connection, filled, plan, reads_by_index};
+
+#[tokio::test]
+async fn what_is_asked_of_keys_and_epochs_is_read_by_index() {
+    // Empty and full, as a plan stays what it was when its statement was first used.
+    for mut db in [connection().await, filled().await] {
+        for (name, marks, arguments) in [
+            (
+                "cards",
+                &["with mine as materialized"][..],
+                format!("{USER}, array[{USER}, md5('u9')::uuid], array[0, 1]::bigint[], 2001"),
+            ),
+            (
+                "card: newest",
+                &["as seconds_left"],
+                format!("{USER}, 19, now(), decode(repeat('00', 32), 'hex')"),
+            ),
+            ("key log", &["string_agg(l.entry"], "100, 1000".into()),
+            (
+                "epochs",
+                &["from participants p\nleft join lateral", "$5::bigint"],
+                format!("{GROUP}, {USER}, 4, 50, 1000000"),
+            ),
+            (
+                "epoch: standing",
+                &["e.members as \"members?"],
+                format!("{GROUP}, {USER}"),
+            ),
+            (
+                "epoch: begin",
+                &["with announced as"],
+                format!("{GROUP}, 6, '', decode(repeat('00', 64), 'hex'), array[{USER}], now()"),
+            ),
+            (
+                "epoch: who may",
+                &["o.role = 'admin' and c.epoch = 0"],
+                format!("{GROUP}, {USER}"),
+            ),
+            ("epoch: forget", &["s.epoch = $2\n"], format!("{GROUP}, 3")),
+            (
+                "epoch: share",
+                &["as \"takes_part!\""],
+                format!("{GROUP}, {USER}, {USER}"),
+            ),
+            (
+                "remove",
+                &["with removed as", "delete from participants"],
+                format!("{GROUP}, array[{USER}]"),
+            ),
+        ] {
+            let plan = plan(&mut db, marks, &arguments).await;
+            reads_by_index(name, &plan);
+        }
+    }
+}
