@@ -83,7 +83,7 @@ export async function showConversation(account: Account, record: ConversationRec
     // Servers of the published form do not say who is an admin: then everyone may try.
     admin: wire.isgroup && (announcement === null || announcement.admins.includes(me)),
     barrier: barrierOf(record, others, around),
-    renewedAt: null,
+    renewedAt: record.rosterAt,
   };
 }
 

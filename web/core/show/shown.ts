@@ -9,7 +9,7 @@ import type { Account, Hint } from "../sync/account.ts";
 import type { RequestsRecord } from "../sync/list.ts";
 import { Serial } from "../sync/serial.ts";
 import { showConversation } from "./conversation.ts";
-import { reuse, reuseList } from "./equal.ts";
+import { isSame, reuse, reuseList } from "./equal.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
 
@@ -84,6 +84,7 @@ export class AccountShown {
   private readonly writers = new Map<ConversationId, Map<UserId, () => void>>();
   private due: Due | null = null;
   private ended = false;
+  private firstIsDrawn = (): void => undefined;
 
   constructor(
     private readonly account: Account,
@@ -93,9 +94,12 @@ export class AccountShown {
     this.log = new OpenLog(account, out, (id) => ({ names: this.names, outbox: this.outbox.get(id) ?? [] }));
   }
 
-  /** Reads everything. */
+  /** Reads everything; resolves once the first conversations are shown. */
   start(): Promise<void> {
-    return this.noticed({ list: true, outbox: true });
+    const first = new Promise<void>((resolve) => {
+      this.firstIsDrawn = resolve;
+    });
+    return Promise.race([first, this.noticed({ list: true, outbox: true })]);
   }
 
   /** Nothing is shown after this. */
@@ -122,11 +126,12 @@ export class AccountShown {
 
   private async read({ list, outbox, conversations }: Due): Promise<void> {
     if (outbox) await this.readOutbox();
-    if (list) await this.readList();
-    else for (const id of conversations) await this.readOne(id);
-    await this.draw(list ? [...this.records.keys()] : [...conversations]);
+    const changed = list ? await this.readList() : conversations;
+    if (!list) for (const id of conversations) await this.readOne(id);
+    for (const id of conversations) changed.add(id);
+    await this.draw([...changed]);
     const { id } = this.log;
-    if (id && (list || conversations.has(id))) await this.log.refresh();
+    if (id && changed.has(id)) await this.log.refresh();
   }
 
   private async readOutbox(): Promise<void> {
@@ -136,7 +141,8 @@ export class AccountShown {
     this.out.set({ waiting: all.length });
   }
 
-  private async readList(): Promise<void> {
+  /** Reads everything; answers the conversations that are to be drawn anew. */
+  private async readList(): Promise<Set<ConversationId>> {
     const { store, session } = this.account;
     const [records, people, drafts, requests] = await Promise.all([
       store.conversations(),
@@ -144,6 +150,7 @@ export class AccountShown {
       store.drafts(),
       store.meta<RequestsRecord>("requests"),
     ]);
+    const [recordsBefore, peopleBefore] = [this.records, this.people];
     this.records = new Map(records.map((record) => [record.wire.id, record]));
     for (const id of [...this.shown.keys()]) if (!this.records.has(id)) this.shown.delete(id);
     this.people = new Map(people.map((person) => [person.id, person]));
@@ -156,6 +163,10 @@ export class AccountShown {
       people: reuse(before, new Map(others.map((person) => [person.id, reuse(before.get(person.id), showPerson(person))]))),
       requests: reuse(this.out.state.requests, await this.requests(requests)),
     });
+    const changed = new Set(people.filter((person) => !isSame(peopleBefore.get(person.id), person)).map(({ id }) => id));
+    const isOther = (record: ConversationRecord): boolean =>
+      !isSame(recordsBefore.get(record.wire.id), record) || record.wire.participants.some(({ userid }) => changed.has(userid));
+    return new Set(records.filter(isOther).map(({ wire }) => wire.id));
   }
 
   private async requests(record: RequestsRecord | undefined): Promise<Request[]> {
@@ -204,6 +215,7 @@ export class AccountShown {
     if (this.ended) return;
     const list = [...this.shown.values()].sort((one, other) => other.lastAt - one.lastAt || (one.id < other.id ? -1 : 1));
     this.out.set({ conversations: reuseList(this.out.state.conversations, list) });
+    this.firstIsDrawn();
   }
 
   private isWriting(id: ConversationId, user: UserId): void {

@@ -74,6 +74,8 @@ export interface ConversationRecord {
   broken: number | null;
   /** The newest epoch that was accepted: its announcement, and who takes part, with the hash of their keys. */
   roster: { announcement: string; members: [UserId, string][] } | null;
+  /** When it was accepted here, by this device's clock. */
+  rosterAt: number | null;
 }
 
 /** Bytes under the device's key. */
@@ -268,6 +270,7 @@ export function newConversation(wire: WireConversation): ConversationRecord {
     n: 0,
     broken: null,
     roster: null,
+    rosterAt: null,
   };
 }
 

@@ -19,6 +19,7 @@ import { catchUp, fetchOlder } from "./fill.ts";
 import { markSeen } from "./inbox.ts";
 import { comparePeople, resync } from "./list.ts";
 import { tellReceipts } from "./receipts.ts";
+import { allDue, renewDelayMs, renewIfDue } from "./renew.ts";
 import { Serial } from "./serial.ts";
 
 /** Silence after which the socket is asked for an answer, and then given up. */
@@ -43,6 +44,7 @@ export class Engine {
   private readonly frames = new Serial();
   private readonly sender: Sender;
   private readonly receipts = new Map<ConversationId, () => void>();
+  private readonly renewals = new Map<ConversationId, () => void>();
   private socket: Socket | null = null;
   private cancelTimer = (): void => undefined;
   private cancelSilence = (): void => undefined;
@@ -68,7 +70,7 @@ export class Engine {
   /** Ends: no timer, no socket is left. */
   stop(): void {
     this.sender.stop();
-    for (const cancel of this.receipts.values()) cancel();
+    for (const cancel of [...this.receipts.values(), ...this.renewals.values()]) cancel();
     this.dispatch({ kind: "stop" });
   }
 
@@ -220,6 +222,18 @@ export class Engine {
     this.events.onProgress(null);
     for (const { wire, head, deliveredTold } of await this.account.store.conversations()) {
       if (head && head.seq > deliveredTold) this.receiptsSoon(wire.id);
+    }
+    await this.renewLater();
+  }
+
+  private async renewLater(): Promise<void> {
+    for (const id of await allDue(this.account)) {
+      if (this.renewals.has(id)) continue;
+      const cancel = this.account.clock.after(renewDelayMs(randomUnit()), () => {
+        this.renewals.delete(id);
+        renewIfDue(this.account, id).catch((error: unknown) => this.fault(error));
+      });
+      this.renewals.set(id, cancel);
     }
   }
 

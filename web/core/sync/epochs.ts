@@ -93,7 +93,7 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
   await account.serial.run(async () => {
     const now = await store.conversation(id);
     if (!now || (rosterOf(now)?.announcement.epoch ?? 0) !== (held?.announcement.epoch ?? 0)) return;
-    const record = { ...now, roster: keepRoster(accepted.roster) };
+    const record = { ...now, roster: keepRoster(accepted.roster), rosterAt: account.clock.now() };
     await store.write(change.conversation(record), ...accepted.epochs.map((one) => change.epoch(id, one)));
     account.tell({ conversations: [id] });
   });

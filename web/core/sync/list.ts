@@ -34,8 +34,8 @@ function merged(held: ConversationRecord | undefined, wire: WireConversation): {
   if (!held) return { record: newConversation(wire), changes: [] };
   if (held.instance === wire.instance) return { record: { ...held, wire }, changes: [] };
   // It was cleared: what is here is gone everywhere.
-  const { keep, roster } = held;
-  return { record: { ...newConversation(wire), keep, roster }, changes: change.forgetRows(wire.id) };
+  const { keep, roster, rosterAt } = held;
+  return { record: { ...newConversation(wire), keep, roster, rosterAt }, changes: change.forgetRows(wire.id) };
 }
 
 /** Takes one conversation out of an answer. */
@@ -62,7 +62,7 @@ async function mergeList(account: Account, list: readonly WireConversation[], pe
     ...persons.map(change.person),
     { put: "meta", key: "requests", value: requests },
   );
-  account.tell({ list: true, conversations: [...listed, ...gone] });
+  account.tell({ list: true });
 }
 
 /** Compares people only: somebody came or went. */

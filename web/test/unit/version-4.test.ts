@@ -57,6 +57,22 @@ test("a group has a name that is signed, and who is removed reads nothing of wha
   assert.deepEqual(seen.find(({ trouble }) => trouble === "waitingForKey")?.text, "");
 });
 
+test("after somebody left, the next message lies under a secret that they do not have", async () => {
+  const made = await ann.client.createGroup("Leaving", [ben.id, cleo.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await cleo.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id));
+  assert.ok((await cleo.client.leave(id)).ok);
+  await ann.sees("two members", ({ conversations }) => conversations.some((c) => c.id === id && c.memberCount === 2));
+  await ben.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id && c.memberCount === 2));
+  await ben.client.open(id);
+  await ann.types(id, "Only us now");
+  await lastOf(ben, "Only us now");
+  const newest = server.conversations.get(id)?.epochs.at(-1);
+  assert.equal(newest?.epoch, 2);
+  assert.deepEqual(Object.keys(newest.secrets).sort(), [ann.id, ben.id].sort());
+});
+
 test("somebody whom the server adds by itself gets nothing: sending stops, and says who", async () => {
   const made = await ann.client.createGroup("Secret", [ben.id]);
   assert.ok(made.ok);

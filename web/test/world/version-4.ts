@@ -167,6 +167,12 @@ export class Version4 {
         return this.create(fields, user, [user, String(fields["participantid"])], false);
       case "chatconversationgroup.create":
         return this.create(fields, user, [user, ...(fields["participantids"] as string[])], true);
+      case "chatconversationgroup.leave": {
+        const left = this.one(fields, user);
+        left.participants.delete(user);
+        this.announce([user, ...left.participants]);
+        return {};
+      }
       case "chatconversation.rekey":
         return this.rekey(fields, user);
       case "chatconversation.epochs":

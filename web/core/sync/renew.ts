@@ -1,0 +1,64 @@
+// When a conversation needs a new secret without anyone asking: somebody left or was disabled, somebody's keys were renewed,
+// the secret is a month old or has seen ten thousand messages. Whoever sees it first does it, after a random delay; the
+// server lets one of them win.
+
+import type { ConversationId } from "../model/ids.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import { isPassing, Refused } from "../wire/refusal.ts";
+import type { Account } from "./account.ts";
+import { memberKey, peopleOf } from "./cards.ts";
+import { rosterOf } from "./epochs.ts";
+import { nextEpoch } from "./rekey.ts";
+import { NoKey } from "./secrets.ts";
+
+const MONTH_MS = 30 * 86_400_000;
+const MAX_MESSAGES = 10_000;
+/** Other clients see the same, and wait for as long at most. */
+const MAX_DELAY_MS = 60_000;
+
+/** Whether a new epoch is due; also false where nothing may be announced before somebody has looked. */
+export async function isDue(record: ConversationRecord, people: readonly PersonRecord[], me: string, now: number): Promise<boolean> {
+  const roster = rosterOf(record);
+  if (!roster || roster.announcement.epoch !== record.wire.epoch) return false;
+  const listed = new Set<string>(record.wire.participants.map(({ userid }) => userid));
+  const isUnexpected = [...listed].some((user) => !roster.members.has(user));
+  if (isUnexpected || !roster.members.has(me) || people.some(({ trust }) => trust === "changed")) return false;
+  if ([...roster.members.keys()].some((user) => !listed.has(user))) return true;
+  for (const person of people) {
+    const key = await memberKey(person);
+    if (key !== null && key !== roster.members.get(person.id)) return true;
+  }
+  const messages = (record.head?.seq ?? 0) - roster.announcement.head[0];
+  const since = record.rosterAt ?? now;
+  // An epoch without messages protects nothing that a new one would not.
+  return messages > 0 && (messages >= MAX_MESSAGES || now - since >= MONTH_MS);
+}
+
+/** Begins a new epoch of a conversation where one is due. Somebody else's, made meanwhile, is as good. */
+export async function renewIfDue(account: Account, id: ConversationId): Promise<void> {
+  const record = await account.store.conversation(id);
+  if (!record) return;
+  const people = await peopleOf(account, record.wire.participants.map(({ userid }) => userid));
+  if (!(await isDue(record, people, account.session.user, account.clock.now()))) return;
+  try {
+    await nextEpoch(account, record, {});
+  } catch (error) {
+    const isLate = error instanceof Refused && (error.code === "stale_epoch" || error.code === "stale_roster" || error.code === "stale_instance");
+    if (!isLate && !isPassing(error) && !(error instanceof NoKey)) throw error;
+  }
+}
+
+/** The conversations in which one is due. */
+export async function allDue(account: Account): Promise<ConversationId[]> {
+  const known = new Map((await account.store.people()).map((person) => [person.id, person]));
+  const due: ConversationId[] = [];
+  for (const record of await account.store.conversations()) {
+    if (!record.roster) continue;
+    const people = record.wire.participants.flatMap(({ userid }) => known.get(userid) ?? []);
+    if (await isDue(record, people, account.session.user, account.clock.now())) due.push(record.wire.id);
+  }
+  return due;
+}
+
+/** How long to wait before it; `random` from 0 to 1. */
+export const renewDelayMs = (random: number): number => Math.round(MAX_DELAY_MS * random);
