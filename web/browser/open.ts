@@ -23,14 +23,6 @@ function onHint(listener: () => void): () => void {
 /** Asks the browser not to throw the database away when the disk is full. */
 export const keepStorage = async (): Promise<boolean> => (await navigator.storage?.persist?.()) ?? false;
 
-/** Browser and system, as one's other devices show them. */
-function deviceName(): string {
-  const agent = navigator.userAgent;
-  const browser = /Edg|OPR|Firefox|Chrome|Safari/.exec(agent)?.[0] ?? "Browser";
-  const system = /Android|iPhone|iPad|Windows|Mac OS X|Linux/.exec(agent)?.[0] ?? "";
-  return system ? `${browser}, ${system}` : browser;
-}
-
 /** The ports of this page, whose server is where the page is from. */
 export async function openPorts(): Promise<Ports> {
   const base = new URL("./", location.href).href.replace(/[?#].*$/, "");
@@ -51,6 +43,5 @@ export async function openPorts(): Promise<Ports> {
       return () => outdated.delete(listener);
     },
     onFault: (error) => reportError(error),
-    deviceName: deviceName(),
   };
 }

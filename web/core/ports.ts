@@ -68,6 +68,4 @@ export interface Ports {
   onOutdated: (listener: () => void) => () => void;
   /** A mistake of ours, or of the server: to be logged, never shown to nobody. */
   onFault: (error: unknown) => void;
-  /** What other devices are told of this one. */
-  deviceName: string;
 }

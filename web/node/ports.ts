@@ -25,7 +25,6 @@ export function nodePorts(address: string, others: Partial<Ports> = {}): Ports {
     onHint: () => () => undefined,
     onOutdated: () => () => undefined,
     onFault: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
-    deviceName: "Node",
     ...others,
   };
 }

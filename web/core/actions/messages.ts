@@ -1,13 +1,15 @@
 // Writing, and what is done to messages.
 
 import type { Content, Reply } from "../model/body.ts";
-import { type ConversationId, messageId, userId } from "../model/ids.ts";
+import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import { versionsOf } from "../model/timeline.ts";
 import type { Draft, MessageInfo } from "../model/view.ts";
 import { enqueue, waiting } from "../outbox/queue.ts";
 import { openRows } from "../show/log.ts";
 import { box } from "../store/box.ts";
 import { change } from "../store/store.ts";
+import { erase as eraseOnServer } from "../wire/conversation.ts";
+import { isPassing, isUnknownCall } from "../wire/refusal.ts";
 import type { Open } from "./context.ts";
 
 const newId = (): ReturnType<typeof messageId> => messageId(crypto.randomUUID());
@@ -38,10 +40,25 @@ export const edit = (open: Open, conversation: ConversationId, of: string, draft
 
 /** Deletes a message for everyone; one that has not been sent is only taken back. */
 export async function erase(open: Open, conversation: ConversationId, of: string): Promise<void> {
-  if (await waiting(open.account, of)) await open.ask({ kind: "discard", message: of });
-  if (await waiting(open.account, of)) return update(open, conversation, of, { kind: "delete", of: [messageId(of)] });
-  const seq = await open.account.store.seqOf(conversation, messageId(of));
-  if (seq !== undefined) await update(open, conversation, of, { kind: "delete", of: [messageId(of)] });
+  const { account, ask } = open;
+  const id = messageId(of);
+  if (await waiting(account, of)) await ask({ kind: "discard", message: of });
+  const isHere = (await account.store.seqOf(conversation, id)) !== undefined;
+  // On its way: it may be there already, so it is deleted after it.
+  if (!isHere && !(await waiting(account, of))) return;
+  await update(open, conversation, of, { kind: "delete", of: [id] });
+  if (isHere) await eraseBytes(open, conversation, id);
+}
+
+// The update hides it in every client; where the server can, its bytes go as well.
+async function eraseBytes({ account }: Open, conversation: ConversationId, id: MessageId): Promise<void> {
+  const record = await account.store.conversation(conversation);
+  if (!record) return;
+  try {
+    await eraseOnServer(account.caller, { conversationid: conversation, instance: record.instance }, [id]);
+  } catch (error) {
+    if (!isUnknownCall(error) && !isPassing(error)) throw error;
+  }
 }
 
 /** Adds or takes back a reaction. */

@@ -233,6 +233,10 @@ export async function clear(caller: Caller, where: Where): Promise<WireConversat
   return (await caller.call("chatconversation", "clear", { ...where }, one)).conversation;
 }
 
+/** Deletes what messages say, on the server, for everyone; their links in the chain stay. */
+export const erase = (caller: Caller, where: Where, messageids: readonly MessageId[]): Promise<null> =>
+  caller.call("chatconversation", "erase", { ...where, messageids }, done);
+
 /** What a new epoch's maker hands in. */
 export interface NewEpoch {
   announcement: string;

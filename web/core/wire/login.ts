@@ -5,7 +5,7 @@ import type { Argon2id } from "../crypto/kdf.ts";
 import { fromBase64, base64 } from "../crypto/bytes.ts";
 import { type Caller, done } from "./call.ts";
 import { flag, integer, list, object, optional, parsed, text } from "./decode.ts";
-import { Refused } from "./refusal.ts";
+import { isUnknownCall } from "./refusal.ts";
 import { fromWireTime } from "./time.ts";
 
 /** What a login answers. */
@@ -40,17 +40,13 @@ const preloginAnswer = object({
   salt: optional(text, ""),
 });
 
-/** Whether a server answered that it does not know an action. */
-const isUnknown = (error: unknown): boolean =>
-  error instanceof Refused && (error.code === "unknown_action" || error.code === "unknown_api");
-
 /** Asks how the password of this address is hashed. */
 export async function prelogin(caller: Caller, email: string): Promise<Prelogin> {
   try {
     const { server, kdf, m, t, p, salt } = await caller.call("chatlogin", "prelogin", { email }, preloginAnswer);
     return { server, kdf: kdf === "argon2id" ? { m, t, p, salt: fromBase64(salt) } : "published" };
   } catch (error) {
-    if (isUnknown(error)) return null;
+    if (isUnknownCall(error)) return null;
     throw error;
   }
 }
@@ -113,7 +109,7 @@ export async function stations(caller: Caller): Promise<Station[]> {
   try {
     return (await caller.call("chatlogin", "stations", {}, stationsAnswer)).stations;
   } catch (error) {
-    if (isUnknown(error)) return [];
+    if (isUnknownCall(error)) return [];
     throw error;
   }
 }

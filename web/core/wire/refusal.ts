@@ -32,3 +32,7 @@ export const isPassing = (error: unknown): boolean =>
 /** Whether this station is not let in any more: it was signed out, or the user was disabled or deleted. */
 export const isBarred = (error: unknown): boolean =>
   error instanceof Refused && (error.code === "unknown_station" || error.code === "signature_invalid");
+
+/** Whether this server does not know a call: it is older, or of the published form. */
+export const isUnknownCall = (error: unknown): boolean =>
+  error instanceof Refused && (error.code === "unknown_action" || error.code === "unknown_api");

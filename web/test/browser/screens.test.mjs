@@ -274,3 +274,36 @@ for (const [language, back] of [["de", "Zurück"], ["hu", "Vissza"], ["ar", "ر�
     }
   });
 }
+
+test("Escape goes one step back: menu, dialog, panel, conversation", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(1) });
+  await tab.getByRole("button", { name: "Conversation menu" }).click();
+  await tab.getByRole("menuitem", { name: "Members" }).click();
+  const dialog = tab.getByRole("dialog", { name: /^Spring concert/ });
+  await dialog.getByRole("button", { name: "More about Ben Osei" }).click();
+  await seen(tab.getByRole("menuitem", { name: "Compare numbers" }));
+  await tab.keyboard.press("Escape");
+  await tab.getByRole("menuitem").first().waitFor({ state: "detached" });
+  await seen(dialog);
+  await tab.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await seen(tab.getByRole("log"));
+  await tab.getByRole("button", { name: "Emoji", exact: true }).click();
+  await seen(tab.getByRole("textbox", { name: "Search emoji" }));
+  await tab.keyboard.press("Escape");
+  await tab.getByRole("textbox", { name: "Search emoji" }).waitFor({ state: "detached" });
+  await tab.getByRole("log").focus();
+  await tab.keyboard.press("Escape");
+  await tab.getByRole("log").waitFor({ state: "detached" });
+  await tab.waitForFunction(() => document.activeElement?.classList.contains("row"));
+});
+
+test("what is asked is asked once: No, and the focus is back", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(1) });
+  await tab.getByRole("button", { name: "Conversation menu" }).click();
+  await tab.getByRole("menuitem", { name: "Leave group" }).click();
+  await seen(tab.getByRole("alertdialog", { name: "Leave “Spring concert”?" }));
+  await tab.getByRole("button", { name: "Stay", exact: true }).click();
+  await tab.getByRole("alertdialog").waitFor({ state: "detached" });
+  await tab.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Conversation menu");
+});

@@ -235,3 +235,49 @@ test("the log loads older messages when it is scrolled, without a jump", limit, 
   }
   assert.deepEqual(await ben.texts(), texts);
 });
+
+test("one notification, however many tabs; the title counts; a muted conversation is quiet", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  await ben.context.grantPermissions(["notifications"], { origin: new URL(way.address).origin });
+  await ben.context.addInitScript(() => {
+    document.hasFocus = () => false;
+    const told = (title, { body }) => {
+      const all = JSON.parse(localStorage.getItem("told") ?? "[]");
+      localStorage.setItem("told", JSON.stringify([...all, `${title}: ${body}`]));
+      return Promise.resolve();
+    };
+    ServiceWorkerRegistration.prototype.showNotification = told;
+  });
+  await ben.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
+  await ben.tab.goto(`${way.address}#/`);
+  await ben.tab.reload();
+  const second = await ben.context.newPage();
+  await second.goto(`${way.address}#/`);
+  for (const tab of [ben.tab, second]) await tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann/ }).waitFor();
+  await ann.says("psst **Ben**");
+  for (const tab of [ben.tab, second]) await tab.waitForFunction(() => document.title === "(1) Parlance");
+  await second.waitForFunction(() => localStorage.getItem("told") !== null);
+  const list = (tab) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann/ });
+  await list(second).click({ button: "right" });
+  await second.getByRole("menuitem", { name: "Mute" }).click();
+  await second.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann 1 unread, muted/ }).waitFor();
+  await ann.says("not a sound");
+  await second.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann 2 unread, muted/ }).waitFor();
+  assert.deepEqual(JSON.parse(await second.evaluate(() => localStorage.getItem("told"))), ["Ann: psst Ben"]);
+  await second.waitForFunction(() => document.title === "Parlance");
+});
+
+test("a new version waits until the person says so", limit, async (t) => {
+  const ann = await joins(t, "Ann");
+  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  way.upgrade();
+  await ann.tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
+  await ann.tab.getByText("A new version is ready.").waitFor();
+  await ann.tab.evaluate(() => {
+    globalThis.before = true;
+  });
+  await ann.button("Reload").click();
+  await ann.tab.waitForFunction(() => globalThis.before === undefined && document.querySelector(".list-pane") !== null);
+  await ann.tab.waitForTimeout(500);
+  assert.equal(await ann.tab.getByText("A new version is ready.").count(), 0);
+});
