@@ -1,11 +1,13 @@
 //! The rules: who may do what, and who has to hear of it. A rule takes the call first, writes through the store, and puts what
 //! happened into the call's outbox, which is announced only after the commit.
 
+pub(crate) mod account;
 pub(crate) mod conversation;
 pub(crate) mod error;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;
+pub(crate) mod invite;
 pub(crate) mod message;
 pub(crate) mod name_cache;
 pub(crate) mod page_cache;
@@ -23,7 +25,7 @@ use parlance_wire::{
 
 use crate::{
     notify::event::Event,
-    settings::{Registration, Settings},
+    settings::{Invites, Registration, Settings},
     store::{Db, batcher::Batcher, report::NewReport, rows::NewMessage},
 };
 
@@ -44,6 +46,9 @@ pub(crate) struct Services {
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub registration: Registration,
+    pub invites: Invites,
+    /// The address that clients are told.
+    pub public_url: String,
     /// How long a message without a `ValidUntil` is wanted.
     pub message_lifetime: TimeDelta,
     /// How long after its `ValidUntil` a message is kept.
@@ -66,6 +71,8 @@ impl Services {
             pages: page_cache::PageCache::default(),
             policy: Policy {
                 registration: settings.registration,
+                invites: settings.invites,
+                public_url: settings.public_url.clone(),
                 message_lifetime: settings.message_lifetime,
                 expiry_grace: settings.expiry_grace,
                 max_message_bytes: settings.max_message_bytes,

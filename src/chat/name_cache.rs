@@ -1,5 +1,5 @@
-//! What users are called, cached until a user changes: `server/users.rs` then calls [`NameCache::forget`]. No action changes a
-//! name yet; one that does has to notify `store::user::CHANGED_CHANNEL`.
+//! What users are called, cached until a user changes: `server/users.rs` then calls [`NameCache::forget`]. Whoever
+//! changes a name sends a `store::notice::Notice`.
 
 use std::{
     collections::HashMap,

@@ -148,6 +148,11 @@ impl PageCache {
         }
     }
 
+    /// Forgets all pages: messages before the newest ones were erased. Rare.
+    pub(crate) fn forget(&self) {
+        self.0.invalidate_all();
+    }
+
     /// Drops what nobody asked for lately.
     pub(crate) fn evict_idle(&self) {
         self.0.run_pending_tasks();

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Error, print_json, say, with_database};
+use super::{Error, actor::actor, print_json, say, with_database};
 use crate::{
     settings::Settings,
     store::{
@@ -11,6 +11,7 @@ use crate::{
         doctor::{Finding, Rule},
     },
 };
+use parlance_wire::time::Timestamp;
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
@@ -26,7 +27,7 @@ pub(super) struct Doctor {
 pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Error> {
     let (repaired, findings) = with_database(settings, async |db| {
         let repaired = if doctor.repair {
-            store::doctor::repair(db).await?
+            store::doctor::repair(db, &actor(), Timestamp::now()).await?
         } else {
             0
         };
@@ -84,6 +85,7 @@ fn key(rule: Rule) -> &'static str {
         Rule::Admin => "admin",
         Rule::Invitation => "invitation",
         Rule::Chain => "chain",
+        Rule::Audit => "audit",
         Rule::Index => "index",
     }
 }

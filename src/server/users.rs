@@ -1,5 +1,5 @@
-//! A user who is disabled is disconnected at once, on every node: whoever changes a user notifies a channel of the
-//! database (`LISTEN`/`NOTIFY`).
+//! What a command changes takes effect at once, on every node: whoever changes a user notifies a channel of the database
+//! (`store/notice.rs`). So a user who is disabled is disconnected at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,12 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
 use crate::{
-    store::{self, error::Result},
+    notify::event::Event,
+    store::{
+        self,
+        error::Result,
+        notice::{self, Notice},
+    },
     telemetry::with_causes,
 };
 use parlance_wire::id::UserId;
@@ -21,34 +26,62 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(state.services.db.options().clone());
+    let mut is_first = true;
     loop {
-        if let Err(error) = listen(&state, &pool).await {
+        if let Err(error) = listen(&state, &pool, is_first).await {
             tracing::debug!(
                 error = with_causes(&error),
                 "the channel of changed users is away"
             );
         }
+        is_first = false;
         tokio::time::sleep(RETRY).await;
     }
 }
 
-/// Listens until the channel fails.
-async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
+/// Listens until the channel fails. Unless it is the first time, something may have been missed.
+async fn listen(state: &State, pool: &sqlx::PgPool, is_first: bool) -> Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
-    channel.listen(store::user::CHANGED_CHANNEL).await?;
+    channel.listen(notice::CHANNEL).await?;
     catch_up(state).await?;
+    if !is_first {
+        // Lists may have changed as well.
+        state.resync.request();
+    }
     loop {
         match channel.try_recv().await? {
             Some(change) => {
-                forget_users(state);
-                // After the keys were forgotten: a handshake in between is refused, as it sees the change.
-                if let Some(user) = UserId::parse(change.payload()) {
-                    // Whoever is still allowed in connects again.
-                    state.notifications.disconnect(Some(user));
+                if let Some(notice) = Notice::parse(change.payload()) {
+                    act_on(state, notice);
                 }
             }
             // The connection was lost, and is another one now.
-            None => catch_up(state).await?,
+            None => {
+                catch_up(state).await?;
+                state.resync.request();
+            }
+        }
+    }
+}
+
+fn act_on(state: &State, notice: Notice) {
+    match notice {
+        Notice::User(user) => {
+            forget_users(state);
+            // After the keys were forgotten: a handshake in between is refused, as it sees the change. Whoever is still
+            // allowed in connects again.
+            state.notifications.disconnect(Some(user));
+        }
+        Notice::Names => state.services.names.forget(),
+        // Each node hears of it from the database, so the bus is not needed.
+        Notice::List(user) => state
+            .notifications
+            .announce(&[Event::ListChanged { of: vec![user] }]),
+        Notice::Friend { friend, seen_by } => {
+            state.notifications.announce(&[Event::FriendChanged {
+                friend,
+                seen_by: vec![seen_by],
+            }]);
         }
     }
 }
@@ -75,4 +108,6 @@ pub(super) async fn disconnect_disabled(state: &State) -> Result<()> {
 fn forget_users(state: &State) {
     state.keys.forget();
     state.services.names.forget();
+    // Of an account that was deleted, messages are erased.
+    state.services.pages.forget();
 }

@@ -170,7 +170,7 @@ pub(super) async fn bump_members_version(
     Ok(())
 }
 
-/// Removes users from a group.
+/// Removes users from a group, and remembers that they were in it.
 pub(super) async fn remove(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -178,7 +178,11 @@ pub(super) async fn remove(
 ) -> Result<()> {
     bump_members_version(&mut *c, conversation).await?;
     sqlx::query!(
-        "delete from participants where conversation_id = $1 and user_id = any($2)",
+        "with removed as (
+            delete from participants where conversation_id = $1 and user_id = any($2) returning user_id
+        )
+        insert into former_participants (user_id, conversation_id) select user_id, $1 from removed
+        on conflict on constraint former_participants_key do nothing",
         conversation as _,
         users as _
     )

@@ -1,9 +1,13 @@
 //! The doctor: checks what must hold of the tables as a whole, beside a running server, and repairs what can be
 //! repaired without losing anything.
 
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgQueryResult};
 
-use super::Db;
+use super::{
+    Db,
+    audit::{self, Actor, Change},
+};
+use parlance_wire::time::Timestamp;
 
 /// Something that must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +30,15 @@ pub enum Rule {
     Invitation,
     /// Each message's chain follows from the one before it, and the conversation's is the newest one's.
     Chain,
+    /// Each line of the audit log follows from the one before it.
+    Audit,
     /// Every index is valid.
     Index,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Dense,
         Self::HistoryHead,
         Self::Instance,
@@ -42,6 +48,7 @@ impl Rule {
         Self::Admin,
         Self::Invitation,
         Self::Chain,
+        Self::Audit,
         Self::Index,
     ];
 
@@ -73,6 +80,9 @@ impl Rule {
             Self::Invitation => "an invitation that leads nowhere; --repair deletes it",
             Self::Chain => {
                 "a message was changed, dropped or invented past the server; clients see it too; restore a backup"
+            }
+            Self::Audit => {
+                "a line of the audit log was changed, dropped or invented past the server; compare with an older backup"
             }
             Self::Index => {
                 "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex"
@@ -131,12 +141,14 @@ async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<St
         Rule::Admin => check!("src/store/sql/doctor/admin.sql"),
         Rule::Invitation => check!("src/store/sql/doctor/invitation.sql"),
         Rule::Chain => check!("src/store/sql/doctor/chain.sql"),
+        Rule::Audit => audit::check(c).await,
         Rule::Index => check!("src/store/sql/doctor/index.sql"),
     }
 }
 
-/// Repairs what can be repaired without losing anything, in one transaction. Returns how many rows it changed.
-pub async fn repair(db: &Db) -> sqlx::Result<u64> {
+/// Repairs what can be repaired without losing anything, in one transaction with a line of the audit log. Returns
+/// how many rows it changed.
+pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     let mut connection = db.maintenance_options().connect().await?;
     let mut tx = connection.begin().await?;
     // Readers go on; writers wait. The rows are right by definition: what names the newest follows from them.
@@ -203,9 +215,14 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
-    tx.commit().await?;
-    Ok([newest, peers, admins, invitations]
+    let repaired: u64 = [newest, peers, admins, invitations]
         .iter()
-        .map(sqlx::postgres::PgQueryResult::rows_affected)
-        .sum())
+        .map(PgQueryResult::rows_affected)
+        .sum();
+    if repaired > 0 {
+        let details = [("rows", u64::to_string(&repaired))];
+        audit::append(&mut tx, by, Change::DoctorRepair, "", details, now).await?;
+    }
+    tx.commit().await?;
+    Ok(repaired)
 }

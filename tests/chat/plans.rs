@@ -260,7 +260,7 @@ async fn no_hot_query_reads_a_whole_table() {
             &["from credentials c"],
             format!("sha256('1'), null, {USER}, 100, now()"),
         ),
-        ("friends", &["'offline' end as"], USER.to_owned()),
+        ("friends", &["'offline' end as"], format!("{USER}, true")),
         ("requests", &["order by f.requested_at"], USER.to_owned()),
         (
             "hidden",

@@ -1,5 +1,6 @@
 //! What the calls answer, with the fields that a version 4 client gets.
 
+mod account;
 mod notification;
 mod people;
 
@@ -9,6 +10,7 @@ use parlance_wire::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
+    word::UserRole,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -16,8 +18,9 @@ use serde::{
 };
 
 pub use self::{
+    account::{Invite, Invites, NewInvite, Profile},
     notification::{Event, Notification, Typing},
-    people::{Blocklist, Friend, FriendRequest, Friends},
+    people::{Blocklist, Friend, FriendRequest, FriendWhoLeft, Friends},
 };
 
 /// The answer to a login.
@@ -35,6 +38,9 @@ pub struct Login {
     pub fullname: String,
     /// The short name that others see.
     pub nick: String,
+    /// What the user may do on this server; an older one does not say.
+    #[serde(default)]
+    pub role: Option<UserRole>,
 }
 
 /// A conversation, as its caller sees it.

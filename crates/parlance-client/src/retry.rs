@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use parlance_wire::request::{Signed, conversation, conversationgroup};
+use parlance_wire::{
+    key::Credential,
+    request::{Signed, account, conversation, conversationgroup},
+};
 
 use crate::error::Error;
 
@@ -75,13 +78,14 @@ fn random_byte() -> u8 {
 
 /// Whether an action changes nothing when it is done a second time.
 ///
-/// Not: a second `create` makes a second group, a second `addparticipants` counts its invitations again; and `clear`
+/// Not: a second `invite` makes a second invitation, a second `create` a second group, a second `addparticipants` counts its invitations again; and `clear`
 /// and `leave` are answered with an error, as what they ask for is done.
-pub(crate) fn is_repeatable(action: &Signed) -> bool {
+pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(
         action,
-        Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
+        Signed::Account(account::Action::Invite { .. } | account::Action::Delete { .. })
+            | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
             | Signed::Conversation(conversation::Action::Clear { .. })
     )
 }

@@ -20,11 +20,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parlance::{
     clock::Clock,
     server::{self, Running},
-    settings::{Database, LogFormat, Registration, Settings},
-    store::{Db, doctor},
+    settings::{Database, Invites, LogFormat, Registration, Settings},
+    store::{Db, audit::Actor, doctor, user},
     timings::Timings,
 };
-use parlance_wire::{id::UserId, text::Email};
+use parlance_wire::{id::UserId, text::Email, time::Timestamp};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 use tokio::time::Instant;
@@ -50,6 +50,7 @@ pub(crate) fn settings() -> Settings {
         data_dir: PathBuf::from("unused"),
         pg_bin: None,
         registration: Registration::Open,
+        invites: Invites::Everyone,
         message_lifetime: TimeDelta::days(7),
         expiry_grace: TimeDelta::days(7),
         max_message_bytes: 64 * 1024,
@@ -72,6 +73,14 @@ pub(crate) fn settings() -> Settings {
         clock: Clock::default(),
         conversations_per_user: 1000,
         new_conversations_per_day: 100,
+    }
+}
+
+/// Who changes something behind the wire.
+pub(crate) fn operator() -> Actor {
+    Actor {
+        name: "the operator".into(),
+        origin: "a test".into(),
     }
 }
 
@@ -203,6 +212,20 @@ impl World {
             .fetch_one(&self.db)
             .await
             .unwrap()
+    }
+
+    /// Disables a user, or enables them again, as an operator does. Whether there is such a user.
+    pub(crate) async fn sets_disabled(&self, person: &Person, disabled: bool) -> bool {
+        let user = UserId::parse(&person.user).unwrap();
+        user::set_disabled(&self.store, user, disabled, &operator(), Timestamp::now())
+            .await
+            .unwrap()
+    }
+
+    /// The link that makes the first account.
+    pub(crate) async fn first_link(&self) -> Option<String> {
+        let link = self.running.lock().unwrap().as_ref().unwrap().first_link();
+        link.await.unwrap()
     }
 
     /// Runs a statement on the database, behind the server's back.
