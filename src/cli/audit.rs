@@ -41,7 +41,7 @@ struct Entry {
 
 /// Shows the log, and checks it. A line that was changed or removed is a problem: exit code 1.
 pub(super) async fn run(settings: &Settings, audit: &Audit) -> Result<(), Error> {
-    let (fault, (count, head), is_known) = with_database(settings, async |db| {
+    let (fault, head, is_known) = with_database(settings, async |db| {
         let is_known = show(db, audit).await?;
         // After the lines: what was added meanwhile is checked, too.
         let fault = store::audit::first_fault(db).await?;
@@ -51,9 +51,10 @@ pub(super) async fn run(settings: &Settings, audit: &Audit) -> Result<(), Error>
     let fault = fault.or_else(|| {
         (!is_known).then(|| "the line with the hash of --known is not there".to_owned())
     });
+    let (count, head) = head.unzip();
     if audit.json {
         print_json(&json!({ "lines": count, "head": head, "fault": fault }))?;
-    } else if fault.is_none() {
+    } else if let (None, Some(count), Some(head)) = (&fault, count, head) {
         say(format_args!(
             "Intact: {count} lines. The newest one's hash is {head}"
         ))?;

@@ -154,16 +154,17 @@ pub(crate) async fn lines(db: &Db, after: i64, limit: i64) -> Result<Vec<Line>> 
     .await
 }
 
-/// The number and the chain of the newest line, whatever the lines are. Before the first line, the number is 0.
-pub(crate) async fn head(db: &Db) -> Result<(i64, String)> {
+/// The number and the chain of the newest line, whatever the lines are. Before the first line, the number is 0. Returns
+/// `None` if somebody has deleted it.
+pub(crate) async fn head(db: &Db) -> Result<Option<(i64, String)>> {
     let head = db
         .run(async |c| {
             sqlx::query!(r#"select seq, encode(chain, 'hex') as "chain!" from audit_head"#)
-                .fetch_one(c)
+                .fetch_optional(c)
                 .await
         })
         .await?;
-    Ok((head.seq, head.chain))
+    Ok(head.map(|head| (head.seq, head.chain)))
 }
 
 /// How many places of the log are not what was written, and one of them.

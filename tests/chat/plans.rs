@@ -202,7 +202,11 @@ async fn no_hot_query_reads_a_whole_table() {
             format!("array[{USER}]"),
         ),
         ("quota: total", &["as \"over!\""], format!("{USER}, 1000")),
-        ("quota: day", &["update quotas q"], format!("{USER}, 1, 0")),
+        (
+            "quota: day",
+            &["update quotas q"],
+            format!("{USER}, 1, 0, 0"),
+        ),
         (
             "seen_by",
             &[
@@ -299,8 +303,18 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "purge: expired",
-            &["insert into expired_messages"],
+            &["greatest(valid_until, stored_at) >= coalesce"],
             "now() - interval '1 day', null, 1000".into(),
+        ),
+        (
+            "erase",
+            &["user_id = $2 and stored_at <= $3"],
+            format!("{CONVERSATION}, {USER}, now(), 100, 500"),
+        ),
+        (
+            "export",
+            &["as before from (select * from rows"],
+            format!("{USER}, {CONVERSATION}, 100"),
         ),
         (
             "purge: remains",

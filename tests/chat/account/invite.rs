@@ -38,7 +38,7 @@ async fn whoever_registers_with_an_invitation_becomes_a_friend_of_its_inviter() 
     assert_eq!(invite["link"], format!("{}/#invite={code}", world.url));
     ann.hears().await;
     register(&world, "Ben", Some(code)).await.ok();
-    let ben = world.person("Ben").await;
+    let ben = world.returning("Ben").await;
     assert_eq!(ann.hears().await.friends, [ben.user.clone()]);
     for (person, friend) in [(&ann, &ben), (&ben, &ann)] {
         let friends = person.lists_friends().await.ok();
@@ -105,7 +105,7 @@ async fn an_invitation_lets_in_as_many_as_it_says_however_many_come_at_once() {
 async fn a_revoked_invitation_lets_nobody_in_and_only_its_inviter_revokes_it() {
     let (world, ann) = by_invitation(|_| ()).await;
     register(&world, "Ben", Some(&ann.code().await)).await.ok();
-    let ben = world.person("Ben").await;
+    let ben = world.returning("Ben").await;
     let invite = ann.invites(json!({})).await.ok();
     let revoke = json!({ "action": "revokeinvite", "inviteid": invite["inviteid"] });
     ben.account(revoke.clone())
@@ -165,7 +165,7 @@ async fn each_field_of_a_wrong_form_is_refused_by_name() {
     }
     assert_eq!(world.count("invites").await, 0);
     // Nobody invites without a signature.
-    let unsigned = json!({ "action": "invite" }).to_string();
+    let unsigned = json!({ "action": "invite", "clientversioncode": 4 }).to_string();
     world
         .posts("chatserver", "chatlogin", &[], &unsigned)
         .await
@@ -182,7 +182,7 @@ async fn each_field_of_a_wrong_form_is_refused_by_name() {
 async fn a_user_has_twenty_open_invitations_also_if_they_ask_for_more_at_once() {
     let (world, ann) = by_invitation(|_| ()).await;
     register(&world, "Ben", Some(&ann.code().await)).await.ok();
-    let ben = world.person("Ben").await;
+    let ben = world.returning("Ben").await;
     let answers = futures_util::future::join_all((0..30).map(|_| ann.invites(json!({})))).await;
     let made: Vec<Value> = answers
         .iter()
@@ -212,7 +212,7 @@ async fn where_only_admins_invite_others_do_not() {
     world.sql("update users set role = 'admin'").await;
     let code = ann.code().await;
     register(&world, "Ben", Some(&code)).await.ok();
-    let ben = world.person("Ben").await;
+    let ben = world.returning("Ben").await;
     ben.invites(json!({})).await.refused(403, "not_allowed");
     world.end().await;
 

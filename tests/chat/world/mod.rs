@@ -142,21 +142,26 @@ impl World {
     /// A person who has registered and logged in, from one station.
     pub(crate) async fn person(self: &Arc<Self>, name: &str) -> Person {
         let email = format!("{}@example.org", name.to_lowercase());
-        let key = key(name);
-        let public_key = public_key(&key);
-        let person = Person {
-            world: self.clone(),
-            name: name.to_owned(),
-            user: UserId::of(&Email::parse(&email).unwrap()).to_string(),
-            station: Uuid::new_v4().simple().to_string(),
-            key,
-        };
+        let public_key = public_key(&key(name));
         let apikey = format!("the apikey of {name}");
         let registration = json!({ "action": "register", "email": email, "fullname": format!("{name} Example"), "nick": name, "apikey": apikey, "publickey": public_key, "rsakey": "opaque" });
         let registered = self
             .posts("chatserver", "chatlogin", &[], &registration.to_string())
             .await;
         assert!([200, 409].contains(&registered.status), "{registered:?}");
+        self.returning(name).await
+    }
+
+    /// A person who has registered before, logged in from one station.
+    pub(crate) async fn returning(self: &Arc<Self>, name: &str) -> Person {
+        let email = format!("{}@example.org", name.to_lowercase());
+        let person = Person {
+            world: self.clone(),
+            name: name.to_owned(),
+            user: UserId::of(&Email::parse(&email).unwrap()).to_string(),
+            station: Uuid::new_v4().simple().to_string(),
+            key: key(name),
+        };
         person.logs_in().await;
         person
     }
