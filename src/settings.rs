@@ -32,6 +32,15 @@ pub enum Registration {
     Open,
 }
 
+/// Which users may invite people to register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invites {
+    /// All of them.
+    Everyone,
+    /// Admins.
+    Admins,
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -59,6 +68,12 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// The link with which a web client registers someone. The code is in the fragment, which no server and no log sees.
+#[must_use]
+pub fn invite_link(public_url: &str, code: &str) -> String {
+    format!("{public_url}/#invite={code}")
+}
+
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -76,6 +91,8 @@ pub struct Settings {
     pub pg_bin: Option<PathBuf>,
     /// `REGISTRATION`.
     pub registration: Registration,
+    /// `INVITES`.
+    pub invites: Invites,
     /// `MESSAGE_LIFETIME`: how long a message without a `ValidUntil` is valid.
     pub message_lifetime: TimeDelta,
     /// `EXPIRY_GRACE`: how long after its `ValidUntil` a message is kept.

@@ -7,9 +7,12 @@ use serde::Serialize;
 use super::answer::{self, Nothing};
 use crate::{
     chat::{self, Call, error::Error},
-    store::{self, rows::FriendRow},
+    store::{
+        self,
+        rows::{FriendRow, RequestRow},
+    },
 };
-use parlance_wire::{id::UserId, request::friends::Action};
+use parlance_wire::{id::UserId, request::friends::Action, version::ClientVersion};
 
 #[derive(Serialize)]
 struct ListView<'a> {
@@ -17,6 +20,8 @@ struct ListView<'a> {
     availabilities: Vec<FriendView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     requests: Option<Vec<RequestView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<Vec<LeftView>>,
 }
 
 #[derive(Serialize)]
@@ -25,21 +30,51 @@ struct FriendView<'a> {
     friendname: &'a str,
     publickey: &'a str,
     availability: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alike: Option<bool>,
 }
 
 #[derive(Serialize)]
 struct RequestView {
     friendid: UserId,
     friendname: String,
+    alike: bool,
 }
 
-impl<'a> From<&'a FriendRow> for FriendView<'a> {
-    fn from(row: &'a FriendRow) -> Self {
+impl From<RequestRow> for RequestView {
+    fn from(row: RequestRow) -> Self {
+        Self {
+            friendid: row.user_id,
+            friendname: row.nick,
+            alike: row.is_alike,
+        }
+    }
+}
+
+/// A friend who has deleted their account.
+#[derive(Serialize)]
+struct LeftView {
+    friendid: UserId,
+    friendname: String,
+}
+
+impl From<(UserId, String)> for LeftView {
+    fn from((friendid, friendname): (UserId, String)) -> Self {
+        Self {
+            friendid,
+            friendname,
+        }
+    }
+}
+
+impl<'a> FriendView<'a> {
+    fn new(row: &'a FriendRow, version: ClientVersion) -> Self {
         Self {
             friendid: row.user_id,
             friendname: &row.nick,
             publickey: &row.public_key,
             availability: &row.availability,
+            alike: version.is_v4().then_some(row.is_alike),
         }
     }
 }
@@ -48,30 +83,33 @@ impl<'a> From<&'a FriendRow> for FriendView<'a> {
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List => {
-            // The requests first, as this is no transaction: one that is accepted in between is then shown in both
-            // lists, while the other order could show it in neither.
-            let requests = if call.version.is_v4() {
-                let waiting = store::friend::requests_to(&call.services.db, call.user).await?;
-                Some(
-                    waiting
-                        .into_iter()
-                        .map(|(friendid, friendname)| RequestView {
-                            friendid,
-                            friendname,
-                        })
-                        .collect(),
+            let (requests, left) = if call.version.is_v4() {
+                let db = &call.services.db;
+                // The requests first, as this is no transaction: one that is accepted in between is then shown in both
+                // lists, while the other order could show it in neither.
+                let requests = store::friend::requests_to(db, call.user).await?;
+                let left = store::friend::left(db, call.user).await?;
+                (
+                    Some(requests.into_iter().map(RequestView::from).collect()),
+                    Some(left.into_iter().map(LeftView::from).collect()),
                 )
             } else {
-                None
+                (None, None)
             };
-            let rows = store::friend::friends_of(&call.services.db, call.user).await?;
+            let rows =
+                store::friend::friends_of(&call.services.db, call.user, call.version.is_v4())
+                    .await?;
             return answer::ok(ListView {
                 friends: rows
                     .iter()
                     .map(|row| (row.user_id, row.nick.as_str()))
                     .collect(),
-                availabilities: rows.iter().map(FriendView::from).collect(),
+                availabilities: rows
+                    .iter()
+                    .map(|row| FriendView::new(row, call.version))
+                    .collect(),
                 requests,
+                left,
             });
         }
         Action::Add { friendid, email } => {

@@ -1,19 +1,21 @@
-//! `srv=chatserver&api=chatlogin`: login and registration, the one API that needs no signature.
+//! `srv=chatserver&api=chatlogin`, unsigned: login and registration.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::Serialize;
 
 use super::answer;
 use crate::{
     chat::{self, Services, error::Error},
-    settings::Registration,
-    store::user::NewUser,
+    notify::event::Event,
+    settings::{Registration, Settings},
+    store::registration::NewUser,
 };
 use parlance_wire::{
     id::{StationId, UserId},
     request::{Api, login::Action},
     time::Timestamp,
+    version::ClientVersion,
 };
 
 /// The sender of a login or a registration, as claimed: nothing of it is verified yet.
@@ -23,11 +25,17 @@ pub(crate) struct LoginContext<'a> {
     pub claimed: Option<UserId>,
     /// The station that the header names.
     pub station: Option<StationId>,
+    /// The version that the client claims.
+    pub version: ClientVersion,
     /// The time of the request.
     pub now: Timestamp,
+    /// The client's address.
+    pub address: IpAddr,
     pub services: &'a Services,
-    /// The public address, from which the URLs in the answer are made.
-    pub public_url: &'a str,
+    /// The server's settings; the URLs in the answer are made from its public address.
+    pub settings: &'a Settings,
+    /// What happened, to be announced after its commit.
+    pub outbox: Vec<Event>,
 }
 
 #[derive(Serialize)]
@@ -40,6 +48,8 @@ struct LoginView<'a> {
     fullname: &'a str,
     nick: &'a str,
     urls: Urls,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a str>,
 }
 
 /// The URL of each API, in the published order.
@@ -62,7 +72,10 @@ struct RegisterView {
 }
 
 /// Performs an action.
-pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Result<Vec<u8>, Error> {
+pub(crate) async fn perform(
+    context: &mut LoginContext<'_>,
+    action: Action,
+) -> Result<Vec<u8>, Error> {
     match action {
         Action::Login { apikey } => {
             let station = context.station.ok_or_else(|| {
@@ -80,7 +93,7 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
             .await?;
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
-                listeners: listeners(context.public_url),
+                listeners: listeners(&context.settings.public_url),
                 // Text, as published.
                 registration: if context.services.policy.registration == Registration::Closed {
                     "false"
@@ -91,7 +104,8 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
                 userid: account.user_id,
                 fullname: &account.full_name,
                 nick: &account.nick,
-                urls: urls(context.public_url),
+                urls: urls(&context.settings.public_url),
+                role: context.version.is_v4().then_some(&*account.role),
             })
         }
         Action::Register(new) => {
@@ -110,9 +124,15 @@ pub(crate) async fn perform(context: &LoginContext<'_>, action: Action) -> Resul
                 public_key: &new.publickey,
                 encrypted_private_key: &new.rsakey,
             };
-            let userid =
-                chat::user::register(context.services, context.now, &user, new.invite.as_ref())
-                    .await?;
+            let userid = chat::user::register(
+                context.services,
+                &mut context.outbox,
+                &user,
+                new.invite.as_ref(),
+                context.address,
+                context.now,
+            )
+            .await?;
             answer::ok(RegisterView { userid })
         }
     }

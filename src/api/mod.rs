@@ -1,6 +1,7 @@
 //! The wire: what each action of `parlance_wire::request` does, and how its answer is written. One enum per API is
 //! its router; each variant is a documented action.
 
+pub(crate) mod account;
 pub(crate) mod answer;
 pub(crate) mod availability;
 pub(crate) mod blocklist;
@@ -21,8 +22,9 @@ use crate::{
 };
 use parlance_wire::{
     request::{
-        Signed, blocklist::Action as Blocklist, conversation::Action as Conversation,
-        conversationgroup::Action as Group, friends::Action as Friends, keys::Action as Keys,
+        Signed, account::Action as Account, blocklist::Action as Blocklist,
+        conversation::Action as Conversation, conversationgroup::Action as Group,
+        friends::Action as Friends, keys::Action as Keys,
     },
     version::ClientVersion,
 };
@@ -42,6 +44,7 @@ pub(crate) fn is_read(action: &Signed) -> bool {
                 | Epochs { .. }
         ) | Signed::ConversationGroup(Group::Invitations)
             | Signed::Friends(Friends::List)
+            | Signed::Account(Account::Invites)
             | Signed::Blocklist(Blocklist::Blocklist)
             | Signed::Keys(Keys::Get { .. } | Keys::Log { .. })
     )
@@ -71,6 +74,7 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
 // Rare actions are boxed: a future is as large as the largest one in it, and each request would carry that around.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     let answer = match action {
+        Signed::Account(action) => Box::pin(account::perform(call, action)).await,
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,
         Signed::Conversation(action) => conversation::perform(call, action).await,

@@ -31,8 +31,12 @@ pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
     add(call, friend).await
 }
 
-/// Ends a friendship, declines a request, or withdraws one. Idempotent.
+/// Ends a friendship, declines a request, withdraws one, or forgets a friend who has left. Idempotent.
 pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+    if store::friend::forget_left(&call.services.db, call.user, friend).await? {
+        announce(call, friend);
+        return Ok(());
+    }
     relation(call, friend).await?;
     if store::friend::withdraw(&call.services.db, call.user, friend).await? {
         announce(call, friend);

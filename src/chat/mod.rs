@@ -1,12 +1,14 @@
 //! The rules: who may do what, and who is notified of it. A rule takes the call first, writes through the store, and puts
 //! what happened into the call's outbox, which is announced only after the commit.
 
+pub(crate) mod account;
 pub(crate) mod conversation;
 pub(crate) mod epoch;
 pub(crate) mod error;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;
+pub(crate) mod invite;
 pub(crate) mod keys;
 pub(crate) mod message;
 pub(crate) mod name_cache;
@@ -26,7 +28,7 @@ use parlance_wire::{
 
 use crate::{
     notify::event::Event,
-    settings::{Registration, Settings},
+    settings::{Invites, Registration, Settings},
     store::{Db, batcher::Batcher, report::NewReport, rows::NewMessage},
 };
 
@@ -50,6 +52,9 @@ pub(crate) struct Services {
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub registration: Registration,
+    pub invites: Invites,
+    /// The public address, from which links are made.
+    pub public_url: String,
     /// Lifetime of a message without a `ValidUntil`.
     pub message_lifetime: TimeDelta,
     /// How long after its `ValidUntil` a message is kept.
@@ -76,6 +81,8 @@ impl Services {
             pages: page_cache::PageCache::default(),
             policy: Policy {
                 registration: settings.registration,
+                invites: settings.invites,
+                public_url: settings.public_url.clone(),
                 message_lifetime: settings.message_lifetime,
                 expiry_grace: settings.expiry_grace,
                 max_message_bytes: settings.max_message_bytes,

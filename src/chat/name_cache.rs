@@ -1,5 +1,5 @@
-//! The names of users, cached until any user changes: `server/users.rs` then calls [`NameCache::forget`]. No action changes
-//! a name yet; one that does has to notify `store::user::CHANGED_CHANNEL`.
+//! The names of users, cached until any user changes: `server/users.rs` then calls [`NameCache::forget`]. Each change of a
+//! name has to send a `store::notice::Notice`.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,14 @@ const MAX_NAMES: usize = 200_000;
 
 /// The names that were read since the last change.
 #[derive(Debug, Default)]
-pub(crate) struct NameCache(RwLock<HashMap<UserId, Arc<str>>>);
+pub(crate) struct NameCache(RwLock<Names>);
+
+#[derive(Debug, Default)]
+struct Names {
+    by_user: HashMap<UserId, Arc<str>>,
+    /// Counts changes, so that names that were read before one are not cached after it.
+    generation: u64,
+}
 
 impl NameCache {
     /// The names of these users. A user who does not exist has none.
@@ -28,43 +35,78 @@ impl NameCache {
         users: impl IntoIterator<Item = UserId>,
     ) -> Result<HashMap<UserId, Arc<str>>, Error> {
         let mut unknown = vec![];
-        let mut names: HashMap<_, _> = {
+        // The generation is read before the database is: a change in between must not be overwritten with the old name.
+        let (mut names, generation): (HashMap<_, _>, _) = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
             let look_up = |user: UserId| {
-                let name = known.get(&user);
+                let name = known.by_user.get(&user);
                 if name.is_none() {
                     unknown.push(user);
                 }
                 name.map(|name| (user, name.clone()))
             };
-            users.into_iter().filter_map(look_up).collect()
+            let names = users.into_iter().filter_map(look_up).collect();
+            (names, known.generation)
         };
         // One statement for all that are missing, outside the lock: it may take as long as the database does.
         if !unknown.is_empty() {
-            // A name that changes during this read would be cached in its old form. Once names can change, a generation as in
-            // `server/keys.rs` has to prevent that.
-            let read = store::user::nicks(db, &unknown).await?;
-            let mut known = self.locked();
-            // Before the names are added: those of one group must not evict each other.
-            if known.len() + read.len() > MAX_NAMES {
-                known.clear();
-            }
-            for (user, name) in read {
-                let name: Arc<str> = name.into();
-                known.insert(user, name.clone());
-                names.insert(user, name);
-            }
+            let read: Vec<(UserId, Arc<str>)> = store::user::nicks(db, &unknown)
+                .await?
+                .into_iter()
+                .map(|(user, name)| (user, name.into()))
+                .collect();
+            self.insert(&read, generation);
+            names.extend(read);
         }
         Ok(names)
     }
 
-    /// Forgets all names: a user has changed.
-    pub(crate) fn forget(&self) {
-        self.locked().clear();
+    /// Caches names, unless a user has changed since this generation.
+    fn insert(&self, read: &[(UserId, Arc<str>)], generation: u64) {
+        let mut known = self.locked();
+        if known.generation != generation {
+            return;
+        }
+        // Before the names are added: those of one group must not evict each other.
+        if known.by_user.len() + read.len() > MAX_NAMES {
+            known.by_user.clear();
+        }
+        known.by_user.extend(read.iter().cloned());
     }
 
-    fn locked(&self) -> RwLockWriteGuard<'_, HashMap<UserId, Arc<str>>> {
+    /// Forgets all names: a user has changed.
+    pub(crate) fn forget(&self) {
+        let mut known = self.locked();
+        known.by_user.clear();
+        known.generation += 1;
+    }
+
+    fn locked(&self) -> RwLockWriteGuard<'_, Names> {
         // Nothing panics while it holds the lock; if it did, names are still names.
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_read_before_a_change_is_not_cached_after_it() {
+        let cache = NameCache::default();
+        let user = UserId::parse(&"1".repeat(32)).unwrap();
+        let read = [(user, Arc::from("Ann"))];
+        let cached = || cache.locked().by_user.contains_key(&user);
+
+        let generation = cache.locked().generation;
+        cache.forget();
+        cache.insert(&read, generation);
+        assert!(!cached());
+
+        let generation = cache.locked().generation;
+        cache.insert(&read, generation);
+        assert!(cached());
+        cache.forget();
+        assert!(!cached());
     }
 }

@@ -275,6 +275,11 @@ impl PageCache {
         }
     }
 
+    /// Forgets all pages: rows before the newest ones were erased. Rare.
+    pub(crate) fn forget(&self) {
+        self.0.invalidate_all();
+    }
+
     /// Evicts pages that were not read lately.
     pub(crate) fn evict_idle(&self) {
         self.0.run_pending_tasks();

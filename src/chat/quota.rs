@@ -12,6 +12,10 @@ const MAX_INVITATIONS_PER_DAY: u32 = 100;
 // Without it, strangers could fill the list in which the user looks for invitations of friends.
 const MAX_WAITING_INVITATIONS: u32 = 100;
 
+/// Maximum changes of a user's nick in a day.
+// Everyone who shares a conversation with the user is told of each.
+const MAX_NICKS_PER_DAY: u32 = 10;
+
 /// The limits of this call.
 #[must_use]
 pub(crate) fn limits(call: &Call<'_>) -> Limits {
@@ -23,6 +27,7 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
             - call.services.policy.conversations_per_user / 10,
         conversations_per_day: call.services.policy.new_conversations_per_day,
         invitations_per_day: MAX_INVITATIONS_PER_DAY,
+        nicks_per_day: MAX_NICKS_PER_DAY,
         waiting_invitations: MAX_WAITING_INVITATIONS,
     }
 }
@@ -44,6 +49,13 @@ pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
             format!(
                 "You can create at most {} conversations a day. The next day begins at midnight UTC.",
                 limits.conversations_per_day
+            ),
+            wait,
+        ),
+        Exceeded::Day(Daily::Nicks, wait) => Error::DailyLimit(
+            format!(
+                "You can change your nick at most {} times a day. The next day begins at midnight UTC.",
+                limits.nicks_per_day
             ),
             wait,
         ),

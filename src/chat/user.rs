@@ -1,10 +1,16 @@
 //! Login, registration, and availability.
 
+use std::net::IpAddr;
+
 use super::{Call, Services, error::Error};
 use crate::{
     notify::event::Event,
     settings::Registration,
-    store::{self, Db, rows::AccountRow, user::NewUser},
+    store::{
+        self, Db,
+        registration::{Admission, NewUser, Registered},
+        rows::AccountRow,
+    },
 };
 use parlance_wire::{
     id::{StationId, UserId},
@@ -33,36 +39,44 @@ pub(crate) async fn log_in(
         .ok_or(Error::LoginFailed)
 }
 
-/// Stores a new user, if the operator allows registration.
+/// Stores a new user, if the operator allows registration; or gives a user a new identity, if an operator invited them to
+/// have one. An invitation's inviter becomes a friend. `address`: the client's, for the audit log.
 ///
 /// # Errors
 /// `RegistrationClosed`; `AlreadyExists` for a known address.
 pub(crate) async fn register(
     services: &Services,
-    now: Timestamp,
+    outbox: &mut Vec<Event>,
     user: &NewUser<'_>,
-    invite: Option<&SecretHash>,
+    code: Option<&SecretHash>,
+    address: IpAddr,
+    now: Timestamp,
 ) -> Result<UserId, Error> {
-    let invite = match services.policy.registration {
-        Registration::Closed => {
-            return Err(Error::RegistrationClosed(
-                "Registration is closed on this server.",
-            ));
-        }
-        Registration::Invite => Some(invite.ok_or(Error::RegistrationClosed(
-            "Registration on this server requires an invitation.",
-        ))?),
-        // An invitation that is not needed is not used up.
-        Registration::Open => None,
+    let admission = match services.policy.registration {
+        Registration::Closed => Admission::Known,
+        Registration::Invite => Admission::Invited,
+        Registration::Open => Admission::Anyone,
     };
-    if store::user::insert(&services.db, user, invite, now).await? {
-        // The id follows from the address, so that a client can compute the id of a friend.
-        Ok(UserId::of(user.email))
-    } else {
-        Err(Error::RegistrationClosed(
-            // The same for both: someone who guesses codes must not learn which ones existed.
-            "This invitation is not valid, or was used already.",
-        ))
+    let origin = address.to_string();
+    let registered =
+        store::registration::register(&services.db, user, code, admission, &origin, now).await?;
+    // The id follows from the address, so that a client can compute the id of a friend.
+    let user_id = UserId::of(user.email);
+    match registered {
+        Registered::Done { seen_by } => {
+            outbox.push(Event::FriendChanged {
+                friend: user_id,
+                seen_by,
+            });
+            Ok(user_id)
+        }
+        Registered::Exists => Err(Error::AlreadyExists("This user already exists.")),
+        Registered::NotInvited => Err(Error::RegistrationClosed(match (admission, code) {
+            (Admission::Known, _) => "Registration is closed on this server.",
+            (_, None) => "Registration on this server requires an invitation.",
+            // The same for all: someone who guesses codes must not learn which ones existed, nor for which address.
+            (_, Some(_)) => "This invitation is not valid, or was used already.",
+        })),
     }
 }
 

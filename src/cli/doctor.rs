@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Error, print_json, say, with_database};
+use super::{Error, actor::actor, print_json, say, with_database};
 use crate::{
     settings::Settings,
     store::{
@@ -11,6 +11,7 @@ use crate::{
         doctor::{Finding, Rule},
     },
 };
+use parlance_wire::time::Timestamp;
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
@@ -27,7 +28,7 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
     let (repaired, findings) = with_database(settings, async |db| {
         // Repaired first and examined after, so that the findings are what is left, and the exit code says so.
         let repaired = if doctor.repair {
-            store::doctor::repair(db).await?
+            store::doctor::repair(db, &actor(), Timestamp::now()).await?
         } else {
             0
         };
@@ -88,6 +89,7 @@ fn key(rule: Rule) -> &'static str {
         Rule::Cards => "cards",
         Rule::KeyLog => "keylog",
         Rule::Epochs => "epochs",
+        Rule::Audit => "audit",
         Rule::Index => "index",
     }
 }

@@ -3,6 +3,7 @@
 use std::{io, process::ExitStatus};
 
 use parlance_client::keys::KeyError;
+use parlance_wire::id::{ConversationId, InviteId};
 use tokio::task::JoinError;
 
 use super::{backup, env_file, program};
@@ -56,6 +57,44 @@ pub enum Error {
         /// The required form.
         must_be: &'static str,
     },
+    /// Neither an e-mail address nor a user's id.
+    #[error("{0:?} is neither an e-mail address nor a user id of 32 hexadecimal digits")]
+    NotAUser(String),
+    /// There is no such invitation, or it was revoked before.
+    #[error("there is no invitation {0} that was not revoked")]
+    NoSuchInvite(InviteId),
+    /// The invitation is not good for this address.
+    #[error("this invitation is not valid for this address, or was used already")]
+    NotInvited,
+    /// There is no such conversation.
+    #[error("there is no conversation {0}")]
+    NoSuchConversation(ConversationId),
+    /// The user has no such key.
+    #[error("{name} has no key {key}")]
+    NoSuchKey {
+        /// Whose it would be.
+        name: String,
+        /// Its id.
+        key: String,
+    },
+    /// The user has no such station, or none at all.
+    #[error("{0} has no such station")]
+    NoSuchStation(String),
+    /// Something cannot be undone, and was not confirmed.
+    #[error("this cannot be undone: say --yes to do it")]
+    NotConfirmed,
+    /// The file cannot be written.
+    #[error("{path} cannot be written")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The audit log is not what was written.
+    #[error("the audit log is not what was written: {0}")]
+    AuditBroken(String),
     /// There is no such user.
     #[error("there is no user {0}")]
     NoSuchUser(String),

@@ -1,48 +1,183 @@
-//! `parlance invite`: lets one person register where `REGISTRATION=invite`.
+//! `parlance invite`: lets people register, lists invitations, and revokes them.
 
 use chrono::TimeDelta;
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Error, print_json, say, with_database};
+use super::{Error, actor::actor, print_json, say, user::Who, with_database};
 use crate::{
-    settings::{Registration, Settings},
-    store,
+    settings::{Registration, Settings, invite_link},
+    store::{
+        self,
+        invite::{InviteRow, NewInvite},
+    },
 };
 use parlance_client::keys;
-use parlance_wire::{key::SecretHash, time::Timestamp};
+use parlance_wire::{id::InviteId, key::SecretHash, text::Email, time::Timestamp};
+
+/// Maximum invitations that are listed.
+const MAX_LISTED: i64 = 10_000;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Invite {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    new: New,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the invitations with which somebody can still register, whoever made them
+    List {
+        /// The others, too
+        #[arg(long)]
+        all: bool,
+        /// For scripts: one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke an invitation; who has registered with it stays
+    Revoke {
+        /// Its id, as `list` shows it
+        #[arg(value_parser = id)]
+        id: InviteId,
+    },
+}
+
+#[derive(Debug, Args)]
+struct New {
     /// How long it is good for
     #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
     expires: std::time::Duration,
+    /// The one address that it is for
+    #[arg(long)]
+    email: Option<String>,
+    /// How many people can register with it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    uses: u32,
+    /// A user who becomes a friend of those who register with it: their address or id
+    #[arg(long)]
+    inviter: Option<String>,
     /// For scripts: one JSON object
     #[arg(long)]
     json: bool,
 }
 
+fn id(text: &str) -> Result<InviteId, String> {
+    InviteId::parse(text).ok_or_else(|| "an id has 32 hexadecimal digits".into())
+}
+
+/// Does what the command says.
+pub(super) async fn run(settings: &Settings, invite: Invite) -> Result<(), Error> {
+    match invite.command {
+        None => make(settings, &invite.new).await,
+        Some(Command::List { all, json }) => list(settings, all, json).await,
+        Some(Command::Revoke { id }) => revoke(settings, id).await,
+    }
+}
+
 /// Makes an invitation and shows it, once.
-pub(super) async fn run(settings: &Settings, invite: &Invite) -> Result<(), Error> {
+async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
     if settings.registration == Registration::Closed {
         // On stderr, as stdout may be read by a script.
         eprintln!(
             "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
         );
     }
+    let email = new
+        .email
+        .as_deref()
+        .map(|email| Email::parse(email).ok_or_else(|| Error::NotAnEmail(email.to_owned())))
+        .transpose()?;
+    let inviter = new.inviter.as_deref().map(Who::parse).transpose()?;
     // Only its hash is stored: it can be shown now or never.
     let code = keys::random_secret()?;
     let now = Timestamp::now();
-    let expires = now.plus(TimeDelta::from_std(invite.expires)?);
-    with_database(settings, async |db| {
-        Ok(store::invite::insert(db, &SecretHash::of(&code), now, expires).await?)
+    let expires = now.plus(TimeDelta::from_std(new.expires)?);
+    let code_hash = SecretHash::of(&code);
+    let invite = NewInvite {
+        code_hash: &code_hash,
+        inviter: inviter.as_ref().map(|inviter| inviter.id),
+        email: email.as_ref(),
+        uses: new.uses,
+        expires_at: expires,
+    };
+    let id = with_database(settings, async |db| {
+        match store::invite::insert(db, &invite, &actor(), now).await {
+            Ok(Some(id)) => Ok(id),
+            Ok(None) => Err(Error::NoSuchUser(
+                inviter.map(|inviter| inviter.name).unwrap_or_default(),
+            )),
+            Err(error) => Err(error.into()),
+        }
     })
     .await?;
-    if invite.json {
-        print_json(&json!({ "invite": code, "expires": expires }))
-    } else {
-        say(format_args!(
-            "An invitation, good for one person until {expires} UTC. This is shown once:\n{code}"
-        ))
+    let link = invite_link(&settings.public_url, &code);
+    if new.json {
+        return print_json(
+            &json!({ "invite": code, "inviteid": id, "link": link, "expires": expires }),
+        );
     }
+    let whom = match (&email, new.uses) {
+        (Some(email), _) => email.to_string(),
+        (None, 1) => "one person".to_owned(),
+        (None, uses) => format!("{uses} people"),
+    };
+    say(format_args!(
+        "Invitation {id}, good for {whom} until {expires} UTC. Its link and its code are shown once:\n{link}\n{code}"
+    ))
+}
+
+async fn list(settings: &Settings, all: bool, json: bool) -> Result<(), Error> {
+    let invites = with_database(settings, async |db| {
+        Ok(store::invite::list(db, None, !all, MAX_LISTED, Timestamp::now()).await?)
+    })
+    .await?;
+    if json {
+        let shown = |row: &InviteRow| {
+            json!({
+                "inviteid": row.invite_id, "inviter": row.inviter, "inviteremail": row.inviter_email, "email": row.email,
+                "purpose": row.purpose, "uses": row.uses, "used": row.used, "usedby": row.used_by, "created": row.created_at,
+                "expires": row.expires_at, "revoked": row.revoked_at,
+            })
+        };
+        return print_json(&invites.iter().map(shown).collect::<Vec<_>>());
+    }
+    for row in &invites {
+        let by = match (&row.inviter_email, row.inviter, row.purpose.as_str()) {
+            (Some(email), ..) => format!("by {email}"),
+            (None, Some(inviter), _) => format!("by {inviter}"),
+            (None, None, "first") => "by the server's start".to_owned(),
+            (None, None, "reset") => "for a new identity".to_owned(),
+            (None, None, _) => "by an operator".to_owned(),
+        };
+        let of = row.email.as_ref().map(|email| format!(" of {email}"));
+        let revoked = row.revoked_at.map(|at| format!(", revoked {at}"));
+        say(format_args!(
+            "{}  {by}, used {} of {} times{}, until {}{}",
+            row.invite_id,
+            row.used,
+            row.uses,
+            of.unwrap_or_default(),
+            row.expires_at,
+            revoked.unwrap_or_default(),
+        ))?;
+    }
+    if invites.is_empty() {
+        say(format_args!("There are no such invitations."))?;
+    }
+    Ok(())
+}
+
+async fn revoke(settings: &Settings, id: InviteId) -> Result<(), Error> {
+    let revoked = with_database(settings, async |db| {
+        Ok(store::invite::revoke(db, id, &actor(), Timestamp::now()).await?)
+    })
+    .await?;
+    if !revoked {
+        return Err(Error::NoSuchInvite(id));
+    }
+    say(format_args!("Revoked {id}."))
 }

@@ -1,7 +1,10 @@
 //! The command line. Output for people on stdout, as JSON for scripts with `--json`; a problem is one
 //! line on stderr, and exit code 1 (2: the command line itself is wrong).
 
+mod actor;
+mod audit;
 mod backup;
+mod conversation;
 mod doctor;
 mod env_file;
 mod error;
@@ -45,8 +48,15 @@ enum Command {
     /// Manage users
     #[command(subcommand)]
     User(user::Command),
-    /// Make an invitation, with which one person can register; it is shown once
+    /// List, show and delete conversations; nobody here can read what was said in them
+    #[command(subcommand)]
+    Conversation(conversation::Command),
+    /// Make an invitation, with which people can register; list invitations, and revoke one
     Invite(invite::Invite),
+    /// Show the audit log, a line for each administrative change, and check that no line was changed or removed
+    ///
+    /// Exit code 1 if a line was. Note the newest line's hash elsewhere: with --known, it must still be in the log.
+    Audit(audit::Audit),
     /// Open psql on the database
     Psql {
         /// Arguments for psql, as -c 'select 1'
@@ -97,7 +107,9 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
             say(format_args!("The database is up to date."))
         }
         Command::User(command) => user::run(&settings, command).await,
-        Command::Invite(invite) => invite::run(&settings, &invite).await,
+        Command::Conversation(command) => conversation::run(&settings, command).await,
+        Command::Invite(invite) => invite::run(&settings, invite).await,
+        Command::Audit(audit) => audit::run(&settings, &audit).await,
         Command::Psql { arguments } => psql::run(&settings, &arguments).await,
         Command::Doctor(doctor) => doctor::run(&settings, &doctor).await,
         Command::Backup(backup) => backup::run(&settings, backup).await,

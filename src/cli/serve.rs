@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Error;
+use super::{Error, say};
 use crate::{server, settings::Settings};
 
 /// Maximum duration of a stop: service managers kill after ten seconds. What is not done by then ends with the process;
@@ -38,6 +38,12 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
     // As it was called, to be copied into a shell.
     let program = std::env::args().next().unwrap_or_else(|| "parlance".into());
     tracing::info!("add a user with: {program} user add someone@example.org");
+    // On stdout: the log may be kept, and read, elsewhere.
+    if let Some(link) = running.first_link().await? {
+        say(format_args!(
+            "There are no users yet. Whoever opens this link first makes the first account, an admin:\n{link}"
+        ))?;
+    }
     let name = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",

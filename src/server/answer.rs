@@ -27,10 +27,10 @@ const USUAL_PAGE: usize = 64 << 10;
 const PIECE: usize = 32 << 10;
 /// The rate, in bytes a second, at which a peer has to read a long answer after [`GRACE`].
 // The kernel drops only peers that accept nothing: one that reads a byte now and then could hold an answer for ever.
-const MIN_RATE: usize = 2 << 10;
-const GRACE: Duration = Duration::from_secs(30);
+pub(super) const MIN_RATE: usize = 2 << 10;
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer, written as fast as the peer reads it. It counts against its user's limits until the last byte is sent.
 pub(super) struct Answer {

@@ -1,12 +1,13 @@
 //! The endpoints of the API: perform, commit, announce, answer. Their parameters extract what they need of a request.
 
-use actix_web::{Resource, guard, web};
+use actix_web::{Either, Resource, guard, web};
 
 use super::{
     address::network,
     answer::Answer,
     body::Body,
     connection,
+    export::{self, Export},
     extract::{AtStation, ByUser, PollRequest, Post, api_of},
     identity,
     load::InProgress,
@@ -17,7 +18,10 @@ use crate::{
     api::{self, error::Error, login::LoginContext},
     chat::{Call, error::Error as Rule},
 };
-use parlance_wire::request::{Api, Signed, login::Action as Login, workspace::Action as Workspace};
+use parlance_wire::request::{
+    Action, Api, Signed, account::Action as Account, login::Action as Login,
+    workspace::Action as Workspace,
+};
 
 /// The paths of the API. Clients of older installations have the longer ones in their settings.
 pub(super) const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
@@ -43,7 +47,9 @@ pub(super) fn resource(path: &str) -> Resource {
         .route(web::route().guard(names(&[Api::Workspace])).to(workspace))
         .route(
             web::route()
-                .guard(guard::fn_guard(|context| web_client::is_page(context.head())))
+                .guard(guard::fn_guard(|context| {
+                    web_client::is_page(context.head())
+                }))
                 .to(web_client::serve),
         )
         .default_service(web::route().to(unknown_api))
@@ -65,25 +71,85 @@ async fn unknown_api(_: Body) -> Result<Answer, Error> {
     Err(Error::UnknownApi)
 }
 
+/// Login and registration; and what users do with their account once they are logged in.
+async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
+    let (action, post) = post.replace(());
+    match action {
+        Action::Login(action) => Ok(Either::Left(unsigned(&post, action).await?)),
+        Action::Signed(Signed::Account(Account::Export)) => {
+            let AtStation { user, post, .. } = post.verify().await?;
+            let in_progress = post.state.load.begin(user).await?;
+            let export = export::begin(&post.state, user, post.now, in_progress).await?;
+            Ok(Either::Right(export))
+        }
+        Action::Signed(Signed::Account(action @ Account::Delete { .. })) => {
+            let request = post.replace(action).1.verify().await?;
+            Ok(Either::Left(delete(request).await?))
+        }
+        Action::Signed(action) => {
+            let request = post.replace(action).1.verify().await?;
+            Ok(Either::Left(Box::pin(signed(request)).await?))
+        }
+        // No other is parsed from this API.
+        Action::Workspace(_) | Action::Notification(_) => Err(Error::UnknownAction),
+    }
+}
+
+/// The end of an account. Its apikey is guessed no faster here than at login.
+async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
+    let AtStation {
+        user,
+        station,
+        post,
+    } = request;
+    let (state, address) = (post.state.clone(), post.address);
+    state.limits.take_login(address, Some(user))?;
+    let (action, post) = post.replace(());
+    let request = AtStation {
+        user,
+        station,
+        post: post.replace(Signed::Account(action)).1,
+    };
+    let answer = Box::pin(signed(request)).await;
+    if !matches!(answer, Err(Error::Rule(Rule::LoginFailed))) {
+        state.limits.refund_login(address, Some(user));
+    }
+    if answer.is_ok() {
+        state.erasure.notify_one();
+    }
+    answer
+}
+
 /// Login and registration. Failures are counted, and beyond the limit no more are checked.
-async fn login(post: Post<Login>) -> Result<Answer, Error> {
+async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     let (state, address) = (&post.state, post.address);
     let claim = identity::claim(&post.http);
     let claimed = claim.user()?;
-    let context = LoginContext {
+    let mut context = LoginContext {
         claimed,
         station: claim.station()?,
+        version: post.version,
         now: post.now,
+        address,
         services: &state.services,
-        public_url: &state.settings.public_url,
+        settings: &state.settings,
+        outbox: Vec::new(),
     };
-    let is_registration = matches!(post.action, Login::Register(_));
+    let is_registration = matches!(action, Login::Register(_));
     // Counted apart from login attempts, and never refunded: open registration must not be a way to fill the database.
     if is_registration {
         state.limits.take_registration(address)?;
     }
     state.limits.take_login(address, claimed)?;
-    let result = api::login::perform(&context, post.action).await;
+    let result = api::login::perform(&mut context, action).await;
+    state.announce(&context.outbox);
+    if let Err(Rule::Unavailable {
+        uncertain: true, ..
+    }) = result
+    {
+        // It may have been committed, and nobody knows what to announce.
+        state.resync.request_everywhere();
+    }
     // `AlreadyExists`, too: a registration with a key that exists reveals as much as a login with it.
     let has_failed = matches!(
         result,

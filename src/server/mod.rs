@@ -6,6 +6,7 @@ mod body;
 mod budget;
 mod connection;
 mod endpoint;
+mod export;
 mod extract;
 mod health;
 mod heartbeat;
@@ -156,6 +157,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         tokio::spawn(refusals::run(state.clone())),
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
+        tokio::spawn(purge::erase(state.clone())),
         tokio::spawn(heartbeat::heartbeat(state.clone())),
         tokio::spawn(presence::run(state.clone())),
         tokio::spawn(resync::resync_all_nodes(

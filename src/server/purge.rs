@@ -102,6 +102,24 @@ pub(super) async fn run(state: Arc<State>) {
     }
 }
 
+/// Erases the messages of deleted accounts: at once after a deletion on this node, and in each round.
+pub(super) async fn erase(state: Arc<State>) {
+    let mut clock = tokio::time::interval(state.settings.timings.purge);
+    loop {
+        tokio::select! {
+            _ = clock.tick() => {}
+            () = state.erasure.notified() => {}
+        }
+        match store::erasure::run(&state.services.db).await {
+            Ok(rows) => state.metrics.count_purged("erased", rows),
+            Err(error) => tracing::warn!(
+                error = with_causes(&error),
+                "messages of deleted accounts were not erased; the next round tries again"
+            ),
+        }
+    }
+}
+
 /// The moment before which expired rows are purged. [`run`] also keeps those that were stored too recently.
 fn ended_before(now: Timestamp, grace: TimeDelta) -> Timestamp {
     now.plus(-grace)

@@ -8,14 +8,20 @@ use std::{
 };
 
 use actix_web::dev::ServerHandle;
+use chrono::TimeDelta;
+use parlance_client::keys;
+use parlance_wire::key::SecretHash;
 use tokio::{task::JoinHandle, time::timeout};
 
 use super::{state::State, tls::Certificate};
 use crate::{
+    settings::{Registration, invite_link},
     store::{self, embedded::Embedded},
     telemetry::with_causes,
 };
 
+/// Lifetime of the link for the first user. Each start makes a new one.
+const FIRST_LINK_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// Maximum time to record this node's end in the database.
 // A database that is away must not delay the stop: the others then notice the end when this node's heartbeats stop.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,6 +59,28 @@ impl Running {
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.state.settings.public_url
+    }
+
+    /// Makes the link with which the first user registers, an admin. Returns `None` if there are users, or if nobody may
+    /// register.
+    ///
+    /// # Errors
+    /// The database is away, or the system has no random numbers.
+    pub fn first_link(&self) -> impl Future<Output = Result<Option<String>, String>> + use<> {
+        let state = self.state.clone();
+        async move {
+            let settings = &state.settings;
+            if settings.registration == Registration::Closed {
+                return Ok(None);
+            }
+            let code = keys::random_secret().map_err(|error| with_causes(&error))?;
+            let now = settings.clock.now();
+            let (hash, expires) = (SecretHash::of(&code), now.plus(FIRST_LINK_LIFETIME));
+            let stored = store::invite::insert_first(&state.services.db, &hash, now, expires)
+                .await
+                .map_err(|error| with_causes(&error))?;
+            Ok(stored.then(|| invite_link(&settings.public_url, &code)))
+        }
     }
 
     /// Reads the certificate again. Returns `false` if the server has none.

@@ -5,11 +5,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    health, keys::Keys, limits::Limits, load::Load, metrics::Metrics, nonces::Nonces,
-    presence::Presence, refusals::Refusals,
+    export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
+    nonces::Nonces, presence::Presence, refusals::Refusals,
 };
 use crate::{
     chat::{Services, server_identity::ServerIdentity},
@@ -32,6 +33,9 @@ pub(super) struct State {
     pub nonces: Nonces,
     pub limits: Limits,
     pub load: Load,
+    pub exports: Exports,
+    /// An account was deleted here: its messages are to be erased.
+    pub erasure: Notify,
     pub checks: health::Checks,
     pub refusals: Refusals,
     pub metrics: Metrics,
@@ -61,6 +65,8 @@ impl State {
             nodes: Nodes::default(),
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
+            exports: Exports::default(),
+            erasure: Notify::new(),
             checks: health::Checks::default(),
             refusals: Refusals::default(),
             metrics: Metrics::default(),

@@ -1,5 +1,5 @@
-//! Disconnects users who are disabled, at once and on every node: each change of a user notifies a channel of the database
-//! (`LISTEN`/`NOTIFY`).
+//! Applies changes of users at once and on every node, also those that the command line makes: each of them notifies a
+//! channel of the database (`store/notice.rs`). So a user who is disabled is disconnected at once.
 
 // Over the database, not the bus: it is the command line that disables users, and a server may have no bus.
 
@@ -9,7 +9,12 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
 use crate::{
-    store::{self, error::Result},
+    notify::event::Event,
+    store::{
+        self,
+        error::Result,
+        notice::{self, Notice},
+    },
     telemetry::with_causes,
 };
 use parlance_wire::id::UserId;
@@ -23,35 +28,63 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(state.services.db.options().clone());
+    let mut is_first = true;
     loop {
-        if let Err(error) = listen(&state, &pool).await {
+        if let Err(error) = listen(&state, &pool, is_first).await {
             tracing::debug!(
                 error = with_causes(&error),
                 "the channel of changed users is away"
             );
         }
+        is_first = false;
         tokio::time::sleep(RETRY).await;
     }
 }
 
-/// Listens until the channel fails.
-async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
+/// Listens until the channel fails. Unless it is the first time, something may have been missed.
+async fn listen(state: &State, pool: &sqlx::PgPool, is_first: bool) -> Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
-    channel.listen(store::user::CHANGED_CHANNEL).await?;
+    channel.listen(notice::CHANNEL).await?;
     // After LISTEN: in the other order, a change between the two would be neither read nor notified.
     catch_up(state).await?;
+    if !is_first {
+        // Lists may have changed as well.
+        state.resync.request();
+    }
     loop {
         match channel.try_recv().await? {
             Some(change) => {
-                forget_users(state);
-                // After the keys were forgotten: a handshake in between is refused, as it sees the change.
-                if let Some(user) = UserId::parse(change.payload()) {
-                    // Whatever the change was: a user who is still allowed in connects again.
-                    state.notifications.disconnect(Some(user));
+                if let Some(notice) = Notice::parse(change.payload()) {
+                    act_on(state, notice);
                 }
             }
             // The library has replaced a lost connection: notifications in between are lost with it.
-            None => catch_up(state).await?,
+            None => {
+                catch_up(state).await?;
+                state.resync.request();
+            }
+        }
+    }
+}
+
+fn act_on(state: &State, notice: Notice) {
+    match notice {
+        Notice::User(user) => {
+            forget_users(state);
+            // After the keys were forgotten: a handshake in between is refused, as it sees the change. Whatever the change
+            // was: a user who is still allowed in connects again.
+            state.notifications.disconnect(Some(user));
+        }
+        Notice::Names => state.services.names.forget(),
+        // The database notifies each node, so the bus is not needed.
+        Notice::List(user) => state
+            .notifications
+            .announce(&[Event::ListChanged { of: vec![user] }]),
+        Notice::Friend { friend, seen_by } => {
+            state.notifications.announce(&[Event::FriendChanged {
+                friend,
+                seen_by: vec![seen_by],
+            }]);
         }
     }
 }
@@ -78,4 +111,6 @@ pub(super) async fn disconnect_disabled(state: &State) -> Result<()> {
 fn forget_users(state: &State) {
     state.keys.forget();
     state.services.names.forget();
+    // Of an account that was deleted, messages are erased.
+    state.services.pages.forget();
 }

@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Database, Error, LogFormat, Registration, Settings, Tls};
+use super::{Database, Error, Invites, LogFormat, Registration, Settings, Tls};
 use crate::{clock::Clock, timings::Timings};
 
 /// A message that is valid for longer would end in a year that cannot be written: these are 1000 years.
@@ -55,6 +55,7 @@ impl Settings {
                 .map_or_else(|| "data".into(), PathBuf::from),
             pg_bin: env.path("PG_BIN"),
             registration: env.registration()?,
+            invites: env.invites()?,
             message_lifetime: env.parse(
                 "MESSAGE_LIFETIME",
                 "7days",
@@ -224,12 +225,25 @@ impl Variables<'_> {
     fn registration(&self) -> Result<Registration, Error> {
         self.parse(
             "REGISTRATION",
-            "closed",
+            "invite",
             "closed, invite or open",
             |text| match text {
                 "closed" => Some(Registration::Closed),
                 "invite" => Some(Registration::Invite),
                 "open" => Some(Registration::Open),
+                _ => None,
+            },
+        )
+    }
+
+    fn invites(&self) -> Result<Invites, Error> {
+        self.parse(
+            "INVITES",
+            "everyone",
+            "everyone or admins",
+            |text| match text {
+                "everyone" => Some(Invites::Everyone),
+                "admins" => Some(Invites::Admins),
                 _ => None,
             },
         )

@@ -1,9 +1,14 @@
 //! The doctor: checks what must hold of the tables as a whole, beside a running server, and repairs what can be
 //! repaired without losing anything.
 
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgQueryResult};
 
-use super::{Db, key_log};
+use super::{
+    Db,
+    audit::{self, Actor, Change},
+    key_log,
+};
+use parlance_wire::time::Timestamp;
 
 /// Something that must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +37,15 @@ pub enum Rule {
     KeyLog,
     /// A conversation's epochs follow one another, and secrets are those of its participants.
     Epochs,
+    /// Each line of the audit log follows from the one before it.
+    Audit,
     /// Every index is valid.
     Index,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Dense,
         Self::HistoryHead,
         Self::Instance,
@@ -51,6 +58,7 @@ impl Rule {
         Self::Cards,
         Self::KeyLog,
         Self::Epochs,
+        Self::Audit,
         Self::Index,
     ];
 
@@ -91,6 +99,9 @@ impl Rule {
             }
             Self::Epochs => {
                 "an epoch was changed, dropped or invented past the server, or someone has a secret who should not; clients refuse it; restore a backup"
+            }
+            Self::Audit => {
+                "a line of the audit log was changed, dropped or invented past the server; compare with an older backup"
             }
             Self::Index => {
                 "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex"
@@ -153,12 +164,14 @@ async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<St
         Rule::Cards => check!("src/store/sql/doctor/cards.sql"),
         Rule::KeyLog => key_log::check(c).await,
         Rule::Epochs => check!("src/store/sql/doctor/epochs.sql"),
+        Rule::Audit => audit::check(c).await,
         Rule::Index => check!("src/store/sql/doctor/index.sql"),
     }
 }
 
-/// Repairs what can be repaired without losing anything, in one transaction. Returns how many rows it changed.
-pub async fn repair(db: &Db) -> sqlx::Result<u64> {
+/// Repairs what can be repaired without losing anything, in one transaction with a line of the audit log. Returns
+/// how many rows it changed.
+pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     let mut connection = db.maintenance_options().connect().await?;
     let mut tx = connection.begin().await?;
     // Readers go on; writers wait. The rows are right by definition: what names the newest follows from them.
@@ -227,9 +240,14 @@ pub async fn repair(db: &Db) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
-    tx.commit().await?;
-    Ok([newest, peers, admins, invitations]
+    let repaired: u64 = [newest, peers, admins, invitations]
         .iter()
-        .map(sqlx::postgres::PgQueryResult::rows_affected)
-        .sum())
+        .map(PgQueryResult::rows_affected)
+        .sum();
+    if repaired > 0 {
+        let details = [("rows", u64::to_string(&repaired))];
+        audit::append(&mut tx, by, Change::DoctorRepair, "", details, now).await?;
+    }
+    tx.commit().await?;
+    Ok(repaired)
 }

@@ -1,17 +1,25 @@
 //! Friendships: two are friends when each has requested the other; a request alone waits for an answer.
 
 use super::{Db, error::Result};
-use crate::store::rows::FriendRow;
+use crate::store::rows::{FriendRow, RequestRow};
 use parlance_wire::{id::UserId, time::Timestamp};
 
-/// A user's friends, by id. A friend who blocked the reader shows as `offline`.
-pub(crate) async fn friends_of(db: &Db, reader: UserId) -> Result<Vec<FriendRow>> {
+/// A user's friends, by id. A friend who blocked the reader shows as `offline`. Nicks are searched for others that look
+/// alike only if `compare_nicks` is set.
+pub(crate) async fn friends_of(
+    db: &Db,
+    reader: UserId,
+    compare_nicks: bool,
+) -> Result<Vec<FriendRow>> {
     db.run(async |c| {
         // A friend who blocked the reader is shown as offline, and not left out: a block must not show.
         sqlx::query_as!(
             FriendRow,
             r#"
-            select u.user_id as "user_id: UserId", u.nick, u.public_key,
+            select u.user_id as "user_id: UserId", u.nick, u.public_key, $2 and exists (
+                       select from users o
+                       where o.nick_skeleton = u.nick_skeleton and o.user_id <> u.user_id and o.deleted_at is null
+                   ) as "is_alike!",
                    case when b.user_id is null then u.availability else 'offline' end as "availability!"
             from friendships f
             join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
@@ -21,6 +29,7 @@ pub(crate) async fn friends_of(db: &Db, reader: UserId) -> Result<Vec<FriendRow>
             order by u.user_id
             "#,
             reader as _,
+            compare_nicks,
         )
         .fetch_all(c)
         .await
@@ -28,13 +37,16 @@ pub(crate) async fn friends_of(db: &Db, reader: UserId) -> Result<Vec<FriendRow>
     .await
 }
 
-/// The users whose requests wait for a user's answer, the oldest first: their id and nick.
-pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)>> {
-    let rows = db
-        .run(async |c| {
-            sqlx::query!(
+/// The users whose requests wait for a user's answer, the oldest first.
+pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<RequestRow>> {
+    db.run(async |c| {
+            sqlx::query_as!(
+                RequestRow,
                 r#"
-                select f.user_id as "user_id: UserId", u.nick
+                select f.user_id as "user_id: UserId", u.nick, exists (
+                           select from users o
+                           where o.nick_skeleton = u.nick_skeleton and o.user_id <> u.user_id and o.deleted_at is null
+                       ) as "is_alike!"
                 from friendships f
                 join users u using (user_id)
                 where f.friend_id = $1
@@ -47,11 +59,49 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<(UserId, 
             .fetch_all(c)
             .await
         })
+        .await
+}
+
+/// The friends of a user who have deleted their accounts: their id and what they were called. Whoever is a friend again, as
+/// somebody with the same address, is not among them.
+pub(crate) async fn left(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)>> {
+    let rows = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"
+                select l.friend_id as "friend_id: UserId", l.nick
+                from left_friends l
+                where l.user_id = $1
+                    and not exists (select from friendships f where f.user_id = $1 and f.friend_id = l.friend_id)
+                order by l.left_at, l.friend_id
+                "#,
+                reader as _,
+            )
+            .fetch_all(c)
+            .await
+        })
         .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.user_id, row.nick))
+        .map(|row| (row.friend_id, row.nick))
         .collect())
+}
+
+/// Forgets that a friend was there who has left. Returns whether there was one.
+pub(crate) async fn forget_left(db: &Db, user: UserId, friend: UserId) -> Result<bool> {
+    let deleted = db
+        .run(async |c| {
+            sqlx::query!(
+                "delete from left_friends where user_id = $1 and friend_id = $2
+                    and not exists (select from friendships f where f.user_id = $1 and f.friend_id = $2)",
+                user as _,
+                friend as _,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
+    Ok(deleted.rows_affected() > 0)
 }
 
 /// How two users stand to each other.
@@ -75,7 +125,7 @@ pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Opt
                    exists (select from friendships where user_id = $2 and friend_id = $1) as "incoming!",
                    exists (select from blocks where user_id = $2 and blocked_id = $1) as "blocked!"
             from users u
-            where u.user_id = $2
+            where u.user_id = $2 and u.deleted_at is null
             "#,
             user as _,
             other as _,

@@ -199,7 +199,7 @@ pub(crate) async fn change(
     .await
 }
 
-async fn change_in(
+pub(super) async fn change_in(
     c: &mut PgConnection,
     conversation: ConversationId,
     caller: UserId,

@@ -1,25 +1,279 @@
-//! Invites: each code lets one person register. (Invitations to groups: `invitation.rs`.)
+//! Invitations to register: each code lets some people in. (Invitations to groups: `invitation.rs`.)
 
-use super::{Db, error::Result};
-use parlance_wire::{key::SecretHash, time::Timestamp};
+use sqlx::PgConnection;
 
-/// Stores an invite, which is valid until `expires_at`. Only the hash of its code is kept.
+use super::{
+    Db,
+    audit::{self, Actor, Change},
+    db::End,
+    error::Result,
+};
+use parlance_wire::{
+    id::{InviteId, UserId},
+    key::SecretHash,
+    text::Email,
+    time::Timestamp,
+    word::UserRole,
+};
+
+/// An invitation to be stored. Only the hash of its code is kept.
+#[derive(Debug)]
+pub struct NewInvite<'a> {
+    /// The hash of its code.
+    pub code_hash: &'a SecretHash,
+    /// Who becomes a friend of those who register with it.
+    pub inviter: Option<UserId>,
+    /// The one address that it is for.
+    pub email: Option<&'a Email>,
+    /// How many people may register with it.
+    pub uses: u32,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// What users may do about invitations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Only admins invite.
+    pub admins_only: bool,
+    /// Open invitations of a user: those that somebody can still register with.
+    pub open: u32,
+}
+
+/// What became of a user's new invitation.
+#[derive(Debug)]
+pub(crate) enum Created {
+    Done(InviteId),
+    /// Only admins may invite.
+    NotAdmin,
+    /// The user has as many open ones as they may.
+    TooMany,
+}
+
+/// An invitation, as those who may revoke it see it.
+#[derive(Debug)]
+pub struct InviteRow {
+    /// Its id, which is not its code.
+    pub invite_id: InviteId,
+    /// Who becomes a friend of those who register with it.
+    pub inviter: Option<UserId>,
+    /// The inviter's address.
+    pub inviter_email: Option<String>,
+    /// The one address that it is for.
+    pub email: Option<String>,
+    /// How many people it is for.
+    pub uses: i32,
+    /// How many people have registered with it.
+    pub used: i32,
+    /// Who of them is still there.
+    pub used_by: Vec<UserId>,
+    /// `join`, `first` or `reset`.
+    pub purpose: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Stores an operator's invitation. Returns `None` if there is no such inviter.
 pub async fn insert(
+    db: &Db,
+    invite: &NewInvite<'_>,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Option<InviteId>> {
+    db.transaction(async |c| {
+        if let Some(inviter) = invite.inviter {
+            let exists = sqlx::query!(
+                "select from users where user_id = $1 and deleted_at is null for no key update",
+                inviter as _,
+            )
+            .fetch_optional(&mut *c)
+            .await?;
+            if exists.is_none() {
+                return Ok(End::Rollback(None));
+            }
+        }
+        let id = insert_row(c, invite, now).await?;
+        let mut details = vec![
+            ("uses", invite.uses.to_string()),
+            ("expires", invite.expires_at.to_string()),
+        ];
+        details.extend(invite.email.map(|email| ("email", email.to_string())));
+        details.extend(
+            invite
+                .inviter
+                .map(|inviter| ("inviter", inviter.to_string())),
+        );
+        audit::append(c, by, Change::InviteCreate, id, details, now).await?;
+        Ok(End::Commit(Some(id)))
+    })
+    .await
+}
+
+/// Stores a user's invitation, if they may make one more. What they made earlier, and nobody used in time, is deleted.
+pub(crate) async fn create(
+    db: &Db,
+    inviter: UserId,
+    invite: &NewInvite<'_>,
+    limits: Limits,
+    now: Timestamp,
+) -> Result<Created> {
+    db.transaction(async |c| {
+        // The lock makes what is counted what is changed.
+        let role = sqlx::query_scalar!(
+            "select role from users where user_id = $1 and deleted_at is null for no key update",
+            inviter as _,
+        )
+        .fetch_optional(&mut *c)
+        .await?;
+        if role.is_none() || limits.admins_only && role.as_deref() != Some(UserRole::Admin.as_str())
+        {
+            return Ok(End::Rollback(Created::NotAdmin));
+        }
+        sqlx::query!(
+            "delete from invites where inviter_id = $1 and used = 0 and (expires_at <= $2 or revoked_at is not null)",
+            inviter as _,
+            now as _,
+        )
+        .execute(&mut *c)
+        .await?;
+        let open = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from invites
+            where inviter_id = $1 and used < uses and expires_at > $2 and revoked_at is null"#,
+            inviter as _,
+            now as _,
+        )
+        .fetch_one(&mut *c)
+        .await?;
+        if open >= i64::from(limits.open) {
+            return Ok(End::Rollback(Created::TooMany));
+        }
+        Ok(End::Commit(Created::Done(insert_row(c, invite, now).await?)))
+    })
+    .await
+}
+
+async fn insert_row(
+    c: &mut PgConnection,
+    invite: &NewInvite<'_>,
+    now: Timestamp,
+) -> sqlx::Result<InviteId> {
+    sqlx::query_scalar!(
+        r#"insert into invites (code_hash, inviter_id, email, uses, created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6) returning invite_id as "id: InviteId""#,
+        invite.code_hash.as_bytes(),
+        invite.inviter as _,
+        invite.email.map(Email::as_str),
+        i32::try_from(invite.uses).unwrap_or(i32::MAX),
+        now as _,
+        invite.expires_at as _,
+    )
+    .fetch_one(c)
+    .await
+}
+
+/// Stores the invitation that makes the first user, an admin. Returns `false`, and stores nothing, if there are users.
+pub(crate) async fn insert_first(
     db: &Db,
     code_hash: &SecretHash,
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<()> {
+) -> Result<bool> {
+    let stored = db
+        .run(async |c| {
+            sqlx::query!(
+                "with expired as (
+                    delete from invites where purpose = 'first' and expires_at <= $2
+                )
+                insert into invites (code_hash, purpose, created_at, expires_at)
+                select $1, 'first', $2, $3 where not exists (select from users where deleted_at is null)",
+                code_hash.as_bytes(),
+                now as _,
+                expires_at as _,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
+    Ok(stored.rows_affected() > 0)
+}
+
+/// Invitations, the newest first: those of an inviter, or all. With `open`, only those that somebody can register with.
+pub(crate) async fn list(
+    db: &Db,
+    inviter: Option<UserId>,
+    open: bool,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<InviteRow>> {
     db.run(async |c| {
-        sqlx::query!(
-            "insert into invites (code_hash, created_at, expires_at) values ($1, $2, $3)",
-            code_hash.as_bytes(),
+        sqlx::query_as!(
+            InviteRow,
+            r#"
+            select i.invite_id as "invite_id: InviteId", i.inviter_id as "inviter: UserId", u.email as "inviter_email?",
+                   i.email, i.uses, i.used, i.purpose, i.created_at as "created_at: Timestamp",
+                   i.expires_at as "expires_at: Timestamp", i.revoked_at as "revoked_at: Timestamp",
+                   array(
+                       select s.user_id from invite_uses s where s.invite_id = i.invite_id order by s.used_at, s.user_id
+                   ) as "used_by!: Vec<UserId>"
+            from invites i
+            left join users u on u.user_id = i.inviter_id
+            where ($1::uuid is null or i.inviter_id = $1)
+                and (not $2 or i.used < i.uses and i.expires_at > $4 and i.revoked_at is null)
+            order by i.created_at desc, i.invite_id
+            limit $3
+            "#,
+            inviter as _,
+            open,
+            limit,
             now as _,
-            expires_at as _,
         )
-        .execute(c)
+        .fetch_all(c)
         .await
     })
-    .await?;
-    Ok(())
+    .await
+}
+
+/// Revokes a user's own invitation. Idempotent. Returns whether they have such an invitation.
+pub(crate) async fn revoke_own(
+    db: &Db,
+    inviter: UserId,
+    invite: InviteId,
+    now: Timestamp,
+) -> Result<bool> {
+    let revoked = db
+        .run(async |c| {
+            sqlx::query!(
+                "update invites set revoked_at = coalesce(revoked_at, $3) where invite_id = $1 and inviter_id = $2",
+                invite as _,
+                inviter as _,
+                now as _,
+            )
+            .execute(c)
+            .await
+        })
+        .await?;
+    Ok(revoked.rows_affected() > 0)
+}
+
+/// Revokes an invitation, whoever made it. Returns whether there is one that was not revoked.
+pub(crate) async fn revoke(db: &Db, invite: InviteId, by: &Actor, now: Timestamp) -> Result<bool> {
+    db.transaction(async |c| {
+        let revoked = sqlx::query!(
+            "update invites set revoked_at = $2 where invite_id = $1 and revoked_at is null",
+            invite as _,
+            now as _,
+        )
+        .execute(&mut *c)
+        .await?;
+        if revoked.rows_affected() == 0 {
+            return Ok(End::Rollback(false));
+        }
+        audit::append(c, by, Change::InviteRevoke, invite, [], now).await?;
+        Ok(End::Commit(true))
+    })
+    .await
 }

@@ -1,17 +1,22 @@
 //! PostgreSQL: the only layer with SQL. Every statement is checked at build time, and every read says for whom it
 //! reads. Statements of more than 25 lines are in `sql/`, but for those that share text, which are macros.
 
+pub(crate) mod access;
 mod admission;
+pub mod audit;
 pub mod backup;
 pub(crate) mod batcher;
 pub(crate) mod block;
 pub(crate) mod card;
 pub(crate) mod conversation;
 mod db;
+pub mod deletion;
 pub mod doctor;
 pub mod embedded;
 pub(crate) mod epoch;
+pub mod erasure;
 pub mod error;
+pub(crate) mod export;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;
@@ -19,18 +24,24 @@ pub(crate) mod invitation;
 pub mod invite;
 pub(crate) mod key_log;
 pub(crate) mod message;
+pub mod notice;
+pub mod oversight;
 pub(crate) mod participant;
 pub mod presence;
 pub mod probe;
+pub(crate) mod profile;
 pub mod purge;
 pub(crate) mod quota;
+pub mod registration;
 pub(crate) mod report;
+pub(crate) mod reset;
 pub(crate) mod rows;
 pub mod seed;
 mod sqlstate;
 pub(crate) mod station;
 pub(crate) mod transcript;
 pub mod user;
+pub mod user_list;
 pub(crate) mod workspace;
 
 use sqlx::{
@@ -71,6 +82,11 @@ pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
         ));
     }
     let result = MIGRATIONS.run(&mut connection).await;
+    if result.is_ok() {
+        user::fill_skeletons(&mut connection)
+            .await
+            .map_err(|error| format!("the database cannot be brought up to date: {error}"))?;
+    }
     // A connection that cannot be closed in order is gone all the same.
     let _ = connection.close().await;
     result.map_err(|error| match error {

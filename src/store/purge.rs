@@ -51,7 +51,11 @@ pub async fn cleared(db: &Db) -> Result<u64> {
 }
 
 /// Deletes a batch of a conversation's rows up to a number. Returns how many there were.
-async fn delete_cleared(db: &Db, conversation: ConversationId, up_to: i64) -> Result<u64> {
+pub(super) async fn delete_cleared(
+    db: &Db,
+    conversation: ConversationId,
+    up_to: i64,
+) -> Result<u64> {
     macro_rules! delete {
         ($query:literal) => {
             db.run(async |c| {

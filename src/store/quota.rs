@@ -22,6 +22,8 @@ pub(crate) struct Limits {
     pub conversations_per_day: u32,
     /// People whom a user invites in a day.
     pub invitations_per_day: u32,
+    /// Changes of a user's nick in a day.
+    pub nicks_per_day: u32,
     /// Invitations that wait for one user's answer.
     pub waiting_invitations: u32,
 }
@@ -33,6 +35,8 @@ pub(crate) enum Daily {
     Conversations,
     /// People whom the user invites.
     Invitations,
+    /// Changes of the user's nick.
+    Nicks,
 }
 
 /// The quota that a call would exceed.
@@ -107,7 +111,7 @@ pub(super) async fn lock(
         .collect();
     // There must be a row to lock. If another transaction inserts it at this moment, this waits for its end.
     sqlx::query!(
-        "insert into quotas (user_id) select user_id from users where user_id = any($1) order by user_id
+        "insert into quotas (user_id) select user_id from users where user_id = any($1) and deleted_at is null order by user_id
         on conflict on constraint quotas_key do nothing",
         &users as _,
     )
@@ -164,9 +168,10 @@ pub(super) async fn charge(
     limits: &Limits,
 ) -> Result<Option<Exceeded>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let (conversations, invitations) = match what {
-        Daily::Conversations => (count, 0),
-        Daily::Invitations => (0, count),
+    let (conversations, invitations, nicks) = match what {
+        Daily::Conversations => (count, 0, 0),
+        Daily::Invitations => (0, count, 0),
+        Daily::Nicks => (0, 0, count),
     };
     // Charged first, and compared after: a call that exceeds it is rolled back.
     let spent = sqlx::query!(
@@ -175,15 +180,17 @@ pub(super) async fn charge(
         update quotas q
         set day = t.day,
             conversations = case when q.day = t.day then q.conversations else 0 end + $2,
-            invitations = case when q.day = t.day then q.invitations else 0 end + $3
+            invitations = case when q.day = t.day then q.invitations else 0 end + $3,
+            nicks = case when q.day = t.day then q.nicks else 0 end + $4
         from today t
         where q.user_id = $1
-        returning q.conversations, q.invitations,
+        returning q.conversations, q.invitations, q.nicks,
                   ceil(extract(epoch from (t.day + 1)::timestamp - t.moment))::bigint as "seconds_left!"
         "#,
         user as _,
         conversations,
         invitations,
+        nicks,
     )
     .fetch_one(c)
     .await?;
@@ -191,6 +198,7 @@ pub(super) async fn charge(
     let (spent, max) = match what {
         Daily::Conversations => (spent.conversations, limits.conversations_per_day),
         Daily::Invitations => (spent.invitations, limits.invitations_per_day),
+        Daily::Nicks => (spent.nicks, limits.nicks_per_day),
     };
     Ok((spent > i64::from(max)).then_some(Exceeded::Day(what, left)))
 }

@@ -9,20 +9,6 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A user, as an operator's list shows them.
-#[derive(Debug)]
-pub struct UserRow {
-    pub user_id: UserId,
-    pub email: String,
-    /// Their full name.
-    pub full_name: String,
-    /// The name that others see.
-    pub nick: String,
-    pub created_at: Timestamp,
-    /// When an operator disabled them, if so.
-    pub disabled_at: Option<Timestamp>,
-}
-
 /// The answer to a login.
 #[derive(Debug)]
 pub struct AccountRow {
@@ -33,6 +19,8 @@ pub struct AccountRow {
     pub nick: String,
     /// Their private key, which only their password opens.
     pub encrypted_private_key: String,
+    /// What they may do on this server.
+    pub role: String,
 }
 
 /// A friend, as the caller may see them.
@@ -44,6 +32,17 @@ pub(crate) struct FriendRow {
     pub public_key: String,
     /// `offline` to those whom they blocked.
     pub availability: String,
+    /// Another user's nick looks like theirs.
+    pub is_alike: bool,
+}
+
+/// A request for a friendship, as the user who is asked sees it.
+#[derive(Debug)]
+pub(crate) struct RequestRow {
+    pub user_id: UserId,
+    pub nick: String,
+    /// Another user's nick looks like theirs.
+    pub is_alike: bool,
 }
 
 /// A conversation, as one of its participants sees it: the shared part, and their own row.

@@ -1,88 +1,22 @@
 //! Users, and the keys that open their logins.
 
-use super::{Db, error::Result};
-use crate::store::rows::{AccountRow, UserRow};
+use sqlx::PgConnection;
+
+use super::{
+    Db,
+    audit::{self, Actor, Change},
+    db::End,
+    error::Result,
+    notice::{self, Notice},
+};
+use crate::store::rows::AccountRow;
 use parlance_wire::{
     id::{StationId, UserId},
-    key::{PublicKey, SecretHash},
-    text::{Email, EncryptedKey, FullName, Nick},
+    key::SecretHash,
+    text::skeleton,
     time::Timestamp,
-    word::Availability,
+    word::{Availability, UserRole},
 };
-
-/// The channel on which nodes hear that a user was disabled or enabled. Never notified in a transaction that writes
-/// messages: NOTIFY takes a lock that all of its commits queue for.
-pub const CHANGED_CHANNEL: &str = "user_changed";
-
-/// A user to be stored.
-#[derive(Debug)]
-pub struct NewUser<'a> {
-    /// Their address; their id is its MD5.
-    pub email: &'a Email,
-    /// Their full name.
-    pub full_name: &'a FullName,
-    /// The name that others see.
-    pub nick: &'a Nick,
-    /// The hash of the key that opens their login.
-    pub key_hash: &'a SecretHash,
-    /// The key's name in an operator's list.
-    pub label: &'a str,
-    /// Their signatures are checked with it.
-    pub public_key: &'a PublicKey,
-    /// Their private key, which only their password opens.
-    pub encrypted_private_key: &'a EncryptedKey,
-}
-
-/// Stores a user and the key that opens their login. With `invite`, only if that is valid, and it is used up in the
-/// same commit. Returns `false`, and stores nothing, if the invite is not valid.
-///
-/// # Errors
-/// The constraints `users_key`, `users_one_per_email` and `credentials_key`, by name.
-pub async fn insert(
-    db: &Db,
-    user: &NewUser<'_>,
-    invite: Option<&SecretHash>,
-    now: Timestamp,
-) -> Result<bool> {
-    let user_id = UserId::of(user.email);
-    let stored = db
-        .run(async |c| {
-            // One statement: a user without a key cannot come into being. The invite is locked: of two who use it at the
-            // same moment, the second one finds it used.
-            sqlx::query!(
-                "with invited as (
-                    select code_hash from invites
-                    where code_hash = $9 and used_at is null and expires_at > $8
-                    for update
-                ), stored as (
-                    insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
-                    select $1, $2, $3, $4, $5, $6, $8
-                    where $9::bytea is null or exists (select from invited)
-                    returning user_id
-                ), used as (
-                    update invites i set used_by = s.user_id, used_at = $8
-                    from invited, stored s
-                    where i.code_hash = invited.code_hash
-                )
-                insert into credentials (key_hash, user_id, label, created_at)
-                select $7, s.user_id, $10, $8 from stored s",
-                user_id as _,
-                user.email.as_str(),
-                user.full_name.as_str(),
-                user.nick.as_str(),
-                user.public_key.as_str(),
-                user.encrypted_private_key.as_str(),
-                user.key_hash.as_bytes(),
-                now as _,
-                invite.map(SecretHash::as_bytes),
-                user.label,
-            )
-            .execute(c)
-            .await
-        })
-        .await?;
-    Ok(stored.rows_affected() > 0)
-}
 
 /// Gives a user one more key. Returns whether there is such a user.
 pub async fn add_credential(
@@ -90,23 +24,28 @@ pub async fn add_credential(
     user: UserId,
     key_hash: &SecretHash,
     label: &str,
+    by: &Actor,
     now: Timestamp,
 ) -> Result<bool> {
-    let stored = db
-        .run(async |c| {
-            sqlx::query!(
-                "insert into credentials (key_hash, user_id, label, created_at)
-                select $2, user_id, $3, $4 from users where user_id = $1",
-                user as _,
-                key_hash.as_bytes(),
-                label,
-                now as _,
-            )
-            .execute(c)
-            .await
-        })
+    db.transaction(async |c| {
+        let stored = sqlx::query!(
+            "insert into credentials (key_hash, user_id, label, created_at)
+            select $2, user_id, $3, $4 from users where user_id = $1 and deleted_at is null",
+            user as _,
+            key_hash.as_bytes(),
+            label,
+            now as _,
+        )
+        .execute(&mut *c)
         .await?;
-    Ok(stored.rows_affected() > 0)
+        if stored.rows_affected() == 0 {
+            return Ok(End::Rollback(false));
+        }
+        let details = [("label", label.to_owned())];
+        audit::append(c, by, Change::UserApikey, user, details, now).await?;
+        Ok(End::Commit(true))
+    })
+    .await
 }
 
 /// Binds the station to the account that a key opens, and returns that. Returns `None` for an unknown key, a key of
@@ -144,7 +83,7 @@ pub async fn log_in(
                     offset $4 - 1
                 )
             )
-            select user_id as "user_id: UserId", full_name, nick, encrypted_private_key from account
+            select user_id as "user_id: UserId", full_name, nick, encrypted_private_key, role from account
             "#,
             key_hash.as_bytes(),
             claimed as _,
@@ -188,7 +127,7 @@ pub async fn identity(
             select u.public_key, u.disabled_at is not null as "disabled!",
                    exists (select from stations s where s.user_id = u.user_id and s.station_id = $2) as "station_known!"
             from users u
-            where u.user_id = $1
+            where u.user_id = $1 and u.deleted_at is null
             "#,
             user as _,
             station as _,
@@ -218,51 +157,98 @@ pub async fn nicks(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, String)>> {
         .collect())
 }
 
-/// All users, by address.
-pub async fn list(db: &Db) -> Result<Vec<UserRow>> {
-    db.run(async |c| {
-        sqlx::query_as!(
-            UserRow,
-            r#"select user_id as "user_id: UserId", email, full_name, nick,
-                  created_at as "created_at: Timestamp", disabled_at as "disabled_at: Timestamp"
-        from users order by email"#
+/// Computes what nicks look like, where that was not done: of users whom an older version stored.
+pub(super) async fn fill_skeletons(c: &mut PgConnection) -> sqlx::Result<()> {
+    loop {
+        let rows = sqlx::query!(
+            r#"select user_id as "user_id: UserId", nick from users where nick_skeleton is null order by user_id limit 1000"#
         )
-        .fetch_all(c)
-        .await
+        .fetch_all(&mut *c)
+        .await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "update users u set nick_skeleton = s.skeleton
+            from unnest($1::uuid[], $2::text[], $3::text[]) as s (user_id, nick, skeleton)
+            where u.user_id = s.user_id and u.nick = s.nick",
+            &rows.iter().map(|row| row.user_id).collect::<Vec<_>>() as _,
+            &rows.iter().map(|row| row.nick.clone()).collect::<Vec<_>>() as _,
+            &rows
+                .iter()
+                .map(|row| skeleton(&row.nick))
+                .collect::<Vec<_>>() as _,
+        )
+        .execute(&mut *c)
+        .await?;
+    }
+}
+
+/// Disables a user, or enables them again, and notifies every node. Returns whether there is such a user.
+pub async fn set_disabled(
+    db: &Db,
+    user: UserId,
+    disabled: bool,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<bool> {
+    db.transaction(async |c| {
+        // Once it is set, the time stays.
+        let changed = sqlx::query!(
+            "update users set disabled_at = case when $2 then coalesce(disabled_at, $3) end
+            where user_id = $1 and deleted_at is null",
+            user as _,
+            disabled,
+            now as _,
+        )
+        .execute(&mut *c)
+        .await?;
+        if changed.rows_affected() == 0 {
+            return Ok(End::Rollback(false));
+        }
+        let change = if disabled {
+            Change::UserDisable
+        } else {
+            Change::UserEnable
+        };
+        audit::append(c, by, change, user, [], now).await?;
+        notice::send(c, [Notice::User(user)]).await?;
+        Ok(End::Commit(true))
     })
     .await
 }
 
-/// Disables a user, or enables them again, and notifies every node. Returns whether there is such a user.
-pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>) -> Result<bool> {
-    let changed = db
-        .run(async |c| {
-            // In the same commit: a node that is notified finds what changed. And once it is set, the time stays.
-            sqlx::query_scalar!(
-                r#"
-                with changed as (
-                    update users set disabled_at = case when $2::timestamptz is null then null else coalesce(disabled_at, $2) end
-                    where user_id = $1
-                    returning user_id
-                )
-                select pg_notify($3, replace(user_id::text, '-', '')) is not null as "notified!" from changed
-                "#,
-                user as _,
-                disabled_at as _,
-                CHANGED_CHANNEL,
-            )
-            .fetch_optional(c)
-            .await
-        })
+/// Gives a user a role. Returns whether there is such a user.
+pub(crate) async fn set_role(
+    db: &Db,
+    user: UserId,
+    role: UserRole,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<bool> {
+    db.transaction(async |c| {
+        let changed = sqlx::query!(
+            "update users set role = $2 where user_id = $1 and deleted_at is null",
+            user as _,
+            role.as_str(),
+        )
+        .execute(&mut *c)
         .await?;
-    Ok(changed.is_some())
+        if changed.rows_affected() == 0 {
+            return Ok(End::Rollback(false));
+        }
+        let details = [("role", role.as_str().to_owned())];
+        audit::append(c, by, Change::UserRole, user, details, now).await?;
+        Ok(End::Commit(true))
+    })
+    .await
 }
 
-/// The disabled ones among these users.
+/// The disabled and the deleted users among these.
 pub async fn disabled_among(db: &Db, users: &[UserId]) -> Result<Vec<UserId>> {
     db.run(async |c| {
         sqlx::query_scalar!(
-            r#"select user_id as "user_id: UserId" from users where user_id = any($1) and disabled_at is not null"#,
+            r#"select user_id as "user_id: UserId" from users where user_id = any($1) and coalesce(disabled_at, deleted_at) is not null"#,
             users as _,
         )
         .fetch_all(c)

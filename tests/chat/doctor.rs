@@ -1,8 +1,9 @@
 //! `parlance doctor`: finds what is wrong with the tables, and puts right what can be.
 
 use parlance::store::doctor::{self, Rule};
+use parlance_wire::time::Timestamp;
 
-use crate::world::{Conversation, Person, Roster, World};
+use crate::world::{Conversation, Person, Roster, World, operator};
 
 /// A world with a direct conversation and a group, in each of which something was said and seen.
 async fn lived_in() -> (std::sync::Arc<World>, Person, Conversation, Conversation) {
@@ -38,7 +39,12 @@ async fn lived_in() -> (std::sync::Arc<World>, Person, Conversation, Conversatio
 async fn a_database_that_was_only_written_by_the_server_is_well() {
     let (world, ..) = lived_in().await;
     assert!(doctor::examine(&world.store).await.unwrap().is_empty());
-    assert_eq!(doctor::repair(&world.store).await.unwrap(), 0);
+    assert_eq!(
+        doctor::repair(&world.store, &operator(), Timestamp::now())
+            .await
+            .unwrap(),
+        0
+    );
     world.end().await;
 }
 
@@ -136,6 +142,16 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
             Some(format!("delete from epoch_secrets where user_id = '{outsider}'")),
         ),
         (
+            Rule::Audit,
+            "update audit_log set entry = replace(entry, 'repair', 'user add') where seq = 1".into(),
+            Some("update audit_log set entry = replace(entry, 'user add', 'repair') where seq = 1".into()),
+        ),
+        (
+            Rule::Audit,
+            "update audit_head set seq = seq + 1".into(),
+            Some("update audit_head set seq = seq - 1".into()),
+        ),
+        (
             Rule::Report,
             format!("update reports set message_seq = message_seq + 1000 where conversation_id = '{conversation}'"),
             Some(format!("update reports set message_seq = message_seq - 1000 where conversation_id = '{conversation}'")),
@@ -145,10 +161,10 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
         let findings = doctor::examine(&world.store).await.unwrap();
         assert!(findings.len() == 1 && findings[0].rule == rule && findings[0].count > 0, "{rule:?}: {findings:?}");
         if let Some(undo) = undo {
-            assert_eq!(doctor::repair(&world.store).await.unwrap(), 0, "{rule:?}: what would lose something is left alone");
+            assert_eq!(doctor::repair(&world.store, &operator(), Timestamp::now()).await.unwrap(), 0, "{rule:?}: what would lose something is left alone");
             world.sql(&undo).await;
         } else {
-            assert!(doctor::repair(&world.store).await.unwrap() > 0, "{rule:?}");
+            assert!(doctor::repair(&world.store, &operator(), Timestamp::now()).await.unwrap() > 0, "{rule:?}");
         }
         let findings = doctor::examine(&world.store).await.unwrap();
         assert!(findings.is_empty(), "{rule:?}: {findings:?}");

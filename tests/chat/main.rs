@@ -7,6 +7,7 @@
     reason = "a test's name is its claim; and reads best plain"
 )]
 
+mod account;
 mod architecture;
 mod availability;
 mod backup;

@@ -262,19 +262,9 @@ async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_
     );
     assert_eq!(ann.hears().await, Changes::default());
     assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
-    let bars = async |person: &Person| {
-        let user = parlance_wire::id::UserId::parse(&person.user).unwrap();
-        parlance::store::user::set_disabled(
-            &world.store,
-            user,
-            Some(parlance_wire::time::Timestamp::now()),
-        )
-        .await
-        .unwrap();
-    };
-    bars(&ben).await;
+    world.sets_disabled(&ben, true).await;
     polls().await.ok();
-    bars(&ann).await;
+    world.sets_disabled(&ann, true).await;
     polls().await.refused(401, "unknown_station");
     world.end().await;
 }

@@ -211,7 +211,11 @@ async fn no_hot_query_reads_a_whole_table() {
             format!("array[{USER}]"),
         ),
         ("quota: total", &["as \"over!\""], format!("{USER}, 1000")),
-        ("quota: day", &["update quotas q"], format!("{USER}, 1, 0")),
+        (
+            "quota: day",
+            &["update quotas q"],
+            format!("{USER}, 1, 0, 0"),
+        ),
         (
             "seen_by",
             &[
@@ -270,7 +274,7 @@ async fn no_hot_query_reads_a_whole_table() {
             &["from credentials c"],
             format!("sha256('1'), null, {USER}, 100, now()"),
         ),
-        ("friends", &["'offline' end as"], USER.to_owned()),
+        ("friends", &["'offline' end as"], format!("{USER}, true")),
         ("requests", &["order by f.requested_at"], USER.to_owned()),
         (
             "hidden",
@@ -309,8 +313,18 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "purge: expired",
-            &["insert into expired_messages"],
+            &["greatest(valid_until, stored_at) >= coalesce"],
             "now() - interval '1 day', null, 1000".into(),
+        ),
+        (
+            "erase",
+            &["user_id = $2 and stored_at <= $3"],
+            format!("{CONVERSATION}, {USER}, now(), 100, 500"),
+        ),
+        (
+            "export",
+            &["as before from (select * from rows"],
+            format!("{USER}, {CONVERSATION}, 100"),
         ),
         (
             "purge: remains",

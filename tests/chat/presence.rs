@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use parlance::{settings::Settings, store::user::set_disabled};
-use parlance_wire::{id::UserId, time::Timestamp};
+use parlance::settings::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
@@ -179,13 +178,7 @@ async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_sa
     let mut socket = Socket::of(&ann, 4).await;
     let mut bens = Socket::of(&ben, 4).await;
     proxy.cut();
-    set_disabled(
-        &world.store,
-        UserId::parse(&ann.user).unwrap(),
-        Some(Timestamp::now()),
-    )
-    .await
-    .unwrap();
+    world.sets_disabled(&ann, true).await;
     proxy.mend();
     assert_eq!(
         socket.ends().await,

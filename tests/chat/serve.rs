@@ -99,3 +99,26 @@ async fn at_sighup_a_server_without_a_certificate_does_not_say_that_it_read_one(
     );
     server.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_users_prints_a_link_on_stdout_alone_and_one_with_users_does_not() {
+    let dir = Dir::new();
+    let mut server = Server::start(&dir.data());
+    let said = server.says(2);
+    let code = said[1]
+        .strip_prefix(&format!("{}/#invite=", server.url))
+        .unwrap_or_else(|| panic!("{said:?}"));
+    assert!(!server.logged(code), "the log is kept");
+    let mut register = parlance(&dir.data());
+    register.args(["user", "register", "ann@example.org", "--password-stdin"]);
+    let output = crate::cli::run(register.args(["--invite", code]), "a long password");
+    crate::cli::good(&output);
+    let list = crate::cli::run(parlance(&dir.data()).args(["user", "list"]), "");
+    assert!(crate::cli::good(&list).contains("  admin  "));
+    server.stop();
+
+    let mut later = Server::start(&dir.data());
+    later.signal(Signal::SIGTERM);
+    assert_eq!(later.says(1), Vec::<String>::new());
+    later.stop();
+}

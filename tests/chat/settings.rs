@@ -53,7 +53,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 }
 
 /// Each setting: a value that is not the default, the fields that it reaches, and a value that is refused, if any is.
-const EACH: [(&str, &str, &[&str], Option<&str>); 28] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     (
         "CONVERSATIONS_PER_USER",
@@ -94,7 +94,8 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 28] = [
         Some("0"),
     ),
     ("WORKERS", "123", &["workers"], Some("0")),
-    ("REGISTRATION", "invite", &["registration"], Some("maybe")),
+    ("REGISTRATION", "closed", &["registration"], Some("maybe")),
+    ("INVITES", "admins", &["invites"], Some("nobody")),
     (
         "MESSAGE_LIFETIME",
         "8days",
@@ -179,7 +180,8 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
         // It holds the value, as such a field is shown.
         let shown = match name {
             "DATABASE_URL" => "\"db\"",
-            "REGISTRATION" => "Invite",
+            "REGISTRATION" => "Closed",
+            "INVITES" => "Admins",
             "MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
             "SIGNATURE_WINDOW" => "360",
             "LOG_FORMAT" => "Json",

@@ -1,5 +1,6 @@
 //! The answers of the calls, with the fields that a version 4 client gets.
 
+mod account;
 mod keys;
 mod notification;
 mod people;
@@ -10,6 +11,7 @@ use parlance_wire::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
+    word::UserRole,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -17,9 +19,10 @@ use serde::{
 };
 
 pub use self::{
+    account::{Invite, Invites, NewInvite, Profile},
     keys::{Cards, Epoch, Epochs, KeyLogPage},
     notification::{Event, Notification, Typing},
-    people::{Blocklist, Friend, FriendRequest, Friends},
+    people::{Blocklist, Friend, FriendRequest, FriendWhoLeft, Friends},
 };
 
 /// The answer to a login.
@@ -37,6 +40,9 @@ pub struct Login {
     pub fullname: String,
     /// The short name that others see.
     pub nick: String,
+    /// What the user may do on this server; an older one does not say.
+    #[serde(default)]
+    pub role: Option<UserRole>,
 }
 
 /// A conversation, as its caller sees it.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use parlance_wire::request::{Signed, conversation, conversationgroup};
+use parlance_wire::{
+    key::Credential,
+    request::{Signed, account, conversation, conversationgroup},
+};
 
 use crate::error::Error;
 
@@ -79,13 +82,15 @@ fn random_byte() -> u8 {
 
 /// Returns `true` when an action changes nothing if it is carried out a second time.
 ///
-/// It is unsafe to repeat these: a second `create` makes a second group, a second `addparticipants` counts its
-/// invitations again; and `clear` and `leave` would be refused, as they were carried out already.
-pub(crate) fn is_repeatable(action: &Signed) -> bool {
+/// It is unsafe to repeat these: a second `invite` makes a second invitation, a second `create` makes a second group, a
+/// second `addparticipants` counts its invitations again; and `delete`, `clear` and `leave` would be refused, as they were
+/// carried out already.
+pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(
         action,
-        Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
+        Signed::Account(account::Action::Invite { .. } | account::Action::Delete { .. })
+            | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
             | Signed::Conversation(conversation::Action::Clear { .. })
     )
 }

@@ -88,6 +88,10 @@ id!(
     StationId, simple, "32 hexadecimal digits"
 );
 id!(
+    /// An invitation to register, for those who list and revoke it; its code is another. 32 hex digits on the wire.
+    InviteId, simple, "32 hexadecimal digits"
+);
+id!(
     /// A conversation. 32 hex digits on the wire.
     ConversationId, simple, "32 hexadecimal digits"
 );

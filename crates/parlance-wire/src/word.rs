@@ -15,6 +15,12 @@ macro_rules! words {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
+
+            /// Reads the word. `None`: no such word.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($word => Some(Self::$variant),)+ _ => None }
+            }
         }
     };
 }
@@ -48,5 +54,14 @@ words!(
         Delivered = "delivered",
         /// The user saw it.
         Viewed = "viewed",
+    }
+);
+words!(
+    /// What a user may do on a server.
+    UserRole {
+        /// Administer it.
+        Admin = "admin",
+        /// Use it.
+        User = "user",
     }
 );

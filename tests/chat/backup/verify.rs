@@ -106,6 +106,15 @@ async fn a_backup_of_tables_that_do_not_hold_what_they_must_is_not_verified() {
         sentence.contains("the doctor finds HistoryHead"),
         "{sentence}"
     );
-    assert_eq!(doctor::repair(&world.store).await.unwrap(), 1);
+    assert_eq!(
+        doctor::repair(
+            &world.store,
+            &crate::world::operator(),
+            parlance_wire::time::Timestamp::now()
+        )
+        .await
+        .unwrap(),
+        1
+    );
     world.end().await;
 }

@@ -69,7 +69,7 @@ pub(crate) fn bad(output: &Output) -> String {
     sentence
 }
 
-async fn with_database() -> (std::sync::Arc<World>, PgConnectOptions) {
+pub(crate) async fn with_database() -> (std::sync::Arc<World>, PgConnectOptions) {
     let world = World::with(|settings| settings.registration = Registration::Invite).await;
     let options = world.store.options().clone();
     (world, options)

@@ -221,10 +221,7 @@ async fn what_someone_is_called_is_read_again_once_they_have_changed() {
         .await;
     assert_eq!(called().await, "Ben");
     // A change to a user is announced.
-    let user = parlance_wire::id::UserId::parse(&ben.user).unwrap();
-    parlance::store::user::set_disabled(&world.store, user, None)
-        .await
-        .unwrap();
+    world.sets_disabled(&ben, false).await;
     eventually("the other name", async || called().await == "Benjamin").await;
     world.end().await;
 }

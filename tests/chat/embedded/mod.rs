@@ -124,6 +124,12 @@ impl Server {
         Self { child, url, log }
     }
 
+    /// The first lines of its standard output.
+    pub(crate) fn says(&mut self, lines: usize) -> Vec<String> {
+        let stdout = BufReader::new(self.child.stdout.take().unwrap());
+        stdout.lines().take(lines).map(Result::unwrap).collect()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }

@@ -155,13 +155,7 @@ async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
     let ann = world.person("Ann").await;
     let asks = async || ann.lists().await;
     asks().await.ok();
-    let user = parlance_wire::id::UserId::parse(&ann.user).unwrap();
-    let now = parlance_wire::time::Timestamp::now();
-    assert!(
-        parlance::store::user::set_disabled(&world.store, user, Some(now))
-            .await
-            .unwrap()
-    );
+    assert!(world.sets_disabled(&ann, true).await);
     eventually("the ban", async || asks().await.status == 403).await;
     asks().await.refused(403, "not_allowed");
     let login = json!({ "action": "login", "apikey": "the apikey of Ann" }).to_string();
@@ -174,9 +168,7 @@ async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
         )
         .await
         .refused(401, "login_failed");
-    parlance::store::user::set_disabled(&world.store, user, None)
-        .await
-        .unwrap();
+    world.sets_disabled(&ann, false).await;
     eventually("the end of the ban", async || asks().await.status == 200).await;
     world.end().await;
 }

@@ -18,14 +18,7 @@ async fn one_who_is_barred_is_hung_up_on() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let mut socket = Socket::of(&ann, 3).await;
-    let user = parlance_wire::id::UserId::parse(&ann.user).unwrap();
-    parlance::store::user::set_disabled(
-        &world.store,
-        user,
-        Some(parlance_wire::time::Timestamp::now()),
-    )
-    .await
-    .unwrap();
+    world.sets_disabled(&ann, true).await;
     assert_eq!(socket.ends().await, CloseCode::Policy);
     let again = tokio_tungstenite::connect_async(address(&ann, 3, &now())).await;
     assert!(matches!(again, Err(Error::Http(answer)) if answer.status() == 403));

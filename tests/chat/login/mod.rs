@@ -3,10 +3,12 @@
 mod key;
 mod register;
 
+use parlance::store::invite::{self, NewInvite};
+use parlance_wire::{key::SecretHash, time::Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{Answer, World, key as key_of, public_key};
+use crate::world::{Answer, World, key as key_of, operator, public_key};
 
 fn station() -> String {
     Uuid::new_v4().simple().to_string()
@@ -31,6 +33,21 @@ fn registration(name: &str) -> Value {
         "action": "register", "email": format!("{name}@example.org"), "fullname": name, "nick": name,
         "apikey": format!("a long key of {name}"), "publickey": public_key(&key_of(name)), "rsakey": "opaque"
     })
+}
+
+/// An operator's invitation for one person, good for so many hours.
+async fn invite(world: &World, code: &str, hours: i64) {
+    let now = Timestamp::now();
+    let invite = NewInvite {
+        code_hash: &SecretHash::of(code),
+        inviter: None,
+        email: None,
+        uses: 1,
+        expires_at: now.plus(chrono::TimeDelta::hours(hours)),
+    };
+    invite::insert(&world.store, &invite, &operator(), now)
+        .await
+        .unwrap();
 }
 
 async fn register(world: &World, request: &Value) -> Answer {

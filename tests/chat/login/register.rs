@@ -1,11 +1,10 @@
 //! Registration.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use parlance::{settings::Registration, store};
-use parlance_wire::{key::SecretHash, time::Timestamp};
+use parlance::settings::Registration;
 use serde_json::{Value, json};
 
-use super::{log_in, register, registration, station};
+use super::{invite, log_in, register, registration, station};
 use crate::world::{World, key as key_of, public_key};
 
 #[tokio::test]
@@ -21,16 +20,8 @@ async fn registration_is_for_whom_the_operator_lets_in() {
     register(&world, &registration("ann"))
         .await
         .refused(403, "registration_closed");
-    let now = Timestamp::now();
     for (code, hours) in [("good", 1), ("late", -1)] {
-        store::invite::insert(
-            &world.store,
-            &SecretHash::of(code),
-            now,
-            now.plus(chrono::TimeDelta::hours(hours)),
-        )
-        .await
-        .unwrap();
+        invite(&world, code, hours).await;
     }
     let with = |name: &str, code: &str| {
         let mut request = registration(name);
@@ -54,15 +45,7 @@ async fn registration_is_for_whom_the_operator_lets_in() {
 #[tokio::test]
 async fn an_invitation_lets_one_person_in_however_many_use_it_at_once() {
     let world = World::with(|settings| settings.registration = Registration::Invite).await;
-    let now = Timestamp::now();
-    store::invite::insert(
-        &world.store,
-        &SecretHash::of("one"),
-        now,
-        now.plus(chrono::TimeDelta::hours(1)),
-    )
-    .await
-    .unwrap();
+    invite(&world, "one", 1).await;
     let requests = ["ann", "ben", "cleo", "dan"].map(|name| {
         let mut request = registration(name);
         request["invite"] = "one".into();
@@ -118,6 +101,12 @@ async fn registration_refuses_each_field_of_a_wrong_form_by_name_and_stores_noth
         ("email", json!("nobody")),
         ("email", json!(format!("{}@example.org", "a".repeat(250)))),
         ("email", json!("a\0b@example.org")),
+        ("email", json!("аnn@example.org")),
+        ("email", json!("ann@example.org.")),
+        ("email", json!("<script>@x")),
+        ("fullname", json!("\u{202e}nnA")),
+        ("nick", json!("An\u{200b}n")),
+        ("nick", json!("\u{2066}Ann")),
         ("fullname", json!("")),
         ("fullname", json!("a".repeat(129))),
         ("fullname", json!("a\nb")),

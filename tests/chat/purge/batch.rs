@@ -67,7 +67,7 @@ async fn writers_and_readers_go_on_while_a_batch_is_being_deleted() {
     // Each statement of the purge is begun and not committed, while everyone goes on.
     for (marks, arguments) in [
         (
-            "insert into expired_messages",
+            "greatest(valid_until, stored_at) >= coalesce",
             "now() - interval '7 days', null, 3".to_owned(),
         ),
         (

@@ -134,7 +134,7 @@ async fn the_day_is_that_of_the_moment_at_which_something_is_counted() {
         .await
         .unwrap();
     let charged = sqlx::raw_sql(AssertSqlSafe(format!(
-        "execute charge('{}', 1, 0)",
+        "execute charge('{}', 1, 0, 0)",
         ann.user
     )))
     .fetch_one(&mut *tx)
@@ -146,7 +146,7 @@ async fn the_day_is_that_of_the_moment_at_which_something_is_counted() {
         .fetch_one(&mut *tx)
         .await
         .unwrap();
-    let counted: i64 = charged.get(2);
+    let counted: i64 = charged.get(3);
     #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
     let late = counted as f64 - left;
     assert!(late < 2.0, "{late}");

@@ -21,11 +21,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parlance::{
     clock::Clock,
     server::{self, Running},
-    settings::{Database, LogFormat, Registration, Settings},
-    store::{Db, doctor},
+    settings::{Database, Invites, LogFormat, Registration, Settings},
+    store::{Db, audit::Actor, doctor, user},
     timings::Timings,
 };
-use parlance_wire::{id::UserId, text::Email};
+use parlance_wire::{id::UserId, text::Email, time::Timestamp};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 use tokio::time::Instant;
@@ -52,6 +52,7 @@ pub(crate) fn settings() -> Settings {
         data_dir: PathBuf::from("unused"),
         pg_bin: None,
         registration: Registration::Open,
+        invites: Invites::Everyone,
         message_lifetime: TimeDelta::days(7),
         expiry_grace: TimeDelta::days(7),
         max_message_bytes: 64 * 1024,
@@ -74,6 +75,14 @@ pub(crate) fn settings() -> Settings {
         clock: Clock::default(),
         conversations_per_user: 1000,
         new_conversations_per_day: 100,
+    }
+}
+
+/// Who changes something behind the wire.
+pub(crate) fn operator() -> Actor {
+    Actor {
+        name: "the operator".into(),
+        origin: "a test".into(),
     }
 }
 
@@ -135,21 +144,26 @@ impl World {
     /// A person who has registered and logged in, from one station.
     pub(crate) async fn person(self: &Arc<Self>, name: &str) -> Person {
         let email = format!("{}@example.org", name.to_lowercase());
-        let key = key(name);
-        let public_key = public_key(&key);
-        let person = Person {
-            world: self.clone(),
-            name: name.to_owned(),
-            user: UserId::of(&Email::parse(&email).unwrap()).to_string(),
-            station: Uuid::new_v4().simple().to_string(),
-            key,
-        };
+        let public_key = public_key(&key(name));
         let apikey = format!("the apikey of {name}");
         let registration = json!({ "action": "register", "email": email, "fullname": format!("{name} Example"), "nick": name, "apikey": apikey, "publickey": public_key, "rsakey": "opaque" });
         let registered = self
             .posts("chatserver", "chatlogin", &[], &registration.to_string())
             .await;
         assert!([200, 409].contains(&registered.status), "{registered:?}");
+        self.returning(name).await
+    }
+
+    /// A person who has registered before, logged in from one station.
+    pub(crate) async fn returning(self: &Arc<Self>, name: &str) -> Person {
+        let email = format!("{}@example.org", name.to_lowercase());
+        let person = Person {
+            world: self.clone(),
+            name: name.to_owned(),
+            user: UserId::of(&Email::parse(&email).unwrap()).to_string(),
+            station: Uuid::new_v4().simple().to_string(),
+            key: key(name),
+        };
         person.logs_in().await;
         person
     }
@@ -205,6 +219,20 @@ impl World {
             .fetch_one(&self.db)
             .await
             .unwrap()
+    }
+
+    /// Disables a user, or enables them again, as an operator does. Whether there is such a user.
+    pub(crate) async fn sets_disabled(&self, person: &Person, disabled: bool) -> bool {
+        let user = UserId::parse(&person.user).unwrap();
+        user::set_disabled(&self.store, user, disabled, &operator(), Timestamp::now())
+            .await
+            .unwrap()
+    }
+
+    /// The link that makes the first account.
+    pub(crate) async fn first_link(&self) -> Option<String> {
+        let link = self.running.lock().unwrap().as_ref().unwrap().first_link();
+        link.await.unwrap()
     }
 
     /// Runs a statement on the database, behind the server's back.

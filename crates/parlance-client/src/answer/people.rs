@@ -12,6 +12,18 @@ pub struct Friends {
     /// Requests to the caller.
     #[serde(default)]
     pub requests: Vec<FriendRequest>,
+    /// Friends who have deleted their accounts, until they are removed.
+    #[serde(default)]
+    pub left: Vec<FriendWhoLeft>,
+}
+
+/// A friend who has deleted their account. Whoever has this id later is somebody else.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FriendWhoLeft {
+    /// Their id.
+    pub friendid: UserId,
+    /// What they were called.
+    pub friendname: String,
 }
 
 /// A friend.
@@ -25,6 +37,9 @@ pub struct Friend {
     pub publickey: String,
     /// `available`, `away`, `busy` or `offline`.
     pub availability: String,
+    /// Another user's short name looks like theirs: show their id beside it.
+    #[serde(default)]
+    pub alike: bool,
 }
 
 /// A friend request.
@@ -34,6 +49,9 @@ pub struct FriendRequest {
     pub friendid: UserId,
     /// Their short name.
     pub friendname: String,
+    /// Another user's short name looks like theirs: show their id beside it.
+    #[serde(default)]
+    pub alike: bool,
 }
 
 /// Users and conversations that the caller does not want to see.

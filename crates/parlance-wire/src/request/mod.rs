@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+pub mod account;
 pub mod availability;
 pub mod blocklist;
 pub mod conversation;
@@ -43,12 +44,19 @@ pub mod reports;
 pub mod workspace;
 mod write;
 
+use std::sync::LazyLock;
+
 use self::names::names;
 pub use self::{
     field::PageSize,
     read::{Head, ParseError, action},
     write::body,
 };
+use crate::key::SecretHash;
+
+/// The actions of [`Api::Login`]: those of [`login`], and the signed ones of [`account`].
+static LOGIN_ACTIONS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| [names::<login::Action>(), names::<account::Action>()].concat());
 
 /// The APIs that are served, by the names that a URL gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,11 +121,11 @@ impl Api {
         Self::ALL.into_iter().find(|one| one.names() == (srv, api))
     }
 
-    /// The names of its actions.
+    /// The names of its actions. Those of [`login`] and of [`account`] are one API's.
     #[must_use]
     pub fn actions(self) -> &'static [&'static str] {
         match self {
-            Self::Login => names::<login::Action>(),
+            Self::Login => &LOGIN_ACTIONS,
             Self::Availability => names::<availability::Action>(),
             Self::Friends => names::<friends::Action>(),
             Self::Conversation => names::<conversation::Action>(),
@@ -144,9 +152,11 @@ pub enum Action {
     Signed(Signed),
 }
 
-/// A request that a user signs at a station.
+/// A request that a user signs at a station; of a client with its secrets, `Signed<Credential>`.
 #[derive(Debug)]
-pub enum Signed {
+pub enum Signed<Secret = SecretHash> {
+    /// See [`account`].
+    Account(account::Action<Secret>),
     /// See [`availability`].
     Availability(availability::Action),
     /// See [`friends`].
@@ -168,6 +178,13 @@ impl Action {
     pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
         let name = &head.action;
         Ok(match api {
+            // The other actions of this API came later: to an older client there are none.
+            Api::Login if names::<account::Action>().contains(&name.as_ref()) => {
+                if !head.version().is_v4() {
+                    return Err(ParseError::UnknownAction);
+                }
+                Self::Signed(Signed::Account(action(name, body)?))
+            }
             Api::Login => Self::Login(action(name, body)?),
             Api::Workspace => Self::Workspace(action(name, body)?),
             Api::Notification => Self::Notification(action(name, body)?),
@@ -195,7 +212,8 @@ mod tests {
 
     #[test]
     fn each_api_names_its_actions_as_a_body_does() {
-        assert_eq!(Api::Login.actions(), ["login", "register"]);
+        assert_eq!(Api::Login.actions()[..2], ["login", "register"]);
+        assert!(Api::Login.actions().contains(&"invite"));
         assert!(
             Api::Conversation
                 .actions()

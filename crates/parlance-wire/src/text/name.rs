@@ -1,0 +1,191 @@
+//! Names of people: no characters that do not show, none that turn the direction of others.
+
+use std::{borrow::Cow, fmt};
+
+use precis_core::{FreeformClass, StringClass, profile::PrecisFastInvocation};
+use precis_profiles::UsernameCasePreserved;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Maximum characters of a nick, and of a full name.
+const MAX_NICK: usize = 64;
+const MAX_FULL_NAME: usize = 128;
+/// What is longer than this is not looked at: no character takes more bytes.
+const BYTES: usize = 4;
+
+/// A person's full name: characters of RFC 8264's `FreeformClass`, kept as given.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(transparent)]
+pub struct FullName(String);
+
+impl FullName {
+    /// The required form, for errors.
+    pub const EXPECTED: &'static str =
+        "1 to 128 characters, without control or format characters, leading or trailing spaces";
+
+    /// Checks the form. Returns `None` for another.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // Two names that look alike must not differ by spaces, and a log line must stay one line.
+        let fits = fits(text, MAX_FULL_NAME) && text.trim() == text;
+        (fits && FreeformClass::default().allows(text).is_ok()).then(|| Self(text.to_owned()))
+    }
+
+    /// The name, as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The short name that others see: a user name of RFC 8265, 3.4 (`UsernameCasePreserved`), which may have several parts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Nick(String);
+
+impl Nick {
+    /// The required form, for errors.
+    pub const EXPECTED: &'static str = "1 to 64 characters: letters, digits and ASCII signs, with single spaces between words (RFC 8265)";
+
+    /// Checks the form, and normalises it: letters of another width, and accents that stand by themselves. Returns `None`
+    /// for another form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // Before the work: normalising makes a text longer or shorter.
+        if text.len() > MAX_NICK * BYTES * 4 {
+            return None;
+        }
+        // RFC 8265, 3.5.1: parts are separated by a space each, which no part has.
+        let parts: Option<Vec<Cow<'_, str>>> = text
+            .split(' ')
+            .map(|part| UsernameCasePreserved::enforce(part).ok())
+            .collect();
+        let nick = parts?.join(" ");
+        fits(&nick, MAX_NICK).then_some(Self(nick))
+    }
+
+    /// The nick in its normal form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the nick looks like: see [`skeleton`].
+    #[must_use]
+    pub fn skeleton(&self) -> String {
+        skeleton(&self.0)
+    }
+}
+
+/// What a name looks like: two that may be taken for each other have the same skeleton (Unicode TS 39, 4), whatever case
+/// and spaces they are written with. It is for comparing, not for showing.
+#[must_use]
+pub fn skeleton(name: &str) -> String {
+    unicode_security::skeleton(name)
+        .filter(|c| *c != ' ')
+        .collect::<String>()
+        .to_lowercase()
+}
+
+fn fits(text: &str, most: usize) -> bool {
+    text.len() <= most * BYTES && (1..=most).contains(&text.chars().count())
+}
+
+impl fmt::Display for Nick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for FullName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::EXPECTED)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Nick {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::EXPECTED)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_no_character_that_does_not_show_or_turns_others_around() {
+        for name in [
+            "Ann",
+            "Ann Example",
+            "José",
+            "Анна",
+            "安娜",
+            "דנה",
+            "Ann-Marie (work)",
+        ] {
+            assert!(
+                Nick::parse(name).is_some_and(|nick| nick.as_str() == name),
+                "{name}"
+            );
+            assert!(FullName::parse(name).is_some(), "{name}");
+        }
+        for wrong in [
+            "",
+            " Ann",
+            "Ann ",
+            "A\nn",
+            "A\u{7f}n",
+            "An\u{200b}n",
+            "\u{202e}nnA",
+            "\u{2066}Ann",
+            "Ann\u{feff}",
+            "An\u{ad}n",
+            "Ann\u{2028}",
+            "Ann\u{e0041}",
+            "Ann\u{e000}",
+        ] {
+            assert!(Nick::parse(wrong).is_none(), "{wrong:?}");
+            assert!(FullName::parse(wrong).is_none(), "{wrong:?}");
+        }
+        // A nick is words; a full name may be anything that shows.
+        assert!(Nick::parse("Ann  Example").is_none() && FullName::parse("Ann  Example").is_some());
+        assert!(Nick::parse("Ann ☺").is_none() && FullName::parse("Ann ☺").is_some());
+    }
+
+    #[test]
+    fn a_nick_is_normalised() {
+        assert_eq!(Nick::parse("Jose\u{301}").unwrap().as_str(), "José");
+        assert_eq!(Nick::parse("Ａｎｎ").unwrap().as_str(), "Ann");
+    }
+
+    #[test]
+    fn nicks_that_look_alike_have_one_skeleton() {
+        let skeleton = |nick: &str| Nick::parse(nick).unwrap().skeleton();
+        for (one, other) in [
+            ("Boss", "Воss"),
+            ("Boss", "boss"),
+            ("Boss", "B0ss"),
+            ("Modern", "Modem"),
+            ("Ivan", "lvan"),
+            ("Ann Example", "AnnExample"),
+        ] {
+            assert_eq!(skeleton(one), skeleton(other), "{one} {other}");
+        }
+        assert_ne!(skeleton("Ann"), skeleton("Anna"));
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_it_may_be_and_no_longer() {
+        for letter in ["a", "é", "𠀋"] {
+            assert!(Nick::parse(&letter.repeat(64)).is_some(), "{letter}");
+            assert!(Nick::parse(&letter.repeat(65)).is_none(), "{letter}");
+            assert!(FullName::parse(&letter.repeat(128)).is_some(), "{letter}");
+            assert!(FullName::parse(&letter.repeat(129)).is_none(), "{letter}");
+        }
+        assert!(Nick::parse(&"a".repeat(1 << 20)).is_none());
+    }
+}

@@ -1,0 +1,152 @@
+//! A user's ways in: keys, stations, and a new identity for one who has lost theirs.
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::json;
+
+use super::who::Known;
+use crate::{
+    cli::{Error, actor::actor, print_json, say, with_database},
+    settings::{Settings, invite_link},
+    store::access,
+    store::reset,
+};
+use parlance_client::keys;
+use parlance_wire::{id::StationId, key::SecretHash, time::Timestamp};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PasswdReset {
+    #[command(flatten)]
+    who: Known,
+    /// How long the link is good for
+    #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
+    expires: std::time::Duration,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Stations {
+    #[command(flatten)]
+    who: Known,
+    /// Forget this station
+    #[arg(long, value_name = "STATION", value_parser = station, conflicts_with = "forget_all")]
+    forget: Option<StationId>,
+    /// Forget all of them
+    #[arg(long)]
+    forget_all: bool,
+}
+
+fn station(text: &str) -> Result<StationId, String> {
+    StationId::parse(text).ok_or_else(|| "a station has 32 hexadecimal digits".into())
+}
+
+/// Invites a user to register again, with the same address.
+pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Result<(), Error> {
+    let who = new.who.who()?;
+    let code = keys::random_secret()?;
+    let now = Timestamp::now();
+    let expires = now.plus(TimeDelta::from_std(new.expires)?);
+    let prepared = with_database(settings, async |db| {
+        let hash = SecretHash::of(&code);
+        Ok(reset::prepare(db, who.id, &hash, expires, &actor(), now).await?)
+    })
+    .await?
+    .ok_or(Error::NoSuchUser(who.name))?;
+    let link = invite_link(&settings.public_url, &code);
+    if new.who.json {
+        return print_json(&json!({
+            "userid": who.id, "email": prepared.email, "invite": code, "inviteid": prepared.invite, "link": link,
+            "expires": expires,
+        }));
+    }
+    say(format_args!(
+        "Whoever opens this link until {expires} UTC registers as {email}, with a new password and new keys:\n{link}\n{code}\n\
+        Hand it to {email} alone, in a way that nobody else can read. Once it is used, the old password, all keys and all \
+        stations are void; {email} cannot read anything that was said before; and their contacts are warned that the keys \
+        have changed. Nobody, you included, can recover what was encrypted for the old ones.",
+        email = prepared.email,
+    ))
+}
+
+/// Lists the keys that open a user's login.
+pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error> {
+    let who = known.who()?;
+    let keys = with_database(settings, async |db| Ok(access::keys(db, who.id).await?)).await?;
+    if known.json {
+        let shown = |key: &access::KeyRow| json!({ "key": key.key_id, "label": key.label, "created": key.created_at });
+        return print_json(&keys.iter().map(shown).collect::<Vec<_>>());
+    }
+    for key in &keys {
+        say(format_args!(
+            "{}  {:?}  since {}",
+            key.key_id, key.label, key.created_at
+        ))?;
+    }
+    if keys.is_empty() {
+        return Err(Error::NoSuchUser(who.name));
+    }
+    Ok(())
+}
+
+/// Revokes one of them.
+pub(super) async fn revoke(settings: &Settings, known: &Known, key: &str) -> Result<(), Error> {
+    let who = known.who()?;
+    let revoked = with_database(settings, async |db| {
+        Ok(access::revoke_key(db, who.id, key, &actor(), Timestamp::now()).await?)
+    })
+    .await?;
+    if !revoked {
+        return Err(Error::NoSuchKey {
+            name: who.name,
+            key: key.to_owned(),
+        });
+    }
+    if known.json {
+        return print_json(&json!({ "userid": who.id, "revoked": key }));
+    }
+    say(format_args!(
+        "Revoked the key {key} of {}. Stations that logged in with it stay: see `user stations`.",
+        who.name
+    ))
+}
+
+/// Lists a user's stations, or forgets them.
+pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result<(), Error> {
+    let who = stations.who.who()?;
+    if stations.forget.is_none() && !stations.forget_all {
+        return list_stations(settings, stations).await;
+    }
+    let forgotten = with_database(settings, async |db| {
+        let now = Timestamp::now();
+        Ok(access::forget_stations(db, who.id, stations.forget, &actor(), now).await?)
+    })
+    .await?;
+    if forgotten == 0 {
+        return Err(Error::NoSuchStation(who.name));
+    }
+    if stations.who.json {
+        return print_json(&json!({ "userid": who.id, "forgotten": forgotten }));
+    }
+    say(format_args!(
+        "Forgot {forgotten} of the stations of {}: they have to log in again.",
+        who.name
+    ))
+}
+
+async fn list_stations(settings: &Settings, stations: &Stations) -> Result<(), Error> {
+    let who = stations.who.who()?;
+    let rows = with_database(settings, async |db| Ok(access::stations(db, who.id).await?)).await?;
+    if stations.who.json {
+        let shown = |row: &access::StationRow| json!({ "station": row.station_id, "lastseen": row.last_seen_at });
+        return print_json(&rows.iter().map(shown).collect::<Vec<_>>());
+    }
+    for row in &rows {
+        say(format_args!(
+            "{}  last seen {}",
+            row.station_id, row.last_seen_at
+        ))?;
+    }
+    if rows.is_empty() {
+        say(format_args!("{} has no stations.", who.name))?;
+    }
+    Ok(())
+}

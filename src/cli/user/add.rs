@@ -1,0 +1,210 @@
+//! New users: what a client does at registration, done here.
+
+use clap::Args;
+use serde_json::json;
+
+use super::password::password;
+use crate::{
+    cli::{Error, actor::actor, print_json, say, with_database},
+    settings::Settings,
+    store::{
+        self,
+        registration::{Admission, NewUser, Registered},
+    },
+};
+use parlance_client::keys::{self, Account, KeyError};
+use parlance_wire::{
+    id::UserId,
+    key::{PublicKey, SecretHash},
+    text::{Email, FullName, Nick},
+    time::Timestamp,
+    word::UserRole,
+};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct New {
+    /// The e-mail address
+    email: String,
+    /// The full name; the part of the address before the @, if not given
+    #[arg(long)]
+    name: Option<String>,
+    /// The name that others see; the full name, if not given
+    #[arg(long)]
+    nick: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    /// For scripts: one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Add {
+    #[command(flatten)]
+    new: New,
+    /// Make them an admin
+    #[arg(long)]
+    admin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Register {
+    #[command(flatten)]
+    new: New,
+    /// The invitation's code: what follows `#invite=` in its link
+    #[arg(long)]
+    invite: String,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Apikey {
+    /// The e-mail address
+    email: String,
+    /// The service's name, as others see it
+    #[arg(long)]
+    name: Option<String>,
+    /// What the key is for
+    #[arg(long, default_value = "service")]
+    label: String,
+    /// For scripts: one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a user comes to be.
+enum Way<'a> {
+    /// An operator adds them.
+    Added(UserRole),
+    /// They have an invitation.
+    Invited(&'a str),
+}
+
+/// Adds a user.
+pub(super) async fn add(settings: &Settings, add: &Add) -> Result<(), Error> {
+    let role = if add.admin {
+        UserRole::Admin
+    } else {
+        UserRole::User
+    };
+    person(settings, &add.new, &Way::Added(role)).await
+}
+
+/// Registers a user with an invitation.
+pub(super) async fn register(settings: &Settings, register: &Register) -> Result<(), Error> {
+    person(settings, &register.new, &Way::Invited(&register.invite)).await
+}
+
+async fn person(settings: &Settings, new: &New, way: &Way<'_>) -> Result<(), Error> {
+    let email = email(&new.email)?;
+    let (full_name, nick) = names(&email, new.name.as_deref(), new.nick.as_deref())?;
+    let password = password(new.password_stdin)?;
+    let account = Account::of_person(&email, &password)?;
+    insert(
+        settings, &email, &full_name, &nick, &account, "password", way,
+    )
+    .await?;
+    let id = UserId::of(&email);
+    if new.json {
+        return print_json(&json!({ "userid": id, "email": email.as_str(), "nick": nick }));
+    }
+    let done = match way {
+        Way::Added(_) => "Added",
+        Way::Invited(_) => "Registered",
+    };
+    say(format_args!("{done} {email} as {nick}, user id {id}."))
+}
+
+/// Makes an apikey: one more of a user who exists, or the one of a new service.
+pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Error> {
+    let email = email(&new.email)?;
+    let apikey = keys::random_secret()?;
+    // First as one more key of an existing user: who exists is known only then.
+    let added = with_database(settings, async |db| {
+        let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
+        let (label, now) = (&new.label, Timestamp::now());
+        Ok(store::user::add_credential(db, user, &key_hash, label, &actor(), now).await?)
+    })
+    .await?;
+    let apikey = if added {
+        apikey
+    } else {
+        let (full_name, nick) = names(&email, new.name.as_deref(), None)?;
+        let account = Account::of_service()?;
+        let way = Way::Added(UserRole::User);
+        insert(
+            settings, &email, &full_name, &nick, &account, &new.label, &way,
+        )
+        .await?;
+        account.apikey.reveal().to_owned()
+    };
+    if new.json {
+        return print_json(
+            &json!({ "userid": UserId::of(&email), "email": email.as_str(), "apikey": apikey, "new": !added }),
+        );
+    }
+    let whose = if added {
+        "One more apikey of"
+    } else {
+        "Added the service user"
+    };
+    say(format_args!(
+        "{whose} {email}. This is shown once:\n{apikey}"
+    ))
+}
+
+async fn insert(
+    settings: &Settings,
+    email: &Email,
+    full_name: &FullName,
+    nick: &Nick,
+    account: &Account,
+    label: &str,
+    way: &Way<'_>,
+) -> Result<(), Error> {
+    let key_hash = SecretHash::of(account.apikey.reveal());
+    let public_key = PublicKey::parse(account.pair.public_key()).ok_or(KeyError::NotAKeyPair)?;
+    let user = NewUser {
+        email,
+        full_name,
+        nick,
+        key_hash: &key_hash,
+        label,
+        public_key: &public_key,
+        encrypted_private_key: &account.encrypted_private_key,
+    };
+    let exists = || Error::UserExists(email.as_str().to_owned());
+    let now = Timestamp::now();
+    with_database(settings, async |db| match way {
+        Way::Added(role) => {
+            let stored = store::registration::insert(db, &user, *role, &actor(), now).await?;
+            stored.then_some(()).ok_or_else(exists)
+        }
+        Way::Invited(code) => {
+            let (code, origin) = (SecretHash::of(code), actor().origin);
+            let code = Some(&code);
+            match store::registration::register(db, &user, code, Admission::Invited, &origin, now)
+                .await?
+            {
+                Registered::Done { .. } => Ok(()),
+                Registered::NotInvited => Err(Error::NotInvited),
+                Registered::Exists => Err(exists()),
+            }
+        }
+    })
+    .await
+}
+
+fn email(text: &str) -> Result<Email, Error> {
+    Email::parse(text).ok_or_else(|| Error::NotAnEmail(text.to_owned()))
+}
+
+fn names(email: &Email, name: Option<&str>, nick: Option<&str>) -> Result<(FullName, Nick), Error> {
+    let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
+    let nick = nick.unwrap_or(name);
+    let wrong = |option, must_be| Error::WrongName { option, must_be };
+    Ok((
+        FullName::parse(name).ok_or_else(|| wrong("--name", FullName::EXPECTED))?,
+        Nick::parse(nick).ok_or_else(|| wrong("--nick", Nick::EXPECTED))?,
+    ))
+}

@@ -1,0 +1,116 @@
+//! What the server has of a user, in a file; and the end of an account.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::who::Known;
+use crate::{
+    cli::{Error, actor::actor, print_json, say, with_database},
+    settings::Settings,
+    store::{
+        self,
+        audit::{self, Change},
+    },
+};
+use parlance_wire::time::Timestamp;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Export {
+    #[command(flatten)]
+    who: Known,
+    /// The file, which must not exist; readable by its owner alone
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Delete {
+    #[command(flatten)]
+    who: Known,
+    /// It cannot be undone: this says that it is meant
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Writes everything that the server has of a user into a file.
+pub(super) async fn export(settings: &Settings, export: &Export) -> Result<(), Error> {
+    let who = export.who.who()?;
+    let wrong = |source| Error::File {
+        path: export.file.display().to_string(),
+        source,
+    };
+    let now = Timestamp::now();
+    let bytes = with_database(settings, async |db| {
+        if !store::deletion::exists(db, who.id).await? {
+            return Err(Error::NoSuchUser(who.name.clone()));
+        }
+        let mut file = create(&export.file).map_err(wrong)?;
+        let (sink, mut pieces) = mpsc::channel(1);
+        let (writing, written) = tokio::join!(
+            async {
+                store::export::export(db, who.id, now, &sink).await;
+                drop(sink);
+            },
+            async {
+                let mut bytes = 0;
+                while let Some(piece) = pieces.recv().await {
+                    let piece = piece?;
+                    bytes += piece.len();
+                    file.write_all(&piece).map_err(wrong)?;
+                }
+                file.sync_all().map_err(wrong)?;
+                Ok::<usize, Error>(bytes)
+            },
+        );
+        let () = writing;
+        let bytes = written?;
+        let details = [("bytes", bytes.to_string())];
+        audit::record(db, &actor(), Change::UserExport, who.id, details, now).await?;
+        Ok(bytes)
+    })
+    .await?;
+    if export.who.json {
+        return print_json(&json!({ "userid": who.id, "bytes": bytes }));
+    }
+    say(format_args!(
+        "Wrote {bytes} bytes into {}. What others said is encrypted in it; its names, addresses and times are not.",
+        export.file.display()
+    ))
+}
+
+fn create(path: &Path) -> io::Result<std::fs::File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Deletes a user, and erases the content of their messages.
+pub(super) async fn delete(settings: &Settings, delete: &Delete) -> Result<(), Error> {
+    let who = delete.who.who()?;
+    if !delete.yes {
+        return Err(Error::NotConfirmed);
+    }
+    let erased = with_database(settings, async |db| {
+        if !store::deletion::delete(db, who.id, Some(&actor()), Timestamp::now()).await? {
+            return Err(Error::NoSuchUser(who.name.clone()));
+        }
+        Ok(store::erasure::run(db).await?)
+    })
+    .await?;
+    if delete.who.json {
+        return print_json(&json!({ "userid": who.id, "erased": erased }));
+    }
+    say(format_args!(
+        "Deleted {}, and erased the content of {erased} messages. The address is free again.",
+        who.name
+    ))
+}

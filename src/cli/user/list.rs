@@ -1,0 +1,126 @@
+//! `parlance user list`.
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::json;
+
+use super::Role;
+use crate::{
+    cli::{Error, print_json, say, with_database},
+    settings::Settings,
+    store::{
+        self,
+        user_list::{Filter, UserRow},
+    },
+};
+use parlance_wire::time::Timestamp;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct List {
+    /// Only users whose address or name contains this text
+    #[arg(long)]
+    search: Option<String>,
+    /// Only users with this role
+    #[arg(long)]
+    role: Option<Role>,
+    /// Only disabled users
+    #[arg(long, conflicts_with = "enabled")]
+    disabled: bool,
+    /// Only users who are not disabled
+    #[arg(long)]
+    enabled: bool,
+    /// Only users who were not seen for this long, as 90days
+    #[arg(long, value_parser = humantime::parse_duration)]
+    idle: Option<std::time::Duration>,
+    /// How many users to show
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    /// Continue after this address
+    #[arg(long)]
+    after: Option<String>,
+    /// Add up the bytes of their messages, which reads all messages of the conversations that they are or were in
+    #[arg(long)]
+    bytes: bool,
+    /// For scripts: one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists users.
+pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
+    let idle = list.idle.map(TimeDelta::from_std).transpose()?;
+    let filter = Filter {
+        search: list.search.as_deref(),
+        role: list.role.map(Into::into),
+        disabled: match (list.disabled, list.enabled) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        },
+        not_seen_since: idle.map(|idle| Timestamp::now().plus(-idle)),
+        after: list.after.as_deref(),
+    };
+    let users = with_database(settings, async |db| {
+        // One more than is shown says whether there are more.
+        let mut users = store::user_list::list(db, &filter, i64::from(list.limit) + 1).await?;
+        if list.bytes {
+            store::user_list::add_bytes(db, &mut users).await?;
+        }
+        Ok(users)
+    })
+    .await?;
+    let shown = users.len().min(list.limit as usize);
+    let (shown, more) = users.split_at(shown);
+    if list.json {
+        return print_json(&shown.iter().map(as_json).collect::<Vec<_>>());
+    }
+    for user in shown {
+        say(format_args!("{}", as_text(user)))?;
+    }
+    match (shown.last(), more.is_empty()) {
+        (None, _) => say(format_args!(
+            "{}",
+            if filter.is_all() {
+                "There are no users yet."
+            } else {
+                "There are no such users."
+            }
+        )),
+        (Some(last), false) => say(format_args!("There are more: --after {}", last.email)),
+        (Some(_), true) => Ok(()),
+    }
+}
+
+fn as_json(user: &UserRow) -> serde_json::Value {
+    json!({
+        "userid": user.user_id, "email": user.email, "fullname": user.full_name, "nick": user.nick,
+        "role": user.role, "created": user.created_at, "disabled": user.disabled_at, "lastseen": user.last_seen_at,
+        "stations": user.stations, "nodes": user.nodes, "conversations": user.conversations, "bytes": user.bytes,
+    })
+}
+
+fn as_text(user: &UserRow) -> String {
+    let mut text = format!(
+        "{}  {}  {} ({})",
+        user.user_id, user.email, user.nick, user.full_name
+    );
+    if user.role == "admin" {
+        text += "  admin";
+    }
+    match user.last_seen_at {
+        Some(_) if user.nodes > 0 => text += "  online",
+        Some(at) => text += &format!("  last seen {at}"),
+        None => text += "  never seen",
+    }
+    text += &format!(
+        "  {} stations, {} conversations",
+        user.stations, user.conversations
+    );
+    if let Some(bytes) = user.bytes {
+        text += &format!(", {bytes} bytes");
+    }
+    if let Some(at) = user.disabled_at {
+        text += &format!("  disabled since {at}");
+    }
+    text
+}

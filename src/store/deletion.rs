@@ -1,0 +1,236 @@
+//! Accounts that are deleted: the address is free again, keys and names are gone, and groups are left. What remains is the
+//! id, which others' conversations name. (The content of messages: `erasure.rs`.)
+
+use sqlx::PgConnection;
+
+use super::{
+    Db,
+    audit::{self, Actor},
+    db::End,
+    error::{Result, impossible},
+    group::{self, Change, Changed},
+    notice::{self, Notice},
+    quota::{self, Limits},
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    time::Timestamp,
+};
+
+/// Maximum times that a user is found in a group again after they left all.
+const MAX_ROUNDS: usize = 100;
+/// To leave is not limited.
+const NO_LIMITS: Limits = Limits {
+    participants: 0,
+    conversations: 0,
+    conversations_by_others: 0,
+    conversations_per_day: 0,
+    invitations_per_day: 0,
+    nicks_per_day: 0,
+    waiting_invitations: 0,
+};
+
+/// What became of the last step.
+enum Step {
+    Done,
+    NoUser,
+    /// The user was added to a group meanwhile.
+    InGroup,
+}
+
+/// Deletes an account, and tells everyone whom it concerns. `by`: the operator who does so, for the audit log; `None`, if
+/// it is the user. Returns whether there was such a user.
+///
+/// Groups are left one by one, each in a transaction of its own. Who is interrupted calls it again.
+pub async fn delete(db: &Db, user: UserId, by: Option<&Actor>, now: Timestamp) -> Result<bool> {
+    if !exists(db, user).await? {
+        return Ok(false);
+    }
+    for _ in 0..MAX_ROUNDS {
+        for conversation in groups_of(db, user).await? {
+            leave(db, conversation, user, now).await?;
+        }
+        let step = db
+            .transaction(async |c| {
+                Ok(match delete_in(c, user, by, now).await? {
+                    Step::Done => End::Commit(Step::Done),
+                    other => End::Rollback(other),
+                })
+            })
+            .await?;
+        match step {
+            Step::Done => return Ok(true),
+            Step::NoUser => return Ok(false),
+            Step::InGroup => {}
+        }
+    }
+    Err(impossible("a user is in a group after having left all"))
+}
+
+/// Whether there is such a user.
+pub(crate) async fn exists(db: &Db, user: UserId) -> Result<bool> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select exists (select from users where user_id = $1 and deleted_at is null) as "exists!""#,
+            user as _,
+        )
+        .fetch_one(c)
+        .await
+    })
+    .await
+}
+
+async fn groups_of(db: &Db, user: UserId) -> Result<Vec<ConversationId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select conversation_id as "id: ConversationId" from participants
+            where user_id = $1 and peer_id is null order by conversation_id"#,
+            user as _,
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
+}
+
+async fn leave(db: &Db, conversation: ConversationId, user: UserId, now: Timestamp) -> Result<()> {
+    db.transaction(async |c| {
+        let changed =
+            group::change_in(c, conversation, user, &Change::Leave, &NO_LIMITS, now).await?;
+        if let Changed::Done { concerned, .. } = &changed {
+            notice::send(c, concerned.iter().copied().map(Notice::List)).await?;
+        }
+        Ok(match changed {
+            Changed::Done { .. } => End::Commit(()),
+            // Somebody removed the user meanwhile.
+            _ => End::Rollback(()),
+        })
+    })
+    .await
+}
+
+async fn delete_in(
+    c: &mut PgConnection,
+    user: UserId,
+    by: Option<&Actor>,
+    now: Timestamp,
+) -> Result<Step> {
+    // Whoever adds the user to something locks this row first, and finds it gone afterwards.
+    if !quota::lock(c, [user]).await? {
+        return Ok(Step::NoUser);
+    }
+    let row = sqlx::query!(
+        r#"select u.email as "email!", u.nick, exists (
+                select from participants p where p.user_id = u.user_id and p.peer_id is null
+            ) as "in_group!"
+        from users u where u.user_id = $1 and u.deleted_at is null for update"#,
+        user as _,
+    )
+    .fetch_optional(&mut *c)
+    .await?;
+    let Some(row) = row else {
+        return Ok(Step::NoUser);
+    };
+    if row.in_group {
+        return Ok(Step::InGroup);
+    }
+    let mut notices = vec![Notice::User(user)];
+    notices.extend(unfriend(c, user, &row.nick, now).await?);
+    notices.extend(withdraw_invitations(c, user).await?);
+    notices.extend(blank_direct_conversations(c, user).await?);
+    sqlx::query_file!("src/store/sql/delete_account.sql", user as _, row.email)
+        .execute(&mut *c)
+        .await?;
+    sqlx::query!(
+        "update users
+        set email = null, full_name = '', nick = '', nick_skeleton = '', public_key = '', encrypted_private_key = '',
+            role = 'user', availability = 'offline', disabled_at = null, deleted_at = $2
+        where user_id = $1",
+        user as _,
+        now as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    // By the database's clock, as `stored_at` is.
+    sqlx::query!(
+        "insert into erasures (user_id, deleted_at) values ($1, now())",
+        user as _
+    )
+    .execute(&mut *c)
+    .await?;
+    if let Some(by) = by {
+        let details = [("email", row.email)];
+        audit::append(c, by, audit::Change::UserDelete, user, details, now).await?;
+    }
+    notice::send(c, notices).await?;
+    Ok(Step::Done)
+}
+
+/// Ends friendships and requests. Friends keep the name of who left.
+async fn unfriend(
+    c: &mut PgConnection,
+    user: UserId,
+    nick: &str,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Notice>> {
+    let others = sqlx::query_scalar!(
+        r#"
+        with remembered as (
+            insert into left_friends (user_id, friend_id, nick, left_at)
+            select f.friend_id, f.user_id, $2, $3 from friendships f
+            join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+            where f.user_id = $1
+            on conflict on constraint left_friends_key do update set nick = excluded.nick, left_at = excluded.left_at
+        )
+        delete from friendships where user_id = $1 or friend_id = $1
+        returning case when user_id = $1 then friend_id else user_id end as "other!: UserId"
+        "#,
+        user as _,
+        nick,
+        now as _,
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(others
+        .into_iter()
+        .map(|seen_by| Notice::Friend {
+            friend: user,
+            seen_by,
+        })
+        .collect())
+}
+
+/// Deletes invitations to groups: those for the user, and those by them.
+async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Notice>> {
+    let invited = sqlx::query_scalar!(
+        r#"delete from invitations where user_id = $1 or inviter_id = $1 returning user_id as "user_id: UserId""#,
+        user as _,
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(invited
+        .into_iter()
+        .filter(|invited| *invited != user)
+        .map(Notice::List)
+        .collect())
+}
+
+/// Direct conversations stay for the other one; of the user's row only the id remains.
+async fn blank_direct_conversations(
+    c: &mut PgConnection,
+    user: UserId,
+) -> sqlx::Result<Vec<Notice>> {
+    let peers = sqlx::query_scalar!(
+        r#"
+        update participants
+        set secret = '', display_name = '', muted_at = null, favorite_at = null, hidden_at = null, hide_id = '',
+            color = '#ffffff'
+        where user_id = $1
+        returning peer_id as "peer!: UserId"
+        "#,
+        user as _,
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(peers.into_iter().map(Notice::List).collect())
+}

@@ -1,0 +1,110 @@
+//! The erasure: deletes the content of messages whose authors have deleted their accounts. Their links of the chain remain,
+//! as of expired messages (`purge.rs`), so that nobody's transcript has a hole.
+
+use super::{
+    Db,
+    error::Result,
+    notice::{self, Notice},
+};
+use crate::store::db::End;
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    time::Timestamp,
+};
+
+/// Maximum messages erased in one commit.
+const BATCH: i64 = 500;
+
+/// Erases what is due, until nothing is left. Returns how many messages it erased. It may run on several nodes at once.
+pub async fn run(db: &Db) -> Result<u64> {
+    let mut erased = 0;
+    loop {
+        let due = db
+            .run(async |c| {
+                sqlx::query!(
+                    r#"select user_id as "user_id: UserId", deleted_at as "deleted_at: Timestamp" from erasures
+                    order by deleted_at, user_id limit 1"#
+                )
+                .fetch_optional(c)
+                .await
+            })
+            .await?;
+        let Some(due) = due else { return Ok(erased) };
+        let mut after = None;
+        while let Some(conversation) = next_conversation(db, due.user_id, after).await? {
+            erased += erase(db, conversation, due.user_id, due.deleted_at).await?;
+            after = Some(conversation);
+        }
+        db.transaction(async |c| {
+            sqlx::query!(
+                "delete from erasures where user_id = $1 and deleted_at = $2",
+                due.user_id as _,
+                due.deleted_at as _,
+            )
+            .execute(&mut *c)
+            .await?;
+            // Nodes may have pages with the content in memory.
+            notice::send(c, [Notice::User(due.user_id)]).await?;
+            Ok(End::Commit(()))
+        })
+        .await?;
+    }
+}
+
+/// The next conversation, by id, that the user is or was in.
+async fn next_conversation(
+    db: &Db,
+    user: UserId,
+    after: Option<ConversationId>,
+) -> Result<Option<ConversationId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"
+            select conversation_id as "id!: ConversationId" from (
+                (select conversation_id from participants
+                where user_id = $1 and ($2::uuid is null or conversation_id > $2) order by conversation_id limit 1)
+                union all
+                (select conversation_id from former_participants
+                where user_id = $1 and ($2::uuid is null or conversation_id > $2) order by conversation_id limit 1)
+            ) next
+            order by 1 limit 1
+            "#,
+            user as _,
+            after as _,
+        )
+        .fetch_optional(c)
+        .await
+    })
+    .await
+}
+
+/// Erases a user's messages in a conversation, batch by batch.
+async fn erase(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+    deleted_at: Timestamp,
+) -> Result<u64> {
+    let (mut erased, mut after) = (0, 0);
+    loop {
+        let batch = db
+            .run(async |c| {
+                sqlx::query_file!(
+                    "src/store/sql/erase_messages.sql",
+                    conversation as _,
+                    user as _,
+                    deleted_at as _,
+                    after,
+                    BATCH,
+                )
+                .fetch_one(c)
+                .await
+            })
+            .await?;
+        erased += batch.count.unsigned_abs();
+        match batch.newest {
+            Some(newest) if batch.count == BATCH => after = newest,
+            _ => return Ok(erased),
+        }
+    }
+}

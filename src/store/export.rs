@@ -1,0 +1,156 @@
+//! Everything that the server has of a user, as one JSON object, piece by piece: no more of it is in memory than a page.
+
+use tokio::sync::mpsc;
+
+use super::{Db, error::Error};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    time::Timestamp,
+};
+
+/// What the pieces are sent to. A receiver that is gone ends the export.
+pub(crate) type Sink = mpsc::Sender<Result<Vec<u8>, Error>>;
+
+/// Why an export ended early.
+enum Stop {
+    /// Nobody wants the rest.
+    Gone,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Sends a user's data. The pieces, one after the other, are one JSON object, which begins with `status` as every answer
+/// does. If it fails, the last piece is the error; the object is not closed then.
+pub(crate) async fn export(db: &Db, user: UserId, now: Timestamp, sink: &Sink) {
+    if let Err(Stop::Failed(error)) = (Export { db, user, sink }).run(now).await {
+        // Who does not listen any more needs no error either.
+        let _ = sink.send(Err(error)).await;
+    }
+}
+
+struct Export<'a> {
+    db: &'a Db,
+    user: UserId,
+    sink: &'a Sink,
+}
+
+/// Rows of a statement in `sql/export`, each a JSON object as text.
+macro_rules! rows {
+    ($export:expr, $file:literal, $($argument:tt)+) => {
+        $export
+            .db
+            .run(async |c| {
+                sqlx::query_file_scalar!($file, $($argument)+)
+                    .fetch_all(c)
+                    .await
+            })
+            .await?
+    };
+}
+
+impl Export<'_> {
+    async fn run(&self, now: Timestamp) -> Result<(), Stop> {
+        let user = self.user;
+        let account = rows!(self, "src/store/sql/export/account.sql", user as _);
+        self.send(format!(
+            r#"{{"status":"OK","errormessage":"","format":"parlance export 1","exported":"{now}","account":{}"#,
+            account.first().map_or("null", String::as_str),
+        ))
+        .await?;
+        let keys = rows!(self, "src/store/sql/export/keys.sql", user as _);
+        self.list("keys", &keys).await?;
+        let cards = rows!(self, "src/store/sql/export/cards.sql", user as _);
+        self.list("cards", &cards).await?;
+        let stations = rows!(self, "src/store/sql/export/stations.sql", user as _);
+        self.list("stations", &stations).await?;
+        let people = rows!(self, "src/store/sql/export/people.sql", user as _);
+        self.list("people", &people).await?;
+        let workspaces = rows!(self, "src/store/sql/export/workspaces.sql", user as _);
+        self.list("workspaces", &workspaces).await?;
+        let invites = rows!(self, "src/store/sql/export/invites.sql", user as _);
+        self.list("invites", &invites).await?;
+        let invitations = rows!(self, "src/store/sql/export/invitations.sql", user as _);
+        self.list("groupinvitations", &invitations).await?;
+        let departures = rows!(self, "src/store/sql/export/departures.sql", user as _);
+        self.list("departures", &departures).await?;
+        self.send(r#","conversations":["#.to_owned()).await?;
+        for (number, id) in self.conversations().await?.into_iter().enumerate() {
+            self.conversation(id, number == 0).await?;
+        }
+        self.send("]}".to_owned()).await
+    }
+
+    /// The conversations that the user is or was in, by id.
+    async fn conversations(&self) -> Result<Vec<ConversationId>, Error> {
+        let user = self.user;
+        self.db
+            .run(async |c| {
+                sqlx::query_scalar!(
+                    r#"
+                    select conversation_id as "id!: ConversationId" from participants where user_id = $1
+                    union
+                    select conversation_id from former_participants where user_id = $1
+                    order by 1
+                    "#,
+                    user as _,
+                )
+                .fetch_all(c)
+                .await
+            })
+            .await
+    }
+
+    /// A conversation: what `download` answers of one that the user is in; of another, what they wrote and reported there.
+    async fn conversation(&self, id: ConversationId, is_first: bool) -> Result<(), Stop> {
+        let user = self.user;
+        let head = rows!(
+            self,
+            "src/store/sql/export/conversation.sql",
+            user as _,
+            id as _
+        );
+        let Some(head) = head.first() else {
+            return Ok(());
+        };
+        // The head is an object; its rows follow in it.
+        let head = head.trim_end_matches('}');
+        let comma = if is_first { "" } else { "," };
+        self.send(format!(r#"{comma}{head},"rows":["#)).await?;
+        let (mut after, mut is_first) = (0, true);
+        loop {
+            let page = self
+                .db
+                .run(async |c| {
+                    sqlx::query_file!("src/store/sql/export/rows.sql", user as _, id as _, after)
+                        .fetch_all(c)
+                        .await
+                })
+                .await?;
+            let Some(last) = page.last() else {
+                return self.send("]}".to_owned()).await;
+            };
+            after = last.seq;
+            let rows: Vec<&str> = page.iter().map(|row| row.row.as_str()).collect();
+            let comma = if is_first { "" } else { "," };
+            is_first = false;
+            self.send(format!("{comma}{}", rows.join(","))).await?;
+        }
+    }
+
+    async fn list(&self, name: &str, rows: &[String]) -> Result<(), Stop> {
+        self.send(format!(r#","{name}":[{}]"#, rows.join(",")))
+            .await
+    }
+
+    async fn send(&self, piece: String) -> Result<(), Stop> {
+        self.sink
+            .send(Ok(piece.into_bytes()))
+            .await
+            .map_err(|_| Stop::Gone)
+    }
+}

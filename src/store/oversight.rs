@@ -1,0 +1,237 @@
+//! Conversations, as operators list, look at and delete them. What was said in them nobody here can read.
+
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::{
+    Db,
+    audit::{self, Actor, Change},
+    db::End,
+    error::Result,
+    notice::{self, Notice},
+    purge,
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    text::Instance,
+    time::Timestamp,
+};
+
+/// Which conversations to list.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Only those that this user takes part in.
+    pub user: Option<UserId>,
+    /// Only groups, or only direct ones.
+    pub groups: Option<bool>,
+    /// Only those whose ids follow this one.
+    pub after: Option<ConversationId>,
+}
+
+/// A conversation, as an operator's list shows it.
+#[derive(Debug)]
+pub struct Overview {
+    /// Its id.
+    pub conversation_id: ConversationId,
+    /// A group, or a direct conversation.
+    pub is_group: bool,
+    /// How many take part.
+    pub participants: i64,
+    /// Messages and reports since the last `clear`, whether they are still there or not.
+    pub rows: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When the newest message was written.
+    pub last_access_at: Timestamp,
+}
+
+/// Who takes part in a conversation.
+#[derive(Debug)]
+pub struct Member {
+    /// Their id.
+    pub user_id: UserId,
+    /// Their address; none, if they have left the server.
+    pub email: Option<String>,
+    /// `admin` or `member`.
+    pub role: String,
+    /// Since when.
+    pub joined_at: Timestamp,
+    /// Their messages that are still there.
+    pub messages: i64,
+    /// Bytes of these.
+    pub bytes: i64,
+}
+
+/// Conversations, by id.
+pub async fn list(db: &Db, filter: &Filter, limit: i64) -> Result<Vec<Overview>> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            Overview,
+            r#"
+            select c.conversation_id as "conversation_id: ConversationId", c.is_group,
+                   (select count(*) from participants p where p.conversation_id = c.conversation_id) as "participants!",
+                   c.last_seq - c.cleared_seq as "rows!", c.created_at as "created_at: Timestamp",
+                   c.last_access_at as "last_access_at: Timestamp"
+            from conversations c
+            where ($1::uuid is null or exists (
+                    select from participants p where p.conversation_id = c.conversation_id and p.user_id = $1
+                ))
+                and ($2::boolean is null or c.is_group = $2) and ($3::uuid is null or c.conversation_id > $3)
+            order by c.conversation_id
+            limit $4
+            "#,
+            filter.user as _,
+            filter.groups,
+            filter.after as _,
+            limit,
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
+}
+
+/// A conversation and who takes part in it. Reads all of its messages' sizes. Returns `None` if there is no such conversation.
+pub async fn show(
+    db: &Db,
+    conversation: ConversationId,
+) -> Result<Option<(Overview, Vec<Member>)>> {
+    // It may take longer than a request's statement may.
+    let mut connection = db.maintenance_options().connect().await?;
+    let overview = sqlx::query_as!(
+        Overview,
+        r#"
+        select c.conversation_id as "conversation_id: ConversationId", c.is_group,
+               (select count(*) from participants p where p.conversation_id = c.conversation_id) as "participants!",
+               c.last_seq - c.cleared_seq as "rows!", c.created_at as "created_at: Timestamp",
+               c.last_access_at as "last_access_at: Timestamp"
+        from conversations c where c.conversation_id = $1
+        "#,
+        conversation as _,
+    )
+    .fetch_optional(&mut connection)
+    .await?;
+    let members = sqlx::query_as!(
+        Member,
+        r#"
+        with sent as materialized (
+            select user_id, count(*) as messages, sum(octet_length(data))::bigint as bytes
+            from messages where conversation_id = $1 group by user_id
+        )
+        select p.user_id as "user_id: UserId", u.email, p.role, p.joined_at as "joined_at: Timestamp",
+               coalesce(s.messages, 0) as "messages!", coalesce(s.bytes, 0) as "bytes!"
+        from participants p
+        join users u using (user_id)
+        left join sent s using (user_id)
+        where p.conversation_id = $1
+        order by p.joined_at, p.user_id
+        "#,
+        conversation as _,
+    )
+    .fetch_all(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(overview.map(|overview| (overview, members)))
+}
+
+/// Deletes a conversation with all that was said in it, for everyone, and tells them. Returns whether there was one. Who is
+/// interrupted calls it again: it is gone for its participants at once, and its rows batch by batch.
+pub async fn delete(
+    db: &Db,
+    conversation: ConversationId,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<bool> {
+    let end = db
+        .transaction(async |c| {
+            Ok(match close(c, conversation, by, now).await? {
+                Some(end) => End::Commit(Some(end)),
+                None => End::Rollback(None),
+            })
+        })
+        .await?;
+    let Some(end) = end else { return Ok(false) };
+    while purge::delete_cleared(db, conversation, end).await? > 0 {}
+    db.transaction(async |c| {
+        // Who made a new direct conversation of the same two meanwhile keeps that.
+        sqlx::query!(
+            "with unused as materialized (
+                select conversation_id from conversations c
+                where conversation_id = $1 and last_seq = $2
+                    and not exists (select from participants p where p.conversation_id = c.conversation_id)
+                for update
+            ), former as (
+                delete from former_participants f using unused u where f.conversation_id = u.conversation_id
+            ), departed as (
+                delete from departures d using unused u where d.conversation_id = u.conversation_id
+            ), ended as (
+                delete from epochs e using unused u where e.conversation_id = u.conversation_id
+            )
+            delete from conversations c using unused u where c.conversation_id = u.conversation_id",
+            conversation as _,
+            end,
+        )
+        .execute(&mut *c)
+        .await?;
+        Ok(End::Commit(()))
+    })
+    .await?;
+    Ok(true)
+}
+
+/// Takes a conversation away from everyone. Returns the number of its last row, or `None` if there is no such conversation.
+async fn close(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Option<i64>> {
+    let row = sqlx::query!(
+        "select is_group, last_seq from conversations where conversation_id = $1 for update",
+        conversation as _,
+    )
+    .fetch_optional(&mut *c)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let concerned = sqlx::query_scalar!(
+        r#"
+        with members as (
+            delete from participants where conversation_id = $1 returning user_id
+        ), invited as (
+            delete from invitations where conversation_id = $1 returning user_id
+        ), secrets as (
+            delete from epoch_secrets where conversation_id = $1
+        )
+        select user_id as "user_id!: UserId" from members union select user_id from invited
+        "#,
+        conversation as _,
+    )
+    .fetch_all(&mut *c)
+    .await?;
+    let next = Instance::random();
+    sqlx::query!(
+        "update conversations
+        set instance = $2, roster = roster + 1, cleared_seq = last_seq, last_message_id = null, last_report_id = null,
+            chain = null
+        where conversation_id = $1",
+        conversation as _,
+        next.as_str(),
+    )
+    .execute(&mut *c)
+    .await?;
+    let details = [
+        ("group", row.is_group.to_string()),
+        ("participants", concerned.len().to_string()),
+        ("rows", row.last_seq.to_string()),
+    ];
+    audit::append(
+        c,
+        by,
+        Change::ConversationDelete,
+        conversation,
+        details,
+        now,
+    )
+    .await?;
+    notice::send(c, concerned.into_iter().map(Notice::List)).await?;
+    Ok(Some(row.last_seq))
+}

@@ -1,0 +1,101 @@
+//! How a user is called.
+
+use super::{
+    Db,
+    db::End,
+    error::Result,
+    notice::{self, Notice},
+    quota::{self, Daily, Exceeded, Limits},
+};
+use parlance_wire::{
+    id::UserId,
+    text::{FullName, Nick},
+};
+
+/// A user's names as they are now.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    /// Their full name.
+    pub full_name: String,
+    /// The name that others see.
+    pub nick: String,
+}
+
+/// What became of a change of names.
+#[derive(Debug)]
+pub(crate) enum Changed {
+    Done(Profile),
+    NoUser,
+    /// The day allows no more.
+    Exceeded(Exceeded),
+}
+
+/// Changes the names that are given. Everyone who sees the user's nick is told of a new one: friends, and whoever shares a
+/// conversation with them.
+pub(crate) async fn change(
+    db: &Db,
+    user: UserId,
+    full_name: Option<&FullName>,
+    nick: Option<&Nick>,
+    limits: &Limits,
+) -> Result<Changed> {
+    db.transaction(async |c| {
+        if !quota::lock(c, [user]).await? {
+            return Ok(End::Rollback(Changed::NoUser));
+        }
+        let before = sqlx::query_scalar!(
+            "select nick from users where user_id = $1 and deleted_at is null for no key update",
+            user as _,
+        )
+        .fetch_optional(&mut *c)
+        .await?;
+        let Some(before) = before else {
+            return Ok(End::Rollback(Changed::NoUser));
+        };
+        let profile = sqlx::query_as!(
+            Profile,
+            "update users
+            set full_name = coalesce($2, full_name), nick = coalesce($3, nick), nick_skeleton = coalesce($4, nick_skeleton)
+            where user_id = $1 returning full_name, nick",
+            user as _,
+            full_name.map(FullName::as_str),
+            nick.map(Nick::as_str),
+            nick.map(Nick::skeleton),
+        )
+        .fetch_one(&mut *c)
+        .await?;
+        if profile.nick != before {
+            if let Some(exceeded) = quota::charge(c, user, Daily::Nicks, 1, limits).await? {
+                return Ok(End::Rollback(Changed::Exceeded(exceeded)));
+            }
+            let seen_by = sqlx::query!(
+                r#"
+                select o.user_id as "user_id!: UserId", bool_or(o.is_friend) as "is_friend!" from (
+                    select user_id, true as is_friend from friendships where friend_id = $1
+                    union all
+                    select q.user_id, false from participants p
+                    join participants q using (conversation_id)
+                    where p.user_id = $1
+                ) o
+                group by o.user_id
+                "#,
+                user as _,
+            )
+            .fetch_all(&mut *c)
+            .await?;
+            let notices = seen_by.into_iter().map(|row| {
+                if row.is_friend {
+                    Notice::Friend {
+                        friend: user,
+                        seen_by: row.user_id,
+                    }
+                } else {
+                    Notice::List(row.user_id)
+                }
+            });
+            notice::send(c, [Notice::Names].into_iter().chain(notices)).await?;
+        }
+        Ok(End::Commit(Changed::Done(profile)))
+    })
+    .await
+}

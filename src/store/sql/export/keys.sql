@@ -1,0 +1,3 @@
+-- What opens the user's login: of a key, only its hash is there.
+select json_build_object('hash', encode(key_hash, 'hex'), 'label', label, 'created', wire_time(created_at))::text as "row!"
+from credentials where user_id = $1 order by created_at, key_hash

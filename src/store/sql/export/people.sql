@@ -1,0 +1,18 @@
+-- Whom the user has to do with, and how: what they said of others, and others of them as far as they are shown it.
+select json_build_object('userid', replace(other::text, '-', ''), 'relation', relation, 'since', wire_time(since))::text as "row!"
+from (
+    select f.friend_id as other, case when g.user_id is null then 'requested' else 'friend' end as relation, f.requested_at as since
+    from friendships f
+    left join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+    where f.user_id = $1
+    union all
+    select f.user_id, 'requests', f.requested_at from friendships f
+    where f.friend_id = $1
+        and not exists (select from friendships g where g.user_id = $1 and g.friend_id = f.user_id)
+        and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = f.user_id)
+    union all
+    select blocked_id, 'blocked', blocked_at from blocks where user_id = $1
+    union all
+    select friend_id, 'left', left_at from left_friends where user_id = $1
+) people
+order by since, other, relation

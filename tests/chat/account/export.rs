@@ -1,0 +1,151 @@
+//! Everything that the server has of a user, in one answer, as long as that is.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::world::{Person, World, eventually};
+
+async fn export(person: &Person) -> Value {
+    person.account(json!({ "action": "export" })).await.ok()
+}
+
+#[tokio::test]
+async fn an_export_has_all_that_is_the_users_and_nothing_of_what_is_not_theirs() {
+    let world = World::new().await;
+    let (ann, ben, direct) = world.conversation().await;
+    let cleo = world.person("Cleo").await;
+    cleo.requests_friendship(&ann).await.ok();
+    let invite = ann.invites(json!({})).await.ok();
+    // More than a page of rows.
+    let mut ids = vec![];
+    for n in 0..230 {
+        ids.push(ann.adds(&direct, &format!("number {n}")).await);
+    }
+    ben.views(&direct, &ids[..10]).await.ok();
+    ben.adds(&direct, "said by Ben").await;
+    // A group that Ann has left.
+    let create = json!({
+        "action": "create", "displayname": "g", "participantids": [ann.user], "secrets": { &ann.user: "s", &ben.user: "s" },
+    });
+    let created = ben.asks("chatconversationgroup", create).await.ok();
+    let group = crate::world::Conversation::of(&created["conversation"]);
+    ann.adds(&group, "said before leaving").await;
+    ben.adds(&group, "said by Ben in the group").await;
+    let leave = json!({ "action": "leave", "conversationid": group.id });
+    ann.asks("chatconversationgroup", leave).await.ok();
+
+    ann.has_card().await;
+    let (encrypted, _) = ann.creates_group_with_epoch(&[&ben]).await;
+
+    let all = export(&ann).await;
+    assert_eq!(all["account"]["email"], "ann@example.org");
+    assert_eq!(all["account"]["userid"], ann.user);
+    assert_eq!(all["stations"][0]["stationid"], ann.station);
+    assert_eq!(all["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(all["invites"][0]["inviteid"], invite["inviteid"]);
+    let relations: Vec<_> = all["people"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["userid"].clone(), one["relation"].clone()))
+        .collect();
+    assert_eq!(
+        relations,
+        [
+            (json!(ben.user), json!("friend")),
+            (json!(cleo.user), json!("requests"))
+        ]
+    );
+    let find = |id: &str| {
+        let found = all["conversations"].as_array().unwrap().iter();
+        found.clone().find(|one| one["id"] == id).unwrap().clone()
+    };
+    let rows = find(&direct.id)["rows"].as_array().unwrap().clone();
+    assert_eq!(rows.len(), 241);
+    let seqs: Vec<i64> = rows
+        .iter()
+        .map(|row| row["Seq"].as_i64().unwrap())
+        .collect();
+    assert!(seqs.is_sorted_by(|one, other| one < other), "{seqs:?}");
+    assert_eq!(
+        (&rows[0]["ID"], &rows[0]["Data"], &rows[0]["kind"]),
+        (&json!(ids[0]), &json!("number 0"), &json!("message"))
+    );
+    assert_eq!(rows[230]["kind"], "report");
+    assert_eq!(rows[240]["Data"], "said by Ben");
+    assert_eq!(all["cards"][0]["n"], 1);
+    let secret = crate::world::secret(1, &ann.user);
+    assert_eq!(
+        find(&encrypted.id)["epochsecrets"],
+        json!([{ "epoch": 1, "secret": secret }])
+    );
+    let left = find(&group.id);
+    assert_eq!(
+        (&left["member"], left["rows"].as_array().unwrap().len()),
+        (&json!(false), 1)
+    );
+    assert_eq!(left["rows"][0]["Data"], "said before leaving");
+    // No code and no key can be made of it.
+    let text = all.to_string();
+    assert!(
+        !text.contains("the apikey of Ann") && !text.contains(invite["invite"].as_str().unwrap())
+    );
+    // Cleo has no conversation.
+    assert_eq!(export(&cleo).await["conversations"], json!([]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_user_has_one_export_at_a_time_and_others_have_theirs_meanwhile() {
+    let world = World::new().await;
+    let (ann, ben, direct) = world.conversation().await;
+    // More than the kernel keeps for a peer that does not read.
+    let data = "d".repeat(60_000);
+    for _ in 0..200 {
+        ann.adds(&direct, &data).await;
+    }
+    let mut idle = world.connection().await;
+    let request = ann.signed_request(4, "chatlogin", json!({ "action": "export" }));
+    idle.write_all(&request).await.unwrap();
+    let mut head = [0; 15];
+    idle.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    let refused = ann.account(json!({ "action": "export" })).await;
+    refused.refused(429, "rate_limited");
+    assert!(refused.headers.contains_key("Retry-After"));
+    assert_eq!(
+        export(&ben).await["conversations"][0]["rows"]
+            .as_array()
+            .unwrap()
+            .len(),
+        200
+    );
+    // Other requests of the same user are served.
+    ann.lists().await.ok();
+    drop(idle);
+    eventually("the next export", async || {
+        ann.account(json!({ "action": "export" })).await.status == 200
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_export_is_for_its_user_alone() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    ann.asks_as(3, "chatlogin", json!({ "action": "export" }))
+        .await
+        .refused(404, "unknown_action");
+    let unsigned = json!({ "action": "export", "clientversioncode": 4 }).to_string();
+    world
+        .posts(
+            "chatserver",
+            "chatlogin",
+            &[("Ozeki-User", &ann.user)],
+            &unsigned,
+        )
+        .await
+        .refused(401, "signature_missing");
+    world.end().await;
+}

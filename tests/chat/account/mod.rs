@@ -1,0 +1,45 @@
+//! Accounts: the first one, whom users invite, and what operators do to others', with its trace in the audit log.
+
+mod audit;
+mod delete;
+mod export;
+mod first;
+mod invite;
+mod nick;
+mod operator;
+mod profile;
+
+use serde_json::{Value, json};
+
+use crate::world::{Answer, Person, World, key as key_of, public_key};
+
+/// Registers someone by name, with an invitation's code if there is one.
+async fn register(world: &World, name: &str, code: Option<&str>) -> Answer {
+    let request = json!({
+        "action": "register", "email": format!("{}@example.org", name.to_lowercase()), "fullname": name, "nick": name,
+        "apikey": format!("the apikey of {name}"), "publickey": public_key(&key_of(name)), "rsakey": "opaque",
+        "invite": code,
+    });
+    world
+        .posts("chatserver", "chatlogin", &[], &request.to_string())
+        .await
+}
+
+impl Person {
+    /// A signed action of `chatlogin`, as a v4 client asks it.
+    async fn account(&self, fields: Value) -> Answer {
+        self.asks_as(4, "chatlogin", fields).await
+    }
+
+    /// An invitation of theirs, with these fields.
+    async fn invites(&self, mut fields: Value) -> Answer {
+        fields["action"] = "invite".into();
+        self.account(fields).await
+    }
+
+    /// The code of a new invitation of theirs.
+    async fn code(&self) -> String {
+        let invite = self.invites(json!({})).await.ok();
+        invite["invite"].as_str().unwrap().to_owned()
+    }
+}
