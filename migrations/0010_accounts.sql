@@ -68,8 +68,9 @@ create table left_friends (
     constraint left_friends_key primary key (user_id, friend_id)
 );
 
--- One row: a user took part in a group once. What they wrote there is still there, and is found by this.
-create table former_participants (
+-- One row: a user took part in a group once. What they wrote there is still there, and is found by this. (The migration
+-- before this one may have made the same table, for the same purpose.)
+create table if not exists former_participants (
     user_id         uuid not null constraint former_participants_of_user references users,
     conversation_id uuid not null constraint former_participants_of_conversation references conversations,
     constraint former_participants_key primary key (user_id, conversation_id)
@@ -79,7 +80,8 @@ select distinct m.user_id, m.conversation_id
 from messages m
 join users using (user_id)
 join conversations using (conversation_id)
-where not exists (select from participants p where p.conversation_id = m.conversation_id and p.user_id = m.user_id);
+where not exists (select from participants p where p.conversation_id = m.conversation_id and p.user_id = m.user_id)
+on conflict on constraint former_participants_key do nothing;
 
 -- What a user has used up of the changes of their nick that the day allows.
 alter table quotas add column nicks bigint not null default 0;

@@ -223,7 +223,7 @@ async fn close(
         c,
         by,
         Change::ConversationDelete,
-        conversation,
+        &conversation,
         details,
         now,
     )
