@@ -89,18 +89,19 @@ fn print(line: &Line, json: bool) -> Result<(), Error> {
     let Ok(entry) = serde_json::from_str::<Entry>(&line.entry) else {
         return say(format_args!("{}  {:?}", line.seq, line.entry));
     };
-    let details: String = entry
+    let details: Vec<String> = entry
         .details
         .iter()
         .map(|(name, value)| format!("  {name}={value:?}"))
         .collect();
     // As text that a terminal does not interpret: names come from outside.
     say(format_args!(
-        "{}  {}  {}  {}{details}  by {:?}, {:?}",
+        "{}  {}  {}  {}{}  by {:?}, {:?}",
         line.seq,
         entry.at,
         entry.change,
         entry.subject.escape_debug(),
+        details.concat(),
         entry.actor,
         entry.origin,
     ))

@@ -94,9 +94,9 @@ async fn list(settings: &Settings, list: &List) -> Result<(), Error> {
     }
     match (shown.last(), more.is_empty()) {
         (None, _) => say(format_args!("There are no such conversations.")),
-        (Some(last), false) => say(format_args!(
+        (Some(end), false) => say(format_args!(
             "There are more: --after {}",
-            last.conversation_id
+            end.conversation_id
         )),
         (Some(_), true) => Ok(()),
     }
@@ -128,7 +128,9 @@ async fn show(settings: &Settings, id: ConversationId, json: bool) -> Result<(),
                 "messages": member.messages, "bytes": member.bytes,
             })
         };
-        shown["members"] = members.iter().map(member).collect();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("members".into(), members.iter().map(member).collect());
+        }
         return print_json(&shown);
     }
     say(format_args!("{}", as_text(&overview)))?;

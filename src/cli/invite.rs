@@ -148,7 +148,7 @@ async fn list(settings: &Settings, all: bool, json: bool) -> Result<(), Error> {
     for row in &invites {
         let by = match (&row.inviter_email, row.inviter, row.purpose.as_str()) {
             (Some(email), ..) => format!("by {email}"),
-            (None, Some(inviter), _) => format!("by {inviter}"),
+            (None, Some(id), _) => format!("by {id}"),
             (None, None, "first") => "by the server's start".to_owned(),
             (None, None, "reset") => "for a new identity".to_owned(),
             (None, None, _) => "by an operator".to_owned(),

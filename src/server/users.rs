@@ -52,17 +52,14 @@ async fn listen(state: &State, pool: &sqlx::PgPool, is_first: bool) -> Result<()
         state.resync.request();
     }
     loop {
-        match channel.try_recv().await? {
-            Some(change) => {
-                if let Some(notice) = Notice::parse(change.payload()) {
-                    act_on(state, notice);
-                }
-            }
+        let Some(change) = channel.try_recv().await? else {
             // The library has replaced a lost connection: notifications in between are lost with it.
-            None => {
-                catch_up(state).await?;
-                state.resync.request();
-            }
+            catch_up(state).await?;
+            state.resync.request();
+            continue;
+        };
+        if let Some(notice) = Notice::parse(change.payload()) {
+            act_on(state, notice);
         }
     }
 }

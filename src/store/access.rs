@@ -73,7 +73,7 @@ pub(crate) async fn revoke_key(
             return Ok(End::Rollback(false));
         };
         let details = [("key", key_id.to_owned()), ("label", label)];
-        audit::append(c, by, Change::UserRevoke, user, details, now).await?;
+        audit::append(c, by, Change::UserRevoke, &user, details, now).await?;
         Ok(End::Commit(true))
     })
     .await
@@ -128,7 +128,7 @@ pub(crate) async fn forget_stations(
             Some(station) => ("station", station.to_string()),
             None => ("stations", forgotten.to_string()),
         }];
-        audit::append(c, by, Change::UserForgetStation, user, details, now).await?;
+        audit::append(c, by, Change::UserForgetStation, &user, details, now).await?;
         notice::send(c, [Notice::User(user)]).await?;
         Ok(End::Commit(forgotten))
     })

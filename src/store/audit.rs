@@ -1,7 +1,7 @@
 //! The audit log: one line for each administrative change, written in the transaction that makes the change, and chained
 //! like a transcript (docs/operating.md): whoever alters a line, or removes one, has to alter all that follow.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -93,7 +93,7 @@ pub(super) async fn append(
     c: &mut PgConnection,
     by: &Actor,
     change: Change,
-    subject: impl ToString,
+    subject: &(impl Display + ?Sized),
     details: impl IntoIterator<Item = (&'static str, String)>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
@@ -128,7 +128,7 @@ pub(crate) async fn record(
     db: &Db,
     by: &Actor,
     change: Change,
-    subject: impl ToString,
+    subject: &(impl Display + ?Sized),
     details: impl IntoIterator<Item = (&'static str, String)>,
     now: Timestamp,
 ) -> Result<()> {

@@ -160,7 +160,7 @@ async fn delete_in(
     .await?;
     if let Some(by) = by {
         let details = [("email", row.email)];
-        audit::append(c, by, audit::Change::UserDelete, user, details, now).await?;
+        audit::append(c, by, audit::Change::UserDelete, &user, details, now).await?;
     }
     notice::send(c, notices).await?;
     Ok(Step::Done)

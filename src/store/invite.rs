@@ -107,7 +107,7 @@ pub async fn insert(
                 .inviter
                 .map(|inviter| ("inviter", inviter.to_string())),
         );
-        audit::append(c, by, Change::InviteCreate, id, details, now).await?;
+        audit::append(c, by, Change::InviteCreate, &id, details, now).await?;
         Ok(End::Commit(Some(id)))
     })
     .await
@@ -272,7 +272,7 @@ pub(crate) async fn revoke(db: &Db, invite: InviteId, by: &Actor, now: Timestamp
         if revoked.rows_affected() == 0 {
             return Ok(End::Rollback(false));
         }
-        audit::append(c, by, Change::InviteRevoke, invite, [], now).await?;
+        audit::append(c, by, Change::InviteRevoke, &invite, [], now).await?;
         Ok(End::Commit(true))
     })
     .await

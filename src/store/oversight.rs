@@ -227,7 +227,7 @@ async fn close(
         c,
         by,
         Change::ConversationDelete,
-        conversation,
+        &conversation,
         details,
         now,
     )

@@ -132,7 +132,7 @@ async fn register_in(
         }) => {
             // The address is bound to the invitation, and its user is there: `valid_invite` has seen to both.
             seen_by = replace_identity(c, user_id, user).await?;
-            audit::append(c, &by, Change::UserReset, user_id, [], now).await?;
+            audit::append(c, &by, Change::UserReset, &user_id, [], now).await?;
         }
         Some(Invite {
             purpose: Purpose::First,
@@ -141,7 +141,7 @@ async fn register_in(
             if !insert_in(c, user, UserRole::Admin, now).await? {
                 return Ok(Registered::Exists);
             }
-            audit::append(c, &by, Change::UserFirst, user_id, [], now).await?;
+            audit::append(c, &by, Change::UserFirst, &user_id, [], now).await?;
         }
         Some(Invite {
             purpose: Purpose::Join,
@@ -172,6 +172,17 @@ async fn valid_invite(
     email: &Email,
     now: Timestamp,
 ) -> Result<Option<Invite>> {
+    // The users first: whoever deletes or resets one of them changes their invitations after them. In one order, and only
+    // those of this invitation: a code that is none holds nobody up.
+    sqlx::query!(
+        "select from users
+        where user_id in (select unnest(array[inviter_id, $2::uuid]) from invites where code_hash = $1)
+        order by user_id for no key update",
+        code.as_bytes(),
+        UserId::of(email) as _,
+    )
+    .fetch_all(&mut *c)
+    .await?;
     let row = sqlx::query!(
         r#"select invite_id as "id: InviteId", inviter_id as "inviter: UserId", purpose from invites
         where code_hash = $1 and used < uses and expires_at > $2 and revoked_at is null and (email is null or email = $3)
@@ -198,7 +209,7 @@ async fn valid_invite(
         }
         "reset" => {
             let exists = sqlx::query!(
-                "select from users where user_id = $1 and deleted_at is null for no key update",
+                "select from users where user_id = $1 and deleted_at is null",
                 UserId::of(email) as _,
             )
             .fetch_optional(&mut *c)
@@ -281,7 +292,15 @@ pub async fn insert(
             ("email", user.email.to_string()),
             ("role", role.as_str().to_owned()),
         ];
-        audit::append(c, by, Change::UserAdd, UserId::of(user.email), details, now).await?;
+        audit::append(
+            c,
+            by,
+            Change::UserAdd,
+            &UserId::of(user.email),
+            details,
+            now,
+        )
+        .await?;
         Ok(End::Commit(true))
     })
     .await

@@ -62,7 +62,7 @@ pub(crate) async fn prepare(
             ("invite", invite.to_string()),
             ("expires", expires_at.to_string()),
         ];
-        audit::append(c, by, Change::UserPasswdReset, user, details, now).await?;
+        audit::append(c, by, Change::UserPasswdReset, &user, details, now).await?;
         Ok(End::Commit(Some(Prepared { invite, email })))
     })
     .await

@@ -42,7 +42,7 @@ pub async fn add_credential(
             return Ok(End::Rollback(false));
         }
         let details = [("label", label.to_owned())];
-        audit::append(c, by, Change::UserApikey, user, details, now).await?;
+        audit::append(c, by, Change::UserApikey, &user, details, now).await?;
         Ok(End::Commit(true))
     })
     .await
@@ -211,7 +211,7 @@ pub async fn set_disabled(
         } else {
             Change::UserEnable
         };
-        audit::append(c, by, change, user, [], now).await?;
+        audit::append(c, by, change, &user, [], now).await?;
         notice::send(c, [Notice::User(user)]).await?;
         Ok(End::Commit(true))
     })
@@ -238,7 +238,7 @@ pub(crate) async fn set_role(
             return Ok(End::Rollback(false));
         }
         let details = [("role", role.as_str().to_owned())];
-        audit::append(c, by, Change::UserRole, user, details, now).await?;
+        audit::append(c, by, Change::UserRole, &user, details, now).await?;
         Ok(End::Commit(true))
     })
     .await

@@ -53,7 +53,7 @@ pub(super) async fn export(settings: &Settings, export: &Export) -> Result<(), E
         }
         let mut file = create(&export.file).map_err(wrong)?;
         let (sink, mut pieces) = mpsc::channel(1);
-        let (writing, written) = tokio::join!(
+        let ((), written) = tokio::join!(
             async {
                 store::export::export(db, who.id, now, &sink).await;
                 drop(sink);
@@ -69,10 +69,9 @@ pub(super) async fn export(settings: &Settings, export: &Export) -> Result<(), E
                 Ok::<usize, Error>(bytes)
             },
         );
-        let () = writing;
         let bytes = written?;
         let details = [("bytes", bytes.to_string())];
-        audit::record(db, &actor(), Change::UserExport, who.id, details, now).await?;
+        audit::record(db, &actor(), Change::UserExport, &who.id, details, now).await?;
         Ok(bytes)
     })
     .await?;

@@ -13,7 +13,7 @@ use crate::{
         user_list::{Filter, UserRow},
     },
 };
-use parlance_wire::time::Timestamp;
+use parlance_wire::{time::Timestamp, word::UserRole};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
@@ -86,7 +86,7 @@ pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
                 "There are no such users."
             }
         )),
-        (Some(last), false) => say(format_args!("There are more: --after {}", last.email)),
+        (Some(end), false) => say(format_args!("There are more: --after {}", end.email)),
         (Some(_), true) => Ok(()),
     }
 }
@@ -100,27 +100,23 @@ fn as_json(user: &UserRow) -> serde_json::Value {
 }
 
 fn as_text(user: &UserRow) -> String {
-    let mut text = format!(
-        "{}  {}  {} ({})",
-        user.user_id, user.email, user.nick, user.full_name
-    );
-    if user.role == "admin" {
-        text += "  admin";
+    let seen = match user.last_seen_at {
+        Some(_) if user.nodes > 0 => "online".to_owned(),
+        Some(at) => format!("last seen {at}"),
+        None => "never seen".to_owned(),
+    };
+    let mut parts = vec![
+        user.user_id.to_string(),
+        user.email.clone(),
+        format!("{} ({})", user.nick, user.full_name),
+        seen,
+        format!("{} stations", user.stations),
+        format!("{} conversations", user.conversations),
+    ];
+    if user.role == UserRole::Admin.as_str() {
+        parts.push("admin".to_owned());
     }
-    match user.last_seen_at {
-        Some(_) if user.nodes > 0 => text += "  online",
-        Some(at) => text += &format!("  last seen {at}"),
-        None => text += "  never seen",
-    }
-    text += &format!(
-        "  {} stations, {} conversations",
-        user.stations, user.conversations
-    );
-    if let Some(bytes) = user.bytes {
-        text += &format!(", {bytes} bytes");
-    }
-    if let Some(at) = user.disabled_at {
-        text += &format!("  disabled since {at}");
-    }
-    text
+    parts.extend(user.bytes.map(|bytes| format!("{bytes} bytes")));
+    parts.extend(user.disabled_at.map(|at| format!("disabled since {at}")));
+    parts.join("  ")
 }
