@@ -80,8 +80,9 @@ fn append(table: &mut String, dist: &Path, file: &Path) -> io::Result<()> {
     } else {
         format!("/{path}")
     };
+    let file = file.display().to_string();
     let compressed = |suffix: &str| {
-        let packed = format!("{}.{suffix}", file.display());
+        let packed = format!("{file}.{suffix}");
         if Path::new(&packed).exists() {
             format!("Some(include_bytes!({packed:?}))")
         } else {

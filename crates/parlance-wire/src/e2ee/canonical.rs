@@ -24,7 +24,7 @@ pub fn write<T: Serialize>(value: &T) -> Result<String, Invalid> {
     Ok(text)
 }
 
-/// Reads a text of at most `most` bytes, which must be the one that [`write`] makes of what it says. So a field that
+/// Reads a text of at most `most` bytes, which must be the one that [`write()`] makes of what it says. So a field that
 /// `T` does not know, a field twice, a space or another order of the fields is refused.
 ///
 /// # Errors
