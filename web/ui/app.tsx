@@ -11,6 +11,7 @@ import {
   AccountPage,
   ConversationDialog,
   InfoDialog,
+  InvitationPage,
   InviteDialog,
   MembersDialog,
   NewConversation,
@@ -26,7 +27,6 @@ import { Mark } from "./parts/icon.tsx";
 import { QuestionDialog } from "./parts/question.tsx";
 import { go, route } from "./route.ts";
 import { Palette } from "./search/palette.tsx";
-import { InvitationPage } from "./start/invitation.tsx";
 import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";
 import { session } from "./state.ts";

@@ -25,8 +25,10 @@ function later<P extends object>(of: (rest: Rest) => FunctionComponent<P>): Func
 
 export const AccountPage = later((from) => from.AccountPage);
 export const ConversationDialog = later((from) => from.ConversationDialog);
+export const Details = later((from) => from.Details);
 export const EmojiPicker = later((from) => from.EmojiPicker);
 export const InfoDialog = later((from) => from.InfoDialog);
+export const InvitationPage = later((from) => from.InvitationPage);
 export const InviteDialog = later((from) => from.InviteDialog);
 export const MembersDialog = later((from) => from.MembersDialog);
 export const NewConversation = later((from) => from.NewConversation);

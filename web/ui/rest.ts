@@ -2,6 +2,7 @@
 
 export { AccountPage } from "./account/account.tsx";
 export { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
+export { Details } from "./conversation/details.tsx";
 export { MembersDialog } from "./group/members.tsx";
 export { NewGroup } from "./group/new-group.tsx";
 export { InviteDialog } from "./list/invite-dialog.tsx";
@@ -9,6 +10,7 @@ export { NewConversation } from "./list/new-conversation.tsx";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
 export { SearchHere } from "./search/here.tsx";
 export { ShortcutsDialog } from "./search/shortcuts.tsx";
+export { InvitationPage } from "./start/invitation.tsx";
 export { Recover } from "./start/recover.tsx";
 export { RecoverySheet } from "./start/recovery-sheet.tsx";
 export { SafetyPage } from "./verify/safety.tsx";

@@ -16,6 +16,9 @@ export type Route =
   | { at: "verify"; user: string }
   | { at: "invitation"; invitation: Invitation };
 
+const ID = /^[0-9a-f]{32}$/;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** Reads the fragment of an address. */
 export function parseRoute(hash: string): Route {
   const text = hash.replace(/^#/, "");
@@ -29,9 +32,9 @@ export function parseRoute(hash: string): Route {
     };
     return { at: "invitation", invitation };
   }
-  const [, place, id, , message] = /^\/(\w+)(?:\/([\w-]+))?(\/m\/([\w-]+))?$/.exec(text) ?? [];
-  if (place === "c" && id) return { at: "conversation", id, message: message ?? null };
-  if (place === "verify" && id) return { at: "verify", user: id };
+  const [, place, id, message] = /^\/(\w+)(?:\/(\w+))?(?:\/m\/([\w-]+))?$/.exec(text) ?? [];
+  if (place === "c" && id && ID.test(id)) return { at: "conversation", id, message: message && UUID.test(message) ? message : null };
+  if (place === "verify" && id && ID.test(id)) return { at: "verify", user: id };
   if (place === "account") return { at: "account", section: sections.find((s) => s === id) ?? null };
   return { at: "list" };
 }

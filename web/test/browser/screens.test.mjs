@@ -235,3 +235,75 @@ test("a draft stays with its conversation", limit, async (t) => {
   await tab.getByRole("link", { name: /^Spring concert/ }).click();
   await tab.waitForFunction(() => document.querySelector("textarea")?.value === "not yet");
 });
+
+test("a finger: a long press opens the menu, a swipe towards the start replies", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(2), width: 390, height: 844, hasTouch: true, isMobile: true });
+  const fingers = await tab.context().newCDPSession(tab);
+  const touch = (type, x, y) => fingers.send("Input.dispatchTouchEvent", { type, touchPoints: x === null ? [] : [{ x, y }] });
+  const article = tab.getByRole("article", { name: /^Ann Keller, 13:58/ });
+  await seen(article);
+  const box = await article.boundingBox();
+  const y = box.y + 12;
+  await touch("touchStart", 250, y);
+  for (const x of [230, 210, 190, 170]) await touch("touchMove", x, y);
+  await touch("touchEnd", null);
+  await seen(tab.getByText("Reply to Ann Keller"));
+  await tab.getByRole("button", { name: "Do not reply" }).click();
+  await touch("touchStart", 250, y);
+  await seen(tab.getByRole("menuitem", { name: "Reply", exact: true }));
+  await touch("touchEnd", null);
+  await tab.getByRole("button", { name: "👍" }).click();
+  await seen(article.getByRole("button", { name: /^👍 1, with yours/ }));
+});
+
+for (const [language, back] of [["de", "Zurück"], ["hu", "Vissza"], ["ar", "رجوع"]]) {
+  test(`nothing is cut at 360 px in the language ${language}, and axe finds nothing`, limit, async (t) => {
+    const tab = await open(t, { width: 360, height: 780, hash: conversation(8), locale: language });
+    await seen(tab.getByRole("button", { name: back, exact: true }));
+    assert.equal(await tab.evaluate(() => document.documentElement.dir), language === "ar" ? "rtl" : "ltr");
+    const user = (0x7a4).toString(16).padStart(32, "0");
+    const sections = ["profile", "devices", "security", "appearance", "notifications"].map((one) => `#/account/${one}`);
+    for (const [scene, hash] of [["main", conversation(1)], ["main", conversation(8)], ["requests", "#/"], ["main", `#/verify/${user}`], ["out", ""], ["out", "#invite=a&from=b&card=c&v=d"], ["insecure", ""], ...sections.map((one) => ["main", one])]) {
+      await tab.goto("about:blank");
+      await tab.goto(`${served.address}/?scene=${scene}${hash}`);
+      await tab.waitForFunction(() => document.querySelector("#app").childElementCount > 0);
+      await tab.waitForTimeout(700);
+      const wide = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.ok(wide <= 0, `${scene} ${hash}: ${wide} px too wide`);
+      assert.deepEqual(await violations(tab), [], `${scene} ${hash}`);
+    }
+  });
+}
+
+test("Escape goes one step back: menu, dialog, panel, conversation", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(1) });
+  await tab.getByRole("button", { name: "Conversation menu" }).click();
+  await tab.getByRole("menuitem", { name: "Members" }).click();
+  const dialog = tab.getByRole("dialog", { name: /^Spring concert/ });
+  await dialog.getByRole("button", { name: "More about Ben Osei" }).click();
+  await seen(tab.getByRole("menuitem", { name: "Compare numbers" }));
+  await tab.keyboard.press("Escape");
+  await tab.getByRole("menuitem").first().waitFor({ state: "detached" });
+  await seen(dialog);
+  await tab.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await seen(tab.getByRole("log"));
+  await tab.getByRole("button", { name: "Emoji", exact: true }).click();
+  await seen(tab.getByRole("textbox", { name: "Search emoji" }));
+  await tab.keyboard.press("Escape");
+  await tab.getByRole("textbox", { name: "Search emoji" }).waitFor({ state: "detached" });
+  await tab.getByRole("log").focus();
+  await tab.keyboard.press("Escape");
+  await tab.getByRole("log").waitFor({ state: "detached" });
+  await tab.waitForFunction(() => document.activeElement?.classList.contains("row"));
+});
+
+test("what is asked is asked once: No, and the focus is back", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(1) });
+  await tab.getByRole("button", { name: "Conversation menu" }).click();
+  await tab.getByRole("menuitem", { name: "Leave group" }).click();
+  await seen(tab.getByRole("alertdialog", { name: "Leave “Spring concert”?" }));
+  await tab.getByRole("button", { name: "Stay", exact: true }).click();
+  await tab.getByRole("alertdialog").waitFor({ state: "detached" });
+  await tab.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Conversation menu");
+});

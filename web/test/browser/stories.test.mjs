@@ -161,3 +161,123 @@ test("logging out forgets everything here", limit, async (t) => {
   await ann.tab.reload();
   await ann.button("Log in").waitFor();
 });
+
+test("hide, colour, keep, clear and block do what they say", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  const menu = async (item) => {
+    await ann.button("Conversation menu").click();
+    await ann.tab.getByRole("menuitem", { name: item, exact: true }).click();
+  };
+  await ann.says("soon gone");
+  await ben.sees("soon gone");
+  await menu("Color");
+  await ann.tab.getByRole("dialog").getByRole("button", { name: "#bae1ff" }).click();
+  await ann.tab.waitForFunction(() => document.querySelector(".log")?.style.getPropertyValue("--own").includes("#ddf0fe"));
+  await menu("Keep messages");
+  await ann.tab.getByRole("radio", { name: "7 days" }).check();
+  await ann.button("Save").click();
+  await ann.says("kept for a week");
+  await ben.article("kept for a week").getByText("7 d").waitFor({ state: "attached" });
+  await menu("Hide");
+  await ann.button("Hidden (1)").waitFor();
+  await menu("Hide");
+  await ann.button("Hidden (1)").waitFor({ state: "detached" });
+  await menu("Clear history");
+  await ann.tab.getByRole("alertdialog").getByRole("button", { name: "Clear history" }).click();
+  await ann.article("soon gone").waitFor({ state: "detached" });
+  await menu("Block");
+  await ann.tab.getByRole("alertdialog").getByRole("button", { name: "Block", exact: true }).click();
+  await ann.tab.getByText("You have blocked Ben.").waitFor();
+  await ben.says("can you hear me");
+  await ben.article("can you hear me").getByText("Not sent", { exact: true }).waitFor();
+  await ann.button("Unblock").click();
+  await ann.box.waitFor();
+});
+
+test("safety numbers are the same on both screens, and comparing them marks the person", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  const numbers = async (person) => {
+    await person.button("Conversation menu").click();
+    await person.tab.getByRole("menuitem", { name: "Safety number" }).click();
+    await person.tab.getByRole("heading", { name: /^You and / }).waitFor();
+    return person.tab.locator(".safety-numbers [aria-hidden]").allTextContents();
+  };
+  const [hers, his] = [await numbers(ann), await numbers(ben)];
+  assert.equal(hers.length, 12);
+  assert.deepEqual(hers, his);
+  await ann.button("They are the same").click();
+  await ann.box.waitFor();
+  await ann.tab.locator(".pane-title .icon").waitFor();
+});
+
+test("the log loads older messages when it is scrolled, without a jump", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  const texts = Array.from({ length: 130 }, (_, i) => `Message number ${i}`);
+  for (const text of texts) await ann.says(text);
+  await ben.sees("Message number 129");
+  await ben.tab.reload();
+  await ben.sees("Message number 129");
+  const log = ben.log;
+  for (let i = 0; i < 40 && !(await ben.article("Message number 0").first().isVisible()); i++) {
+    await log.evaluate((box) => {
+      box.scrollTop = 300;
+    });
+    const before = await log.evaluate((box) => {
+      const rows = [...box.querySelectorAll("article")];
+      const top = box.getBoundingClientRect().top;
+      const first = rows.find((row) => row.getBoundingClientRect().bottom > top);
+      return { id: first.id, at: first.getBoundingClientRect().top, rows: rows.length };
+    });
+    await ben.tab.waitForTimeout(150);
+    const after = await log.evaluate((box, id) => ({ at: document.getElementById(id).getBoundingClientRect().top, rows: box.querySelectorAll("article").length }), before.id);
+    if (after.rows !== before.rows) assert.ok(Math.abs(after.at - before.at) < 2, `it jumped by ${after.at - before.at} px`);
+    if (after.rows === before.rows) await log.evaluate((box) => (box.scrollTop = 0));
+  }
+  assert.deepEqual(await ben.texts(), texts);
+});
+
+test("one notification, however many tabs; the title counts; a muted conversation is quiet", limit, async (t) => {
+  const [ann, ben] = await pair(t);
+  await ben.context.grantPermissions(["notifications"], { origin: new URL(way.address).origin });
+  await ben.context.addInitScript(() => {
+    document.hasFocus = () => false;
+    const told = (title, { body }) => {
+      const all = JSON.parse(localStorage.getItem("told") ?? "[]");
+      localStorage.setItem("told", JSON.stringify([...all, `${title}: ${body}`]));
+      return Promise.resolve();
+    };
+    ServiceWorkerRegistration.prototype.showNotification = told;
+  });
+  await ben.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
+  await ben.tab.goto(`${way.address}#/`);
+  await ben.tab.reload();
+  const second = await ben.context.newPage();
+  await second.goto(`${way.address}#/`);
+  for (const tab of [ben.tab, second]) await tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann/ }).waitFor();
+  await ann.says("psst **Ben**");
+  for (const tab of [ben.tab, second]) await tab.waitForFunction(() => document.title === "(1) Parlance");
+  await second.waitForFunction(() => localStorage.getItem("told") !== null);
+  const list = (tab) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann/ });
+  await list(second).click({ button: "right" });
+  await second.getByRole("menuitem", { name: "Mute" }).click();
+  await second.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann 1 unread, muted/ }).waitFor();
+  await ann.says("not a sound");
+  await second.getByRole("list", { name: "Conversations" }).getByRole("link", { name: /^Ann 2 unread, muted/ }).waitFor();
+  assert.deepEqual(JSON.parse(await second.evaluate(() => localStorage.getItem("told"))), ["Ann: psst Ben"]);
+  await second.waitForFunction(() => document.title === "Parlance");
+});
+
+test("a new version waits until the person says so", limit, async (t) => {
+  const ann = await joins(t, "Ann");
+  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  way.upgrade();
+  await ann.tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
+  await ann.tab.getByText("A new version is ready.").waitFor();
+  await ann.tab.evaluate(() => {
+    globalThis.before = true;
+  });
+  await ann.button("Reload").click();
+  await ann.tab.waitForFunction(() => globalThis.before === undefined && document.querySelector(".list-pane") !== null);
+  await ann.tab.waitForTimeout(500);
+  assert.equal(await ann.tab.getByText("A new version is ready.").count(), 0);
+});

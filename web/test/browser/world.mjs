@@ -25,6 +25,7 @@ export async function openWay(upstream) {
   const { hostname, port } = new URL(upstream);
   const open = new Set();
   let whole = true;
+  let release = "";
   const server = createServer((question, answer) => {
     if (question.method === "POST") {
       if (!whole) return question.socket.destroy();
@@ -40,7 +41,8 @@ export async function openWay(upstream) {
     const file = join(dist, path === "/" ? "index.html" : path);
     if (!existsSync(file)) return answer.writeHead(404).end();
     answer.setHeader("Content-Type", types[extname(file)] ?? "application/octet-stream");
-    return answer.setHeader("Content-Security-Policy", csp).end(readFileSync(file));
+    const bytes = readFileSync(file);
+    return answer.setHeader("Content-Security-Policy", csp).end(path === "/sw.js" ? bytes + release : bytes);
   });
   server.on("upgrade", ({ method, url, headers }, socket, head) => {
     if (!whole) return socket.destroy();
@@ -66,6 +68,10 @@ export async function openWay(upstream) {
     },
     mend: () => {
       whole = true;
+    },
+    /** The server has another version from now on: its worker differs. */
+    upgrade: () => {
+      release += "// newer\n";
     },
     end: () => {
       server.close();

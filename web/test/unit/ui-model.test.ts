@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { Article, Entry } from "../../core/index.ts";
 import { blocksOf, newestOwn } from "../../ui/conversation/timeline.ts";
 import { qrCode } from "../../ui/parts/qr.ts";
+import { strength } from "../../ui/start/new-password.tsx";
 import { hashOf, parseRoute, type Route } from "../../ui/route.ts";
 
 test("an address leads where it was made for", () => {
@@ -22,7 +23,7 @@ test("an address leads where it was made for", () => {
     at: "invitation",
     invitation: { code: "C+1", from: "u", card: "aa", secret: "s" },
   });
-  for (const odd of ["", "#", "#/c/", "#/c/<script>", "#/nowhere", "#//", "#/account/everything/else"]) {
+  for (const odd of ["", "#", "#/c/", "#/c/<script>", "#/nowhere", "#//", "#/account/everything/else", "#/c/abc", "#/verify/0123"]) {
     assert.equal(parseRoute(odd).at, "list", odd);
   }
 });
@@ -64,4 +65,10 @@ test("a QR code has its finder patterns, and the size of its version", () => {
   }
   assert.equal(qrCode("x".repeat(300)).size, 69);
   assert.throws(() => qrCode("x".repeat(3_000)), RangeError);
+});
+
+test("what is easy to guess is too easy; what we suggest is very strong", () => {
+  for (const easy of ["", "12345678", "password", "aaaaaaaaaaaaaaaa", "abababababababab", "Passw0rd!"]) assert.equal(strength(easy), 0, easy);
+  for (const good of ["correct horse battery", "a password of my own 7"]) assert.ok(strength(good) > 0, good);
+  assert.equal(strength("k7qf-m2xd-5trb-w4hn"), 4);
 });

@@ -1,7 +1,7 @@
 // One message: its text, what it answers, what was felt about it, and how far it has come.
 
 import type { JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
 import type { Article as Message } from "../../core/index.ts";
@@ -9,7 +9,8 @@ import { ask } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { type Anchor, Menu, MenuButton } from "../parts/menu.tsx";
+import { Menu, MenuButton } from "../parts/menu.tsx";
+import type { Anchor } from "../parts/popover.ts";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
 import { client, me } from "../state.ts";
 import { isEmojiOnly, plainText } from "../text/markdown.ts";
@@ -17,10 +18,10 @@ import { Text } from "../text/text.tsx";
 import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
 import { QuickEmoji } from "./quick-emoji.tsx";
 import { Reactions } from "./reactions.tsx";
+import { useTouch } from "./touch.ts";
 
 const FOLD_LINES = 18;
 const FOLD_CHARS = 1_200;
-const LONG_PRESS_MS = 400;
 const DAY_MS = 86_400_000;
 
 interface ArticleProps {
@@ -146,7 +147,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
   const w = words.value;
   const [near, setNear] = useState(false);
   const [sheet, setSheet] = useState<Anchor | null>(null);
-  const press = useRef(0);
+  const touch = useTouch(setSheet, article.deleted || !place.writable ? null : () => actions.reply(article));
   const time = w.format.time(article.at);
   const name = w.articleOf(article.own ? w.you : article.name, time);
   const items = () => messageItems(place, article, actions);
@@ -163,12 +164,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
       onPointerEnter={() => setNear(true)}
       onPointerLeave={() => setNear(false)}
       onFocusCapture={() => setNear(true)}
-      onTouchStart={(event) => {
-        const box = event.currentTarget.getBoundingClientRect();
-        press.current = setTimeout(() => setSheet(box), LONG_PRESS_MS);
-      }}
-      onTouchMove={() => clearTimeout(press.current)}
-      onTouchEnd={() => clearTimeout(press.current)}
+      {...touch}
     >
       <div class="content">
         {article.reply && (

@@ -48,6 +48,11 @@ const keeps: readonly Keep[] = ["forever", "year", "month", "week", "day"];
 /** "Keep messages". */
 function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
   const w = words.value;
+  const [chosen, setChosen] = useState(c.keep);
+  const save = (): void => {
+    onClose();
+    void attempt(client().change(c.id, { keep: chosen }));
+  };
   return (
     <Dialog title={w.keepMessages} size="small" onClose={onClose}>
       <p>{w.keepText}</p>
@@ -58,16 +63,18 @@ function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
             <input
               type="radio"
               name="keep"
-              checked={keep === c.keep}
-              onChange={() => {
-                onClose();
-                void attempt(client().change(c.id, { keep }));
-              }}
+              checked={keep === chosen}
+              onChange={() => setChosen(keep)}
             />
             {w.keepFor[keep]}
           </label>
         ))}
       </fieldset>
+      <Actions>
+        <Button kind="primary" onClick={save}>
+          {w.save}
+        </Button>
+      </Actions>
     </Dialog>
   );
 }

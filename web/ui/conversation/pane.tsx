@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
-import { SearchHere } from "../later.ts";
+import { Details, SearchHere } from "../later.ts";
 import type { Article, Conversation } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -16,7 +16,6 @@ import { client, conversations, people, writing } from "../state.ts";
 import { Barrier } from "./barrier.tsx";
 import { Composer, type Composing } from "./composer.tsx";
 import { closeOver, detailsOpen, openDetails } from "./details-open.ts";
-import { Details } from "./details.tsx";
 import { Log } from "./log.tsx";
 import { conversationItems } from "./menu.tsx";
 import { NotifyQuestion } from "./notify-question.tsx";
@@ -42,6 +41,11 @@ interface HeadProps {
 
 function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element {
   const w = words.value;
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    // Where no composer takes the focus, as it would open the keyboard over the messages.
+    if (matchMedia("(pointer: coarse)").matches) title.current?.focus({ preventScroll: true });
+  }, [c.id]);
   const verified = c.other !== null && people.value.get(c.other)?.trust === "verified";
   const details = detailsOpen();
   return (
@@ -60,7 +64,9 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
         </span>
         <span class="unseen">{w.details}</span>
       </button>
-      <h1 class="unseen">{nameOf(c)}</h1>
+      <h1 ref={title} class="unseen" tabIndex={-1}>
+        {nameOf(c)}
+      </h1>
       <span class="not-phone">
         <IconButton icon="search" label={w.searchHere} pressed={searching} onClick={onSearch} />
       </span>

@@ -12,11 +12,23 @@ const articles = (box: HTMLElement): HTMLElement[] => [...box.querySelectorAll<H
 /** Whether the end is on the screen. */
 export const isAtEnd = (box: HTMLElement): boolean => box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
 
+/** The first of the rows, which stand in order, whose end is below `line`; by halves, as there may be thousands. */
+function firstBelow(rows: readonly HTMLElement[], line: number): number {
+  let [from, to] = [0, rows.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((rows[middle]?.getBoundingClientRect().bottom ?? 0) > line) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
 /** Where the reader stands now. */
 export function placeOf(box: HTMLElement): Place {
   if (isAtEnd(box)) return { end: true };
   const top = box.getBoundingClientRect().top;
-  const first = articles(box).find((article) => article.getBoundingClientRect().bottom > top);
+  const rows = articles(box);
+  const first = rows[firstBelow(rows, top)];
   return first ? { end: false, id: first.id, offset: first.getBoundingClientRect().top - top } : { end: true };
 }
 
@@ -33,12 +45,8 @@ export function restore(box: HTMLElement, place: Place): void {
 /** The id of the newest message whose end is on the screen. */
 export function newestVisible(box: HTMLElement): string | null {
   const bottom = box.getBoundingClientRect().bottom + 1;
-  const all = articles(box);
-  for (let i = all.length - 1; i >= 0; i--) {
-    const row = all[i];
-    if (row && row.getBoundingClientRect().bottom <= bottom) return row.id.slice(2);
-  }
-  return null;
+  const rows = articles(box);
+  return rows[firstBelow(rows, bottom) - 1]?.id.slice(2) ?? null;
 }
 
 /** Brings a message into view; its element, if it is there. */

@@ -342,7 +342,7 @@ export const hu: Catalogue = {
   thisDevice: "Ez a készülék",
   now: "Most",
   signOut: "Kiléptetés",
-  signOutOf: (device) => `${device} kiléptetése`,
+  signOutOf: (device) => `Kiléptetés: ${device}`,
   signOutOthers: "Minden más kiléptetése",
   signOutOthersText: "Minden más készülék elfelejti a kulcsait, amint újra kapcsolódik.",
   changePassword: "Jelszó módosítása",

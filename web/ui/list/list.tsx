@@ -1,7 +1,7 @@
 // The left column: oneself, what one can begin, the search, requests, and the conversations.
 
 import { signal } from "@preact/signals";
-import type { JSX } from "preact";
+import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
@@ -9,7 +9,7 @@ import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
-import { go } from "../route.ts";
+import { go, hashOf } from "../route.ts";
 import { SearchResults } from "../search/results.tsx";
 import { conversations, firstSync, me, requests } from "../state.ts";
 import { Requests } from "./requests.tsx";
@@ -102,10 +102,22 @@ function useMany(): boolean {
   return many;
 }
 
+/** Back from a conversation, the focus is on its row. */
+function useBackToRow(open: string | null, list: RefObject<HTMLElement | null>): void {
+  const last = useRef(open);
+  useEffect(() => {
+    const left = last.current;
+    last.current = open;
+    if (open !== null || left === null) return;
+    list.current?.querySelector<HTMLElement>(`a[href="${hashOf({ at: "conversation", id: left, message: null })}"]`)?.focus();
+  }, [open]);
+}
+
 function Rows({ open }: { open: string | null }): JSX.Element {
   const w = words.value;
   const element = useRef<HTMLUListElement>(null);
   const many = useMany();
+  useBackToRow(open, element);
   const all = many ? conversations.value : conversations.value.slice(0, FIRST_ROWS);
   const favorites = all.filter((c) => c.favorite && !c.hidden);
   const others = all.filter((c) => !c.favorite && !c.hidden);

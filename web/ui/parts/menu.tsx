@@ -6,6 +6,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { IconButton } from "./button.tsx";
 import { Icon } from "./icon.tsx";
 import type { IconName } from "./icon-paths.ts";
+import { type Anchor, usePopover } from "./popover.ts";
 
 /** One action of a menu. */
 export interface MenuItem {
@@ -15,29 +16,6 @@ export interface MenuItem {
   on?: boolean;
   danger?: boolean;
   run: () => void;
-}
-
-/** Where a menu opens: beside a button's box, or at a point. */
-export type Anchor = { left: number; right: number; top: number; bottom: number };
-
-/** The anchor of a pointer event. */
-export const at = (event: { clientX: number; clientY: number }): Anchor => ({
-  left: event.clientX,
-  right: event.clientX,
-  top: event.clientY,
-  bottom: event.clientY,
-});
-
-/** Puts an element of the top layer beside its anchor, inside the window, without covering the anchor. */
-export function place(element: HTMLElement, anchor: Anchor): void {
-  const { offsetWidth: width, offsetHeight: height } = element;
-  const rtl = getComputedStyle(element).direction === "rtl";
-  const wanted = rtl ? anchor.left : anchor.right - width;
-  const left = Math.max(8, Math.min(wanted, innerWidth - width - 8));
-  const below = anchor.bottom + 4;
-  const top = below + height < innerHeight - 8 ? below : Math.max(8, anchor.top - height - 4);
-  element.style.setProperty("--x", `${rtl ? innerWidth - left - width : left}px`);
-  element.style.setProperty("--y", `${top}px`);
 }
 
 const itemsOf = (menu: HTMLElement): HTMLElement[] => [...menu.querySelectorAll<HTMLElement>("[role=menuitem]")];
@@ -81,13 +59,10 @@ interface MenuProps {
 export function Menu({ label, items, anchor, head, onClose }: MenuProps): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
   const opener = useRef<Element | null>(null);
+  usePopover(element, anchor, onClose);
   useLayoutEffect(() => {
-    const menu = element.current;
-    if (!menu) return;
     opener.current = document.activeElement;
-    menu.showPopover();
-    place(menu, anchor);
-    itemsOf(menu)[0]?.focus({ preventScroll: true });
+    if (element.current) itemsOf(element.current)[0]?.focus({ preventScroll: true });
   }, []);
   const close = (): void => {
     if (opener.current instanceof HTMLElement) opener.current.focus({ preventScroll: true });
@@ -97,10 +72,7 @@ export function Menu({ label, items, anchor, head, onClose }: MenuProps): JSX.El
     <div
       ref={element}
       class="menu"
-      popover="auto"
-      onToggle={(event) => {
-        if (event.newState === "closed") onClose();
-      }}
+      popover="manual"
       onKeyDown={(event) => {
         event.stopPropagation();
         if (event.key === "Escape" || event.key === "Tab") {

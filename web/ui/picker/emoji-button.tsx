@@ -1,29 +1,27 @@
 // The button beside the text that opens the picker.
 
 import type { JSX } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { EmojiPicker } from "../later.ts";
 import { IconButton } from "../parts/button.tsx";
-import { type Anchor, place } from "../parts/menu.tsx";
+import { type Anchor, usePopover } from "../parts/popover.ts";
 
-/** A panel of the top layer beside its anchor, closed by Escape or a click elsewhere. */
+/** A panel of the top layer beside its anchor, closed by Escape or a press elsewhere. */
 function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose: () => void }): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    element.current?.showPopover();
-    if (element.current) place(element.current, props.anchor);
-    element.current?.querySelector("input")?.focus();
-  }, []);
+  usePopover(element, props.anchor, props.onClose);
   return (
     <div
       ref={element}
       class="menu emoji-panel"
-      popover="auto"
+      popover="manual"
       role="dialog"
       aria-label={words.value.emoji}
-      onToggle={(event) => {
-        if (event.newState === "closed") props.onClose();
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        props.onClose();
       }}
     >
       <EmojiPicker onTake={props.onTake} />
@@ -53,7 +51,10 @@ export function EmojiButton({ onEmoji }: { onEmoji: (emoji: string) => void }): 
             button.current?.focus();
             onEmoji(emoji);
           }}
-          onClose={() => setAnchor(null)}
+          onClose={() => {
+            setAnchor(null);
+            button.current?.focus();
+          }}
         />
       )}
     </>

@@ -1,7 +1,7 @@
 // All emoji by group, with a search. Arrow keys walk the grid.
 
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { type Emoji, emojiGroups, emojiStarting, loadEmoji, recentEmoji, rememberEmoji } from "./emoji-index.ts";
 
@@ -40,8 +40,10 @@ function walk(event: KeyboardEvent): void {
 export function EmojiPicker({ onTake }: { onTake: (emoji: string) => void }): JSX.Element {
   const w = words.value;
   const [text, setText] = useState("");
+  const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     void loadEmoji();
+    field.current?.focus();
   }, []);
   const take = (emoji: string): void => {
     rememberEmoji(emoji);
@@ -54,6 +56,7 @@ export function EmojiPicker({ onTake }: { onTake: (emoji: string) => void }): JS
   return (
     <div class="emoji-picker" onKeyDown={walk}>
       <input
+        ref={field}
         type="text"
         aria-label={w.searchEmoji}
         placeholder={w.searchEmoji}

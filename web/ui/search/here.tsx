@@ -1,7 +1,7 @@
 // The search in one conversation.
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
@@ -12,6 +12,8 @@ import { HitRow, useHits } from "./results.tsx";
 export function SearchHere({ conversation, onClose }: { conversation: Conversation; onClose: () => void }): JSX.Element {
   const w = words.value;
   const [text, setText] = useState("");
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const found = useHits(text.trim(), conversation.id);
   return (
     <div class="search-here">
@@ -22,7 +24,7 @@ export function SearchHere({ conversation, onClose }: { conversation: Conversati
           aria-label={w.searchHere}
           placeholder={w.searchHere}
           autoComplete="off"
-          autoFocus
+          ref={field}
           value={text}
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
