@@ -5,6 +5,7 @@ import { md5 } from "../crypto/md5.ts";
 import { apikeyOf } from "../crypto/published.ts";
 import {
   apikeyOfRoot,
+  checkVersion,
   fillBox,
   fillSlot,
   openBox,
@@ -54,6 +55,7 @@ export async function changePassword({ account }: Open, present: string, next: s
   const root = await rootOf(present, kdf);
   return attempt(async () => {
     const vault = readVault((await login(caller, await apikeyOfRoot(root, owner))).rsakey);
+    checkVersion(vault, session.vaultVersion);
     const master = await openSlot(vault, root, owner, "password");
     const contents = await openBox(vault, master, owner);
     const newKdf = { ...DEFAULTS, salt: random(16) };
@@ -79,6 +81,7 @@ export async function newSheet({ account }: Open, password: string): Promise<Out
   const root = await rootOf(password, kdf);
   return attempt(async () => {
     const vault = readVault((await login(caller, await apikeyOfRoot(root, owner))).rsakey);
+    checkVersion(vault, session.vaultVersion);
     const master = await openSlot(vault, root, owner, "password");
     const contents = await openBox(vault, master, owner);
     const recovery = random(32);
