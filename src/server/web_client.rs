@@ -53,7 +53,7 @@ const HEADERS: [(&str, &str); 6] = [
 
 /// The beginning of each file's entity tag, in the order of [`FILES`].
 static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let tag = |file: &File| hex::encode(&digest(&SHA256, file.plain).as_ref()[..16]);
+    let tag = |file: &File| hex::encode(digest(&SHA256, file.plain));
     FILES.iter().map(tag).collect()
 });
 

@@ -3,6 +3,7 @@
 import * as own from "./actions/account.ts";
 import type { Open } from "./actions/context.ts";
 import * as groups from "./actions/conversations.ts";
+import * as invitations from "./actions/invitations.ts";
 import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
 import * as people from "./actions/people.ts";
@@ -28,7 +29,7 @@ class ClientOfPorts {
   private readonly store: Store;
   private open: OpenSession | null = null;
   /** An account that was made and waits for its sheet to be kept. */
-  private made: { session: SessionRecord; inviter: string } | null = null;
+  private made: { session: SessionRecord; invitation: Invitation | null } | null = null;
   private presence: Me["presence"] = "available";
   private fingerprint = "";
   private typedAt = 0;
@@ -100,7 +101,7 @@ class ClientOfPorts {
     const { invitation, ...newcomer } = of;
     return attempt(async () => {
       const { session, recovery } = await enter.createAccount(this.ports, { ...newcomer, code: invitation.code });
-      this.made = { session, inviter: invitation.from };
+      this.made = { session, invitation };
       return recovery;
     });
   }
@@ -111,25 +112,27 @@ class ClientOfPorts {
     const outcome = await attempt(() => enter.recover(this.ports, email, bytes, password));
     if (!outcome.ok) return outcome.failure.kind === "login" ? failed({ kind: "recoveryKey" }) : outcome;
     if (!outcome.value) return notOffered;
-    this.made = { session: outcome.value.session, inviter: "" };
+    this.made = { session: outcome.value.session, invitation: null };
     return ok(outcome.value.recovery);
   }
 
   async enter(sheetKept: boolean): Promise<ConversationId | null> {
     if (!this.made) return null;
-    const { session, inviter } = this.made;
+    const { session, invitation } = this.made;
     this.made = null;
     await this.keep({ ...session, hasSheet: sheetKept && session.hasSheet });
-    if (inviter === "") return null;
+    if (!invitation?.from) return null;
     const { account, ask } = this.session();
-    const friend = userId(inviter);
+    const friend = userId(invitation.from);
     // Who made the link may have made us friends already.
     const asked = await attempt(() => addFriend(account.caller, { friendid: friend }));
     await ask({ kind: "resync" });
     const isFriend = asked.ok && (await account.store.person(friend))?.friend;
     if (!isFriend) return null;
     const conversation = await groups.writeTo(this.session(), friend);
-    return conversation.ok ? conversation.value : null;
+    if (!conversation.ok) return null;
+    await invitations.prove(this.session(), conversation.value, invitation);
+    return conversation.value;
   }
 
   async logOut(): Promise<void> {
@@ -185,6 +188,18 @@ class ClientOfPorts {
     return outcome;
   }
 
+  async setName(name: string): Promise<Outcome> {
+    const outcome = await own.setName(this.session(), name);
+    if (outcome.ok) this.showMe({ ...this.session().account.session, name });
+    return outcome;
+  }
+
+  async deleteAccount(word: string): Promise<Outcome> {
+    const outcome = await own.deleteAccount(this.session(), word);
+    if (outcome.ok) await this.end(null);
+    return outcome;
+  }
+
   /** The client, as others see it. */
   client(): Client {
     const session = (): Open => this.session();
@@ -218,18 +233,18 @@ class ClientOfPorts {
       devices: () => own.devices(session()),
       signOut: (device) => own.signOut(session(), device),
       signOutOthers: () => own.signOutOthers(session()),
-      setName: () => Promise.resolve(notOffered),
+      setName: (name) => this.setName(name),
       setPresence: (presence) => this.setPresence(presence),
       changePassword: (present, next, othersOut) => own.changePassword(session(), present, next, othersOut),
       newSheet: (password) => own.newSheet(session(), password),
       exportData: (as) => own.exportData(session(), as),
-      deleteAccount: () => Promise.resolve(own.deleteAccount()),
+      deleteAccount: (password) => this.deleteAccount(password),
       fingerprint: () => this.fingerprint,
       connectNow: () => void session().ask({ kind: "wake" }),
       useHere: () => void session().ask({ kind: "useHere" }),
-      invite: () => Promise.resolve(notOffered),
-      invitations: () => Promise.resolve([]),
-      withdraw: () => Promise.resolve(notOffered),
+      invite: () => invitations.invite(session()),
+      invitations: () => invitations.invitations(session()),
+      withdraw: (code) => invitations.withdraw(session(), code),
     };
   }
 

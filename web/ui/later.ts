@@ -16,8 +16,9 @@ export async function loadRest(): Promise<void> {
 function later<P extends object>(of: (rest: Rest) => FunctionComponent<P>): FunctionComponent<P> {
   return (props) => {
     const [, drawAgain] = useState(false);
+    const missing = rest === null; // when it was drawn: it may have come since
     useEffect(() => {
-      if (!rest) void loadRest().then(() => drawAgain(true));
+      if (missing) void loadRest().then(() => drawAgain(true));
     }, []);
     return rest ? createElement(of(rest), props) : null;
   };

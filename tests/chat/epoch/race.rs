@@ -75,7 +75,7 @@ async fn writes(person: &Person, group: &Conversation, count: usize) -> Vec<(Str
                 _ => {
                     epoch = answer.refused(409, "stale_epoch")["epoch"]
                         .as_u64()
-                        .unwrap()
+                        .unwrap();
                 }
             }
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{asks, group, people, secrets};
 use crate::world::{Changes, Conversation, Person, Roster, World, message, secret};
 
-fn shares(conversation: &Conversation, with: &Person, secrets: Value) -> Value {
+fn shares(conversation: &Conversation, with: &Person, secrets: &Value) -> Value {
     json!({ "action": "shareepochs", "conversationid": conversation.id, "userid": with.user, "secrets": secrets })
 }
 
@@ -24,11 +24,11 @@ async fn an_admin_shares_what_was_said_before_and_takes_nothing_away() {
     for person in &people {
         person.listens().await;
     }
-    let old = || shares(&group, dan, json!({ "1": "an old secret", "2": "other" }));
+    let old = || shares(&group, dan, &json!({ "1": "an old secret", "2": "other" }));
     asks(ben, &old()).await.refused(403, "not_allowed");
     asks(ann, &old()).await.ok();
     // What he had stays, whatever is shared, and however often.
-    asks(ann, &shares(&group, dan, json!({ "1": "another" })))
+    asks(ann, &shares(&group, dan, &json!({ "1": "another" })))
         .await
         .ok();
     assert_eq!(
@@ -41,12 +41,12 @@ async fn an_admin_shares_what_was_said_before_and_takes_nothing_away() {
     };
     assert_eq!(dan.hears().await, heard);
     assert_eq!(cleo.hears().await, Changes::default());
-    let refusal = asks(ann, &shares(&group, dan, json!({ "3": "x" })))
+    let refusal = asks(ann, &shares(&group, dan, &json!({ "3": "x" })))
         .await
         .refused(409, "stale_epoch");
     assert_eq!(refusal["epoch"], 2);
     let eve = world.person("Eve").await;
-    asks(ann, &shares(&group, &eve, json!({ "1": "x" })))
+    asks(ann, &shares(&group, &eve, &json!({ "1": "x" })))
         .await
         .refused(404, "user_not_found");
     for wrong in [
@@ -56,7 +56,7 @@ async fn an_admin_shares_what_was_said_before_and_takes_nothing_away() {
         json!({ "1": 1 }),
         json!({ "4294967296": "y" }),
     ] {
-        asks(ann, &shares(&group, dan, wrong))
+        asks(ann, &shares(&group, dan, &wrong))
             .await
             .refused(400, "bad_request");
     }
@@ -75,9 +75,12 @@ async fn in_a_direct_conversation_each_shares_with_the_other() {
         ))
         .await;
     assert_eq!(ann.sees(&conversation).await["secret"], "");
-    asks(&ben, &shares(&conversation, &ann, json!({ "1": "healed" })))
-        .await
-        .ok();
+    asks(
+        &ben,
+        &shares(&conversation, &ann, &json!({ "1": "healed" })),
+    )
+    .await
+    .ok();
     assert_eq!(ann.sees(&conversation).await["secret"], "healed");
     world.end().await;
 }

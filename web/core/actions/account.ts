@@ -2,8 +2,10 @@
 
 import { random } from "../crypto/bytes.ts";
 import { md5 } from "../crypto/md5.ts";
+import { apikeyOf } from "../crypto/published.ts";
 import {
   apikeyOfRoot,
+  checkVersion,
   fillBox,
   fillSlot,
   openBox,
@@ -18,10 +20,11 @@ import type { Device, Me, Outcome } from "../model/view.ts";
 import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
 import { change } from "../store/store.ts";
+import { deleteAccount as removeAccount, setProfile } from "../wire/account.ts";
 import { changePassword as replacePassword, changeRecovery, login, signOut as endStation, stations } from "../wire/login.ts";
 import { setAvailability } from "../wire/people.ts";
 import type { Open } from "./context.ts";
-import { attempt, failed, notOffered } from "./outcome.ts";
+import { attempt, notOffered } from "./outcome.ts";
 
 /** The browsers in which one is logged in. */
 export async function devices({ account }: Open): Promise<Device[]> {
@@ -52,6 +55,7 @@ export async function changePassword({ account }: Open, present: string, next: s
   const root = await rootOf(present, kdf);
   return attempt(async () => {
     const vault = readVault((await login(caller, await apikeyOfRoot(root, owner))).rsakey);
+    checkVersion(vault, session.vaultVersion);
     const master = await openSlot(vault, root, owner, "password");
     const contents = await openBox(vault, master, owner);
     const newKdf = { ...DEFAULTS, salt: random(16) };
@@ -61,7 +65,8 @@ export async function changePassword({ account }: Open, present: string, next: s
     const rsakey = writeVault({ version, slots, box: await fillBox(master, contents, owner, version) });
     const apikey = await apikeyOfRoot(newRoot, owner);
     await replacePassword(caller, { apikey, kdf: newKdf, rsakey, version, recoverykey: null, signout: othersOut });
-    await store.writeOwn(change.session({ ...session, kdf: newKdf, vaultVersion: version }));
+    Object.assign(session, { kdf: newKdf, vaultVersion: version });
+    await store.writeOwn(change.session(session));
     return null;
   });
 }
@@ -76,6 +81,7 @@ export async function newSheet({ account }: Open, password: string): Promise<Out
   const root = await rootOf(password, kdf);
   return attempt(async () => {
     const vault = readVault((await login(caller, await apikeyOfRoot(root, owner))).rsakey);
+    checkVersion(vault, session.vaultVersion);
     const master = await openSlot(vault, root, owner, "password");
     const contents = await openBox(vault, master, owner);
     const recovery = random(32);
@@ -83,13 +89,33 @@ export async function newSheet({ account }: Open, password: string): Promise<Out
     const slots = { ...vault.slots, recovery: await fillSlot(master, recovery, owner, "recovery") };
     const rsakey = writeVault({ version, slots, box: await fillBox(master, contents, owner, version) });
     await changeRecovery(caller, { recoverykey: await apikeyOfRoot(recovery, owner), rsakey, version });
-    await store.writeOwn(change.session({ ...session, vaultVersion: version, hasSheet: true }));
+    Object.assign(session, { vaultVersion: version, hasSheet: true });
+    await store.writeOwn(change.session(session));
     return printRecovery(recovery);
   });
 }
 
-/** Servers of the published form have no call for it. */
-export const deleteAccount = (): Outcome => failed({ kind: "refused", sentence: "This server does not offer it." });
+/** Changes one's name. */
+export async function setName({ account }: Open, name: string): Promise<Outcome> {
+  const { caller, store, session } = account;
+  return attempt(async () => {
+    await setProfile(caller, name);
+    session.name = name;
+    await store.writeOwn(change.session(session));
+    account.tell({ list: true });
+    return null;
+  });
+}
+
+/** Deletes the account, for good; the password is asked for once more. */
+export async function deleteAccount({ account }: Open, password: string): Promise<Outcome> {
+  const { session, caller } = account;
+  const owner: Owner = { server: session.server, user: md5(session.email) };
+  const apikey = session.kdf
+    ? await apikeyOfRoot(await (await loadKdf()).rootOf(password, session.kdf), owner)
+    : await apikeyOf(session.email, password);
+  return attempt(() => removeAccount(caller, apikey));
+}
 
 const escape = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");

@@ -8,13 +8,18 @@ import type { Conversation, Member, Outcome } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change } from "../store/store.ts";
 import { takeConversation } from "../sync/list.ts";
+import { updateEpochs } from "../sync/epochs.ts";
 import { stranger } from "../sync/people.ts";
 import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
 import * as group from "../wire/group.ts";
+import { Refused } from "../wire/refusal.ts";
 import type { Open } from "./context.ts";
-import { createSignedDirect, createSignedGroup, nextEpoch, sealGroupName, signs } from "../sync/rekey.ts";
+import { createSignedDirect, createSignedGroup, type Next, nextEpoch, sealGroupName, signs } from "../sync/rekey.ts";
 import { attempt, failed } from "./outcome.ts";
 import { NoKey, wrapFor } from "../sync/secrets.ts";
+
+/** How often a new epoch is tried against others who begin one at the same moment. */
+const MAX_TRIES = 3;
 
 /** What a person can set of a conversation. */
 export type Settings = Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color" | "keep">>;
@@ -128,6 +133,23 @@ export async function members({ account }: Open, id: ConversationId): Promise<Me
   );
 }
 
+/** Begins the next epoch; where somebody else has just begun one, the one after that. */
+async function renew({ account, ask }: Open, id: ConversationId, next: Next): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const record = await account.store.conversation(id);
+    if (!record) return;
+    try {
+      await nextEpoch(account, record, next);
+      return;
+    } catch (error) {
+      const isStale = error instanceof Refused && (error.code === "stale_epoch" || error.code === "stale_roster");
+      if (!isStale || tries === MAX_TRIES) throw error;
+      await ask({ kind: "resync" });
+      await updateEpochs(account, id);
+    }
+  }
+}
+
 /** Adds people to a group. On a server without epochs they can read what was said before. */
 export const addMembers = (open: Open, id: ConversationId, users: readonly UserId[]): Promise<Outcome> =>
   withKeys(open, async () => {
@@ -135,7 +157,7 @@ export const addMembers = (open: Open, id: ConversationId, users: readonly UserI
     const record = await account.store.conversation(id);
     if (!record) return null;
     if (record.roster) {
-      await nextEpoch(account, record, { add: users });
+      await renew(open, id, { add: users });
       return null;
     }
     const { secret } = await account.cipher.current(record);
@@ -153,7 +175,7 @@ export const removeMember = (open: Open, id: ConversationId, user: UserId): Prom
     const record = await account.store.conversation(id);
     // With a new secret in the same step: who is removed cannot read what follows.
     if (record?.roster) {
-      await nextEpoch(account, record, { remove: [user] });
+      await renew(open, id, { remove: [user] });
       return null;
     }
     await takeConversation(account, (await group.removeParticipants(account.caller, id, [user])).conversation);
@@ -170,15 +192,14 @@ export const setAdmin = (open: Open, id: ConversationId, user: UserId, admin: bo
     if (!record?.roster) return null;
     // The server's word for who is an admin counts for nothing: it is announced, too.
     const others = parseAnnouncement(record.roster.announcement).admins.filter((one) => one !== user);
-    await nextEpoch(account, record, { admins: admin ? [...others, user] : others });
+    await renew(open, id, { admins: admin ? [...others, user] : others });
     return null;
   });
 
 /** Begins a new epoch by hand. */
 export const renewKeys = (open: Open, id: ConversationId): Promise<Outcome> =>
   withKeys(open, async () => {
-    const record = await open.account.store.conversation(id);
-    if (record) await nextEpoch(open.account, record, {});
+    await renew(open, id, {});
     return null;
   });
 

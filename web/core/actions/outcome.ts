@@ -1,7 +1,7 @@
 // What an action answers to a person.
 
 import type { Failure, Outcome } from "../model/view.ts";
-import { Refused, Unreachable } from "../wire/refusal.ts";
+import { isUnknownCall, Refused, Unreachable } from "../wire/refusal.ts";
 
 /** It was done. */
 export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
@@ -16,6 +16,7 @@ export const notOffered = failed({ kind: "refused", sentence: "This server does 
 function failureOf(error: unknown): Failure | null {
   if (error instanceof Unreachable) return { kind: "noAnswer" };
   if (!(error instanceof Refused)) return null;
+  if (isUnknownCall(error)) return notOffered.failure;
   switch (error.code) {
     case "login_failed":
       return { kind: "login" };

@@ -126,11 +126,14 @@ export interface Offer {
   is: Succession;
 }
 
-/** Whose cards they are to be; `publicKey` is the RSA key that the server names for the user. */
+/**
+ * Whose cards they are to be. `publicKey` is the RSA key that the server names for the user; null of somebody whose key is
+ * not told, as of members of a group who are no friends: their messages can be checked, and nothing wrapped for them.
+ */
 export interface Owner {
   user: string;
   server: string;
-  publicKey: string;
+  publicKey: string | null;
 }
 
 /**
@@ -145,11 +148,7 @@ export async function acceptCards(pinned: readonly Card[], offered: readonly Sig
     if (card.user !== of.user || card.server !== of.server) throw new InvalidCard("it is another user's, or of another server");
     await verifySign(card, signed);
   }
-  // The RSA keys of older cards are gone; the newest one is what secrets are wrapped for.
-  if (newest.card.rsa !== hex(await rsaHash(of.publicKey))) throw new InvalidCard("it names another RSA key");
-  if (!(await rsaVerifies(of.publicKey, newest.signed.signatures.rsa, signedText(newest.card.text)))) {
-    throw new InvalidCard("the RSA signature is wrong");
-  }
+  if (of.publicKey !== null) await verifyRsa(newest.card, newest.signed, of.publicKey);
   const cards = [...pinned];
   let [isRenewed, isOther] = [false, false];
   for (const { signed, card } of read) {
@@ -168,6 +167,15 @@ export async function acceptCards(pinned: readonly Card[], offered: readonly Sig
   if (pinned.length === 0) return { cards, is: "new" };
   return { cards, is: isOther ? "newIdentity" : isRenewed ? "renewed" : "same" };
 }
+
+// The RSA keys of older cards are gone; the newest one is what secrets are wrapped for.
+async function verifyRsa(card: Card, { signatures }: SignedCard, publicKey: string): Promise<void> {
+  if (!(await namesKey(card, publicKey))) throw new InvalidCard("it names another RSA key");
+  if (!(await rsaVerifies(publicKey, signatures.rsa, signedText(card.text)))) throw new InvalidCard("the RSA signature is wrong");
+}
+
+/** Whether a card is of this RSA key. */
+export const namesKey = async (card: Card, publicKey: string): Promise<boolean> => card.rsa === hex(await rsaHash(publicKey));
 
 /** Whether a card's predecessor signed it; throws if it does not follow, or somebody else signed in its place. */
 async function succeeds(before: Card, card: Card, { signatures }: SignedCard): Promise<boolean> {

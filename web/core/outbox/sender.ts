@@ -2,7 +2,6 @@
 // that cannot be sent now blocks those behind it. Runs in the tab that leads, only.
 
 import { randomUnit } from "../crypto/bytes.ts";
-import { nextEpoch } from "../sync/rekey.ts";
 import { difference, InvalidEpoch } from "../crypto/epoch.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
@@ -11,6 +10,8 @@ import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
+import { nextEpoch } from "../sync/rekey.ts";
+import { NoKey } from "../sync/secrets.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred } from "../wire/refusal.ts";
 import { judge } from "./outgoing.ts";
@@ -150,10 +151,20 @@ export class Sender {
       return await this.seal(outgoing);
     } catch (error) {
       if (!(error instanceof NotReady)) throw error;
-      const record = await this.account.store.conversation(outgoing.conversation);
       if (error.needs === "update") await this.update(outgoing);
-      else if (record) await nextEpoch(this.account, record, {});
+      else await this.renew(outgoing);
       return this.seal(outgoing);
+    }
+  }
+
+  private async renew(outgoing: Outgoing): Promise<void> {
+    const record = await this.account.store.conversation(outgoing.conversation);
+    if (!record) return;
+    try {
+      await nextEpoch(this.account, record, {});
+    } catch (error) {
+      if (!(error instanceof NoKey)) throw error;
+      await this.hold(outgoing, { code: "no_key", sentence: "" });
     }
   }
 

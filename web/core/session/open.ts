@@ -1,5 +1,6 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
+import { checkProofs } from "../actions/invitations.ts";
 import type { News } from "../api.ts";
 import type { ConversationId } from "../model/ids.ts";
 import type { Connection } from "../model/view.ts";
@@ -61,7 +62,10 @@ export class OpenSession {
     const cipher = new Cipher(store, session);
     const caller = callerOf(ports, session);
     const tell = (hint: Hint): void => this.tell(hint);
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell };
+    const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
+      checkProofs(this.account, id, rows).catch((error: unknown) => ports.onFault(error));
+    };
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell, arrived };
     this.shown = new AccountShown(this.account, out);
   }
 

@@ -4,6 +4,7 @@ import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Clock, Exclusive } from "../ports.ts";
 import type { SessionRecord, Store } from "../store/store.ts";
 import type { Caller } from "../wire/call.ts";
+import type { WireMessage } from "../wire/conversation.ts";
 import type { Cipher } from "./cipher.ts";
 
 /** What changed in the store: ids, never content. Another tab may miss one; the next one makes up for it. */
@@ -27,4 +28,6 @@ export interface Account {
   serial: Exclusive;
   /** Tells this tab and the others. */
   tell: (hint: Hint) => void;
+  /** Hears of all new rows, after they were written. */
+  arrived: (id: ConversationId, rows: readonly WireMessage[]) => void;
 }

@@ -20,7 +20,7 @@ export async function offerCards(person: PersonRecord, offered: readonly SignedC
   const pinned = person.cards.map(parseCard);
   const publicKey = person.offeredKey || person.publicKey;
   try {
-    const { cards, is } = await acceptCards(pinned, offered, { user: person.id, server, publicKey });
+    const { cards, is } = await acceptCards(pinned, offered, { user: person.id, server, publicKey: publicKey || null });
     const next = { ...person, cards: cards.map(({ text }) => text), email: cards.at(-1)?.email ?? person.email };
     if (is === "newIdentity") return { ...next, trust: "changed" };
     // Who had the old keys vouches for the new ones: a verified mark stays.
@@ -31,11 +31,11 @@ export async function offerCards(person: PersonRecord, offered: readonly SignedC
   }
 }
 
-/** Asks for the cards of everybody whose key is known, and takes what is new. Servers of the published form have none. */
+/** Asks for everybody's cards, and takes what is new. Servers of the published form have none. */
 export async function compareCards(account: Account): Promise<void> {
   const { store, caller, session } = account;
   if (session.server === "") return;
-  const people = (await store.people()).filter(({ publicKey }) => publicKey !== "");
+  const people = await store.people();
   for (let from = 0; from < people.length; from += MAX_USERS) {
     const page = people.slice(from, from + MAX_USERS);
     const after = page.filter(({ cards }) => cards.length > 0).map(({ id, cards }) => [id, newestOf(cards)?.n ?? 0]);

@@ -77,6 +77,7 @@ export async function join(account: Account, record: ConversationRecord, arrived
   const settled = await settledBy(store, arrived.id, fresh);
   await store.write(change.conversation(record), ...changes, ...settled.map(change.settle));
   account.tell({ conversations: [arrived.id], outbox: settled.length > 0 });
+  if (messages.length > 0) account.arrived(arrived.id, messages);
   return { record, fresh: messages.filter((row) => counts(row, me) && row.Seq > record.seen) };
 }
 

@@ -4,6 +4,7 @@
 import type { ConversationId } from "../model/ids.ts";
 import { change } from "../store/store.ts";
 import { sendReport, type WireMessage } from "../wire/conversation.ts";
+import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
 import { counts } from "./inbox.ts";
 
@@ -13,8 +14,16 @@ const MAX_IDS = 1000;
 const cursors = (rows: readonly WireMessage[]): { id: WireMessage["ID"]; date: number }[] =>
   rows.map(({ ID, Created }) => ({ id: ID, date: Created }));
 
-/** Tells what has not been told yet of a conversation. */
+/** Tells what has not been told yet of a conversation; of one that was left or cleared meanwhile there is nothing to tell. */
 export async function tellReceipts(account: Account, id: ConversationId): Promise<void> {
+  try {
+    await tell(account, id);
+  } catch (error) {
+    if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
+  }
+}
+
+async function tell(account: Account, id: ConversationId): Promise<void> {
   const { store, caller, session } = account;
   const record = await store.conversation(id);
   if (!record?.head) return;

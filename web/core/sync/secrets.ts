@@ -1,8 +1,10 @@
 // Secrets for others: a new one for a new conversation, or the present one for who joins.
 
 import type { Bytes } from "../crypto/bytes.ts";
+import { namesKey, parseCard } from "../crypto/card.ts";
 import { wrap } from "../crypto/keys.ts";
 import type { UserId } from "../model/ids.ts";
+import type { PersonRecord } from "../store/store.ts";
 import type { Account } from "./account.ts";
 
 /** Somebody whose key is not known, or has changed and was not looked at: nothing can be encrypted for them. */
@@ -13,11 +15,19 @@ export class NoKey extends Error {
   }
 }
 
+// The key must be the one that the newest card names: the server names the key, and the user signs the card.
+async function canWrapFor(person: PersonRecord | undefined): Promise<boolean> {
+  if (!person?.publicKey || person.trust === "changed") return false;
+  const newest = person.cards.at(-1);
+  return newest === undefined || namesKey(parseCard(newest), person.publicKey);
+}
+
 /** A secret, wrapped for each of these and for oneself; throws `NoKey`. */
 export async function wrapFor(account: Account, secret: Bytes, users: readonly UserId[]): Promise<Record<string, string>> {
   const { store, session } = account;
   const people = await Promise.all(users.map((user) => store.person(user)));
-  const missing = users.filter((_, i) => !people[i]?.publicKey || people[i].trust === "changed");
+  const isUsable = await Promise.all(people.map(canWrapFor));
+  const missing = users.filter((_, i) => !isUsable[i]);
   if (missing.length > 0) throw new NoKey(missing);
   const keys: [string, string][] = [[session.user, session.publicKey]];
   for (const person of people) if (person) keys.push([person.id, person.publicKey]);

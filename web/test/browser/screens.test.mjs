@@ -23,7 +23,7 @@ after(async () => {
 async function open(t, { scene = "main", hash = "", width = 1280, height = 800, ...context } = {}) {
   const made = await browser.newContext({ viewport: { width, height }, locale: "en-GB", ...context });
   const tab = await made.newPage();
-  tab.setDefaultTimeout(5_000);
+  tab.setDefaultTimeout(10_000);
   await tab.clock.setFixedTime(new Date(2026, 10, 24, 14, 20));
   const faults = [];
   tab.on("pageerror", (error) => faults.push(error.stack ?? error.message));

@@ -171,7 +171,7 @@ test("hide, colour, keep, clear and block do what they say", limit, async (t) =>
   await ann.says("soon gone");
   await ben.sees("soon gone");
   await menu("Color");
-  await ann.tab.getByRole("dialog").getByRole("button", { name: "#bae1ff" }).click();
+  await ann.tab.getByRole("dialog").getByRole("button", { name: "Blue" }).click();
   await ann.tab.waitForFunction(() => document.querySelector(".log")?.style.getPropertyValue("--own").includes("#ddf0fe"));
   await menu("Keep messages");
   await ann.tab.getByRole("radio", { name: "7 days" }).check();

@@ -73,6 +73,24 @@ test("after somebody left, the next message lies under a secret that they do not
   assert.deepEqual(Object.keys(newest.secrets).sort(), [ann.id, ben.id].sort());
 });
 
+test("in a group, people who are no friends read each other, and see that it is signed", async () => {
+  const dora = await joins("Dora");
+  await ann.befriends(dora);
+  const made = await ann.client.createGroup("Four", [ben.id, dora.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  for (const one of [ben, dora]) {
+    await one.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id && c.name === "Four"));
+    await one.client.open(id);
+  }
+  await ben.types(id, "Do we know each other?");
+  assert.equal((await lastOf(dora, "Do we know each other?")).trouble, null);
+  await dora.types(id, "Not yet");
+  assert.equal((await lastOf(ben, "Not yet")).trouble, null);
+  // Its key is not told to him, so he cannot make the next epoch, and says so.
+  assert.equal((await ben.client.renewKeys(id)).ok, false);
+});
+
 test("somebody whom the server adds by itself gets nothing: sending stops, and says who", async () => {
   const made = await ann.client.createGroup("Secret", [ben.id]);
   assert.ok(made.ok);

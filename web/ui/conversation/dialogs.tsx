@@ -13,7 +13,18 @@ import { Text } from "../text/text.tsx";
 import { Swatch } from "./details.tsx";
 
 /** The colours that are offered; the wire carries any. */
-const palette = ["#bae1ff", "#c9c5ff", "#e7c6ff", "#ffb3ba", "#ffd6a5", "#f6e7a1", "#caffbf", "#baffc9", "#9bf6ff", "#d6ccc2"];
+const palette = [
+  ["blue", "#bae1ff"],
+  ["indigo", "#c9c5ff"],
+  ["violet", "#e7c6ff"],
+  ["pink", "#ffb3ba"],
+  ["orange", "#ffd6a5"],
+  ["yellow", "#f6e7a1"],
+  ["lime", "#dcf7a8"],
+  ["green", "#baffc9"],
+  ["turquoise", "#9bf6ff"],
+  ["brown", "#d9b99b"],
+] as const;
 
 interface Of {
   conversation: Conversation;
@@ -30,8 +41,8 @@ function ColorDialog({ conversation: c, onClose }: Of): JSX.Element {
   return (
     <Dialog title={w.color} size="small" onClose={onClose}>
       <div class="palette">
-        {palette.map((color) => (
-          <button key={color} type="button" aria-label={color} aria-pressed={color === c.color} onClick={() => pick(color)}>
+        {palette.map(([name, color]) => (
+          <button key={color} type="button" aria-label={w.colorNames[name]} title={w.colorNames[name]} aria-pressed={color === c.color} onClick={() => pick(color)}>
             <Swatch color={color} />
           </button>
         ))}

@@ -45,6 +45,7 @@ const screens = [
   ["list", "requests", "#/", both],
   ["sync", "sync", "#/", [phone]],
   ["conversation", "main", reading, both],
+  ["notify", "main", reading, [phone]],
   ["offline", "offline", reading, [[1024, 768], phone], async (p) => p.getByText("You are offline").waitFor()],
   ["details", "main", reading, both, async (p) => p.locator(".pane-title").click()],
   ["direct", "main", `#/c/${id(2)}`, both],
@@ -108,7 +109,9 @@ for (const [name, scene, hash, sizes, act, language = "en"] of screens) {
   for (const [width, height] of sizes) {
     const touch = width < 720;
     const context = await browser.newContext({ viewport: { width, height }, locale: language === "en" ? "en-GB" : language, hasTouch: touch, isMobile: touch, deviceScaleFactor: touch ? 2 : 1 });
-    await context.addInitScript((to) => localStorage.setItem("parlance.settings", JSON.stringify({ language: to })), language);
+    // The question about notifications stands in one picture only.
+    const settings = { language, notifyAsked: name === "notify" ? [] : [0, 0] };
+    await context.addInitScript((to) => localStorage.setItem("parlance.settings", JSON.stringify(to)), settings);
     for (const colorScheme of ["light", "dark"]) {
       const tab = await context.newPage();
       await tab.clock.setFixedTime(new Date(2026, 10, 24, 14, 20));

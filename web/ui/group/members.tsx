@@ -13,6 +13,7 @@ import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Switch } from "../parts/field.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { type MenuItem, MenuButton } from "../parts/menu.tsx";
+import { useMore } from "../parts/more.ts";
 import { go } from "../route.ts";
 import { folded } from "../search/results.tsx";
 import { client, conversationOf, me } from "../state.ts";
@@ -124,6 +125,7 @@ function Members({ conversation: c, onClose }: { conversation: Conversation; onC
   const members = useMembers(c);
   const [filter, setFilter] = useState("");
   const [adding, setAdding] = useState(false);
+  const { most, onScroll } = useMore();
   const shown = members.filter((m) => folded(`${m.name} ${m.email}`).includes(folded(filter)));
   return (
     <Dialog title={`${c.name} · ${w.memberCount(c.memberCount)}`} size="wide" onClose={onClose}>
@@ -148,8 +150,8 @@ function Members({ conversation: c, onClose }: { conversation: Conversation; onC
               </Button>
             )}
           </div>
-          <ul class="members" aria-label={w.members}>
-            {shown.map((member) => (
+          <ul class="members" aria-label={w.members} onScroll={onScroll}>
+            {shown.slice(0, most).map((member) => (
               <MemberRow key={member.id} conversation={c} member={member} onClose={onClose} />
             ))}
           </ul>

@@ -11,6 +11,7 @@ import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { useMore } from "../parts/more.ts";
 import { go } from "../route.ts";
 import { folded } from "../search/results.tsx";
 import { client, people } from "../state.ts";
@@ -27,6 +28,7 @@ export function ChoosePeople(props: {
   const w = words.value;
   const { from, chosen, onChange } = props;
   const [filter, setFilter] = useState("");
+  const { most, onScroll } = useMore();
   const toggle = (id: UserId): void => {
     const next = new Set(chosen);
     if (!next.delete(id)) next.add(id);
@@ -59,8 +61,8 @@ export function ChoosePeople(props: {
           />
         </div>
       )}
-      <ul class="people">
-        {shown.map((p) => (
+      <ul class="people" onScroll={onScroll}>
+        {shown.slice(0, most).map((p) => (
           <li key={p.id}>
             <label class="check-row">
               <Avatar of={{ kind: "person", id: p.id, name: p.name }} size={32} />

@@ -214,6 +214,7 @@ export const ar: Catalogue = {
   delete: "حذف",
   info: "معلومات",
   noColor: "بلا لون",
+  colorNames: { blue: "أزرق", indigo: "نيلي", violet: "بنفسجي", pink: "وردي", orange: "برتقالي", yellow: "أصفر", lime: "ليموني", green: "أخضر", turquoise: "فيروزي", brown: "بني" },
   keepFor: { forever: "دائمًا", year: "سنة", month: "٣٠ يومًا", week: "٧ أيام", day: "يوم" },
   keepText: "ما يُكتب من الآن يختفي بعد هذه المدة، عند الجميع.",
 

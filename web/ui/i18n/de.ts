@@ -214,6 +214,7 @@ export const de: Catalogue = {
   delete: "Löschen",
   info: "Info",
   noColor: "Keine Farbe",
+  colorNames: { blue: "Blau", indigo: "Indigo", violet: "Violett", pink: "Rosa", orange: "Orange", yellow: "Gelb", lime: "Limette", green: "Grün", turquoise: "Türkis", brown: "Braun" },
   keepFor: { forever: "Für immer", year: "Ein Jahr", month: "30 Tage", week: "7 Tage", day: "Einen Tag" },
   keepText: "Was ab jetzt geschrieben wird, verschwindet nach dieser Zeit, für alle.",
 

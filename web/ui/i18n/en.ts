@@ -221,6 +221,7 @@ export const en = {
   delete: "Delete",
   info: "Info",
   noColor: "No color",
+  colorNames: { blue: "Blue", indigo: "Indigo", violet: "Violet", pink: "Pink", orange: "Orange", yellow: "Yellow", lime: "Lime", green: "Green", turquoise: "Turquoise", brown: "Brown" },
   keepFor: { forever: "For ever", year: "A year", month: "30 days", week: "7 days", day: "A day" },
   keepText: "Messages written from now on disappear after this time, for everyone.",
 

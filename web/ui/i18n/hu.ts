@@ -214,6 +214,7 @@ export const hu: Catalogue = {
   delete: "Törlés",
   info: "Infó",
   noColor: "Szín nélkül",
+  colorNames: { blue: "Kék", indigo: "Indigó", violet: "Lila", pink: "Rózsaszín", orange: "Narancs", yellow: "Sárga", lime: "Lime", green: "Zöld", turquoise: "Türkiz", brown: "Barna" },
   keepFor: { forever: "Örökre", year: "Egy évig", month: "30 napig", week: "7 napig", day: "Egy napig" },
   keepText: "Amit mostantól írnak, ennyi idő után eltűnik, mindenkinél.",
 

@@ -1,0 +1,110 @@
+// Invitations: a link that makes two people friends, and verifies both keys at once (docs/e2ee.md, Comparing keys).
+
+import { hex, random } from "../crypto/bytes.ts";
+import { invitationProof, provesInvitation } from "../crypto/number.ts";
+import type { Content } from "../model/body.ts";
+import { type ConversationId, messageId, type UserId, userId } from "../model/ids.ts";
+import { writeInvitation } from "../model/invitation.ts";
+import type { Invitation, OpenInvitation, Outcome } from "../model/view.ts";
+import { enqueue } from "../outbox/queue.ts";
+import { change } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { memberKey } from "../sync/cards.ts";
+import * as wire from "../wire/account.ts";
+import type { WireMessage } from "../wire/conversation.ts";
+import type { Open } from "./context.ts";
+import { attempt } from "./outcome.ts";
+
+/** In `meta` under `invitations`: what only the browser that made an invitation knows of it. */
+interface Kept {
+  id: string;
+  secret: string;
+  link: string;
+  until: number;
+}
+
+const keptOf = async ({ store }: Account): Promise<Kept[]> => (await store.meta<Kept[]>("invitations")) ?? [];
+
+function keep(account: Account, next: (kept: Kept[]) => Kept[]): Promise<void> {
+  return account.serial.run(async () => {
+    const value = next(await keptOf(account));
+    await account.store.writeOwn({ put: "meta", key: "invitations", value });
+  });
+}
+
+/** What stands for oneself: H(card), or the hash of the RSA key of an account without one. */
+async function ownKey({ store, session }: Account): Promise<string | null> {
+  const me = await store.person(session.user);
+  return me ? memberKey(me) : null;
+}
+
+/** Makes an invitation for one person. */
+export const invite = ({ account }: Open): Promise<Outcome<OpenInvitation>> =>
+  attempt(async () => {
+    const made = await wire.invite(account.caller);
+    const secret = hex(random(32));
+    const card = (await ownKey(account)) ?? "";
+    const [base] = made.link.split("#");
+    const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret })}`;
+    const kept: Kept = { id: made.inviteid, secret, link, until: made.expires };
+    await keep(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), kept]);
+    return { code: made.inviteid, madeAt: account.caller.now(), until: made.expires, link };
+  });
+
+/** Those that nobody has used yet. */
+export async function invitations({ account }: Open): Promise<OpenInvitation[]> {
+  const found = await attempt(() => wire.invites(account.caller));
+  if (!found.ok) return [];
+  const links = new Map((await keptOf(account)).map(({ id, link }) => [id, link]));
+  const open = found.value.filter((one) => one.open);
+  return open.map(({ inviteid, created, expires }) => ({ code: inviteid, madeAt: created, until: expires, link: links.get(inviteid) ?? null }));
+}
+
+/** Takes one back. */
+export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
+  attempt(async () => {
+    await wire.revokeInvite(account.caller, code);
+    await keep(account, (all) => all.filter(({ id }) => id !== code));
+    return null;
+  });
+
+function trust({ store, serial, tell }: Account, user: UserId): Promise<void> {
+  return serial.run(async () => {
+    const person = await store.person(user);
+    // A key that has changed meanwhile is not the one that was vouched for.
+    if (!person || person.trust === "changed") return;
+    await store.writeOwn(change.person({ ...person, trust: "verified" }));
+    tell({ list: true });
+  });
+}
+
+/** What a newcomer does with the link that they came by: the inviter's key is the one in it, or there is no mark. */
+export async function prove({ account }: Open, conversation: ConversationId, { from, card, secret }: Invitation): Promise<void> {
+  const inviter = userId(from);
+  const person = await account.store.person(inviter);
+  const own = await ownKey(account);
+  if (!person || own === null || card === "" || secret === "" || (await memberKey(person)) !== card) return;
+  await trust(account, inviter);
+  const content: Content = { kind: "verify", mac: await invitationProof(secret, own, card) };
+  await enqueue(account, { conversation, id: messageId(crypto.randomUUID()), content, until: null });
+}
+
+/** Looks for proofs among what has arrived: who had the link of an invitation is the person that it was given to. */
+export async function checkProofs(account: Account, conversation: ConversationId, rows: readonly WireMessage[]): Promise<void> {
+  const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== account.session.user);
+  const kept = updates.length > 0 ? await keptOf(account) : [];
+  const record = await account.store.conversation(conversation);
+  const own = await ownKey(account);
+  if (kept.length === 0 || !record || record.wire.isgroup || own === null) return;
+  for (const row of updates) {
+    const { content } = await account.cipher.open(record, row);
+    const person = await account.store.person(row.User);
+    const key = person && (await memberKey(person));
+    if (content?.kind !== "verify" || !key) continue;
+    for (const { id, secret } of kept) {
+      if (!(await provesInvitation(secret, key, own, content.mac))) continue;
+      await trust(account, row.User);
+      await keep(account, (all) => all.filter((one) => one.id !== id));
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// srv=chatserver&api=chatlogin, what is signed: invitations, one's name, the end of an account.
+
+import { type Caller, done } from "./call.ts";
+import { flag, integer, list, object, optional, parsed, text } from "./decode.ts";
+import { fromWireTime } from "./time.ts";
+
+const inviteAnswer = object({ inviteid: text, invite: text, link: text, expires: parsed(fromWireTime) });
+
+/** An invitation that was just made; the server does not keep its code. */
+export type NewInvite = ReturnType<typeof inviteAnswer>;
+
+/** Makes an invitation for one person, for a week. */
+export const invite = (caller: Caller): Promise<NewInvite> => caller.call("chatlogin", "invite", {}, inviteAnswer);
+
+const invitesAnswer = object({
+  invites: list(
+    object({
+      inviteid: text,
+      uses: optional(integer, 1),
+      created: parsed(fromWireTime),
+      expires: parsed(fromWireTime),
+      open: flag,
+    }),
+  ),
+});
+
+/** One's newest invitations. */
+export const invites = async (caller: Caller): Promise<ReturnType<typeof invitesAnswer>["invites"]> =>
+  (await caller.call("chatlogin", "invites", {}, invitesAnswer)).invites;
+
+/** Nobody can register with it any more. */
+export const revokeInvite = (caller: Caller, inviteid: string): Promise<null> =>
+  caller.call("chatlogin", "revokeinvite", { inviteid }, done);
+
+/** Changes how one is called. */
+export const setProfile = (caller: Caller, name: string): Promise<null> =>
+  caller.call("chatlogin", "profile", { fullname: name, nick: name }, done);
+
+/** Deletes the account, for good. */
+export const deleteAccount = (caller: Caller, apikey: string): Promise<null> =>
+  caller.call("chatlogin", "delete", { apikey }, done);
