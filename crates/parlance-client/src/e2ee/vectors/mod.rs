@@ -97,7 +97,12 @@ fn each_tampered_case_is_refused_and_each_other_is_not() {
 #[test]
 fn a_second_implementation_agrees() {
     let script = folder().join("../tests/e2ee_check.py");
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    // The system's, which has the packages that script/setup installs: another one in the path may not.
+    let system = "/usr/bin/python3";
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| {
+        let is_there = std::path::Path::new(system).exists();
+        if is_there { system } else { "python3" }.into()
+    });
     let output = Command::new(&python)
         .arg(script)
         .arg(folder())
