@@ -36,7 +36,10 @@ fn main() -> io::Result<()> {
         "cargo::rustc-env=PARLANCE_VERSION={} (web client: {version})",
         variable("CARGO_PKG_VERSION")?
     );
-    fs::write(Path::new(&variable("OUT_DIR")?).join("web_client.rs"), table)
+    fs::write(
+        Path::new(&variable("OUT_DIR")?).join("web_client.rs"),
+        table,
+    )
 }
 
 fn variable(name: &str) -> io::Result<String> {
@@ -72,7 +75,11 @@ fn append(table: &mut String, dist: &Path, file: &Path) -> io::Result<()> {
         "wasm" => "application/wasm",
         "webmanifest" => "application/manifest+json",
         "woff2" => "font/woff2",
-        other => return Err(Error::other(format!("{other}: a file without a media type"))),
+        other => {
+            return Err(Error::other(format!(
+                "{other}: a file without a media type"
+            )));
+        }
     };
     let path = file.strip_prefix(dist).map_err(Error::other)?.display();
     let path = if path.to_string() == "index.html" {

@@ -43,7 +43,9 @@ pub(super) fn resource(path: &str) -> Resource {
         .route(web::route().guard(names(&[Api::Workspace])).to(workspace))
         .route(
             web::route()
-                .guard(guard::fn_guard(|context| web_client::is_page(context.head())))
+                .guard(guard::fn_guard(|context| {
+                    web_client::is_page(context.head())
+                }))
                 .to(web_client::serve),
         )
         .default_service(web::route().to(unknown_api))

@@ -94,7 +94,8 @@ pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
     };
     for (name, value) in HEADERS {
         response.insert_header((
-            HeaderName::from_bytes(name.as_bytes()).map_err(|error| Error::internal(error.to_string()))?,
+            HeaderName::from_bytes(name.as_bytes())
+                .map_err(|error| Error::internal(error.to_string()))?,
             HeaderValue::from_static(value),
         ));
     }
@@ -118,7 +119,8 @@ fn representation(request: &HttpRequest, file: &File) -> (&'static str, &'static
     let accepts = |encoding: &Encoding| {
         AcceptEncoding::parse(request).is_ok_and(|accepted| {
             // Without the header nothing is compressed: the answer is then always `identity`.
-            accepted.negotiate([encoding, &Encoding::identity()].into_iter()) == Some(encoding.clone())
+            accepted.negotiate([encoding, &Encoding::identity()].into_iter())
+                == Some(encoding.clone())
         })
     };
     for (encoding, bytes) in [

@@ -108,10 +108,7 @@ async fn what_is_no_file_of_the_client_is_refused_as_before() {
         ("GET", "/version"),
         ("DELETE", "/sw.js"),
     ] {
-        world
-            .sends(method, path)
-            .await
-            .refused(404, "unknown_api");
+        world.sends(method, path).await.refused(404, "unknown_api");
     }
     world.end().await;
 }
