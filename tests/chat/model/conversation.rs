@@ -230,7 +230,7 @@ impl Model {
         let own = &members[&who];
         let user = &self.people[who].user;
         let named_if = |is: bool| if is { json!([user]) } else { json!([]) };
-        let expected = json!({
+        let mut expected = json!({
             "id": id, "isgroup": is_group, "instance": instance, "displayname": own.name, "secret": own.secret, "lastaccess": last_access,
             "participantids": everyone.iter().map(|(id, _)| id).collect::<Vec<_>>(),
             "participants": everyone.iter().map(|(id, name)| json!({ "userid": id, "username": name })).collect::<Vec<_>>(),
@@ -241,6 +241,11 @@ impl Model {
                 "listitembackgroundcolor": own.color,
             }],
         });
+        // What v4 clients are shown beside (the golden files show that others are not). Nobody here announces one.
+        if view.get("epoch").is_some() {
+            expected["epoch"] = json!(0);
+            expected["epochs"] = json!([]);
+        }
         assert_eq!(*view, expected);
     }
 
