@@ -93,6 +93,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::ConversationNotFound    => (404, "conversation_not_found"),
             Rule::UserNotFound            => (404, "user_not_found"),
             Rule::StaleInstance(_)        => (409, "stale_instance"),
+            Rule::StaleVersion(_)         => (409, "stale_version"),
             Rule::MessageIdConflict       => (409, "message_id_conflict"),
             Rule::AlreadyExists(_)        => (409, "already_exists"),
             Rule::TooLarge(_)             => (413, "too_large"),
@@ -131,9 +132,15 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         errorcode: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         instance: Option<&'a Instance>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<i32>,
     }
     let instance = match error {
         Error::Rule(Rule::StaleInstance(present)) => Some(present),
+        _ => None,
+    };
+    let version = match error {
+        Error::Rule(Rule::StaleVersion(present)) => Some(*present),
         _ => None,
     };
     let view = View {
@@ -141,6 +148,7 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         errormessage: error.to_string(),
         errorcode: row(error).1,
         instance,
+        version,
     };
     answer::json(&view).unwrap_or_else(|error| {
         tracing::error!(?error, "a refusal could not be rendered");

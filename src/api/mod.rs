@@ -1,6 +1,7 @@
 //! The wire: what each action of `parlance_wire::request` does, and how its answer is written. One enum per API is
 //! its router; each variant is a documented action.
 
+pub(crate) mod account;
 pub(crate) mod answer;
 pub(crate) mod availability;
 pub(crate) mod blocklist;
@@ -20,8 +21,9 @@ use crate::{
 };
 use parlance_wire::{
     request::{
-        Signed, blocklist::Action as Blocklist, conversation::Action as Conversation,
-        conversationgroup::Action as Group, friends::Action as Friends,
+        Signed, account::Action as Account, blocklist::Action as Blocklist,
+        conversation::Action as Conversation, conversationgroup::Action as Group,
+        friends::Action as Friends,
     },
     version::ClientVersion,
 };
@@ -49,12 +51,11 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
         Signed::Conversation(Conversation::Download { conversationid, .. }) => {
             Some(Fetched::Conversation(*conversationid))
         }
-        Signed::Conversation(Conversation::List { limit, after: None })
-            if limit.is_default() && !version.is_v4() =>
-        {
-            Some(Fetched::List)
-        }
+        Signed::Conversation(Conversation::List {
+            limit, after: None, ..
+        }) if limit.is_default() && !version.is_v4() => Some(Fetched::List),
         Signed::Friends(Friends::List) => Some(Fetched::Friends),
+        Signed::Account(Account::Stations) => Some(Fetched::Stations),
         _ => None,
     }
 }
@@ -63,6 +64,7 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
 // Rare actions are boxed: a future is as large as the largest one in it, and each request would carry that around.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     let answer = match action {
+        Signed::Account(action) => Box::pin(account::perform(call, action)).await,
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,
         Signed::Friends(action) => Box::pin(friends::perform(call, action)).await,
         Signed::Conversation(action) => conversation::perform(call, action).await,

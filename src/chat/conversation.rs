@@ -1,17 +1,20 @@
 //! Conversations: created, cleared, and their properties in one's own list.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Call, error::Error, friend, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
-    conversation::{Cleared, Created, NewParticipant},
+    conversation::{Cleared, Comparison, Created, NewParticipant},
     participant::Property,
     rows::ConversationRow,
 };
 use parlance_wire::{
-    id::{ConversationId, UserId},
+    id::{ConversationId, ListVersion, UserId},
     text::{DisplayName, Instance, Secret},
 };
 
@@ -100,6 +103,36 @@ pub(crate) async fn page(
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     Ok((rows, has_more))
+}
+
+/// The lines of the caller's list that differ from those that a client holds, and the conversations that are none of the
+/// caller's any more.
+pub(crate) async fn changed_since(
+    call: &Call<'_>,
+    known: &BTreeMap<ConversationId, ListVersion>,
+) -> Result<(Vec<ConversationRow>, Vec<ConversationId>), Error> {
+    let db = &call.services.db;
+    let versions: Vec<_> = known.values().copied().collect();
+    let Comparison { changed, total } =
+        store::conversation::compare(db, call.user, &versions).await?;
+    let rows = if changed.is_empty() {
+        vec![]
+    } else {
+        store::conversation::some_with_unread(db, call.user, &changed).await?
+    };
+    let new = changed.iter().filter(|id| !known.contains_key(id)).count();
+    // As many as there are, but for the new ones: then none is gone, and most often that is so. One that is left
+    // afterwards is gone the next time.
+    let remaining = usize::try_from(total).map_err(|error| Error::Internal(error.into()))? - new;
+    let gone = if known.len() == remaining && rows.len() == changed.len() {
+        vec![]
+    } else {
+        let known: Vec<_> = known.keys().copied().collect();
+        let kept = store::conversation::those_of(db, call.user, &known).await?;
+        let kept: HashSet<_> = kept.into_iter().collect();
+        known.into_iter().filter(|id| !kept.contains(id)).collect()
+    };
+    Ok((rows, gone))
 }
 
 /// Clears a conversation for everyone: it gets a new instance.

@@ -31,6 +31,9 @@ pub(crate) enum Error {
     /// The conversation has another instance by now, which is given.
     #[error("The conversation has a new instance.")]
     StaleInstance(Instance),
+    /// The vault has another version by now, which is given.
+    #[error("The vault has a newer version.")]
+    StaleVersion(i32),
     /// The id names another message.
     #[error("The id names another message.")]
     MessageIdConflict,

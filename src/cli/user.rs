@@ -16,6 +16,7 @@ use parlance_wire::{
     key::{PublicKey, SecretHash},
     text::{Email, FullName, Nick},
     time::Timestamp,
+    word::CredentialKind,
 };
 
 /// Minimum characters of a password.
@@ -99,7 +100,8 @@ async fn add(settings: &Settings, add: &Add) -> Result<(), Error> {
     let (full_name, nick) = names(&email, add.name.as_deref(), add.nick.as_deref())?;
     let password = password(add.password_stdin)?;
     let account = Account::of_person(&email, &password)?;
-    insert(settings, &email, &full_name, &nick, &account, "password").await?;
+    let label = (CredentialKind::Password, "password");
+    insert(settings, &email, &full_name, &nick, &account, label).await?;
     if add.who.json {
         print_json(&json!({ "userid": UserId::of(&email), "email": email.as_str(), "nick": nick }))
     } else {
@@ -173,7 +175,7 @@ async fn apikey(
     // First as one more key of an existing user: who exists is known only then.
     let added = with_database(settings, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
-        Ok(store::user::add_credential(db, user, &key_hash, label, Timestamp::now()).await?)
+        Ok(store::credential::add(db, user, &key_hash, label, Timestamp::now()).await?)
     })
     .await?;
     let apikey = if added {
@@ -181,6 +183,7 @@ async fn apikey(
     } else {
         let (full_name, nick) = names(&email, name, None)?;
         let account = Account::of_service()?;
+        let label = (CredentialKind::Apikey, label);
         insert(settings, &email, &full_name, &nick, &account, label).await?;
         account.apikey.reveal().to_owned()
     };
@@ -207,7 +210,7 @@ async fn insert(
     full_name: &FullName,
     nick: &Nick,
     account: &Account,
-    label: &str,
+    (kind, label): (CredentialKind, &str),
 ) -> Result<(), Error> {
     let key_hash = SecretHash::of(account.apikey.reveal());
     let public_key = PublicKey::parse(account.pair.public_key()).ok_or(KeyError::NotAKeyPair)?;
@@ -216,7 +219,10 @@ async fn insert(
         full_name,
         nick,
         key_hash: &key_hash,
+        kind,
         label,
+        kdf: None,
+        recovery: None,
         public_key: &public_key,
         encrypted_private_key: &account.encrypted_private_key,
     };

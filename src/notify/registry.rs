@@ -13,7 +13,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub(crate) use self::subscription::{Feed, SocketLimits, Subscription, TooManySockets};
+pub(crate) use self::subscription::{End, Feed, SocketLimits, Subscription, TooManySockets};
 use self::{order::Order, pending::Pending};
 use super::{changes::Changes, event::Event};
 use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
@@ -56,6 +56,26 @@ pub(crate) enum Fetched {
     List,
     /// The list of friends.
     Friends,
+    /// The list of stations.
+    Stations,
+}
+
+/// Whose subscriptions to end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose {
+    Everyone,
+    User(UserId),
+    Station(UserId, StationId),
+}
+
+impl Whose {
+    fn includes(self, user: UserId, station: StationId) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::User(one) => one == user,
+            Self::Station(one, its) => (one, its) == (user, station),
+        }
+    }
 }
 
 impl Notifications {
@@ -120,8 +140,7 @@ impl Notifications {
                 let mut inner = self.locked();
                 for user in recipients {
                     for (station, pending) in inner.by_user.get_mut(user).into_iter().flatten() {
-                        if !matches!(event, Event::PageCut { station: other, .. } if other != station)
-                        {
+                        if event.is_for(*station) {
                             pending.add(event, rows);
                         }
                     }
@@ -181,19 +200,31 @@ impl Notifications {
             .collect()
     }
 
-    /// Ends the subscriptions of one user, or of everyone.
-    pub(crate) fn disconnect(&self, whose: Option<UserId>) {
+    /// The stations that have a socket open here.
+    pub(crate) fn stations_with_sockets(&self) -> Vec<(UserId, StationId)> {
         let inner = self.locked();
-        for (_, stations) in inner
-            .by_user
-            .iter()
-            .filter(|(user, _)| whose.is_none_or(|whose| whose == **user))
-        {
-            for subscriber in stations
-                .values()
-                .filter_map(|pending| pending.subscriber.as_ref())
-            {
-                subscriber.end();
+        let mut found = Vec::with_capacity(inner.subscribers);
+        for (user, stations) in &inner.by_user {
+            let open = stations
+                .iter()
+                .filter(|(_, pending)| pending.subscriber.is_some());
+            found.extend(open.map(|(station, _)| (*user, *station)));
+        }
+        found
+    }
+
+    /// Ends subscriptions.
+    pub(crate) fn disconnect(&self, whose: Whose, end: End) {
+        let inner = self.locked();
+        for (user, stations) in &inner.by_user {
+            for (station, pending) in stations {
+                if let Some(subscriber) = pending
+                    .subscriber
+                    .as_ref()
+                    .filter(|_| whose.includes(*user, *station))
+                {
+                    subscriber.end(end);
+                }
             }
         }
     }

@@ -16,7 +16,9 @@ use crate::{
     api::{self, error::Error, login::LoginContext},
     chat::{Call, error::Error as Rule},
 };
-use parlance_wire::request::{Api, Signed, login::Action as Login, workspace::Action as Workspace};
+use parlance_wire::request::{
+    Action, Api, Signed, login::Action as Login, workspace::Action as Workspace,
+};
 
 /// Where the API is served: clients of older installations have the longer paths in their settings.
 pub(super) const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
@@ -62,25 +64,47 @@ async fn unknown_api(_: Body) -> Result<Answer, Error> {
     Err(Error::UnknownApi)
 }
 
+/// Login and registration; and what users do with their account once they are logged in.
+async fn login(post: Post<Action>) -> Result<Answer, Error> {
+    let (action, post) = post.replace(());
+    match action {
+        Action::Login(action) => unsigned(&post, action).await,
+        Action::Signed(action) => {
+            let (state, request) = (post.state.clone(), post.replace(action).1.verify().await?);
+            let user = request.user;
+            let answer = Box::pin(signed(request)).await;
+            // Also after a failure: what a station or a key may do has perhaps changed. Other nodes hear of it.
+            state.keys.forget_user(user);
+            answer
+        }
+        _ => Err(Error::UnknownAction),
+    }
+}
+
 /// Login and registration. Failures are counted, and beyond the limit no more are checked.
-async fn login(post: Post<Login>) -> Result<Answer, Error> {
+async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     let (state, address) = (&post.state, post.address);
     let claim = identity::claim(&post.http);
     let claimed = claim.user()?;
-    let context = LoginContext {
+    let mut context = LoginContext {
         claimed,
         station: claim.station()?,
         now: post.now,
         services: &state.services,
-        public_url: &state.settings.public_url,
+        version: post.version,
+        settings: &state.settings,
+        outbox: Vec::new(),
     };
-    let is_registration = matches!(post.action, Login::Register(_));
+    let is_registration = matches!(action, Login::Register(_));
     // Besides the login attempt, as it is never given back: open registration must not be a way to fill the database.
     if is_registration {
         state.limits.take_registration(address)?;
     }
+    if matches!(action, Login::Prelogin { .. }) {
+        state.limits.take_prelogin(address)?;
+    }
     state.limits.take_login(address, claimed)?;
-    let result = api::login::perform(&context, post.action).await;
+    let result = api::login::perform(&mut context, action).await;
     // `AlreadyExists`, too: a registration with a key that is taken tells as much as a login with it.
     let has_failed = matches!(
         result,
@@ -89,6 +113,7 @@ async fn login(post: Post<Login>) -> Result<Answer, Error> {
     if !has_failed {
         state.limits.give_login_back(address, claimed);
     }
+    state.announce(&context.outbox);
     Ok(result?.into())
 }
 

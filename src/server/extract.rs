@@ -18,7 +18,7 @@ use super::{
 use crate::{api::error::Error, chat, store};
 use parlance_wire::{
     id::{StationId, UserId},
-    request::{Action, Api, Head, ParseError, Signed, login, notification, workspace},
+    request::{Action, Api, Head, ParseError, Signed, notification, workspace},
     time::Timestamp,
     version::ClientVersion,
 };
@@ -71,7 +71,14 @@ macro_rules! parse {
         }
     )+};
 }
-parse!(login::Action, workspace::Action, notification::Action);
+parse!(workspace::Action, notification::Action);
+
+/// Whatever the API knows: some of `chatlogin` needs a signature, some of it does not.
+impl Parse for Action {
+    fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
+        Self::parse(api, head, body)
+    }
+}
 
 /// A request to an API, with its action parsed. Who sent it is not known.
 pub(super) struct Post<A> {
@@ -163,7 +170,26 @@ impl<A> Post<A> {
         self.body = Vec::new();
     }
 
-    async fn verify(mut self) -> Result<AtStation<A>, Error> {
+    /// The action, and the same request with another one.
+    pub(super) fn replace<B>(self, action: B) -> (A, Post<B>) {
+        let post = Post {
+            action,
+            state: self.state,
+            http: self.http,
+            version: self.version,
+            now: self.now,
+            address: self.address,
+            share: self.share,
+            api: self.api,
+            body: self.body,
+            timestamp: self.timestamp,
+            nonce: self.nonce,
+        };
+        (self.action, post)
+    }
+
+    /// Verifies who signed it.
+    pub(super) async fn verify(mut self) -> Result<AtStation<A>, Error> {
         let (user, station) = identity::verify(&self.state, &self.signed()).await?;
         self.verified(user);
         Ok(AtStation {

@@ -66,6 +66,12 @@ impl Keys {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Forgets a user's key and stations.
+    pub(super) fn forget_user(&self, user: UserId) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.by_user.invalidate(&user);
+    }
+
     /// Forgets all keys: a user has changed. Rare.
     pub(super) fn forget(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);

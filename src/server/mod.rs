@@ -203,7 +203,7 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Evicts what was idle for a while from all caches, and disconnects users who were disabled unheard.
+/// Evicts what was idle for a while from all caches, and disconnects stations that were ended unheard.
 async fn evict_idle(state: Arc<State>) {
     let mut clock = tokio::time::interval(EVICT_IDLE_EVERY);
     loop {
@@ -214,7 +214,7 @@ async fn evict_idle(state: Arc<State>) {
         state.services.pages.evict_idle();
         // `users.rs` hears of each change at once; but its connection may be dead without an error, as where a firewall
         // has dropped it.
-        if let Err(error) = users::disconnect_disabled(&state).await {
+        if let Err(error) = users::disconnect_ended(&state).await {
             tracing::debug!(error = with_causes(&error), "the database is away");
         }
     }

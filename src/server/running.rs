@@ -12,6 +12,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::{state::State, tls::Certificate};
 use crate::{
+    notify::registry::{End, Whose},
     store::{self, embedded::Embedded},
     telemetry::with_causes,
 };
@@ -68,7 +69,9 @@ impl Running {
     pub async fn stop(self) {
         // First, so that `/readyz` sends no more clients here, and no new socket opens.
         self.state.is_stopping.store(true, Ordering::Release);
-        self.state.notifications.disconnect(None);
+        self.state
+            .notifications
+            .disconnect(Whose::Everyone, End::ServerStopping);
         self.handle.stop(true).await;
         if !matches!(self.served.await, Ok(Ok(()))) {
             tracing::warn!("the server ended with an error");

@@ -1,5 +1,5 @@
-//! A user who is disabled is disconnected at once, on every node: whoever changes a user notifies a channel of the
-//! database (`LISTEN`/`NOTIFY`).
+//! A user who is disabled is disconnected at once, on every node, and so is a station that was signed out: whoever changes
+//! a user notifies a channel of the database (`LISTEN`/`NOTIFY`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,10 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
 use crate::{
-    store::{self, error::Result},
+    notify::registry::{End, Whose},
+    store::{self, error::Result, user::UserChange},
     telemetry::with_causes,
 };
-use parlance_wire::id::UserId;
 
 /// After a failure the channel is opened again this much later.
 const RETRY: Duration = Duration::from_secs(1);
@@ -39,14 +39,23 @@ async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
     catch_up(state).await?;
     loop {
         match channel.try_recv().await? {
-            Some(change) => {
-                forget_users(state);
-                // After the keys were forgotten: a handshake in between is refused, as it sees the change.
-                if let Some(user) = UserId::parse(change.payload()) {
+            // After the keys were forgotten: a handshake in between is refused, as it sees the change.
+            Some(change) => match UserChange::parse(change.payload()) {
+                Some(UserChange::Disabled(user)) => {
+                    forget_users(state);
                     // Whoever is still allowed in connects again.
-                    state.notifications.disconnect(Some(user));
+                    end(state, Whose::User(user));
                 }
-            }
+                Some(UserChange::Ended(user, stations)) => {
+                    // Anyone may end stations of theirs, as often as they like: the keys of others stay.
+                    state.keys.forget_user(user);
+                    for station in stations {
+                        end(state, Whose::Station(user, station));
+                    }
+                }
+                // Of a newer version, which knows more to tell.
+                None => catch_up(state).await?,
+            },
             // The connection was lost, and is another one now.
             None => catch_up(state).await?,
         }
@@ -56,20 +65,20 @@ async fn listen(state: &State, pool: &sqlx::PgPool) -> Result<()> {
 /// Makes up for what may have been missed while nobody listened.
 async fn catch_up(state: &State) -> Result<()> {
     forget_users(state);
-    disconnect_disabled(state).await
+    disconnect_ended(state).await
 }
 
-/// Ends the sockets of users who are disabled.
-pub(super) async fn disconnect_disabled(state: &State) -> Result<()> {
-    let users: Vec<UserId> = state
-        .notifications
-        .users_with_sockets()
-        .into_iter()
-        .collect();
-    for user in store::user::disabled_among(&state.services.db, &users).await? {
-        state.notifications.disconnect(Some(user));
+/// Ends the sockets of stations that were signed out, and of users who are disabled.
+pub(super) async fn disconnect_ended(state: &State) -> Result<()> {
+    let open = state.notifications.stations_with_sockets();
+    for (user, station) in store::station::ended_among(&state.services.db, &open).await? {
+        end(state, Whose::Station(user, station));
     }
     Ok(())
+}
+
+fn end(state: &State, whose: Whose) {
+    state.notifications.disconnect(whose, End::SignedOut);
 }
 
 fn forget_users(state: &State) {

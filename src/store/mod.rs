@@ -6,9 +6,11 @@ pub mod backup;
 pub(crate) mod batcher;
 pub(crate) mod block;
 pub(crate) mod conversation;
+pub mod credential;
 mod db;
 pub mod doctor;
 pub mod embedded;
+pub(crate) mod erase;
 pub mod error;
 pub(crate) mod friend;
 pub(crate) mod group;
@@ -28,6 +30,7 @@ mod sqlstate;
 pub(crate) mod station;
 pub(crate) mod transcript;
 pub mod user;
+pub(crate) mod vault;
 pub(crate) mod workspace;
 
 use sqlx::{

@@ -1,18 +1,44 @@
-//! Users, and the keys that open their logins.
+//! Users: who they are, and what their signatures are checked against.
 
 use super::{Db, error::Result};
-use crate::store::rows::{AccountRow, UserRow};
+use crate::store::rows::UserRow;
 use parlance_wire::{
     id::{StationId, UserId},
+    kdf::Argon2id,
     key::{PublicKey, SecretHash},
     text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
-    word::Availability,
+    word::{Availability, CredentialKind},
 };
 
-/// The channel on which nodes hear that a user was disabled or enabled. Never notified in a transaction that writes
+/// The channel on which nodes hear of a [`UserChange`]. Never notified in a transaction that writes
 /// messages: NOTIFY takes a lock that all of its commits queue for.
 pub const CHANGED_CHANNEL: &str = "user_changed";
+
+/// What nodes are told of a user on [`CHANGED_CHANNEL`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum UserChange {
+    /// They were disabled or enabled.
+    Disabled(UserId),
+    /// Their keys may have changed, and these stations of theirs were ended.
+    Ended(UserId, Vec<StationId>),
+}
+
+impl UserChange {
+    /// Reads a payload: the user's id, and after a colon the stations' ids. Returns `None` for any other.
+    #[must_use]
+    pub fn parse(payload: &str) -> Option<Self> {
+        let Some((user, stations)) = payload.split_once(':') else {
+            return UserId::parse(payload).map(Self::Disabled);
+        };
+        let stations = stations
+            .split(',')
+            .filter(|id| !id.is_empty())
+            .map(StationId::parse)
+            .collect::<Option<_>>()?;
+        Some(Self::Ended(UserId::parse(user)?, stations))
+    }
+}
 
 /// A user to be stored.
 #[derive(Debug)]
@@ -25,8 +51,14 @@ pub struct NewUser<'a> {
     pub nick: &'a Nick,
     /// The hash of the key that opens their login.
     pub key_hash: &'a SecretHash,
-    /// The key's name in an operator's list.
+    /// What the key is made from.
+    pub kind: CredentialKind,
+    /// The key's name in lists.
     pub label: &'a str,
+    /// How it is made from the password, if not as published.
+    pub kdf: Option<&'a Argon2id>,
+    /// The hash of a second key, for when the password is lost.
+    pub recovery: Option<&'a SecretHash>,
     /// Their signatures are checked with it.
     pub public_key: &'a PublicKey,
     /// Their private key, which only their password opens.
@@ -45,27 +77,11 @@ pub async fn insert(
     now: Timestamp,
 ) -> Result<bool> {
     let user_id = UserId::of(user.email);
+    let number = |of: fn(&Argon2id) -> i32| user.kdf.map(of);
     let stored = db
         .run(async |c| {
-            // One statement: a user without a key cannot come into being. The invite is locked: of two who use it at the
-            // same moment, the second one finds it used.
-            sqlx::query!(
-                "with invited as (
-                    select code_hash from invites
-                    where code_hash = $9 and used_at is null and expires_at > $8
-                    for update
-                ), stored as (
-                    insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
-                    select $1, $2, $3, $4, $5, $6, $8
-                    where $9::bytea is null or exists (select from invited)
-                    returning user_id
-                ), used as (
-                    update invites i set used_by = s.user_id, used_at = $8
-                    from invited, stored s
-                    where i.code_hash = invited.code_hash
-                )
-                insert into credentials (key_hash, user_id, label, created_at)
-                select $7, s.user_id, $10, $8 from stored s",
+            sqlx::query_file!(
+                "src/store/sql/insert_user.sql",
                 user_id as _,
                 user.email.as_str(),
                 user.full_name.as_str(),
@@ -76,86 +92,18 @@ pub async fn insert(
                 now as _,
                 invite.map(SecretHash::as_bytes),
                 user.label,
+                user.kind.as_str(),
+                user.recovery.map(SecretHash::as_bytes),
+                number(|kdf| kdf.m.get()),
+                number(|kdf| kdf.t.get()),
+                number(|kdf| kdf.p.get()),
+                user.kdf.map(|kdf| kdf.salt.to_string()),
             )
             .execute(c)
             .await
         })
         .await?;
     Ok(stored.rows_affected() > 0)
-}
-
-/// Gives a user one more key. Returns whether there is such a user.
-pub async fn add_credential(
-    db: &Db,
-    user: UserId,
-    key_hash: &SecretHash,
-    label: &str,
-    now: Timestamp,
-) -> Result<bool> {
-    let stored = db
-        .run(async |c| {
-            sqlx::query!(
-                "insert into credentials (key_hash, user_id, label, created_at)
-                select $2, user_id, $3, $4 from users where user_id = $1",
-                user as _,
-                key_hash.as_bytes(),
-                label,
-                now as _,
-            )
-            .execute(c)
-            .await
-        })
-        .await?;
-    Ok(stored.rows_affected() > 0)
-}
-
-/// Binds the station to the account that a key opens, and returns that. Returns `None` for an unknown key, a key of
-/// another user than the one claimed, and a disabled user, which the caller must not be able to tell apart.
-///
-/// A user keeps the `max` stations seen last; the others have to log in again.
-pub async fn log_in(
-    db: &Db,
-    key_hash: &SecretHash,
-    claimed: Option<UserId>,
-    station: StationId,
-    max: i32,
-    now: Timestamp,
-) -> Result<Option<AccountRow>> {
-    db.run(async |c| {
-        // `offset $4 - 1`: this station is one of those that stay, and is not counted among the others.
-        sqlx::query_as!(
-            AccountRow,
-            r#"
-            with account as materialized (
-                select u.* from credentials c
-                join users u using (user_id)
-                where c.key_hash = $1 and u.disabled_at is null and ($2::uuid is null or u.user_id = $2)
-            ), bound as (
-                insert into stations (user_id, station_id, last_seen_at)
-                select user_id, $3, $5 from account
-                on conflict on constraint stations_key do update set last_seen_at = excluded.last_seen_at
-            ), forgotten as (
-                delete from stations s
-                using account a
-                where s.user_id = a.user_id and s.station_id in (
-                    select o.station_id from stations o
-                    where o.user_id = a.user_id and o.station_id <> $3
-                    order by o.last_seen_at desc
-                    offset $4 - 1
-                )
-            )
-            select user_id as "user_id: UserId", full_name, nick, encrypted_private_key from account
-            "#,
-            key_hash.as_bytes(),
-            claimed as _,
-            station as _,
-            max,
-            now as _,
-        )
-        .fetch_optional(c)
-        .await
-    })
-    .await
 }
 
 /// What a signature is checked against.
@@ -258,19 +206,6 @@ pub async fn set_disabled(db: &Db, user: UserId, disabled_at: Option<Timestamp>)
     Ok(changed.is_some())
 }
 
-/// Those of these users who are disabled.
-pub async fn disabled_among(db: &Db, users: &[UserId]) -> Result<Vec<UserId>> {
-    db.run(async |c| {
-        sqlx::query_scalar!(
-            r#"select user_id as "user_id: UserId" from users where user_id = any($1) and disabled_at is not null"#,
-            users as _,
-        )
-        .fetch_all(c)
-        .await
-    })
-    .await
-}
-
 /// Sets a user's availability. If that is a change, returns the friends who may see it: those whom the user has not
 /// blocked.
 pub async fn set_availability(
@@ -294,4 +229,28 @@ pub async fn set_availability(
         .await
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_are_told_of_a_user_is_read_as_it_was_written() {
+        let (user, one, two) = ("ab".repeat(16), "01".repeat(16), "02".repeat(16));
+        let id = UserId::parse(&user).unwrap();
+        let stations: Vec<_> = [&one, &two].map(|id| StationId::parse(id).unwrap()).into();
+        assert_eq!(UserChange::parse(&user), Some(UserChange::Disabled(id)));
+        assert_eq!(
+            UserChange::parse(&format!("{user}:{one},{two}")),
+            Some(UserChange::Ended(id, stations))
+        );
+        assert_eq!(
+            UserChange::parse(&format!("{user}:")),
+            Some(UserChange::Ended(id, vec![]))
+        );
+        for wrong in ["", ":", "x", &format!("{user}:x"), &format!("{user},{one}")] {
+            assert_eq!(UserChange::parse(wrong), None, "{wrong}");
+        }
+    }
 }

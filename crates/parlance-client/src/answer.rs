@@ -1,14 +1,16 @@
 //! What the calls answer, with the fields that a version 4 client gets.
 
+mod account;
 mod notification;
 mod people;
 
 use std::collections::BTreeMap;
 
 use parlance_wire::{
-    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, StationId, UserId},
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
+    word::CredentialKind,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -16,7 +18,8 @@ use serde::{
 };
 
 pub use self::{
-    notification::{Event, Notification, Typing},
+    account::{CredentialInfo, Keys, Limits, SignedOut, StationInfo, Stations},
+    notification::{Erased, Event, Notification, Typing},
     people::{Blocklist, Friend, FriendRequest, Friends},
 };
 
@@ -35,6 +38,15 @@ pub struct Login {
     pub fullname: String,
     /// The short name that others see.
     pub nick: String,
+    /// Which version of `rsakey` this is; of a server before version 4, 0.
+    #[serde(default)]
+    pub version: i32,
+    /// What opened the login: after a recovery, the password has to be replaced.
+    #[serde(default)]
+    pub key: Option<CredentialKind>,
+    /// What the server takes at most; of one before version 4, unknown.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 /// A conversation, as its caller sees it.
@@ -67,6 +79,27 @@ pub struct Conversation {
     /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
     #[serde(default)]
     pub chain: String,
+    /// In a list: how many messages there are to be viewed; 999 stands for more, too.
+    #[serde(default)]
+    pub unread: Option<u32>,
+    /// In a list: what this line looks like, for [`Session::list_changes`](crate::Session::list_changes).
+    #[serde(default)]
+    pub version: Option<ListVersion>,
+}
+
+/// The answer to [`Session::list_changes`](crate::Session::list_changes).
+#[derive(Debug, Clone, Deserialize)]
+pub struct ListChanges {
+    /// Those that are new or look different, the newest first.
+    pub conversations: Vec<Conversation>,
+    /// Those that the user does not take part in any more.
+    pub gone: Vec<ConversationId>,
+}
+
+/// The answer to [`Session::erase`](crate::Session::erase).
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ErasedMessages {
+    pub(crate) messageids: Vec<MessageId>,
 }
 
 /// Who takes part in a conversation.

@@ -38,6 +38,8 @@ struct RefusalBody {
     errorcode: ErrorCode,
     #[serde(default)]
     instance: Option<Instance>,
+    #[serde(default)]
+    version: Option<i32>,
 }
 
 impl<'a, A: Serialize> Call<'a, A> {
@@ -136,15 +138,18 @@ impl<'a, A: Serialize> Call<'a, A> {
 
 /// Reads the answer to what was refused, which may be a proxy's.
 pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Refusal {
-    let (code, message, instance) = match serde_json::from_slice::<RefusalBody>(body) {
-        Ok(body) => (body.errorcode, body.errormessage, body.instance),
-        Err(_) => (ErrorCode::Unknown, format!("HTTP status {status}"), None),
-    };
+    let body = serde_json::from_slice(body).unwrap_or_else(|_| RefusalBody {
+        errormessage: format!("HTTP status {status}"),
+        errorcode: ErrorCode::Unknown,
+        instance: None,
+        version: None,
+    });
     Refusal {
         status,
-        code,
-        message,
+        code: body.errorcode,
+        message: body.errormessage,
         retry_after,
-        instance,
+        instance: body.instance,
+        version: body.version,
     }
 }

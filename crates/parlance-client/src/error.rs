@@ -62,6 +62,8 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// The present instance, of a [`StaleInstance`](ErrorCode::StaleInstance).
     pub instance: Option<Instance>,
+    /// The present version of the vault, of a [`StaleVersion`](ErrorCode::StaleVersion).
+    pub version: Option<i32>,
 }
 
 impl Refusal {
@@ -105,6 +107,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The conversation was cleared; [`Refusal::instance`] is the present instance.
     StaleInstance,
+    /// The vault was changed by another device; [`Refusal::version`] is the present one.
+    StaleVersion,
     /// A message of this id exists, with other content.
     MessageIdConflict,
     /// The address or the host name is taken.

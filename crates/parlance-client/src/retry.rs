@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use parlance_wire::request::{Signed, conversation, conversationgroup};
+use parlance_wire::{
+    key::Credential,
+    request::{Signed, conversation, conversationgroup},
+};
 
 use crate::error::Error;
 
@@ -77,7 +80,7 @@ fn random_byte() -> u8 {
 ///
 /// Not: a second `create` makes a second group, a second `addparticipants` counts its invitations again; and `clear`
 /// and `leave` are answered with an error, as what they ask for is done.
-pub(crate) fn is_repeatable(action: &Signed) -> bool {
+pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(
         action,
@@ -98,6 +101,7 @@ mod tests {
             message: String::new(),
             retry_after: retry_after.map(Duration::from_secs),
             instance: None,
+            version: None,
         })
     }
 

@@ -4,10 +4,11 @@ use std::{fmt, sync::Arc};
 
 use parlance_wire::{
     id::{StationId, UserId},
+    kdf::Kdf,
     key::{Credential, PublicKey},
     request::{
         Api,
-        login::{Action, Register},
+        login::{Action, ClientAction, Register},
     },
     text::{Email, FullName, Nick},
 };
@@ -97,11 +98,20 @@ impl Server {
             apikey: account.apikey,
             rsakey: account.encrypted_private_key,
             invite,
+            kdf: None,
+            recoverykey: None,
         };
         let action = Action::Register(Box::new(register));
         // Not sent again after a lost answer: the second one would be told that the address is taken.
         let answer: answer::Registered = Call::new(self, Api::Login, &action).once().send().await?;
         Ok(answer.userid)
+    }
+
+    /// How the password of the user with this address is stretched. An address without a user is answered, too.
+    pub async fn prelogin(&self, email: &str) -> Result<Kdf, Error> {
+        let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
+        let action: ClientAction = Action::Prelogin { email };
+        Call::new(self, Api::Login, &action).send().await
     }
 
     /// Logs a person in at a station: with the password alone, as all else is made from it or comes from the server.

@@ -1,11 +1,13 @@
 //! A user at a station: every call that is signed.
 
+mod account;
 mod conversations;
 mod groups;
 mod people;
 
 use parlance_wire::{
     id::{MessageId, Receipt, UserId},
+    key::Credential,
     request::{
         Api, Signed,
         conversation::{self, SentMessage},
@@ -74,8 +76,9 @@ impl Session {
         &self.login
     }
 
-    async fn call<T: DeserializeOwned>(&self, action: Signed) -> Result<T, Error> {
+    async fn call<T: DeserializeOwned>(&self, action: Signed<Credential>) -> Result<T, Error> {
         match &action {
+            Signed::Account(one) => self.send(Api::Login, one, &action).await,
             Signed::Availability(one) => self.send(Api::Availability, one, &action).await,
             Signed::Friends(one) => self.send(Api::Friends, one, &action).await,
             Signed::Conversation(one) => self.send(Api::Conversation, one, &action).await,
@@ -89,7 +92,7 @@ impl Session {
         &self,
         api: Api,
         one: &A,
-        action: &Signed,
+        action: &Signed<Credential>,
     ) -> Result<T, Error> {
         let call = Call::new(&self.server, api, one).signed(&self.identity);
         let call = if is_repeatable(action) {
@@ -105,7 +108,7 @@ impl Session {
         Ok(answer.conversation)
     }
 
-    async fn done(&self, action: Signed) -> Result<(), Error> {
+    async fn done(&self, action: Signed<Credential>) -> Result<(), Error> {
         let Done {} = self.call(action).await?;
         Ok(())
     }

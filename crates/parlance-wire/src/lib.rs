@@ -19,6 +19,7 @@
 
 pub mod chain;
 pub mod id;
+pub mod kdf;
 pub mod key;
 pub mod request;
 pub mod signature;

@@ -108,8 +108,13 @@ text!(
     /// A private key under its owner's password, as PEM: an 8192-bit one is about 6,500 bytes. U+0000 is refused, because
     /// PostgreSQL cannot keep it.
     EncryptedKey, "at most 16384 bytes of text without U+0000",
-    |text| text.len() <= 16384 && !text.contains('\0')
+    |text| text.len() <= EncryptedKey::MAX_BYTES && !text.contains('\0')
 );
+
+impl EncryptedKey {
+    /// Maximum bytes.
+    pub const MAX_BYTES: usize = 16384;
+}
 
 /// An e-mail address, trimmed and lower-cased: what a user id is made from. At most 254 bytes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -11,7 +11,7 @@ use crate::{
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::Instance,
     version::ClientVersion,
 };
@@ -37,6 +37,10 @@ struct ConversationView<'a> {
     properties: [PropertiesView<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<ListVersion>,
 }
 
 /// A value, or the empty text.
@@ -99,6 +103,8 @@ impl<'a> ConversationView<'a> {
             chain: version
                 .is_v4()
                 .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
+            unread: row.unread,
+            version: row.version,
         }
     }
 }
@@ -108,6 +114,8 @@ struct ListView<'a> {
     conversations: Vec<ConversationView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hasmore: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<Vec<ConversationId>>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +139,25 @@ pub(crate) async fn list(
     answer::ok(ListView {
         conversations,
         hasmore: call.version.is_v4().then_some(has_more),
+        gone: None,
+    })
+}
+
+/// An answer with what has changed in the caller's list.
+pub(crate) async fn changes(
+    call: &Call<'_>,
+    rows: &[ConversationRow],
+    gone: Vec<ConversationId>,
+) -> Result<Vec<u8>, Error> {
+    let names = names(call, rows).await?;
+    let conversations = rows
+        .iter()
+        .map(|row| ConversationView::of(row, &names, call.version))
+        .collect();
+    answer::ok(ListView {
+        conversations,
+        hasmore: Some(false),
+        gone: Some(gone),
     })
 }
 

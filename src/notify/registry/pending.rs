@@ -52,6 +52,11 @@ impl Pending {
 
     pub(super) fn add(&mut self, event: &Event, rows: &[Arc<NewRow>]) {
         let subscriber = self.subscriber.as_ref();
+        if matches!(event, Event::StationAdded { .. })
+            && subscriber.is_some_and(|subscriber| !subscriber.version.is_v4())
+        {
+            return;
+        }
         self.changes.add(
             event,
             rows,
@@ -117,6 +122,7 @@ impl Pending {
             }
             Fetched::List => (in_flight.changes.list, in_flight.changes.resync) = (false, false),
             Fetched::Friends => in_flight.changes.friends.clear(),
+            Fetched::Stations => in_flight.changes.stations.clear(),
         }
         if in_flight.changes.is_empty() {
             self.in_flight = None;

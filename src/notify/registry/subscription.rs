@@ -3,7 +3,7 @@
 use parlance_wire::version::ClientVersion;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -36,6 +36,17 @@ pub(crate) struct SocketLimits {
     pub total: usize,
 }
 
+/// Why a subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The station opened another socket.
+    Replaced,
+    /// The station was signed out, or its user disabled.
+    SignedOut,
+    /// The server stops.
+    ServerStopping,
+}
+
 /// The registry's end of a subscription.
 #[derive(Debug)]
 pub(super) struct Subscriber {
@@ -47,7 +58,8 @@ pub(super) struct Subscriber {
     /// The task that writes to the socket.
     // Not a `Notify`: each push wakes it, and a waker costs neither a lock nor a list of waiters.
     task: AtomicWaker,
-    ended: AtomicBool,
+    /// Set once: what ended it first is what its client is told.
+    ended: OnceLock<End>,
     end: Notify,
 }
 
@@ -59,8 +71,8 @@ impl Subscriber {
         }
     }
 
-    pub(super) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+    pub(super) fn end(&self, end: End) {
+        let _ = self.ended.set(end);
         self.end.notify_one();
     }
 }
@@ -108,7 +120,7 @@ impl Notifications {
             changed: AtomicBool::new(false),
             unacked: AtomicBool::new(false),
             task: AtomicWaker::new(),
-            ended: AtomicBool::new(false),
+            ended: OnceLock::new(),
             end: Notify::new(),
         });
         let pending = inner
@@ -120,7 +132,7 @@ impl Notifications {
         pending.redeliver();
         pending.changes.keep_ids();
         if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
-            other.end();
+            other.end(End::Replaced);
             // Nobody knows which pushes of the other one arrived.
             pending.changes.resync = true;
         } else {
@@ -144,9 +156,12 @@ impl Subscription {
         self.0.clone()
     }
 
-    /// Waits until the subscription was replaced or revoked.
-    pub(crate) async fn ended(&self) {
-        while !self.0.subscriber.ended.load(Ordering::Acquire) {
+    /// Waits until the subscription was replaced or revoked. Returns why it ended.
+    pub(crate) async fn ended(&self) -> End {
+        loop {
+            if let Some(end) = self.0.subscriber.ended.get() {
+                return *end;
+            }
             self.0.subscriber.end.notified().await;
         }
     }
@@ -172,7 +187,7 @@ impl Feed {
     /// Takes what is pending; nothing, once the subscription was replaced, revoked or dropped. Until
     /// [`Subscription::ack`], nobody knows whether it arrived.
     pub(crate) fn take(&self) -> Changes {
-        if self.subscriber.ended.load(Ordering::Acquire) {
+        if self.subscriber.ended.get().is_some() {
             return Changes::default();
         }
         let mut inner = self.notifications.locked();

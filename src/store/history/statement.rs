@@ -34,6 +34,7 @@ struct Row {
     station_id: Option<StationId>,
     chain: Option<Chain>,
     last_seq: Option<i64>,
+    erased: Option<i64>,
 }
 
 /// What a statement answered beside the rows that went onto the page.
@@ -59,7 +60,7 @@ macro_rules! page_rows {
             with seen as materialized (
                 -- The conversation, if the reader takes part in it, and where to begin: at the row with the cursor's
                 -- id, or at a number. Null: that row is not there.
-                select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
+                select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain, c.erased,
                        case when $4::uuid is null then $5::bigint else
                            (select m.seq from messages m
                                where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
@@ -76,12 +77,12 @@ macro_rules! page_rows {
                    null::uuid as "message_id: MessageId", null::text as type,
                    null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
                    null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                   s.chain as "chain?: Chain", s.last_seq as "last_seq?"
+                   s.chain as "chain?: Chain", s.last_seq as "last_seq?", s.erased as "erased?"
             from seen s
             union all
             (
                 select null, m.seq, null, null,
-                       m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null
+                       m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null, null
                 from messages m
                 where m.conversation_id = $1 and "#
                 + $messages
@@ -92,7 +93,7 @@ macro_rules! page_rows {
             union all
             (
                 select null, null, null, r.report_id,
-                       r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null
+                       r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null, null
                 from reports r
                 where r.conversation_id = $1 and "#
                 + $reports
@@ -156,11 +157,15 @@ pub(super) async fn read(
     Ok(answer.and_then(|row| {
         Some(Answer {
             instance: row.instance?,
-            head: row.last_seq.map(|last_seq| HistoryHead {
-                last_seq,
-                last_report_id: row.report_id,
-                chain: row.chain,
-            }),
+            head: row
+                .last_seq
+                .zip(row.erased)
+                .map(|(last_seq, erased)| HistoryHead {
+                    last_seq,
+                    last_report_id: row.report_id,
+                    chain: row.chain,
+                    erased,
+                }),
             message_seq: row.message_seq,
             report_seq: row.report_seq,
             messages,

@@ -2,6 +2,8 @@
 
 mod key;
 mod register;
+mod station;
+mod vault;
 
 use serde_json::{Value, json};
 use uuid::Uuid;

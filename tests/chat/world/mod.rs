@@ -37,7 +37,7 @@ pub(crate) use self::{
     conversation::{Conversation, message, request},
     key::{key, public_key, sign},
     person::Person,
-    socket::{Socket, address},
+    socket::{Socket, address, handshake},
 };
 
 /// The settings of a test: the defaults, but small, and open to registration.

@@ -1,7 +1,7 @@
 //! What polls and sockets tell.
 
 use parlance_wire::{
-    id::{ConversationId, Receipt, UserId},
+    id::{ConversationId, MessageId, Receipt, StationId, UserId},
     text::Instance,
 };
 use serde::Deserialize;
@@ -26,6 +26,12 @@ pub struct Notification {
     /// Who is typing; of a socket.
     #[serde(default)]
     pub typing: Vec<Typing>,
+    /// Messages that were erased; of a socket.
+    #[serde(default)]
+    pub erased: Vec<Erased>,
+    /// Stations that the user logged in from for the first time.
+    #[serde(rename = "newstations", default)]
+    pub new_stations: Vec<StationId>,
     /// What the next poll names, to show that this answer arrived; of a poll.
     #[serde(default)]
     pub receipt: Option<Receipt>,
@@ -33,8 +39,8 @@ pub struct Notification {
 
 impl Notification {
     /// The client has to compare everything: [`Session::list`](crate::Session::list),
-    /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations), and the rows of each
-    /// conversation whose newest ids it does not hold.
+    /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations),
+    /// [`stations`](crate::Session::stations), and the rows of each conversation whose newest ids it does not hold.
     #[must_use]
     pub fn wants_resync(&self) -> bool {
         !self.list.is_empty()
@@ -56,6 +62,15 @@ pub struct Event {
     pub report: Option<Report>,
     /// The id of the row of this kind before it, or empty.
     pub after: String,
+}
+
+/// Messages of a conversation that were erased.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Erased {
+    /// The conversation.
+    pub conversationid: ConversationId,
+    /// The messages.
+    pub messageids: Vec<MessageId>,
 }
 
 /// Somebody is writing a message.

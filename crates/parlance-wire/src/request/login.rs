@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatlogin`: the one API that needs no signature.
+//! `srv=chatserver&api=chatlogin`, the part that needs no signature; [`account`](super::account) is the other one.
 //!
 //! Its types are generic over what they hold of a secret: a client sends a [`Credential`], and of that
 //! the server parses a [`SecretHash`], so that no code of the server ever sees the secret itself.
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::given;
 use crate::{
+    kdf::Argon2id,
     key::{Credential, PublicKey, SecretHash},
     text::{Email, EncryptedKey, FullName, Nick},
 };
@@ -19,6 +20,11 @@ pub enum Action<Secret = SecretHash> {
     Login {
         /// The user's apikey.
         apikey: Secret,
+    },
+    /// Ours, for v4 clients: how the password of the user with this address is stretched.
+    Prelogin {
+        /// The address, which need not be a user's.
+        email: Email,
     },
     /// Ours: a new user, where the operator lets people register.
     #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
@@ -44,6 +50,16 @@ pub struct Register<Secret = SecretHash> {
     pub publickey: PublicKey,
     /// The private key, encrypted under the user's password.
     pub rsakey: EncryptedKey,
+    /// How the apikey is made from the password; absent, as published. Of a v4 client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kdf: Option<Argon2id>,
+    /// What logs the user in where the password is lost. Of a v4 client.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub recoverykey: Option<Secret>,
     /// An invitation's code, where the operator asks for one.
     #[serde(
         default,

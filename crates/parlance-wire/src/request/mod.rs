@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+pub mod account;
 pub mod availability;
 pub mod blocklist;
 pub mod conversation;
@@ -41,12 +42,19 @@ pub mod reports;
 pub mod workspace;
 mod write;
 
+use std::sync::LazyLock;
+
 use self::names::names;
 pub use self::{
     field::PageSize,
-    read::{Head, ParseError, action},
+    read::{Head, MAX_NONCE, ParseError, action},
     write::body,
 };
+use crate::key::SecretHash;
+
+/// The actions of [`Api::Login`]: those of [`login`], and the signed ones of [`account`].
+static LOGIN_ACTIONS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| [names::<login::Action>(), names::<account::Action>()].concat());
 
 /// The APIs that are served, by the names that a URL gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +119,7 @@ impl Api {
     #[must_use]
     pub fn actions(self) -> &'static [&'static str] {
         match self {
-            Self::Login => names::<login::Action>(),
+            Self::Login => &LOGIN_ACTIONS,
             Self::Availability => names::<availability::Action>(),
             Self::Friends => names::<friends::Action>(),
             Self::Conversation => names::<conversation::Action>(),
@@ -137,9 +145,11 @@ pub enum Action {
     Signed(Signed),
 }
 
-/// A request that a user signs at a station.
+/// A request that a user signs at a station; of a client with its secrets, `Signed<Credential>`.
 #[derive(Debug)]
-pub enum Signed {
+pub enum Signed<Secret = SecretHash> {
+    /// See [`account`].
+    Account(account::Action<Secret>),
     /// See [`availability`].
     Availability(availability::Action),
     /// See [`friends`].
@@ -159,6 +169,16 @@ impl Action {
     pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
         let name = &head.action;
         Ok(match api {
+            // The other actions of this API came later: to an older client there are none.
+            Api::Login if names::<account::Action>().contains(&name.as_ref()) => {
+                if !head.version().is_v4() {
+                    return Err(ParseError::UnknownAction);
+                }
+                Self::Signed(Signed::Account(action(name, body)?))
+            }
+            Api::Login if name == "prelogin" && !head.version().is_v4() => {
+                return Err(ParseError::UnknownAction);
+            }
             Api::Login => Self::Login(action(name, body)?),
             Api::Workspace => Self::Workspace(action(name, body)?),
             Api::Notification => Self::Notification(action(name, body)?),
@@ -169,7 +189,11 @@ impl Action {
                 Self::Signed(Signed::Conversation(conversation::Action::List {
                     limit: PageSize::default(),
                     after: None,
+                    known: None,
                 }))
+            }
+            Api::Conversation if name == "erase" && !head.version().is_v4() => {
+                return Err(ParseError::UnknownAction);
             }
             Api::Conversation => Self::Signed(Signed::Conversation(action(name, body)?)),
             Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(action(name, body)?)),
@@ -185,7 +209,8 @@ mod tests {
 
     #[test]
     fn each_api_names_its_actions_as_a_body_does() {
-        assert_eq!(Api::Login.actions(), ["login", "register"]);
+        assert_eq!(Api::Login.actions()[..2], ["login", "prelogin"]);
+        assert!(Api::Login.actions().contains(&"signout"));
         assert!(
             Api::Conversation
                 .actions()

@@ -21,10 +21,15 @@ pub enum Action {
     },
 }
 
+/// Maximum bytes of what a client says through a socket at once.
+pub const MAX_FRAME: usize = 4096;
+
 /// What a v4 client may say through a socket.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFrame {
+    /// Asks for an answer: a script in a browser can send no ping of the protocol's own.
+    Ping,
     /// The user is writing a message.
     Typing {
         /// The conversation that the message is for.

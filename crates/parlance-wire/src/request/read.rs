@@ -15,7 +15,7 @@ use super::field::given;
 use crate::{time::Timestamp, version::ClientVersion};
 
 /// Maximum characters of a nonce.
-const MAX_NONCE: usize = 64;
+pub const MAX_NONCE: usize = 64;
 // A field's name may be the sender's, as long as the body.
 /// Maximum characters of an error's sentence.
 const MAX_SENTENCE: usize = 300;

@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        id::{ConversationId, MessageId, Receipt, ReportId, UserId},
+        id::{ConversationId, ListVersion, MessageId, Receipt, ReportId, UserId},
         key::Credential,
         request::{
             Head, PageSize, availability, blocklist, conversation, conversationgroup, friends,
@@ -107,7 +107,7 @@ mod tests {
         }
         {
             use conversation::Action::{
-                Add, Clear, Create, Download, DownloadPartial, Favorite, Hide, List, Mute,
+                Add, Clear, Create, Download, DownloadPartial, Erase, Favorite, Hide, List, Mute,
                 SetListItemBackgroundColor, Transcript, Unfavorite, Unhide, Unmute,
             };
             let message = conversation::SentMessage {
@@ -121,10 +121,15 @@ mod tests {
                 List {
                     limit: PageSize(None),
                     after: None,
+                    known: Some(BTreeMap::from([(
+                        conversationid,
+                        ListVersion::parse("0123456789abcdef").unwrap(),
+                    )])),
                 },
                 List {
                     limit: PageSize(Some(1000)),
                     after: Some(conversationid),
+                    known: None,
                 },
                 Add {
                     conversationid,
@@ -147,6 +152,11 @@ mod tests {
                     lastreportdate: Some(now),
                     lastreportid: None,
                     limit: PageSize(Some(500)),
+                },
+                Erase {
+                    conversationid,
+                    instance: instance.clone(),
+                    messageids: vec![MessageId::random()],
                 },
                 Clear {
                     conversationid,
