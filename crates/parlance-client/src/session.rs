@@ -1,6 +1,7 @@
 //! A user at a station: every call that is signed.
 
 mod conversations;
+mod encrypted;
 mod groups;
 mod keys;
 mod people;
