@@ -117,8 +117,11 @@ pub(super) async fn lock(
     )
     .execute(&mut *c)
     .await?;
+    // Asked again whether they exist: where the insert waited for a deletion of the user, it did not see it.
     let locked = sqlx::query!(
-        "select from quotas where user_id = any($1) order by user_id for update",
+        "select from quotas q where q.user_id = any($1)
+        and exists (select from users u where u.user_id = q.user_id and u.deleted_at is null)
+        order by q.user_id for update of q",
         &users as _
     )
     .fetch_all(c)

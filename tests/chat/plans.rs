@@ -207,7 +207,7 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "quota: lock",
-            &["from quotas where user_id = any($1)"],
+            &["from quotas q where q.user_id = any($1)"],
             format!("array[{USER}]"),
         ),
         ("quota: total", &["as \"over!\""], format!("{USER}, 1000")),

@@ -133,9 +133,12 @@ impl Model {
             "friends": friends.iter().map(|(friend, _)| (of(friend).0.user.clone(), json!(of(friend).1))).collect::<serde_json::Map<_, _>>(),
             "availabilities": friends.iter().map(|(friend, availability)| json!({
                 "friendid": of(friend).0.user, "friendname": of(friend).1, "publickey": public_key(&of(friend).0.key),
-                "availability": availability,
+                "availability": availability, "alike": false,
             })).collect::<Value>(),
-            "requests": waiting.iter().map(|other| json!({ "friendid": of(other).0.user, "friendname": of(other).1 })).collect::<Value>(),
+            "requests": waiting.iter().map(|other| json!({
+                "friendid": of(other).0.user, "friendname": of(other).1, "alike": false,
+            })).collect::<Value>(),
+            "left": [],
         });
         assert_eq!(answer, expected);
     }
