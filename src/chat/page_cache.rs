@@ -5,8 +5,8 @@
 //! wire is decided in `api`, which passes the function.
 //!
 //! Nothing is served on the strength of the cache alone. Each time `chat::history` asks the database whether the reader
-//! takes part, which instance is current, and what the history ends with. Rows before that never change; but they are
-//! purged once they have expired, so a page with an expired row is read again.
+//! takes part, which instance is current, what the history ends with, and how many messages were erased. Rows before that
+//! never change otherwise; but they are purged once they have expired, so a page with an expired row is read again.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -273,11 +273,6 @@ impl PageCache {
             Some(false) => self.0.invalidate(&key),
             None => {}
         }
-    }
-
-    /// Forgets all pages: rows before the newest ones were erased. Rare.
-    pub(crate) fn forget(&self) {
-        self.0.invalidate_all();
     }
 
     /// Evicts pages that were not read lately.

@@ -184,11 +184,13 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     // the numbers and broken links are not repaired: what hid them would hide a loss.
     let newest = sqlx::query!(
         "update conversations c
-        set last_message_id = n.message_id, last_report_id = n.report_id
+        set last_message_id = n.message_id, last_message_seq = n.message_seq, last_report_id = n.report_id
         from (
             select c.conversation_id,
                    (select m.message_id from transcript m
                        where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1) as message_id,
+                   coalesce((select max(m.seq) from transcript m
+                       where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq), 0) as message_seq,
                    case when exists (
                        select from expired_messages e
                        where e.conversation_id = c.conversation_id and e.seq > c.cleared_seq and e.reports > 0
@@ -199,7 +201,8 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
             from conversations c
         ) n
         where c.conversation_id = n.conversation_id
-            and (c.last_message_id is distinct from n.message_id or c.last_report_id is distinct from n.report_id)"
+            and (c.last_message_id is distinct from n.message_id or c.last_message_seq <> n.message_seq
+                or c.last_report_id is distinct from n.report_id)"
     )
     .execute(&mut *tx)
     .await?;

@@ -15,6 +15,9 @@ pub enum Notice {
     /// A user's keys, names, stations or rights have changed: what is cached of users is out of date, and the user's
     /// sockets are closed, for whoever may still sign to open them again.
     User(UserId),
+    /// A user's keys or stations have changed, as they asked for: what is cached of that user is out of date, and sockets of
+    /// stations that are not known any more are closed.
+    Stations(UserId),
     /// A user is called otherwise: cached names are out of date.
     Names,
     /// A user's list of conversations has changed.
@@ -33,6 +36,7 @@ impl Notice {
         match self {
             // As older versions write and read it.
             Self::User(user) => user.to_string(),
+            Self::Stations(user) => format!("stations {user}"),
             Self::Names => "names".to_owned(),
             Self::List(user) => format!("list {user}"),
             Self::Friend { friend, seen_by } => format!("friend {friend} {seen_by}"),
@@ -44,6 +48,7 @@ impl Notice {
     pub fn parse(payload: &str) -> Option<Self> {
         let mut words = payload.split(' ');
         let notice = match words.next()? {
+            "stations" => Self::Stations(UserId::parse(words.next()?)?),
             "names" => Self::Names,
             "list" => Self::List(UserId::parse(words.next()?)?),
             "friend" => Self::Friend {
@@ -84,6 +89,7 @@ mod tests {
         };
         for notice in [
             Notice::User(one),
+            Notice::Stations(one),
             Notice::Names,
             Notice::List(one),
             Notice::Friend {

@@ -12,7 +12,7 @@ use crate::{
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::Instance,
     version::ClientVersion,
 };
@@ -43,6 +43,10 @@ struct ConversationView<'a> {
     epoch: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<Vec<EpochView<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<ListVersion>,
 }
 
 /// A value, or the empty text.
@@ -107,6 +111,8 @@ impl<'a> ConversationView<'a> {
                 .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
             epoch: version.is_v4().then_some(row.epoch),
             epochs: version.is_v4().then(|| EpochView::newest(row)),
+            unread: row.unread,
+            version: row.version,
         }
     }
 }
@@ -116,6 +122,8 @@ struct ListView<'a> {
     conversations: Vec<ConversationView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hasmore: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<Vec<ConversationId>>,
 }
 
 #[derive(Serialize)]
@@ -140,6 +148,25 @@ pub(crate) async fn list(
     answer::ok(ListView {
         conversations,
         hasmore: call.version.is_v4().then_some(has_more),
+        gone: None,
+    })
+}
+
+/// An answer with what has changed in the caller's list.
+pub(crate) async fn changes(
+    call: &Call<'_>,
+    rows: &[ConversationRow],
+    gone: Vec<ConversationId>,
+) -> Result<Vec<u8>, Error> {
+    let names = names(call, rows).await?;
+    let conversations = rows
+        .iter()
+        .map(|row| ConversationView::of(row, &names, call.version))
+        .collect();
+    answer::ok(ListView {
+        conversations,
+        hasmore: Some(false),
+        gone: Some(gone),
     })
 }
 

@@ -122,7 +122,7 @@ async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() 
     for _ in 0..60 {
         let _ = chatty.stream.send(Message::text("{}")).await;
     }
-    assert_eq!(chatty.ends().await, CloseCode::Policy);
+    assert_eq!(chatty.ends().await, CloseCode::Library(4429));
     ann.lists().await.ok();
     world.end().await;
 }

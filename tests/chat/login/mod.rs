@@ -2,6 +2,8 @@
 
 mod key;
 mod register;
+mod station;
+mod vault;
 
 use parlance::store::invite::{self, NewInvite};
 use parlance_wire::{key::SecretHash, time::Timestamp};
