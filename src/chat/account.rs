@@ -34,7 +34,7 @@ pub(crate) async fn change_names(
         ));
     }
     let limits = quota::limits(call);
-    match store::profile::change(&call.services.db, call.user, full_name, nick, &limits).await? {
+    match profile::change(&call.services.db, call.user, full_name, nick, &limits).await? {
         profile::Changed::Done(profile) => Ok(profile),
         profile::Changed::NoUser => Err(Error::UserNotFound),
         profile::Changed::Exceeded(exceeded) => Err(quota::refusal(exceeded, &limits)),

@@ -14,12 +14,7 @@ use crate::{
     },
 };
 use parlance_wire::{
-    id::UserId,
-    kdf::Kdf,
-    key::SecretHash,
-    text::Email,
-    time::Timestamp,
-    word::Availability,
+    id::UserId, kdf::Kdf, key::SecretHash, text::Email, time::Timestamp, word::Availability,
 };
 
 /// Maximum stations of a user. Beyond it the one seen longest ago is removed.
@@ -83,7 +78,9 @@ pub(crate) async fn register(
         Registered::Exists => Err(Error::AlreadyExists("This user already exists.")),
         Registered::Card(refused) => {
             keys::published(refused)?;
-            Err(Error::Internal("a card was refused that was published".into()))
+            Err(Error::Internal(
+                "a card was refused that was published".into(),
+            ))
         }
         Registered::NotInvited => Err(Error::RegistrationClosed(match (admission, code) {
             (Admission::Known, _) => "Registration is closed on this server.",

@@ -30,7 +30,7 @@ pub struct NewCard<'a> {
 
 /// What became of a card.
 #[derive(Debug)]
-pub(crate) enum Published {
+pub enum Published {
     /// It is the user's newest.
     New,
     /// It was published before.

@@ -175,11 +175,13 @@ pub(crate) async fn standing(
     if rows.len() != stations.len() {
         return Err(impossible("as many answers as stations"));
     }
-    let standings = rows.iter().map(|row| match (row.is_disabled, row.is_known) {
-        (true, _) => Standing::Disabled,
-        (false, false) => Standing::Unknown,
-        (false, true) => Standing::Known,
-    });
+    let standings = rows
+        .iter()
+        .map(|row| match (row.is_disabled, row.is_known) {
+            (true, _) => Standing::Disabled,
+            (false, false) => Standing::Unknown,
+            (false, true) => Standing::Known,
+        });
     Ok(stations.iter().copied().zip(standings).collect())
 }
 

@@ -93,8 +93,7 @@ pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
             account::Action::Invite { .. }
                 | account::Action::Delete { .. }
                 | account::Action::ChangeKeys(_)
-        )
-            | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
+        ) | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
             | Signed::Conversation(conversation::Action::Clear { .. })
     )
 }

@@ -74,7 +74,9 @@ impl<'de> Deserialize<'de> for Salt {
         hex::decode_to_slice(&text, &mut bytes)
             .ok()
             .filter(|()| text == hex::encode(bytes))
-            .ok_or_else(|| de::Error::custom("expected 16 bytes, as 32 hexadecimal digits in lower case"))?;
+            .ok_or_else(|| {
+                de::Error::custom("expected 16 bytes, as 32 hexadecimal digits in lower case")
+            })?;
         Ok(Self(bytes))
     }
 }

@@ -104,7 +104,11 @@ pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error
 }
 
 /// Revokes one of them.
-pub(super) async fn revoke(settings: &Settings, known: &Known, key: CredentialId) -> Result<(), Error> {
+pub(super) async fn revoke(
+    settings: &Settings,
+    known: &Known,
+    key: CredentialId,
+) -> Result<(), Error> {
     let who = known.who()?;
     let revoked = with_database(settings, async |db| {
         Ok(credential::revoke_by(db, who.id, key, &actor(), Timestamp::now()).await?)

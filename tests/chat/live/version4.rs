@@ -118,9 +118,13 @@ async fn the_code_of_an_end_tells_a_v4_client_what_to_do() {
     while new.stream.next().await.is_some() {}
     let mut last = Socket::open(&ann, 4).await;
     let user = UserId::parse(&ann.user).unwrap();
-    parlance::store::user::set_disabled(&world.store, user, Some(Timestamp::now()))
+    let by = parlance::store::audit::Actor {
+        name: "root".into(),
+        origin: "test".into(),
+    };
+    parlance::store::user::set_disabled(&world.store, user, true, &by, Timestamp::now())
         .await
         .unwrap();
-    assert_eq!(last.ends().await, CloseCode::Library(4401));
+    assert_eq!(last.ends().await, CloseCode::Library(4403));
     world.end().await;
 }

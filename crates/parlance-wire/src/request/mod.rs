@@ -46,12 +46,12 @@ mod write;
 
 use std::sync::LazyLock;
 
-use self::{names::names, read::without};
 pub use self::{
     field::PageSize,
     read::{Head, MAX_NONCE, ParseError, action},
     write::body,
 };
+use self::{names::names, read::without};
 use crate::key::SecretHash;
 
 /// The actions of [`Api::Login`]: those of [`login`], and the signed ones of [`account`].

@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
     use crate::{
-    e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
+        e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
         id::{ConversationId, ListVersion, MessageId, Receipt, ReportId, UserId},
         key::Credential,
         request::{

@@ -178,7 +178,7 @@ fn one_who_was_disconnected_is_told_nothing_any_more() {
     for socket in [&subscription, &other] {
         socket.feed().take();
     }
-    notifications.disconnect(Whose::User(user(1)), End::SignedOut);
+    notifications.disconnect(user(1), station(1), End::SignedOut);
     notifications.announce(&[changed(7), Event::ListChanged { of: vec![user(2)] }]);
     assert!(subscription.feed().take().is_empty() && !other.feed().take().is_empty());
 }
