@@ -29,11 +29,11 @@ pub(crate) use self::{
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
         crate::store::conversation::conversation_rows!(
-            $before, group of $key, unread "null::bigint", version "null::bigint", [$after], $($argument),*
+            $before, group of $key, unread "null::bigint", version "null::bigint", names "null::text", [$after], $($argument),*
         )
     };
     (
-        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, [$($after:literal),*], $($argument:expr),*
+        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, names $names:literal, [$($after:literal),*], $($argument:expr),*
     ) => {
         sqlx::query_as!(
             crate::store::rows::ConversationRow,
@@ -63,7 +63,9 @@ macro_rules! conversation_rows {
                 + $unread
                 + r#" as "unread?", "#
                 + $version
-                + r#" as "version?: ListVersion""#
+                + r#" as "version?: ListVersion", "#
+                + $names
+                + r#" as "names?""#
                 $(+ $after)*,
             $($argument),*
         )
@@ -82,7 +84,8 @@ macro_rules! listed_rows {
             $before,
             group of "c.conversation_id",
             unread "u.unread",
-            version "list_version(c.conversation_id, c.xmin, p.xmin, o.others, o.has_secret, c.last_seq, u.unread)",
+            version "list_version(c.conversation_id, c.xmin, p.xmin, o.names, o.roles, o.has_secret, c.last_seq, u.unread)",
+            names "o.names",
             [$from, "
             cross join lateral (
                 select case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
@@ -100,16 +103,13 @@ macro_rules! listed_rows {
                 offset 0
             ) u
             cross join lateral (
-                select (
-                           select bit_xor(hashtextextended(n.role || ' ' || (
-                               select nick from users where user_id = n.user_id
-                           ), uuid_hash_extended(n.user_id, 0)))
-                           from participants n where n.conversation_id = c.conversation_id
-                       ) as others,
+                select md5(string_agg((select u.nick from users u where u.user_id = n.user_id), chr(10) order by n.user_id)) as names,
+                       bit_xor(hashtextextended(n.role, uuid_hash_extended(n.user_id, 0))) as roles,
                        (
                            select true from epoch_secrets s
                            where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
                        ) is not null as has_secret
+                from participants n where n.conversation_id = c.conversation_id
                 offset 0
             ) o
             ", $after],

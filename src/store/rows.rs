@@ -117,6 +117,8 @@ pub(crate) struct ConversationRow {
     pub unread: Option<i64>,
     /// In the list of a v4 client: what this line looks like.
     pub version: Option<ListVersion>,
+    /// With `version`: the MD5 of the participants' nicks, by user id, joined by line feeds.
+    pub names: Option<String>,
 }
 
 impl ConversationRow {

@@ -299,7 +299,19 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "login",
             &["from credentials c"],
-            format!("sha256('1'), null, {USER}, 100, now()"),
+            format!("sha256('1'), null, {USER}, 100, now(), 'phone'"),
+        ),
+        ("prelogin", &["select kdf from users"], USER.to_owned()),
+        (
+            "standing",
+            &["as \"is_disabled!\""],
+            format!("array[{USER}], array[md5('s1')::uuid]"),
+        ),
+        ("stations", &["c.label as \"label?\""], USER.to_owned()),
+        (
+            "end stations",
+            &["delete from stations\n", "credential_id = $4"],
+            format!("{USER}, null, md5('s1')::uuid, null"),
         ),
         ("friends", &["'offline' end as"], format!("{USER}, true")),
         ("requests", &["order by f.requested_at"], USER.to_owned()),

@@ -121,6 +121,9 @@ id!(
 pub struct ListVersion(i64);
 
 impl ListVersion {
+    /// Of a line that may be out of date: no other line is the same.
+    pub const NONE: Self = Self(0);
+
     /// Reads the wire's form. Returns `None` for any other.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use md5::{Digest, Md5};
 use serde::Serialize;
 
 use super::epoch::EpochView;
@@ -81,10 +82,22 @@ impl<'a> ConversationView<'a> {
     ) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
         let everyone = row.participants();
+        let name = |id: &UserId| names.get(id).map_or("", |name| &**name);
         let participant = |id: &UserId| ParticipantView {
             userid: *id,
-            username: names.get(id).map_or("", |name| name),
+            username: name(id),
         };
+        // A name in the cache may be out of date for a moment: then the line is told again, as it has no version that
+        // the database would answer.
+        let line = row.version.map(|version| {
+            let shown: Vec<&str> = everyone.iter().map(name).collect();
+            let shown = hex::encode(Md5::digest(shown.join("\n")));
+            if row.names.as_ref() == Some(&shown) {
+                version
+            } else {
+                ListVersion::NONE
+            }
+        });
         Self {
             id: row.conversation_id,
             isgroup: row.is_group,
@@ -112,7 +125,7 @@ impl<'a> ConversationView<'a> {
             epoch: version.is_v4().then_some(row.epoch),
             epochs: version.is_v4().then(|| EpochView::newest(row)),
             unread: row.unread,
-            version: row.version,
+            version: line,
         }
     }
 }

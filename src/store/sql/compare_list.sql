@@ -3,13 +3,7 @@ with mine as materialized (
     -- Each line's version; what is unread as in the list.
     select c.conversation_id,
            list_version(
-               c.conversation_id, c.xmin, p.xmin,
-               (
-                   select bit_xor(hashtextextended(n.role || ' ' || (
-                       select nick from users where user_id = n.user_id
-                   ), uuid_hash_extended(n.user_id, 0)))
-                   from participants n where n.conversation_id = c.conversation_id
-               ),
+               c.conversation_id, c.xmin, p.xmin, o.names, o.roles,
                (
                    select true from epoch_secrets s
                    where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
@@ -30,6 +24,12 @@ with mine as materialized (
            ) as version
     from participants p
     join conversations c using (conversation_id)
+    cross join lateral (
+        select md5(string_agg((select u.nick from users u where u.user_id = n.user_id), chr(10) order by n.user_id)) as names,
+               bit_xor(hashtextextended(n.role, uuid_hash_extended(n.user_id, 0))) as roles
+        from participants n where n.conversation_id = c.conversation_id
+        offset 0
+    ) o
     where p.user_id = $1
 )
 select array(

@@ -9,7 +9,7 @@ use crate::world::{Answer, Person, Socket, World, key as key_of, public_key, sig
 const SIGNED_OUT: CloseCode = CloseCode::Library(4401);
 
 /// An unsigned request of a v4 client.
-async fn asks_unsigned(world: &World, mut fields: Value) -> Answer {
+pub(super) async fn asks_unsigned(world: &World, mut fields: Value) -> Answer {
     fields["clientversioncode"] = 4.into();
     let headers = [("Ozeki-Station", station())];
     let headers = headers
