@@ -182,7 +182,7 @@ async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_sa
     proxy.mend();
     assert_eq!(
         socket.ends().await,
-        tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Library(4401)
+        tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Library(4403)
     );
     // Nobody else does.
     bens.drain().await;
