@@ -13,14 +13,14 @@ use parlance_wire::{
 use crate::{
     answer::{self, Conversation},
     e2ee::{
-        self, EpochSecret, Epochs, Maker, NewEpoch, Pins, SignedAnnouncement, SigningKey, State,
-        seal_name,
+        self, EpochSecret, Epochs, Maker, Members, NewEpoch, Pins, SignedAnnouncement, SigningKey,
+        State, seal_name,
     },
     error::{Error, ErrorCode},
     session::Session,
 };
 
-/// How often the next epoch is announced, where others are faster each time.
+/// How often a call is made anew, where others are faster each time.
 const MAX_TRIES: usize = 10;
 
 /// The next epoch of a conversation, as its maker wants it.
@@ -72,69 +72,97 @@ impl Session {
     }
 
     /// Follows the epochs of a conversation to the newest, and meets everyone in it. Returns the newest one's secret.
-    /// `conversation` is as the server showed it just now.
+    /// `conversation` is as the server listed it; where that is older than the newest epoch, it is listed again.
     ///
     /// # Errors
     /// `Encryption`: as [`Epochs::begin`], [`Epochs::follow`], [`Epochs::secret`] and [`meet`](Self::meet); the state has
-    /// the epochs that it had then. `Invalid`: the conversation has no epoch.
+    /// the epochs that it had then. `Invalid`: the conversation has no epoch. `NotAParticipant`.
     pub async fn follow_epochs(
         &self,
         state: &mut State,
-        conversation: &Conversation,
+        conversation: &mut Conversation,
     ) -> Result<EpochSecret, Error> {
         let id = conversation.id;
-        let known = state.epochs.get(&id).cloned();
-        let newest_known = known.as_ref().map(|known| known.newest().epoch());
-        let page = self.epochs_since(id, newest_known).await?;
-        let (newest, secret) = match page.first() {
-            Some(first) => (&first.announcement, first.secret.as_str()),
-            None => return Err(Error::Invalid("the conversation's epoch")),
-        };
-        let epochs = match known {
-            None => {
-                let users: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
-                let met = self.meet(state, &users).await?;
-                let pins = &state.pins;
-                let members = users.iter().filter_map(|user| {
-                    member(pins, &met.keys, *user).map(|member| (*user, member))
-                });
-                Epochs::begin(id, newest, members.collect(), |user| pins.cards(user))?
+        for _ in 0..MAX_TRIES {
+            let known = state.epochs.get(&id);
+            let page = self
+                .epochs_since(id, known.map(|known| known.newest().epoch()))
+                .await?;
+            let Some(newest) = page.first() else {
+                return Err(Error::Invalid("the conversation's epoch"));
+            };
+            let number = newest.announcement.announcement.epoch();
+            if number.get() < conversation.epoch {
+                return Err(e2ee::Error::OldEpoch(number).into());
             }
-            Some(mut known) => {
-                let number = newest.announcement.epoch();
-                if number < known.newest().epoch() {
-                    return Err(e2ee::Error::OldEpoch(number).into());
-                }
-                let news: Vec<SignedAnnouncement> = page
-                    .iter()
-                    .rev()
-                    .map(|one| one.announcement.clone())
-                    .filter(|one| one.announcement.epoch() > known.newest().epoch())
-                    .collect();
-                if !news.is_empty() {
-                    let users = everyone_after(&known, &news);
-                    let met = self.meet(state, &users).await?;
-                    let pins = &state.pins;
-                    known.follow(
-                        &news,
-                        |user| pins.cards(user),
-                        |user| member(pins, &met.keys, user),
-                    )?;
-                }
-                if *known.newest() != newest.announcement {
-                    return Err(e2ee::Error::ForkedEpoch(number).into());
-                }
-                known
+            if number.get() > conversation.epoch {
+                *conversation = self.listed(id).await?;
+                continue;
             }
-        };
-        let secret = epochs.secret(secret, &self.identity().pair)?;
-        state.epochs.insert(id, epochs);
-        Ok(secret)
+            let epochs = match known.cloned() {
+                None => {
+                    self.begin_epochs(state, conversation, &newest.announcement)
+                        .await?
+                }
+                Some(known) => self.go_on(state, known, &page).await?,
+            };
+            let secret = epochs.secret(newest.secret.as_str(), &self.identity().pair)?;
+            state.epochs.insert(id, epochs);
+            return Ok(secret);
+        }
+        Err(Error::Invalid("the list of conversations"))
+    }
+
+    async fn begin_epochs(
+        &self,
+        state: &mut State,
+        conversation: &Conversation,
+        newest: &SignedAnnouncement,
+    ) -> Result<Epochs, Error> {
+        let users: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
+        let met = self.meet(state, &users).await?;
+        let members = members(&state.pins, &met.keys, &users)?;
+        let pins = &state.pins;
+        Ok(Epochs::begin(conversation.id, newest, members, |user| {
+            pins.cards(user)
+        })?)
+    }
+
+    /// `page`: all epochs from the newest that is known on, the newest first.
+    async fn go_on(
+        &self,
+        state: &mut State,
+        mut known: Epochs,
+        page: &[answer::Epoch],
+    ) -> Result<Epochs, Error> {
+        let before = known.newest().epoch();
+        let mut news: Vec<SignedAnnouncement> = page
+            .iter()
+            .map(|one| one.announcement.clone())
+            .filter(|one| one.announcement.epoch() > before)
+            .collect();
+        news.reverse();
+        if !news.is_empty() {
+            let met = self.meet(state, &everyone_after(&known, &news)).await?;
+            let pins = &state.pins;
+            known.follow(
+                &news,
+                |user| pins.cards(user),
+                |user| member(pins, &met.keys, user),
+            )?;
+        }
+        match page.first().map(|one| &one.announcement.announcement) {
+            Some(newest) if newest == known.newest() => Ok(known),
+            Some(newest) if newest.epoch() < before => {
+                Err(e2ee::Error::OldEpoch(newest.epoch()).into())
+            }
+            _ => Err(e2ee::Error::ForkedEpoch(before).into()),
+        }
     }
 
     /// Begins the next epoch of a conversation, with a new secret for those who take part and have an epoch already, and
     /// for whom `next` adds. Where someone else is faster, theirs is followed, and the one after it begun. Returns the
-    /// secret.
+    /// secret; `conversation` is as the server shows it then.
     ///
     /// # Errors
     /// As [`follow_epochs`](Self::follow_epochs); `DifferentParticipants`: the server lists someone who is not in the
@@ -143,27 +171,25 @@ impl Session {
         &self,
         state: &mut State,
         sign: &SigningKey,
-        conversation: &Conversation,
+        conversation: &mut Conversation,
         next: &NextEpoch<'_>,
     ) -> Result<EpochSecret, Error> {
-        let mut conversation = conversation.clone();
-        let mut tries = 1;
-        loop {
-            match self.rekey_once(state, sign, &conversation, next).await {
-                Err(error) if is_late(&error) && tries < MAX_TRIES => {
-                    tries += 1;
-                    conversation = self.listed(conversation.id).await?;
+        for _ in 1..MAX_TRIES {
+            match self.rekey_once(state, sign, conversation, next).await {
+                Err(error) if is_late(&error) => {
+                    *conversation = self.listed(conversation.id).await?;
                 }
                 done => return done,
             }
         }
+        self.rekey_once(state, sign, conversation, next).await
     }
 
     async fn rekey_once(
         &self,
         state: &mut State,
         sign: &SigningKey,
-        conversation: &Conversation,
+        conversation: &mut Conversation,
         next: &NextEpoch<'_>,
     ) -> Result<EpochSecret, Error> {
         self.follow_epochs(state, conversation).await?;
@@ -187,15 +213,13 @@ impl Session {
             .collect();
         let met = self.meet(state, &users).await?;
         state.pins.may_send(users.iter().copied())?;
-        let members = users
-            .iter()
-            .filter_map(|user| member(&state.pins, &met.keys, *user).map(|member| (*user, member)));
+        let members = members(&state.pins, &met.keys, &users)?;
         let maker = Maker {
             user: self.user(),
             key: sign,
         };
         let admins = admins(&epochs, &users, self.user());
-        let new = epochs.rekey(maker, members.collect(), admins, next.head)?;
+        let new = epochs.rekey(maker, members, admins, next.head)?;
         let number = new.announcement.announcement.epoch();
         let names = match next.name {
             None => BTreeMap::new(),
@@ -206,7 +230,8 @@ impl Session {
             }
         };
         let remove = next.remove.intersection(&listed).copied().collect();
-        self.announce(&conversation.instance, &new, &met.keys, names, remove)
+        *conversation = self
+            .announce(&conversation.instance, &new, &met.keys, names, remove)
             .await?;
         state.epochs.insert(conversation.id, new.accepted());
         Ok(new.secret)
@@ -234,7 +259,7 @@ impl Session {
     /// A conversation, as the server lists it now.
     pub(super) async fn listed(&self, id: ConversationId) -> Result<Conversation, Error> {
         let listed = self.list().await?.into_iter().find(|one| one.id == id);
-        listed.ok_or(Error::Invalid("the list of conversations"))
+        listed.ok_or(Error::NotAParticipant)
     }
 }
 
@@ -248,6 +273,21 @@ fn is_late(error: &Error) -> bool {
 
 fn member(pins: &Pins, keys: &BTreeMap<UserId, PublicKey>, user: UserId) -> Option<MemberKey> {
     pins.member(user, keys.get(&user).map(PublicKey::hash))
+}
+
+/// Nobody is left out because the server tells no key of theirs.
+fn members(
+    pins: &Pins,
+    keys: &BTreeMap<UserId, PublicKey>,
+    users: &BTreeSet<UserId>,
+) -> Result<Members, e2ee::Error> {
+    users
+        .iter()
+        .map(|user| {
+            let member = member(pins, keys, *user).ok_or(e2ee::Error::UnknownSigner(*user))?;
+            Ok((*user, member))
+        })
+        .collect()
 }
 
 /// Everyone whose cards it takes to follow these announcements: who made them, and who takes part after them.

@@ -36,7 +36,7 @@ impl Session {
     /// those after it are followed, `secret` becomes the newest one's, and the message is sealed anew, under the same id
     /// and number. Only then: a call whose answer was lost may have been carried out, and is repeated byte for byte.
     ///
-    /// `conversation` is as the server listed it last: who takes part in it must be in the roster.
+    /// `conversation` is as the server listed it last, and listed again then: who takes part in it must be in the roster.
     ///
     /// # Errors
     /// `Encryption`: as [`follow_epochs`](Self::follow_epochs) and [`seal`]; `DifferentParticipants`, `NewIdentity`: nothing
@@ -46,20 +46,20 @@ impl Session {
         state: &mut State,
         sign: &SigningKey,
         secret: &mut EpochSecret,
-        conversation: &Conversation,
+        conversation: &mut Conversation,
         draft: &Draft,
     ) -> Result<answer::Stored, Error> {
-        let mut listed = conversation.clone();
         loop {
-            let sent = self.seal_draft(state, sign, secret, &listed, draft)?;
+            let sent = self.seal_draft(state, sign, secret, conversation, draft)?;
             let answer: Result<answer::Added, Error> = self.call(Signed::Conversation(sent)).await;
             match answer {
                 Err(error) if error.code() == Some(ErrorCode::StaleEpoch) => {
-                    let before = state.epochs.get(&listed.id).cloned();
-                    listed = self.listed(listed.id).await?;
-                    *secret = self.follow_epochs(state, &listed).await?;
+                    let id = conversation.id;
+                    let before = state.epochs.get(&id).cloned();
+                    *conversation = self.listed(id).await?;
+                    *secret = self.follow_epochs(state, conversation).await?;
                     // A server that says so of the newest epoch would be asked for ever.
-                    if state.epochs.get(&listed.id) == before.as_ref() {
+                    if state.epochs.get(&id) == before.as_ref() {
                         return Err(error);
                     }
                 }
