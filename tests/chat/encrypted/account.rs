@@ -82,10 +82,11 @@ async fn nobody_keeps_a_secret_for_someone_whose_account_is_deleted() {
     let epochs = &ann.state.epochs[&conversation.id];
     let (members, head) = (epochs.members().clone(), epochs.newest().head());
     let next = epochs.rekey(maker, members, [].into(), head).unwrap();
+    let keys = key_of_both(&ann, key);
     let announced = ann.session.announce(
         &conversation.instance,
         &next,
-        &key_of_both(&ann, key),
+        &keys,
         BTreeMap::new(),
         [].into(),
     );

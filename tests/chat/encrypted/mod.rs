@@ -137,8 +137,8 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
     let bens_key = &key[&ben.user()];
     let other = EpochSecret::generate().unwrap().wrap(bens_key).unwrap();
     let anns_own = anns.secret.wrap(bens_key).unwrap();
+    let of_ben = format!("user_id = '{}'", ben.user());
     let put = async |secret: &str| {
-        let of_ben = format!("user_id = '{}'", ben.user());
         let update = format!("update epoch_secrets set secret = '{secret}' where {of_ben}");
         world.sql(&update).await;
     };
