@@ -17,23 +17,22 @@ use sqlx::postgres::PgConnectOptions;
 use super::{Database, Error, Invites, LogFormat, Registration, Settings, Tls};
 use crate::{clock::Clock, timings::Timings};
 
-/// A message that is valid for longer would end in a year that cannot be written: these are 1000 years.
+/// The maximum lifetime is 1000 years, because the end of a longer one could not be written on the
+/// wire.
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
 const MAX_WORKERS: usize = 256;
 
 impl Settings {
-    /// Reads the environment.
+    /// Reads the settings from the environment.
     ///
-    /// # Errors
-    /// A variable has an invalid value.
+    /// # Errors A variable has an invalid value.
     pub fn from_env() -> Result<Self, Error> {
         Self::read(|name| env::var_os(name))
     }
 
-    /// Reads the settings through `variable`: tests pass their own.
+    /// Reads the settings through `variable`, so that tests can pass their own.
     ///
-    /// # Errors
-    /// A variable has an invalid value.
+    /// # Errors A variable has an invalid value.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let env = Variables(&variable);
         let listen_addr = env.listen_addr()?;
@@ -48,7 +47,8 @@ impl Settings {
                 public_url,
             )?,
             database: env.database()?,
-            // About two for each core of a small database machine; more of them only wait for each other there.
+            // About two per core of a small database machine; more would only wait for each other
+            // there.
             database_connections: env.number("DATABASE_CONNECTIONS", 8, 1..=1000)?,
             data_dir: env
                 .text("DATA_DIR")?
@@ -95,7 +95,7 @@ impl Settings {
                 |text| text.parse().ok(),
             )?,
             requests_per_user: env.number("REQUESTS_PER_USER", 32, 1..=10_000)?,
-            // Bounds what one user can take of SOCKETS: each socket costs about 15 KB.
+            // Limits the share of SOCKETS that one user can take: each socket costs about 15 KB.
             sockets_per_user: env.number("SOCKETS_PER_USER", 20, 1..=100)?,
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
             nats_url: env.text("NATS_URL")?,
@@ -129,7 +129,8 @@ impl Settings {
     }
 }
 
-/// Where settings are read from. An empty variable counts as not set: compose files and `.env` lines often have them.
+/// The source of settings. An empty variable counts as unset: compose files and `.env` lines often
+/// have them.
 struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
 impl Variables<'_> {
@@ -190,7 +191,7 @@ impl Variables<'_> {
         .transpose()
     }
 
-    // Not `text`: a path need not be UTF-8.
+    // Not `text`, as a path need not be UTF-8.
     fn path(&self, variable: &str) -> Option<PathBuf> {
         (self.0)(variable)
             .filter(|path| !path.is_empty())
@@ -198,7 +199,7 @@ impl Variables<'_> {
     }
 
     fn listen_addr(&self) -> Result<SocketAddr, Error> {
-        // Loopback, as there is no TLS by default.
+        // Loopback, because there is no TLS by default.
         self.parse(
             "LISTEN_ADDR",
             "127.0.0.1:8080",
@@ -214,7 +215,7 @@ impl Variables<'_> {
         };
         match PgConnectOptions::from_str(&url) {
             Ok(options) => Ok(Database::Given(Box::new(options))),
-            // Its own sentence may repeat the URL, and with it the password.
+            // The parser's own error may repeat the URL, and with it the password.
             Err(_) => Err(Error {
                 variable,
                 must_be: "postgres://user:password@host/database".to_owned(),
@@ -276,7 +277,8 @@ fn available_cores() -> usize {
 /// A positive duration.
 fn duration(text: &str) -> Option<TimeDelta> {
     let length = TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?;
-    // A window of zero would refuse every request, and a lifetime of zero every message.
+    // Zero is excluded: a window of zero would refuse every request, and a lifetime of zero every
+    // message.
     Some(length).filter(|length| *length > TimeDelta::zero())
 }
 

@@ -1,4 +1,4 @@
-//! Blocks: the users whom a user does not want to hear from.
+//! Blocks between users.
 
 use super::{Db, error::Result};
 use parlance_wire::{id::UserId, time::Timestamp};
@@ -13,11 +13,11 @@ pub(crate) async fn blocked_by(db: &Db, user: UserId) -> Result<Vec<UserId>> {
     .await
 }
 
-/// Blocks someone, and declines a friend request of theirs that waits for an answer. Returns whether the block is new.
+/// Blocks a user, and declines their pending friend request. Returns whether the block is new.
 pub(crate) async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp) -> Result<bool> {
     let row = db
         .run(async |c| {
-            // A friendship stays: to unblock someone brings it back.
+            // A friendship is kept, and comes back when the block is removed.
             sqlx::query!(
                 r#"
                 with declined as (
@@ -42,7 +42,7 @@ pub(crate) async fn block(db: &Db, user: UserId, blocked: UserId, now: Timestamp
     Ok(row.new)
 }
 
-/// Undoes a block. Returns whether there was one.
+/// Removes a block. Returns whether there was one.
 pub(crate) async fn unblock(db: &Db, user: UserId, blocked: UserId) -> Result<bool> {
     let deleted = db
         .run(async |c| {

@@ -1,4 +1,4 @@
-//! Workspaces: host names, each of one user.
+//! Workspaces: host names, each registered for one user.
 
 use super::{Db, error::Result};
 use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
@@ -6,15 +6,15 @@ use parlance_wire::{id::UserId, text::WorkspaceName, time::Timestamp};
 /// The outcome of a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Registered {
-    /// It is the user's, now or since an earlier call.
+    /// It belongs to the user, now or since an earlier call.
     Owned,
     /// It belongs to someone else.
     Taken,
-    /// The user has the maximum already.
+    /// The user has the maximum of workspaces.
     TooMany,
 }
 
-/// Gives a host name to a user, who may have at most `max`.
+/// Registers a host name for a user, who may have at most `max`.
 pub(crate) async fn register(
     db: &Db,
     name: &WorkspaceName,
@@ -24,8 +24,8 @@ pub(crate) async fn register(
 ) -> Result<Registered> {
     let row = db
         .run(async |c| {
-            // `do update` changes nothing: it returns the owner of a name that is taken, which `do nothing` does not. A
-            // user who has the maximum inserts nothing, and the owner is read.
+            // `do update` changes nothing, but unlike `do nothing` returns the owner of a name that
+            // is taken. A user who has the maximum inserts nothing, and the owner is read.
             sqlx::query!(
                 r#"
                 with stored as (

@@ -1,4 +1,4 @@
-//! What a station is notified of when answers are lost, late or replaced.
+//! Tests which notifications a station gets when answers are lost, late or replaced.
 
 use std::{future::poll_fn, pin::Pin};
 
@@ -60,7 +60,7 @@ fn polled() -> Arc<Notifications> {
     notifications
 }
 
-/// Polls for a station, and acknowledges the answer.
+/// Polls for a station and acknowledges the answer.
 fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
     let (changes, receipt) = notifications.poll(user(u), station(s), SILENT);
     let (again, _) = notifications.poll(
@@ -75,7 +75,7 @@ fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
     changes
 }
 
-/// The conversations and numbers of the rows that a socket takes.
+/// The sequence numbers of the rows that a socket takes.
 fn rows(subscription: &Subscription) -> Vec<i64> {
     subscription
         .feed()

@@ -1,4 +1,4 @@
-//! The queue and its task, without a database.
+//! Tests the queue and its task, without a database.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tokio::{sync::Semaphore, task::JoinHandle, time::timeout};
 
 use super::*;
 
-/// Stores nothing: its batch waits to be let on, and may panic then.
+/// Stores nothing: its batch waits for a permit, and may then panic.
 #[derive(Debug, Clone)]
 struct Probe {
     number: usize,
     gate: Arc<Semaphore>,
     panics: bool,
-    /// As a group whose members change each time.
+    /// Like a group whose members change at each attempt.
     always_retried: bool,
 }
 
@@ -61,7 +61,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     timeout(Duration::from_secs(10), holds).await.expect(what);
 }
 
-/// Adds a probe, without waiting for what becomes of it.
+/// Adds a probe in a task of its own.
 fn add(batcher: &Batcher<Probe>, probe: Probe) -> JoinHandle<Result<(Probe, usize), BatchError>> {
     let batcher = Batcher(batcher.0.clone());
     tokio::spawn(async move { batcher.add(probe).await })
@@ -112,7 +112,7 @@ async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
     .await;
     let newcomer = add(&batcher, probe(1, false));
     until("the other one waits", || batcher.waiting() == 1).await;
-    // One for the first round, and one for the second, with both.
+    // One permit for the first round, and one for the second, which has both entries.
     gate.add_permits(2);
     let stored = timeout(Duration::from_secs(10), newcomer)
         .await
@@ -182,7 +182,7 @@ async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_
     })
     .await;
     first.abort();
-    // One more than a batch takes, and one that must not be with its twin.
+    // One more than fits into a batch, and one that must not be in a batch with its twin.
     let others: Vec<_> = [1, 1]
         .into_iter()
         .chain(2..=MAX_ENTRIES)
