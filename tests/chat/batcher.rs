@@ -1,4 +1,4 @@
-//! Group commit: what arrives at the same moment is stored together, and each caller is answered for their own.
+//! Group commit: concurrent entries are stored together, and each caller gets their own outcome.
 
 mod epochs;
 mod groups;
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
 use crate::world::{Answer, Conversation, Person, World, eventually, message, request};
 
-/// Holds the lock of a conversation, and tells who waits for it.
+/// Holds a conversation's lock, and can tell who waits for it.
 struct Hold {
     world: Arc<World>,
     connection: PgConnection,
@@ -55,7 +55,7 @@ impl Hold {
     }
 }
 
-/// Asks all of these while a first message waits for a lock, so that they are stored in one batch.
+/// Sends all of these while a first message waits for a lock, so that they are stored in one batch.
 async fn together(
     world: &Arc<World>,
     first: (&Person, &Conversation),
@@ -84,7 +84,7 @@ fn add(conversation: &Conversation, message: &Value) -> Value {
     request("add", conversation, json!({ "message": message }))
 }
 
-/// In how many transactions the rows of a table were stored.
+/// Number of transactions in which the rows of a table were stored.
 async fn commits(world: &World, table: &str) -> i64 {
     let row = sqlx::raw_sql(AssertSqlSafe(format!(
         "select count(distinct xmin::text) from {table}"
@@ -252,7 +252,7 @@ async fn reports_that_come_together_are_stored_together_each_once() {
     let second_device = ben.second_device().await;
     let viewed = |ids: &[String]| json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": ids });
     let stale = json!({ "action": "viewed", "conversationid": conversation.id, "instance": "AAAAAAAAAA", "messageids": ids });
-    // A report that waits opens the batch.
+    // A waiting report keeps the batch open.
     let hold = Hold::of(&world, &conversation).await;
     let first = tokio::spawn({
         let (ann, request) = (ann.clone(), viewed(&ids[..1]));
@@ -315,8 +315,8 @@ async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
         asked.push(tokio::spawn(async move {
             ann.asks("chatconversation", request).await
         }));
-        // One after the other, as together they would be more than an address may send at once. The first one is on its
-        // way to the database, and waits for the lock.
+        // Sequentially, because together they would exceed the limit of an address. The first one
+        // is already waiting for the lock in the database.
         if n == 0 {
             hold.is_waited_for(1).await;
         }
@@ -416,7 +416,7 @@ async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_o
     world.end().await;
 }
 
-/// Asks without waiting for the answer.
+/// Sends a request without waiting for the answer.
 fn asks(person: &Person, api: &'static str, request: Value) -> tokio::task::JoinHandle<Answer> {
     let person = person.clone();
     tokio::spawn(async move { person.asks(api, request).await })

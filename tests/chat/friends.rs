@@ -1,4 +1,4 @@
-//! Friendship: two are friends when each has said so.
+//! Friendships: two users are friends once both have requested it.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ async fn asks(person: &Person, action: &str, other: &Person) -> u16 {
         .status
 }
 
-/// The friends that someone sees, and those who wait for their answer.
+/// The friends of a user, and the users who wait for their answer.
 async fn sees(person: &Person) -> (Vec<String>, Vec<String>) {
     let list = person
         .asks_as(4, "chatfriends", json!({ "action": "list" }))
@@ -164,7 +164,7 @@ async fn both_hear_of_each_change_and_nobody_else_does() {
 async fn who_has_waited_longest_stands_first() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
-    // Not in the order of their ids, in one of the two cases at least.
+    // In at least one of the two cases this is not the order of their ids.
     for names in [["Ben", "Cleo", "Dan"], ["Dan", "Cleo", "Ben"]] {
         for name in names {
             asks(&world.person(name).await, "add", &ann).await;

@@ -1,5 +1,5 @@
-//! What `script/fuzz` looks for by the million, tried with its seeds: as they are, and with each byte gone, doubled or
-//! another one. What it ever found is a seed.
+//! Runs the seeds of `script/fuzz`: unchanged, and with each byte removed, doubled or replaced.
+//! Everything that the fuzzer ever found is a seed.
 
 use crate::world::file;
 

@@ -1,5 +1,5 @@
-//! The connections to PostgreSQL: shared by all threads, waited for when there are no more, and given back whatever
-//! becomes of the work.
+//! The connection pool: it is shared by all threads, callers wait when it is exhausted, and
+//! connections are returned whatever happens to the work.
 
 use std::{
     pin::pin,
@@ -26,7 +26,7 @@ use crate::{
     world::{Person, World, database, settings, socket_dir},
 };
 
-/// A role that may use everything in a database, but has a connection limit.
+/// A role with full access to a database, but a connection limit.
 async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptions {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("limited_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -42,7 +42,7 @@ async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptio
     options.clone().username(&name)
 }
 
-/// Its address, with the role.
+/// The URL with that role.
 fn url(options: &PgConnectOptions) -> String {
     let socket = options.get_socket().unwrap().display();
     format!(
@@ -91,7 +91,7 @@ async fn a_role_that_may_have_fewer_connections_than_the_node_wants_refuses_nobo
     settings.database = Database::Given(Box::new(limited(&options, 6).await));
     let world = World::start(settings, options.clone()).await;
     let ann = world.person("Ann").await;
-    // Each from a client of its own: so it comes to any of the threads.
+    // Each from a client of its own, so that any of the threads may serve it.
     let stranger = || Person {
         world: World::at(&world.url, options.clone()),
         ..ann.clone()
@@ -204,7 +204,7 @@ async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() 
         }
     }))
     .await;
-    // Four find out at first. Later it is tried every half a second, by one.
+    // Four connections are refused at first. After that, one waiter tries every half a second.
     let most = 4 + begun.elapsed().as_millis().div_ceil(500);
     let opened = proxy.connections() - before;
     assert!(
@@ -258,7 +258,7 @@ async fn commands_find_a_connection_beside_a_server_that_may_not_have_all_that_i
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .stderr(Stdio::piped()),
     );
-    // As many as it takes: all of its connections are open.
+    // As many as needed until all of its connections are open.
     let stranger = || Person {
         world: World::at(&server.url, options.clone()),
         ..ann.clone()

@@ -1,4 +1,4 @@
-//! Workspaces: host names, each of one user.
+//! Workspaces: host names, each registered for one user.
 
 use serde_json::json;
 

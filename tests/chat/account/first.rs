@@ -1,4 +1,4 @@
-//! The first account: one link, of which one admin comes.
+//! The first account: a link that registers a single admin.
 
 use parlance::settings::Registration;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn code(world: &World) -> String {
     code.to_owned()
 }
 
-/// What login says of someone's role, to a client of this version.
+/// The role in the answer to a login, for a client of this version.
 async fn role(world: &World, name: &str, version: i64) -> Option<Value> {
     let station = uuid::Uuid::new_v4().simple().to_string();
     let login = json!({ "action": "login", "apikey": format!("the apikey of {name}"), "clientversioncode": version });
@@ -30,7 +30,7 @@ async fn the_first_link_makes_one_account_which_is_an_admin() {
     register(&world, "Ann", None)
         .await
         .refused(403, "registration_closed");
-    // Each start makes another link, and each is good while there are no users.
+    // Each start creates another link, and all of them are valid until there is a user.
     let (one, other) = (code(&world).await, code(&world).await);
     register(&world, "Ann", Some(&one)).await.ok();
     assert_eq!(role(&world, "Ann", 4).await, Some(json!("admin")));

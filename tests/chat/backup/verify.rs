@@ -1,4 +1,4 @@
-//! A backup that is not what it was is found out.
+//! Damaged backups are detected.
 
 use std::path::Path;
 
@@ -58,7 +58,7 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
             }),
             "was made by a newer Parlance",
         ),
-        // The dump is whole, but it is not of the database that the manifest describes.
+        // The dump is intact, but from a database other than the manifest's.
         (
             Box::new(|bytes| {
                 replace(
@@ -77,7 +77,7 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
     let options = empty_database().await;
     let damaged = backup.changed(|bytes| bytes[middle] ^= 1);
     bad(&run(parlance(&options).arg("restore").arg(&damaged), ""));
-    // Nothing got into the database, so it can still be used.
+    // Nothing was written into the database, so it can still be used.
     good(&run(
         parlance(&options).arg("restore").arg(&backup.file),
         "",

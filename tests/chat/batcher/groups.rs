@@ -1,4 +1,4 @@
-//! A group whose members change while something waits for its lock.
+//! A group's members change while entries wait for its lock.
 
 use super::{Hold, add, asks, commits};
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
             ),
         };
         let asked = asks(&ann, api, request);
-        // The lock is handed on in the order in which it was asked for.
+        // Waiters get the lock in the order in which they asked for it.
         hold.is_waited_for(2).await;
         cyd.hears().await;
         hold.ends().await;
@@ -92,7 +92,7 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
     for asked in others {
         asked.await.unwrap().ok();
     }
-    // The one elsewhere did not wait for the one in the group to be stored again.
+    // The message of the other conversation did not wait for the group's retry.
     assert_eq!(
         (
             world.count("reports").await,

@@ -15,7 +15,7 @@ async fn psql_and_migrate_work_on_the_database_that_the_settings_name() {
         )),
         "0\n"
     );
-    // A password does not appear among the arguments.
+    // A password must not appear among the arguments.
     let url = format!(
         "postgres://parlance:se%20cret@localhost/{}?host={}",
         options.get_database().unwrap(),

@@ -1,4 +1,4 @@
-//! What is not one's own, what is missing or wrong, and who hears of what.
+//! Access to conversations, missing and malformed fields, and who is notified.
 
 use serde_json::json;
 

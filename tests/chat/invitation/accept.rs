@@ -1,4 +1,4 @@
-//! Users who are no friends, or who left, join a group only by accepting.
+//! Users who are not friends, or who left, join a group only by accepting.
 
 use serde_json::{Value, json};
 
@@ -62,14 +62,14 @@ async fn a_stranger_puts_nobody_into_a_group_and_who_accepts_is_in_it() {
     }
     assert_eq!(eve.hears().await.lists, [eve.user.clone()]);
     assert_eq!(ann.hears().await.lists, [ann.user.clone()]);
-    // Accepted once more, it is told to her alone.
+    // Accepting once more notifies only her.
     asks_v4(&ann, "accept", to(&conversation)).await.ok();
     assert_eq!(
         (eve.hears().await, ann.hears().await.lists),
         (Changes::default(), vec![ann.user.clone()])
     );
     assert_eq!(invitations(&ann).await, Vec::<Value>::new());
-    // What was said before.
+    // Messages from before.
     assert_eq!(
         ann.reads(&conversation).await["messages"][0]["Data"],
         "before"
@@ -87,7 +87,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
-    // A friend request alone is no friendship, in either direction.
+    // A friend request alone, in either direction, is not a friendship.
     ann.requests_friendship(&cleo).await.ok();
     dan.requests_friendship(&ann).await.ok();
     let (conversation, invited) = creates(&ann, &[&ben, &cleo, &dan]).await;
@@ -96,7 +96,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
         (sorted(&[&cleo, &dan]), 2)
     );
     assert_eq!(adds(&ann, &conversation, &[&ben]).await, json!([]));
-    // The reader's friends in it are named, and nobody else.
+    // Only the reader's friends in it are named.
     assert_eq!(invitations(&cleo).await[0]["participantids"], json!([]));
     cleo.befriends(&ben).await;
     assert_eq!(
@@ -111,7 +111,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
         let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["conversation", "errormessage", "status"]);
     }
-    // Once a friend, one is put in, and the invitation is gone.
+    // A user who becomes a friend is added, and the invitation is gone.
     cleo.requests_friendship(&ann).await.ok();
     assert_eq!(adds(&ann, &conversation, &[&cleo]).await, json!([]));
     assert!(
@@ -141,7 +141,7 @@ async fn who_left_comes_back_by_their_own_yes_and_who_was_removed_is_put_in_agai
         ben.reads(&conversation).await["messages"][0]["Data"],
         "meanwhile"
     );
-    // The yes undoes the leaving.
+    // Accepting cancels her earlier leaving.
     remove(&ann, &conversation, &ben).await.ok();
     assert_eq!(adds(&ann, &conversation, &[&ben]).await, json!([]));
     assert_eq!(list(&ben).await, [conversation.id]);
@@ -183,7 +183,7 @@ async fn what_is_no_invitation_is_refused_by_field() {
             .await
             .refused(404, "conversation_not_found");
     }
-    // A conversation of two is no group.
+    // A direct conversation is not a group.
     asks_v4(&ann, "accept", to(&conversation))
         .await
         .refused(403, "not_allowed");

@@ -1,4 +1,4 @@
-//! Who sees whose cards.
+//! Who may see whose cards.
 
 use parlance_wire::e2ee::{SignedCard, Succession};
 use serde_json::{Value, json};
@@ -42,14 +42,15 @@ async fn cards_are_seen_by_friends_and_by_those_who_share_a_conversation_and_by_
     for friend in [ben, cleo] {
         ann.befriends(friend).await;
     }
-    // Asked, but not answered.
+    // A request alone is not a friendship.
     dan.requests_friendship(ann).await.ok();
     assert_eq!(sees(ann, &all).await, sorted(&[ann, ben, cleo]));
     assert_eq!(sees(dan, &all).await, sorted(&[dan]));
     let create = json!({ "displayname": "x", "participantids": ids(&[ben, cleo]), "secrets": secrets(&[ann, ben, cleo]) });
     let group = Conversation::of(&asks(ann, "create", create).await.ok()["conversation"]);
     assert_eq!(sees(ben, &all).await, sorted(&[ann, ben, cleo]));
-    // Who left wrote what is still there; and sees it no more.
+    // A former participant wrote messages that still exist, so their card stays visible; but they
+    // no longer see the others'.
     asks(cleo, "leave", json!({ "conversationid": group.id }))
         .await
         .ok();
@@ -112,7 +113,7 @@ async fn what_is_asked_of_keys_is_refused_by_field() {
     ann.asks_keys("dance", json!({}))
         .await
         .refused(404, "unknown_action");
-    // Nobody else's keys, and nobody who is not there.
+    // Neither the keys of strangers, nor of users who do not exist.
     let nobody = json!({ "userids": [&many[0]] });
     assert_eq!(ann.asks_keys("get", nobody).await.ok()["cards"], json!({}));
     world.end().await;

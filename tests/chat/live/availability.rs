@@ -18,7 +18,7 @@ async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() 
         json!([ann.user])
     );
     assert_eq!(ben.friend_is().await, "available");
-    // Killed, without a word.
+    // Dropped without a close frame.
     drop(anns);
     assert_eq!(
         bens.hears().await["friendavailabilitesof"],

@@ -1,4 +1,4 @@
-//! How the server ends a socket.
+//! Sockets that the server closes.
 
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
 

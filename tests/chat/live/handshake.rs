@@ -1,4 +1,4 @@
-//! The handshake of a socket: permissions, limits and addresses.
+//! The handshake of a socket: authentication, limits and addresses.
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
@@ -81,7 +81,7 @@ async fn a_handshake_is_refused_as_any_request_is() {
             matches!(tokio_tungstenite::connect_async(&url).await, Err(Error::Http(answer)) if answer.status() == status)
         );
     }
-    // Well signed, but no handshake.
+    // A valid signature, but not a handshake.
     let path = good.split_once("/ws").unwrap().1;
     world
         .sends("GET", &format!("/ws{path}"))

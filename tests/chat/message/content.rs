@@ -1,4 +1,4 @@
-//! What is in a message, as sent and as read.
+//! The content of a message, as sent and as read.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -133,7 +133,7 @@ async fn what_is_no_message_is_refused_by_field_and_not_stored() {
     .refused(413, "too_large");
     assert!(refusal["errormessage"].as_str().unwrap().contains("65536"));
     assert_eq!(world.count("messages").await, 0);
-    // Times at the ends of the calendar are times.
+    // The extremes of the calendar are valid.
     for created in ["0001-01-01 00:00:00", "9999-12-31 23:59:59"] {
         add(
             &ann,

@@ -1,4 +1,4 @@
-//! The model's conversations: who is in them, who may change them, and how each sees them.
+//! The model's conversations: their participants, permissions, and each participant's view.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::world::at;
 
-/// A message, as sent and as it has to be answered.
+/// A message, as sent and as it has to be returned.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub sent: Value,
@@ -28,7 +28,7 @@ impl Message {
 
 #[derive(Debug, Clone)]
 pub(super) struct Report {
-    /// The server's choice: known once it was seen.
+    /// Chosen by the server; known once it was seen.
     pub id: Option<String>,
     pub r#type: &'static str,
     pub user: Who,
@@ -64,19 +64,19 @@ pub(super) struct Conversation {
     pub instance: String,
     pub members: BTreeMap<Who, Member>,
     pub invited: BTreeMap<Who, Invitation>,
-    /// Users who left or declined, and if they declined recently.
+    /// Users who left or declined, and whether they declined recently.
     pub departed: BTreeMap<Who, bool>,
     /// Users who declined, and have not left since.
     pub declined: BTreeSet<Who>,
     pub messages: Vec<Message>,
     pub reports: Vec<Report>,
-    /// Of earlier lives.
+    /// Messages of earlier instances.
     pub gone: Vec<Message>,
     pub last_access: i64,
 }
 
 impl Conversation {
-    /// Where a cursor stands among the messages; `None`: nowhere.
+    /// The position of a cursor among the messages; `None` if it has none.
     pub(super) fn place(&self, from: &Start) -> (Value, Value, Option<usize>) {
         let not_before = |time: &str| {
             self.messages
@@ -106,7 +106,7 @@ impl Conversation {
         }
     }
 
-    /// As [`Conversation::place`], among the reports. Their times are the server's.
+    /// Like [`Conversation::place`], among the reports, whose times are the server's.
     pub(super) fn report_place(&self, from: &Start) -> (Value, Option<usize>) {
         match from {
             Start::Row(nth) if !self.reports.is_empty() => {
@@ -121,7 +121,7 @@ impl Conversation {
         }
     }
 
-    /// The conversation as an action names it, in its present life or in one that nobody knows.
+    /// The conversation as a request names it, with its present instance or an unknown one.
     pub(super) fn named(&self, is_stale: bool) -> crate::world::Conversation {
         crate::world::Conversation {
             id: self.id.clone(),
@@ -198,7 +198,7 @@ impl Model {
         }
     }
 
-    /// Compares what someone is shown of a conversation with what there is.
+    /// Compares a user's view of a conversation with the model.
     pub(super) fn shows(&mut self, conversation: usize, who: Who, view: &Value) {
         let Conversation {
             id,
@@ -241,7 +241,8 @@ impl Model {
                 "listitembackgroundcolor": own.color,
             }],
         });
-        // What v4 clients are shown beside (the golden files show that others are not). Nobody here announces one.
+        // Additional fields for v4 clients (the golden tests show that others do not get them). No
+        // epochs are announced here.
         if view.get("epoch").is_some() {
             expected["epoch"] = json!(0);
             expected["epochs"] = json!([]);
@@ -249,8 +250,8 @@ impl Model {
         assert_eq!(*view, expected);
     }
 
-    /// What is answered if someone may not do this; empty: they may. Where several apply, docs/api.md leaves open which
-    /// is told.
+    /// The possible refusals if a user may not do this; empty if they may. If several apply,
+    /// docs/api.md leaves open which one is returned.
     pub(super) fn refusals(
         &self,
         who: Who,

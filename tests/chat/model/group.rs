@@ -1,4 +1,4 @@
-//! The model's groups: who is put in, who is invited, and who is in them by their own yes.
+//! The model's groups: users who are added, invited, or have accepted.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 impl Model {
-    /// What is answered if someone may not change a group; empty: they may.
+    /// The possible refusals if a user may not change a group; empty if they may.
     fn refusals_of_group(&self, who: Who, conversation: usize) -> Vec<&'static str> {
         let conversation = &self.conversations[conversation];
         match conversation.members.get(&who) {
@@ -21,7 +21,7 @@ impl Model {
         }
     }
 
-    /// Returns `true` when a user sees that they are invited.
+    /// Returns `true` if a user sees an invitation to the group.
     fn sees_invitation(&self, who: Who, conversation: usize) -> bool {
         let conversation = &self.conversations[conversation];
         let has_blocked = |other: Who| self.blocks.contains(&(who, other));
@@ -52,7 +52,7 @@ impl Model {
             .collect()
     }
 
-    /// Invitations that are not shown end when someone becomes an admin.
+    /// Deletes hidden invitations when someone becomes an admin.
     fn withdraw_hidden(&mut self, conversation: usize) {
         let shown: Vec<Who> = (0..NAMES.len())
             .filter(|who| self.sees_invitation(*who, conversation))
@@ -62,7 +62,7 @@ impl Model {
             .retain(|who, _| shown.contains(who));
     }
 
-    /// Expects a notification for each user who sees other invitations than before.
+    /// Expects a notification for each user whose visible invitations have changed.
     pub(super) fn expect_invitation_changes(&mut self, before: &BTreeSet<(Who, usize, Who)>) {
         let now = self.all_invited();
         self.list_changed(now.symmetric_difference(before).map(|(who, ..)| *who));
@@ -78,7 +78,7 @@ impl Model {
         );
     }
 
-    /// Returns `true` when a user whom a friend adds joins at once, given the present participants.
+    /// Returns `true` if a user whom a friend adds joins at once, given the present participants.
     fn is_put_in(&self, who: Who, whom: Who, there: &[Who]) -> bool {
         self.are_friends(who, whom)
             && !there
@@ -143,7 +143,8 @@ impl Model {
         }
     }
 
-    /// Compares who is answered to be invited; answers the conversation as a published client is shown it.
+    /// Compares the invited users of an answer. Returns the conversation as a version 3 client
+    /// would get it.
     fn answers_invited(&self, answer: &Value, invited: &[Who]) -> Value {
         let mut ids: Vec<&str> = invited
             .iter()
@@ -156,7 +157,7 @@ impl Model {
         view
     }
 
-    /// Asks for a change to a group. What is answered, if it was made.
+    /// Requests a change to a group. Returns the answer if the change was made.
     async fn changes(
         &mut self,
         who: Who,

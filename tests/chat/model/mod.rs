@@ -1,5 +1,6 @@
-//! The server against a model: whatever several people do, in whatever order, it answers what docs/api.md says. The
-//! model knows that page and nothing of the server: lists of rows, and who may do what.
+//! Compares the server with a model: whatever several people do, in whatever order, its answers
+//! have to follow docs/api.md. The model implements that page and knows nothing of the server: it
+//! consists of lists of rows and of permissions.
 
 mod content;
 mod conversation;
@@ -23,14 +24,14 @@ use self::{
 use crate::world::{Answer, Person, World, at, message, request};
 
 const NAMES: [&str; 3] = ["Ann", "Ben", "Cleo"];
-/// One of [`NAMES`], and one of the conversations that there are.
+/// An index into [`NAMES`], or into the existing conversations.
 type Who = usize;
 type Which = usize;
 
 struct Model {
     people: Vec<Person>,
     availabilities: [&'static str; NAMES.len()],
-    /// Friend requests, by who requested whom, and when.
+    /// Friend requests by the two users, with their order.
     friend_claims: BTreeMap<(Who, Who), usize>,
     blocks: BTreeSet<(Who, Who)>,
     workspaces: BTreeMap<&'static str, Who>,
@@ -39,16 +40,16 @@ struct Model {
     clock: usize,
 }
 
-/// What someone has yet to hear of.
+/// The notifications that a user has yet to get.
 #[derive(Debug, Default)]
 struct Expected {
     conversations: BTreeSet<String>,
     friends: BTreeSet<String>,
-    /// The list itself is another one.
+    /// Whether the list has changed.
     list: bool,
 }
 
-/// Returns `true` for an expected refusal, `false` for an expected OK; panics otherwise.
+/// Returns `true` for an expected refusal and `false` for an expected OK; panics otherwise.
 fn is_refused(answer: &Answer, refusals: &[&str]) -> bool {
     if refusals.is_empty() {
         answer.ok();
@@ -78,7 +79,7 @@ impl Model {
             expected: Default::default(),
             clock: 0,
         };
-        // Most of what can go wrong needs something that is there.
+        // Most failures need existing conversations.
         for (one, other) in [(0, 1), (0, 2)] {
             model.befriend(one, "add", other).await;
             model.befriend(other, "accept", one).await;
@@ -88,7 +89,7 @@ impl Model {
         model
     }
 
-    /// One of the conversations that there are.
+    /// Maps to an existing conversation.
     fn which(&self, conversation: Which) -> usize {
         conversation % self.conversations.len()
     }
@@ -265,7 +266,7 @@ impl Model {
         }
     }
 
-    /// Too often is allowed; too seldom, never.
+    /// Notifications that are not expected are allowed; a missing one is not.
     async fn poll(&mut self, who: Who) {
         let news = self.people[who].hears().await;
         let expected = std::mem::take(&mut self.expected[who]);
@@ -290,7 +291,8 @@ impl Model {
     }
 }
 
-/// Plays steps in a world of their own, which ends, however that goes: shorter ones are tried in many others.
+/// Plays steps in a world of their own, which ends even on failure, as proptest then tries shorter
+/// ones in many more worlds.
 async fn play(steps: Vec<Step>) {
     let world = World::with(|settings| settings.login_tries = 1000).await;
     if let Err(failed) = tokio::spawn(play_in(world.clone(), steps)).await {
@@ -331,7 +333,7 @@ fn whatever_people_do_the_server_answers_what_the_model_does() {
     let config = ProptestConfig {
         cases: 48,
         max_shrink_iters: 200,
-        // Committed with the fix: each is played again before new ones.
+        // Committed together with the fix; each failing case is replayed before new ones.
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
             "tests/chat/model/failures.txt",
         ))),

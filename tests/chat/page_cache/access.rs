@@ -1,4 +1,4 @@
-//! Nothing is shown on the strength of the cache.
+//! Nothing is served on the strength of the cache alone.
 
 use serde_json::json;
 
@@ -99,7 +99,8 @@ async fn what_another_database_has_under_the_same_number_is_read() {
     ten(&ann, &ben, &conversation).await;
     let cursor = json!({});
     reads(&ben, 3, &conversation, cursor.clone()).await;
-    // As after a failover to a replica that lacked the newest message or report, once another one was added there.
+    // As after a failover to a replica that lacked the newest message or report, to which another
+    // one was then added.
     for other in [
         "chain = sha256('another')",
         "last_report_id = gen_random_uuid()",

@@ -1,4 +1,4 @@
-//! How many conversations a user takes part in.
+//! The limit of conversations that a user takes part in.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -67,7 +67,7 @@ async fn those_who_ask_at_the_same_moment_do_not_pass_the_total_together() {
     for friend in [&ann, &ben] {
         friend.befriends(&cleo).await;
     }
-    // Her own groups, two friends' groups with her in them, and a direct conversation.
+    // Her own groups, two friends' groups with her, and a direct conversation.
     let answers = join_all((0..12).map(async |n| match n % 4 {
         0 => group(&cleo, &[]).await,
         1 => group(&ann, &[&cleo]).await,
@@ -111,7 +111,7 @@ async fn friends_fill_nine_tenths_of_a_list_and_the_rest_is_its_owners() {
     }
     assert_eq!((count(&ann).await, count(&ben).await), (10, 9));
     group(&ben, &[]).await.ok();
-    // What does not fit into the other one's list is said so.
+    // The refusal says that the other user's list is full.
     let cleo = world.person("Cleo").await;
     cleo.befriends(&ben).await;
     let refusal = direct(&cleo, &ben).await.refused(413, "too_large");
@@ -189,7 +189,7 @@ async fn groups_that_are_made_filled_joined_and_left_at_the_same_moment_hold_eac
         }
     }))
     .await;
-    // What a deadlock, or a lock that is not given back, would be answered with is none of these.
+    // A deadlock, or a lock that is not released, would be answered with none of these.
     assert!(
         answers
             .iter()
