@@ -2,6 +2,7 @@
 //! value stops the start with an error that names the variable.
 
 mod read;
+mod variables;
 
 use std::{net::SocketAddr, path::PathBuf};
 

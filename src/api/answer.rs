@@ -17,7 +17,8 @@ pub(crate) struct Nothing {}
 
 /// A successful answer with the fields of a struct.
 ///
-/// # Errors `Internal`, if it cannot be serialized.
+/// # Errors
+/// `Internal`, if it cannot be serialized.
 pub(crate) fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
     let mut text = format!("{{{OK},").into_bytes();
     let fields_at = text.len();

@@ -40,7 +40,8 @@ const WATCH_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Measures, and prints each row as soon as it is there; for people, with a header.
 ///
-/// # Errors One sentence for people.
+/// # Errors
+/// One sentence for people.
 pub(crate) async fn run(
     bench: &Bench,
     settings: &Settings,

@@ -31,7 +31,8 @@ const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 /// Creates a directory among the temporary files. Its name cannot be guessed, and an existing
 /// directory is not used, as anyone may have created it.
 ///
-/// # Errors One sentence for people.
+/// # Errors
+/// One sentence for people.
 pub(crate) fn scratch_directory(name: &str) -> Result<PathBuf, String> {
     let dir = env::temp_dir().join(format!("{name}-{}", Uuid::new_v4().simple()));
     // Searchable by everyone, because PostgreSQL may have to run as another user.
@@ -58,7 +59,8 @@ fn not_started(error: &io::Error) -> String {
 /// Starts a server in a directory, with additional environment variables. It is killed when it is
 /// dropped.
 ///
-/// # Errors One sentence for people.
+/// # Errors
+/// One sentence for people.
 pub(crate) fn serve(
     dir: &Path,
     log: &Path,
@@ -94,7 +96,8 @@ pub(crate) fn serve(
 
 /// Waits until a server is ready and, with `says`, until it reports this line.
 ///
-/// # Errors It exited, or is not ready by the deadline; the error has the end of its log.
+/// # Errors
+/// It exited, or is not ready by the deadline; the error has the end of its log.
 pub(crate) async fn await_ready(
     address: SocketAddr,
     child: &mut Child,

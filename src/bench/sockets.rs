@@ -64,7 +64,8 @@ pub(crate) async fn open(
 
 /// Opens the socket of a URL, at this address.
 ///
-/// # Errors No server listens there, or it refuses the socket.
+/// # Errors
+/// No server listens there, or it refuses the socket.
 pub(crate) async fn connect(
     address: SocketAddr,
     url: String,

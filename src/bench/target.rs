@@ -56,7 +56,8 @@ struct Scratch {
 impl Target {
     /// Opens the server that the options name, or starts a scratch one.
     ///
-    /// # Errors The server is not on this machine, and `--remote` is missing.
+    /// # Errors
+    /// The server is not on this machine, and `--remote` is missing.
     pub(crate) async fn open(bench: &Bench, settings: &Settings) -> Result<Self, String> {
         match &bench.url {
             Some(url) => Self::running(bench, url),
@@ -88,7 +89,7 @@ impl Target {
         let database_url = bench
             .database
             .clone()
-            .ok_or("--url wants --database, where users and conversations are made; use one that you can throw away")?;
+            .ok_or("--url needs --database, in which users and conversations are created; use one that you can throw away")?;
         let options = PgConnectOptions::from_str(&database_url)
             .map_err(|_| "--database must be postgres://user:password@host/database")?;
         Ok(Self {
@@ -103,7 +104,8 @@ impl Target {
 
     /// Starts a scratch server, on this database or one of its own.
     ///
-    /// # Errors One sentence for people.
+    /// # Errors
+    /// One sentence for people.
     pub(crate) async fn scratch(
         database: Option<&str>,
         settings: &Settings,
@@ -170,7 +172,8 @@ impl Target {
 
     /// Cleans up: a scratch server is stopped and removed together with its data.
     ///
-    /// # Errors Something could not be removed.
+    /// # Errors
+    /// Something could not be removed.
     pub(crate) async fn leave(&self) -> Result<(), String> {
         self.db.close().await;
         let Some(scratch) = &self.scratch else {

@@ -23,9 +23,9 @@ use parlance_wire::{
 /// were invited instead of added. With a first epoch and its secrets nobody is invited, the epoch
 /// names the group's id, and the call is idempotent.
 ///
-/// # Errors `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`;
-/// `DailyLimit`. With an epoch also `BadRequest`, `AlreadyExists`; `StaleRoster`, if someone would
-/// have to be invited.
+/// # Errors
+/// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`. With
+/// an epoch also `BadRequest`, `AlreadyExists`; `StaleRoster`, if someone would have to be invited.
 pub(crate) async fn create(
     call: &mut Call<'_>,
     creator: &NewParticipant<'_>,
@@ -84,9 +84,10 @@ pub(crate) async fn create(
 /// Changes a group. Returns it as the caller then sees it, and the users who were invited instead
 /// of added.
 ///
-/// # Errors `ConversationNotFound`; `NotAllowed`, if the caller is not an admin, the conversation
-/// is not a group, no admin would be left, or a friend who is added has blocked the caller;
-/// `UserNotFound`; `TooLarge`; `DailyLimit`.
+/// # Errors
+/// `ConversationNotFound`; `NotAllowed`, if the caller is not an admin, the conversation is not a
+/// group, no admin would be left, or a friend who is added has blocked the caller; `UserNotFound`;
+/// `TooLarge`; `DailyLimit`.
 pub(crate) async fn change(
     call: &mut Call<'_>,
     id: ConversationId,

@@ -17,7 +17,8 @@ const DOWNLOAD_ROWS: usize = 1000;
 /// was cut: the conversation then stays pending for the station, on every node, so that a client
 /// comes back for the rest.
 ///
-/// # Errors `ConversationNotFound`, `StaleInstance`.
+/// # Errors
+/// `ConversationNotFound`, `StaleInstance`.
 pub(crate) async fn download(
     call: &mut Call<'_>,
     conversation: ConversationId,

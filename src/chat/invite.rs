@@ -26,8 +26,9 @@ const MAX_LIFETIME: TimeDelta = TimeDelta::days(90);
 
 /// Creates an invitation of the caller's. Returns its id and its expiry.
 ///
-/// # Errors `RegistrationClosed`; `NotAllowed`, if only admins may; `TooLarge`, if the caller has
-/// too many open ones; `BadRequest`.
+/// # Errors
+/// `RegistrationClosed`; `NotAllowed`, if only admins may; `TooLarge`, if the caller has too many
+/// open ones; `BadRequest`.
 pub(crate) async fn create(
     call: &Call<'_>,
     code_hash: &SecretHash,
@@ -89,7 +90,8 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<Vec<InviteRow>, Error> {
 
 /// Revokes an invitation of the caller's. Idempotent.
 ///
-/// # Errors `NotAllowed`, if the caller has no such invitation.
+/// # Errors
+/// `NotAllowed`, if the caller has no such invitation.
 pub(crate) async fn revoke(call: &Call<'_>, invite: InviteId) -> Result<(), Error> {
     if store::invite::revoke_own(&call.services.db, call.user, invite, call.now).await? {
         Ok(())

@@ -28,7 +28,8 @@ struct Names {
 impl NameCache {
     /// The names of these users. A user who does not exist has none.
     ///
-    /// # Errors Database errors, if a name is not cached.
+    /// # Errors
+    /// Database errors, if a name is not cached.
     pub(crate) async fn of(
         &self,
         db: &Db,

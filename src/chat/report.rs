@@ -23,7 +23,8 @@ const MAX_NEW_ROWS: usize = 50;
 /// Stores that messages were delivered to the caller, or seen by them: one report per message, user
 /// and type. Idempotent. Unknown ids are ignored, as their messages may have expired.
 ///
-/// # Errors `ConversationNotFound`, `StaleInstance`.
+/// # Errors
+/// `ConversationNotFound`, `StaleInstance`.
 pub(crate) async fn add(
     call: &mut Call<'_>,
     r#type: ReportType,

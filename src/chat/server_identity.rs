@@ -23,7 +23,8 @@ pub(crate) struct ServerIdentity {
 impl ServerIdentity {
     /// Reads the identity from a migrated database.
     ///
-    /// # Errors Database errors; `Internal`, if there is no key.
+    /// # Errors
+    /// Database errors; `Internal`, if there is no key.
     pub(crate) async fn read(db: &Db) -> Result<Self, Error> {
         let (id, seed) = store::key_log::server_identity(db).await?;
         let no_key = || Error::Internal("the server's signing key cannot be read".into());

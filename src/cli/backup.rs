@@ -108,10 +108,10 @@ pub enum Error {
     )]
     NotEmpty,
     /// A restored table differs from the manifest.
-    #[error("what was restored is not what was backed up: {0}")]
+    #[error("the restored data differs from the backup: {0}")]
     Different(String),
     /// The restored data breaks an invariant that the doctor checks.
-    #[error("everything was restored as it was backed up, but the doctor finds {0}")]
+    #[error("the backup was restored completely, but the doctor finds {0}")]
     Unhealthy(String),
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
         return if doctor.json {
             Ok(())
         } else {
-            say(format_args!("All is well: {} rules hold.", Rule::ALL.len()))
+            say(format_args!("All {} rules hold.", Rule::ALL.len()))
         };
     }
     Err(Error::Unhealthy {

@@ -61,7 +61,7 @@ pub enum Error {
     #[error("{0:?} is neither an e-mail address nor a user id of 32 hexadecimal digits")]
     NotAUser(String),
     /// There is no such invitation, or it is revoked already.
-    #[error("there is no invitation {0} that was not revoked")]
+    #[error("there is no invitation {0}, or it is revoked already")]
     NoSuchInvite(InviteId),
     /// The invitation is not valid for this address.
     #[error("this invitation is not valid for this address, or was used already")]
@@ -81,7 +81,7 @@ pub enum Error {
     #[error("{0} has no such station")]
     NoSuchStation(String),
     /// `--yes` is missing for something that cannot be undone.
-    #[error("this cannot be undone: say --yes to do it")]
+    #[error("this cannot be undone; pass --yes to confirm")]
     NotConfirmed,
     /// The file cannot be written.
     #[error("{path} cannot be written")]
@@ -93,7 +93,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The audit log was tampered with.
-    #[error("the audit log is not what was written: {0}")]
+    #[error("the audit log was changed: {0}")]
     AuditBroken(String),
     /// There is no such user.
     #[error("there is no user {0}")]
@@ -123,7 +123,7 @@ pub enum Error {
     #[error("psql ended with {0}")]
     Psql(ExitStatus),
     /// The doctor has findings.
-    #[error("{broken} of {rules} rules do not hold")]
+    #[error("{broken} of {rules} rules are broken")]
     Unhealthy {
         /// Number of rules that are broken.
         broken: usize,

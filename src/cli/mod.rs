@@ -97,7 +97,8 @@ enum Command {
 
 /// Runs the command that was given.
 ///
-/// # Errors The command failed; the error says why.
+/// # Errors
+/// The command failed; the error says why.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     // In this order: LOG_FORMAT may be set in the file. Errors before the log has started are
     // reported by `main` on stderr.

@@ -13,7 +13,8 @@ const MAX_STOP: Duration = Duration::from_secs(9);
 
 /// Starts the server and runs it until a signal ends it.
 ///
-/// # Errors It cannot start.
+/// # Errors
+/// It cannot start.
 pub(super) async fn run(settings: Settings) -> Result<(), Error> {
     // Installed before the start, which takes seconds: the default action would end this process
     // and leave a half-created database behind.

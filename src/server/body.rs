@@ -146,7 +146,8 @@ async fn known_sender(
 
 /// Refuses a body that is too large for its action.
 ///
-/// # Errors `TooLarge`.
+/// # Errors
+/// `TooLarge`.
 pub(super) fn check_length(
     state: &State,
     api: Api,

@@ -89,8 +89,8 @@ impl<K: Hash + Eq + Copy> Share<K> {
     /// Takes bytes. A share may exceed the limits if its key and address hold nothing else, as a
     /// large answer could otherwise never be sent.
     ///
-    /// # Errors `RateLimited`, if the key or the address holds too much; `Unavailable`, if all
-    /// together do.
+    /// # Errors
+    /// `RateLimited`, if the key or the address holds too much; `Unavailable`, if all together do.
     // 429 asks the one client that holds too much to slow down; 503 says that the server is full.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes == 0 {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_one_who_holds_nothing_else_may_exceed_the_limits() {
+    fn a_single_share_may_exceed_the_limits() {
         let budget = budget();
         let large = take(&budget, 1, 1, 21).unwrap();
         assert!(take(&budget, 1, 1, 1).is_err());
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_regardless_of_the_limits_counts_all_the_same() {
+    fn forced_bytes_count_against_the_limits() {
         let budget = budget();
         let mut forced = budget.share(1, address(1));
         forced.take(20).unwrap();

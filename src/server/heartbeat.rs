@@ -12,7 +12,8 @@ use crate::{
 
 /// Records that this node is alive, and reads which other nodes are.
 ///
-/// # Errors The database is away; the next heartbeat tries again.
+/// # Errors
+/// The database is away; the next heartbeat tries again.
 pub(super) async fn beat(state: &State) -> store::error::Result<()> {
     let beat = store::presence::heartbeat(
         &state.services.db,

@@ -70,7 +70,8 @@ pub(super) async fn verify(
 /// The user who signed a request, from any station. A station and a timestamp are optional, but
 /// checked if given.
 ///
-/// # Errors As for [`verify`].
+/// # Errors
+/// As for [`verify`].
 pub(super) async fn verify_user(
     state: &State,
     request: &SignedRequest<'_>,
@@ -97,7 +98,8 @@ async fn verify_within_limits(
 /// Returns `true` if the claimed user and station are known, for a request whose signature cannot
 /// be checked yet. Unknown ones count as invalid signatures.
 ///
-/// # Errors `RateLimited`, if the address sent too many; database errors.
+/// # Errors
+/// `RateLimited`, if the address sent too many; database errors.
 pub(super) async fn is_known(
     state: &State,
     user: UserId,
@@ -155,7 +157,8 @@ async fn verify_signature(
 
 /// Checks the client's clock, if the request has a timestamp.
 ///
-/// # Errors `TimestampOutOfRange`.
+/// # Errors
+/// `TimestampOutOfRange`.
 pub(super) fn check_time(state: &State, request: &SignedRequest<'_>) -> Result<(), Error> {
     match request.timestamp {
         Some(timestamp) if timestamp.distance(request.now) > state.settings.signature_window => {

@@ -96,7 +96,8 @@ impl Load {
 
     /// Begins a user's request. Waits a while if they have the maximum in progress.
     ///
-    /// # Errors `RateLimited`.
+    /// # Errors
+    /// `RateLimited`.
     pub(super) async fn begin(&self, user: UserId) -> Result<InProgress, Error> {
         // Cloned under the lock: `drop` counts the clones to decide whether the user can be
         // removed.
@@ -125,8 +126,9 @@ impl Load {
 
     /// Counts an answer until its share is dropped.
     ///
-    /// # Errors `RateLimited`, if this user or address leaves too much unread; `Unavailable`, if
-    /// all together do.
+    /// # Errors
+    /// `RateLimited`, if this user or address leaves too much unread; `Unavailable`, if all
+    /// together do.
     pub(super) fn try_answer(
         &self,
         user: UserId,
@@ -187,7 +189,8 @@ impl Drop for Waiting<'_> {
 impl InProgress {
     /// Begins to read a page or a list. Waits a while if others are being read for this user.
     ///
-    /// # Errors `RateLimited`.
+    /// # Errors
+    /// `RateLimited`.
     pub(super) async fn read(&self) -> Result<OwnedSemaphorePermit, Error> {
         self.wait_for(&self.requests.reads).await
     }

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_purged_expired_a_grace_ago() {
+    fn only_rows_that_expired_before_the_grace_period_are_purged() {
         let now = Timestamp::parse("2024-03-15 11:50:45").unwrap();
         assert_eq!(
             ended_before(now, TimeDelta::days(7)).to_string(),

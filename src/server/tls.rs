@@ -24,7 +24,8 @@ pub(super) struct Certificate {
 impl Certificate {
     /// Reads the files.
     ///
-    /// # Errors A sentence that names the file, or says that the two do not match.
+    /// # Errors
+    /// A sentence that names the file, or says that the two do not match.
     pub(super) fn read(files: &Tls) -> Result<Arc<Self>, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let current = RwLock::new(Arc::new(load(files, &provider)?));
@@ -37,7 +38,8 @@ impl Certificate {
 
     /// Reads the files again. If that fails, the old certificate stays in use.
     ///
-    /// # Errors As for [`Certificate::read`].
+    /// # Errors
+    /// As for [`Certificate::read`].
     pub(super) fn read_again(&self) -> Result<(), String> {
         // Parsed before the lock is taken, because every handshake waits for it.
         let read = load(&self.files, &self.provider)?;

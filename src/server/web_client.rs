@@ -64,7 +64,8 @@ pub(super) fn is_page(request: &actix_web::dev::RequestHead) -> bool {
 
 /// Serves a file of the client by its path.
 ///
-/// # Errors `UnknownApi`: there is no such file, or the method is not for files.
+/// # Errors
+/// `UnknownApi`: there is no such file, or the method is not for files.
 pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Error::UnknownApi);

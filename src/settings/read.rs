@@ -1,20 +1,14 @@
 //! Reads the settings from environment variables.
 
-use std::{
-    env,
-    ffi::OsString,
-    fmt::Display,
-    net::{IpAddr, SocketAddr},
-    ops::RangeInclusive,
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{env, ffi::OsString, net::SocketAddr, str::FromStr};
 
 use chrono::TimeDelta;
-use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Database, Error, Invites, LogFormat, Registration, Settings, Tls};
+use super::{
+    Database, Error, Invites, LogFormat, Registration, Settings, Tls,
+    variables::{Variables, duration, networks, public_url},
+};
 use crate::{clock::Clock, timings::Timings};
 
 /// The maximum lifetime is 1000 years, because the end of a longer one could not be written on the
@@ -25,14 +19,16 @@ const MAX_WORKERS: usize = 256;
 impl Settings {
     /// Reads the settings from the environment.
     ///
-    /// # Errors A variable has an invalid value.
+    /// # Errors
+    /// A variable has an invalid value.
     pub fn from_env() -> Result<Self, Error> {
         Self::read(|name| env::var_os(name))
     }
 
     /// Reads the settings through `variable`, so that tests can pass their own.
     ///
-    /// # Errors A variable has an invalid value.
+    /// # Errors
+    /// A variable has an invalid value.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let env = Variables(&variable);
         let listen_addr = env.listen_addr()?;
@@ -129,75 +125,7 @@ impl Settings {
     }
 }
 
-/// The source of settings. An empty variable counts as unset: compose files and `.env` lines often
-/// have them.
-struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
-
 impl Variables<'_> {
-    /// Parses a variable, or its default.
-    fn parse<T>(
-        &self,
-        variable: &'static str,
-        default: &str,
-        must_be: impl Display,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, Error> {
-        let text = self.text(variable)?;
-        parse(text.as_deref().unwrap_or(default)).ok_or_else(|| Error {
-            variable,
-            must_be: must_be.to_string(),
-        })
-    }
-
-    fn number<T: FromStr + Display + PartialOrd + Copy>(
-        &self,
-        variable: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-    ) -> Result<T, Error> {
-        self.limited("a whole number", variable, default, range)
-    }
-
-    fn bytes(
-        &self,
-        variable: &'static str,
-        default: usize,
-        range: RangeInclusive<usize>,
-    ) -> Result<usize, Error> {
-        self.limited("a number of bytes", variable, default, range)
-    }
-
-    fn limited<T: FromStr + Display + PartialOrd + Copy>(
-        &self,
-        what: &str,
-        variable: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-    ) -> Result<T, Error> {
-        let must_be = format!("{what} from {} to {}", range.start(), range.end());
-        self.parse(variable, &default.to_string(), must_be, |text| {
-            text.parse().ok().filter(|number| range.contains(number))
-        })
-    }
-
-    fn text(&self, variable: &'static str) -> Result<Option<String>, Error> {
-        let text = (self.0)(variable).filter(|text| !text.is_empty());
-        text.map(|text| {
-            text.into_string().map_err(|_| Error {
-                variable,
-                must_be: "text in UTF-8".to_owned(),
-            })
-        })
-        .transpose()
-    }
-
-    // Not `text`, as a path need not be UTF-8.
-    fn path(&self, variable: &str) -> Option<PathBuf> {
-        (self.0)(variable)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    }
-
     fn listen_addr(&self) -> Result<SocketAddr, Error> {
         // Loopback, because there is no TLS by default.
         self.parse(
@@ -272,33 +200,4 @@ impl Variables<'_> {
 
 fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
-}
-
-/// A positive duration.
-fn duration(text: &str) -> Option<TimeDelta> {
-    let length = TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?;
-    // Zero is excluded: a window of zero would refuse every request, and a lifetime of zero every
-    // message.
-    Some(length).filter(|length| *length > TimeDelta::zero())
-}
-
-fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let parts = text.split(',').map(str::trim);
-    parts
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            // A bare address is a network of one: a single proxy is the usual case.
-            let network = part.parse().ok();
-            network.or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from))
-        })
-        .collect()
-}
-
-fn public_url(text: &str) -> Option<String> {
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"))?;
-    // It is put into JSON, and clients append a query to it.
-    let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
-    plain.then(|| text.trim_end_matches('/').to_owned())
 }

@@ -4,8 +4,10 @@
 //! would be half as large each, cost PostgreSQL more, and wait for each other's locks when many
 //! write into one conversation.
 
+mod queue;
+
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,20 +16,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use self::queue::{Queue, Queued};
 use super::{
     Db,
     error::{self, Shared, impossible},
 };
-
-/// Maximum number of entries in a batch, and their approximate size in bytes. Larger batches gain
-/// nothing (BENCHMARKS.md), and cost more to retry when one entry is refused.
-const MAX_ENTRIES: usize = 128;
-const MAX_BYTES: usize = 1 << 20;
-/// Maximum number of waiting entries, and their approximate size in bytes; further callers get 503.
-/// At a few thousand entries per second, this is what can be stored within the time that a client
-/// waits.
-const MAX_WAITING: usize = 8192;
-const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Maximum attempts for an entry because the group's members changed. Each retry needs another
 /// change to be committed between the statement's snapshot and its lock, within about a
@@ -116,14 +109,9 @@ struct Queued<E: Entry> {
 impl<E: Entry> Batcher<E> {
     #[must_use]
     pub(crate) fn new(db: Db) -> Self {
-        let queue = Mutex::new(Queue {
-            waiting: VecDeque::new(),
-            bytes: 0,
-            running: false,
-        });
         Self(Arc::new(Inner {
             db,
-            queue,
+            queue: Mutex::default(),
             failed: Mutex::default(),
         }))
     }
@@ -131,10 +119,11 @@ impl<E: Entry> Batcher<E> {
     /// Stores an entry together with those of other callers, and returns it with its outcome. It is
     /// stored even if the caller stops waiting.
     ///
-    /// # Errors Only those of the entry itself, not of others in its batch.
+    /// # Errors
+    /// Only those of the entry itself, not of others in its batch.
     pub(crate) async fn add(&self, entry: E) -> Result<(E, E::Outcome), BatchError> {
         let (reply, answer) = oneshot::channel();
-        if self.0.enqueue(Queued {
+        if self.0.locked().push(Queued {
             entry,
             attempts: 0,
             reply,
@@ -171,48 +160,6 @@ impl<E: Entry> Batcher<E> {
 }
 
 impl<E: Entry> Inner<E> {
-    /// Queues an entry. Returns `true` if the caller has to start the draining task.
-    fn enqueue(&self, entry: Queued<E>) -> Result<bool, BatchError> {
-        let mut queue = self.locked();
-        // Compared without this entry, so that an entry of any size fits into an empty queue.
-        if queue.waiting.len() >= MAX_WAITING || queue.bytes >= MAX_WAITING_BYTES {
-            return Err(BatchError::Full);
-        }
-        queue.bytes += entry.entry.bytes();
-        queue.waiting.push_back(entry);
-        // Changed under the queue's lock, as when the task ends, so that no entry is left behind in
-        // between.
-        Ok(!std::mem::replace(&mut queue.running, true))
-    }
-
-    /// Takes the next batch. Returns `None` if nothing waits, and the draining task has to end.
-    fn next_batch(&self) -> Option<Vec<Queued<E>>> {
-        let mut queue = self.locked();
-        if queue.waiting.is_empty() {
-            queue.running = false;
-            return None;
-        }
-        let (mut batch, mut later, mut bytes, mut keys) =
-            (Vec::new(), Vec::new(), 0, HashSet::new());
-        while batch.len() < MAX_ENTRIES && bytes < MAX_BYTES {
-            let Some(next) = queue.waiting.pop_front() else {
-                break;
-            };
-            if next.entry.key().is_none_or(|key| keys.insert(key)) {
-                bytes += next.entry.bytes();
-                batch.push(next);
-            } else {
-                later.push(next);
-            }
-        }
-        // At the front and in order: at the end, newer entries would overtake them in every round.
-        for next in later.into_iter().rev() {
-            queue.waiting.push_front(next);
-        }
-        queue.bytes -= bytes;
-        Some(batch)
-    }
-
     /// Stores a batch. Entries to be retried go to the front of the queue, so that entries that
     /// arrived meanwhile are stored with them and not after their last attempt.
     async fn store(&self, batch: Vec<Queued<E>>) {
@@ -223,11 +170,7 @@ impl<E: Entry> Inner<E> {
         for Queued { reply, .. } in contended {
             let _ = reply.send(Err(BatchError::Contended));
         }
-        let mut queue = self.locked();
-        for one in again.into_iter().rev() {
-            queue.bytes += one.entry.bytes();
-            queue.waiting.push_front(one);
-        }
+        self.locked().push_front(again);
     }
 
     /// Stores a batch once. Returns the entries that have to be retried.
@@ -319,8 +262,12 @@ struct Drain<E: Entry> {
 }
 
 impl<E: Entry> Drain<E> {
+    fn next_batch(&self) -> Option<Vec<Queued<E>>> {
+        self.inner.locked().next_batch()
+    }
+
     async fn run(mut self) {
-        while let Some(batch) = self.inner.next_batch() {
+        while let Some(batch) = self.next_batch() {
             self.inner.store(batch).await;
         }
         self.finished = true;
@@ -332,10 +279,7 @@ impl<E: Entry> Drop for Drain<E> {
     /// nothing else might start another one.
     fn drop(&mut self) {
         if !self.finished {
-            let mut queue = self.inner.locked();
-            queue.running = false;
-            queue.waiting.clear();
-            queue.bytes = 0;
+            self.inner.locked().abandon();
         }
     }
 }
@@ -343,7 +287,8 @@ impl<E: Entry> Drop for Drain<E> {
 /// The entry with this ordinal as `with ordinality` counts (from one), and the slot for its
 /// outcome.
 ///
-/// # Errors There is no such entry.
+/// # Errors
+/// There is no such entry.
 pub(crate) fn entry_at<'a, E, O>(
     batch: &'a [E],
     outcomes: &'a mut [O],

@@ -90,9 +90,10 @@ impl Db {
     /// Runs statements that commit by themselves on a connection. For several that belong together,
     /// use [`Db::transaction`].
     ///
-    /// # Errors `Away`, with `uncertain: false` if no connection became free or none could be
-    /// opened, or after [`Db::close`]; with `uncertain: true` if the session ended or the database
-    /// fell silent. Also the errors of the work.
+    /// # Errors
+    /// `Away`, with `uncertain: false` if no connection became free or none could be opened, or
+    /// after [`Db::close`]; with `uncertain: true` if the session ended or the database fell
+    /// silent. Also the errors of the work.
     pub async fn run<T, E: Into<Error>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> std::result::Result<T, E>,
@@ -106,7 +107,8 @@ impl Db {
     /// an idle connection. Work that is abandoned takes its connection with it, which ends the
     /// transaction.
     ///
-    /// # Errors As [`Db::run`].
+    /// # Errors
+    /// As [`Db::run`].
     pub async fn transaction<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<End<T>>,
@@ -166,7 +168,8 @@ async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// Maximum connections that the database allows this role.
 ///
-/// # Errors The query fails.
+/// # Errors
+/// The query fails.
 pub(super) async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
     let mut connection = db.options().connect().await?;
     let limit = sqlx::query_scalar!(

@@ -60,7 +60,8 @@ pub struct Embedded {
 /// Opens the database that the settings name, for a server: the operator's, or the embedded one,
 /// which is started.
 ///
-/// # Errors There is no database, or it is in use.
+/// # Errors
+/// There is no database, or it is in use.
 pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), Error> {
     match &settings.database {
         Database::Given(options) => {
@@ -78,7 +79,8 @@ pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), Error> 
 /// Creates the cluster if there is none, and starts PostgreSQL on it. With `check_every`, it is
 /// compared with the programs on disk that often, and restarted when they were replaced.
 ///
-/// # Errors No programs, another server on the data, another major version.
+/// # Errors
+/// No programs, another server on the data, another major version.
 pub async fn start(
     settings: &Settings,
     check_every: Option<Duration>,
@@ -155,14 +157,16 @@ impl Embedded {
 
 /// The embedded database's URL, whether or not it runs.
 ///
-/// # Errors There is no user to run it as.
+/// # Errors
+/// There is no user to run it as.
 pub fn url(settings: &Settings) -> Result<String, Error> {
     Ok(ClusterPaths::of(&settings.data_dir)?.url())
 }
 
 /// The path of a program, of the PostgreSQL version that the embedded data belongs to.
 ///
-/// # Errors The programs are not installed.
+/// # Errors
+/// The programs are not installed.
 pub async fn program(settings: &Settings, name: &str) -> Result<PathBuf, Error> {
     let version = cluster::version(&settings.data_dir.join("postgres"))?;
     let programs = Programs::find(settings.pg_bin.clone(), version).await?;

@@ -33,7 +33,7 @@ pub enum Error {
         source: Cause,
     },
     /// A statement that does not fit the database, or an answer that does not fit the statement.
-    #[error("the database and this server disagree")]
+    #[error("the database did something unexpected")]
     Bug {
         /// Whether the work may have been committed, because its answer arrived but could not be
         /// read.

@@ -64,7 +64,7 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<RequestRo
         .await
 }
 
-/// The friends of a user who have deleted their accounts, with their id and last name. A new
+/// The friends of a user who have deleted their accounts, with their id and the nick that they had. A new
 /// account of the same address that is a friend again is not among them.
 pub(crate) async fn left(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)>> {
     let rows = db

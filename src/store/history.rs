@@ -216,9 +216,8 @@ macro_rules! rows {
             Row,
             r#"
             with seen as materialized (
-                -- The conversation, if the reader takes part in it, and where to begin: at a
-                -- number, or at the row with
-                -- the cursor's id (null if that row does not exist).
+                -- The conversation, if the reader takes part in it, and where to begin: at a number, or
+                -- at the row with the cursor's id (null if that row does not exist).
                 select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
                        coalesce($5::bigint,
                            (select m.seq from messages m

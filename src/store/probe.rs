@@ -9,7 +9,8 @@ use super::{Db, db::End, error::Result};
 /// write to the node's own row, which has to reach the disk. Returns whether that row exists: the
 /// heartbeat writes it.
 ///
-/// # Errors The database's error.
+/// # Errors
+/// The database's error.
 pub async fn write(db: &Db, node: Uuid) -> Result<bool> {
     db.transaction(async |tx| {
         sqlx::query!(

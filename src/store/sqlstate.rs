@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_kind_of_code_means() {
+    fn each_class_of_codes_has_its_meaning() {
         for (code, expected) in [
             ("08006", Meaning::SessionEnded),
             ("57P01", Meaning::SessionEnded),

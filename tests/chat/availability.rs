@@ -17,7 +17,7 @@ async fn says(person: &Person, action: &str) {
 }
 
 #[tokio::test]
-async fn friends_see_what_one_says_and_hear_of_changes() {
+async fn friends_see_the_availability_and_are_notified_of_changes() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cleo = world.person("Cleo").await;
@@ -51,7 +51,7 @@ async fn friends_see_what_one_says_and_hear_of_changes() {
 }
 
 #[tokio::test]
-async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
+async fn a_blocked_user_sees_offline_and_is_not_notified() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     says(&ann, "useravailable").await;
@@ -69,7 +69,7 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
 }
 
 #[tokio::test]
-async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
+async fn only_users_with_sockets_on_an_ended_node_go_offline() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let [anns, bens] = [&ann, &ben].map(|person| UserId::parse(&person.user).unwrap());

@@ -96,7 +96,7 @@ async fn commits(world: &World, table: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
+async fn entries_that_arrive_during_a_batch_form_the_next_one() {
     let world = World::with(|settings| settings.requests_per_user = 1000).await;
     let (ann, ben, conversation) = world.conversation().await;
     let cyd = world.person("Cyd").await;

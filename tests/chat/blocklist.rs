@@ -31,7 +31,7 @@ async fn asks(person: &Person, action: &str, other: &Person) {
 }
 
 #[tokio::test]
-async fn one_who_is_blocked_cannot_write_and_one_who_blocks_can() {
+async fn a_blocked_user_cannot_write_and_the_blocking_one_can() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let before = message("before");
@@ -136,7 +136,7 @@ async fn the_list_names_the_conversations_hidden_for_good() {
 }
 
 #[tokio::test]
-async fn nobody_is_blocked_who_is_not_there_or_is_oneself() {
+async fn only_another_existing_user_can_be_blocked() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for action in ["block", "unblock"] {

@@ -9,7 +9,7 @@ mod encrypted;
 mod targets;
 
 #[test]
-fn what_strangers_send_is_understood_or_refused() {
+fn input_of_strangers_is_parsed_or_refused() {
     type Target = fn(&[u8]);
     for (name, target) in [
         ("request", targets::request as Target),

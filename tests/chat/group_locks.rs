@@ -38,7 +38,7 @@ async fn hold(world: &World, statement: String) -> PgConnection {
 }
 
 #[tokio::test]
-async fn those_who_left_or_declined_do_not_wait_for_the_groups_lock() {
+async fn users_who_left_or_declined_do_not_wait_for_the_groups_lock() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cyd = world.person("Cyd").await;

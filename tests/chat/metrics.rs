@@ -107,7 +107,7 @@ async fn the_names_are_those_of_the_documentation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_makes_up_is_no_label() {
+async fn invented_names_are_not_labels() {
     let (world, running) = start().await;
     let ann = world.person("Ann").await;
     for n in 0..50 {

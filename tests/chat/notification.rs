@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::world::{Changes, Person, World, message};
 
 #[tokio::test]
-async fn a_station_is_first_told_to_compare_everything_and_then_what_changed() {
+async fn a_station_is_first_told_to_resync_and_then_what_changed() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let second_device = ben.second_device().await;
@@ -43,7 +43,7 @@ async fn a_writers_own_other_stations_hear_too_and_strangers_do_not() {
 }
 
 #[tokio::test]
-async fn what_was_refused_is_no_news() {
+async fn a_refusal_notifies_nobody() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let first = message("x");
@@ -174,7 +174,7 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
 }
 
 #[tokio::test]
-async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_same() {
+async fn a_poll_that_names_a_user_must_be_signed_even_where_unsigned_polling_is_allowed() {
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
     let (ann, ben, conversation) = world.conversation().await;
     // A station that both use: the user who logged in last may poll there without a name.

@@ -115,7 +115,7 @@ async fn a_connection_of_another_thread_is_used_where_none_can_be_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_in_use_is_waited_for_where_none_can_be_opened() {
+async fn a_used_connection_is_waited_for_where_none_can_be_opened() {
     let db = Db::new(limited(&database().await, 1).await, 3);
     let (slow, others) = tokio::join!(
         db.run(async |c| sleep(c, 0.5).await),
@@ -126,7 +126,7 @@ async fn one_that_is_in_use_is_waited_for_where_none_can_be_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_finds_all_in_use_waits_for_one_and_is_told_when_none_comes_back() {
+async fn a_caller_waits_for_a_connection_and_gets_an_error_if_none_is_returned() {
     let db = Db::new(database().await, 1);
     let (slow, next) = tokio::join!(db.run(async |c| sleep(c, 0.5).await), db.run(backend));
     assert!(slow.is_ok() && next.is_ok());
@@ -138,7 +138,7 @@ async fn who_finds_all_in_use_waits_for_one_and_is_told_when_none_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_is_abandoned_gives_its_place_back_and_takes_its_connection_with_it() {
+async fn abandoned_work_releases_its_permit_and_closes_its_connection() {
     let db = Db::new(database().await, 1);
     let first = db.run(backend).await.unwrap();
     let abandoned = db.run(async |c| {
@@ -193,7 +193,7 @@ async fn a_connection_whose_session_took_too_long_is_not_handed_out_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() {
+async fn waiters_rarely_retry_a_connection_that_the_database_refuses() {
     let proxy = Proxy::start(&socket_dir());
     let db = Db::new(proxy.options(&limited(&database().await, 1).await), 4);
     db.run(backend).await.unwrap();
@@ -214,7 +214,7 @@ async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
+async fn the_longest_waiter_gets_the_next_connection_where_none_can_be_opened() {
     let db = Db::new(limited(&database().await, 1).await, 3);
     let order = Mutex::new(vec![]);
     let ((tell, told), (release, released)) = (oneshot::channel(), oneshot::channel());

@@ -128,7 +128,7 @@ async fn a_session_that_was_ended_does_not_make_the_node_unready() {
 }
 
 #[tokio::test]
-async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
+async fn a_probe_that_hangs_up_costs_no_connection() {
     let world = World::new().await;
     let _people = world.conversation().await;
     let mut hold = world.db.begin().await.unwrap();

@@ -84,7 +84,7 @@ async fn a_report_is_stored_once_however_often_and_from_wherever_it_is_sent() {
 }
 
 #[tokio::test]
-async fn ids_that_are_not_there_are_passed_over() {
+async fn unknown_ids_are_ignored() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let cleo = world.person("Cleo").await;
@@ -138,7 +138,7 @@ async fn everyone_hears_of_a_new_report_and_nobody_of_an_old_one() {
 }
 
 #[tokio::test]
-async fn what_is_no_report_is_refused_and_stores_nothing() {
+async fn malformed_reports_are_refused_and_not_stored() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let id = ann.adds(&conversation, "x").await;

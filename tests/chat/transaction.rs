@@ -51,7 +51,7 @@ async fn count(options: &PgConnectOptions) -> sqlx::Result<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_committed_stays_and_what_is_rolled_back_does_not() {
+async fn committed_work_stays_and_rolled_back_work_does_not() {
     let (db, options) = counter().await;
     let committed = db.transaction(async |c| {
         count_up(c).await?;
@@ -67,7 +67,7 @@ async fn what_is_committed_stays_and_what_is_rolled_back_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_fails_is_undone_and_holds_no_lock_when_its_error_is_returned() {
+async fn failed_work_is_rolled_back_and_holds_no_lock_when_its_error_is_returned() {
     let (db, options) = counter().await;
     let first = db.run(backend).await.unwrap();
     let failed = db
@@ -113,7 +113,7 @@ async fn a_statement_that_is_stopped_has_certainly_done_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_is_abandoned_in_the_middle_of_a_statement_gives_its_locks_back() {
+async fn work_abandoned_during_a_statement_releases_its_locks() {
     let (db, options) = counter().await;
     let abandoned = db.transaction::<()>(async |c| {
         count_up(c).await?;

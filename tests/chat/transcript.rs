@@ -223,7 +223,7 @@ async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
 }
 
 #[tokio::test]
-async fn what_was_said_before_there_was_a_chain_gets_one() {
+async fn messages_from_before_the_chain_get_one() {
     let options = empty_database().await;
     let mut db = PgConnection::connect_with(&options).await.unwrap();
     let before: Vec<_> = store::MIGRATIONS

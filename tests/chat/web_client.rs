@@ -72,7 +72,7 @@ async fn the_page_may_load_and_run_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_file_comes_compressed_to_who_reads_that_and_not_again_to_who_has_it() {
+async fn files_are_compressed_for_clients_that_accept_it_and_not_sent_again() {
     let world = World::new().await;
     let plain = get(&world, "/", ("Accept-Encoding", "identity")).await;
     assert!(!plain.headers().contains_key("Content-Encoding"));
@@ -98,7 +98,7 @@ async fn a_file_comes_compressed_to_who_reads_that_and_not_again_to_who_has_it()
 }
 
 #[tokio::test]
-async fn what_is_no_file_of_the_client_is_refused_as_before() {
+async fn unknown_paths_are_refused_as_before() {
     let world = World::new().await;
     for (method, path) in [
         ("POST", "/"),

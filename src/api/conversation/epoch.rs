@@ -73,7 +73,8 @@ pub(super) async fn page(
 /// The announcement of a first epoch, and its signature. Returns `None` if both are missing, or if
 /// the client does not support epochs.
 ///
-/// # Errors `BadRequest`, if only one of them is given.
+/// # Errors
+/// `BadRequest`, if only one of them is given.
 pub(in crate::api) fn first(
     call: &Call<'_>,
     announcement: Option<Box<Announcement>>,

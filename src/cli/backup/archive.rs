@@ -163,7 +163,8 @@ pub(super) struct Archive {
 impl Archive {
     /// Opens a backup and checks the dump against the manifest.
     ///
-    /// # Errors It cannot be read, is not a backup, is damaged, or is newer than this version.
+    /// # Errors
+    /// It cannot be read, is not a backup, is damaged, or is newer than this version.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let cannot_read = |source| Error::Read {
             file: path.to_owned(),

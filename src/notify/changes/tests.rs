@@ -62,7 +62,7 @@ pub(crate) fn rows(event: &Event) -> &[Arc<NewRow>] {
 }
 
 #[test]
-fn all_new_rows_of_a_conversation_are_kept_or_none() {
+fn the_new_rows_of_a_conversation_are_kept_all_or_none() {
     let whole = |events: &[Event]| {
         let mut changes = Changes::default();
         for event in events {
@@ -107,7 +107,7 @@ fn all_new_rows_of_a_conversation_are_kept_or_none() {
 }
 
 #[test]
-fn what_may_not_have_arrived_is_sent_again_by_its_id() {
+fn unconfirmed_rows_are_sent_again_by_id() {
     let mut sent = Changes::default();
     let event = written(1, 1, 0);
     sent.add(&event, rows(&event), ClientVersion::V4);

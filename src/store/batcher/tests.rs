@@ -68,7 +68,7 @@ fn add(batcher: &Batcher<Probe>, probe: Probe) -> JoinHandle<Result<(Probe, usiz
 }
 
 #[tokio::test]
-async fn what_has_to_be_stored_again_and_again_is_refused_and_holds_nobody_up() {
+async fn an_entry_that_is_retried_too_often_is_refused_and_delays_nobody() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number, always_retried| Probe {
         number,
@@ -97,7 +97,7 @@ async fn what_has_to_be_stored_again_and_again_is_refused_and_holds_nobody_up() 
 }
 
 #[tokio::test]
-async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
+async fn a_new_entry_does_not_wait_for_the_last_attempt_of_a_retried_one() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number, always_retried| Probe {
         number,
@@ -129,8 +129,7 @@ async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
 }
 
 #[tokio::test]
-async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_the_next_one_is_served()
- {
+async fn if_the_storing_task_ends_early_all_waiting_callers_get_an_error_and_the_next_is_served() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number, panics| Probe {
         number,
@@ -167,8 +166,7 @@ async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_th
 }
 
 #[tokio::test]
-async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_is_as_large_as_it_may_be()
- {
+async fn entries_of_cancelled_callers_are_stored_and_the_next_batch_is_full() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number| Probe {
         number,

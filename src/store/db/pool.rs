@@ -1,5 +1,9 @@
 //! The pool: open connections, their present users, and waiting callers.
 
+mod lease;
+
+pub(super) use self::lease::Lease;
+
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -90,44 +94,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A connection in use. Dropping it closes the connection and abandons whatever is in progress on
-/// it, including locks.
-pub(super) struct Lease<'a> {
-    pool: &'a Pool,
-    held: Idle,
-    _permit: SemaphorePermit<'a>,
-}
-
-impl Lease<'_> {
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.held.connection
-    }
-
-    /// Returns the connection to the pool unless the result says that it is unusable. Passes the
-    /// result on.
-    pub(super) async fn release<T>(self, result: Result<T>) -> Result<T> {
-        let Self {
-            pool,
-            held,
-            _permit,
-        } = self;
-        match &result {
-            // The idle ones most likely ended as well, as with a restart of the database.
-            Err(error) if error.ends_connection() => pool.locked().idle.clear(),
-            // After `close`, nobody would empty the idle list again.
-            _ if held.opened_at.elapsed() < MAX_LIFETIME && !pool.permits.is_closed() => {
-                pool.locked().idle.push(Idle {
-                    since: Instant::now(),
-                    ..held
-                });
-            }
-            _ => drop(held.connection.close().await),
-        }
-        pool.returned.notify_one();
-        result
     }
 }
 

@@ -27,7 +27,8 @@ pub struct Attached {
 /// Like [`super::open`], for a command: if a server or another command already runs on the embedded
 /// data, it connects to that database.
 ///
-/// # Errors There is no database, or it does not answer.
+/// # Errors
+/// There is no database, or it does not answer.
 pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
     if let Database::Given(options) = &settings.database {
         return Ok(Attached {

@@ -12,7 +12,8 @@ use super::{Error, NAME, paths::ClusterPaths, programs::Programs};
 
 /// The major version that created the data. Returns `None` if there is no data yet.
 ///
-/// # Errors The directory contains something else.
+/// # Errors
+/// The directory contains something else.
 pub(super) fn version(data: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(data.join("PG_VERSION")) {
         Ok(text) => Ok(Some(text.trim().to_owned())),

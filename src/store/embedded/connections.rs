@@ -12,7 +12,8 @@ const LISTENER: u32 = 1;
 /// The number of connections for the pool: as many as wanted, or fewer if the database allows
 /// fewer.
 ///
-/// # Errors The database cannot be queried, or allows too few.
+/// # Errors
+/// The database cannot be queried, or allows too few.
 pub(super) async fn affordable(options: &PgConnectOptions, wanted: u32) -> Result<u32, Error> {
     let needed = wanted + LISTENER;
     let limit = db::connection_limit(&Db::new(options.clone(), 1)).await;

@@ -22,7 +22,8 @@ impl Owner {
     /// The owner of the first of these paths that exists and is not owned by root; else `postgres`,
     /// else `nobody`.
     ///
-    /// # Errors There is no such user.
+    /// # Errors
+    /// There is no such user.
     pub(super) fn of(paths: &[&Path]) -> Result<Self, Error> {
         if !geteuid().is_root() {
             return Ok(Self(None));

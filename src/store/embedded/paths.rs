@@ -33,7 +33,8 @@ pub(super) struct ClusterPaths {
 impl ClusterPaths {
     /// The paths below a data directory. Creates nothing.
     ///
-    /// # Errors There is no user to run PostgreSQL as.
+    /// # Errors
+    /// There is no user to run PostgreSQL as.
     pub(super) fn of(data_dir: &Path) -> Result<Self, Error> {
         let data_dir = std::path::absolute(data_dir).map_err(Error::file(data_dir, "found"))?;
         let run = data_dir.join("run");
@@ -54,7 +55,8 @@ impl ClusterPaths {
 
     /// Creates the socket's directory, private to the owner.
     ///
-    /// # Errors It belongs to another user, or the owner cannot reach it.
+    /// # Errors
+    /// It belongs to another user, or the owner cannot reach it.
     pub(super) async fn prepare(&self) -> Result<(), Error> {
         let dir = &self.socket_dir;
         let failed = || Error::file(dir, "created");

@@ -69,7 +69,8 @@ pub(super) struct Postmaster {
 impl Postmaster {
     /// Starts PostgreSQL on a cluster, with this many connections for the node itself.
     ///
-    /// # Errors The shell cannot be run.
+    /// # Errors
+    /// The shell cannot be run.
     pub(super) fn spawn(
         paths: &ClusterPaths,
         programs: Programs,
@@ -121,7 +122,8 @@ impl Postmaster {
     /// Waits until it accepts connections. There is no deadline, as recovery after a crash may take
     /// any time.
     ///
-    /// # Errors It exited.
+    /// # Errors
+    /// It exited.
     pub(super) async fn wait_until_ready(
         &mut self,
         options: &PgConnectOptions,

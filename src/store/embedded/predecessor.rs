@@ -10,7 +10,8 @@ use super::{Error, POLL, paths::ClusterPaths};
 /// Waits for a PostgreSQL that still runs on the data to end, as one does whose parent was killed.
 /// Removes the lock files of one that is gone.
 ///
-/// # Errors It does not end, because someone else started it.
+/// # Errors
+/// It does not end, because someone else started it.
 pub(super) async fn wait(paths: &ClusterPaths, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now() + timeout;
     // PostgreSQL checks both files, and a crash can leave either.
@@ -48,7 +49,8 @@ pub(super) async fn wait(paths: &ClusterPaths, timeout: Duration) -> Result<(), 
 /// Checks whether a process is alive and is a PostgreSQL on this data, by its name and working
 /// directory.
 ///
-/// # Errors It is alive and cannot be inspected.
+/// # Errors
+/// It is alive and cannot be inspected.
 fn is_on(pid: i32, data: &Path) -> Result<bool, Error> {
     // Any other error means that it is alive, for example EPERM for another user's process.
     let is_gone = || {

@@ -29,7 +29,8 @@ impl Programs {
     /// Finds the programs: in `PG_BIN` if that is set, otherwise where distributions install them,
     /// of the data's version or the newest.
     ///
-    /// # Errors They are not installed, or not in `PG_BIN`.
+    /// # Errors
+    /// They are not installed, or not in `PG_BIN`.
     pub(super) async fn find(
         pg_bin: Option<PathBuf>,
         data_version: Option<String>,

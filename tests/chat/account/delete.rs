@@ -248,7 +248,7 @@ async fn cards_and_secrets_go_with_an_account_and_the_key_log_goes_on() {
 }
 
 #[tokio::test]
-async fn who_is_added_to_groups_while_their_account_is_deleted_is_in_none() {
+async fn a_user_who_is_added_to_groups_during_their_deletion_is_in_none() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let create = json!({
@@ -292,7 +292,7 @@ async fn an_apikey_is_guessed_no_faster_by_deleting_than_by_logging_in() {
 }
 
 #[tokio::test]
-async fn the_invitations_of_who_has_left_let_nobody_in() {
+async fn invitations_of_a_deleted_user_are_void() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let code = ann.code().await;

@@ -10,7 +10,7 @@ async fn export(person: &Person) -> Value {
 }
 
 #[tokio::test]
-async fn an_export_has_all_that_is_the_users_and_nothing_of_what_is_not_theirs() {
+async fn an_export_has_all_data_of_the_user_and_none_of_others() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     let cleo = world.person("Cleo").await;

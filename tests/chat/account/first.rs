@@ -53,7 +53,7 @@ async fn the_first_link_makes_one_account_which_is_an_admin() {
 }
 
 #[tokio::test]
-async fn of_many_who_use_first_links_at_once_one_is_an_admin() {
+async fn of_many_concurrent_uses_of_first_links_one_makes_an_admin() {
     let world = World::with(|settings| settings.registration = Registration::Invite).await;
     let codes = [code(&world).await, code(&world).await, code(&world).await];
     let names = ["Ann", "Ben", "Cleo", "Dan", "Eve", "Fay"];
@@ -72,8 +72,7 @@ async fn of_many_who_use_first_links_at_once_one_is_an_admin() {
 }
 
 #[tokio::test]
-async fn where_everyone_may_register_the_link_still_makes_an_admin_and_where_nobody_may_there_is_none()
- {
+async fn the_first_link_exists_unless_registration_is_closed_and_makes_an_admin() {
     let world = World::new().await;
     let code = code(&world).await;
     register(&world, "Ann", Some(&code)).await.ok();

@@ -32,7 +32,7 @@ async fn list(person: &Person) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn whoever_registers_with_an_invitation_becomes_a_friend_of_its_inviter() {
+async fn registering_with_an_invitation_makes_a_friend_of_its_inviter() {
     let (world, ann) = by_invitation(|_| ()).await;
     let invite = ann.invites(json!({})).await.ok();
     let code = invite["invite"].as_str().unwrap();
@@ -207,7 +207,7 @@ async fn a_user_has_twenty_open_invitations_also_if_they_ask_for_more_at_once() 
 }
 
 #[tokio::test]
-async fn where_only_admins_invite_others_do_not() {
+async fn only_admins_invite_where_that_is_set() {
     let (world, ann) = by_invitation(|settings| settings.invites = Invites::Admins).await;
     ann.invites(json!({})).await.refused(403, "not_allowed");
     world.sql("update users set role = 'admin'").await;

@@ -39,7 +39,7 @@ async fn log_in(world: &World, apikey: &str) -> crate::world::Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_lost_their_password_registers_again_with_the_same_address_and_new_keys() {
+async fn a_user_who_lost_their_password_registers_again_with_the_same_address_and_new_keys() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let commands = Commands::of(&world);
@@ -193,7 +193,7 @@ async fn users_are_listed_by_what_an_operator_asks_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_deletes_a_user_and_exports_what_there_was() {
+async fn an_operator_exports_and_deletes_a_user() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     ann.adds(&direct, "said by Ann").await;

@@ -69,7 +69,7 @@ fn wrong(path: &str, text: &str, modules: &BTreeSet<Vec<String>>) -> Vec<String>
 }
 
 #[test]
-fn what_is_wrong_is_found() {
+fn faults_are_found() {
     let modules = modules(&sources(&["src"], ".rs"));
     for (path, text) in [
         ("src/store/x.rs", "use crate::{api, clock};"),
@@ -121,7 +121,7 @@ fn layers_use_only_those_below_them_and_sql_stands_only_in_the_store() {
 }
 
 #[test]
-fn what_clients_share_knows_nothing_of_the_server() {
+fn shared_crates_do_not_use_the_server() {
     let sources = sources(&["crates"], ".rs");
     for source in sources
         .iter()

@@ -47,7 +47,7 @@ fn a_word_is_found_whole_in_any_case_and_at_the_beginning_where_that_is_meant() 
 }
 
 #[test]
-fn no_word_that_was_given_up_is_written() {
+fn no_forbidden_word_is_used() {
     let mut found = vec![];
     let prose = ["docs", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
     let mut all = sources(&["src", "crates", "tests"], ".rs");

@@ -80,7 +80,7 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_there_is_not_touched() {
+async fn existing_data_is_not_touched() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     ann.adds(&conversation, "x").await;

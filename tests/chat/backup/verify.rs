@@ -20,7 +20,7 @@ fn replace(bytes: &mut [u8], this: &str, by: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_that_is_not_what_it_was_is_found_out() {
+async fn a_damaged_backup_is_detected() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     ann.adds(&conversation, "x").await;
@@ -93,7 +93,7 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_tables_that_do_not_hold_what_they_must_is_not_verified() {
+async fn a_backup_of_inconsistent_tables_is_not_verified() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     ann.adds(&conversation, "x").await;

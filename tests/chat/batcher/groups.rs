@@ -13,7 +13,7 @@ async fn group(ann: &Person, ben: &Person) -> Conversation {
 }
 
 #[tokio::test]
-async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
+async fn a_user_who_is_added_while_an_entry_waits_for_the_lock_is_notified_of_it() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cyd = world.person("Cyd").await;
@@ -104,7 +104,7 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
 }
 
 #[tokio::test]
-async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
+async fn a_user_who_leaves_while_their_message_or_report_waits_for_the_lock_adds_nothing() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     for kind in ["add", "viewed"] {

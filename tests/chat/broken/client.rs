@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_fault_of_ours_leaks_nothing() {
+async fn an_internal_error_leaks_nothing() {
     let world = World::new().await;
     let (ann, _ben, conversation) = world.conversation().await;
     ann.hears().await;

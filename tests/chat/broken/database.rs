@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn while_the_database_is_away_one_is_told_so_and_afterwards_all_is_well() {
+async fn requests_are_refused_while_the_database_is_away_and_succeed_afterwards() {
     let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, conversation) = world.conversation().await;
     let kept = ann.adds(&conversation, "before").await;
@@ -100,7 +100,7 @@ async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
-async fn while_the_disk_is_full_one_is_told_so_and_what_is_there_can_be_read() {
+async fn writes_are_refused_while_the_disk_is_full_and_reads_succeed() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let before = ann.adds(&conversation, "before").await;
@@ -181,7 +181,7 @@ async fn a_database_of_a_newer_version_is_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn what_may_yet_be_committed_is_announced_once_more_when_it_is_decided() {
+async fn an_uncertain_commit_is_announced_again_once_it_is_settled() {
     let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "prepared").await;

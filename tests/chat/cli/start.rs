@@ -4,7 +4,7 @@ use super::{bad, good, parlance, run, with_database};
 use crate::world::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_done_is_one_sentence_and_exit_code_1() {
+async fn an_error_is_one_sentence_and_exit_code_1() {
     let (world, options) = with_database().await;
     for (arguments, input, names) in [
         (

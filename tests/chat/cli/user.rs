@@ -93,7 +93,7 @@ async fn asks_with_openssl(world: &World, login: &Value, station: &str, password
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_was_added_logs_in_with_what_openssl_makes_of_the_password() {
+async fn an_added_user_logs_in_with_an_apikey_that_openssl_derives() {
     let (world, options) = with_database().await;
     let add = [
         "user",

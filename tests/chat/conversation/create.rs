@@ -77,7 +77,7 @@ async fn two_clients_that_create_at_the_same_moment_get_the_same_conversation() 
 }
 
 #[tokio::test]
-async fn a_conversation_takes_a_friend_and_a_secret_for_each() {
+async fn a_conversation_requires_a_friend_and_a_secret_for_each() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     ann.asks("chatconversation", ann.creation(&ben))

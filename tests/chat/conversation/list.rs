@@ -202,7 +202,7 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
 }
 
 #[tokio::test]
-async fn what_someone_is_called_is_read_again_once_they_have_changed() {
+async fn a_name_is_read_again_after_a_change() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let called = async || {

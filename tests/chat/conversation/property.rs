@@ -6,7 +6,7 @@ use super::flag;
 use crate::world::{World, message, request};
 
 #[tokio::test]
-async fn how_one_arranges_a_list_is_ones_own_business() {
+async fn list_properties_are_private() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let untouched = ben.sees(&conversation).await;
@@ -133,7 +133,7 @@ async fn a_colour_is_kept_as_given_and_nothing_else_is_a_colour() {
 }
 
 #[tokio::test]
-async fn what_clients_alone_understand_is_printable_ascii() {
+async fn opaque_text_is_printable_ascii() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let printable: String = (b' '..=b'~').map(char::from).collect();

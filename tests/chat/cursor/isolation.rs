@@ -158,7 +158,7 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
+async fn rows_of_another_conversation_change_nothing_here() {
     let world = World::new().await;
     let (ann, ben, here, cleo, there) = two_of_one_name(&world).await;
     // The same message and the same numbers in both.
@@ -232,7 +232,7 @@ async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_life_left_behind_says_nothing_of_this_one() {
+async fn rows_of_an_earlier_instance_do_not_affect_the_present_one() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     five(&ann, &ben, &conversation).await;

@@ -58,7 +58,7 @@ async fn a_node_that_starts_and_ends_between_two_looks_of_another_is_missed_too(
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
+async fn the_rest_of_a_cut_page_is_notified_wherever_the_station_subscribes() {
     let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     fill(&nodes[0], &ann, &conversation, 1200).await;

@@ -25,7 +25,7 @@ async fn loses_a_poll(person: &Person, version: i64, waits: bool) {
 }
 
 #[tokio::test]
-async fn what_a_lost_answer_to_a_poll_told_is_told_again() {
+async fn a_lost_answer_to_a_poll_is_repeated() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ben.listens().await;
@@ -95,7 +95,7 @@ async fn the_next_request_on_a_connection_shows_that_the_answer_before_arrived()
 }
 
 #[tokio::test]
-async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
+async fn an_acknowledged_answer_is_not_repeated() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ben.listens().await;

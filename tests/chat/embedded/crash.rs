@@ -68,7 +68,7 @@ async fn when_both_are_killed_the_next_start_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_crash_or_another_process_left_behind_is_no_obstacle() {
+async fn leftovers_of_a_crash_or_another_process_do_not_prevent_a_start() {
     let dir = Dir::new();
     // A half-created cluster, and a process id that now belongs to another process: this one, or
     // someone else's PostgreSQL.
@@ -86,7 +86,7 @@ async fn what_a_crash_or_another_process_left_behind_is_no_obstacle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_another_program_of_the_same_user_has_since_a_power_cut_is_no_obstacle() {
+async fn a_process_id_reused_by_another_program_of_the_user_does_not_prevent_a_start() {
     let dir = Dir::new();
     run(parlance(&dir.data()).arg("migrate"));
     let data = std::fs::metadata(dir.postgres()).unwrap();

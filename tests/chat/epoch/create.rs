@@ -202,7 +202,7 @@ async fn a_conversation_without_an_epoch_gets_its_first_one() {
 }
 
 #[tokio::test]
-async fn whoever_announces_an_epoch_has_a_card() {
+async fn announcing_an_epoch_requires_a_card() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (direct, _) = ann.creation_with_epoch(&ben);

@@ -66,7 +66,7 @@ async fn a_group_of_5000_is_created_and_rekeyed_in_one_call_each() {
 }
 
 #[tokio::test]
-async fn what_is_large_without_secrets_is_refused_as_ever() {
+async fn a_large_body_without_secrets_is_still_refused() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     let padding = "x".repeat(1 << 20);

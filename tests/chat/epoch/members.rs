@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn one_who_is_removed_reads_nothing_that_follows_and_one_who_joins_nothing_from_before() {
+async fn a_removed_member_reads_nothing_later_and_a_new_one_nothing_earlier() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;
@@ -67,7 +67,7 @@ async fn one_who_is_removed_reads_nothing_that_follows_and_one_who_joins_nothing
 }
 
 #[tokio::test]
-async fn someone_who_may_only_be_invited_is_not_added_and_nothing_else_happens_either() {
+async fn a_user_who_can_only_be_invited_is_not_added_and_nothing_else_is_done() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, _] = &people;

@@ -84,7 +84,7 @@ async fn writes(person: &Person, group: &Conversation, count: usize) -> Vec<(Str
 }
 
 #[tokio::test]
-async fn nothing_is_stored_under_a_secret_that_someone_removed_has_and_nobody_is_locked_out() {
+async fn no_message_is_stored_under_a_secret_of_a_removed_member_and_nobody_is_locked_out() {
     let world = world().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;

@@ -123,7 +123,7 @@ async fn an_epoch_that_clients_would_refuse_is_refused_by_the_server() {
 }
 
 #[tokio::test]
-async fn who_may_change_what_follows_from_the_epoch_before_and_from_the_group() {
+async fn permissions_follow_from_the_previous_epoch_and_from_the_group() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;

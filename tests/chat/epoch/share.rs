@@ -10,7 +10,7 @@ fn shares(conversation: &Conversation, with: &Person, secrets: &Value) -> Value 
 }
 
 #[tokio::test]
-async fn an_admin_shares_what_was_said_before_and_takes_nothing_away() {
+async fn an_admin_shares_earlier_secrets_and_cannot_remove_any() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;

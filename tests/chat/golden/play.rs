@@ -157,7 +157,7 @@ async fn clear_answers_as_published_with_an_instance_of_its_own() {
 
 /// Actions that change the caller's own row, and the value before each.
 #[tokio::test]
-async fn what_arranges_the_list_answers_as_published() {
+async fn actions_on_list_properties_answer_as_published() {
     for (action, before) in [
         ("favorite", "favorite_at = null"),
         ("unfavorite", "favorite_at = now()"),

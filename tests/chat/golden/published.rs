@@ -16,7 +16,7 @@ const PUBLISHED: &str = include_str!("../golden.sha256");
 /// Compares the calls here byte for byte with the published hashes; and the publication with both,
 /// where it is available: beside the checkout, or in the folder that `GOLDEN_DIR` names.
 #[test]
-fn the_calls_here_are_the_published_ones() {
+fn the_calls_are_the_published_ones() {
     let sums = |dir: &Path| -> String {
         let mut sums: Vec<String> = std::fs::read_dir(dir)
             .unwrap()

@@ -6,7 +6,7 @@ use super::{asks, ids, secrets};
 use crate::world::{Changes, Conversation, World};
 
 #[tokio::test]
-async fn what_is_no_group_is_refused_by_field() {
+async fn malformed_groups_are_refused_by_field() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let whole = || json!({ "displayname": "x", "participantids": [ben.user], "secrets": secrets(&[&ann, &ben]) });

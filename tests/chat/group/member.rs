@@ -41,7 +41,7 @@ async fn a_group_is_seen_and_written_by_all_in_it_each_with_their_own_secret() {
 }
 
 #[tokio::test]
-async fn one_who_is_added_gets_the_secret_and_one_who_is_removed_sees_nothing_from_then_on() {
+async fn an_added_participant_gets_the_secret_and_a_removed_one_sees_nothing_from_then_on() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], conversation) = group(&world).await;
     ann.adds(&conversation, "before Dan").await;
@@ -199,7 +199,7 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
 }
 
 #[tokio::test]
-async fn a_block_keeps_one_out_of_a_group_and_does_not_divide_it() {
+async fn a_block_keeps_a_user_out_of_a_group_and_does_not_divide_it() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], conversation) = group(&world).await;
     for blocker in [&ben, &dan] {

@@ -107,7 +107,7 @@ fn actions(
 }
 
 #[tokio::test]
-async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
+async fn no_action_reaches_another_users_conversation() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let (eve, cleo) = (world.person("Eve").await, world.person("Cleo").await);
@@ -179,7 +179,7 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
 }
 
 #[tokio::test]
-async fn who_one_is_comes_from_the_signature_and_from_nowhere_else() {
+async fn the_sender_is_taken_only_from_the_signature() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     // Ann claims to be Ben in each field that exists.

@@ -6,7 +6,7 @@ use super::everything;
 use crate::world::{World, request};
 
 #[tokio::test]
-async fn what_looks_like_sql_is_text_or_refused() {
+async fn text_that_looks_like_sql_is_stored_or_refused() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "before").await;

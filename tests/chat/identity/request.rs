@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::{World, eventually, now};
 
 #[tokio::test]
-async fn what_is_no_request_to_an_api_is_told_so() {
+async fn malformed_calls_of_an_api_get_a_reason() {
     let world = World::new().await;
     for (method, path, status, code) in [
         (

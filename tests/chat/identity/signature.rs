@@ -39,7 +39,7 @@ async fn a_signed_request_is_answered_under_each_path_and_whatever_its_content_t
 }
 
 #[tokio::test]
-async fn without_its_headers_a_request_is_of_nobody() {
+async fn a_request_without_headers_has_no_sender() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let body = list();
@@ -150,7 +150,7 @@ async fn a_station_is_known_once_its_user_has_logged_in_there() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
+async fn disabling_and_enabling_a_user_take_effect_at_once() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let asks = async || ann.lists().await;

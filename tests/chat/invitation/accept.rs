@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_stranger_puts_nobody_into_a_group_and_who_accepts_is_in_it() {
+async fn a_stranger_adds_nobody_to_a_group_but_may_invite() {
     let world = World::new().await;
     let (ann, eve) = (world.person("Ann").await, world.person("Eve").await);
     ann.listens().await;
@@ -83,7 +83,7 @@ async fn a_stranger_puts_nobody_into_a_group_and_who_accepts_is_in_it() {
 }
 
 #[tokio::test]
-async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
+async fn friends_are_added_at_once_and_published_answers_are_unchanged() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
@@ -122,7 +122,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
 }
 
 #[tokio::test]
-async fn who_left_comes_back_by_their_own_yes_and_who_was_removed_is_put_in_again() {
+async fn a_user_who_left_returns_by_accepting_and_a_removed_one_is_added_again() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (conversation, _) = creates(&ann, &[&ben]).await;
@@ -170,7 +170,7 @@ async fn everyone_in_it_hears_of_one_who_accepts_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_invitation_is_refused_by_field() {
+async fn malformed_invitations_are_refused_by_field() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     for action in ["accept", "decline"] {
@@ -199,7 +199,7 @@ async fn what_is_no_invitation_is_refused_by_field() {
 }
 
 #[tokio::test]
-async fn a_new_name_is_that_of_open_invitations_too_and_wakes_nobody() {
+async fn a_new_name_appears_in_open_invitations_and_notifies_nobody() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cleo = world.person("Cleo").await;

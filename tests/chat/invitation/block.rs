@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_block_is_not_evaded_by_another_admin_nor_by_one_who_is_none() {
+async fn a_block_is_not_evaded_by_another_admin_or_a_member() {
     let world = World::new().await;
     let (ann, eve, mallory) = (
         world.person("Ann").await,
@@ -57,7 +57,7 @@ async fn a_block_is_not_evaded_by_another_admin_nor_by_one_who_is_none() {
 }
 
 #[tokio::test]
-async fn who_blocked_one_is_neither_added_nor_invited_and_a_stranger_is_not_told() {
+async fn a_user_who_blocked_the_caller_is_neither_added_nor_invited_and_a_stranger_is_not_told() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
@@ -107,7 +107,7 @@ async fn who_blocked_one_is_neither_added_nor_invited_and_a_stranger_is_not_told
 }
 
 #[tokio::test]
-async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
+async fn roles_that_change_back_and_forth_notify_an_invited_user_once() {
     let world = World::new().await;
     let (ann, eve, mallory) = (
         world.person("Ann").await,
@@ -169,7 +169,7 @@ async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
 }
 
 #[tokio::test]
-async fn a_role_that_someone_has_already_is_no_news() {
+async fn setting_the_present_role_notifies_nobody() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (conversation, _) = creates(&ann, &[&ben]).await;
@@ -184,7 +184,7 @@ async fn a_role_that_someone_has_already_is_no_news() {
 }
 
 #[tokio::test]
-async fn who_is_invited_tells_nothing_of_blocks_between_others_unless_both_are_friends() {
+async fn invitations_do_not_reveal_blocks_between_others_unless_both_are_friends() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);

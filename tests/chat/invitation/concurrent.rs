@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
+async fn concurrent_changes_happen_in_one_order_or_the_other() {
     let world = World::with(|settings| {
         settings.workers = 2;
         settings.database_connections = 8;
@@ -64,7 +64,7 @@ async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
 }
 
 #[tokio::test]
-async fn the_last_one_out_and_one_who_accepts_leave_a_group_with_an_admin_or_none_at_all() {
+async fn a_last_leave_concurrent_with_an_accept_leaves_a_group_with_an_admin_or_none_at_all() {
     let world = World::with(|settings| settings.database_connections = 8).await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     for _ in 0..8 {
@@ -90,7 +90,7 @@ async fn the_last_one_out_and_one_who_accepts_leave_a_group_with_an_admin_or_non
 }
 
 #[tokio::test]
-async fn a_stranger_waits_for_no_group_and_holds_none_up() {
+async fn a_stranger_neither_waits_for_a_group_nor_blocks_it() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let eve = world.person("Eve").await;

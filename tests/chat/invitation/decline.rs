@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn who_declines_is_left_alone_by_that_group_for_a_day() {
+async fn a_group_cannot_invite_a_user_for_a_day_after_they_declined() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let eve = world.person("Eve").await;

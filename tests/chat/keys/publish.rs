@@ -154,7 +154,7 @@ async fn the_number_of_a_card_goes_on_when_the_cards_before_are_deleted() {
 }
 
 #[tokio::test]
-async fn a_day_has_room_for_so_many_cards() {
+async fn the_number_of_cards_per_day_is_limited() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let mut card = ann.first_card(ann.server_id().await);

@@ -92,7 +92,7 @@ async fn the_cards_of_a_user_come_one_after_the_other_from_the_one_that_is_known
 }
 
 #[tokio::test]
-async fn what_is_asked_of_keys_is_refused_by_field() {
+async fn malformed_requests_about_keys_are_refused_by_field() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let many: Vec<String> = (0..1001).map(|n| format!("{n:032x}")).collect();

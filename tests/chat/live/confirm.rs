@@ -42,7 +42,7 @@ async fn a_socket_that_ends_may_have_lost_its_last_push() {
 }
 
 #[tokio::test]
-async fn a_push_that_the_answer_to_a_ping_confirmed_is_not_told_again() {
+async fn a_push_confirmed_by_a_pong_is_not_repeated() {
     let world = World::with(|settings| settings.timings.ping = Duration::from_secs(1)).await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut socket = Socket::of(&ben, 3).await;

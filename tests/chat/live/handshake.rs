@@ -42,7 +42,7 @@ async fn a_station_that_connects_again_takes_the_place_of_its_old_socket() {
 }
 
 #[tokio::test]
-async fn a_handshake_is_refused_as_any_request_is() {
+async fn a_handshake_is_refused_like_any_request() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let forged = Person {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::{Socket, World, message};
 
 #[tokio::test]
-async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
+async fn committed_messages_are_pushed_to_all_participants_and_answered() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     for person in [&ann, &ben] {
@@ -201,7 +201,7 @@ async fn many_reports_at_once_are_all_told_whole_or_only_named() {
 }
 
 #[tokio::test]
-async fn many_who_listen_hear_of_a_message_in_a_group() {
+async fn many_sockets_get_a_message_in_a_group() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     world.sql("update conversations set is_group = true; update participants set peer_id = null, role = 'admin'").await;

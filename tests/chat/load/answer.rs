@@ -23,7 +23,7 @@ async fn narrow(world: &World) -> TcpStream {
 }
 
 #[tokio::test]
-async fn who_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
+async fn a_client_that_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
     let world =
         World::with(|settings| settings.timings.write_timeout = Duration::from_secs(12)).await;
     let (ann, ben, conversation) = world.conversation().await;
@@ -61,7 +61,7 @@ async fn who_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
 }
 
 #[tokio::test]
-async fn what_was_done_is_answered_however_much_its_user_leaves_unread() {
+async fn a_completed_change_is_answered_however_much_its_user_leaves_unread() {
     // A client that reads nothing must not be dropped meanwhile.
     let world =
         World::with(|settings| settings.timings.write_timeout = Duration::from_mins(5)).await;

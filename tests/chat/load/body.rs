@@ -140,7 +140,7 @@ async fn a_large_body_that_stops_is_given_up_however_much_of_it_came() {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_too_slowly_is_given_up() {
+async fn a_slow_body_is_given_up() {
     let world = World::with(|settings| {
         settings.timings.body_timeout = Duration::from_secs(2);
         settings.timings.body_silence = Duration::from_mins(5);

@@ -192,7 +192,7 @@ async fn registrations_of_an_address_are_counted_whether_they_succeed_or_not() {
 }
 
 #[tokio::test]
-async fn login_says_whether_one_may_register() {
+async fn login_says_whether_registration_is_open() {
     for (registration, told) in [
         (Registration::Open, "true"),
         (Registration::Invite, "true"),
@@ -214,7 +214,7 @@ async fn login_says_whether_one_may_register() {
 }
 
 #[tokio::test]
-async fn where_registration_is_open_an_invitation_does_not_matter() {
+async fn an_invitation_is_ignored_where_registration_is_open() {
     let world = World::new().await;
     let mut request = registration("ann");
     request["invite"] = "any".into();

@@ -324,7 +324,7 @@ async fn play_in(world: Arc<World>, steps: Vec<Step>) {
 }
 
 #[test]
-fn whatever_people_do_the_server_answers_what_the_model_does() {
+fn the_server_answers_like_the_model() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

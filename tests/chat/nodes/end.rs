@@ -43,7 +43,7 @@ async fn after_a_restart_the_first_frame_names_the_caller() {
 }
 
 #[tokio::test]
-async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
+async fn a_user_is_available_for_as_long_as_any_node_holds_a_socket() {
     let mut nats = Nats::new();
     nats.start();
     let nodes = two_nodes(|settings| {

@@ -21,7 +21,7 @@ async fn hears_of(socket: &mut Socket, conversation: &Conversation) {
 }
 
 #[tokio::test]
-async fn what_happens_on_one_node_is_pushed_by_the_other() {
+async fn changes_on_one_node_are_pushed_by_the_other() {
     let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let there = at(&nodes[1], &ben).await;
@@ -163,7 +163,7 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
 }
 
 #[tokio::test]
-async fn without_nats_two_nodes_are_slow_but_nobody_is_notified_too_seldom() {
+async fn without_nats_two_nodes_are_slow_but_miss_no_notification() {
     let nodes = two_nodes(soon).await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let mut socket = Socket::of(&at(&nodes[1], &ben).await, 3).await;

@@ -78,7 +78,7 @@ async fn a_page_is_read_once_for_all_who_ask_until_something_is_added() {
 }
 
 #[tokio::test]
-async fn what_is_added_is_shown_without_reading_as_the_database_would_show_it() {
+async fn added_rows_are_served_from_the_cache_as_from_the_database() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ten(&ann, &ben, &conversation).await;
@@ -105,7 +105,7 @@ async fn what_is_added_is_shown_without_reading_as_the_database_would_show_it() 
 }
 
 #[tokio::test]
-async fn what_begins_in_the_middle_is_not_shown_to_one_who_begins_before_it() {
+async fn a_page_cached_from_the_middle_is_not_served_from_an_earlier_cursor() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let written = ten(&ann, &ben, &conversation).await;
@@ -133,7 +133,7 @@ async fn what_begins_in_the_middle_is_not_shown_to_one_who_begins_before_it() {
 }
 
 #[tokio::test]
-async fn reports_that_begin_in_the_middle_are_not_shown_to_one_who_begins_before_them() {
+async fn reports_cached_from_the_middle_are_not_served_from_an_earlier_cursor() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let written = ten(&ann, &ben, &conversation).await;

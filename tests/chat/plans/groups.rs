@@ -3,7 +3,7 @@
 use super::{GROUP, USER, connection, filled, plan};
 
 #[tokio::test]
-async fn what_takes_many_users_looks_each_up_by_its_key_and_compares_no_two_lists() {
+async fn statements_about_many_users_look_each_up_by_key_and_compare_no_lists() {
     let others = "array[md5('u1')::uuid, md5('u9')::uuid]";
     let texts = "array['', '']";
     // Empty and full, because a plan stays as it was when its statement was first used.

@@ -3,7 +3,7 @@
 use super::{GROUP, USER, connection, filled, plan, reads_by_index};
 
 #[tokio::test]
-async fn what_is_asked_of_keys_and_epochs_is_read_by_index() {
+async fn queries_about_keys_and_epochs_use_indexes() {
     // Empty and full, because a plan stays as it was when its statement was first used.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [

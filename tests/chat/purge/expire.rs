@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
+async fn expired_messages_are_purged_with_their_reports_and_the_chain_holds() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let sent = ["one", "two", "three"].map(|data| {
@@ -178,7 +178,7 @@ async fn a_message_that_comes_late_is_kept_for_the_grace_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_still_wanted_keeps_the_reports_about_it() {
+async fn messages_that_are_kept_keep_their_reports() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut ids = vec![];

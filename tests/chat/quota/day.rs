@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_user_creates_so_many_conversations_a_day_on_all_nodes_together() {
+async fn the_daily_limit_of_conversations_holds_across_nodes() {
     let world = with(1000, 4).await;
     let (ann, ben) = world.friends().await;
     let conversation = ann.creates(&ben).await;

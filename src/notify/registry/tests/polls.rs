@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
+fn the_answer_to_a_poll_is_repeated_until_it_is_acknowledged() {
     let told = |notifications: &Notifications, poll| {
         notifications
             .poll(user(1), station(1), poll)
@@ -64,7 +64,7 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
 }
 
 #[test]
-fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
+fn fetching_a_polled_change_acknowledges_it() {
     let notifications = polled();
     let all = [
         changed(7),
@@ -107,7 +107,7 @@ fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
 }
 
 #[test]
-fn what_was_fetched_before_a_poll_was_answered_says_nothing_of_what_it_told() {
+fn a_fetch_that_began_before_a_poll_does_not_acknowledge_its_answer() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     let (_, before) = notifications.poll(user(1), station(1), SILENT);
