@@ -28,6 +28,7 @@ pub(crate) async fn perform(
         Registered::Taken => Err(Error::AlreadyExists(
             "This workspace belongs to someone else.",
         )),
+        Registered::NoUser => Err(Error::UserNotFound),
         Registered::TooMany => Err(Error::NotAllowed("A user can have at most 100 workspaces.")),
     }
 }

@@ -10,9 +10,11 @@ use parlance_wire::id::UserId;
 pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let relation = relation(call, friend).await?;
     // Answered as if it were stored, as the caller must not learn of the block.
-    if !relation.blocked
-        && store::friend::request(&call.services.db, call.user, friend, call.now).await?
-    {
+    if relation.blocked {
+        return Ok(());
+    }
+    let is_new = store::friend::request(&call.services.db, call.user, friend, call.now).await?;
+    if is_new.ok_or(Error::UserNotFound)? {
         announce(call, friend);
     }
     Ok(())
@@ -50,7 +52,8 @@ pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
 /// hidden. Idempotent.
 pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let relation = relation(call, user).await?;
-    if store::block::block(&call.services.db, call.user, user, call.now).await? {
+    let is_new = store::block::block(&call.services.db, call.user, user, call.now).await?;
+    if is_new.ok_or(Error::UserNotFound)? {
         announce_block(call, user, &relation);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Reads the settings from environment variables.
 
-use std::{env, ffi::OsString, net::SocketAddr, str::FromStr};
+use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;

@@ -90,22 +90,6 @@ struct Inner<E: Entry> {
     failed: Mutex<Option<(Instant, String)>>,
 }
 
-#[derive(Debug)]
-struct Queue<E: Entry> {
-    waiting: VecDeque<Queued<E>>,
-    bytes: usize,
-    /// Whether a task is draining the queue.
-    running: bool,
-}
-
-#[derive(Debug)]
-struct Queued<E: Entry> {
-    entry: E,
-    /// Number of attempts so far.
-    attempts: usize,
-    reply: oneshot::Sender<Result<(E, E::Outcome), BatchError>>,
-}
-
 impl<E: Entry> Batcher<E> {
     #[must_use]
     pub(crate) fn new(db: Db) -> Self {

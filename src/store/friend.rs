@@ -1,7 +1,7 @@
 //! Friendships: two users are friends when each has requested the other; a single request waits for
 //! an answer.
 
-use super::{Db, error::Result};
+use super::{Db, db::End, deletion, error::Result};
 use crate::store::rows::{FriendRow, RequestRow};
 use parlance_wire::{id::UserId, time::Timestamp};
 
@@ -138,24 +138,32 @@ pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Opt
     .await
 }
 
-/// Stores the request of `user` to `friend`, which may answer theirs. Returns whether it is new.
-pub(crate) async fn request(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> Result<bool> {
-    let inserted = db
-        .run(async |c| {
-            // Each writes a row of their own: two users who request each other at the same moment
-            // are friends, whatever the order of the commits.
-            sqlx::query!(
-                "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
-                on conflict on constraint friendships_key do nothing",
-                user as _,
-                friend as _,
-                now as _,
-            )
-            .execute(c)
-            .await
-        })
+/// Stores the request of `user` to `friend`, which may answer theirs. Returns whether it is new, or
+/// `None` if one of them does not exist any more.
+pub(crate) async fn request(
+    db: &Db,
+    user: UserId,
+    friend: UserId,
+    now: Timestamp,
+) -> Result<Option<bool>> {
+    db.transaction(async |c| {
+        if !deletion::prevent(c, [user, friend]).await? {
+            return Ok(End::Rollback(None));
+        }
+        // Each writes a row of their own: two users who request each other at the same moment are
+        // friends, whatever the order of the commits.
+        let inserted = sqlx::query!(
+            "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
+            on conflict on constraint friendships_key do nothing",
+            user as _,
+            friend as _,
+            now as _,
+        )
+        .execute(c)
         .await?;
-    Ok(inserted.rows_affected() > 0)
+        Ok(End::Commit(Some(inserted.rows_affected() > 0)))
+    })
+    .await
 }
 
 /// Ends a friendship, or a request in either direction. Returns whether there was one.

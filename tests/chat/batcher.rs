@@ -2,58 +2,15 @@
 
 mod epochs;
 mod groups;
+mod limits;
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 
-use crate::world::{Answer, Conversation, Person, World, eventually, message, request};
-
-/// Holds a conversation's lock, and can tell who waits for it.
-struct Hold {
-    world: Arc<World>,
-    connection: PgConnection,
-}
-
-impl Hold {
-    async fn of(world: &Arc<World>, conversation: &Conversation) -> Self {
-        let mut connection = world.db.connect_options().connect().await.unwrap();
-        let lock = format!(
-            "begin; select from conversations where conversation_id = '{}' for update",
-            conversation.id
-        );
-        sqlx::raw_sql(AssertSqlSafe(lock))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        Self {
-            world: world.clone(),
-            connection,
-        }
-    }
-
-    /// Waits until this many statements wait for a lock.
-    async fn is_waited_for(&self, statements: i64) {
-        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-        eventually("a statement waits", async || {
-            sqlx::query_scalar::<_, i64>(waiting)
-                .fetch_one(&self.world.db)
-                .await
-                .unwrap()
-                == statements
-        })
-        .await;
-    }
-
-    async fn ends(mut self) {
-        sqlx::raw_sql("commit")
-            .execute(&mut self.connection)
-            .await
-            .unwrap();
-    }
-}
+use crate::world::{Answer, Conversation, Hold, Person, World, eventually, message, request};
 
 /// Sends all of these while a first message waits for a lock, so that they are stored in one batch.
 async fn together(
@@ -292,127 +249,6 @@ async fn reports_that_come_together_are_stored_together_each_once() {
         ),
         (13, 2)
     );
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
-    let world = World::with(|settings| {
-        settings.max_message_bytes = 4 << 20;
-        settings.max_body_bytes = 8 << 20;
-    })
-    .await;
-    let (ann, _ben, conversation) = world.conversation().await;
-    let hold = Hold::of(&world, &conversation).await;
-    // The queue takes about 64 MiB.
-    let large = "A".repeat(4 << 20);
-    let mut asked = vec![];
-    let answered = |asked: &[tokio::task::JoinHandle<_>]| {
-        asked.iter().filter(|asked| asked.is_finished()).count()
-    };
-    for n in 0..20 {
-        let (ann, request) = (ann.clone(), add(&conversation, &message(&large)));
-        asked.push(tokio::spawn(async move {
-            ann.asks("chatconversation", request).await
-        }));
-        // Sequentially, because together they would exceed the limit of an address. The first one
-        // is already waiting for the lock in the database.
-        if n == 0 {
-            hold.is_waited_for(1).await;
-        }
-        eventually("it has come", async || {
-            answered(&asked) + world.waiting() >= n
-        })
-        .await;
-    }
-    let answered = answered(&asked);
-    assert!(
-        (1..=16).contains(&world.waiting()) && answered >= 3,
-        "{} wait, {answered} are answered",
-        world.waiting()
-    );
-    hold.is_waited_for(1).await;
-    hold.ends().await;
-    let answers: Vec<_> = join_all(asked)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-    let refused: Vec<_> = answers
-        .iter()
-        .filter(|answer| answer.status != 200)
-        .collect();
-    assert!(!refused.is_empty());
-    for answer in &refused {
-        answer.refused(503, "unavailable");
-        assert!(answer.headers.contains_key("Retry-After"));
-    }
-    assert_eq!(
-        world.count("messages").await,
-        20 - i64::try_from(refused.len()).unwrap()
-    );
-    ann.adds(&conversation, "there is room again").await;
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
-    let world = World::new().await;
-    let (ann, _ben, conversation) = world.conversation().await;
-    let cyd = world.person("Cyd").await;
-    ann.befriends(&cyd).await;
-    let other = ann.creates(&cyd).await;
-    let hold = Hold::of(&world, &conversation).await;
-    let asked = [&conversation, &other, &conversation, &other].map(|conversation| {
-        let (ann, request) = (ann.clone(), add(conversation, &message("x")));
-        tokio::spawn(async move { ann.asks("chatconversation", request).await })
-    });
-    let answers: Vec<_> = join_all(asked)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-    for place in [0, 2] {
-        answers[place].refused(503, "unavailable");
-    }
-    for place in [1, 3] {
-        answers[place].ok();
-    }
-    hold.ends().await;
-    ann.adds(&conversation, "given back").await;
-    world.end().await;
-}
-
-#[tokio::test]
-async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_others_way() {
-    let world = World::with(|settings| settings.requests_per_user = 1000).await;
-    let (ann, _ben, conversation) = world.conversation().await;
-    let mut conversations = vec![conversation];
-    for name in ["Cyd", "Dan", "Eve", "Fay"] {
-        let friend = world.person(name).await;
-        ann.befriends(&friend).await;
-        conversations.push(ann.creates(&friend).await);
-    }
-    let other = world.another().await;
-    let there = Person {
-        world: other.clone(),
-        ..ann.clone()
-    };
-    let asked = (0..200).map(|n| {
-        let (person, conversation) = (
-            if n % 2 == 0 { &ann } else { &there },
-            &conversations[(n * 7 + n / 5) % conversations.len()],
-        );
-        person.asks(
-            "chatconversation",
-            add(conversation, &message(&n.to_string())),
-        )
-    });
-    for answer in join_all(asked).await {
-        answer.ok();
-    }
-    assert_eq!(world.count("messages").await, 200);
-    other.stop().await;
     world.end().await;
 }
 

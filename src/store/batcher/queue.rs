@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// Maximum number of waiting entries, and their approximate size in bytes; further callers get 503.
 /// At a few thousand entries per second, this is what can be stored within the time that a client
 /// waits.
-pub(super) const MAX_WAITING: usize = 8192;
+const MAX_WAITING: usize = 8192;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 #[derive(Debug)]

@@ -32,6 +32,8 @@ pub(crate) enum Created {
     New,
     /// It existed already.
     Existing,
+    /// One of the two does not exist any more.
+    NoUser,
     /// It would exceed a quota.
     Exceeded(Exceeded),
 }
@@ -71,7 +73,9 @@ async fn insert_direct(
     let [creator, other] = participants.each_ref().map(|p| p.user_id);
     // Locked before the rows that they count, so that the second of two concurrent creations sees
     // the rows of the first.
-    quota::lock(c, [creator, other]).await?;
+    if !quota::lock(c, [creator, other]).await? {
+        return Ok(Created::NoUser);
+    }
     let created = sqlx::query!(
         "with created as (
             insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)

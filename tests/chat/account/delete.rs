@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::register;
 use crate::world::{Conversation, Person, Socket, World, eventually};
 
-const KEY: &str = "the apikey of Ann";
+pub(super) const KEY: &str = "the apikey of Ann";
 
-async fn deletes(person: &Person, apikey: &str) -> crate::world::Answer {
+pub(super) async fn deletes(person: &Person, apikey: &str) -> crate::world::Answer {
     person
         .account(json!({ "action": "delete", "apikey": apikey }))
         .await
@@ -45,7 +45,7 @@ async fn hears_of_list(person: &Person, friend: Option<&Person>) {
 }
 
 /// Number of rows of a table that have a user in this column.
-async fn rows(world: &World, table: &str, column: &str, user: &str) -> i64 {
+pub(super) async fn rows(world: &World, table: &str, column: &str, user: &str) -> i64 {
     world
         .count(&format!("{table} where {column} = '{user}'"))
         .await

@@ -2,6 +2,7 @@
 //! log.
 
 mod audit;
+mod concurrent;
 mod delete;
 mod export;
 mod first;

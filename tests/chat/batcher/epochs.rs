@@ -1,7 +1,6 @@
 //! An epoch begins while messages wait for the lock.
 
-use super::Hold;
-use crate::world::{Person, Roster, World, message};
+use crate::world::{Hold, Person, Roster, World, message};
 
 #[tokio::test]
 async fn a_retry_that_waits_through_a_rekeying_is_known_and_what_is_new_is_stale() {

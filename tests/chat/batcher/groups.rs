@@ -1,9 +1,9 @@
 //! A group's members change while entries wait for its lock.
 
-use super::{Hold, add, asks, commits};
+use super::{add, asks, commits};
 use serde_json::json;
 
-use crate::world::{Changes, Conversation, Person, World, eventually, message, request};
+use crate::world::{Changes, Conversation, Hold, Person, World, eventually, message, request};
 
 /// A group of Ann, who is its admin, and Ben.
 async fn group(ann: &Person, ben: &Person) -> Conversation {

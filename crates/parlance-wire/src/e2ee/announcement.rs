@@ -14,7 +14,6 @@ use super::{
     hash::hash, label, sha256,
 };
 use crate::{
-    chain::Chain,
     id::{ConversationId, UserId},
     request::conversationgroup::MAX_PARTICIPANTS,
 };

@@ -8,11 +8,9 @@ pub use self::signed::{CardSignatures, RsaSignature, SignedCard, Succession};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    CardHash, Invalid, RsaKeyHash, ServerId, SignKey, Signature, canonical,
-    encoding::{as_base64, or_empty},
-    label, sha256,
+    CardHash, Invalid, RsaKeyHash, ServerId, SignKey, canonical, encoding::or_empty, label, sha256,
 };
-use crate::{id::UserId, key::PublicKey, text::Email};
+use crate::{id::UserId, text::Email};
 
 /// Maximum size of a card: an address has at most 254 bytes, each of which may be escaped.
 const MAX_CARD: usize = 1024;
