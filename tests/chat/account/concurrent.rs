@@ -80,9 +80,10 @@ async fn friends_who_delete_their_accounts_at_once_do_not_deadlock() {
         one.befriends(&other).await;
         // Each has locked its own row by the time that it refers to the other's.
         let hold = Hold::by(&world, "lock table left_friends in share mode").await;
+        let keys = names.map(|name| format!("the apikey of {name}"));
         let (one, other, ()) = tokio::join!(
-            deletes(&one, &format!("the apikey of {}", names[0])),
-            deletes(&other, &format!("the apikey of {}", names[1])),
+            deletes(&one, &keys[0]),
+            deletes(&other, &keys[1]),
             async move {
                 hold.is_waited_for(2).await;
                 hold.ends().await;

@@ -1,4 +1,4 @@
-//! The model's conversations: their participants, permissions, and each participant's view.
+//! The model's conversations: their participants, rows, and where a cursor stands in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    Model, NAMES, Who, is_refused,
-    step::{How, Start},
-};
+use super::{Who, step::Start};
 use crate::world::at;
 
 /// A message, as sent and as it has to be returned.

@@ -1,14 +1,10 @@
-//! The model's groups: users who are added, invited, or have accepted.
+//! The model's groups: creating them, and changes by their admins and members.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{
-    Model, NAMES, Who,
-    conversation::{Conversation, Invitation},
-    is_refused,
-};
+use super::{Model, NAMES, Who, conversation::Conversation, is_refused};
 
 impl Model {
     /// The possible refusals if a user may not change a group; empty if they may.

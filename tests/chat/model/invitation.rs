@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Model, NAMES, Who, conversation::Invitation, is_refused};
+use super::{Model, NAMES, Who, conversation::Invitation};
 
 impl Model {
     /// Returns `true` if a user sees an invitation to the group.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Model, NAMES, Who,
-    conversation::{Conversation, Member},
+    conversation::{Conversation, Member, Message},
     is_refused,
     step::How,
 };

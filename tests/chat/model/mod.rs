@@ -17,12 +17,11 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use serde_json::Value;
 
 use self::{
     conversation::{Conversation, Message},
-    step::{Start, Step, steps},
+    step::Step,
 };
 use crate::world::{Answer, Person, World, at, message, request};
 
