@@ -1,6 +1,6 @@
 //! Restores a backup and compares each table with the manifest.
 
-use std::{io::Write, path::Path, process::Stdio};
+use std::{collections::BTreeSet, io::Write, path::Path, process::Stdio};
 
 use super::{
     Error,
@@ -135,8 +135,8 @@ async fn compare(db: &Db, manifest: &Manifest) -> Result<(), cli::Error> {
     let mut after = Snapshot::take(db).await?;
     let tables = after.tables().await?;
     after.release().await?;
-    // The names of both sides, as a table that only one of them has is a difference too.
-    let different: Vec<&str> = manifest
+    // The names of both sides, as a table that only one of them has is a difference too; each once.
+    let different: BTreeSet<&str> = manifest
         .tables
         .keys()
         .chain(tables.keys())
@@ -146,5 +146,6 @@ async fn compare(db: &Db, manifest: &Manifest) -> Result<(), cli::Error> {
     if different.is_empty() {
         return Ok(());
     }
+    let different: Vec<&str> = different.into_iter().collect();
     Err(Error::Different(different.join(", ")).into())
 }
