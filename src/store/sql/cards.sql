@@ -4,8 +4,8 @@ with mine as materialized (
     -- The reader's conversations.
     select conversation_id from participants where user_id = $1
 ), seen as materialized (
-    -- Those whose cards the reader may see. Looked up one by one, here and below: a join would be planned by how many rows
-    -- there were at that time, and could compare each with each.
+    -- The users whose cards the reader may see. Looked up one by one, here and below: a join would
+    -- be planned by the row counts of that time, and could compare each with each.
     select a.user_id, a.after
     from unnest($2::uuid[], $3::bigint[]) as a (user_id, after)
     where a.user_id = $1
