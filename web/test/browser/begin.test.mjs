@@ -46,13 +46,9 @@ story("the printed link makes an admin, whose invitation makes a verified contac
   await ann.says("Welcome");
   await ben.sees("Welcome");
   await ann.knows("Welcome", "Seen");
-  for (const [one, other] of [[ann, "Ben"], [ben, "Ann"]]) {
-    await one.chooses("Safety number");
-    await one.tab.getByRole("heading", { name: `You and ${other}` }).waitFor();
-    await one.tab.getByText("Verified", { exact: true }).waitFor();
-    await one.tab.goBack();
-    await one.box.waitFor();
-  }
+  await ben.chooses("Safety number");
+  await ben.tab.getByRole("heading", { name: "You and Ann" }).waitFor();
+  await ben.tab.getByText("Verified", { exact: true }).waitFor();
 
   const late = await Person.at(world, link, "Eve", "eve@example.org");
   t.after(() => late.context.close());

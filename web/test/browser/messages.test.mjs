@@ -36,7 +36,7 @@ story("who writes is seen writing; what was not read is counted, and found at th
   await ann.says("Good morning");
   await ben.sees("Good morning");
   await ben.button("Back").click();
-  for (let i = 0; i < 24; i++) await ann.says(`News ${i}\n\nwith more to read`);
+  for (let i = 0; i < 24; i++) await ann.says(`News ${i}\n\nwith more\n\nto read\n\nbelow`);
   await ben.row("Ann", "24 unread").waitFor();
   await ben.opens("Ann");
   await ben.log.getByText("New messages", { exact: true }).waitFor();
