@@ -57,6 +57,30 @@ impl Card {
         })
     }
 
+    /// The first card of an account whose address another account had before, after that one's newest card: its number
+    /// and hash, as the key log has them. Without its predecessor's key it is a new identity.
+    ///
+    /// # Errors
+    /// As [`first`](Self::first).
+    pub fn after(
+        (n, prev): (u64, CardHash),
+        email: Email,
+        server: ServerId,
+        sign: SignKey,
+        rsa: RsaKeyHash,
+    ) -> Result<Self, Invalid> {
+        Self::new(Fields {
+            v: 1,
+            user: UserId::of(&email),
+            email,
+            server,
+            sign,
+            rsa,
+            n: n.saturating_add(1),
+            prev: Some(prev),
+        })
+    }
+
     /// The card that follows this one, with other keys.
     ///
     /// # Errors
@@ -316,6 +340,10 @@ mod tests {
         assert_eq!(Card::parse(card.text()).unwrap(), card);
         let second = card.next(pair(2).1, card.rsa()).unwrap();
         assert_eq!((second.n(), second.prev()), (2, Some(card.hash())));
+        let newest = (1, card.hash());
+        let email = card.email().clone();
+        let after = Card::after(newest, email, card.server(), pair(2).1, card.rsa()).unwrap();
+        assert_eq!(after, second, "also where nobody has the card before");
         for (from, to) in [
             ("\"v\":1", "\"v\":2"),
             ("\"n\":1", "\"n\":0"),
