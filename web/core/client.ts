@@ -13,15 +13,22 @@ import { readRecovery } from "./crypto/vault.ts";
 import { type ConversationId, conversationId, messageId, userId } from "./model/ids.ts";
 import type { Invitation, Me, Outcome } from "./model/view.ts";
 import type { Ports } from "./ports.ts";
-import * as enter from "./session/enter.ts";
+import type { Entered } from "./session/door.ts";
 import { OpenSession } from "./session/open.ts";
+import { fingerprintOf, suggestPassword } from "./session/record.ts";
 import { Shown } from "./show/shown.ts";
-import { change, type SessionRecord, Store } from "./store/store.ts";
+import { change, type PersonRecord, type SessionRecord, Store } from "./store/store.ts";
+import { stranger } from "./sync/people.ts";
+import { knowStation } from "./sync/stations.ts";
+import { keepVault } from "./sync/vault.ts";
 import { addFriend } from "./wire/people.ts";
 import { signOut } from "./wire/login.ts";
 
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
+
+/** What the password is asked for. */
+const later = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
 
 class ClientOfPorts {
   readonly shown = new Shown();
@@ -29,7 +36,7 @@ class ClientOfPorts {
   private readonly store: Store;
   private open: OpenSession | null = null;
   /** An account that was made and waits for its sheet to be kept. */
-  private made: { session: SessionRecord; invitation: Invitation | null } | null = null;
+  private made: { entered: Entered; invitation: Invitation | null } | null = null;
   private presence: Me["presence"] = "available";
   private fingerprint = "";
   private typedAt = 0;
@@ -46,7 +53,7 @@ class ClientOfPorts {
   }
 
   private async begin(session: SessionRecord): Promise<void> {
-    this.fingerprint = await enter.fingerprintOf(session);
+    this.fingerprint = await fingerprintOf(session);
     this.open = new OpenSession(this.ports, this.store, session, this.shown, {
       onNews: (news) => {
         for (const listener of [...this.news]) listener(news);
@@ -62,7 +69,7 @@ class ClientOfPorts {
     this.shown.set({ session: { kind: "in", me } });
   }
 
-  private async end(why: "signedOut" | null): Promise<void> {
+  private async end(why: "signedOut" | "disabled" | null): Promise<void> {
     const { open } = this;
     if (!open) return;
     this.open = null;
@@ -72,9 +79,15 @@ class ClientOfPorts {
     this.ports.channel.post({ post: "hint", hint: { session: true } });
   }
 
-  private async keep(session: SessionRecord): Promise<void> {
+  /** Begins a session; `pinned` is known besides what the vault says. */
+  private async keep({ session, contents }: Entered, pinned: readonly PersonRecord[] = []): Promise<void> {
     await this.store.forgetAll();
-    await this.store.writeOwn(change.session(session));
+    const people = Object.entries(contents?.pins ?? {}).map(([id, pin]) => ({ ...stranger(userId(id)), pin, trust: pin[2] }));
+    await this.store.writeOwn(
+      change.session(session),
+      ...[...people, ...pinned].map(change.person),
+      { put: "meta", key: "heads", value: contents?.heads ?? {} },
+    );
     await this.begin(session);
   }
 
@@ -92,7 +105,8 @@ class ClientOfPorts {
 
   logIn(email: string, password: string): Promise<Outcome> {
     return attempt(async () => {
-      await this.keep(await enter.logIn(this.ports, email, password));
+      const { logIn } = await import("./session/log-in.ts");
+      await this.keep(await logIn(this.ports, this.store, email, password));
       return null;
     });
   }
@@ -100,8 +114,9 @@ class ClientOfPorts {
   createAccount(of: { invitation: Invitation; email: string; name: string; password: string }): Promise<Outcome<string>> {
     const { invitation, ...newcomer } = of;
     return attempt(async () => {
-      const { session, recovery } = await enter.createAccount(this.ports, { ...newcomer, code: invitation.code });
-      this.made = { session, invitation };
+      const { createAccount } = await import("./session/create.ts");
+      const { recovery, ...entered } = await createAccount(this.ports, this.store, { ...newcomer, code: invitation.code });
+      this.made = { entered, invitation };
       return recovery;
     });
   }
@@ -109,18 +124,25 @@ class ClientOfPorts {
   async recover(email: string, key: string, password: string): Promise<Outcome<string>> {
     const bytes = readRecovery(key);
     if (!bytes) return failed({ kind: "recoveryKey" });
-    const outcome = await attempt(() => enter.recover(this.ports, email, bytes, password));
+    const outcome = await attempt(async () => {
+      const { recover } = await import("./session/recover.ts");
+      return recover(this.ports, this.store, email, bytes, password);
+    });
     if (!outcome.ok) return outcome.failure.kind === "login" ? failed({ kind: "recoveryKey" }) : outcome;
     if (!outcome.value) return notOffered;
-    this.made = { session: outcome.value.session, invitation: null };
-    return ok(outcome.value.recovery);
+    const { recovery, ...entered } = outcome.value;
+    this.made = { entered, invitation: null };
+    return ok(recovery);
   }
 
   async enter(sheetKept: boolean): Promise<ConversationId | null> {
     if (!this.made) return null;
-    const { session, invitation } = this.made;
+    const { entered, invitation } = this.made;
     this.made = null;
-    await this.keep({ ...session, hasSheet: sheetKept && session.hasSheet });
+    const session = { ...entered.session, hasSheet: sheetKept && entered.session.hasSheet };
+    // The link came by another way than the server's: the inviter's key is the one that it names.
+    const pinned = invitation?.from && invitation.card ? [invitations.pinnedBy(invitation)] : [];
+    await this.keep({ ...entered, session }, pinned);
     if (!invitation?.from) return null;
     const { account, ask } = this.session();
     const friend = userId(invitation.from);
@@ -138,6 +160,8 @@ class ClientOfPorts {
   async logOut(): Promise<void> {
     if (!this.open) return;
     const { caller, session } = this.open.account;
+    // What was verified a moment ago must not be lost.
+    await attempt(() => keepVault(this.session().account)).catch(() => undefined);
     // Whatever the server says, nothing stays here.
     await attempt(() => signOut(caller, { stationid: session.station })).catch(() => undefined);
     await this.end(null);
@@ -194,8 +218,14 @@ class ClientOfPorts {
     return outcome;
   }
 
+  async newSheet(password: string): Promise<Outcome<string>> {
+    const outcome = await (await later()).newSheet(this.session(), password);
+    if (outcome.ok) this.showMe(this.session().account.session);
+    return outcome;
+  }
+
   async deleteAccount(word: string): Promise<Outcome> {
-    const outcome = await own.deleteAccount(this.session(), word);
+    const outcome = await (await later()).deleteAccount(this.session(), word);
     if (outcome.ok) await this.end(null);
     return outcome;
   }
@@ -223,7 +253,7 @@ class ClientOfPorts {
         return () => news.delete(listener);
       },
       close: () => this.close(),
-      suggestPassword: enter.suggestPassword,
+      suggestPassword,
       inviter: () => Promise.resolve(null),
       logIn: (email, password) => this.logIn(email, password),
       createAccount: (of) => this.createAccount(of),
@@ -233,10 +263,11 @@ class ClientOfPorts {
       devices: () => own.devices(session()),
       signOut: (device) => own.signOut(session(), device),
       signOutOthers: () => own.signOutOthers(session()),
+      knowDevice: (device) => knowStation(session().account, device),
       setName: (name) => this.setName(name),
       setPresence: (presence) => this.setPresence(presence),
-      changePassword: (present, next, othersOut) => own.changePassword(session(), present, next, othersOut),
-      newSheet: (password) => own.newSheet(session(), password),
+      changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
+      newSheet: (password) => this.newSheet(password),
       exportData: (as) => own.exportData(session(), as),
       deleteAccount: (password) => this.deleteAccount(password),
       fingerprint: () => this.fingerprint,
@@ -274,7 +305,7 @@ class ClientOfPorts {
       leave: (of) => groups.leave(session(), id(of)),
       rename: (of, name) => groups.rename(session(), id(of), name),
       members: (of) => groups.members(session(), id(of)),
-      addMembers: (of, users) => groups.addMembers(session(), id(of), groups.userIds(users)),
+      addMembers: (of, users, share) => groups.addMembers(session(), id(of), groups.userIds(users), share),
       removeMember: (of, user) => groups.removeMember(session(), id(of), userId(user)),
       setAdmin: (of, user, admin) => groups.setAdmin(session(), id(of), userId(user), admin),
       renewKeys: (of) => (session().account.session.keys.sign ? groups.renewKeys(session(), id(of)) : Promise.resolve(notOffered)),

@@ -10,6 +10,7 @@ import { type ConversationId, conversationId, type UserId, userId } from "../mod
 import type { Outcome, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change, type PersonRecord } from "../store/store.ts";
+import { memberKey } from "../sync/cards.ts";
 import { stranger } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
@@ -83,9 +84,10 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   const direct = (await store.conversations()).find(
     ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
   );
+  const me = await store.person(session.user);
   const code = scanCode({
     user: session.user,
-    card: hex(await rsaHash(session.publicKey)),
+    card: (me && (await memberKey(me))) ?? hex(await rsaHash(session.publicKey)),
     conversation: direct?.wire.id ?? "",
     seq: direct?.head?.seq ?? 0,
     chain: direct?.head?.chain ?? "",
@@ -93,9 +95,10 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   return { person: showPerson(person), groups, code };
 }
 
-// Whoever has looked takes the key that is offered now.
+// Whoever has looked takes the key that is offered now, whatever was known of it from elsewhere.
 const taken = (person: PersonRecord): PersonRecord => ({
   ...person,
+  pin: null,
   publicKey: person.offeredKey || person.publicKey,
   offeredKey: "",
 });

@@ -14,7 +14,7 @@ import { Cipher } from "../sync/cipher.ts";
 import type { ConnectionState } from "../sync/connection.ts";
 import { Engine } from "../sync/engine.ts";
 import type { WireMessage } from "../wire/conversation.ts";
-import { callerOf } from "./enter.ts";
+import { callerOf } from "./record.ts";
 
 /** How long a tab waits for the one that leads to do what it was asked. */
 const ANSWER_MS = 5000;
@@ -22,8 +22,8 @@ const ANSWER_MS = 5000;
 /** What a session tells. */
 export interface SessionEvents {
   onNews: (news: News) => void;
-  /** Signed out from elsewhere, in another tab (null), or by the server. */
-  onEnded: (why: "signedOut" | null) => Promise<void>;
+  /** Signed out in another tab (null), from another device, or by the server. */
+  onEnded: (why: "signedOut" | "disabled" | null) => Promise<void>;
 }
 
 function shownAs(state: ConnectionState): Connection {
@@ -113,7 +113,7 @@ export class OpenSession {
       onConnection: (state) => this.connection(state),
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
-      onBarred: () => void this.events.onEnded("signedOut"),
+      onBarred: (why) => void this.events.onEnded(why),
       onFault: (error) => this.ports.onFault(error),
     });
     this.engine = engine;

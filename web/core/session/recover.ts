@@ -1,0 +1,30 @@
+// Gets in with the recovery key, and sets a new password and a new recovery key: the old ones stop working.
+
+import type { Bytes } from "../crypto/bytes.ts";
+import { printRecovery, readVault } from "../crypto/vault.ts";
+import type { Ports } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+import { changePassword } from "../wire/login.ts";
+import type { Made } from "./create.ts";
+import { askHow, doorFor, enterVault } from "./door.ts";
+import { remember } from "./known.ts";
+import { passwordSlot, recoverySlot, vaultOf } from "./make-vault.ts";
+import { callerOf } from "./record.ts";
+
+/** Recovers an account; null where it has no recovery key. Throws `Refused`, `Unreachable`, `Unsafe`. */
+export async function recover(ports: Ports, store: Store, email: string, key: Bytes, password: string): Promise<Made | null> {
+  const of = doorFor(ports, store, email);
+  const how = await askHow(of);
+  if (how.kdf === "published") return null;
+  const { owner } = how;
+  const { session, contents, master } = await enterVault(of, how, key, "recovery");
+  if (!contents) return null;
+  const [next, recovery] = [await passwordSlot(password, master, owner), await recoverySlot(master, owner)];
+  const version = readVault(session.vault).version + 1;
+  const vault = await vaultOf({ version, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
+  const { apikey, kdf } = next;
+  const to = { apikey, kdf, rsakey: vault, version, recoverykey: recovery.apikey, card: null, signout: true };
+  await changePassword(callerOf(ports, session), to);
+  await remember(store, of.user, { server: owner.server, version });
+  return { session: { ...session, vault, hasSheet: true }, contents, recovery: printRecovery(recovery.key) };
+}
