@@ -1,15 +1,9 @@
 // Makes a client of the ports: which session there is, and what each of its calls does.
 
-import * as own from "./actions/account.ts";
 import type { Open } from "./actions/context.ts";
-import * as groups from "./actions/conversations.ts";
-import * as invitations from "./actions/invitations.ts";
-import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
-import * as people from "./actions/people.ts";
-import { search } from "./actions/search.ts";
 import type { Client, News } from "./api.ts";
-import { readRecovery } from "./crypto/vault.ts";
+import { conversationCalls } from "./calls.ts";
 import { type ConversationId, conversationId, messageId, userId } from "./model/ids.ts";
 import type { Invitation, Me, Outcome } from "./model/view.ts";
 import type { Ports } from "./ports.ts";
@@ -19,14 +13,12 @@ import { fingerprintOf, suggestPassword } from "./session/record.ts";
 import { Shown } from "./show/shown.ts";
 import { change, type PersonRecord, type SessionRecord, Store } from "./store/store.ts";
 import { stranger } from "./sync/people.ts";
-import { knowStation } from "./sync/stations.ts";
-import { keepVault } from "./sync/vault.ts";
-import { addFriend } from "./wire/people.ts";
 import { signOut } from "./wire/login.ts";
 
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
 
+const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
 /** What the password is asked for. */
 const later = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
 
@@ -122,14 +114,12 @@ class ClientOfPorts {
   }
 
   async recover(email: string, key: string, password: string): Promise<Outcome<string>> {
-    const bytes = readRecovery(key);
-    if (!bytes) return failed({ kind: "recoveryKey" });
     const outcome = await attempt(async () => {
       const { recover } = await import("./session/recover.ts");
-      return recover(this.ports, this.store, email, bytes, password);
+      return recover(this.ports, this.store, { email, key, password });
     });
     if (!outcome.ok) return outcome.failure.kind === "login" ? failed({ kind: "recoveryKey" }) : outcome;
-    if (!outcome.value) return notOffered;
+    if (typeof outcome.value === "string") return outcome.value === "noKey" ? failed({ kind: "recoveryKey" }) : notOffered;
     const { recovery, ...entered } = outcome.value;
     this.made = { entered, invitation: null };
     return ok(recovery);
@@ -141,6 +131,7 @@ class ClientOfPorts {
     this.made = null;
     const session = { ...entered.session, hasSheet: sheetKept && entered.session.hasSheet };
     // The link came by another way than the server's: the inviter's key is the one that it names.
+    const { addFriend, groups, invitations } = await inside();
     const pinned = invitation?.from && invitation.card ? [invitations.pinnedBy(invitation)] : [];
     await this.keep({ ...entered, session }, pinned);
     if (!invitation?.from) return null;
@@ -161,6 +152,7 @@ class ClientOfPorts {
     if (!this.open) return;
     const { caller, session } = this.open.account;
     // What was verified a moment ago must not be lost.
+    const { keepVault } = await inside();
     await attempt(() => keepVault(this.session().account)).catch(() => undefined);
     // Whatever the server says, nothing stays here.
     await attempt(() => signOut(caller, { stationid: session.station })).catch(() => undefined);
@@ -205,7 +197,7 @@ class ClientOfPorts {
   }
 
   async setPresence(presence: Me["presence"]): Promise<Outcome> {
-    const outcome = await own.setPresence(this.session(), presence);
+    const outcome = await (await inside()).own.setPresence(this.session(), presence);
     if (!outcome.ok) return outcome;
     this.presence = presence;
     this.showMe(this.session().account.session);
@@ -213,7 +205,7 @@ class ClientOfPorts {
   }
 
   async setName(name: string): Promise<Outcome> {
-    const outcome = await own.setName(this.session(), name);
+    const outcome = await (await inside()).own.setName(this.session(), name);
     if (outcome.ok) this.showMe({ ...this.session().account.session, name });
     return outcome;
   }
@@ -236,7 +228,7 @@ class ClientOfPorts {
     const { shown } = this;
     return {
       ...this.clientOfAccount(session),
-      ...this.clientOfConversations(session),
+      ...conversationCalls(session, this),
       // Last, and here: a getter that is spread is read once.
       get state() {
         return shown.state;
@@ -244,7 +236,7 @@ class ClientOfPorts {
     };
   }
 
-  private clientOfAccount(session: () => Open): Omit<Client, "state" | keyof ReturnType<ClientOfPorts["clientOfConversations"]>> {
+  private clientOfAccount(session: () => Open): Omit<Client, "state" | keyof ReturnType<typeof conversationCalls>> {
     const { shown, news } = this;
     return {
       subscribe: (listener) => shown.subscribe(listener),
@@ -260,65 +252,23 @@ class ClientOfPorts {
       recover: (email, key, password) => this.recover(email, key, password),
       enter: (sheetKept) => this.enter(sheetKept),
       logOut: () => this.logOut(),
-      devices: () => own.devices(session()),
-      signOut: (device) => own.signOut(session(), device),
-      signOutOthers: () => own.signOutOthers(session()),
-      knowDevice: (device) => knowStation(session().account, device),
+      devices: async () => (await inside()).own.devices(session()),
+      signOut: async (device) => (await inside()).own.signOut(session(), device),
+      signOutOthers: async () => (await inside()).own.signOutOthers(session()),
+      knowDevice: async (device) => (await inside()).knowStation(session().account, device),
       setName: (name) => this.setName(name),
       setPresence: (presence) => this.setPresence(presence),
       changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
       newSheet: (password) => this.newSheet(password),
-      exportData: (as) => own.exportData(session(), as),
+      exportData: async (as) => (await inside()).own.exportData(session(), as),
       deleteAccount: (password) => this.deleteAccount(password),
       fingerprint: () => this.fingerprint,
       connectNow: () => void session().ask({ kind: "wake" }),
       useHere: () => void session().ask({ kind: "useHere" }),
-      invite: () => invitations.invite(session()),
-      invitations: () => invitations.invitations(session()),
-      withdraw: (code) => invitations.withdraw(session(), code),
+      invite: async () => (await inside()).invitations.invite(session()),
+      invitations: async () => (await inside()).invitations.invitations(session()),
+      withdraw: async (code) => (await inside()).invitations.withdraw(session(), code),
     };
-  }
-
-  private clientOfConversations(session: () => Open) {
-    const id = conversationId;
-    return {
-      open: (of: string) => session().shown.log.open(id(of)),
-      closeLog: () => session().shown.log.close(),
-      loadOlder: (of: string) => this.loadOlder(of),
-      reveal: (of: string, message: string) => this.reveal(of, message),
-      seenUpTo: (of: string, message: string) => void this.seenUpTo(of, message),
-      typing: (of: string) => this.typing(of),
-      saveDraft: (of, text) => messages.saveDraft(session(), id(of), text),
-      send: (of, draft) => messages.send(session(), id(of), draft),
-      edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
-      erase: (of, message) =>
-        attempt(async () => {
-          await messages.erase(session(), id(of), message);
-          return null;
-        }),
-      react: (of, message, emoji, on) => messages.react(session(), id(of), message, emoji, on),
-      retry: (_of, message) => session().ask({ kind: "retry", message }),
-      discard: (_of, message) => messages.discard(session(), message),
-      info: (of, message) => messages.info(session(), id(of), message),
-      change: (of, to) => groups.changeSettings(session(), id(of), to),
-      clear: (of) => groups.clear(session(), id(of)),
-      leave: (of) => groups.leave(session(), id(of)),
-      rename: (of, name) => groups.rename(session(), id(of), name),
-      members: (of) => groups.members(session(), id(of)),
-      addMembers: (of, users, share) => groups.addMembers(session(), id(of), groups.userIds(users), share),
-      removeMember: (of, user) => groups.removeMember(session(), id(of), userId(user)),
-      setAdmin: (of, user, admin) => groups.setAdmin(session(), id(of), userId(user), admin),
-      renewKeys: (of) => (session().account.session.keys.sign ? groups.renewKeys(session(), id(of)) : Promise.resolve(notOffered)),
-      request: (email) => people.request(session(), email),
-      answer: ({ kind, id: of }, accept) => people.answer(session(), kind, of, accept),
-      writeTo: (user) => groups.writeTo(session(), userId(user)),
-      createGroup: (name, users) => groups.createGroup(session(), name, groups.userIds(users)),
-      block: (user, on) => people.block(session(), userId(user), on),
-      safetyNumber: (user) => people.safetyNumber(session(), userId(user)),
-      verify: (user) => people.verify(session(), userId(user)),
-      acceptKeys: (user) => people.acceptKeys(session(), userId(user)),
-      search: (text, within) => search(session(), text, within === null ? null : id(within)),
-    } satisfies Partial<Client>;
   }
 }
 

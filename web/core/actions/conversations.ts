@@ -3,7 +3,7 @@
 import { random } from "../crypto/bytes.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { sealPublishedName } from "../crypto/published.ts";
-import { type ConversationId, type UserId, userId } from "../model/ids.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Conversation, Member, Outcome } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change } from "../store/store.ts";
@@ -229,6 +229,3 @@ export const renewKeys = (open: Open, id: ConversationId): Promise<Outcome> =>
     await renew(open, id, {});
     return null;
   });
-
-/** User ids from anywhere. */
-export const userIds = (users: readonly string[]): UserId[] => users.map(userId);

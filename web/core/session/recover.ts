@@ -1,7 +1,6 @@
 // Gets in with the recovery key, and sets a new password and a new recovery key: the old ones stop working.
 
-import type { Bytes } from "../crypto/bytes.ts";
-import { printRecovery, readVault } from "../crypto/vault.ts";
+import { printRecovery, readRecovery, readVault } from "../crypto/vault.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { changePassword } from "../wire/login.ts";
@@ -11,15 +10,17 @@ import { remember } from "./known.ts";
 import { passwordSlot, recoverySlot, vaultOf } from "./make-vault.ts";
 import { callerOf } from "./record.ts";
 
-/** Recovers an account; null where it has no recovery key. Throws `Refused`, `Unreachable`, `Unsafe`. */
-export async function recover(ports: Ports, store: Store, email: string, key: Bytes, password: string): Promise<Made | null> {
-  const of = doorFor(ports, store, email);
+/** Recovers an account; `noKey` if the text is no recovery key, `noVault` if the account has none. Throws `Refused`, `Unreachable`, `Unsafe`. */
+export async function recover(ports: Ports, store: Store, given: { email: string; key: string; password: string }): Promise<Made | "noKey" | "noVault"> {
+  const key = readRecovery(given.key);
+  if (!key) return "noKey";
+  const of = doorFor(ports, store, given.email);
   const how = await askHow(of);
-  if (how.kdf === "published") return null;
+  if (how.kdf === "published") return "noVault";
   const { owner } = how;
   const { session, contents, master } = await enterVault(of, how, key, "recovery");
-  if (!contents) return null;
-  const [next, recovery] = [await passwordSlot(password, master, owner), await recoverySlot(master, owner)];
+  if (!contents) return "noVault";
+  const [next, recovery] = [await passwordSlot(given.password, master, owner), await recoverySlot(master, owner)];
   const version = readVault(session.vault).version + 1;
   const vault = await vaultOf({ version, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
   const { apikey, kdf } = next;
