@@ -9,9 +9,10 @@ import type { Invitation, OpenInvitation, Outcome } from "../model/view.ts";
 import { enqueue } from "../outbox/queue.ts";
 import { change, type PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
-import { memberKey } from "../sync/cards.ts";
+import { memberKey, ownKey } from "../sync/cards.ts";
 import { stranger } from "../sync/people.ts";
 import * as wire from "../wire/account.ts";
+import { Unreachable } from "../wire/refusal.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
@@ -35,18 +36,14 @@ function keep(account: Account, next: (kept: Kept[]) => Kept[]): Promise<void> {
   });
 }
 
-/** What stands for oneself: H(card), or the hash of the RSA key of an account without one. */
-async function ownKey({ store, session }: Account): Promise<string | null> {
-  const me = await store.person(session.user);
-  return me ? memberKey(me) : null;
-}
-
 /** Makes an invitation for one person. */
-export const invite = ({ account }: Open): Promise<Outcome<OpenInvitation>> =>
+export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>> =>
   attempt(async () => {
+    if ((await ownKey(account)) === null) await ask({ kind: "resync" });
+    const card = await ownKey(account);
+    if (card === null) throw new Unreachable("one's own card is not known here yet");
     const made = await wire.invite(account.caller);
     const secret = hex(random(32));
-    const card = (await ownKey(account)) ?? "";
     const [base] = made.link.split("#");
     const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret })}`;
     const kept: Kept = { id: made.inviteid, secret, card, link, until: made.expires };

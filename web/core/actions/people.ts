@@ -1,6 +1,6 @@
 // Friendship, and whose keys are whose.
 
-import { fromHex, hex } from "../crypto/bytes.ts";
+import { fromHex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
@@ -10,7 +10,7 @@ import { type ConversationId, conversationId, type UserId, userId } from "../mod
 import type { Outcome, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change, type PersonRecord } from "../store/store.ts";
-import { memberKey } from "../sync/cards.ts";
+import { ownKey } from "../sync/cards.ts";
 import { stranger } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
@@ -75,8 +75,8 @@ async function keyOf(publicKey: string, cards: readonly string[]): Promise<Uint8
 /** The number that two people compare; null while there is no key. */
 export async function safetyNumber({ account }: Open, user: UserId): Promise<SafetyNumber | null> {
   const { session, store } = account;
-  const person = await store.person(user);
-  if (!person?.publicKey) return null;
+  const [person, card] = [await store.person(user), await ownKey(account)];
+  if (!person || card === null || (person.publicKey === "" && person.cards.length === 0)) return null;
   const key = person.offeredKey || person.publicKey;
   const own = session.signKey ? fromHex(session.signKey, 32) : await rsaHash(session.publicKey);
   const theirs = await keyOf(key, person.cards);
@@ -84,10 +84,9 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   const direct = (await store.conversations()).find(
     ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
   );
-  const me = await store.person(session.user);
   const code = scanCode({
     user: session.user,
-    card: (me && (await memberKey(me))) ?? hex(await rsaHash(session.publicKey)),
+    card,
     conversation: direct?.wire.id ?? "",
     seq: direct?.head?.seq ?? 0,
     chain: direct?.head?.chain ?? "",

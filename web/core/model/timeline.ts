@@ -18,6 +18,9 @@ export interface Row {
   trouble: Trouble | null;
   /** Its content was deleted on the server, for everyone. */
   erased?: boolean;
+  /** Which of its writer's stations it is from, and how that counts it; null where it does not. */
+  station?: string;
+  n?: number | null;
 }
 
 /** One's own that waits for the server. */

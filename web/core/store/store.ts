@@ -82,6 +82,8 @@ export interface ConversationRecord {
   n: number;
   /** The first message that does not fit the chain. */
   broken: number | null;
+  /** The content of messages in between was deleted: of them only links are left. */
+  hasGaps: boolean;
   /** The newest epoch that was accepted: its announcement, and who takes part, with the hash of their keys. */
   roster: { announcement: string; members: [UserId, string][] } | null;
   /** When it was accepted here, by this device's clock. */
@@ -145,9 +147,10 @@ type Older<Record, Name extends keyof Record> = Omit<Record, Name> & Partial<Pic
 const asSession = (value: unknown): SessionRecord => ({ vault: "", boxKey: null, ...(value as Older<SessionRecord, "vault" | "boxKey">) });
 const asPerson = (value: unknown): PersonRecord => ({ pin: null, ...(value as Older<PersonRecord, "pin">) });
 const asConversation = (value: unknown): ConversationRecord => ({
+  hasGaps: false,
   invited: [],
   pinnedHead: null,
-  ...(value as Older<ConversationRecord, "invited" | "pinnedHead">),
+  ...(value as Older<ConversationRecord, "hasGaps" | "invited" | "pinnedHead">),
 });
 
 const LAST = Number.MAX_SAFE_INTEGER;
@@ -301,6 +304,7 @@ export function newConversation(wire: WireConversation): ConversationRecord {
     keep: "forever",
     n: 0,
     broken: null,
+    hasGaps: false,
     roster: null,
     rosterAt: null,
     invited: [],

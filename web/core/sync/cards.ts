@@ -109,6 +109,12 @@ export async function memberKey(person: PersonRecord): Promise<string | null> {
   return person.publicKey === "" ? null : hex(await rsaHash(person.publicKey));
 }
 
+/** What stands for oneself; null while one's card is not here yet. */
+export async function ownKey({ store, session }: Pick<Account, "store" | "session">): Promise<string | null> {
+  const me = await store.person(session.user);
+  return me && (session.signKey === "" || me.cards.length > 0) ? memberKey(me) : null;
+}
+
 /** What is known of these people, to check epochs with. One's own key counts, whatever the server says of it. */
 export async function knownOf(people: readonly PersonRecord[], session: SessionRecord): Promise<Known> {
   const keys = new Map<string, string>();

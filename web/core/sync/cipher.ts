@@ -88,6 +88,8 @@ export class Cipher {
       content: body?.content ?? null,
       trouble,
       erased: isErased,
+      station: row.Station,
+      n: body?.n ?? null,
     };
     // What could not be read is tried again when keys have come.
     if (!trouble) {

@@ -102,7 +102,7 @@ async function explainGap(account: Account, record: ConversationRecord): Promise
   const wrong = await follow(start, links);
   const missing = rows.some(({ Seq }) => Seq > from && !links.some(({ seq }) => seq === Seq));
   if (wrong || missing) return;
-  await account.store.write(change.conversation({ ...record, broken: null }));
+  await account.store.write(change.conversation({ ...record, broken: null, hasGaps: record.hasGaps || links.some(({ data }) => data === null) }));
 }
 
 /** Fetches one older page; false if there is none. */

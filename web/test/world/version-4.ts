@@ -71,6 +71,12 @@ export class Version4 {
   private readonly seed = random(32);
   readonly entries: Bytes[] = [];
   private readonly sockets = new Map<SocketListener, { user: string; station: string; protocols: readonly string[] }>();
+  /** What was asked, in order. */
+  readonly asked: string[] = [];
+  /** Changes what is answered before a login. */
+  prelogin: (answer: Fields) => Fields = (answer) => answer;
+  /** Whose changes of the vault are refused as too late. */
+  isStale: (user: string) => boolean = () => false;
   /** Changes what somebody is shown of a conversation. */
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
 
@@ -111,6 +117,8 @@ export class Version4 {
     for (const [listener, { station }] of this.sockets) if (stations.includes(station)) setTimeout(() => listener.onClose(code), 0);
   }
 
+  /** Who has made which invitation. */
+  private readonly invites = new Map<string, string>();
   /** Whom nothing is answered any more. */
   readonly disabled = new Set<string>();
 
@@ -129,10 +137,12 @@ export class Version4 {
   private async perform(api: string, fields: Fields, user: string, station: string): Promise<Fields> {
     if (this.disabled.has(user)) throw new Refusal(403, "not_allowed");
     if (user !== "" && !this.account(user).stations.has(station)) throw new Refusal(401, "unknown_station");
-    switch (`${api}.${String(fields["action"])}`) {
+    const action = `${api}.${String(fields["action"])}`;
+    this.asked.push(action);
+    switch (action) {
       case "chatlogin.prelogin": {
         const known = this.accounts.get(md5(String(fields["email"])));
-        return { server: this.id, ...(known?.kdf ?? { kdf: "argon2id", m: 65_536, t: 3, p: 1, salt: "00".repeat(16) }) };
+        return this.prelogin({ server: this.id, ...(known?.kdf ?? { kdf: "argon2id", m: 65_536, t: 3, p: 1, salt: "00".repeat(16) }) });
       }
       case "chatlogin.register":
         return this.register(fields);
@@ -146,9 +156,14 @@ export class Version4 {
         const key = found.recoverykey === fields["apikey"] ? "recovery" : "password";
         return { userid: found.user, fullname: found.nick, nick: found.nick, rsakey: found.rsakey, version: found.version, key };
       }
+      case "chatlogin.invite": {
+        const invite = randomUUID();
+        this.invites.set(invite, user);
+        return { inviteid: invite, invite, link: `http://127.0.0.1/#invite=${invite}`, expires: "2126-11-24 12:00:00" };
+      }
       case "chatlogin.vault": {
         const { rsakey, version, kdf } = this.account(user);
-        return { rsakey, version, ...kdf };
+        return { rsakey, version, kdf };
       }
       case "chatlogin.changevault":
       case "chatlogin.changerecovery":
@@ -190,7 +205,8 @@ export class Version4 {
         return { availabilities, requests: [...requests].map(named) };
       }
       case "chatfriends.add": {
-        const friend = md5(String(fields["email"]));
+        const friend = String(fields["friendid"] ?? md5(String(fields["email"])));
+        if (this.account(user).friends.has(friend)) return {};
         this.account(friend).requests.add(user);
         this.announce([friend]);
         return {};
@@ -258,6 +274,12 @@ export class Version4 {
     return { head, signature, key: base64(await publicOfSeed(this.seed)), entries, hasmore: false };
   }
 
+  /** An account of the published form. */
+  addPublished(of: { email: string; nick: string; apikey: string; publickey: string; rsakey: string }): void {
+    const sets = { stations: new Map<string, string>(), friends: new Set<string>(), requests: new Set<string>() };
+    this.accounts.set(md5(of.email), { ...of, user: md5(of.email), recoverykey: "", kdf: PUBLISHED, version: 0, cards: [], ...sets });
+  }
+
   private async register(fields: Fields): Promise<Fields> {
     const { apikey, recoverykey, publickey, rsakey } = fields as Record<string, string>;
     const email = String(fields["email"]);
@@ -266,12 +288,18 @@ export class Version4 {
     const account = { ...own, ...keys, version: 0, cards: [], stations: new Map(), friends: new Set<string>(), requests: new Set<string>() };
     this.accounts.set(own.user, account);
     if (fields["card"]) await this.publish(fields["card"] as Fields, account);
+    const inviter = this.invites.get(String(fields["invite"]));
+    if (inviter) {
+      account.friends.add(inviter);
+      this.account(inviter).friends.add(own.user);
+      this.announce([inviter]);
+    }
     return { userid: own.user };
   }
 
   private async change(fields: Fields, account: Account, station: string): Promise<Fields> {
     const { apikey, recoverykey, rsakey, version, kdf } = fields;
-    if (Number(version) <= account.version) throw new Refusal(409, "stale_version");
+    if (Number(version) <= account.version || this.isStale(account.user)) throw new Refusal(409, "stale_version");
     const password = apikey !== undefined && { apikey, kdf };
     Object.assign(account, { rsakey, version, ...password, ...(recoverykey !== undefined && { recoverykey }) });
     if (fields["card"]) await this.publish(fields["card"] as Fields, account);
