@@ -107,10 +107,12 @@ export class OpenSession {
 
   private async lead(ended: AbortSignal): Promise<void> {
     if (ended.aborted) return;
-    const { Engine: EngineOf } = await import("./inside.ts");
+    const inside = await import("./inside.ts").catch(() => null);
+    // The server has the files of another version by now.
+    if (!inside) return this.outdated();
     if (ended.aborted) return;
     await this.store.takeTerm();
-    const engine = new EngineOf(this.account, this.ports.openSocket, {
+    const engine = new inside.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => this.connection(state),
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),

@@ -152,7 +152,9 @@ export class Engine {
     socket?.close();
   }
 
-  private closed(code: number): void {
+  private closed(found: number): void {
+    // Servers that have a code of their own for what this means say it of other things.
+    const code = found === 1008 && this.account.session.server !== "" ? 1006 : found;
     this.dispatch({ kind: "closed", code, now: this.account.clock.now(), random: randomUnit() });
     if (this.state.kind === "barred") void this.askWhyBarred();
   }
