@@ -45,7 +45,7 @@ export class Person {
   }
 
   /** Waits until something is shown. */
-  sees<T>(what: string, find: (state: State) => T | undefined | false): Promise<T> {
+  sees<T>(what: string, find: (state: State) => T | undefined | false, limitMs = LIMIT_MS): Promise<T> {
     return new Promise((resolve, reject) => {
       const look = (): boolean => {
         const found = find(this.client.state);
@@ -58,7 +58,7 @@ export class Person {
       const timer = setTimeout(() => {
         end();
         reject(new Error(`${this.name} does not see ${what}: ${show(this.client.state)}`));
-      }, LIMIT_MS);
+      }, limitMs);
       const end = this.client.subscribe(() => look());
       look();
     });
