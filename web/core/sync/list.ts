@@ -71,9 +71,13 @@ async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer>
   const held = await store.conversations();
   const [now, listedAt] = [clock.now(), (await store.meta<number>("listedAt")) ?? 0];
   const isRecent = now >= listedAt && now - listedAt < DAY_MS;
-  if (isRecent && held.length > 0 && held.every(({ wire }) => wire.version)) {
-    const known = Object.fromEntries(held.map(({ wire }) => [wire.id, wire.version]));
-    return { ...(await listChanges(caller, known)), listedAt: null };
+  const versions = held.flatMap(({ wire }) => (wire.version ? [[wire.id, wire.version] as const] : []));
+  if (isRecent && versions.length > 0) {
+    const { changed, gone } = await listChanges(caller, Object.fromEntries(versions));
+    // A line that came with the answer to a call has no version: it is listed, or it is gone.
+    const listed = new Set([...versions.map(([id]) => id), ...changed.map(({ id }) => id)]);
+    const others = held.map(({ wire }) => wire.id).filter((id) => !listed.has(id));
+    return { changed, gone: [...gone, ...others], listedAt: null };
   }
   const changed = await listConversations(caller);
   const listed = new Set(changed.map(({ id }) => id));

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { after, test, type TestContext } from "node:test";
-import { startClient } from "../../core/index.ts";
 import type { Http } from "../../core/ports.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { httpTo } from "../../browser/http.ts";
@@ -118,22 +117,17 @@ test("an account of the published form is upgraded at login; its conversations s
   const caller = new Caller(ports.http, ports.clock, { station: stationId(hex(random(16))) });
   const keys = { apikey: await apikeyOf(email, password), publickey: publicKey, rsakey: await lockKey(raw.rsa, password) };
   await register(caller, { email, name: "Ann", ...keys, invite: "", kdf: null, recoverykey: null, card: null });
-  const client = await startClient(ports);
-  endings.push(client.close);
-  assert.deepEqual(await client.logIn(email, password), { ok: true, value: null });
-  const { session } = client.state;
+  const ann = await Person.logsIn("Ann", email);
+  endings.push(ann.client.close);
+  const { session } = ann.client.state;
   assert.ok(session.kind === "in" && !session.me.hasSheet);
-  assert.ok((await client.newSheet(password)).ok);
-  await ben.client.request(email);
-  await new Promise<void>((resolve) => client.subscribe(({ requests }) => requests?.length && resolve()));
-  const answered = await client.answer({ kind: "friend", id: ben.id }, true);
-  assert.ok(answered.ok && answered.value);
-  await ben.sees("the conversation", ({ conversations }) => conversations.length === 1 || undefined);
-  await ben.client.open(answered.value);
-  await client.send(answered.value, { text: "Upgraded", reply: null, mentions: new Map() });
-  const { id, trouble } = await ben.reads("Upgraded");
+  assert.ok((await ann.client.newSheet(password)).ok);
+  const id = await ben.befriends(ann);
+  await Promise.all([ann.client.open(id), ben.client.open(id)]);
+  await ann.types(id, "Upgraded");
+  const { id: message, trouble } = await ben.reads("Upgraded");
   assert.equal(trouble, null);
-  assert.ok((await ben.client.info(answered.value, id)).signed);
+  assert.ok((await ben.client.info(id, message)).signed);
 });
 
 test("the list is fetched whole once, and then only what has changed of it", async (t) => {
