@@ -9,19 +9,19 @@ import { conversationId, userId } from "./model/ids.ts";
 const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
 
 /** What the client itself does of it. */
-export type Host = Pick<Client, "loadOlder" | "reveal" | "typing"> & { seenUpTo: (id: string, message: string) => Promise<void> };
+export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "saveDraft" | "typing"> & { seenUpTo: (id: string, message: string) => Promise<void> };
 
 /** What can be asked about conversations and people. */
 export function conversationCalls(session: () => Open, host: Host) {
   const id = conversationId;
   return {
     open: (of: string) => session().shown.log.open(id(of)),
-    closeLog: () => session().shown.log.close(),
+    closeLog: () => host.closeLog(),
     loadOlder: (of: string) => host.loadOlder(of),
     reveal: (of: string, message: string) => host.reveal(of, message),
     seenUpTo: (of: string, message: string) => void host.seenUpTo(of, message),
     typing: (of: string) => host.typing(of),
-    saveDraft: (of, text) => messages.saveDraft(session(), id(of), text),
+    saveDraft: (of: string, text: string) => host.saveDraft(of, text),
     send: (of, draft) => messages.send(session(), id(of), draft),
     edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
     erase: (of, message) =>

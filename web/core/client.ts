@@ -1,6 +1,7 @@
 // Makes a client of the ports: which session there is, and what each of its calls does.
 
 import type { Open } from "./actions/context.ts";
+import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
 import type { Client, News } from "./api.ts";
 import { conversationCalls } from "./calls.ts";
@@ -183,17 +184,27 @@ class ClientOfPorts {
     return false;
   }
 
+  // What a screen still says while it goes, as the session has ended, is for nobody.
+  closeLog(): void {
+    this.open?.shown.log.close();
+  }
+
+  async saveDraft(id: string, text: string): Promise<void> {
+    if (this.open) await messages.saveDraft(this.open, conversationId(id), text);
+  }
+
   async seenUpTo(id: string, message: string): Promise<void> {
-    const { account, ask } = this.session();
+    if (!this.open) return;
+    const { account, ask } = this.open;
     const seq = await account.store.seqOf(conversationId(id), messageId(message));
     if (seq !== undefined) await ask({ kind: "seen", id: conversationId(id), seq });
   }
 
   typing(id: string): void {
     const now = this.ports.clock.now();
-    if (now - this.typedAt < TYPING_MS) return;
+    if (!this.open || now - this.typedAt < TYPING_MS) return;
     this.typedAt = now;
-    void this.session().ask({ kind: "typing", id: conversationId(id) });
+    void this.open.ask({ kind: "typing", id: conversationId(id) });
   }
 
   async setPresence(presence: Me["presence"]): Promise<Outcome> {

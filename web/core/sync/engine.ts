@@ -284,7 +284,9 @@ export class Engine {
   }
 
   private fault(error: unknown): void {
-    if (error instanceof LostLead || error instanceof NotInRosterYet || isPassing(error) || isUnknownCall(error)) return;
+    if (error instanceof LostLead || error instanceof NotInRosterYet) return;
+    // Who is not let in any more hears it from the socket.
+    if (isPassing(error) || isUnknownCall(error) || isBarred(error)) return;
     this.events.onFault(error);
   }
 }
