@@ -90,7 +90,8 @@ function Trust({ conversation: c }: { conversation: Conversation }): JSX.Element
 /** The panel of details. */
 export function Details({ conversation: c }: { conversation: Conversation }): JSX.Element {
   const w = words.value;
-  const readers = c.kind === "group" ? w.onlyMembers : c.kind === "direct" ? w.onlyYouTwo(c.name) : w.beginSaved;
+  const compared = c.other !== null && people.value.get(c.other)?.trust === "verified";
+  const readers = { group: w.onlyMembers, direct: compared ? w.comparedKeys(c.name) : w.onlyYouTwo(c.name), saved: w.beginSaved }[c.kind];
   return (
     <aside class="details" aria-label={w.details}>
       <header class="pane-head">

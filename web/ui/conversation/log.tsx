@@ -5,9 +5,11 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { words } from "../i18n/words.ts";
 import type { Conversation, Log as LogOf, MessageId } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
+import { Button } from "../parts/button.tsx";
 import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
-import { client, log } from "../state.ts";
+import { go } from "../route.ts";
+import { client, log, people } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
@@ -27,12 +29,19 @@ interface LogProps {
 
 function Beginning({ conversation: c }: { conversation: Conversation }): JSX.Element {
   const w = words.value;
-  const text = { direct: w.begin(c.name), group: w.beginGroup, saved: w.beginSaved }[c.kind];
+  const { other } = c;
+  const compared = other !== null && people.value.get(other)?.trust === "verified";
+  const text = { direct: compared ? w.beginVerified(c.name) : w.begin(c.name), group: w.beginGroup, saved: w.beginSaved }[c.kind];
   return (
-    <p class="beginning">
+    <div class="beginning">
       <Icon name="lock" size={16} />
-      {text}
-    </p>
+      <p>{text}</p>
+      {other !== null && !compared && (
+        <Button kind="quiet" onClick={() => go({ at: "verify", user: other })}>
+          {w.compare}
+        </Button>
+      )}
+    </div>
   );
 }
 
