@@ -100,10 +100,15 @@ const taken = (person: PersonRecord): PersonRecord => ({
   offeredKey: "",
 });
 
-/** The numbers were compared, and agree. */
-export const verify = (open: Open, user: UserId): Promise<void> =>
-  changePerson(open, user, (person) => ({ ...taken(person), trust: "verified" }));
+async function decide(open: Open, user: UserId, trust: "verified" | "seen"): Promise<void> {
+  await changePerson(open, user, (person) => ({ ...taken(person), trust }));
+  for (const { id, held } of await open.account.store.outbox()) {
+    if (held?.code === "keys_changed") await open.ask({ kind: "retry", message: id });
+  }
+}
 
-/** A new key was looked at: messages go out again. */
-export const acceptKeys = (open: Open, user: UserId): Promise<void> =>
-  changePerson(open, user, (person) => ({ ...taken(person), trust: "seen" }));
+/** The numbers were compared, and agree: messages that waited for it go out. */
+export const verify = (open: Open, user: UserId): Promise<void> => decide(open, user, "verified");
+
+/** A new key was looked at: messages that waited for it go out. */
+export const acceptKeys = (open: Open, user: UserId): Promise<void> => decide(open, user, "seen");

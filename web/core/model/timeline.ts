@@ -107,6 +107,21 @@ export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: 
   return [...first, ...later];
 }
 
+// An update that is not sent holds up what was written after it, so it is seen like a message, to be sent again or removed.
+function inWords(content: Content): Content {
+  switch (content.kind) {
+    case "edit":
+      return { kind: "text", text: content.text, reply: null, mentions: content.mentions };
+    case "reaction":
+      return { kind: "text", text: content.emoji, reply: null, mentions: [] };
+    case "text":
+    case "unknown":
+      return content;
+    default:
+      return { kind: "text", text: "", reply: null, mentions: [] };
+  }
+}
+
 /** The articles of these rows, oldest first, and then what waits. */
 export function articles(rows: readonly Row[], waiting: readonly Waiting[], context: Context): Article[] {
   const changes = changesByTarget(rows, waiting, context.me);
@@ -119,7 +134,8 @@ export function articles(rows: readonly Row[], waiting: readonly Waiting[], cont
     const seenBy = own && context.isGroup ? [...context.reach].filter(([, { seen }]) => seen >= row.seq).map(([id]) => id) : [];
     out.push(article(row, { own, state, seenBy, held: null }, changes, byId, context));
   }
-  for (const { id, at, content, held } of waiting) {
+  for (const { id, at, content: written, held } of waiting) {
+    const content = held ? inWords(written) : written;
     // Its echo may be here already, before the outbox has heard of it.
     if (!isShown(content) || byId.has(id)) continue;
     const row: Row = { seq: Number.MAX_SAFE_INTEGER, id, user: context.me, at, until: null, type: "Message", content, trouble: null };

@@ -78,6 +78,22 @@ export interface Reaction {
 /** What keeps a message from being shown, or from being trusted. */
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
 
+/**
+ * Why a message waits for its writer: who it is for refuses it, it is too long, one has been removed, the conversation was
+ * cleared, keys have to be looked at or are missing or refused, another message has its id, or something else.
+ */
+export type HeldKind =
+  | "blocksYou"
+  | "tooLong"
+  | "removed"
+  | "cleared"
+  | "keysChanged"
+  | "stranger"
+  | "noKey"
+  | "epochRefused"
+  | "conflict"
+  | "other";
+
 /** A message. */
 export interface Article {
   kind: "article";
@@ -101,8 +117,8 @@ export interface Article {
   /** When it disappears; null is never. */
   until: number | null;
   trouble: Trouble | null;
-  /** Why it is not sent, as a sentence of the server or a known reason. */
-  held: { kind: "blocksYou" | "tooLong" | "removed" | "other"; detail: string } | null;
+  /** Why it is not sent; `detail` is the server's sentence. */
+  held: { kind: HeldKind; detail: string } | null;
 }
 
 /** Something that happened, told in one line. */

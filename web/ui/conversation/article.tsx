@@ -4,11 +4,12 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
-import type { Article as Message } from "../../core/index.ts";
+import type { Article as Message, HeldKind } from "../../core/index.ts";
 import { ask } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
+import type { IconName } from "../parts/icon-paths.ts";
 import { Menu, MenuButton } from "../parts/menu.tsx";
 import type { Anchor } from "../parts/popover.ts";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
@@ -43,6 +44,7 @@ function Body({ article }: { article: Message }): JSX.Element {
   if (article.trouble === "neverReadable") return <Still icon="lock" text={w.neverReadable} />;
   if (article.trouble === "newerClient") return <Still icon="refresh" text={w.newerClient} />;
   if (article.deleted) return <Still icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
+  if (article.state === "notSent" && article.text === "") return <Still icon="edit" text={w.heldChange} />;
   if (isEmojiOnly(article.text)) return <p class="large-emoji">{article.text}</p>;
   return (
     <>
@@ -59,7 +61,7 @@ function Body({ article }: { article: Message }): JSX.Element {
   );
 }
 
-const Still = ({ icon, text }: { icon: "lock" | "trash" | "refresh"; text: string }): JSX.Element => (
+const Still = ({ icon, text }: { icon: IconName; text: string }): JSX.Element => (
   <p class="still">
     <Icon name={icon} size={16} />
     {text}
@@ -117,20 +119,29 @@ function Left({ until }: { until: number }): JSX.Element {
   );
 }
 
+/** The same bytes would be refused again. */
+const hopeless: ReadonlySet<HeldKind> = new Set(["tooLong", "removed", "conflict"]);
+
 function Held({ article, place }: { article: Message; place: Place }): JSX.Element | null {
   const w = words.value;
   const { held } = article;
   if (article.state !== "notSent" || !held) return null;
   const sentence = {
-    blocksYou: w.theyBlock(place.name),
-    tooLong: held.detail,
-    removed: w.youRemoved,
+    blocksYou: place.kind === "direct" ? w.theyBlock(place.name) : w.heldRemoved,
+    tooLong: w.heldTooLong,
+    removed: w.heldRemoved,
+    cleared: w.heldCleared,
+    keysChanged: w.heldKeys,
+    stranger: w.stranger,
+    noKey: w.heldNoKey,
+    epochRefused: w.heldEpoch,
+    conflict: w.heldConflict,
     other: w.notTaken(held.detail),
   }[held.kind];
   return (
     <p class="held">
       <span>{sentence}</span>
-      {held.kind === "other" && (
+      {!hopeless.has(held.kind) && (
         <Button kind="quiet" onClick={() => void client().retry(place.id, article.id)}>
           {w.retry}
         </Button>

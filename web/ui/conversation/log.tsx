@@ -5,7 +5,6 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { words } from "../i18n/words.ts";
 import type { Conversation, Log as LogOf, MessageId } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
-import { Button } from "../parts/button.tsx";
 import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
@@ -37,9 +36,9 @@ function Beginning({ conversation: c }: { conversation: Conversation }): JSX.Ele
       <Icon name="lock" size={16} />
       <p>{text}</p>
       {other !== null && !compared && (
-        <Button kind="quiet" onClick={() => go({ at: "verify", user: other })}>
+        <button type="button" onClick={() => go({ at: "verify", user: other })}>
           {w.compare}
-        </Button>
+        </button>
       )}
     </div>
   );
