@@ -105,6 +105,8 @@ export interface Client {
   answer: (request: Pick<Request, "kind" | "id">, accept: boolean) => Promise<Outcome<ConversationId | null>>;
   /** The direct conversation with a friend. */
   writeTo: (user: string) => Promise<Outcome<ConversationId>>;
+  /** The conversation with oneself; it is made when it is first wanted. */
+  saved: () => Promise<Outcome<ConversationId>>;
   createGroup: (name: string, users: readonly string[]) => Promise<Outcome<ConversationId>>;
   invite: () => Promise<Outcome<OpenInvitation>>;
   invitations: () => Promise<readonly OpenInvitation[]>;

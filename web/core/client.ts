@@ -282,6 +282,7 @@ class ClientOfPorts {
       answer: ({ kind, id: of }, accept) => people.answer(session(), kind, of, accept),
       writeTo: (user) => groups.writeTo(session(), userId(user)),
       createGroup: (name, users) => groups.createGroup(session(), name, groups.userIds(users)),
+      saved: () => groups.saved(session()),
       block: (user, on) => people.block(session(), userId(user), on),
       safetyNumber: (user) => people.safetyNumber(session(), userId(user)),
       verify: (user) => people.verify(session(), userId(user)),

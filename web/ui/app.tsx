@@ -16,6 +16,7 @@ import {
   MembersDialog,
   NewConversation,
   NewGroup,
+  Palette,
   SafetyPage,
   ShortcutsDialog,
 } from "./later.ts";
@@ -26,7 +27,6 @@ import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
 import { QuestionDialog } from "./parts/question.tsx";
 import { go, route } from "./route.ts";
-import { Palette } from "./search/palette.tsx";
 import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";
 import { session } from "./state.ts";

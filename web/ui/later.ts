@@ -34,6 +34,7 @@ export const InviteDialog = later((from) => from.InviteDialog);
 export const MembersDialog = later((from) => from.MembersDialog);
 export const NewConversation = later((from) => from.NewConversation);
 export const NewGroup = later((from) => from.NewGroup);
+export const Palette = later((from) => from.Palette);
 export const Recover = later((from) => from.Recover);
 export const RecoverySheet = later((from) => from.RecoverySheet);
 export const SafetyPage = later((from) => from.SafetyPage);

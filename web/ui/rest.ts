@@ -8,6 +8,7 @@ export { NewGroup } from "./group/new-group.tsx";
 export { InviteDialog } from "./list/invite-dialog.tsx";
 export { NewConversation } from "./list/new-conversation.tsx";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
+export { Palette } from "./search/palette.tsx";
 export { SearchHere } from "./search/here.tsx";
 export { ShortcutsDialog } from "./search/shortcuts.tsx";
 export { InvitationPage } from "./start/invitation.tsx";

@@ -15,7 +15,7 @@ import * as group from "../wire/group.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Open } from "./context.ts";
 import { createSignedDirect, createSignedGroup, type Next, nextEpoch, sealGroupName, signs } from "../sync/rekey.ts";
-import { attempt, failed } from "./outcome.ts";
+import { attempt, failed, ok } from "./outcome.ts";
 import { NoKey, wrapFor } from "../sync/secrets.ts";
 
 /** How often a new epoch is tried against others who begin one at the same moment. */
@@ -56,10 +56,13 @@ export const clear = ({ account, ask }: Open, id: ConversationId): Promise<Outco
     return null;
   });
 
-/** Leaves a group. */
+/** Leaves a group, or forgets what is left of one that one is not in any more. */
 export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
   attempt(async () => {
-    await group.leave(account.caller, id);
+    const record = await account.store.conversation(id);
+    if (!record?.gone) await group.leave(account.caller, id);
+    await account.serial.run(() => account.store.writeOwn(...change.forgetConversation(id)));
+    account.tell({ list: true });
     await ask({ kind: "resync" });
     return null;
   });
@@ -105,6 +108,12 @@ export const createGroup = (open: Open, name: string, users: readonly UserId[]):
     await open.ask({ kind: "resync" });
     return made.conversation.id;
   });
+
+/** The place for messages to oneself: a group of one, without a name. */
+export const saved = (open: Open): Promise<Outcome<ConversationId>> => {
+  const own = open.shown.saved();
+  return own ? Promise.resolve(ok(own)) : createGroup(open, "", []);
+};
 
 /** Renames a group. */
 export const rename = (open: Open, id: ConversationId, name: string): Promise<Outcome> =>

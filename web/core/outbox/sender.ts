@@ -187,7 +187,7 @@ export class Sender {
       const now = await waiting(this.account, outgoing.id);
       if (!now || now.held) return null;
       const record = await store.conversation(outgoing.conversation);
-      if (!record) {
+      if (!record || record.gone) {
         await this.hold(outgoing, { code: "conversation_not_found", sentence: "" });
         return null;
       }

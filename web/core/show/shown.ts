@@ -246,6 +246,11 @@ export class AccountShown {
     return this.shown.get(id)?.name ?? "";
   }
 
+  /** The place for messages to oneself, if there is one. */
+  saved(): ConversationId | undefined {
+    return [...this.shown.values()].find(({ kind }) => kind === "saved")?.id;
+  }
+
   /** What somebody is called. */
   nameOf(user: UserId): string {
     return this.names.of(user);

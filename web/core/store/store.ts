@@ -76,6 +76,8 @@ export interface ConversationRecord {
   roster: { announcement: string; members: [UserId, string][] } | null;
   /** When it was accepted here, by this device's clock. */
   rosterAt: number | null;
+  /** One takes no part in it any more; what was read stays, until the person takes it from the list. */
+  gone?: boolean;
 }
 
 /** Bytes under the device's key. */

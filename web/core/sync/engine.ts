@@ -220,8 +220,8 @@ export class Engine {
       onRefused: (error) => this.fault(error),
     });
     this.events.onProgress(null);
-    for (const { wire, head, deliveredTold } of await this.account.store.conversations()) {
-      if (head && head.seq > deliveredTold) this.receiptsSoon(wire.id);
+    for (const { gone, wire, head, deliveredTold } of await this.account.store.conversations()) {
+      if (!gone && head && head.seq > deliveredTold) this.receiptsSoon(wire.id);
     }
     await this.renewLater();
   }
@@ -261,7 +261,8 @@ export class Engine {
       // Cleared or left a moment ago: the list says how it stands.
       if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
       await this.compare();
-      return (await this.account.store.conversation(id)) ? catchUp(this.account, id) : [];
+      const record = await this.account.store.conversation(id);
+      return record && !record.gone ? catchUp(this.account, id) : [];
     }
   }
 

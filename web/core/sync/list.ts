@@ -32,10 +32,16 @@ const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsR
 /** Puts a conversation as the server shows it into what is held. */
 function merged(held: ConversationRecord | undefined, wire: WireConversation): { record: ConversationRecord; changes: Change[] } {
   if (!held) return { record: newConversation(wire), changes: [] };
-  if (held.instance === wire.instance) return { record: { ...held, wire }, changes: [] };
+  if (held.instance === wire.instance) return { record: { ...held, wire, gone: false }, changes: [] };
   // It was cleared: what is here is gone everywhere.
   const { keep, roster, rosterAt } = held;
   return { record: { ...newConversation(wire), keep, roster, rosterAt }, changes: change.forgetRows(wire.id) };
+}
+
+/** What becomes of one that the server does not list any more: of a group, what was read stays on this device. */
+function unlisted(record: ConversationRecord): Change[] {
+  if (!record.wire.isgroup || !record.head) return change.forgetConversation(record.wire.id);
+  return record.gone ? [] : [change.conversation({ ...record, gone: true, unread: 0 })];
 }
 
 /** Takes one conversation out of an answer. */
@@ -52,13 +58,13 @@ async function mergeList(account: Account, list: readonly WireConversation[], pe
   const held = new Map((await store.conversations()).map((record) => [record.wire.id, record]));
   const listed = new Set(list.map(({ id }) => id));
   const results = list.map((wire) => merged(held.get(wire.id), wire));
-  const gone = [...held.keys()].filter((id) => !listed.has(id));
+  const gone = [...held.values()].filter(({ wire }) => !listed.has(wire.id));
   const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
   const persons = mergePeople(known, { list, friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey });
   const requests = requestsOf(people, groups);
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
-    ...gone.flatMap(change.forgetConversation),
+    ...gone.flatMap(unlisted),
     ...persons.map(change.person),
     { put: "meta", key: "requests", value: requests },
   );
@@ -81,8 +87,9 @@ export async function comparePeople(account: Account): Promise<void> {
 }
 
 /** Whether the server has rows that are not here. */
-const isBehind = ({ loaded, wire, head, report }: ConversationRecord): boolean =>
-  !loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id;
+const isBehind = ({ gone, loaded, wire, head, report }: ConversationRecord): boolean =>
+  !gone &&
+  (!loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id);
 
 /** What a resync tells of itself. */
 export interface Progress {
@@ -99,7 +106,7 @@ export async function resync(account: Account, progress: Progress): Promise<void
   await account.serial.run(() => mergeList(account, list, people, barred, groups));
   await compareCards(account);
   await tryLog(account, progress.onRefused);
-  const changed = (await account.store.conversations()).filter(({ wire, roster }) => wire.epoch > 0 || roster !== null);
+  const changed = (await account.store.conversations()).filter(({ gone, wire, roster }) => !gone && (wire.epoch > 0 || roster !== null));
   await forEach(changed, WIDTH, ({ wire: { id } }) => tryEpochs(account, id, progress.onRefused));
   const behind = (await account.store.conversations()).filter(isBehind);
   behind.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);

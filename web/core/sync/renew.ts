@@ -19,7 +19,7 @@ const MAX_DELAY_MS = 60_000;
 /** Whether a new epoch is due; also false where nothing may be announced before somebody has looked. */
 export async function isDue(record: ConversationRecord, people: readonly PersonRecord[], me: string, now: number): Promise<boolean> {
   const roster = rosterOf(record);
-  if (!roster || roster.announcement.epoch !== record.wire.epoch) return false;
+  if (record.gone || !roster || roster.announcement.epoch !== record.wire.epoch) return false;
   const listed = new Set<string>(record.wire.participants.map(({ userid }) => userid));
   const isUnexpected = [...listed].some((user) => !roster.members.has(user));
   if (isUnexpected || !roster.members.has(me) || people.some(({ trust }) => trust === "changed")) return false;

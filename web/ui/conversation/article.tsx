@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
 import type { Article as Message, HeldKind } from "../../core/index.ts";
-import { ask } from "../overlay.ts";
+import { ask, show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -36,7 +36,7 @@ interface ArticleProps {
   onJump: (id: string) => void;
 }
 
-function Body({ article }: { article: Message }): JSX.Element {
+function Body({ article, place }: { article: Message; place: Place }): JSX.Element {
   const w = words.value;
   const lines = article.text.split("\n").length;
   const [folded, setFolded] = useState(lines > FOLD_LINES || article.text.length > FOLD_CHARS);
@@ -50,7 +50,11 @@ function Body({ article }: { article: Message }): JSX.Element {
     <>
       <div class={folded ? "fold" : undefined}>
         <Text text={article.text} mentions={article.mentions} me={me.value.id} />
-        {article.edited && <span class="edited"> {w.edited}</span>}
+        {article.edited && (
+          <button type="button" class="edited" title={w.history} onClick={() => show({ kind: "info", id: place.id, article })}>
+            {w.edited}
+          </button>
+        )}
       </div>
       {folded && (
         <Button kind="quiet" onClick={() => setFolded(false)}>
@@ -186,7 +190,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
             <span dir="auto">{plainText(article.reply.quote)}</span>
           </button>
         )}
-        <Body article={article} />
+        <Body article={article} place={place} />
         <Trouble article={article} />
         <Reactions conversation={place.id} article={article} />
         <Held article={article} place={place} />

@@ -117,6 +117,7 @@ export const ar: Catalogue = {
   nobody: "لا أحد هنا بعد",
   nobodyText: "ادعُ أحدًا برابط، أو اكتب إلى من لديه حساب.",
   noneOpen: "اختر محادثة، أو اضغط Ctrl K.",
+  notHere: "هذه المحادثة ليست على هذا الجهاز.",
   nothingFound: (text) => `لا نتائج عن «${text}»`,
   searched: (n) => f.plural(n, { one: "بُحث في رسالة واحدة على هذا الجهاز.", two: "بُحث في رسالتين على هذا الجهاز.", few: "بُحث في # رسائل على هذا الجهاز.", other: "بُحث في # رسالة على هذا الجهاز." }),
   people: "محادثات وأشخاص",
@@ -130,7 +131,6 @@ export const ar: Catalogue = {
   requestText: "اكتب إلى من لديه حساب هنا.",
   requestSent: (email) => `أُرسل. يمكنك الكتابة حين يقبل ${email}.`,
   notKnown: "لا أحد هنا بهذا البريد. هل ترسل دعوة؟",
-  requestSelf: "هذا بريدك أنت.",
   inviteSomeone: "ادعُ أحدًا",
   inviteText: "من يفتح هذا الرابط يحصل على حساب هنا ويصبح من معارفك. وتكونان موثَّقَين فورًا.",
   inviteUntil: (ms) => `صالح لمرة واحدة، حتى ${f.date(ms)}.`,
@@ -252,6 +252,7 @@ export const ar: Catalogue = {
   seenByNames: "شاهدها",
   signature: "التوقيع",
   signed: "وقّعها المرسل",
+  notSigned: "غير موقعة",
   chain: "الموضع",
   history: "صيغ سابقة",
 

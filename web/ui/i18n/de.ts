@@ -117,6 +117,7 @@ export const de: Catalogue = {
   nobody: "Noch niemand hier",
   nobodyText: "Lade jemanden mit einem Link ein, oder schreib jemandem, der ein Konto hat.",
   noneOpen: "Wähl eine Unterhaltung, oder drück Strg K.",
+  notHere: "Diese Unterhaltung ist nicht auf diesem Gerät.",
   nothingFound: (text) => `Nichts gefunden für „${text}“`,
   searched: (n) => f.plural(n, { one: "# Nachricht auf diesem Gerät durchsucht.", other: "# Nachrichten auf diesem Gerät durchsucht." }),
   people: "Unterhaltungen und Leute",
@@ -130,7 +131,6 @@ export const de: Catalogue = {
   requestText: "Schreib jemandem, der hier ein Konto hat.",
   requestSent: (email) => `Gesendet. Du kannst schreiben, sobald ${email} annimmt.`,
   notKnown: "Niemand hier hat diese E-Mail. Eine Einladung senden?",
-  requestSelf: "Das ist deine eigene E-Mail.",
   inviteSomeone: "Jemanden einladen",
   inviteText: "Wer diesen Link öffnet, bekommt hier ein Konto und wird dein Kontakt. Ihr beide seid sofort bestätigt.",
   inviteUntil: (ms) => `Gilt einmal, bis ${f.date(ms)}.`,
@@ -252,6 +252,7 @@ export const de: Catalogue = {
   seenByNames: "Gesehen von",
   signature: "Unterschrift",
   signed: "Vom Absender unterschrieben",
+  notSigned: "Nicht unterschrieben",
   chain: "Stelle",
   history: "Frühere Fassungen",
 

@@ -121,6 +121,7 @@ export const en = {
   nobody: "Nobody here yet",
   nobodyText: "Invite someone with a link, or write to a person who has an account.",
   noneOpen: "Choose a conversation, or press Ctrl K.",
+  notHere: "This conversation is not on this device.",
   nothingFound: (text: string) => `Nothing found for “${text}”`,
   searched: (n: number) => f.plural(n, { one: "Searched # message on this device.", other: "Searched # messages on this device." }),
   people: "Conversations and people",
@@ -135,7 +136,6 @@ export const en = {
   requestText: "Write to a person who has an account here.",
   requestSent: (email: string) => `Sent. You can write as soon as ${email} accepts.`,
   notKnown: "Nobody here has this e-mail. Send an invitation?",
-  requestSelf: "This is your own e-mail.",
   inviteSomeone: "Invite someone",
   inviteText: "Whoever opens this link gets an account here and becomes your contact. The two of you are verified at once.",
   inviteUntil: (ms: number) => `Works once, until ${f.date(ms)}.`,
@@ -261,6 +261,7 @@ export const en = {
   seenByNames: "Seen by",
   signature: "Signature",
   signed: "Signed by the sender",
+  notSigned: "Not signed",
   chain: "Position",
   history: "Earlier versions",
 

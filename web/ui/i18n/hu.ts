@@ -117,6 +117,7 @@ export const hu: Catalogue = {
   nobody: "Még senki sincs itt",
   nobodyText: "Hívj meg valakit egy linkkel, vagy írj annak, akinek van fiókja.",
   noneOpen: "Válassz egy beszélgetést, vagy nyomd meg: Ctrl K.",
+  notHere: "Ez a beszélgetés nincs ezen a készüléken.",
   nothingFound: (text) => `Nincs találat erre: „${text}”`,
   searched: (n) => f.plural(n, { other: "# üzenetet néztünk át ezen a készüléken." }),
   people: "Beszélgetések és emberek",
@@ -130,7 +131,6 @@ export const hu: Catalogue = {
   requestText: "Írj valakinek, akinek itt van fiókja.",
   requestSent: (email) => `Elküldve. Írhatsz, amint ${email} elfogadja.`,
   notKnown: "Itt senkinek sincs ilyen e-mailje. Küldesz meghívót?",
-  requestSelf: "Ez a saját e-mailed.",
   inviteSomeone: "Hívj meg valakit",
   inviteText: "Aki megnyitja ezt a linket, fiókot kap itt, és az ismerősöd lesz. Rögtön igazoltak is vagytok egymásnak.",
   inviteUntil: (ms) => `Egyszer érvényes, eddig: ${f.date(ms)}.`,
@@ -252,6 +252,7 @@ export const hu: Catalogue = {
   seenByNames: "Látták",
   signature: "Aláírás",
   signed: "A feladó aláírta",
+  notSigned: "Nincs aláírva",
   chain: "Hely",
   history: "Korábbi változatok",
 

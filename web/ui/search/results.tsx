@@ -75,7 +75,7 @@ export function HitRow({ hit, find, onOpen }: { hit: Hit; find: string; onOpen: 
           <span class="cut" dir="auto">
             <Marked text={around(hit.text, find)} find={find} />
           </span>
-          <small class="cut">{w.where(hit.name, hit.where, w.format.day(hit.at, Date.now()))}</small>
+          <small class="cut">{w.where(hit.name, hit.where || w.saved, w.format.day(hit.at, Date.now()))}</small>
         </span>
       </a>
     </li>
