@@ -102,6 +102,8 @@ export interface Client {
   renewKeys: (id: string) => Promise<Outcome>;
 
   request: (email: string) => Promise<Outcome>;
+  /** Asks who made an invitation's link for a friendship; of friends, answers the conversation. */
+  befriend: (invitation: Invitation) => Promise<Outcome<ConversationId | null>>;
   answer: (request: Pick<Request, "kind" | "id">, accept: boolean) => Promise<Outcome<ConversationId | null>>;
   /** The direct conversation with a friend. */
   writeTo: (user: string) => Promise<Outcome<ConversationId>>;

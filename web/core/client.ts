@@ -1,12 +1,14 @@
 // Makes a client of the ports: which session there is, and what each of its calls does.
 
 import * as own from "./actions/account.ts";
+import { befriend } from "./actions/befriend.ts";
 import type { Open } from "./actions/context.ts";
 import * as groups from "./actions/conversations.ts";
 import * as invitations from "./actions/invitations.ts";
 import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
 import * as people from "./actions/people.ts";
+import { setPresence } from "./actions/presence.ts";
 import { search } from "./actions/search.ts";
 import type { Client, News } from "./api.ts";
 import { readRecovery } from "./crypto/vault.ts";
@@ -17,7 +19,6 @@ import * as enter from "./session/enter.ts";
 import { OpenSession } from "./session/open.ts";
 import { Shown } from "./show/shown.ts";
 import { change, type SessionRecord, Store } from "./store/store.ts";
-import { addFriend } from "./wire/people.ts";
 import { signOut } from "./wire/login.ts";
 
 /** Shown as typing at most so often. */
@@ -30,7 +31,6 @@ class ClientOfPorts {
   private open: OpenSession | null = null;
   /** An account that was made and waits for its sheet to be kept. */
   private made: { session: SessionRecord; invitation: Invitation | null } | null = null;
-  private presence: Me["presence"] = "available";
   private fingerprint = "";
   private typedAt = 0;
 
@@ -57,8 +57,8 @@ class ClientOfPorts {
     await this.open.start();
   }
 
-  private showMe({ user, name, email, hasSheet }: SessionRecord): void {
-    const me: Me = { id: user, name, email, presence: this.presence, hasSheet };
+  private showMe({ user, name, email, hasSheet, presence = "available" }: SessionRecord): void {
+    const me: Me = { id: user, name, email, presence, hasSheet };
     this.shown.set({ session: { kind: "in", me } });
   }
 
@@ -122,17 +122,8 @@ class ClientOfPorts {
     this.made = null;
     await this.keep({ ...session, hasSheet: sheetKept && session.hasSheet });
     if (!invitation?.from) return null;
-    const { account, ask } = this.session();
-    const friend = userId(invitation.from);
-    // Who made the link may have made us friends already.
-    const asked = await attempt(() => addFriend(account.caller, { friendid: friend }));
-    await ask({ kind: "resync" });
-    const isFriend = asked.ok && (await account.store.person(friend))?.friend;
-    if (!isFriend) return null;
-    const conversation = await groups.writeTo(this.session(), friend);
-    if (!conversation.ok) return null;
-    await invitations.prove(this.session(), conversation.value, invitation);
-    return conversation.value;
+    const conversation = await befriend(this.session(), invitation);
+    return conversation.ok ? conversation.value : null;
   }
 
   async logOut(): Promise<void> {
@@ -181,9 +172,8 @@ class ClientOfPorts {
   }
 
   async setPresence(presence: Me["presence"]): Promise<Outcome> {
-    const outcome = await own.setPresence(this.session(), presence);
+    const outcome = await setPresence(this.session(), presence);
     if (!outcome.ok) return outcome;
-    this.presence = presence;
     this.showMe(this.session().account.session);
     return outcome;
   }
@@ -278,6 +268,7 @@ class ClientOfPorts {
       removeMember: (of, user) => groups.removeMember(session(), id(of), userId(user)),
       setAdmin: (of, user, admin) => groups.setAdmin(session(), id(of), userId(user), admin),
       renewKeys: (of) => (session().account.session.keys.sign ? groups.renewKeys(session(), id(of)) : Promise.resolve(notOffered)),
+      befriend: (invitation) => befriend(session(), invitation),
       request: (email) => people.request(session(), email),
       answer: ({ kind, id: of }, accept) => people.answer(session(), kind, of, accept),
       writeTo: (user) => groups.writeTo(session(), userId(user)),

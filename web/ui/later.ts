@@ -31,6 +31,7 @@ export const EmojiPicker = later((from) => from.EmojiPicker);
 export const InfoDialog = later((from) => from.InfoDialog);
 export const InvitationPage = later((from) => from.InvitationPage);
 export const InviteDialog = later((from) => from.InviteDialog);
+export const InvitedDialog = later((from) => from.InvitedDialog);
 export const MembersDialog = later((from) => from.MembersDialog);
 export const NewConversation = later((from) => from.NewConversation);
 export const NewGroup = later((from) => from.NewGroup);

@@ -6,6 +6,7 @@ export { Details } from "./conversation/details.tsx";
 export { MembersDialog } from "./group/members.tsx";
 export { NewGroup } from "./group/new-group.tsx";
 export { InviteDialog } from "./list/invite-dialog.tsx";
+export { InvitedDialog } from "./list/invited-dialog.tsx";
 export { NewConversation } from "./list/new-conversation.tsx";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
 export { Palette } from "./search/palette.tsx";

@@ -1,4 +1,4 @@
-// One's own account: devices, presence, password, what can be taken along.
+// One's own account: devices, password, what can be taken along.
 
 import { random } from "../crypto/bytes.ts";
 import { md5 } from "../crypto/md5.ts";
@@ -16,13 +16,12 @@ import {
   writeVault,
 } from "../crypto/vault.ts";
 import { articles } from "../model/timeline.ts";
-import type { Device, Me, Outcome } from "../model/view.ts";
+import type { Device, Outcome } from "../model/view.ts";
 import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
 import { change } from "../store/store.ts";
 import { deleteAccount as removeAccount, setProfile } from "../wire/account.ts";
 import { changePassword as replacePassword, changeRecovery, login, signOut as endStation, stations } from "../wire/login.ts";
-import { setAvailability } from "../wire/people.ts";
 import type { Open } from "./context.ts";
 import { attempt, notOffered } from "./outcome.ts";
 
@@ -38,10 +37,6 @@ export const signOut = ({ account }: Open, device: string): Promise<Outcome> =>
 
 /** Signs all others out. */
 export const signOutOthers = ({ account }: Open): Promise<Outcome> => attempt(() => endStation(account.caller, { others: true }));
-
-/** Sets what others see of one. */
-export const setPresence = ({ account }: Open, presence: Me["presence"]): Promise<Outcome> =>
-  attempt(() => setAvailability(account.caller, presence === "invisible" ? "offline" : presence));
 
 const loadKdf = (): Promise<typeof import("../crypto/kdf.ts")> => import("../crypto/kdf.ts");
 

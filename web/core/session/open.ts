@@ -1,6 +1,7 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
 import { checkProofs } from "../actions/invitations.ts";
+import { keepPresence } from "../actions/presence.ts";
 import type { News } from "../api.ts";
 import type { ConversationId } from "../model/ids.ts";
 import type { Connection } from "../model/view.ts";
@@ -128,6 +129,7 @@ export class OpenSession {
     const minutes = Math.round(this.account.caller.clockOffset / 60_000);
     this.out.set({ connection: shownAs(state), clockOff: minutes });
     this.post({ post: "connection", state });
+    if (state.kind === "live") keepPresence(this.account).catch((error: unknown) => this.ports.onFault(error));
   }
 
   private outdated(): void {

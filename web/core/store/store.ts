@@ -6,7 +6,7 @@ import type { Head } from "../crypto/epoch.ts";
 import type { Argon2id } from "../crypto/kdf.ts";
 import type { ConversationId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
 import type { Reach } from "../model/timeline.ts";
-import type { Keep, Trust } from "../model/view.ts";
+import type { Keep, Me, Trust } from "../model/view.ts";
 import type { Cursor, WireConversation, WireMessage } from "../wire/conversation.ts";
 import type { Backend, Change, Range } from "./backend.ts";
 import { unbox } from "./box.ts";
@@ -29,6 +29,8 @@ export interface SessionRecord {
   /** The highest version of the vault that was seen. */
   vaultVersion: number;
   hasSheet: boolean;
+  /** What others are to see of one. The server forgets it when the last device goes offline. */
+  presence?: Me["presence"];
 }
 
 /** Somebody who is known. */

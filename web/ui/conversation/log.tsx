@@ -1,6 +1,6 @@
 // The messages: they are followed at the end, loaded at the top, and never move under the reader.
 
-import type { JSX } from "preact";
+import type { JSX, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation, Log as LogOf, MessageId } from "../../core/index.ts";
@@ -12,9 +12,9 @@ import { client, log, people } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
-import { bring, isAtEnd, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
+import { bring, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
 import { SystemLine } from "./system-line.tsx";
-import { blocksOf, newestOwn } from "./timeline.ts";
+import { blocksOf, firstAfter, newestOwn } from "./timeline.ts";
 
 const NEAR_TOP_PX = 600;
 const TARGET_MS = 1_200;
@@ -56,6 +56,33 @@ function useSpeakNew(found: LogOf | null, atEnd: boolean): void {
   }, [found]);
 }
 
+/**
+ * Before which message the line "New messages" stands: the first unread one when the log was opened, and later the first
+ * that came while the page was hidden or the reader stood elsewhere. It stays until the log is left, or something newer comes so.
+ */
+function useNewLine(place: RefObject<Place>): { of: (found: LogOf | null) => MessageId | null; reached: () => void } {
+  const line = useRef<MessageId | null>(null);
+  const newest = useRef<string | null>(null);
+  const isAhead = useRef(false);
+  return {
+    of: (found) => {
+      if (!found) return null;
+      line.current ??= found.firstUnread;
+      const unseen = document.visibilityState === "hidden" || !place.current.end;
+      const fresh = unseen && !isAhead.current ? firstAfter(found.entries, newest.current) : null;
+      if (fresh) {
+        line.current = fresh;
+        isAhead.current = true;
+      }
+      newest.current = found.entries.at(-1)?.id ?? null;
+      return line.current;
+    },
+    reached: () => {
+      isAhead.current = false;
+    },
+  };
+}
+
 /** The keys of the log: walk, edit, reply, react, delete, menu. */
 function useLogKeys(props: LogProps): (event: KeyboardEvent) => void {
   return (event) => {
@@ -94,9 +121,8 @@ export function Log(props: LogProps): JSX.Element {
   const [away, setAway] = useState(false);
   const [lit, setLit] = useState<string | null>(null);
   const found = log.value?.id === c.id ? log.value : null;
-  const first = useRef<MessageId | null>(null);
-  if (found && first.current === null) first.current = found.firstUnread;
-  const blocks = useMemo(() => blocksOf(found?.entries ?? [], first.current), [found]);
+  const newLine = useNewLine(place);
+  const blocks = useMemo(() => blocksOf(found?.entries ?? [], newLine.of(found)), [found]);
   const newest = newestOwn(found?.entries ?? []);
   const keys = useLogKeys(props);
   useSpeakNew(found, !away);
@@ -104,6 +130,7 @@ export function Log(props: LogProps): JSX.Element {
   const tellSeen = (): void => {
     const seen = box.current && document.visibilityState === "visible" ? newestVisible(box.current) : null;
     if (seen) client().seenUpTo(c.id, seen);
+    if (seen && place.current.end) newLine.reached();
   };
   const jumpTo = useRef(async (message: string): Promise<void> => {
     if (!(await client().reveal(c.id, message)) || !box.current) return;
@@ -139,7 +166,7 @@ export function Log(props: LogProps): JSX.Element {
     if (!box.current || !found) return;
     if (!opened.current) {
       opened.current = true;
-      const start = first.current ? box.current.querySelector(".new-line") : null;
+      const start = box.current.querySelector(".new-line");
       if (start) start.scrollIntoView({ block: "start" });
       else box.current.scrollTop = box.current.scrollHeight;
       place.current = placeOf(box.current);
@@ -200,7 +227,7 @@ export function Log(props: LogProps): JSX.Element {
           })}
         </div>
       </div>
-      {away && (
+      {(away || (c.unread > 0 && !place.current.end)) && (
         <button
           type="button"
           class="to-newest"
@@ -208,8 +235,11 @@ export function Log(props: LogProps): JSX.Element {
           title={w.toNewest}
           onClick={() => {
             if (!box.current) return;
-            box.current.scrollTop = box.current.scrollHeight;
-            place.current = { end: isAtEnd(box.current) } as Place;
+            const line = box.current.querySelector(".new-line");
+            const isBelow = line && line.getBoundingClientRect().top > box.current.getBoundingClientRect().bottom;
+            if (isBelow) line.scrollIntoView({ block: "start" });
+            else box.current.scrollTop = box.current.scrollHeight;
+            place.current = placeOf(box.current);
           }}
         >
           {c.unread > 0 && <span>{w.newCount(c.unread)}</span>}

@@ -123,6 +123,7 @@ export function fakeClient(state: State): Client {
     setAdmin: done,
     renewKeys: done,
     request: async () => Promise.resolve({ ok: false, failure: { kind: "unknownPerson" } }),
+    befriend: done,
     answer: async () => ok(null),
     writeTo: async () => ok(spring.id),
     saved: async () => ok(saved.id),
