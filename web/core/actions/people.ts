@@ -6,6 +6,7 @@ import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
 import { normalEmail } from "../crypto/published.ts";
 import { parseCard } from "../crypto/card.ts";
+import { noted } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
 import type { Outcome, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
@@ -32,7 +33,7 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
 function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (person: PersonRecord) => PersonRecord): Promise<void> {
   return account.serial.run(async () => {
     const person = (await account.store.person(id)) ?? stranger(id);
-    await account.store.writeOwn(change.person(to(person)));
+    await account.store.writeOwn(change.person(noted(person, to(person), account.clock.now())));
     account.tell({ list: true });
   });
 }

@@ -127,9 +127,10 @@ export interface Line {
   id: string;
   at: number;
   what:
-    | { kind: "added" | "removed"; by: string; who: string }
-    | { kind: "left" | "newKeys" | "verified" | "accepted"; who: string; user: UserId }
-    | { kind: "renamed"; by: string; name: string }
+    | { kind: "added"; by: string; who: readonly string[] }
+    | { kind: "removed"; who: readonly string[] }
+    | { kind: "admin" | "member"; who: string }
+    | { kind: "newKeys" | "verified"; who: string; user: UserId }
     | { kind: "renewed" };
 }
 

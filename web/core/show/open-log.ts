@@ -1,12 +1,14 @@
 // The log of the conversation that is looked at: a part of what is here, from some row to the newest.
 
-import type { ConversationId, MessageId } from "../model/ids.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import { articles } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
-import type { ConversationRecord, Outgoing } from "../store/store.ts";
+import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
 import { reuseList } from "./equal.ts";
-import { readLog } from "./log.ts";
+import { withLines } from "./lines.ts";
+import { contextOf, openRows, openWaiting } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";
 
@@ -18,6 +20,7 @@ const MAX_UNREAD = 500;
 /** What a log is drawn with. */
 export interface LogAround {
   names: Names;
+  people: ReadonlyMap<UserId, PersonRecord>;
   outbox: readonly Outgoing[];
 }
 
@@ -97,11 +100,13 @@ export class OpenLog {
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
-    const { names, outbox } = this.around(id);
-    const now = await readLog(this.account, record, outbox, names, this.from);
+    const { names, people, outbox } = this.around(id);
+    const [rows, waiting] = await Promise.all([openRows(this.account, record, this.from), openWaiting(this.account, outbox)]);
+    const older = record.first !== null && (this.from > record.first.seq || !record.complete);
+    const shown = articles(rows, waiting, contextOf(record, names, this.account.session.user));
+    const now = await withLines(this.account, record, shown, !older, { names, people, rows });
     const before = this.out.state.log;
     const entries = before?.id === id ? reuseList(before.entries, now) : now;
-    const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     return { id, entries, older, firstUnread: this.firstUnread };
   }
 }

@@ -91,7 +91,7 @@ export class AccountShown {
     private readonly out: Shown,
   ) {
     this.names = new Names(this.people, account.session);
-    this.log = new OpenLog(account, out, (id) => ({ names: this.names, outbox: this.outbox.get(id) ?? [] }));
+    this.log = new OpenLog(account, out, (id) => ({ names: this.names, people: this.people, outbox: this.outbox.get(id) ?? [] }));
   }
 
   /** Reads everything; resolves once the first conversations are shown. */

@@ -5,6 +5,7 @@ import type { UserKeys } from "../crypto/keys.ts";
 import type { Head } from "../crypto/epoch.ts";
 import type { Argon2id } from "../crypto/kdf.ts";
 import type { ConversationId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
+import type { KeyEvent } from "../model/key-history.ts";
 import type { Reach } from "../model/timeline.ts";
 import type { Keep, Me, Trust } from "../model/view.ts";
 import type { Cursor, WireConversation, WireMessage } from "../wire/conversation.ts";
@@ -48,6 +49,8 @@ export interface PersonRecord {
   /** All their cards that were ever accepted, oldest first: old ones verify old messages. */
   cards: string[];
   trust: Trust;
+  /** What this device noticed of their keys, oldest first. */
+  history?: KeyEvent[];
 }
 
 /** A conversation, and how much of it is here: one run without holes from `first` to `head`. */

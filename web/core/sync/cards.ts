@@ -5,6 +5,7 @@ import { acceptCards, cardHash, type Card, InvalidCard, parseCard, type SignedCa
 import type { Known } from "../crypto/epoch.ts";
 import { fromHex, hex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
+import { noted } from "../model/key-history.ts";
 import type { UserId } from "../model/ids.ts";
 import { change, type PersonRecord, type SessionRecord } from "../store/store.ts";
 import { cards as fetchCards } from "../wire/people.ts";
@@ -45,7 +46,8 @@ export async function compareCards(account: Account): Promise<void> {
         const person = await store.person(id);
         const offered = found.get(id) ?? [];
         if (!person || (offered.length === 0 && person.offeredKey === "")) continue;
-        await store.write(change.person(await offerCards(person, offered, session.server)));
+        const next = await offerCards(person, offered, session.server);
+        await store.write(change.person(noted(person, next, account.clock.now())));
       }
     });
   }

@@ -1,5 +1,6 @@
 // Compares everything: the list, people, requests. What the socket cannot tell, this finds.
 
+import { noted } from "../model/key-history.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { change, type ConversationRecord, newConversation, type PersonRecord } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
@@ -65,7 +66,7 @@ async function mergeList(account: Account, list: readonly WireConversation[], pe
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
     ...gone.flatMap(unlisted),
-    ...persons.map(change.person),
+    ...persons.map((person) => change.person(noted(known.get(person.id), person, account.clock.now()))),
     { put: "meta", key: "requests", value: requests },
   );
   account.tell({ list: true });
@@ -80,7 +81,8 @@ export async function comparePeople(account: Account): Promise<void> {
     const told = { list: [], friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);
-    await store.write(...mergePeople(known, told).map(change.person), { put: "meta", key: "requests", value: requests });
+    const persons = mergePeople(known, told).map((person) => noted(known.get(person.id), person, account.clock.now()));
+    await store.write(...persons.map(change.person), { put: "meta", key: "requests", value: requests });
     account.tell({ list: true });
   });
   await compareCards(account);

@@ -81,6 +81,7 @@ test("who is added again reads on where they stopped", limit, async (t) => {
   await ann.fills("Group name", "Choir");
   await ann.tab.getByRole("checkbox", { name: "Ben", exact: true }).check();
   await ann.button("Create group").click();
+  await ann.tab.getByRole("heading", { level: 1, name: "Choir" }).waitFor();
   await ann.says("First");
   await ben.button("Back").click();
   await ben.opens("Choir");

@@ -282,13 +282,12 @@ export const ar: Catalogue = {
   removedNote: "من تتم إزالته لا يصله أي شيء يُكتب بعد ذلك.",
 
   lineAdded: (by, who) => `أضاف ${by} ${who}.`,
-  lineRemoved: (by, who) => `أزال ${by} ${who}. وجُددت المفاتيح.`,
-  lineLeft: (who) => `غادر ${who}.`,
-  lineRenamed: (by, name) => `سمّى ${by} المجموعة ${name}.`,
+  lineRemoved: (who) => `لم يعد في المجموعة: ${who}. وجُددت المفاتيح.`,
+  lineAdmin: (who) => `صار ${who} مشرفًا.`,
+  lineMember: (who) => `لم يعد ${who} مشرفًا.`,
   lineKeys: (who) => `لدى ${who} مفاتيح جديدة.`,
   lineRenewed: "جُددت المفاتيح.",
   lineVerified: (who) => `أنت و${who} موثَّقان.`,
-  lineAccepted: (who) => `قبل ${who} دعوتك.`,
 
   keysChanged: (name) => `تغيرت مفاتيح ${name}`,
   keysChangedText: (name) => `ربما أنشأ ${name} حسابه من جديد، وربما ينتحل أحد شخصيته. اسأل ${name} بطريقة أخرى قبل أن تكتب.`,

@@ -282,13 +282,12 @@ export const de: Catalogue = {
   removedNote: "Wer entfernt wird, erhält nichts mehr, was danach geschrieben wird.",
 
   lineAdded: (by, who) => `${by} hat ${who} hinzugefügt.`,
-  lineRemoved: (by, who) => `${by} hat ${who} entfernt. Die Schlüssel wurden erneuert.`,
-  lineLeft: (who) => `${who} ist gegangen.`,
-  lineRenamed: (by, name) => `${by} hat die Gruppe in ${name} umbenannt.`,
+  lineRemoved: (who) => `Nicht mehr in der Gruppe: ${who}. Die Schlüssel wurden erneuert.`,
+  lineAdmin: (who) => `${who} ist jetzt Admin.`,
+  lineMember: (who) => `${who} ist nicht mehr Admin.`,
   lineKeys: (who) => `${who} hat neue Schlüssel.`,
   lineRenewed: "Die Schlüssel wurden erneuert.",
   lineVerified: (who) => `Du und ${who} seid bestätigt.`,
-  lineAccepted: (who) => `${who} hat deine Einladung angenommen.`,
 
   keysChanged: (name) => `Die Schlüssel von ${name} sind andere`,
   keysChangedText: (name) => `Vielleicht hat ${name} das Konto neu angelegt, vielleicht gibt sich jemand als ${name} aus. Frag ${name} auf einem anderen Weg, bevor du schreibst.`,

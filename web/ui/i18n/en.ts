@@ -293,13 +293,12 @@ export const en = {
 
   // Lines of the log
   lineAdded: (by: string, who: string) => `${by} added ${who}.`,
-  lineRemoved: (by: string, who: string) => `${by} removed ${who}. The keys were renewed.`,
-  lineLeft: (who: string) => `${who} left.`,
-  lineRenamed: (by: string, name: string) => `${by} renamed the group to ${name}.`,
+  lineRemoved: (who: string) => `No longer in the group: ${who}. The keys were renewed.`,
+  lineAdmin: (who: string) => `${who} is an admin now.`,
+  lineMember: (who: string) => `${who} is no longer an admin.`,
   lineKeys: (who: string) => `${who} has new keys.`,
   lineRenewed: "The keys were renewed.",
   lineVerified: (who: string) => `You and ${who} are verified.`,
-  lineAccepted: (who: string) => `${who} accepted your invitation.`,
 
   // Trust
   keysChanged: (name: string) => `${name}'s keys have changed`,

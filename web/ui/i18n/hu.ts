@@ -282,13 +282,12 @@ export const hu: Catalogue = {
   removedNote: "Akit eltávolítasz, az semmit sem kap meg abból, amit ezután írnak.",
 
   lineAdded: (by, who) => `${by} hozzáadta: ${who}.`,
-  lineRemoved: (by, who) => `${by} eltávolította: ${who}. A kulcsok megújultak.`,
-  lineLeft: (who) => `${who} kilépett.`,
-  lineRenamed: (by, name) => `${by} átnevezte a csoportot: ${name}.`,
+  lineRemoved: (who) => `Már nincs a csoportban: ${who}. A kulcsok megújultak.`,
+  lineAdmin: (who) => `${who} mostantól admin.`,
+  lineMember: (who) => `${who} már nem admin.`,
   lineKeys: (who) => `${who} új kulcsokat használ.`,
   lineRenewed: "A kulcsok megújultak.",
   lineVerified: (who) => `Te és ${who} igazoltak vagytok.`,
-  lineAccepted: (who) => `${who} elfogadta a meghívódat.`,
 
   keysChanged: (name) => `${name} kulcsai megváltoztak`,
   keysChangedText: (name) => `${name} talán újra létrehozta a fiókját, vagy valaki ${name} nevében lép fel. Kérdezd meg más úton, mielőtt írsz.`,
