@@ -44,6 +44,12 @@ export function EmojiButton({ onEmoji }: { onEmoji: (emoji: string) => void }): 
         label={words.value.emoji}
         aria-haspopup="dialog"
         aria-expanded={anchor !== null}
+        onKeyDown={(event) => {
+          // The panel takes the focus a moment after it opens.
+          if (event.key !== "Escape" || !anchor) return;
+          event.stopPropagation();
+          setAnchor(null);
+        }}
         onClick={() => setAnchor(anchor ? null : (button.current?.getBoundingClientRect() ?? null))}
       />
       {anchor && (
