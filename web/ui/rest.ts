@@ -1,5 +1,8 @@
 // All that is not needed for the first look, as one file to load.
 
+import { paths } from "./parts/icon-paths-rest.ts";
+import { addIcons } from "./parts/icon.tsx";
+
 export { AccountPage } from "./account/account.tsx";
 export { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
 export { Details } from "./conversation/details.tsx";
@@ -16,3 +19,5 @@ export { InvitationPage } from "./start/invitation.tsx";
 export { Recover } from "./start/recover.tsx";
 export { RecoverySheet } from "./start/recovery-sheet.tsx";
 export { SafetyPage } from "./verify/safety.tsx";
+
+addIcons(paths);

@@ -56,7 +56,8 @@ test("emoji are found and taken by the keyboard alone", limit, async (t) => {
   await ann.box.fill("Well done ");
   await ann.box.press("Tab");
   await ann.tab.keyboard.press("Enter");
-  await ann.tab.getByRole("textbox", { name: "Search emoji" }).waitFor();
+  const focused = () => ann.tab.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  await ann.tab.waitForFunction(() => document.activeElement.getAttribute("aria-label") === "Search emoji");
   await ann.tab.keyboard.type("party pop");
   await ann.tab.getByRole("button", { name: "party popper" }).waitFor();
   await ann.tab.keyboard.press("ArrowDown");
@@ -69,7 +70,7 @@ test("emoji are found and taken by the keyboard alone", limit, async (t) => {
   const field = ann.tab.getByRole("textbox", { name: "Search emoji" });
   await field.waitFor();
   await ann.tab.getByRole("button", { name: "grinning face", exact: true }).waitFor();
-  const focused = () => ann.tab.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  await ann.tab.waitForFunction(() => document.activeElement.getAttribute("aria-label") === "Search emoji");
   await ann.tab.keyboard.press("ArrowDown");
   assert.equal(await focused(), "party popper"); // what was used last stands first
   await ann.tab.keyboard.press("ArrowRight");
