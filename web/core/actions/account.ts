@@ -121,7 +121,7 @@ export async function exportData({ account, shown }: Open, as: "json" | "html"):
   const names = new Names(new Map((await store.people()).map((person) => [person.id, person])), session);
   const all = [];
   for (const record of await store.conversations()) {
-    const found = articles(await openRows(account, record, 0), [], contextOf(record, names, session.user));
+    const found = articles(await openRows(account, record, 0), [], contextOf(record, names, account));
     const messages = found.map(({ id, name, user, at, text, edited, deleted, reactions }) => {
       const reacted = reactions.map(({ emoji, names: by }) => ({ emoji, by }));
       return { id, name, user, at: new Date(at).toISOString(), text, edited, deleted, reactions: reacted };

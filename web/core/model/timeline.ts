@@ -40,6 +40,8 @@ export interface Context {
   isAdmin: (user: UserId) => boolean;
   /** Of the others. */
   reach: ReadonlyMap<UserId, Reach>;
+  /** What is over by then is not shown. */
+  now?: number;
 }
 
 interface Change {
@@ -95,6 +97,7 @@ export function stateOf(seq: number, reach: ReadonlyMap<UserId, Reach>): SendSta
   return state;
 }
 
+const isOver = ({ until }: Row, { now }: Pick<Context, "now">): boolean => until !== null && now !== undefined && until <= now;
 const isShown = (content: Content | null): boolean => content === null || content.kind === "text" || content.kind === "unknown";
 
 /** Each version of a text, oldest first: the first is how it was written. */
@@ -128,7 +131,7 @@ export function articles(rows: readonly Row[], waiting: readonly Waiting[], cont
   const byId = new Map<string, Row>(rows.map((row) => [row.id, row]));
   const out: Article[] = [];
   for (const row of rows) {
-    if (row.type === "Update" || !isShown(row.content)) continue;
+    if (row.type === "Update" || !isShown(row.content) || isOver(row, context)) continue;
     const own = row.user === context.me;
     const state = own ? stateOf(row.seq, context.reach) : null;
     const seenBy = own && context.isGroup ? [...context.reach].filter(([, { seen }]) => seen >= row.seq).map(([id]) => id) : [];
@@ -196,7 +199,7 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
 // Once the target is here it counts, not what its reader quotes of it.
 function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
   const target = byId.get(reply.id);
-  if (!target) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
+  if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
   const changes = all.get(target.id) ?? [];
   const text = isDeletedBy(target, changes, context) ? "" : (written(target, changes)?.text ?? "");
   return { id: reply.id, name: context.nameOf(target.user), quote: text.slice(0, MAX_QUOTE) };

@@ -12,6 +12,7 @@ import type { SessionRecord, Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { type Ask, type Post, readPost } from "../sync/ask.ts";
 import { Cipher } from "../sync/cipher.ts";
+import { followExpiry } from "../sync/expire.ts";
 import type { ConnectionState } from "../sync/connection.ts";
 import { Engine } from "../sync/engine.ts";
 import type { WireMessage } from "../wire/conversation.ts";
@@ -119,7 +120,9 @@ export class OpenSession {
     });
     this.engine = engine;
     engine.start();
+    const endExpiry = followExpiry(this.account, (error) => this.ports.onFault(error));
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
+    endExpiry();
     engine.stop();
     this.engine = null;
     this.store.term = undefined;

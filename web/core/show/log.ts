@@ -29,11 +29,12 @@ const heldAs = ({ code, sentence }: Held): NonNullable<Article["held"]> => ({
 });
 
 /** With whose eyes a conversation is read. */
-export function contextOf(record: ConversationRecord, names: Names, me: UserId): Context {
+export function contextOf(record: ConversationRecord, names: Names, { session, caller }: Account): Context {
+  const me = session.user;
   const admins = record.roster ? parseAnnouncement(record.roster.announcement).admins : [];
   const reach = new Map(Object.entries(record.reach) as [UserId, Reach][]);
   reach.delete(me);
-  return { me, isGroup: record.wire.isgroup, nameOf: names.of, isAdmin: (user) => admins.includes(user), reach };
+  return { me, isGroup: record.wire.isgroup, nameOf: names.of, isAdmin: (user) => admins.includes(user), reach, now: caller.now() };
 }
 
 /** Opens the rows from a number on. */
@@ -58,5 +59,5 @@ export async function readLog(
   from: number,
 ): Promise<Article[]> {
   const [rows, waiting] = await Promise.all([openRows(account, record, from), openWaiting(account, outbox)]);
-  return articles(rows, waiting, contextOf(record, names, account.session.user));
+  return articles(rows, waiting, contextOf(record, names, account));
 }

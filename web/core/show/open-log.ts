@@ -17,6 +17,9 @@ const PAGE = 50;
 /** More unread rows than these are not opened at once. */
 const MAX_UNREAD = 500;
 
+/** A day. */
+const MAX_TIMER_MS = 86_400_000;
+
 /** What a log is drawn with. */
 export interface LogAround {
   names: Names;
@@ -30,6 +33,7 @@ export class OpenLog {
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
+  private cancelTimer = (): void => undefined;
 
   constructor(
     private readonly account: Account,
@@ -54,6 +58,7 @@ export class OpenLog {
 
   /** Nothing is open. */
   close(): void {
+    this.cancelTimer();
     this.id = null;
     this.out.set({ log: null });
   }
@@ -96,14 +101,26 @@ export class OpenLog {
       this.firstUnread = null;
     }
     const log = await this.draw(id, record);
-    if (this.id === id) this.out.set({ log });
+    if (this.id !== id) return;
+    this.out.set({ log });
+    this.refreshWhenOver(log);
+  }
+
+  /** The first message whose time is over leaves the log by itself. */
+  private refreshWhenOver({ id, entries }: Log): void {
+    this.cancelTimer();
+    const ends = entries.flatMap((entry) => (entry.kind === "article" && entry.until !== null ? [entry.until] : []));
+    const left = Math.min(...ends) - this.account.caller.now();
+    // A longer time is not one for a timer of this page.
+    if (left > MAX_TIMER_MS) return;
+    this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.tell({ conversations: [id] }));
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
     const { names, people, outbox } = this.around(id);
     const [rows, waiting] = await Promise.all([openRows(this.account, record, this.from), openWaiting(this.account, outbox)]);
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);
-    const shown = articles(rows, waiting, contextOf(record, names, this.account.session.user));
+    const shown = articles(rows, waiting, contextOf(record, names, this.account));
     const now = await withLines(this.account, record, shown, !older, { names, people, rows });
     const before = this.out.state.log;
     const entries = before?.id === id ? reuseList(before.entries, now) : now;

@@ -23,7 +23,7 @@ import { useTouch } from "./touch.ts";
 
 const FOLD_LINES = 18;
 const FOLD_CHARS = 1_200;
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 
 interface ArticleProps {
   article: Message;
@@ -114,11 +114,12 @@ function State({ article, newest, group }: { article: Message; newest: boolean; 
 
 function Left({ until }: { until: number }): JSX.Element {
   const w = words.value;
-  const days = Math.max(1, Math.ceil((until - Date.now()) / DAY_MS));
+  const hours = Math.max(1, Math.ceil((until - Date.now()) / HOUR_MS));
+  const days = Math.ceil(hours / 24);
   return (
-    <span class="left" title={w.leftText(days)}>
+    <span class="left" title={hours < 24 ? w.leftHoursText(hours) : w.leftText(days)}>
       <Icon name="timer" size={14} />
-      {w.leftDays(days)}
+      {hours < 24 ? w.leftHours(hours) : w.leftDays(days)}
     </span>
   );
 }

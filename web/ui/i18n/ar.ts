@@ -203,6 +203,8 @@ export const ar: Catalogue = {
   andYou: "أنت",
   leftDays: (n) => f.plural(n, { other: "# ي" }),
   leftText: (n) => f.plural(n, { one: "تختفي بعد يوم", two: "تختفي بعد يومين", few: "تختفي بعد # أيام", other: "تختفي بعد # يومًا" }),
+  leftHours: (n) => f.plural(n, { other: "# س" }),
+  leftHoursText: (n) => f.plural(n, { one: "تختفي بعد ساعة", two: "تختفي بعد ساعتين", few: "تختفي بعد # ساعات", other: "تختفي بعد # ساعة" }),
   waitingForKey: "بانتظار المفتاح. يُحل هذا من تلقاء نفسه.",
   neverReadable: "كُتبت قبل انضمامك.",
   newerClient: "تحتاج هذه إلى إصدار أحدث.",

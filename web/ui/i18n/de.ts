@@ -203,6 +203,8 @@ export const de: Catalogue = {
   andYou: "dir",
   leftDays: (n) => f.plural(n, { other: "# T." }),
   leftText: (n) => f.plural(n, { one: "Verschwindet in # Tag", other: "Verschwindet in # Tagen" }),
+  leftHours: (n) => f.plural(n, { other: "# Std." }),
+  leftHoursText: (n) => f.plural(n, { one: "Verschwindet in # Stunde", other: "Verschwindet in # Stunden" }),
   waitingForKey: "Wartet auf den Schlüssel. Das löst sich von selbst.",
   neverReadable: "Geschrieben, bevor du dazukamst.",
   newerClient: "Das braucht eine neuere Version.",

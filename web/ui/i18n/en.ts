@@ -209,6 +209,8 @@ export const en = {
   andYou: "you",
   leftDays: (n: number) => f.plural(n, { one: "# d", other: "# d" }),
   leftText: (n: number) => f.plural(n, { one: "Disappears in # day", other: "Disappears in # days" }),
+  leftHours: (n: number) => f.plural(n, { one: "# h", other: "# h" }),
+  leftHoursText: (n: number) => f.plural(n, { one: "Disappears in # hour", other: "Disappears in # hours" }),
   waitingForKey: "Waiting for the key. This resolves by itself.",
   neverReadable: "Written before you joined.",
   newerClient: "This needs a newer version.",

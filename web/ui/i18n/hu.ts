@@ -203,6 +203,8 @@ export const hu: Catalogue = {
   andYou: "te",
   leftDays: (n) => f.plural(n, { other: "# n." }),
   leftText: (n) => f.plural(n, { other: "# nap múlva eltűnik" }),
+  leftHours: (n) => f.plural(n, { other: "# ó" }),
+  leftHoursText: (n) => f.plural(n, { other: "# óra múlva eltűnik" }),
   waitingForKey: "Várunk a kulcsra. Magától megoldódik.",
   neverReadable: "A csatlakozásod előtt írták.",
   newerClient: "Ehhez újabb változat kell.",
