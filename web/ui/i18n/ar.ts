@@ -120,6 +120,7 @@ export const ar: Catalogue = {
   notHere: "هذه المحادثة ليست على هذا الجهاز.",
   nothingFound: (text) => `لا نتائج عن «${text}»`,
   searched: (n) => f.plural(n, { one: "بُحث في رسالة واحدة على هذا الجهاز.", two: "بُحث في رسالتين على هذا الجهاز.", few: "بُحث في # رسائل على هذا الجهاز.", other: "بُحث في # رسالة على هذا الجهاز." }),
+  fetchOlder: "جلب الأقدم",
   people: "محادثات وأشخاص",
   messagesHere: "رسائل على هذا الجهاز",
   where: (name, conversation, day) => `${name} في ${conversation} · ${day}`,

@@ -120,6 +120,7 @@ export const de: Catalogue = {
   notHere: "Diese Unterhaltung ist nicht auf diesem Gerät.",
   nothingFound: (text) => `Nichts gefunden für „${text}“`,
   searched: (n) => f.plural(n, { one: "# Nachricht auf diesem Gerät durchsucht.", other: "# Nachrichten auf diesem Gerät durchsucht." }),
+  fetchOlder: "Ältere holen",
   people: "Unterhaltungen und Leute",
   messagesHere: "Nachrichten auf diesem Gerät",
   where: (name, conversation, day) => `${name} in ${conversation} · ${day}`,

@@ -124,6 +124,7 @@ export const en = {
   notHere: "This conversation is not on this device.",
   nothingFound: (text: string) => `Nothing found for “${text}”`,
   searched: (n: number) => f.plural(n, { one: "Searched # message on this device.", other: "Searched # messages on this device." }),
+  fetchOlder: "Fetch older ones",
   people: "Conversations and people",
   messagesHere: "Messages on this device",
   where: (name: string, conversation: string, day: string) => `${name} in ${conversation} · ${day}`,

@@ -120,6 +120,7 @@ export const hu: Catalogue = {
   notHere: "Ez a beszélgetés nincs ezen a készüléken.",
   nothingFound: (text) => `Nincs találat erre: „${text}”`,
   searched: (n) => f.plural(n, { other: "# üzenetet néztünk át ezen a készüléken." }),
+  fetchOlder: "Régebbiek letöltése",
   people: "Beszélgetések és emberek",
   messagesHere: "Üzenetek ezen a készüléken",
   where: (name, conversation, day) => `${name} itt: ${conversation} · ${day}`,
