@@ -20,6 +20,10 @@ export function sentenceOf(failure: Failure): string {
       return w.recoverWrong;
     case "noAnswer":
       return w.noAnswer;
+    case "notOffered":
+      return w.notOffered;
+    case "noKey":
+      return w.noKeysOf(w.format.list(failure.names));
     case "tooMany":
       return w.tooManyTries(failure.minutes);
     case "refused":

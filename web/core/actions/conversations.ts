@@ -73,8 +73,7 @@ async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<
     return await attempt(task);
   } catch (error) {
     if (!(error instanceof NoKey)) throw error;
-    const names = error.users.map((user) => open.shown.nameOf(user)).join(", ");
-    return failed({ kind: "refused", sentence: `No key is known, or it has changed: ${names}.` });
+    return failed({ kind: "noKey", names: error.users.map((user) => open.shown.nameOf(user)) });
   }
 }
 

@@ -186,7 +186,9 @@ export type Session =
 
 /** Why something did not work. */
 export type Failure =
-  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" }
+  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" }
+  /** Of these people no key is known, or another one than before. */
+  | { kind: "noKey"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }
   | { kind: "refused"; sentence: string };
 

@@ -48,8 +48,9 @@ function Body({ article, place }: { article: Message; place: Place }): JSX.Eleme
   if (isEmojiOnly(article.text)) return <p class="large-emoji">{article.text}</p>;
   return (
     <>
-      <div class={folded ? "fold" : undefined}>
+      <div class={folded ? "fold" : undefined} dir="auto">
         <Text text={article.text} mentions={article.mentions} me={me.value.id} />
+        {article.edited && " "}
         {article.edited && (
           <button type="button" class="edited" title={w.history} onClick={() => show({ kind: "info", id: place.id, article })}>
             {w.edited}

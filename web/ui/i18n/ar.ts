@@ -22,6 +22,8 @@ export const ar: Catalogue = {
   keep: "إبقاء",
   more: "المزيد",
   notTaken: (sentence) => `لم يقبله الخادم: ${sentence}`,
+  notOffered: "هذا الخادم لا يقدم ذلك.",
+  noKeysOf: (who) => `لا مفاتيح معروفة أو أنها تغيرت: ${who}. قارنوا الأرقام أولًا.`,
   heldChange: "تغيير في رسالة",
   heldTooLong: "أطول مما يقبله هذا الخادم.",
   heldRemoved: "لم تعد في هذه المحادثة.",

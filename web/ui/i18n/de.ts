@@ -22,6 +22,8 @@ export const de: Catalogue = {
   keep: "Behalten",
   more: "Mehr",
   notTaken: (sentence) => `Der Server hat es nicht angenommen: ${sentence}`,
+  notOffered: "Dieser Server bietet das nicht an.",
+  noKeysOf: (who) => `Keine Schlüssel bekannt, oder sie haben sich geändert: ${who}. Vergleicht erst die Nummern.`,
   heldChange: "Eine Änderung an einer Nachricht",
   heldTooLong: "Zu lang für diesen Server.",
   heldRemoved: "Du bist nicht mehr in dieser Unterhaltung.",

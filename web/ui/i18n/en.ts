@@ -22,6 +22,8 @@ export const en = {
   keep: "Keep",
   more: "More",
   notTaken: (sentence: string) => `The server did not take it: ${sentence}`,
+  notOffered: "This server does not offer it.",
+  noKeysOf: (who: string) => `No keys are known, or they have changed: ${who}. Compare numbers first.`,
   heldChange: "A change to a message",
   heldTooLong: "Too long for this server.",
   heldRemoved: "You are no longer in this conversation.",

@@ -22,6 +22,8 @@ export const hu: Catalogue = {
   keep: "Maradjon",
   more: "Több",
   notTaken: (sentence) => `A kiszolgáló nem fogadta el: ${sentence}`,
+  notOffered: "Ez a kiszolgáló ezt nem kínálja.",
+  noKeysOf: (who) => `Nincsenek ismert kulcsok, vagy megváltoztak: ${who}. Előbb hasonlítsátok össze a számokat.`,
   heldChange: "Egy üzenet módosítása",
   heldTooLong: "Túl hosszú ennek a kiszolgálónak.",
   heldRemoved: "Már nem vagy benne ebben a beszélgetésben.",
