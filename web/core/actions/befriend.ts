@@ -3,6 +3,7 @@
 import { type ConversationId, userId } from "../model/ids.ts";
 import type { Invitation, Outcome } from "../model/view.ts";
 import { addFriend } from "../wire/people.ts";
+import { noteAsked } from "./asked.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { prove } from "./invitations.ts";
@@ -14,7 +15,13 @@ export async function befriend(open: Open, invitation: Invitation): Promise<Outc
   const asked = await attempt(() => addFriend(open.account.caller, { friendid: friend }));
   await open.ask({ kind: "resync" });
   // Who made the link may have made us friends already.
-  if (!(await open.account.store.person(friend))?.friend) return asked.ok ? ok(null) : asked;
+  const person = await open.account.store.person(friend);
+  if (!person?.friend) {
+    if (!asked.ok) return asked;
+    const name = person?.name || person?.email;
+    if (name) await noteAsked(open.account, friend, name);
+    return ok(null);
+  }
   const conversation = await writeTo(open, friend);
   if (conversation.ok) await prove(open, conversation.value, invitation);
   return conversation;

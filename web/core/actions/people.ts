@@ -8,12 +8,13 @@ import { normalEmail } from "../crypto/published.ts";
 import { parseCard } from "../crypto/card.ts";
 import { noted } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
-import type { Outcome, SafetyNumber } from "../model/view.ts";
+import type { Outcome, Request, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change, type PersonRecord } from "../store/store.ts";
 import { stranger } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
+import { forgetAsked, noteAsked } from "./asked.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { attempt, ok } from "./outcome.ts";
@@ -26,6 +27,7 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
     // The address is known here only: the server does not tell it later.
     const id = userId(md5(email));
     await changePerson({ account }, id, (person) => ({ ...person, email }));
+    await noteAsked(account, id, email);
     await ask({ kind: "resync" });
     return null;
   });
@@ -38,8 +40,8 @@ function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (perso
   });
 }
 
-/** Answers a request; with a new friend it begins the conversation. */
-export async function answer(open: Open, kind: "friend" | "group", id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
+/** Answers a request; with a new friend it begins the conversation. What was asked for oneself can be withdrawn only. */
+export async function answer(open: Open, kind: Request["kind"], id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
   const { account, ask } = open;
   if (kind === "group") {
     const group = conversationId(id);
@@ -50,6 +52,13 @@ export async function answer(open: Open, kind: "friend" | "group", id: string, a
     });
   }
   const friend = userId(id);
+  if (kind === "asked") {
+    return attempt(async () => {
+      await removeFriend(account.caller, friend);
+      await forgetAsked(account, friend);
+      return null;
+    });
+  }
   const done = await attempt(async () => {
     await (accept ? acceptFriend(account.caller, friend) : removeFriend(account.caller, friend));
     await ask({ kind: "resync" });

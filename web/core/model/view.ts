@@ -148,9 +148,9 @@ export interface Log {
   firstUnread: MessageId | null;
 }
 
-/** Somebody who wants to write, or wants to have one in a group. */
+/** Somebody who wants to write, or wants to have one in a group; or who was asked, and has not answered. */
 export interface Request {
-  kind: "friend" | "group";
+  kind: "friend" | "group" | "asked";
   /** The user's, or the conversation's. */
   id: string;
   name: string;

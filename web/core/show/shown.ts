@@ -1,5 +1,6 @@
 // What is shown: kept up to date by hints, always read from the store, so that it is the same in every tab.
 
+import { showAsked } from "../actions/asked.ts";
 import type { Changes, State } from "../api.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Conversation, Request } from "../model/view.ts";
@@ -178,7 +179,8 @@ export class AccountShown {
       const group = (await this.account.cipher.name(conversationid, secret, displayname, [])) ?? "";
       return { kind: "group", id: conversationid, name: invitername, user: inviterid, group };
     });
-    return [...friends, ...(await Promise.all(groups))];
+    const asked = await showAsked(this.account, (id) => this.people.get(id)?.friend ?? false);
+    return [...friends, ...(await Promise.all(groups)), ...asked];
   }
 
   private async readOne(id: ConversationId): Promise<void> {

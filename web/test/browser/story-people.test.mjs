@@ -157,3 +157,27 @@ test("an address of a conversation that is not here says so, and leads back", li
   await ann.button("Back").click();
   await ann.search.waitFor();
 });
+
+test("whom one has asked stands in the list until they answer, and can be asked no more", limit, async (t) => {
+  const [ann, ben] = await Promise.all([joins(t, "Ann", phone), joins(t, "Ben")]);
+  const asks = async () => {
+    await ann.button("New conversation").click();
+    await ann.fills("E-mail", ben.email);
+    await ann.button("Send request").click();
+    await ann.tab.getByRole("dialog").getByText(`Sent. You can write as soon as ${ben.email} accepts.`).waitFor();
+    await ann.tab.keyboard.press("Escape");
+  };
+  await asks();
+  const card = ann.tab.getByRole("group", { name: ben.email, exact: true });
+  await card.getByText("has not accepted yet").waitFor();
+  await ben.button("Accept").waitFor();
+  assert.deepEqual(await violations(ann.tab), []);
+  await ann.tab.reload();
+  await ann.button(`Withdraw the request to ${ben.email}`).click();
+  await card.waitFor({ state: "detached" });
+  await ben.button("Accept").waitFor({ state: "detached" });
+  await asks();
+  await ben.button("Accept").click();
+  await ann.row("Ben").waitFor();
+  await card.waitFor({ state: "detached" });
+});

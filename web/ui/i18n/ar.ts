@@ -115,6 +115,7 @@ export const ar: Catalogue = {
   invitesToGroup: (group) => `يدعوك إلى ${group}`,
   accept: "قبول",
   decline: (name) => `رفض ${name}`,
+  withdrawRequest: (name) => `سحب الطلب من ${name}`,
   acceptsAwaited: "لم يقبل بعد",
   nobody: "لا أحد هنا بعد",
   nobodyText: "ادعُ أحدًا برابط، أو اكتب إلى من لديه حساب.",

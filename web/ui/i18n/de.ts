@@ -115,6 +115,7 @@ export const de: Catalogue = {
   invitesToGroup: (group) => `lädt dich in ${group} ein`,
   accept: "Annehmen",
   decline: (name) => `${name} ablehnen`,
+  withdrawRequest: (name) => `Anfrage an ${name} zurückziehen`,
   acceptsAwaited: "hat noch nicht angenommen",
   nobody: "Noch niemand hier",
   nobodyText: "Lade jemanden mit einem Link ein, oder schreib jemandem, der ein Konto hat.",

@@ -119,6 +119,7 @@ export const en = {
   invitesToGroup: (group: string) => `invites you to ${group}`,
   accept: "Accept",
   decline: (name: string) => `Decline ${name}`,
+  withdrawRequest: (name: string) => `Withdraw the request to ${name}`,
   acceptsAwaited: "has not accepted yet",
   nobody: "Nobody here yet",
   nobodyText: "Invite someone with a link, or write to a person who has an account.",

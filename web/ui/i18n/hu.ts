@@ -115,6 +115,7 @@ export const hu: Catalogue = {
   invitesToGroup: (group) => `meghív ide: ${group}`,
   accept: "Elfogadás",
   decline: (name) => `${name} elutasítása`,
+  withdrawRequest: (name) => `Kérés visszavonása: ${name}`,
   acceptsAwaited: "még nem fogadta el",
   nobody: "Még senki sincs itt",
   nobodyText: "Hívj meg valakit egy linkkel, vagy írj annak, akinek van fiókja.",
