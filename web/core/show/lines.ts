@@ -44,7 +44,8 @@ export function changesOf(one: Changes, before: Changes | undefined, nameOf: (us
 
 async function ofEpochs(account: Account, record: ConversationRecord, { names, rows }: LinesAround): Promise<Placed[]> {
   const { id } = record.wire;
-  const all = (await account.store.epochs(id)).map(({ announcement }) => parseAnnouncement(announcement));
+  const epochs = (await account.store.epochs(id)).filter(({ epoch }) => epoch > 0);
+  const all = epochs.map(({ announcement }) => parseAnnouncement(announcement));
   const start = await beginning(id, record.instance);
   const nameOf = (user: string): string => names.of(userId(user));
   const found: Placed[] = [];

@@ -6,7 +6,7 @@ import type { Log } from "../model/view.ts";
 import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
-import { reuseList } from "./equal.ts";
+import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
 import { contextOf, openRows, openWaiting } from "./log.ts";
 import type { Names } from "./people.ts";

@@ -21,7 +21,7 @@ const joins = async (name: string): Promise<Person> => {
 };
 const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
 await ann.befriends(ben);
-await ann.befriends(cleo);
+const withCleo = await ann.befriends(cleo);
 await ben.befriends(cleo);
 
 const linesIn = (entries: readonly Entry[]): Line["what"][] => entries.flatMap((one) => (one.kind === "line" ? [one.what] : []));
@@ -73,8 +73,7 @@ test("keys that others vouch for make a line, new ones a line and a barrier, com
 });
 
 test("comparing numbers stands in the log of the two, and is there after a start", async () => {
-  const id = await ann.befriends(cleo);
-  await ann.client.open(id);
+  await ann.client.open(withCleo);
   await ann.client.verify(cleo.id);
   await seesLine(ann, (what) => what.kind === "verified" && what.user === cleo.id);
 });
