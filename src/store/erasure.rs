@@ -1,5 +1,5 @@
-//! The erasure: deletes the content of messages whose authors have deleted their accounts. Their links of the chain remain,
-//! as of expired messages (`purge.rs`), so that nobody's transcript has a hole.
+//! The erasure deletes the content of messages whose authors have deleted their accounts. Their links
+//! in the chain remain, as for expired messages (`purge.rs`), so that no transcript has a hole.
 
 use super::{
     Db,
@@ -15,7 +15,8 @@ use parlance_wire::{
 /// Maximum messages erased in one commit.
 const BATCH: i64 = 500;
 
-/// Erases what is due, until nothing is left. Returns how many messages it erased. It may run on several nodes at once.
+/// Performs all pending erasures. Returns the number of erased messages. May run on several nodes at
+/// once.
 pub async fn run(db: &Db) -> Result<u64> {
     let mut erased = 0;
     loop {
@@ -43,7 +44,7 @@ pub async fn run(db: &Db) -> Result<u64> {
             )
             .execute(&mut *c)
             .await?;
-            // Nodes may have pages with the content in memory.
+            // Nodes may have cached pages with the content.
             notice::send(c, [Notice::User(due.user_id)]).await?;
             Ok(End::Commit(()))
         })
@@ -51,7 +52,7 @@ pub async fn run(db: &Db) -> Result<u64> {
     }
 }
 
-/// The next conversation, by id, that the user is or was in.
+/// The next conversation, by id, in which the user takes or took part.
 async fn next_conversation(
     db: &Db,
     user: UserId,

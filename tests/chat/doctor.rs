@@ -1,11 +1,11 @@
-//! `parlance doctor`: finds what is wrong with the tables, and puts right what can be.
+//! `parlance doctor` finds inconsistencies in the tables, and repairs those that it can.
 
 use parlance::store::doctor::{self, Rule};
 use parlance_wire::time::Timestamp;
 
 use crate::world::{Conversation, Person, Roster, World, operator};
 
-/// A world with a direct conversation and a group, in each of which something was said and seen.
+/// A world with a direct conversation and a group, each with a message and a report.
 async fn lived_in() -> (std::sync::Arc<World>, Person, Conversation, Conversation) {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;

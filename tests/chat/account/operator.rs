@@ -1,4 +1,4 @@
-//! What operators do to accounts and conversations, on the command line beside a running server.
+//! Administration of accounts and conversations on the command line, beside a running server.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn log_in(world: &World, apikey: &str) -> crate::world::Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_lost_their_password_registers_again_with_the_same_address_and_new_keys() {
+async fn a_user_who_lost_their_password_registers_again_with_the_same_address_and_new_keys() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let commands = Commands::of(&world);
@@ -51,7 +51,7 @@ async fn who_has_lost_their_password_registers_again_with_the_same_address_and_n
     );
     let code = said.lines().nth(2).unwrap();
     assert!(said.contains(&format!("/#invite={code}")));
-    // Until it is used, all is as before.
+    // Until it is used, nothing changes.
     ann.lists().await.ok();
 
     let closed = world
@@ -64,7 +64,7 @@ async fn who_has_lost_their_password_registers_again_with_the_same_address_and_n
     }
     ben.hears().await;
     let mut socket = Socket::of(&ann, 4).await;
-    // It is for who is there already: also where nobody new is let in.
+    // It is for an existing user, so it works even if registration is closed.
     let request = json!({
         "action": "register", "email": "ann@example.org", "fullname": "Ann Again", "nick": "Ann",
         "apikey": "another apikey of Ann", "publickey": crate::world::public_key(&crate::world::key("Ann again")),
@@ -88,7 +88,7 @@ async fn who_has_lost_their_password_registers_again_with_the_same_address_and_n
         log_in(&world, "another apikey of Ann").await.ok()["userid"],
         ann.user
     );
-    // Friends are friends still, and see the new key.
+    // Friends stay friends, and see the new key.
     let list = ben.lists_friends().await.ok();
     assert_eq!(
         list["availabilities"][0]["publickey"],
@@ -113,7 +113,7 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     log_in(&world, "the apikey of Ann")
         .await
         .refused(401, "login_failed");
-    // A station that is logged in stays until it is forgotten.
+    // A logged-in station stays until it is forgotten.
     ann.lists().await.ok();
     let stations = commands.json(&["user", "stations", "ann@example.org"]);
     assert_eq!(stations.as_array().unwrap().len(), 2);
@@ -193,7 +193,7 @@ async fn users_are_listed_by_what_an_operator_asks_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_deletes_a_user_and_exports_what_there_was() {
+async fn an_operator_exports_and_deletes_a_user() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     ann.adds(&direct, "said by Ann").await;
@@ -204,7 +204,7 @@ async fn an_operator_deletes_a_user_and_exports_what_there_was() {
     commands.text(&["user", "export", "ann@example.org", path]);
     let export: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(export["conversations"][0]["rows"][0]["Data"], "said by Ann");
-    // A file that is there is not overwritten, and nothing is written for nobody.
+    // An existing file is not overwritten, and nothing is written for an unknown user.
     commands.refused(&["user", "export", "ann@example.org", path]);
     let nobody = dir.path().join("nobody.json");
     commands.refused(&[

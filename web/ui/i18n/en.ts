@@ -391,7 +391,7 @@ export const en = {
   now: "Now",
   signOut: "Sign out",
   unnamedDevice: "A device without a name",
-  usedLast: (ms: number, now: number) => `Last used ${f.ago(ms, now)}`,
+  usedLast: (ms: number, now: number) => `Last used: ${f.ago(ms, now)}`,
   loggedInOn: (ms: number, now: number) => `logged in on ${f.day(ms, now)}`,
   signOutOf: (device: string) => `Sign out ${device}`,
   signOutOthers: "Sign out all others",

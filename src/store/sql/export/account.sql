@@ -1,4 +1,4 @@
--- Who the user is.
+-- The user's account.
 select json_build_object(
     'userid', replace(user_id::text, '-', ''), 'email', email, 'fullname', full_name, 'nick', nick, 'role', role,
     'availability', availability, 'created', wire_time(created_at), 'disabled', wire_time(disabled_at),
