@@ -2,24 +2,22 @@
 // the real client, on a desk and on a phone; and no violation that axe finds on the way.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { violations } from "../../ui/dev/serve.mjs";
+import { settled, violations } from "./chromium.mjs";
 import { password, Person, stories } from "./world.mjs";
 
-const limit = { timeout: 120_000 };
-const { world, joins } = stories({ before, after }, { REGISTRATION: "open" });
+const { world, joins, story } = stories({ REGISTRATION: "open" });
 const sizes = [["a desk", { width: 1440, height: 900 }], ["a phone", { width: 390, height: 844, hasTouch: true, isMobile: true }]];
 
 const sees = async (within, role, ...names) => {
   for (const name of names) await within.getByRole(role, { name, exact: true }).first().waitFor();
 };
 const clean = async ({ tab }) => {
-  await tab.evaluate(() => Promise.allSettled(document.getAnimations().map((one) => one.finished)));
+  await settled(tab);
   assert.deepEqual(await violations(tab), []);
 };
 
 for (const [where, size] of sizes) {
-  test(`start and invitation, on ${where}`, limit, async (t) => {
+  story(`start and invitation, on ${where}`, async (t) => {
     const nobody = await Person.at(world, "", "Nobody", "", size);
     t.after(() => nobody.context.close());
     await sees(nobody.tab, "textbox", "E-mail");
@@ -35,7 +33,7 @@ for (const [where, size] of sizes) {
     await clean(guest);
   });
 
-  test(`list, conversation, group and account, on ${where}`, limit, async (t) => {
+  story(`list, conversation, group and account, on ${where}`, async (t) => {
     const [ann, ben] = await Promise.all([joins(t, "Ann", size), joins(t, "Ben")]);
     await sees(ann.tab, "button", "Account", "New group", "Invite", "New conversation");
     await sees(ann.tab, "textbox", "Search");
@@ -107,7 +105,7 @@ for (const [where, size] of sizes) {
   });
 }
 
-test("the states of one's own message are text: on its way, stored, there, read, refused", limit, async (t) => {
+story("the states of one's own message are text: on its way, stored, there, read, refused", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben")]);
   await ann.befriends(ben);
   await ann.opens("Ben");

@@ -1,12 +1,10 @@
 // What people do with links, groups and themselves.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { violations } from "../../ui/dev/serve.mjs";
+import { violations } from "./chromium.mjs";
 import { stories } from "./world.mjs";
 
-const limit = { timeout: 90_000 };
-const { world, joins, pair } = stories({ before, after }, { REGISTRATION: "open" });
+const { world, joins, pair, story } = stories({ REGISTRATION: "open" });
 const phone = { width: 390, height: 844 };
 
 async function invitationOf(person) {
@@ -18,7 +16,7 @@ async function invitationOf(person) {
   return hash;
 }
 
-test("an invitation's link that somebody opens who has an account asks for a contact; its secret leaves the address", limit, async (t) => {
+story("an invitation's link that somebody opens who has an account asks for a contact; its secret leaves the address", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben", phone)]);
   const hash = await invitationOf(ann);
   await ann.tab.goto(world.way.address + hash);
@@ -43,7 +41,7 @@ test("an invitation's link that somebody opens who has an account asks for a con
   await ben.sees("Here you are");
 });
 
-test("who is removed from a group keeps what was read, until it is taken from the list", limit, async (t) => {
+story("who is removed from a group keeps what was read, until it is taken from the list", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.button("New group").click();
   await ann.fills("Group name", "Choir");
@@ -70,12 +68,13 @@ test("who is removed from a group keeps what was read, until it is taken from th
   await ben.tab.reload();
   await ben.row("Ann").waitFor();
   assert.equal(await ben.row("Choir").count(), 0);
-  // Alone in it, Ann still has the group by its name.
+  // Alone in it, Ann still has the group by its name, and its log says what happened.
   await ann.tab.keyboard.press("Escape");
+  await ann.log.getByText("No longer in the group: Ben. The keys were renewed.").waitFor();
   await ann.row("Choir").waitFor();
 });
 
-test("who is added again reads on where they stopped", limit, async (t) => {
+story("who is added again reads on where they stopped", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.button("New group").click();
   await ann.fills("Group name", "Choir");
@@ -96,6 +95,7 @@ test("who is added again reads on where they stopped", limit, async (t) => {
   await ann.button("Add people").click();
   await ann.button("More about Ben").waitFor();
   await ann.tab.keyboard.press("Escape");
+  await ann.log.getByText("Ann added Ben.").waitFor();
   await ben.box.waitFor();
   await ann.says("Second");
   await ben.sees("Second");
@@ -103,7 +103,7 @@ test("who is added again reads on where they stopped", limit, async (t) => {
   await ann.sees("Back again");
 });
 
-test("saved messages are begun from the dialog, by one's own e-mail, and from the palette: always the same place", limit, async (t) => {
+story("saved messages are begun from the dialog, by one's own e-mail, and from the palette: always the same place", async (t) => {
   const ann = await joins(t, "Ann");
   await ann.button("New conversation").click();
   await ann.button("Saved messages").click();
@@ -131,7 +131,7 @@ test("saved messages are begun from the dialog, by one's own e-mail, and from th
   await there.sees("The door code");
 });
 
-test("who is invisible stays so after a reload, for themselves and for others", limit, async (t) => {
+story("who is invisible stays so after a reload, for themselves and for others", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.tab.locator(".pane-title").getByText("Available").waitFor();
   await ben.button("Back").click();
@@ -150,7 +150,7 @@ test("who is invisible stays so after a reload, for themselves and for others", 
   await ann.tab.locator(".pane-title").getByText("Busy").waitFor();
 });
 
-test("an address of a conversation that is not here says so, and leads back", limit, async (t) => {
+story("an address of a conversation that is not here says so, and leads back", async (t) => {
   const ann = await joins(t, "Ann", phone);
   await ann.tab.goto(`${world.way.address}#/c/0123456789abcdef0123456789abcdef`);
   await ann.tab.getByText("This conversation is not on this device.").waitFor();
@@ -158,7 +158,7 @@ test("an address of a conversation that is not here says so, and leads back", li
   await ann.search.waitFor();
 });
 
-test("whom one has asked stands in the list until they answer, and can be asked no more", limit, async (t) => {
+story("whom one has asked stands in the list until they answer, and can be asked no more", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann", phone), joins(t, "Ben")]);
   const asks = async () => {
     await ann.button("New conversation").click();

@@ -1,14 +1,12 @@
 // Finding what was said: in one conversation, also what this device does not have yet, and without a connection.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { violations } from "../../ui/dev/serve.mjs";
+import { settled, violations } from "./chromium.mjs";
 import { stories } from "./world.mjs";
 
-const limit = { timeout: 120_000 };
-const { pair } = stories({ before, after }, { REGISTRATION: "open" });
+const { pair, story } = stories({ REGISTRATION: "open" });
 
-test("the search in a conversation fetches what is older than this device has, and leads there", limit, async (t) => {
+story("the search in a conversation fetches what is older than this device has, and leads there", async (t) => {
   const [ann] = await pair(t);
   await ann.says("The **key** lies under the mat");
   for (let i = 0; i < 55; i++) await ann.says(`Line ${i}`);
@@ -25,13 +23,13 @@ test("the search in a conversation fetches what is older than this device has, a
   const hit = later.tab.locator(".search-here").getByRole("link", { name: /The key lies under the mat/ });
   await hit.waitFor();
   assert.equal(await later.button("Fetch older ones").count(), 0);
-  await later.tab.evaluate(() => Promise.allSettled(document.getAnimations().map((one) => one.finished)));
+  await settled(later.tab);
   assert.deepEqual(await violations(later.tab), []);
   await hit.click();
   await later.tab.waitForFunction(() => document.activeElement?.matches("article") && document.activeElement.textContent.includes("under the mat"));
 });
 
-test("without a connection the list's search finds what is here: people, conversations, messages", limit, async (t) => {
+story("without a connection the list's search finds what is here: people, conversations, messages", async (t) => {
   const [ann, ben] = await pair(t);
   await ben.says("We meet at the Café Réka");
   await ann.sees("Café Réka");

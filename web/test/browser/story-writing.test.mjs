@@ -1,13 +1,11 @@
 // What people write, and what becomes of it.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { stories } from "./world.mjs";
 
-const limit = { timeout: 90_000 };
-const { world, joins, pair } = stories({ before, after }, { REGISTRATION: "open" });
+const { joins, pair, story } = stories({ REGISTRATION: "open" });
 
-test("after @ the members of a group are offered, nobody else; Enter takes one, and sends what is typed out", limit, async (t) => {
+story("after @ the members of a group are offered, nobody else; Enter takes one, and sends what is typed out", async (t) => {
   const [ann, ben] = await pair(t);
   const cleo = await joins(t, "Cleo");
   await ann.befriends(cleo);
@@ -34,7 +32,7 @@ test("after @ the members of a group are offered, nobody else; Enter takes one, 
   assert.equal(await ben.row("Choir").count(), 0);
 });
 
-test("what was edited opens its history", limit, async (t) => {
+story("what was edited opens its history", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("At seven");
   await ben.sees("At seven");
@@ -51,7 +49,7 @@ test("what was edited opens its history", limit, async (t) => {
   await history.getByText("At seven", { exact: true }).waitFor();
 });
 
-test("emoji are found and taken by the keyboard alone", limit, async (t) => {
+story("emoji are found and taken by the keyboard alone", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.box.fill("Well done ");
   await ann.box.press("Tab");
@@ -84,7 +82,7 @@ test("emoji are found and taken by the keyboard alone", limit, async (t) => {
   await field.waitFor({ state: "detached" });
 });
 
-test("what is not sent says why and what helps, and holds up nothing for good", limit, async (t) => {
+story("what is not sent says why and what helps, and holds up nothing for good", async (t) => {
   const [ann, ben] = await pair(t);
   await ben.says("Hello");
   await ann.sees("Hello");
@@ -105,7 +103,7 @@ test("what is not sent says why and what helps, and holds up nothing for good", 
   assert.deepEqual(await ann.texts(), ["Hello", "And this?"]);
 });
 
-test("what comes while one reads further up stands below a line, and the button leads there first", limit, async (t) => {
+story("what comes while one reads further up stands below a line, and the button leads there first", async (t) => {
   const [ann, ben] = await pair(t);
   for (let i = 0; i < 70; i++) await ann.says(`Line ${i}`);
   await ben.sees("Line 69");
@@ -130,7 +128,7 @@ test("what comes while one reads further up stands below a line, and the button 
   await ann.knows("News 29", "Seen");
 });
 
-test("a reply, a list, a quote, code and a link are drawn; markup and scripts are text", limit, async (t) => {
+story("a reply, a list, a quote, code and a link are drawn; markup and scripts are text", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("- one\n- two\n\n> said before\n\n`<b>x</b>` and https://example.org/a(b) and [here](javascript:alert(1))\n```\n<script>alert(1)</script>\n```");
   const article = ben.log.getByRole("article").last();
