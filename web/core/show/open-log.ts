@@ -65,7 +65,8 @@ export class OpenLog {
 
   /** Shows more of what is here; false if all of it is shown. */
   async more(): Promise<boolean> {
-    if (!this.id) return false;
+    // Opened before any row was here, it shows all that is.
+    if (!this.id || this.from === 0) return false;
     const from = await this.pageBefore(this.id, this.from - 1, PAGE);
     if (from === undefined) return false;
     this.from = from;

@@ -71,7 +71,7 @@ function Members({ conversation: c }: { conversation: Conversation }): JSX.Eleme
             <bdi class="cut">{member.name}</bdi>
             {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /></span>}
             {member.trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
-            <small>{member.id === me.value.id ? w.you : member.admin ? w.admin : ""}</small>
+            <small>{member.id === me.value.id ? (member.admin ? w.youAdmin : w.you) : member.admin ? w.admin : ""}</small>
           </li>
         ))}
       </ul>

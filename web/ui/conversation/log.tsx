@@ -156,6 +156,8 @@ export function Log(props: LogProps): JSX.Element {
       loading.current = true;
       void client()
         .loadOlder(c.id)
+        // Without a connection: the bar says so, and the next scroll tries again.
+        .catch(() => undefined)
         .finally(() => {
           loading.current = false;
         });

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
+import { note } from "../parts/announcer.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { client, log } from "../state.ts";
@@ -24,7 +25,11 @@ export function SearchHere({ conversation, onClose }: { conversation: Conversati
   const hasOlder = log.value?.id === conversation.id && log.value.older;
   const fetchOlder = async (): Promise<void> => {
     setBusy(true);
-    for (let page = 0; page < PAGES && log.value?.older; page++) await client().loadOlder(conversation.id);
+    try {
+      for (let page = 0; page < PAGES && log.value?.older; page++) await client().loadOlder(conversation.id);
+    } catch {
+      note(w.noAnswer);
+    }
     setBusy(false);
     setRound(round + 1);
   };
