@@ -139,3 +139,25 @@ story("a reply, a list, a quote, code and a link are drawn; markup and scripts a
   assert.equal(await article.locator("script, b").count(), 0);
   assert.match(await article.locator("pre").textContent(), /<script>alert\(1\)<\/script>/);
 });
+
+story("the end stays in view whatever appears below and above: a question, the search, what it finds", async (t) => {
+  const [ann, ben] = await pair(t);
+  for (let i = 0; i < 40; i++) await ann.says(`Line ${i}`);
+  await ben.sees("Line 39");
+  await ann.knows("Line 39", "Seen");
+  await ann.tab.reload();
+  await ann.sees("Line 39");
+  await ann.tab.getByText("Shall this browser tell you when Ben answers?").waitFor();
+  const atEnd = () => ann.tab.waitForFunction(() => {
+    const log = document.querySelector(".log");
+    return log.scrollHeight - log.scrollTop - log.clientHeight < 2;
+  });
+  await atEnd();
+  await ann.tab.keyboard.press("Control+f");
+  await ann.tab.getByRole("textbox", { name: "Search here" }).fill("nowhere");
+  await ann.tab.getByText("Nothing found for “nowhere”").waitFor();
+  await atEnd();
+  await ben.says("One more");
+  await ann.sees("One more");
+  await atEnd();
+});

@@ -117,6 +117,7 @@ export function Log(props: LogProps): JSX.Element {
   const w = words.value;
   const box = useRef<HTMLDivElement>(null);
   const place = useRef<Place>({ end: true });
+  const height = useRef(0);
   const loading = useRef(false);
   const [away, setAway] = useState(false);
   const [lit, setLit] = useState<string | null>(null);
@@ -148,7 +149,8 @@ export function Log(props: LogProps): JSX.Element {
   );
   const onScroll = (): void => {
     const element = box.current;
-    if (!element) return;
+    // What else came below or above has made it another size since: the reader did not move, and is put back.
+    if (!element || element.clientHeight !== height.current) return;
     place.current = placeOf(element);
     setAway(element.scrollHeight - element.scrollTop - element.clientHeight > element.clientHeight);
     tellSeen();
@@ -181,7 +183,10 @@ export function Log(props: LogProps): JSX.Element {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => restore(element, place.current));
+    const observer = new ResizeObserver(() => {
+      height.current = element.clientHeight;
+      restore(element, place.current);
+    });
     observer.observe(element);
     document.addEventListener("visibilitychange", tellSeen);
     return () => {
