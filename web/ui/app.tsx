@@ -74,7 +74,7 @@ function Overlays(): JSX.Element | null {
     case "info":
       return <InfoDialog id={open.id} article={open.article} onClose={close} />;
     case "question":
-      return <QuestionDialog key={open.question.title} question={open.question} onClose={() => show(open.before)} />;
+      return <QuestionDialog key={open.question.title} question={open.question} onClose={close} />;
     case "palette":
       return <Palette onClose={close} />;
     case "shortcuts":

@@ -19,8 +19,7 @@ export type Overlay =
   | { kind: "members" | "color" | "keep" | "rename"; id: ConversationId }
   | { kind: "invited"; invitation: Invitation }
   | { kind: "info"; id: ConversationId; article: Article }
-  /** After the answer, what was open before is there again. */
-  | { kind: "question"; question: Question; before: Overlay | null };
+  | { kind: "question"; question: Question };
 
 /** The open one. */
 export const overlay = signal<Overlay | null>(null);
@@ -31,4 +30,4 @@ export function show(next: Overlay | null): void {
 }
 
 /** Asks before something that cannot be undone. */
-export const ask = (question: Question): void => show({ kind: "question", question, before: overlay.value });
+export const ask = (question: Question): void => show({ kind: "question", question });
