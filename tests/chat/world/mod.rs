@@ -41,7 +41,7 @@ pub(crate) use self::{
     key::{key, public_key, sign},
     person::Person,
     signer::{Epoch, Roster, Signer, secret},
-    socket::{Socket, address},
+    socket::{Socket, address, handshake},
 };
 
 /// The settings of a test: the defaults, but small, and open to registration.
