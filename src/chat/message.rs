@@ -39,8 +39,7 @@ pub(crate) async fn add(
         )));
     }
     // Clients sort by this time: a message from the future would stay their last one, and would expire that much too late.
-    let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);
-    let created_at = if is_ahead {
+    let created_at = if sent.created > call.now.plus(CLOCK_AHEAD) {
         // The wire writes whole seconds: the answer must say what is stored.
         call.now.whole_seconds()
     } else {
@@ -51,17 +50,11 @@ pub(crate) async fn add(
         instance,
         user_id: call.user,
         station_id: call.station,
-        message_id: sent.id,
-        r#type: sent.r#type,
         created_at,
-        // A retry has the sender's time: without it, it would look like another message with this id.
-        sent_at: is_ahead.then_some(sent.created),
         valid_until: sent
             .valid_until
             .unwrap_or_else(|| created_at.plus(call.services.policy.message_lifetime)),
-        // A retry of a message without one is the same message, also after the operator has changed the lifetime.
-        valid_until_given: sent.valid_until.is_some(),
-        data: sent.data,
+        sent,
         epoch: call
             .version
             .is_v4()
@@ -99,11 +92,11 @@ pub(crate) async fn add(
 fn new_row(message: NewMessage, new: &New) -> NewRow {
     let row = MessageRow {
         seq: new.seq,
-        message_id: message.message_id,
-        r#type: message.r#type.to_string(),
+        message_id: message.sent.id,
+        r#type: message.sent.r#type.to_string(),
         created_at: message.created_at,
         valid_until: message.valid_until,
-        data: message.data.into(),
+        data: message.sent.data.into(),
         user_id: message.user_id,
         station_id: message.station_id,
         chain: new.chain,

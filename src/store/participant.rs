@@ -56,17 +56,21 @@ pub(crate) async fn set_property(
         _ => None,
     };
     db.run(async |c| {
-        // Once set, a time stays what it was: a retry changes nothing.
+        // Once set, a time stays what it was: a retry changes nothing. The user is locked first: if that
+        // waits for their deletion, nothing is written into the row that it has blanked.
         conversation_rows!(
             "
+            with living as materialized (
+                select user_id from users where user_id = $2 and deleted_at is null for key share
+            )
             update participants p
             set favorite_at = case when $3::bool is null then p.favorite_at when $3 then coalesce(p.favorite_at, $8) end,
                 muted_at = case when $4::bool is null then p.muted_at when $4 then coalesce(p.muted_at, $8) end,
                 hidden_at = case when $5::bool is null then p.hidden_at when $5 then coalesce(p.hidden_at, $8) end,
                 hide_id = coalesce($6, p.hide_id),
                 color = coalesce($7, p.color)
-            from conversations c
-            where p.conversation_id = $1 and p.user_id = $2 and c.conversation_id = $1
+            from living, conversations c
+            where p.conversation_id = $1 and p.user_id = living.user_id and c.conversation_id = $1
             returning",
             group of "$1",
             "",

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use parlance_wire::{
     chain::{Chain, DataHash},
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
-    text::{Data, Instance, MessageType},
+    request::conversation::SentMessage,
+    text::Instance,
     time::Timestamp,
 };
 
@@ -144,18 +145,11 @@ pub(crate) struct NewMessage {
     /// The sender: checked, not claimed.
     pub user_id: UserId,
     pub station_id: StationId,
-    /// Its sender's name for it.
-    pub message_id: MessageId,
-    pub r#type: MessageType,
-    /// When it counts as created.
+    pub sent: SentMessage,
+    /// The sender's time, unless that was too far ahead.
     pub created_at: Timestamp,
-    /// The time of the sender's clock, where that was too far ahead.
-    pub sent_at: Option<Timestamp>,
-    /// When it expires.
+    /// When it expires, according to the sender or the configured lifetime.
     pub valid_until: Timestamp,
-    /// `valid_until` came from the sender, and not from the configured lifetime: a retry has to repeat it.
-    pub valid_until_given: bool,
-    pub data: Data,
     /// The epoch whose secret it is encrypted with, 0 for none; `None`: its sender's client knows no epochs.
     pub epoch: Option<i32>,
 }

@@ -26,9 +26,13 @@ with input as materialized (
            case
                -- The lock sees the newest version of the row, the sub-select the one of the snapshot: if they differ,
                -- the participants that this statement saw are older than the lock.
-               when l.is_group and l.members_version <> (
+               -- In a direct conversation the number is 0 until a participant's account is deleted.
+               when (l.is_group or l.members_version > 0) and l.members_version <> (
                    select c.roster from conversations c where c.conversation_id = i.conversation_id
                ) then 'membership_changed'
+               when not l.is_group and l.members_version > 0 and not exists (
+                   select from users u where u.user_id = i.user_id and u.deleted_at is null
+               ) then 'no_sender'
                -- A client that names epochs hears of a message that is known before its instance or epoch is judged: a
                -- retry is never a second message. Where the lock is newer than the snapshot, the message may be, too.
                when l.instance <> i.instance and (i.epoch is null or m.message_id is null) then

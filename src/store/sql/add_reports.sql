@@ -18,9 +18,12 @@ with input as materialized (
     -- The outcome for each report; membership_changed and the full join, here and below, as in add_messages.sql.
     select i.*, l.last_seq, l.last_report_id, l.instance as current_instance,
            case
-               when l.is_group and l.members_version <> (
+               when (l.is_group or l.members_version > 0) and l.members_version <> (
                    select c.roster from conversations c where c.conversation_id = i.conversation_id
                ) then 'membership_changed'
+               when not l.is_group and l.members_version > 0 and not exists (
+                   select from users u where u.user_id = i.user_id and u.deleted_at is null
+               ) then 'no_sender'
                when l.instance <> i.instance then 'stale_instance'
                else 'stored'
            end as outcome

@@ -1,13 +1,23 @@
-//! Messages and names: sealed for all who have the epoch's secret, and signed by who wrote them.
+//! Messages, sealed for everyone who has the epoch's secret, and signed by their writer. Names are
+//! sealed the same way ([`name`]).
+
+mod name;
+mod published;
+
+#[cfg(all(test, feature = "password"))]
+pub(super) use self::name::seal_name_text;
+pub use self::{
+    name::{Name, seal_name},
+    published::open_published,
+};
 
 use aws_lc_rs::aead::{AES_256_GCM, NONCE_LEN};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::{
-    e2ee::{Card, CardHash, Epoch, Invalid, Signature, canonical, lp, sha256},
+    e2ee::{Card, CardHash, Epoch, Signature, lp, sha256},
     id::{ConversationId, MessageId, StationId, UserId},
-    text::{Data, DisplayName, Instance},
+    text::{Data, Instance},
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
     Body, Content, EpochSecret, Error, Kid, MAX_BODY, SigningKey,
@@ -16,8 +26,6 @@ use super::{
 
 /// The first byte of a message.
 const MESSAGE: u8 = b'P';
-/// The first byte of a name.
-const NAME: u8 = b'N';
 /// The version of the form, the second byte.
 const VERSION: u8 = 1;
 /// Bytes before the nonce: form, version, epoch, kid.
@@ -67,16 +75,6 @@ pub struct Opened {
     pub card: CardHash,
 }
 
-/// A conversation's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name {
-    v: u32,
-    /// The name.
-    pub name: String,
-    /// Who gave it.
-    pub by: UserId,
-}
-
 impl Sealed {
     /// Reads the `Data` of a message.
     ///
@@ -85,14 +83,6 @@ impl Sealed {
     /// form's beginning, and no more.
     pub fn message(data: &str) -> Result<Self, Error> {
         Self::parse(MESSAGE, data)
-    }
-
-    /// Reads a `displayname`.
-    ///
-    /// # Errors
-    /// As [`message`](Self::message).
-    pub fn name(displayname: &str) -> Result<Self, Error> {
-        Self::parse(NAME, displayname)
     }
 
     fn parse(form: u8, text: &str) -> Result<Self, Error> {
@@ -153,27 +143,6 @@ impl Sealed {
             epoch: self.epoch,
             card,
         })
-    }
-
-    /// Opens a name. `cards_of` answers a user's cards, as they are pinned.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_name<'a>(
-        &self,
-        conversation: ConversationId,
-        secret: &EpochSecret,
-        cards_of: impl FnOnce(UserId) -> &'a [Card],
-    ) -> Result<Name, Error> {
-        let key = name_key(conversation, secret)?;
-        let aad = name_aad(conversation, self.epoch, self.kid)?;
-        let (text, signature) = self.decrypt(&key, &aad, secret)?;
-        let name: Name = canonical::read(&text, MAX_BODY)?;
-        if name.v != 1 {
-            return Err(Invalid::Version(name.v).into());
-        }
-        signer(name.by, cards_of(name.by), &aad, &text, &signature)?;
-        Ok(name)
     }
 
     fn decrypt(
@@ -250,40 +219,6 @@ pub(super) fn seal_text(
     )
 }
 
-/// Seals and signs a conversation's name.
-///
-/// # Errors
-/// `TooLong`: longer than servers take.
-pub fn seal_name(
-    conversation: ConversationId,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    (by, key): (UserId, &SigningKey),
-    name: &str,
-) -> Result<DisplayName, Error> {
-    let name = Name {
-        v: 1,
-        name: name.to_owned(),
-        by,
-    };
-    let text = canonical::write(&name)?;
-    let sealed = seal_name_text(conversation, epoch, secret, key, &text, cipher::nonce()?)?;
-    DisplayName::parse(sealed).ok_or(Error::TooLong)
-}
-
-pub(super) fn seal_name_text(
-    conversation: ConversationId,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    key: &SigningKey,
-    text: &str,
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let aad = name_aad(conversation, epoch, secret.kid())?;
-    let name_key = name_key(conversation, secret)?;
-    finish(NAME, epoch, secret, key, (&name_key, &aad), text, nonce)
-}
-
 fn finish(
     form: u8,
     epoch: Epoch,
@@ -315,31 +250,6 @@ pub(super) fn encrypt(
     bytes.extend_from_slice(&kid);
     bytes.extend_from_slice(&sealed);
     Ok(STANDARD.encode(bytes))
-}
-
-/// Opens a message of the published form: `base64(nonce ‖ AES-256-GCM)` under the conversation's secret itself. Nobody
-/// signed it: anyone with the secret can have written it, so it is shown as such.
-///
-/// # Errors
-/// `Relabelled`: not such a message, or one of another conversation, instance or id.
-pub fn open_published(
-    envelope: &Envelope<'_>,
-    secret: &EpochSecret,
-    data: &str,
-) -> Result<String, Error> {
-    let aad = [
-        envelope.conversation.as_bytes().as_slice(),
-        envelope.instance.as_str().as_bytes(),
-        envelope.id.as_bytes(),
-    ]
-    .concat();
-    let key = Key::new(*secret.as_bytes());
-    STANDARD
-        .decode(data)
-        .ok()
-        .and_then(|sealed| cipher::open(&key, &aad, &sealed))
-        .and_then(|text| String::from_utf8(text.to_vec()).ok())
-        .ok_or(Error::Relabelled)
 }
 
 pub(super) fn signed_text(aad: &[u8], text: &str) -> Vec<u8> {
@@ -408,20 +318,6 @@ pub(super) fn message_aad(
         &kid,
     ])?;
     Ok([b"parlance message 1\n".as_slice(), &parts].concat())
-}
-
-// A name outlives an instance, and who gave it stands inside.
-fn name_key(conversation: ConversationId, secret: &EpochSecret) -> Result<Key, Error> {
-    cipher::derive(
-        secret.as_bytes(),
-        conversation.as_bytes(),
-        &[b"parlance name key 1\n"],
-    )
-}
-
-fn name_aad(conversation: ConversationId, epoch: Epoch, kid: Kid) -> Result<Vec<u8>, Error> {
-    let parts = lp(&[conversation.as_bytes(), &epoch.get().to_be_bytes(), &kid])?;
-    Ok([b"parlance name 1\n".as_slice(), &parts].concat())
 }
 
 fn padded_len(length: usize) -> usize {

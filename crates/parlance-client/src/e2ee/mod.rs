@@ -26,6 +26,7 @@ mod number;
 mod password;
 mod pins;
 mod reading;
+mod recovery;
 mod secret;
 mod state;
 #[cfg(test)]
@@ -52,7 +53,8 @@ pub use self::{
     number::{Code, safety_number},
     pins::{Mark, Offer, Pin, Pins},
     reading::{Reading, View},
+    recovery::RecoveryKey,
     secret::{EpochSecret, Kid},
     state::State,
-    vault::{Contents, Master, Owner, RecoveryKey, Root, Slot, Vault, VaultPin},
+    vault::{Contents, Master, Owner, Root, Slot, Vault, VaultPin},
 };

@@ -1,7 +1,5 @@
 //! An epoch's secret, and how it is wrapped for each who takes part.
 
-use std::fmt;
-
 use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
     PrivateDecryptingKey, PublicEncryptingKey,
@@ -14,31 +12,19 @@ use parlance_wire::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    Error,
-    cipher::{self, Key},
-};
+use super::{Error, cipher::secret_key};
 use crate::keys::{KeyError, KeyPair};
 
 /// Names a secret, so that who reads a message knows which of several to take.
 pub type Kid = [u8; 8];
 
-/// The secret of an epoch: 32 random bytes. `Debug` does not show it; it is wiped when it is dropped.
-#[derive(Clone)]
-pub struct EpochSecret(Key);
+secret_key!(
+    random
+    /// The secret of an epoch: 32 random bytes.
+    EpochSecret
+);
 
 impl EpochSecret {
-    /// A new one.
-    pub fn generate() -> Result<Self, Error> {
-        cipher::random().map(Self)
-    }
-
-    /// Of these bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(*bytes))
-    }
-
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -96,11 +82,5 @@ impl EpochSecret {
             .map_err(|_| Error::WrongSecret)?;
         let secret: &[u8; 32] = (&*secret).try_into().map_err(|_| Error::WrongSecret)?;
         Ok(Self::from_bytes(secret))
-    }
-}
-
-impl fmt::Debug for EpochSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EpochSecret")
     }
 }

@@ -17,7 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Error, Mark, SigningKey,
-    cipher::{self, Key},
+    cipher::{self, Key, secret_key},
 };
 use crate::keys::KeyPair;
 
@@ -25,11 +25,6 @@ use crate::keys::KeyPair;
 const PREFIX: &str = "parlance-vault:1:";
 /// Maximum bytes of a vault's JSON.
 const MAX_VAULT: usize = 64 << 10;
-/// Letters of a recovery key: RFC 4648, section 6, without padding.
-const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/// How many of them there are: 256 bits, 5 each.
-const RECOVERY_LEN: usize = 52;
-
 /// Whose vault it is. It opens on this server, for this user only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
@@ -39,14 +34,16 @@ pub struct Owner {
     pub user: UserId,
 }
 
-/// What a password, or a recovery key, makes: the root of a credential and of a key that wraps. `Debug` does not show it.
-pub struct Root(Key);
-
-/// A key that was printed, for the day on which the password is lost.
-pub struct RecoveryKey(Key);
-
-/// The master key of a vault that was opened or made. Kept by a station that is logged in.
-pub struct Master(Key);
+secret_key!(
+    /// The root key from a password or a recovery key, from which a credential and a wrapping key are
+    /// derived.
+    Root
+);
+secret_key!(
+    random
+    /// The master key of an opened or new vault. Kept by a logged-in station.
+    Master
+);
 
 /// What a vault holds. `Debug` does not show it.
 pub struct Contents {
@@ -109,12 +106,6 @@ impl Owner {
 }
 
 impl Root {
-    /// Of 32 bytes that argon2id made. See `Root::of_password`.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(*bytes))
-    }
-
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -135,94 +126,7 @@ impl Root {
     }
 }
 
-impl RecoveryKey {
-    /// A new one.
-    ///
-    /// # Errors
-    /// `Key`: there are no random numbers.
-    pub fn generate() -> Result<Self, Error> {
-        cipher::random().map(Self)
-    }
-
-    /// Of these bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(*bytes))
-    }
-
-    /// Its 52 letters and digits, in groups of four, as they are printed.
-    #[must_use]
-    pub fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(RECOVERY_LEN + RECOVERY_LEN / 4));
-        let bit = |at: usize| {
-            let byte = self.0.get(at / 8).copied().unwrap_or(0);
-            usize::from(byte >> (7 - at % 8) & 1)
-        };
-        for letter in 0..RECOVERY_LEN {
-            if letter > 0 && letter % 4 == 0 {
-                text.push(' ');
-            }
-            let value = (0..5).fold(0, |value, place| value << 1 | bit(letter * 5 + place));
-            text.push(LETTERS.get(value).copied().map_or('A', char::from));
-        }
-        text
-    }
-
-    /// Reads what was printed, in either case; spaces and dashes do not matter.
-    ///
-    /// # Errors
-    /// `Malformed`: not 52 letters and digits, or not the one text of a key.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let malformed = || Error::Malformed("the recovery key");
-        let mut bytes = Zeroizing::new([0; 32]);
-        let mut letters = 0;
-        for letter in text
-            .bytes()
-            .filter(|letter| !letter.is_ascii_whitespace() && *letter != b'-')
-        {
-            let letter = letter.to_ascii_uppercase();
-            let value = LETTERS
-                .iter()
-                .position(|known| *known == letter)
-                .ok_or_else(malformed)?;
-            for place in 0..5 {
-                if value >> (4 - place) & 1 == 1 {
-                    let at = letters * 5 + place;
-                    let byte = bytes.get_mut(at / 8).ok_or_else(malformed)?;
-                    *byte |= 1 << (7 - at % 8);
-                }
-            }
-            letters += 1;
-        }
-        if letters == RECOVERY_LEN {
-            Ok(Self(bytes))
-        } else {
-            Err(malformed())
-        }
-    }
-
-    /// The root that it is: 256 random bits need no slow hash.
-    #[must_use]
-    pub fn root(&self) -> Root {
-        Root(self.0.clone())
-    }
-}
-
 impl Master {
-    /// A new one, for a new vault.
-    ///
-    /// # Errors
-    /// `Key`: there are no random numbers.
-    pub fn generate() -> Result<Self, Error> {
-        cipher::random().map(Self)
-    }
-
-    /// Of these bytes, as another station of the owner's hands them over.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(*bytes))
-    }
-
     fn slot(
         &self,
         owner: &Owner,
@@ -342,7 +246,7 @@ impl Vault {
             .as_slice()
             .try_into()
             .map_err(|_| Error::Malformed("a slot of the vault"))?;
-        Ok(Master(Zeroizing::new(master)))
+        Ok(Master::from_bytes(&master))
     }
 
     /// Opens the box. `seen` is the highest version that this station has seen; 0, if it has seen none.
@@ -430,24 +334,6 @@ fn box_aad(owner: &Owner, version: u64) -> Result<Vec<u8>, Error> {
         &version.to_be_bytes(),
     ])?;
     Ok([b"parlance vault 1\n".as_slice(), &parts].concat())
-}
-
-impl fmt::Debug for Root {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Root")
-    }
-}
-
-impl fmt::Debug for RecoveryKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecoveryKey")
-    }
-}
-
-impl fmt::Debug for Master {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Master")
-    }
 }
 
 impl fmt::Debug for Contents {
