@@ -20,7 +20,7 @@ use parlance_wire::{
 };
 
 use super::{
-    Body, Content, EpochSecret, Error, Kid, MAX_BODY, SigningKey,
+    Body, Content, EpochSecret, Error, Kid, SigningKey,
     cipher::{self, Key},
 };
 
