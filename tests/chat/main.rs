@@ -22,6 +22,7 @@ mod cursor;
 mod delivery;
 mod doctor;
 mod embedded;
+mod encrypted;
 mod epoch;
 mod friends;
 mod fuzz;

@@ -186,3 +186,20 @@ async fn a_direct_conversation_stays_one_and_a_block_stops_it() {
     ben.rekeys(&conversation, &first, &Roster::default()).await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_older_client_knows_no_epochs() {
+    let world = World::new().await;
+    let (people, group, first) = group(&world).await;
+    let ann = &people[0];
+    let same = roster(&[ann], &[], &[]);
+    let (rekey, _) = ann.rekeying(&group, Some(&first), &same);
+    let share = json!({ "action": "shareepochs", "conversationid": group.id, "userid": ann.user, "secrets": {} });
+    let epochs = json!({ "action": "epochs", "conversationid": group.id });
+    for request in [rekey, share, epochs] {
+        ann.asks_as(3, "chatconversation", request)
+            .await
+            .refused(404, "unknown_action");
+    }
+    world.end().await;
+}

@@ -5,16 +5,24 @@ use serde_json::{Value, json};
 
 use crate::{
     group::{asks, ids, secrets},
-    world::{Conversation, Person, World},
+    world::{Conversation, Person, World, public_key},
 };
 
+/// Whose cards someone sees: those whose public keys they see.
 async fn sees(person: &Person, others: &[&Person]) -> Vec<String> {
     let answer = person
         .asks_keys("get", json!({ "userids": ids(others) }))
         .await
         .ok();
     let cards = answer["cards"].as_object().unwrap();
-    cards.keys().cloned().collect()
+    let keys = answer["publickeys"].as_object().unwrap();
+    for (user, key) in keys {
+        let owner = others.iter().find(|one| one.user == *user).unwrap();
+        assert_eq!(*key, public_key(&owner.key));
+    }
+    let seen: Vec<String> = cards.keys().cloned().collect();
+    assert!(seen.iter().eq(keys.keys()));
+    seen
 }
 
 fn sorted(people: &[&Person]) -> Vec<String> {
@@ -92,6 +100,40 @@ async fn the_cards_of_a_user_come_one_after_the_other_from_the_one_that_is_known
 }
 
 #[tokio::test]
+async fn a_user_without_cards_has_a_public_key_and_a_deleted_user_has_none() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let conversation = ann.creates(&ben).await;
+    let gets = async || {
+        let request = json!({ "userids": [&ben.user], "after": { &ben.user: 7 } });
+        ann.asks_keys("get", request).await.ok()
+    };
+    let answer = gets().await;
+    assert_eq!(
+        answer["publickeys"],
+        json!({ &ben.user: public_key(&ben.key) })
+    );
+    ben.has_card().await;
+    // Even if no card is new.
+    let again = gets().await;
+    assert_eq!(
+        (&again["cards"], &again["publickeys"]),
+        (&json!({}), &answer["publickeys"])
+    );
+    let delete = json!({ "action": "delete", "apikey": "the apikey of Ben" });
+    ben.asks_as(4, "chatlogin", delete).await.ok();
+    assert_eq!(gets().await["publickeys"], json!({}));
+    assert_eq!(
+        ann.sees(&conversation).await["participantids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn malformed_requests_about_keys_are_refused_by_field() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
@@ -113,6 +155,13 @@ async fn malformed_requests_about_keys_are_refused_by_field() {
     ann.asks_keys("dance", json!({}))
         .await
         .refused(404, "unknown_action");
+    // An older client has no such actions.
+    for action in ["get", "log", "publish"] {
+        let request = json!({ "action": action, "userids": [] });
+        ann.asks_as(3, "chatkeys", request)
+            .await
+            .refused(404, "unknown_action");
+    }
     // Neither the keys of strangers, nor of users who do not exist.
     let nobody = json!({ "userids": [&many[0]] });
     assert_eq!(ann.asks_keys("get", nobody).await.ok()["cards"], json!({}));

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use parlance_wire::{
     e2ee::{LogHead, SignKey, Signature, SignedAnnouncement, SignedCard},
     id::UserId,
+    key::PublicKey,
     text::Secret,
 };
 use serde::Deserialize;
 
 /// A page of cards.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Cards {
     /// Each user's cards, in order.
     pub cards: BTreeMap<UserId, Vec<SignedCard>>,
+    /// Each user's public key; also of users without cards.
+    pub publickeys: BTreeMap<UserId, PublicKey>,
     /// Whether there are more.
     pub hasmore: bool,
 }

@@ -30,7 +30,7 @@ impl Person {
         );
         Self {
             user: UserId::of(&email),
-            card: first_card(email, server, &sign, &rsa).unwrap(),
+            card: first_card(email, server, &sign, &rsa, None).unwrap(),
             sign,
             rsa,
             station: StationId::random(),
@@ -410,7 +410,7 @@ fn a_new_password_and_a_new_recovery_key_replace_the_old_ones() {
 fn a_clients_state_survives_in_its_file() {
     let world = World::new();
     let [ann, ben, _] = &world.people;
-    let mut state = State::new(world.pins.server(), ann.sign.public());
+    let mut state = State::new(KeyLog::new(world.pins.server(), ann.sign.public()));
     state.pins = world.pins.clone();
     state.own_cards.insert(1, ann.card.card.hash());
     let epoch = first_epoch(

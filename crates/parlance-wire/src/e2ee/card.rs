@@ -58,6 +58,31 @@ impl Card {
         })
     }
 
+    /// The first card of an account whose address belonged to a deleted account. It follows that one's
+    /// newest card, whose number and hash are in the key log, and is a new identity, as the
+    /// predecessor's key is not available.
+    ///
+    /// # Errors
+    /// As for [`first`](Self::first).
+    pub fn after(
+        (n, prev): (u64, CardHash),
+        email: Email,
+        server: ServerId,
+        sign: SignKey,
+        rsa: RsaKeyHash,
+    ) -> Result<Self, Invalid> {
+        Self::new(Fields {
+            v: 1,
+            user: UserId::of(&email),
+            email,
+            server,
+            sign,
+            rsa,
+            n: n.saturating_add(1),
+            prev: Some(prev),
+        })
+    }
+
     /// The next card, with other keys.
     ///
     /// # Errors

@@ -163,6 +163,10 @@ mod tests {
         assert_eq!(Card::parse(card.text()).unwrap(), card);
         let second = card.next(pair(2).1, card.rsa()).unwrap();
         assert_eq!((second.n(), second.prev()), (2, Some(card.hash())));
+        let newest = (1, card.hash());
+        let email = card.email().clone();
+        let after = Card::after(newest, email, card.server(), pair(2).1, card.rsa()).unwrap();
+        assert_eq!(after, second, "even if nobody has the previous card");
         for (from, to) in [
             ("\"v\":1", "\"v\":2"),
             ("\"n\":1", "\"n\":0"),
