@@ -1,4 +1,4 @@
-//! A participant gets the secrets of epochs that they do not have.
+//! Gives a participant the secrets of epochs that they do not have.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,23 @@ use parlance_wire::{
 
 use crate::store::{Db, db::End, error::Result, quota};
 
-/// What became of sharing epochs.
+/// The outcome of sharing epochs.
 #[derive(Debug)]
 pub(crate) enum Shared {
     /// The participant has the secrets.
     Done,
-    /// There is no such conversation, for this user.
+    /// There is no such conversation for this user.
     NoConversation,
-    /// In a group, only an admin may.
+    /// In a group, only an admin may share.
     NotAdmin,
     /// The user does not take part.
     NoParticipant,
-    /// The conversation has no epoch of such a number; the number of the present one.
+    /// The conversation has no epoch with such a number. Contains the number of the present one.
     StaleEpoch(i32),
 }
 
-/// Stores secrets of epochs for a participant, where they have none: what they have cannot be taken away.
+/// Stores secrets of epochs for a participant, except those that they have, which cannot be
+/// replaced.
 pub(crate) async fn share(
     db: &Db,
     conversation: ConversationId,
@@ -50,7 +51,8 @@ pub(crate) async fn share(
         )
         .fetch_optional(&mut *c)
         .await?;
-        // A statement of its own: it sees what was there when the lock was taken.
+        // A separate statement, because only a new one sees what was committed before the lock was
+        // taken.
         let own = sqlx::query!(
             r#"
             select c.is_group, c.epoch, p.role, exists (

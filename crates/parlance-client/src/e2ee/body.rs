@@ -1,4 +1,4 @@
-//! What a message says: the fields that every body has, and its kinds.
+//! The content of a message: the fields that every body has, and the kinds of body.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,26 @@ use serde_json::Value;
 
 use super::Error;
 
-/// Maximum bytes of a body. What servers take by default is less.
+/// Maximum size of a body. Servers accept less by default.
 pub const MAX_BODY: usize = 1 << 20;
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body {
-    /// When it was written, by its writer's clock. The server may correct `Created`; nobody corrects this.
+    /// When it was written, by its writer's clock. Unlike `Created`, the server cannot correct
+    /// this.
     pub at: Timestamp,
-    /// When it expires, if its writer chose so.
+    /// When it expires, if its writer set that.
     pub until: Option<Timestamp>,
-    /// Counts the messages of its station in this instance of the conversation, from 1.
+    /// Counts the messages of a station in this instance of the conversation, from 1.
     pub n: u64,
-    /// The newest message that its writer had seen.
+    /// The newest message that the writer had seen.
     pub head: Head,
-    /// The announcement of its epoch, as its writer knows it.
+    /// The announcement of its epoch, according to the writer.
     pub ep: Option<AnnouncementHash>,
-    /// The key log, as its writer knows it.
+    /// The key log, according to the writer.
     pub log: Option<LogMark>,
-    /// What it says.
+    /// The kind of body, with its own fields.
     pub content: Content,
 }
 
@@ -53,23 +54,23 @@ struct Common {
     log: Option<LogMark>,
 }
 
-/// The kinds of body, and what each says.
+/// A kind of body, with its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// A kind that this version knows.
+    /// A kind that this version supports.
     Known(Kind),
-    /// Another kind: its `alt` text is shown, or a sentence that says so.
+    /// Another kind: its `alt` text is shown, or a sentence in its place.
     Unknown {
         /// Its name.
         kind: String,
-        /// What is shown in its place.
+        /// The text to show in its place.
         alt: Option<String>,
     },
-    /// A body of a newer version: kept, and read again after an update.
+    /// A body of a newer version, which is kept and parsed again after an update.
     Newer(u32),
 }
 
-/// The kinds of body that this version knows (docs/e2ee.md, Kinds of body).
+/// The kinds of body that this version supports (docs/e2ee.md, Kinds of body).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Kind {
@@ -77,10 +78,10 @@ pub enum Kind {
     Text {
         /// The text.
         text: String,
-        /// The message that it answers.
+        /// The message that this is a reply to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply: Option<Reply>,
-        /// Who is mentioned.
+        /// The mentioned users.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         mentions: Vec<UserId>,
     },
@@ -92,54 +93,56 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
     },
-    /// Another text for one of one's own messages. The highest Seq wins.
+    /// A new text for one of the user's own messages. The highest Seq wins.
     Edit {
         /// The message.
         of: MessageId,
         /// Its new text.
         text: String,
-        /// Who is mentioned now.
+        /// The users who are mentioned now.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         mentions: Vec<UserId>,
     },
-    /// Hides messages: one's own, or as an admin those of others.
+    /// Hides messages: the user's own or, by an admin, those of others.
     Delete {
         /// The messages.
         of: Vec<MessageId>,
     },
-    /// A reaction, or its end. The highest Seq wins, for each message, user and emoji.
+    /// Adds or removes a reaction. The highest Seq wins, for each message, user and emoji.
     Reaction {
         /// The message.
         of: MessageId,
         /// The emoji.
         emoji: String,
-        /// Taken back.
+        /// Whether it is removed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         off: bool,
     },
-    /// Pins a message, or no more.
+    /// Pins or unpins a message.
     Pin {
         /// The message.
         of: MessageId,
-        /// No more.
+        /// Whether it is unpinned.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         off: bool,
     },
-    /// The proof that an invitation asks for, in hex.
+    /// The proof that an invitation requires, in hex.
     Verify {
         /// HMAC-SHA-256 over both cards.
         mac: String,
     },
-    /// What one's own devices share, in a group of oneself. Each field is as the clients of one person agree.
+    /// Settings that a user's own devices share, in a group of only that user. The clients of a
+    /// user agree on the fields.
     Settings(BTreeMap<String, Value>),
 }
 
-/// The message that a text answers. Its own content counts, once it is here, not the quote.
+/// The message that a text replies to. Once that is available, its own content counts, and not the
+/// quote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The message.
     pub id: MessageId,
-    /// Who wrote it.
+    /// Its author.
     pub user: UserId,
     /// Its beginning, at most 200 characters.
     pub quote: String,
@@ -152,11 +155,11 @@ pub struct FileReference {
     pub id: MessageId,
     /// Its name.
     pub name: String,
-    /// Its media type, as its sender gives it.
+    /// Its media type, according to the sender.
     pub mime: String,
     /// Its length in bytes, without padding.
     pub size: u64,
-    /// How many records it has.
+    /// Number of its records.
     pub records: u64,
     /// Its key, base64.
     pub key: String,
@@ -181,17 +184,17 @@ pub struct FileReference {
 
 impl std::fmt::Debug for FileReference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Without its key and its name: a log should hold neither.
+        // Without its key and name, which should not be in a log.
         write!(f, "FileReference({})", self.id)
     }
 }
 
-/// Whether a message counts as unread: its `Type` on the wire.
+/// The `Type` on the wire, which decides whether a message counts as unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireType {
-    /// `Message`: it does.
+    /// `Message`, which counts as unread.
     Message,
-    /// `Update`: it does not.
+    /// `Update`, which does not.
     Update,
 }
 
@@ -216,8 +219,9 @@ impl Kind {
         }
     }
 
-    /// Whether an update has an effect on a message of `author`. `user` signed the update; `is_admin` says whether they
-    /// are an admin of the group, or whether the conversation is a direct one where that is enough.
+    /// Returns `true` if an update by `user`, who signed it, may affect a message of `author`.
+    /// `is_admin` says whether `user` is an admin of the group, or whether the conversation is a
+    /// direct one where that is enough.
     #[must_use]
     pub fn may_change(&self, user: UserId, author: UserId, is_admin: bool) -> bool {
         match self {
@@ -236,7 +240,7 @@ impl Body {
     /// Its canonical JSON.
     ///
     /// # Errors
-    /// `Malformed`: only known kinds are written. `Invalid`: a number in it is no integer.
+    /// `Malformed`: only known kinds can be written. `Invalid`: a number is not an integer.
     pub fn to_text(&self) -> Result<String, Error> {
         let Content::Known(known) = &self.content else {
             return Err(Error::Malformed("a body of an unknown kind"));
@@ -251,7 +255,7 @@ impl Body {
             log: self.log,
         };
         let mut fields = object(&common)?;
-        // The common fields last: a setting of such a name must not replace one.
+        // The common fields last, as a setting with such a name must not replace one.
         let mut all = object(known)?;
         all.append(&mut fields);
         let text = canonical::write(&Value::Object(all))?;
@@ -261,10 +265,10 @@ impl Body {
         Ok(text)
     }
 
-    /// Reads a body. Unknown fields are ignored, unknown kinds and versions kept.
+    /// Parses a body. Unknown fields are ignored, unknown kinds and versions are kept.
     ///
     /// # Errors
-    /// `Invalid`: not canonical JSON, or without the fields that every body has.
+    /// `Invalid`: it is not canonical JSON, or lacks a common field.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let value: Value = canonical::read(text, MAX_BODY)?;
         let common = Common::deserialize(&value).map_err(Invalid::Json)?;
@@ -302,6 +306,7 @@ fn content(mut value: Value) -> Content {
             fields.remove(common);
         }
     }
-    // A known kind whose fields are not as documented is treated as an unknown one: it is never dropped.
+    // A known kind with undocumented fields is treated like an unknown one, so that it is never
+    // dropped.
     serde_json::from_value(value).map_or(Content::Unknown { kind, alt }, Content::Known)
 }

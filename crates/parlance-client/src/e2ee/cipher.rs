@@ -1,4 +1,4 @@
-//! The two primitives that everything here is made of: HKDF-SHA256 and AES-256-GCM.
+//! The two primitives that everything here is built on: HKDF-SHA256 and AES-256-GCM.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -95,7 +95,7 @@ pub(super) fn seal(
     Ok([nonce.as_slice(), &ciphertext].concat())
 }
 
-/// Opens nonce ‖ ciphertext ‖ tag. `None`: they are not of this key and this additional data.
+/// Opens nonce ‖ ciphertext ‖ tag. Returns `None` if the key or the additional data do not match.
 pub(super) fn open(key: &Key, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let key = UnboundKey::new(&AES_256_GCM, key.as_ref()).ok()?;
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;

@@ -1,4 +1,4 @@
-//! The epochs of a conversation: what a client checks before it believes one, and how it announces the next.
+//! The epochs of a conversation: verifying them, and announcing the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::{EpochSecret, Error, SigningKey};
 use crate::keys::KeyPair;
 
-/// Who takes part, and with which keys.
+/// The participants and their keys.
 pub type Members = BTreeMap<UserId, MemberKey>;
 
-/// The epochs of one conversation, as far as a client has checked them.
+/// The epochs of a conversation, as far as a client has verified them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epochs {
     newest: Announcement,
@@ -26,7 +26,7 @@ pub struct Epochs {
 /// An epoch that is about to be announced: `create` or `rekey`.
 #[derive(Debug)]
 pub struct NewEpoch {
-    /// What is sent.
+    /// The announcement to send.
     pub announcement: SignedAnnouncement,
     /// Its secret.
     pub secret: EpochSecret,
@@ -34,7 +34,7 @@ pub struct NewEpoch {
 }
 
 impl NewEpoch {
-    /// The secret, wrapped for each who takes part. `keys` has all of them.
+    /// Wraps the secret for each participant; `keys` has their keys.
     ///
     /// # Errors
     /// `WrongRoster`: a key is missing. `Key`: not an RSA key.
@@ -51,7 +51,7 @@ impl NewEpoch {
             .collect()
     }
 
-    /// The state after the server took it.
+    /// The state once the server has accepted it.
     #[must_use]
     pub fn accepted(&self) -> Epochs {
         Epochs {
@@ -61,7 +61,7 @@ impl NewEpoch {
     }
 }
 
-/// Who makes an announcement.
+/// The creator of an announcement.
 #[derive(Debug, Clone, Copy)]
 pub struct Maker<'a> {
     /// The user.
@@ -70,10 +70,11 @@ pub struct Maker<'a> {
     pub key: &'a SigningKey,
 }
 
-/// The first epoch of a conversation: a new one, or one that had none. `admins` is empty in a direct conversation.
+/// The first epoch of a conversation, which is new or had none. `admins` is empty in a direct
+/// conversation.
 ///
 /// # Errors
-/// `Invalid`: the maker is not among the members, or an admin is not.
+/// `Invalid`: the creator is not a member, or an admin is not.
 pub fn first_epoch(
     maker: Maker<'_>,
     conversation: ConversationId,
@@ -113,11 +114,12 @@ fn new_epoch(
 }
 
 impl Epochs {
-    /// Begins with the newest epoch of a conversation that was not known: what is trusted on first use is its roster,
-    /// which must be `members`, and that its maker is one of them.
+    /// Starts with the newest epoch of a conversation that was unknown. Its roster, which must be
+    /// `members` and include the creator, is trusted on first use.
     ///
     /// # Errors
-    /// `ForkedEpoch`: it is another conversation's. `WrongRoster`, `NotAMember`, `UnknownSigner`, `WrongSigner`.
+    /// `ForkedEpoch`: it is another conversation's. `WrongRoster`, `NotAMember`, `UnknownSigner`,
+    /// `WrongSigner`.
     pub fn begin<'a>(
         conversation: ConversationId,
         newest: &SignedAnnouncement,
@@ -152,20 +154,22 @@ impl Epochs {
         &self.newest
     }
 
-    /// Who takes part.
+    /// The participants.
     #[must_use]
     pub fn members(&self) -> &Members {
         &self.members
     }
 
-    /// Goes on with the announcements after the newest that is known, the oldest first. `cards_of` answers a user's
-    /// cards, as they are pinned, and `member` what stands for them in a roster now. Nothing is changed on an error.
+    /// Verifies the announcements after the newest known one, oldest first. `cards_of` returns a
+    /// user's pinned cards, and `member` the user's present entry in a roster. On an error, nothing
+    /// is changed.
     ///
-    /// The roster of the last is compared whole; in those before it, someone's card may have been another one.
+    /// The last announcement's roster is compared as a whole; in earlier ones, someone may have had
+    /// a different card.
     ///
     /// # Errors
-    /// `OldEpoch`, `SkippedEpoch`, `ForkedEpoch`, `NotAMember`, `NotAnAdmin`, `WrongChanges`, `UnknownSigner`,
-    /// `WrongSigner`, `WrongRoster`.
+    /// `OldEpoch`, `SkippedEpoch`, `ForkedEpoch`, `NotAMember`, `NotAnAdmin`, `WrongChanges`,
+    /// `UnknownSigner`, `WrongSigner`, `WrongRoster`.
     pub fn follow<'a>(
         &mut self,
         announcements: &[SignedAnnouncement],
@@ -193,8 +197,8 @@ impl Epochs {
         Ok(())
     }
 
-    /// The members with their keys. Each has the newest card that is known here, or, if the announcement's maker did not
-    /// know that one yet, the card of before.
+    /// The members with their keys. Each has the newest card that is known here or, if the
+    /// announcement's creator did not know it yet, the previous one.
     fn resolve(
         &self,
         announced: RosterHash,
@@ -220,12 +224,12 @@ impl Epochs {
             .ok_or(Error::WrongRoster)
     }
 
-    /// Announces the next epoch, with a new secret: of `members` and `admins` as they are to be. Who was there and is
-    /// not in `members` is removed, who was not is added.
+    /// Announces the next epoch, with a new secret and these `members` and `admins`. Participants
+    /// who are not in `members` are removed, new ones are added.
     ///
     /// # Errors
-    /// What the others would refuse it for: `NotAMember`, `NotAnAdmin`, `WrongChanges`. `Invalid`: there are no more
-    /// numbers.
+    /// The reasons for which others would refuse it: `NotAMember`, `NotAnAdmin`, `WrongChanges`.
+    /// `Invalid`: there are no more numbers.
     pub fn rekey(
         &self,
         maker: Maker<'_>,
@@ -262,13 +266,13 @@ impl Epochs {
     /// The secret of the newest epoch, from the caller's wrapped copy.
     ///
     /// # Errors
-    /// `WrongSecret`: not the one that was announced, whoever wrapped it.
+    /// `WrongSecret`: it is not the announced one.
     pub fn secret(&self, wrapped: &str, pair: &KeyPair) -> Result<EpochSecret, Error> {
         open_secret(&self.newest, wrapped, pair)
     }
 
-    /// Before anything is sent: whether the server lists exactly those who are in the roster. If not: rekey first, or
-    /// stop, and say who is unexpected.
+    /// To be called before anything is sent: checks that the server lists exactly the users in the
+    /// roster. If not, rekey first, or stop and show who is unexpected.
     ///
     /// # Errors
     /// `DifferentParticipants`.
@@ -295,11 +299,12 @@ impl Epochs {
     }
 }
 
-/// Whether these announcements are those before one that was checked, the newest first: each names the hash of the one
-/// before it. So a client that begins late can read old messages, as far as it gets their secrets.
+/// Checks that these announcements, newest first, precede one that was verified: each contains the
+/// hash of the previous one. So a client that starts late can read old messages, as far as it gets
+/// their secrets.
 ///
 /// # Errors
-/// `ForkedEpoch`: of the first that is not.
+/// `ForkedEpoch`: of the first that does not.
 pub fn check_older(newest: &Announcement, older: &[SignedAnnouncement]) -> Result<(), Error> {
     let mut after = newest;
     for signed in older {
@@ -312,10 +317,11 @@ pub fn check_older(newest: &Announcement, older: &[SignedAnnouncement]) -> Resul
     Ok(())
 }
 
-/// The secret of an epoch, from the caller's wrapped copy: also of an old one, whose announcement was checked before.
+/// The secret of an epoch, from the caller's wrapped copy; also of an old one, whose announcement
+/// was checked before.
 ///
 /// # Errors
-/// `WrongSecret`: not the one that was announced.
+/// `WrongSecret`: it is not the announced one.
 pub fn open_secret(
     announcement: &Announcement,
     wrapped: &str,
@@ -353,8 +359,9 @@ fn check_order(known: &Announcement, next: &Announcement) -> Result<(), Error> {
     }
 }
 
-/// Whether these changes are its maker's to make. Anyone may remove people; only an admin adds them, or changes who is
-/// one. Where the last admin is gone, whoever says so names one of those who stay.
+/// Checks that the creator may make these changes. Any member may remove people; only an admin adds
+/// people or changes admins. If the last admin is gone, the announcement of that names one of the
+/// remaining members.
 fn check_changes(
     members: &BTreeSet<UserId>,
     admins: &BTreeSet<UserId>,
@@ -368,7 +375,7 @@ fn check_changes(
             .admins()
             .iter()
             .all(|user| stays(user) || next.added().contains(user))
-        // A group always has an admin, and a direct conversation never.
+        // A group always has an admin, a direct conversation never does.
         && next.admins().is_empty() == admins.is_empty();
     if !fits {
         return Err(Error::WrongChanges);

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{Error, cipher};
 use crate::keys::{KeyError, KeyPair};
 
-/// The private half of a key that signs cards, announcements and messages. `Debug` does not show it.
+/// A private key that signs cards, announcements and messages. `Debug` does not show it.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
     public: SignKey,
@@ -30,7 +30,7 @@ impl SigningKey {
         Self::from_seed(&*cipher::random()?)
     }
 
-    /// The key of this seed (RFC 8032, section 5.1.5), as the vault keeps it.
+    /// The key with this seed (RFC 8032, section 5.1.5), as stored in the vault.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, Error> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Generate)?;
         let public = SignKey::from_bytes(pair.public_key().as_ref()).ok_or(KeyError::Generate)?;
@@ -86,11 +86,11 @@ pub fn first_card(
     signed(card, sign, rsa, None)
 }
 
-/// The card after `before`, with other keys. `old` is the key that signed `before`, unless it was lost: then the card is a
-/// new identity, and everyone is warned.
+/// The card after `before`, with other keys. `old` is the key that signed `before`, unless it was
+/// lost: then the card is a new identity, and everyone is warned.
 ///
 /// # Errors
-/// As [`first_card`]; `Invalid`: `old` is not the key of the card before.
+/// As for [`first_card`]; `Invalid`: `old` is not the previous card's key.
 pub fn next_card(
     before: &Card,
     sign: &SigningKey,

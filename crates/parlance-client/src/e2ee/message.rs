@@ -32,11 +32,11 @@ const VERSION: u8 = 1;
 const HEADER_LEN: usize = 2 + 4 + 8;
 /// Bytes of a signature.
 const SIGNATURE_LEN: usize = 64;
-/// Plaintexts are padded to one of these, and beyond them to multiples of the last.
+/// Plaintexts are padded to one of these sizes, and larger ones to multiples of the last.
 const SIZES: [usize; 5] = [256, 512, 1024, 2048, 4096];
 
-/// Where a message stands: everything about it that someone could change in a database. What is read under other ids
-/// than it was written under is refused.
+/// The row that a message belongs to: everything about it that someone could change in a database.
+/// A message that was written under other ids is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
     /// The conversation.
@@ -53,7 +53,7 @@ pub struct Envelope<'a> {
     pub r#type: &'a str,
 }
 
-/// A message or a name that is not opened yet.
+/// A message or a name that was not opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     epoch: Epoch,
@@ -62,12 +62,12 @@ pub struct Sealed {
     ciphertext: Vec<u8>,
 }
 
-/// A message that was opened, and whose signature was good.
+/// A message that was opened, and whose signature is valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened {
-    /// What it says.
+    /// The content.
     pub body: Body,
-    /// The text of the body: what is kept, so that a newer version can read it again.
+    /// The text of the body, which is stored so that a newer version can parse it again.
     pub text: String,
     /// The epoch that it was written in.
     pub epoch: Epoch,
@@ -76,11 +76,11 @@ pub struct Opened {
 }
 
 impl Sealed {
-    /// Reads the `Data` of a message.
+    /// Parses the `Data` of a message.
     ///
     /// # Errors
-    /// `NotSigned`: it is of another form, perhaps the published one ([`open_published`]). `Malformed`: it has this
-    /// form's beginning, and no more.
+    /// `NotSigned`: it has another form, perhaps the published one ([`open_published`]).
+    /// `Malformed`: it begins like this form, but is invalid.
     pub fn message(data: &str) -> Result<Self, Error> {
         Self::parse(MESSAGE, data)
     }
@@ -110,19 +110,19 @@ impl Sealed {
         })
     }
 
-    /// The epoch that it says it was written in.
+    /// The epoch that it claims to be from.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Names the secret that opens it.
+    /// The name of the secret that opens it.
     #[must_use]
     pub fn kid(&self) -> Kid {
         self.kid
     }
 
-    /// Opens a message. `cards` are the sender's, as they are pinned, old ones too.
+    /// Opens a message. `cards` are the sender's pinned ones, including old ones.
     ///
     /// # Errors
     /// `OtherSecret`, `Relabelled`, `UnknownSigner`, `WrongSigner`, `Malformed`, `Invalid`.
@@ -160,7 +160,7 @@ impl Sealed {
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| malformed())?;
         let (body, rest) = rest.split_at_checked(length).ok_or_else(malformed)?;
         let (signature, padding) = rest.split_at_checked(SIGNATURE_LEN).ok_or_else(malformed)?;
-        // The least padding that there can be, and nothing in it: one plaintext for one body.
+        // Only the minimal padding of zeros is valid, so that each body has a single plaintext.
         let used = plaintext.len() - padding.len();
         if padded_len(used) != plaintext.len() || padding.iter().any(|byte| *byte != 0) {
             return Err(Error::Malformed("the padding"));
@@ -283,7 +283,7 @@ fn signer(
         .ok_or(Error::WrongSigner)
 }
 
-// No two stations share a key, so that random nonces suffice.
+// No two stations share a key, so random nonces are sufficient.
 pub(super) fn message_key(envelope: &Envelope<'_>, secret: &EpochSecret) -> Result<Key, Error> {
     let salt = [
         envelope.conversation.as_bytes().as_slice(),

@@ -16,7 +16,7 @@ secret_key!(
 );
 
 impl RecoveryKey {
-    /// Its 52 letters and digits, in groups of four, as they are printed.
+    /// Its 52 letters and digits, in groups of four, for printing.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(RECOVERY_LEN + RECOVERY_LEN / 4));
@@ -34,10 +34,10 @@ impl RecoveryKey {
         text
     }
 
-    /// Reads what was printed, in either case; spaces and dashes do not matter.
+    /// Parses a printed key, in either case, ignoring spaces and dashes.
     ///
     /// # Errors
-    /// `Malformed`: not 52 letters and digits, or not the one text of a key.
+    /// `Malformed`: not 52 letters and digits, or not the canonical text of a key.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let malformed = || Error::Malformed("the recovery key");
         let mut bytes = Zeroizing::new([0; 32]);

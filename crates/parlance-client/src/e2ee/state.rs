@@ -1,7 +1,7 @@
-//! What a client keeps between two starts, so that a server cannot show it another past: pins, epochs, counters, the key
-//! log. It holds no secrets.
+//! The state that a client keeps between two starts, so that a server cannot show it another past:
+//! pins, epochs, counters, the key log. It contains no secrets.
 //!
-//! In memory it is a value; in a file it is JSON, written whole.
+//! In memory it is a value; in a file it is JSON, written as a whole.
 
 use std::{
     collections::BTreeMap,
@@ -47,7 +47,8 @@ impl State {
         }
     }
 
-    /// How far an instance of a conversation was read. Another instance than before begins anew.
+    /// How far an instance of a conversation was read. With another instance than before, reading
+    /// starts over.
     pub fn reading(&mut self, conversation: ConversationId, instance: &Instance) -> &mut Reading {
         let (kept, reading) = self
             .readings
@@ -60,7 +61,7 @@ impl State {
         reading
     }
 
-    /// Reads what was kept in a file. `None`: there is no such file.
+    /// Reads the state from a file. Returns `None` if there is no such file.
     ///
     /// # Errors
     /// `Store`, `DamagedStore`.
@@ -74,7 +75,8 @@ impl State {
         }
     }
 
-    /// Keeps it in a file, for its owner only: the file is the old one or the new one, whenever the machine stops.
+    /// Writes the state to a file that only its owner can read. The file is either the old or the
+    /// new one, whenever the machine stops.
     ///
     /// # Errors
     /// `Store`.

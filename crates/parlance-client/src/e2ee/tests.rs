@@ -1,4 +1,4 @@
-//! Ann, Ben and Eve through all of it, as their clients would do it. Single tampered pieces are in the vectors.
+//! Ann, Ben and Eve use all of it like their clients. Single tampered pieces are in the vectors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,7 +122,7 @@ fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
     let wrapped = first.wrap(&world.keys()).unwrap();
     assert_eq!(wrapped.len(), 3);
 
-    // Ben begins with what the server lists, and gets the secret.
+    // Ben starts with the server's list, and gets the secret.
     let mut bens = Epochs::begin(world.conversation, &first.announcement, all, |user| {
         world.pins.cards(user)
     })
@@ -130,7 +130,7 @@ fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
     assert_eq!(bens, first.accepted());
     let secret = bens.secret(wrapped[&ben.user].as_str(), &ben.rsa).unwrap();
     assert_eq!(secret.as_bytes(), first.secret.as_bytes());
-    // Not Ann's copy, and not a secret that someone else made for him.
+    // Neither Ann's copy, nor a secret that someone else made for him.
     assert!(bens.secret(wrapped[&ann.user].as_str(), &ben.rsa).is_err());
     let other = EpochSecret::generate()
         .unwrap()
@@ -141,7 +141,7 @@ fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
         Err(Error::WrongSecret)
     ));
 
-    // Ben removes Eve. Her copy is not made.
+    // Ben removes Eve, who gets no copy.
     let both = world.members(&[ann, ben]);
     let second = bens
         .rekey(ben.maker(), both.clone(), admins.clone(), world.head())
@@ -153,7 +153,7 @@ fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
     world.follow(&mut bens, &[&second]).unwrap();
     bens.check_participants(&listed(&[ann, ben])).unwrap();
 
-    // Ben may not add her again; Ann may. Two announce at once: one of them goes on.
+    // Ben may not add her again; Ann may. Two announcements at once: one of them is followed.
     let three = world.members(&[ann, ben, eve]);
     let by_ben = bens.rekey(ben.maker(), three.clone(), admins.clone(), world.head());
     assert!(matches!(by_ben, Err(Error::NotAnAdmin(user)) if user == ben.user));
@@ -173,7 +173,7 @@ fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
     let mut late = first.accepted();
     world.follow(&mut late, &[&second, &third]).unwrap();
     assert_eq!(late, bens);
-    // Someone who comes late follows the hashes back.
+    // A newcomer follows the hashes back.
     let (second, first) = (second.announcement, first.announcement);
     check_older(bens.newest(), &[second.clone(), first.clone()]).unwrap();
     assert!(check_older(bens.newest(), &[first]).is_err());

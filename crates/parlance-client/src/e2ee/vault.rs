@@ -1,7 +1,8 @@
-//! The vault: a user's private keys on the server, under a key that only they can make.
+//! The vault: a user's private keys, stored on the server under a key that only they can derive.
 //!
-//! A random master key opens the box with the keys. The master key is kept twice: under the password, and under a
-//! recovery key that was printed. So a new password replaces one slot, and a lost one is survived.
+//! A random master key opens the box with the keys. The master key is stored twice: under the
+//! password, and under a printed recovery key. So a new password replaces one slot, and a lost
+//! password can be recovered from.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -21,11 +22,11 @@ use super::{
 };
 use crate::keys::KeyPair;
 
-/// What stands before a vault, where an account of the published form has PEM.
+/// The prefix of a vault; an account of the published form has PEM instead.
 const PREFIX: &str = "parlance-vault:1:";
 /// Maximum bytes of a vault's JSON.
 const MAX_VAULT: usize = 64 << 10;
-/// Whose vault it is. It opens on this server, for this user only.
+/// The owner of a vault, which only opens on this server for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The server.
@@ -45,23 +46,23 @@ secret_key!(
     Master
 );
 
-/// What a vault holds. `Debug` does not show it.
+/// The contents of a vault. `Debug` does not show them.
 pub struct Contents {
     /// The RSA pair.
     pub rsa: KeyPair,
     /// The signing key.
     pub sign: SigningKey,
-    /// The contacts' pinned cards, so that a new station does not begin with trust on first use.
+    /// The contacts' pinned cards, so that a new station does not start with trust on first use.
     pub pins: BTreeMap<UserId, VaultPin>,
     /// The newest message of some conversations: number and hash, hex.
     pub heads: BTreeMap<ConversationId, (i64, String)>,
 }
 
-/// A contact's pin: hash and number of their card, and how well it is known.
+/// A contact's pin: hash and number of their card, and its mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultPin(pub CardHash, pub u64, pub Mark);
 
-/// A vault as the server keeps it, in `rsakey`.
+/// A vault as the server stores it, in `rsakey`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vault {
     version: u64,
@@ -75,7 +76,7 @@ struct Slots {
     recovery: String,
 }
 
-/// Which slot a master key is in.
+/// A slot with the master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
     /// Opened by the password.
@@ -112,10 +113,10 @@ impl Root {
         &self.0
     }
 
-    /// What logs the owner in: `apikey`.
+    /// The credential for logging in: `apikey`.
     ///
     /// # Errors
-    /// None, with ids of 16 bytes.
+    /// None, as ids have 16 bytes.
     pub fn apikey(&self, owner: &Owner) -> Result<Credential, Error> {
         let key = cipher::derive(&*self.0, &[], &[b"parlance auth 1\n", &owner.bytes()?])?;
         Credential::new(hex::encode(key.as_slice())).ok_or(Error::Crypto)

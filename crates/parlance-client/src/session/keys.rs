@@ -1,4 +1,5 @@
-//! Cards, the key log, and epochs. What they answer is a server's word until the client has checked it (docs/e2ee.md).
+//! Cards, the key log, and epochs. The answers are unverified until the client has checked them
+//! (docs/e2ee.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -23,23 +23,23 @@ pub struct Name {
     v: u32,
     /// The name.
     pub name: String,
-    /// Who gave it.
+    /// The user who set it.
     pub by: UserId,
 }
 
 impl Sealed {
-    /// Reads a `displayname`.
+    /// Parses a `displayname`.
     ///
     /// # Errors
-    /// As [`message`](Self::message).
+    /// As for [`message`](Self::message).
     pub fn name(displayname: &str) -> Result<Self, Error> {
         Self::parse(NAME, displayname)
     }
 
-    /// Opens a name. `cards_of` answers a user's cards, as they are pinned.
+    /// Opens a name. `cards_of` returns a user's pinned cards.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As for [`open`](Self::open).
     pub fn open_name<'a>(
         &self,
         conversation: ConversationId,
@@ -61,7 +61,7 @@ impl Sealed {
 /// Seals and signs a conversation's name.
 ///
 /// # Errors
-/// `TooLong`: longer than servers take.
+/// `TooLong`: longer than servers accept.
 pub fn seal_name(
     conversation: ConversationId,
     epoch: Epoch,
@@ -92,7 +92,7 @@ pub(in crate::e2ee) fn seal_name_text(
     finish(NAME, epoch, secret, key, (&name_key, &aad), text, nonce)
 }
 
-// A name outlives an instance, and who gave it stands inside.
+// A name outlives an instance, and its author is inside.
 fn name_key(conversation: ConversationId, secret: &EpochSecret) -> Result<Key, Error> {
     cipher::derive(
         secret.as_bytes(),

@@ -8,11 +8,12 @@ use crate::e2ee::{
     cipher::{self, Key},
 };
 
-/// Opens a message of the published form: `base64(nonce ‖ AES-256-GCM)` under the conversation's secret itself. Nobody
-/// signed it: anyone with the secret can have written it, so it is shown as such.
+/// Opens a message of the published form: `base64(nonce ‖ AES-256-GCM)` under the conversation's
+/// secret itself. It is not signed: anyone with the secret may have written it, so it is shown as
+/// such.
 ///
 /// # Errors
-/// `Relabelled`: not such a message, or one of another conversation, instance or id.
+/// `Relabelled`: it is not such a message, or one of another conversation, instance or id.
 pub fn open_published(
     envelope: &Envelope<'_>,
     secret: &EpochSecret,
