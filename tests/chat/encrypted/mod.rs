@@ -1,4 +1,5 @@
-//! End-to-end encryption, from client to client, through a real server: and a server that changes what it keeps.
+//! End-to-end encryption from client to client through a real server, and through one that tampers
+//! with its data.
 
 mod account;
 mod person;
@@ -49,7 +50,8 @@ async fn what_one_seals_another_reads_across_epochs_and_cards() {
     ann.rekeys(&mut anns, &[], &[]).await.unwrap();
     assert_eq!(anns.conversation.epoch, 2);
 
-    // What Ben seals with the old secret is not stored: he follows, and seals it anew, under the same id.
+    // A message that Ben seals with the old secret is not stored: he follows, and seals it again,
+    // under the same id.
     let old = bens.secret.commitment();
     ben.says("In time", &mut bens).await.unwrap();
     assert_ne!(bens.secret.commitment(), old);
@@ -74,10 +76,10 @@ async fn who_is_no_friend_of_all_rekeys_and_who_was_removed_reads_no_more() {
     let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
     let (mut bens, mut cleos) = (ben.follows().await.unwrap(), cleo.follows().await.unwrap());
     cleo.says("one", &mut cleos).await.unwrap();
-    // Ben has met Cleo here alone.
+    // Only Ben has met Cleo here.
     ben.rekeys(&mut bens, &[], &[]).await.unwrap();
     cleo.says("two", &mut cleos).await.unwrap();
-    // He is no admin: nobody follows what he may not do, and the server does not take it.
+    // He is not an admin: clients do not follow his announcement, and the server refuses it.
     let dan = Person::new(&world, "Dan").await;
     ben.befriends(&dan).await;
     let refused = wrong(ben.rekeys(&mut bens, &[dan.user()], &[]).await);
@@ -132,7 +134,7 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
     ann.says("Two", &mut anns).await.unwrap();
     assert_eq!(ben.hears(&bens).await.unwrap(), ["One", "Two"]);
 
-    // A secret of its own in the place of Ann's.
+    // A secret of the server's own in place of Ann's.
     let key = ann.meets(&[ben.user()]).await.unwrap().keys;
     let bens_key = &key[&ben.user()];
     let other = EpochSecret::generate().unwrap().wrap(bens_key).unwrap();
@@ -147,7 +149,7 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
     put(anns_own.as_str()).await;
     ben.follows().await.unwrap();
 
-    // A key of its own in the place of Ann's; and no card of hers.
+    // A key of the server's own in place of Ann's; and no card of hers.
     let eve = Person::new(&world, "Eve").await;
     let eves = eve.session.identity().pair.public_key().to_owned();
     let anns_key = ann.session.identity().pair.public_key().to_owned();
@@ -168,7 +170,7 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
         wrong(ben.meets(&[ann.user()]).await),
         Wrong::OlderCard
     ));
-    // Who has not met her finds her in the key log.
+    // Somebody who has not met her finds her in the key log.
     let mut fay = Person::new(&world, "Fay").await;
     fay.befriends(&ann).await;
     assert!(matches!(
@@ -182,7 +184,7 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
         ben.user()
     );
     world.sql(&row).await;
-    // Pages may be kept in memory: another node has read nothing yet.
+    // Pages may be cached, but another node has read nothing yet.
     let node = world.another().await;
     let server = Server::new(&node.url).unwrap();
     let station = ben.session.identity().station;

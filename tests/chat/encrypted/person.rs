@@ -1,4 +1,4 @@
-//! A person with a client of version 4, who checks whatever the server hands out.
+//! A person with a client of version 4, which checks everything from the server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,17 +24,17 @@ pub(super) struct Person {
     pub session: Session,
     pub sign: SigningKey,
     pub state: State,
-    /// How many messages were sent from here.
+    /// Number of messages that were sent from here.
     sent: u64,
 }
 
-/// A conversation, as far as a person followed it.
+/// A conversation, as far as a person has followed it.
 pub(super) struct Talk {
     pub conversation: Conversation,
     pub secret: EpochSecret,
 }
 
-/// A message that was read, and checked.
+/// A message that was read and verified.
 pub(super) struct Read {
     pub epoch: Epoch,
     pub text: String,
@@ -42,7 +42,7 @@ pub(super) struct Read {
 }
 
 impl Person {
-    /// Someone new, with a card.
+    /// A new user with a card.
     pub(super) async fn new(world: &World, name: &str) -> Self {
         let server = Server::new(&world.url).unwrap();
         let email = format!("{}@example.org", name.to_lowercase());
@@ -72,13 +72,13 @@ impl Person {
         let (server, pair) = (self.state.pins.server(), &self.session.identity().pair);
         let card = first_card(email, server, &self.sign, pair, before).unwrap();
         self.session.publish_card(card.clone()).await.unwrap();
-        // Again, as after a lost answer.
+        // Repeated, as after a lost answer.
         self.session.publish_card(card.clone()).await.unwrap();
         self.state.own_cards.insert(card.card.n(), card.card.hash());
         self.meets(&[self.user()]).await.unwrap();
     }
 
-    /// Another device of the same person, which knows what this one knows.
+    /// Another device of the same person, with the same state.
     pub(super) async fn second_device(&self, world: &World) -> Self {
         let server = Server::new(&world.url).unwrap();
         let station = StationId::random();
@@ -109,7 +109,7 @@ impl Person {
         self.session.user()
     }
 
-    /// Becomes a friend of another one.
+    /// Befriends another person.
     pub(super) async fn befriends(&self, other: &Self) {
         self.session.add_friend(&other.email).await.unwrap();
         other.session.accept_friend(self.user()).await.unwrap();
@@ -120,7 +120,7 @@ impl Person {
         self.session.meet(&mut self.state, &users).await
     }
 
-    /// The first epoch of a conversation of these users, who are met.
+    /// The first epoch of a conversation of these users, whose keys are known.
     async fn first_epoch(
         &mut self,
         id: ConversationId,
@@ -179,7 +179,7 @@ impl Person {
         }
     }
 
-    /// The one conversation that there is, followed to its newest epoch.
+    /// The only conversation, followed to its newest epoch.
     pub(super) async fn follows(&mut self) -> Result<Talk, Error> {
         let listed = self.session.list().await?.into_iter().next();
         let mut conversation = listed.ok_or(Error::NotAParticipant)?;
@@ -232,7 +232,7 @@ impl Person {
         })
     }
 
-    /// Sends a text, in the newest epoch that is known; if there is another by now, in that. Returns its id.
+    /// Sends a text in the newest known epoch or, if there is a newer one, in that. Returns its id.
     pub(super) async fn says(&mut self, text: &str, talk: &mut Talk) -> Result<MessageId, Error> {
         let draft = Draft {
             id: MessageId::random(),
@@ -264,7 +264,7 @@ impl Person {
         Ok(draft.id)
     }
 
-    /// The epochs that lead to the newest one that was followed, with the secrets of those that this person has.
+    /// The epochs up to the newest that was followed, with the secrets that this person has.
     pub(super) async fn epochs(
         &self,
         id: ConversationId,
@@ -295,7 +295,7 @@ impl Person {
             .collect()
     }
 
-    /// Reads all messages, with everything that a reader checks.
+    /// Reads all messages, with all checks of a reader.
     pub(super) async fn reads(&self, talk: &Talk) -> Result<Vec<Read>, Error> {
         let (conversation, mut reading) = (&talk.conversation, Reading::default());
         let (id, instance) = (conversation.id, &conversation.instance);
@@ -354,7 +354,8 @@ fn text(opened: &Opened) -> String {
     }
 }
 
-/// Who is in each epoch, from the first on: what the announcements, the newest first, say of it.
+/// The participants of each epoch, from the first on, according to the announcements (newest
+/// first).
 pub(super) fn rosters(
     epochs: &[(Announcement, Option<EpochSecret>)],
 ) -> BTreeMap<Epoch, BTreeSet<UserId>> {
