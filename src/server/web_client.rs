@@ -85,12 +85,15 @@ pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
         .get(index)
         .map(|tag| EntityTag::new_strong(format!("{tag}-{encoding}")))
         .ok_or_else(|| Error::internal("a file of the client without its tag"))?;
-    let mut response = match IfNoneMatch::parse(&request) {
-        Ok(IfNoneMatch::Any) => HttpResponse::NotModified(),
-        Ok(IfNoneMatch::Items(known)) if known.iter().any(|known| known.weak_eq(&tag)) => {
-            HttpResponse::NotModified()
-        }
-        _ => HttpResponse::Ok(),
+    let is_known = match IfNoneMatch::parse(&request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let mut response = if is_known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
     };
     for (name, value) in HEADERS {
         response.insert_header((
@@ -111,7 +114,12 @@ pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
         response.insert_header((header::CONTENT_ENCODING, encoding));
     }
     response.content_type(file.content_type);
-    Ok(response.body(Bytes::from_static(bytes)))
+    // After a 304, a body would be taken for the beginning of the connection's next answer.
+    Ok(if is_known {
+        response.finish()
+    } else {
+        response.body(Bytes::from_static(bytes))
+    })
 }
 
 /// The smallest form of a file that the client can read, and the name of its encoding.

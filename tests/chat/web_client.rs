@@ -1,6 +1,10 @@
 //! The web client, as a browser gets it. Needs a server that was built after `script/web`.
 
 use reqwest::header::{ACCEPT_ENCODING, IF_NONE_MATCH};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::world::World;
 
@@ -94,6 +98,28 @@ async fn files_are_compressed_for_clients_that_accept_it_and_not_sent_again() {
     assert_eq!(again.text().await.unwrap(), "");
     let changed = get(&world, "/", (IF_NONE_MATCH.as_str(), "\"another\"")).await;
     assert_eq!(changed.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_not_modified_has_no_body_that_the_next_answer_would_begin_with() {
+    let world = World::new().await;
+    let page = get(&world, "/", (ACCEPT_ENCODING.as_str(), "identity")).await;
+    let tag = page.headers()["ETag"].to_str().unwrap().to_owned();
+    let mut socket = TcpStream::connect(world.url.strip_prefix("http://").unwrap())
+        .await
+        .unwrap();
+    let ask = format!("GET / HTTP/1.1\r\nHost: parlance\r\nIf-None-Match: {tag}\r\n");
+    let both = format!("{ask}\r\n{ask}Connection: close\r\n\r\n");
+    socket.write_all(both.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    socket.read_to_string(&mut answers).await.unwrap();
+    let answers: Vec<&str> = answers.split("\r\n\r\n").collect();
+    assert_eq!(answers.len(), 3, "{answers:?}");
+    for answer in &answers[..2] {
+        assert!(answer.starts_with("HTTP/1.1 304 "), "{answer}");
+    }
+    assert_eq!(answers[2], "");
     world.end().await;
 }
 

@@ -100,7 +100,7 @@ async fn the_cards_of_a_user_come_one_after_the_other_from_the_one_that_is_known
 }
 
 #[tokio::test]
-async fn a_user_without_cards_has_a_public_key_and_a_deleted_user_has_none() {
+async fn users_without_a_card_have_a_public_key_and_deleted_users_have_none() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let conversation = ann.creates(&ben).await;
@@ -155,7 +155,7 @@ async fn malformed_requests_about_keys_are_refused_by_field() {
     ann.asks_keys("dance", json!({}))
         .await
         .refused(404, "unknown_action");
-    // An older client has no such actions.
+    // Key actions do not exist for version 3 clients.
     for action in ["get", "log", "publish"] {
         let request = json!({ "action": action, "userids": [] });
         ann.asks_as(3, "chatkeys", request)

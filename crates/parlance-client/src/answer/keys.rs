@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub struct Cards {
     /// Each user's cards, in order.
     pub cards: BTreeMap<UserId, Vec<SignedCard>>,
-    /// Each user's public key; also of users without cards.
+    /// Each user's public key, whether or not they have a card.
     pub publickeys: BTreeMap<UserId, PublicKey>,
     /// Whether there are more.
     pub hasmore: bool,
