@@ -40,7 +40,9 @@ async fn queries_about_keys_and_epochs_use_indexes() {
             ),
             (
                 "epoch: admins",
-                &["where conversation_id = $1 and role = 'admin'"],
+                &[
+                    "as \"user_id: UserId\" from participants where conversation_id = $1 and role = 'admin'",
+                ],
                 GROUP.to_owned(),
             ),
             ("epoch: forget", &["s.epoch = $2\n"], format!("{GROUP}, 3")),
