@@ -3,6 +3,7 @@
 //! gets them.
 
 mod begin;
+mod lock;
 mod share;
 
 use parlance_wire::{

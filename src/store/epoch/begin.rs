@@ -16,6 +16,7 @@ use parlance_wire::{
 };
 use sqlx::PgConnection;
 
+use super::lock::lock;
 use crate::store::{
     Db, admission,
     conversation::NewParticipant,
@@ -99,7 +100,7 @@ async fn rekey_in(
 ) -> Result<Changed> {
     let (conversation, caller, epoch) = (rekey.conversation, rekey.caller, &rekey.epoch);
     stage(c, conversation, epoch).await?;
-    if let Some(refused) = lock(c, rekey).await? {
+    if let Some(refused) = refusal(c, rekey).await? {
         return Ok(refused);
     }
     let before = group::participants(c, conversation).await?;
@@ -149,34 +150,9 @@ async fn rekey_in(
 
 /// Locks the conversation. Returns the reason why the caller may not begin this epoch, if there is
 /// one.
-async fn lock(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Changed>> {
+async fn refusal(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Changed>> {
     let (conversation, caller, epoch) = (rekey.conversation, rekey.caller, &rekey.epoch);
-    let locked = sqlx::query!(
-        "select from conversations where conversation_id = $1
-            and exists (select from participants where conversation_id = $1 and user_id = $2)
-        for no key update",
-        conversation as _,
-        caller as _,
-    )
-    .fetch_optional(&mut *c)
-    .await?;
-    // A separate statement, because only a new one sees what was committed before the lock was
-    // taken.
-    let own = sqlx::query!(
-        r#"
-        select c.is_group, c.instance as "instance: Instance", c.epoch, p.role,
-               array(
-                   select o.user_id from participants o where o.conversation_id = $1 and o.role = 'admin' and c.epoch = 0
-               ) as "admins!: Vec<UserId>"
-        from participants p join conversations c using (conversation_id)
-        where p.conversation_id = $1 and p.user_id = $2
-        "#,
-        conversation as _,
-        caller as _,
-    )
-    .fetch_optional(&mut *c)
-    .await?;
-    let Some(own) = own.filter(|_| locked.is_some()) else {
+    let Some(own) = lock(c, conversation, caller).await? else {
         return Ok(Some(Changed::NoConversation));
     };
     if own.epoch.checked_add(1) != Some(epoch.number) {
@@ -194,11 +170,23 @@ async fn lock(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Changed>
         }
     }
     // The announcement cannot appoint admins: those of the first epoch have to be the group's.
-    let admins: BTreeSet<UserId> = own.admins.into_iter().collect();
-    if own.epoch == 0 && own.is_group && admins != *epoch.signed.announcement.admins() {
+    if own.epoch == 0
+        && own.is_group
+        && admins(c, conversation).await? != *epoch.signed.announcement.admins()
+    {
         return Ok(Some(Changed::NotAdmin));
     }
     Ok(None)
+}
+
+async fn admins(c: &mut PgConnection, conversation: ConversationId) -> Result<BTreeSet<UserId>> {
+    let admins = sqlx::query_scalar!(
+        r#"select user_id as "user_id: UserId" from participants where conversation_id = $1 and role = 'admin'"#,
+        conversation as _,
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(admins.into_iter().collect())
 }
 
 /// Writes the secrets of an epoch that has not begun. In the order of the users, so that of two

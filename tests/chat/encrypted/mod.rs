@@ -4,6 +4,7 @@
 mod account;
 mod person;
 mod race;
+mod reader;
 
 use std::sync::Arc;
 

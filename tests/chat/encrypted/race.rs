@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use parlance_client::{Error, ErrorCode, UserId, e2ee::EpochSecret};
 
-use super::person::{Person, Talk, rosters};
+use super::{
+    person::{Person, Talk},
+    reader::rosters,
+};
 use crate::world::World;
 
 const ROUNDS: usize = 6;

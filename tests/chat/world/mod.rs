@@ -5,6 +5,7 @@ mod answer;
 mod changes;
 mod cluster;
 mod conversation;
+mod epoch;
 mod hold;
 mod key;
 mod person;
@@ -37,10 +38,11 @@ pub(crate) use self::{
     changes::Changes,
     cluster::{database, empty_database, postmaster, socket_dir},
     conversation::{Conversation, message, request},
+    epoch::{Epoch, Roster, secret},
     hold::Hold,
     key::{key, public_key, sign},
     person::Person,
-    signer::{Epoch, Roster, Signer, secret},
+    signer::Signer,
     socket::{Socket, address},
 };
 

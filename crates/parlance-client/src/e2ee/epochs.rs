@@ -1,17 +1,20 @@
 //! The epochs of a conversation: verifying them, and announcing the next one.
 
+mod check;
+mod new;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
-    e2ee::{Announcement, Card, Changes, Head, MemberKey, RosterHash, SignedAnnouncement, roster},
+    e2ee::{Announcement, Card, MemberKey, RosterHash, SignedAnnouncement, roster},
     id::{ConversationId, UserId},
-    key::PublicKey,
-    text::Secret,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{EpochSecret, Error, SigningKey};
+use super::{EpochSecret, Error};
 use crate::keys::KeyPair;
+use check::{check_changes, check_order, verify};
+pub use new::{Maker, NewEpoch, first_epoch};
 
 /// The participants and their keys.
 pub type Members = BTreeMap<UserId, MemberKey>;
@@ -21,96 +24,6 @@ pub type Members = BTreeMap<UserId, MemberKey>;
 pub struct Epochs {
     newest: Announcement,
     members: Members,
-}
-
-/// An epoch that is about to be announced: `create` or `rekey`.
-#[derive(Debug)]
-pub struct NewEpoch {
-    /// The announcement to send.
-    pub announcement: SignedAnnouncement,
-    /// Its secret.
-    pub secret: EpochSecret,
-    members: Members,
-}
-
-impl NewEpoch {
-    /// Wraps the secret for each participant; `keys` has their keys.
-    ///
-    /// # Errors
-    /// `WrongRoster`: a key is missing. `Key`: not an RSA key.
-    pub fn wrap(
-        &self,
-        keys: &BTreeMap<UserId, PublicKey>,
-    ) -> Result<BTreeMap<UserId, Secret>, Error> {
-        self.members
-            .keys()
-            .map(|user| {
-                let key = keys.get(user).ok_or(Error::WrongRoster)?;
-                Ok::<_, Error>((*user, self.secret.wrap(key)?))
-            })
-            .collect()
-    }
-
-    /// The state once the server has accepted it.
-    #[must_use]
-    pub fn accepted(&self) -> Epochs {
-        Epochs {
-            newest: self.announcement.announcement.clone(),
-            members: self.members.clone(),
-        }
-    }
-}
-
-/// The creator of an announcement.
-#[derive(Debug, Clone, Copy)]
-pub struct Maker<'a> {
-    /// The user.
-    pub user: UserId,
-    /// The key of their newest card.
-    pub key: &'a SigningKey,
-}
-
-/// The first epoch of a conversation, which is new or had none. `admins` is empty in a direct
-/// conversation.
-///
-/// # Errors
-/// `Invalid`: the creator is not a member, or an admin is not.
-pub fn first_epoch(
-    maker: Maker<'_>,
-    conversation: ConversationId,
-    members: Members,
-    admins: BTreeSet<UserId>,
-    head: Head,
-) -> Result<NewEpoch, Error> {
-    let secret = EpochSecret::generate()?;
-    let changes = Changes {
-        roster: roster(&members),
-        admins,
-        added: members.keys().copied().collect(),
-        removed: BTreeSet::new(),
-        commit: secret.commitment(),
-        by: maker.user,
-        head,
-    };
-    let announcement = Announcement::first(conversation, changes)?;
-    new_epoch(maker, announcement, secret, members)
-}
-
-fn new_epoch(
-    maker: Maker<'_>,
-    announcement: Announcement,
-    secret: EpochSecret,
-    members: Members,
-) -> Result<NewEpoch, Error> {
-    let signature = maker.key.sign(&announcement.signed_text())?;
-    Ok(NewEpoch {
-        announcement: SignedAnnouncement {
-            announcement,
-            signature,
-        },
-        secret,
-        members,
-    })
 }
 
 impl Epochs {
@@ -224,45 +137,6 @@ impl Epochs {
             .ok_or(Error::WrongRoster)
     }
 
-    /// Announces the next epoch, with a new secret and these `members` and `admins`. Participants
-    /// who are not in `members` are removed, new ones are added.
-    ///
-    /// # Errors
-    /// The reasons for which others would refuse it: `NotAMember`, `NotAnAdmin`, `WrongChanges`.
-    /// `Invalid`: there are no more numbers.
-    pub fn rekey(
-        &self,
-        maker: Maker<'_>,
-        members: Members,
-        admins: BTreeSet<UserId>,
-        head: Head,
-    ) -> Result<NewEpoch, Error> {
-        if !self.members.contains_key(&maker.user) {
-            return Err(Error::NotAMember(maker.user));
-        }
-        let secret = EpochSecret::generate()?;
-        let not_in = |one: &Members, other: &Members| -> BTreeSet<UserId> {
-            let only = one.keys().filter(|user| !other.contains_key(user));
-            only.copied().collect()
-        };
-        let changes = Changes {
-            roster: roster(&members),
-            admins,
-            added: not_in(&members, &self.members),
-            removed: not_in(&self.members, &members),
-            commit: secret.commitment(),
-            by: maker.user,
-            head,
-        };
-        let announcement = self.newest.next(changes)?;
-        check_changes(
-            &self.members.keys().copied().collect(),
-            self.newest.admins(),
-            &announcement,
-        )?;
-        new_epoch(maker, announcement, secret, members)
-    }
-
     /// The secret of the newest epoch, from the caller's wrapped copy.
     ///
     /// # Errors
@@ -333,61 +207,4 @@ pub fn open_secret(
     } else {
         Err(Error::WrongSecret)
     }
-}
-
-fn verify(signed: &SignedAnnouncement, cards: &[Card]) -> Result<(), Error> {
-    if cards.is_empty() {
-        return Err(Error::UnknownSigner(signed.announcement.by()));
-    }
-    if cards.iter().any(|card| signed.verify(card).is_ok()) {
-        Ok(())
-    } else {
-        Err(Error::WrongSigner)
-    }
-}
-
-fn check_order(known: &Announcement, next: &Announcement) -> Result<(), Error> {
-    let offered = next.epoch();
-    if next.follows(known) {
-        Ok(())
-    } else if offered < known.epoch() || next.hash() == known.hash() {
-        Err(Error::OldEpoch(offered))
-    } else if offered == known.epoch() || Some(offered) == known.epoch().next() {
-        Err(Error::ForkedEpoch(offered))
-    } else {
-        Err(Error::SkippedEpoch(offered))
-    }
-}
-
-/// Checks that the creator may make these changes. Any member may remove people; only an admin adds
-/// people or changes admins. If the last admin is gone, the announcement of that names one of the
-/// remaining members.
-fn check_changes(
-    members: &BTreeSet<UserId>,
-    admins: &BTreeSet<UserId>,
-    next: &Announcement,
-) -> Result<(), Error> {
-    let stays = |user: &UserId| members.contains(user) && !next.removed().contains(user);
-    let fits = next.removed().is_subset(members)
-        && next.added().is_disjoint(members)
-        && stays(&next.by())
-        && next
-            .admins()
-            .iter()
-            .all(|user| stays(user) || next.added().contains(user))
-        // A group always has an admin, a direct conversation never does.
-        && next.admins().is_empty() == admins.is_empty();
-    if !fits {
-        return Err(Error::WrongChanges);
-    }
-    let left: BTreeSet<UserId> = admins.difference(next.removed()).copied().collect();
-    let is_succession = !admins.is_empty()
-        && left.is_empty()
-        && next.admins().len() == 1
-        && next.admins().iter().all(stays);
-    let needs_admin = !next.added().is_empty() || (*next.admins() != left && !is_succession);
-    if needs_admin && !admins.contains(&next.by()) {
-        return Err(Error::NotAnAdmin(next.by()));
-    }
-    Ok(())
 }

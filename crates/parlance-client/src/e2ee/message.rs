@@ -3,12 +3,17 @@
 
 mod name;
 mod published;
+mod seal;
 
 #[cfg(all(test, feature = "password"))]
-pub(super) use self::name::seal_name_text;
+pub(super) use self::{
+    name::seal_name_text,
+    seal::{encrypt, seal_text},
+};
 pub use self::{
     name::{Name, seal_name},
     published::open_published,
+    seal::seal,
 };
 
 use aws_lc_rs::aead::{AES_256_GCM, NONCE_LEN};
@@ -16,11 +21,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::{
     e2ee::{Card, CardHash, Epoch, Signature, lp, sha256},
     id::{ConversationId, MessageId, StationId, UserId},
-    text::{Data, Instance},
+    text::Instance,
 };
 
 use super::{
-    Body, Content, EpochSecret, Error, Kid, SigningKey,
+    Body, EpochSecret, Error, Kid,
     cipher::{self, Key},
 };
 
@@ -169,87 +174,6 @@ impl Sealed {
         let signature = Signature::from_bytes(signature).ok_or_else(malformed)?;
         Ok((text.to_owned(), signature))
     }
-}
-
-/// Seals and signs a message.
-///
-/// # Errors
-/// `Malformed`: the envelope's type is not that of the body's kind. `TooLong`.
-pub fn seal(
-    envelope: &Envelope<'_>,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    key: &SigningKey,
-    body: &Body,
-) -> Result<Data, Error> {
-    if let Content::Known(known) = &body.content
-        && known.wire_type().as_str() != envelope.r#type
-    {
-        return Err(Error::Malformed("the type"));
-    }
-    let sealed = seal_text(
-        envelope,
-        epoch,
-        secret,
-        key,
-        &body.to_text()?,
-        cipher::nonce()?,
-    )?;
-    Data::parse(sealed).ok_or(Error::Crypto)
-}
-
-pub(super) fn seal_text(
-    envelope: &Envelope<'_>,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    key: &SigningKey,
-    text: &str,
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let aad = message_aad(envelope, epoch, secret.kid())?;
-    let message_key = message_key(envelope, secret)?;
-    finish(
-        MESSAGE,
-        epoch,
-        secret,
-        key,
-        (&message_key, &aad),
-        text,
-        nonce,
-    )
-}
-
-fn finish(
-    form: u8,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    signing: &SigningKey,
-    (key, aad): (&Key, &[u8]),
-    text: &str,
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let length = u32::try_from(text.len()).map_err(|_| Error::TooLong)?;
-    let signature = signing.sign(&signed_text(aad, text))?;
-    let mut plaintext = [&length.to_be_bytes(), text.as_bytes(), signature.as_bytes()].concat();
-    plaintext.resize(padded_len(plaintext.len()), 0);
-    encrypt(form, epoch, secret.kid(), (key, aad), &plaintext, nonce)
-}
-
-pub(super) fn encrypt(
-    form: u8,
-    epoch: Epoch,
-    kid: Kid,
-    (key, aad): (&Key, &[u8]),
-    plaintext: &[u8],
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let sealed = cipher::seal(key, nonce, aad, plaintext)?;
-    let mut bytes = Vec::with_capacity(HEADER_LEN + sealed.len());
-    bytes.extend_from_slice(&[form, VERSION]);
-    bytes.extend_from_slice(&epoch.get().to_be_bytes());
-    bytes.extend_from_slice(&kid);
-    bytes.extend_from_slice(&sealed);
-    Ok(STANDARD.encode(bytes))
 }
 
 pub(super) fn signed_text(aad: &[u8], text: &str) -> Vec<u8> {

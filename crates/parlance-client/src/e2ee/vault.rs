@@ -4,28 +4,28 @@
 //! password, and under a printed recovery key. So a new password replaces one slot, and a lost
 //! password can be recovered from.
 
-use std::{collections::BTreeMap, fmt};
+mod contents;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::{
-    e2ee::{CardHash, ServerId, canonical, lp},
-    id::{ConversationId, UserId},
+    e2ee::{ServerId, canonical, lp},
+    id::UserId,
     key::Credential,
     text::EncryptedKey,
 };
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    Error, Mark, SigningKey,
+    Error,
     cipher::{self, Key, secret_key},
 };
-use crate::keys::KeyPair;
+pub use contents::{Contents, VaultPin};
 
 /// The prefix of a vault; an account of the published form has PEM instead.
 const PREFIX: &str = "parlance-vault:1:";
 /// Maximum bytes of a vault's JSON.
 const MAX_VAULT: usize = 64 << 10;
+
 /// The owner of a vault, which only opens on this server for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
@@ -45,22 +45,6 @@ secret_key!(
     /// The master key of an opened or new vault. Kept by a logged-in station.
     Master
 );
-
-/// The contents of a vault. `Debug` does not show them.
-pub struct Contents {
-    /// The RSA pair.
-    pub rsa: KeyPair,
-    /// The signing key.
-    pub sign: SigningKey,
-    /// The contacts' pinned cards, so that a new station does not start with trust on first use.
-    pub pins: BTreeMap<UserId, VaultPin>,
-    /// The newest message of some conversations: number and hash, hex.
-    pub heads: BTreeMap<ConversationId, (i64, String)>,
-}
-
-/// A contact's pin: hash and number of their card, and its mark.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VaultPin(pub CardHash, pub u64, pub Mark);
 
 /// A vault as the server stores it, in `rsakey`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,21 +67,6 @@ pub enum Slot {
     Password,
     /// Opened by the recovery key.
     Recovery,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Opened {
-    rsa: String,
-    sign: String,
-    pins: BTreeMap<UserId, VaultPin>,
-    heads: BTreeMap<ConversationId, (i64, String)>,
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.rsa.zeroize();
-        self.sign.zeroize();
-    }
 }
 
 impl Owner {
@@ -137,29 +106,6 @@ impl Master {
     ) -> Result<String, Error> {
         let sealed = cipher::seal(&root.wrap(owner)?, nonce, &slot_aad(owner, slot)?, &*self.0)?;
         Ok(STANDARD.encode(sealed))
-    }
-
-    fn seal(
-        &self,
-        owner: &Owner,
-        version: u64,
-        contents: &Contents,
-        nonce: [u8; 12],
-    ) -> Result<String, Error> {
-        let opened = Opened {
-            rsa: STANDARD.encode(contents.rsa.to_pkcs8()?.as_ref()),
-            sign: STANDARD.encode(contents.sign.seed()),
-            pins: contents.pins.clone(),
-            heads: contents.heads.clone(),
-        };
-        let text = Zeroizing::new(canonical::write(&opened)?);
-        let aad = box_aad(owner, version)?;
-        let sealed = cipher::seal(&self.box_key()?, nonce, &aad, text.as_bytes())?;
-        Ok(STANDARD.encode(sealed))
-    }
-
-    fn box_key(&self) -> Result<Key, Error> {
-        cipher::derive(&*self.0, &[], &[b"parlance box 1\n"])
     }
 }
 
@@ -261,21 +207,7 @@ impl Vault {
                 seen,
             });
         }
-        let malformed = || Error::Malformed("the box of the vault");
-        let sealed = STANDARD.decode(&self.r#box).map_err(|_| malformed())?;
-        let aad = box_aad(owner, self.version)?;
-        let text = cipher::open(&master.box_key()?, &aad, &sealed).ok_or(Error::Relabelled)?;
-        let text = std::str::from_utf8(&text).map_err(|_| malformed())?;
-        let opened: Opened = canonical::read(text, MAX_VAULT)?;
-        let rsa = Zeroizing::new(STANDARD.decode(&opened.rsa).map_err(|_| malformed())?);
-        let sign = Zeroizing::new(STANDARD.decode(&opened.sign).map_err(|_| malformed())?);
-        let sign = sign.as_slice().try_into().map_err(|_| malformed())?;
-        Ok(Contents {
-            rsa: KeyPair::from_pkcs8(&rsa)?,
-            sign: SigningKey::from_seed(sign)?,
-            pins: opened.pins.clone(),
-            heads: opened.heads.clone(),
-        })
+        master.unseal(owner, self.version, &self.r#box)
     }
 
     /// The vault with other contents, and the next version.
@@ -326,19 +258,4 @@ fn slot_aad(owner: &Owner, slot: Slot) -> Result<Vec<u8>, Error> {
     };
     let parts = lp(&[owner.user.as_bytes(), owner.server.as_bytes(), name])?;
     Ok([b"parlance slot 1\n".as_slice(), &parts].concat())
-}
-
-fn box_aad(owner: &Owner, version: u64) -> Result<Vec<u8>, Error> {
-    let parts = lp(&[
-        owner.user.as_bytes(),
-        owner.server.as_bytes(),
-        &version.to_be_bytes(),
-    ])?;
-    Ok([b"parlance vault 1\n".as_slice(), &parts].concat())
-}
-
-impl fmt::Debug for Contents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Contents")
-    }
 }

@@ -8,7 +8,7 @@ use parlance_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Sealed, finish, signer};
+use super::{Sealed, seal::finish, signer};
 use crate::e2ee::{
     EpochSecret, Error, Kid, MAX_BODY, SigningKey,
     cipher::{self, Key},
