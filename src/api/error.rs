@@ -98,6 +98,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::StaleEpoch(_)           => (409, "stale_epoch"),
             Rule::StaleRoster(_)          => (409, "stale_roster"),
             Rule::StaleCard(_)            => (409, "stale_card"),
+            Rule::StaleVersion(_)         => (409, "stale_version"),
             Rule::MessageIdConflict       => (409, "message_id_conflict"),
             Rule::AlreadyExists(_)        => (409, "already_exists"),
             Rule::TooLarge(_)             => (413, "too_large"),
@@ -142,6 +143,8 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         participantids: Option<&'a [UserId]>,
         #[serde(skip_serializing_if = "Option::is_none")]
         n: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<i32>,
     }
     let mut view = View {
         status: "ERROR",
@@ -151,6 +154,7 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         epoch: None,
         participantids: None,
         n: None,
+        version: None,
     };
     // What the caller has to know to ask again.
     match error {
@@ -158,6 +162,7 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         Error::Rule(Rule::StaleEpoch(present)) => view.epoch = Some(*present),
         Error::Rule(Rule::StaleRoster(present)) => view.participantids = Some(present),
         Error::Rule(Rule::StaleCard(newest)) => view.n = Some(*newest),
+        Error::Rule(Rule::StaleVersion(present)) => view.version = Some(*present),
         _ => {}
     }
     answer::json(&view).unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod friends;
 pub(crate) mod history;
 pub(crate) mod keys;
+mod limits;
 pub(crate) mod login;
 pub(crate) mod notification;
 pub(crate) mod reports;
@@ -60,12 +61,11 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
             Some(Fetched::Conversation(*conversationid))
         }
         // Only the whole list: a page may lack the conversation that changed.
-        Signed::Conversation(Conversation::List { limit, after: None })
-            if limit.is_default() && !version.is_v4() =>
-        {
-            Some(Fetched::List)
-        }
+        Signed::Conversation(Conversation::List {
+            limit, after: None, ..
+        }) if limit.is_default() && !version.is_v4() => Some(Fetched::List),
         Signed::Friends(Friends::List) => Some(Fetched::Friends),
+        Signed::Account(Account::Stations) => Some(Fetched::Stations),
         _ => None,
     }
 }

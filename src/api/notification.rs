@@ -16,7 +16,7 @@ use crate::{
     store::rows::HistoryRow,
 };
 use parlance_wire::{
-    id::{ConversationId, Receipt, StationId, UserId},
+    id::{ConversationId, MessageId, Receipt, StationId, UserId},
     request::notification::Action,
     version::ClientVersion,
 };
@@ -28,6 +28,10 @@ struct ChangesView<'a> {
     conversationlistchangedof: Vec<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erased: Vec<ErasedView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    newstations: Vec<StationId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     typing: Vec<TypingView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +47,12 @@ struct EventView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a RawValue>,
     after: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErasedView {
+    conversationid: ConversationId,
+    messageids: Vec<MessageId>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +81,7 @@ pub(crate) fn perform(
     );
     answer::ok(ChangesView {
         receipt: version.is_v4().then_some(receipt),
+        newstations: new_stations(&changes, version),
         // A poll gets ids only, also from a v4 client: its answer is kept until it is acknowledged, and rows would make
         // that large.
         ..view(&changes, user, ClientVersion::V3)?
@@ -112,6 +123,8 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
             vec![]
         },
         events,
+        erased: erased(changes),
+        newstations: new_stations(changes, version),
         typing: changes
             .typing
             .iter()
@@ -122,6 +135,26 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
             .collect(),
         receipt: None,
     })
+}
+
+/// What was erased, by conversation; there is none but for a v4 socket.
+fn erased(changes: &Changes) -> Vec<ErasedView> {
+    let mut views: Vec<ErasedView> = vec![];
+    for (conversation, message) in &changes.erased {
+        match views.last_mut() {
+            Some(view) if view.conversationid == *conversation => view.messageids.push(*message),
+            _ => views.push(ErasedView {
+                conversationid: *conversation,
+                messageids: vec![*message],
+            }),
+        }
+    }
+    views
+}
+
+fn new_stations(changes: &Changes, version: ClientVersion) -> Vec<StationId> {
+    let stations = changes.stations.iter().filter(|_| version.is_v4());
+    stations.copied().collect()
 }
 
 fn event(conversationid: ConversationId, new: &NewRow) -> Result<EventView<'_>, Error> {

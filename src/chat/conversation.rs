@@ -1,7 +1,7 @@
 //! Conversations: creating and clearing them, and their properties in a user's own list.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -9,14 +9,14 @@ use super::{Call, epoch, error::Error, friend, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
-    conversation::{Cleared, Created, NewParticipant},
+    conversation::{Cleared, Comparison, Created, NewParticipant},
     epoch::NewEpoch,
     participant::Property,
     rows::ConversationRow,
 };
 use parlance_wire::{
     e2ee::SignedAnnouncement,
-    id::{ConversationId, UserId},
+    id::{ConversationId, ListVersion, UserId},
     text::{DisplayName, Instance, Secret},
 };
 
@@ -95,6 +95,36 @@ pub(crate) async fn create(
     store::conversation::seen_by(&call.services.db, id, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)
+}
+
+/// The lines of the caller's list that differ from those that a client holds, and the conversations that are none of the
+/// caller's any more.
+pub(crate) async fn changed_since(
+    call: &Call<'_>,
+    known: &BTreeMap<ConversationId, ListVersion>,
+) -> Result<(Vec<ConversationRow>, Vec<ConversationId>), Error> {
+    let db = &call.services.db;
+    let versions: Vec<_> = known.values().copied().collect();
+    let Comparison { changed, total } =
+        store::conversation::compare(db, call.user, &versions).await?;
+    let rows = if changed.is_empty() {
+        vec![]
+    } else {
+        store::conversation::some_with_unread(db, call.user, &changed).await?
+    };
+    let new = changed.iter().filter(|id| !known.contains_key(id)).count();
+    // As many as there are, but for the new ones: then none is gone, and most often that is so. One that is left
+    // afterwards is gone the next time.
+    let remaining = usize::try_from(total).map_err(|error| Error::Internal(error.into()))? - new;
+    let gone = if known.len() == remaining && rows.len() == changed.len() {
+        vec![]
+    } else {
+        let known: Vec<_> = known.keys().copied().collect();
+        let kept = store::conversation::those_of(db, call.user, &known).await?;
+        let kept: HashSet<_> = kept.into_iter().collect();
+        known.into_iter().filter(|id| !kept.contains(id)).collect()
+    };
+    Ok((rows, gone))
 }
 
 /// Clears a conversation for everyone: it gets a new instance.

@@ -40,6 +40,9 @@ pub(crate) enum Error {
     /// The user's newest card has this number; 0: there is none.
     #[error("The next card must have the number after that of your newest card.")]
     StaleCard(u64),
+    /// The vault has another version by now, which is given.
+    #[error("The vault has a newer version.")]
+    StaleVersion(i32),
     /// The id names another message.
     #[error("The id names another message.")]
     MessageIdConflict,

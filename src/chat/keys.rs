@@ -3,14 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
-    e2ee::{LOG_ENTRY_LEN, LogHead, SignedCard, SignedLogHead},
+    e2ee::{Invalid, LOG_ENTRY_LEN, LogHead, SignedCard, SignedLogHead},
     id::UserId,
     key::PublicKey,
+    request::login::Register,
 };
 
-use super::{Call, error::Error};
+use super::{Call, Services, error::Error};
 use crate::notify::event::Event;
-use crate::store::{self, card::Published, rows::KeysRow};
+use crate::store::{
+    self,
+    card::{NewCard, Published},
+    rows::KeysRow,
+};
 
 /// Maximum cards that a user publishes within 24 hours: each is in the key log for good, and everyone reads it.
 const MAX_CARDS_PER_DAY: u32 = 20;
@@ -25,8 +30,33 @@ const MAX_LOG_ENTRIES: usize = 10_000;
 /// # Errors
 /// `BadRequest`: it is not the caller's, of another server, or not signed as it must be; `StaleCard`; `DailyLimit`.
 pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<(), Error> {
-    let (card, identity) = (&signed.card, &call.services.identity);
-    if card.user() != call.user {
+    let (public_key, friends) = store::card::owner(&call.services.db, call.user)
+        .await?
+        .ok_or(Error::UserNotFound)?;
+    let public_key = PublicKey::parse(&public_key)
+        .ok_or_else(|| Error::Internal("a user's public key does not parse".into()))?;
+    let new = checked(call.services, call.user, &public_key, signed)?;
+    // Also of one that was known: whoever stored it may have lost the answer, and told nobody.
+    published(store::card::publish(&call.services.db, new, call.now).await?)?;
+    call.outbox.push(Event::FriendChanged {
+        friend: call.user,
+        seen_by: friends.into_iter().chain([call.user]).collect(),
+    });
+    Ok(())
+}
+
+/// A card that a user may publish, if it follows their newest one. `public_key` is, or will be, theirs.
+///
+/// # Errors
+/// `BadRequest`: it is another user's, of another server, or not signed as it must be.
+pub(super) fn checked<'a>(
+    services: &Services,
+    user: UserId,
+    public_key: &PublicKey,
+    signed: &'a SignedCard,
+) -> Result<NewCard<'a>, Error> {
+    let (card, identity) = (&signed.card, &services.identity);
+    if card.user() != user {
         return Err(Error::BadRequest("card must be your own.".into()));
     }
     if card.server() != identity.id {
@@ -35,39 +65,46 @@ pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<
             identity.id
         )));
     }
-    let (public_key, friends) = store::card::owner(&call.services.db, call.user)
-        .await?
-        .ok_or(Error::UserNotFound)?;
-    let public_key = PublicKey::parse(&public_key)
-        .ok_or_else(|| Error::Internal("a user's public key does not parse".into()))?;
-    signed
-        .verify(&public_key)
-        .map_err(|invalid| Error::BadRequest(format!("card is not valid: {invalid}.")))?;
-    let published = store::card::publish(
-        &call.services.db,
-        identity.id,
+    signed.verify(public_key).map_err(not_valid)?;
+    Ok(NewCard {
+        server: identity.id,
         signed,
-        MAX_CARDS_PER_DAY,
-        call.now,
-    );
-    match published.await? {
-        // Also of one that was known: whoever stored it may have lost the answer, and told nobody.
-        Published::New | Published::Known => {
-            call.outbox.push(Event::FriendChanged {
-                friend: call.user,
-                seen_by: friends.into_iter().chain([call.user]).collect(),
-            });
-            Ok(())
-        }
+        max_per_day: MAX_CARDS_PER_DAY,
+    })
+}
+
+/// The card that a new user publishes, if they do.
+///
+/// # Errors
+/// As for [`checked`].
+pub(crate) fn first<'a>(
+    services: &Services,
+    new: &'a Register,
+) -> Result<Option<NewCard<'a>>, Error> {
+    let user = UserId::of(&new.email);
+    let card = new.card.as_ref();
+    card.map(|card| checked(services, user, &new.publickey, card))
+        .transpose()
+}
+
+/// What a card that was to be published is answered.
+///
+/// # Errors
+/// `StaleCard`; `BadRequest`: it does not follow the newest one; `DailyLimit`.
+pub(super) fn published(published: Published) -> Result<(), Error> {
+    match published {
+        Published::New | Published::Known => Ok(()),
         Published::Stale(n) => Err(Error::StaleCard(n)),
-        Published::Invalid(invalid) => {
-            Err(Error::BadRequest(format!("card is not valid: {invalid}.")))
-        }
+        Published::Invalid(invalid) => Err(not_valid(invalid)),
         Published::TooMany(wait) => Err(Error::DailyLimit(
             format!("You can publish at most {MAX_CARDS_PER_DAY} cards in 24 hours."),
             wait,
         )),
     }
+}
+
+fn not_valid(invalid: Invalid) -> Error {
+    Error::BadRequest(format!("card is not valid: {invalid}."))
 }
 
 /// The keys of users, with the cards after those that the caller has; of users whom the caller may not see, none. Returns

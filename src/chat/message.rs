@@ -8,10 +8,14 @@ use super::{Call, error::Error};
 use crate::notify::event::{Event, NewRow, NewRows, Rendered};
 use crate::store::{
     self,
+    erase::Erased,
     rows::{HistoryRow, MessageRow, New, NewMessage, Stored},
 };
 use parlance_wire::{
-    e2ee::Epoch, id::ConversationId, request::conversation::SentMessage, text::Instance,
+    e2ee::Epoch,
+    id::{ConversationId, MessageId},
+    request::conversation::SentMessage,
+    text::Instance,
     time::Timestamp,
 };
 
@@ -86,6 +90,38 @@ pub(crate) async fn add(
         Stored::StaleEpoch(present) => Err(Error::StaleEpoch(present)),
         Stored::Blocked => Err(Error::NotAllowed("This user has blocked you.")),
         Stored::NoConversation => Err(Error::ConversationNotFound),
+    }
+}
+
+/// Deletes what messages say, for everyone; their links of the chain stay. Returns those that were there. Idempotent.
+///
+/// # Errors
+/// `ConversationNotFound`, `StaleInstance`; `NotAllowed`, if one of them is another user's and the caller no admin.
+pub(crate) async fn erase(
+    call: &mut Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+    messages: &[MessageId],
+) -> Result<Vec<MessageId>, Error> {
+    let db = &call.services.db;
+    match store::erase::erase(db, conversation, call.user, instance, messages).await? {
+        None => Err(Error::ConversationNotFound),
+        Some(Erased::StaleInstance(present)) => Err(Error::StaleInstance(present)),
+        Some(Erased::NotAllowed) => Err(Error::NotAllowed(
+            "Only an admin of a group may erase what others wrote.",
+        )),
+        Some(Erased::Done {
+            messages: gone,
+            participants,
+        }) => {
+            // All that were named: whoever erased them before may have lost the answer, and announced nothing.
+            call.outbox.push(Event::Erased {
+                conversation,
+                participants,
+                messages: messages.to_vec(),
+            });
+            Ok(gone)
+        }
     }
 }
 

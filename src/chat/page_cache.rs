@@ -2,9 +2,9 @@
 //! wire's format is decided in `api`, which passes the rendering function.
 //!
 //! Nothing is served on the strength of the cache alone. For each read, `chat::history` asks the
-//! database whether the reader takes part, which instance is current, and what the history ends
-//! with. Rows before that end never change; but they are purged once they have expired, so a page
-//! with an expired row is read again.
+//! database whether the reader takes part, which instance is current, what the history ends with,
+//! and how many messages were erased. Rows before that end never change otherwise; but they are
+//! purged once they have expired, so a page with an expired row is read again.
 
 mod page;
 
@@ -148,11 +148,6 @@ impl PageCache {
             Some(false) => self.0.invalidate(&key),
             None => {}
         }
-    }
-
-    /// Forgets all pages, because rows in the middle of a page may have been erased. Rare.
-    pub(crate) fn forget(&self) {
-        self.0.invalidate_all();
     }
 
     /// Evicts pages that were not read recently.

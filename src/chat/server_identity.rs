@@ -3,14 +3,22 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{
+    hmac,
+    signature::{Ed25519KeyPair, KeyPair},
+};
 use parlance_wire::{
     e2ee::{LogHead, SignKey, Signature, SignedLogHead},
     id::ServerId,
+    kdf::{SALT_BYTES, Salt},
+    text::Email,
 };
 
 use super::error::Error;
 use crate::store::{self, Db};
+
+/// What separates the key of the salts from other uses of the seed.
+const SALTS: &[u8] = b"parlance prelogin 1\n";
 
 /// The server's identity. `Debug` shows only the id.
 pub(crate) struct ServerIdentity {
@@ -18,6 +26,8 @@ pub(crate) struct ServerIdentity {
     /// The public half of the key.
     pub key: SignKey,
     pair: Ed25519KeyPair,
+    /// Of the salts of addresses without a user.
+    salts: hmac::Key,
 }
 
 impl ServerIdentity {
@@ -30,7 +40,24 @@ impl ServerIdentity {
         let no_key = || Error::Internal("the server's signing key cannot be read".into());
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| no_key())?;
         let key = SignKey::from_bytes(pair.public_key().as_ref()).ok_or_else(no_key)?;
-        Ok(Self { id, key, pair })
+        let salts = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &seed), SALTS);
+        Ok(Self {
+            id,
+            key,
+            pair,
+            salts: hmac::Key::new(hmac::HMAC_SHA256, salts.as_ref()),
+        })
+    }
+
+    /// The salt that an address without a user has: the same one each time, on every node, and another on other servers.
+    #[must_use]
+    pub(crate) fn stand_in_salt(&self, email: &Email) -> Salt {
+        let tag = hmac::sign(&self.salts, email.as_str().as_bytes());
+        let mut salt = [0; SALT_BYTES];
+        salt.iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        Salt::new(salt)
     }
 
     /// Signs a head of the key log.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Call, Services, error::Error};
+use super::{Call, Services, error::Error, keys};
 use crate::{
     notify::event::Event,
     settings::Registration,
@@ -10,18 +10,16 @@ use crate::{
         self, Db,
         registration::{Admission, NewUser, Registered},
         rows::AccountRow,
+        station::Arriving,
     },
 };
 use parlance_wire::{
-    id::{StationId, UserId},
-    key::SecretHash,
-    time::Timestamp,
-    word::Availability,
+    id::UserId, kdf::Kdf, key::SecretHash, text::Email, time::Timestamp, word::Availability,
 };
 
 /// Maximum stations of a user. Beyond it the one seen longest ago is removed.
 // Not refused: a client that is installed again has a new station, and its user must be able to log in.
-const MAX_STATIONS: i32 = 100;
+pub(crate) const MAX_STATIONS: i32 = 100;
 
 /// Logs a user in, and binds the station to them. Idempotent.
 ///
@@ -32,11 +30,18 @@ pub(crate) async fn log_in(
     now: Timestamp,
     key: &SecretHash,
     claimed: Option<UserId>,
-    station: StationId,
+    arriving: Arriving<'_>,
 ) -> Result<AccountRow, Error> {
-    store::user::log_in(db, key, claimed, station, MAX_STATIONS, now)
+    store::station::log_in(db, key, claimed, arriving, MAX_STATIONS, now)
         .await?
         .ok_or(Error::LoginFailed)
+}
+
+/// How the password of the user with this address is made into keys. An address without a user is answered as a new account
+/// is, with a salt that stays the same: who asks cannot tell the two apart, as both take the same work.
+pub(crate) async fn prelogin(services: &Services, email: &Email) -> Result<Kdf, Error> {
+    let stand_in = Kdf::recommended(services.identity.stand_in_salt(email));
+    Ok(store::vault::kdf(&services.db, UserId::of(email), &stand_in).await?)
 }
 
 /// Stores a new user, if the operator allows registration; or gives a user a new identity, if an operator invited them to
@@ -71,6 +76,12 @@ pub(crate) async fn register(
             Ok(user_id)
         }
         Registered::Exists => Err(Error::AlreadyExists("This user already exists.")),
+        Registered::Card(refused) => {
+            keys::published(refused)?;
+            Err(Error::Internal(
+                "a card was refused that was published".into(),
+            ))
+        }
         Registered::NotInvited => Err(Error::RegistrationClosed(match (admission, code) {
             (Admission::Known, _) => "Registration is closed on this server.",
             (_, None) => "Registration on this server requires an invitation.",

@@ -90,6 +90,8 @@ fn key(rule: Rule) -> &'static str {
         Rule::Cards => "cards",
         Rule::KeyLog => "keylog",
         Rule::Epochs => "epochs",
+        Rule::Station => "stations",
+        Rule::Viewed => "viewed",
         Rule::Audit => "audit",
         Rule::Index => "index",
     }

@@ -14,7 +14,7 @@ use self::who::Known;
 pub(super) use self::who::Who;
 use super::{Error, actor::actor, print_json, say, with_database};
 use crate::{settings::Settings, store};
-use parlance_wire::{time::Timestamp, word::UserRole};
+use parlance_wire::{id::CredentialId, time::Timestamp, word::UserRole};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -46,12 +46,13 @@ pub(super) enum Command {
     PasswdReset(access::PasswdReset),
     /// List the keys that open a user's login
     Keys(Known),
-    /// Revoke one of these keys; stations that logged in with it stay
+    /// Revoke one of these keys, and end the stations that logged in with it
     Revoke {
         #[command(flatten)]
         who: Known,
         /// The key's id, as `keys` shows it
-        key: String,
+        #[arg(value_parser = access::credential)]
+        key: CredentialId,
     },
     /// List the stations that a user has logged in from, or forget them: they have to log in again
     Stations(access::Stations),
@@ -91,7 +92,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Err
         Command::Apikey(apikey) => add::apikey(settings, &apikey).await,
         Command::PasswdReset(reset) => access::passwd_reset(settings, &reset).await,
         Command::Keys(who) => access::keys(settings, &who).await,
-        Command::Revoke { who, key } => access::revoke(settings, &who, &key).await,
+        Command::Revoke { who, key } => access::revoke(settings, &who, key).await,
         Command::Stations(stations) => access::stations(settings, &stations).await,
         Command::Export(export) => end::export(settings, &export).await,
         Command::Delete(delete) => end::delete(settings, &delete).await,

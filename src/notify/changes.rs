@@ -12,7 +12,7 @@ use std::{
 
 use super::event::{Event, NewRow, NewRows};
 use parlance_wire::{
-    id::{ConversationId, UserId},
+    id::{ConversationId, MessageId, StationId, UserId},
     text::Instance,
     version::ClientVersion,
 };
@@ -44,6 +44,10 @@ pub(crate) struct Changes {
     pub rows: BTreeMap<(ConversationId, i64), Arc<NewRow>>,
     /// Who is writing a message, and in which conversation; for v4 sockets.
     pub typing: BTreeSet<(ConversationId, UserId)>,
+    /// Messages that were erased; for v4 sockets. Their conversations are among those that changed.
+    pub erased: BTreeSet<(ConversationId, MessageId)>,
+    /// Stations that the user logged in from for the first time; for v4 stations.
+    pub stations: BTreeSet<StationId>,
     row_bytes: usize,
     /// Conversations of which only the id is sent: a row is not known here, does not follow the others, or has no room.
     ids_only: BTreeSet<ConversationId>,
@@ -57,6 +61,7 @@ impl Changes {
             && !self.list
             && !self.resync
             && self.friends.is_empty()
+            && self.stations.is_empty()
             && self.typing.is_empty()
     }
 
@@ -68,6 +73,8 @@ impl Changes {
             && !self.list
             && !self.resync
             && self.friends.is_empty()
+            && self.erased.is_empty()
+            && self.stations.is_empty()
             && self.typing.is_empty();
         self.rows
             .values()
@@ -96,9 +103,25 @@ impl Changes {
                     self.add_rows(*conversation, rows);
                 }
             }
+            Event::Erased {
+                conversation,
+                messages,
+                ..
+            } => {
+                self.conversations.insert(*conversation);
+                // One of the rows may be an erased one.
+                self.drop_rows(*conversation);
+                if version.is_v4() {
+                    self.erased
+                        .extend(messages.iter().map(|message| (*conversation, *message)));
+                }
+            }
             Event::ListChanged { .. } => self.list = true,
             Event::FriendChanged { friend, .. } => {
                 self.friends.insert(*friend);
+            }
+            Event::StationAdded { station, .. } => {
+                self.stations.insert(*station);
             }
             Event::Typing {
                 conversation, user, ..
@@ -118,6 +141,7 @@ impl Changes {
             self.drop_rows(conversation);
         }
         self.friends.extend(sent.friends);
+        self.stations.extend(sent.stations);
         self.list |= sent.list;
         self.resync |= sent.resync;
         self.bound();
@@ -131,6 +155,7 @@ impl Changes {
             list,
             resync,
             friends,
+            stations,
             ..
         } = self;
         Self {
@@ -138,6 +163,7 @@ impl Changes {
             list: *list,
             resync: *resync,
             friends: friends.clone(),
+            stations: stations.clone(),
             ..Self::default()
         }
     }
@@ -154,15 +180,22 @@ impl Changes {
     /// Everything may have changed: what was known of conversations is part of that.
     pub(crate) fn become_resync(&mut self) {
         let friends = std::mem::take(&mut self.friends);
+        let stations = std::mem::take(&mut self.stations);
         *self = Self {
             friends,
+            stations,
             ..Self::resync()
         };
     }
 
     fn bound(&mut self) {
+        let ids = self.conversations.len()
+            + self.friends.len()
+            + self.erased.len()
+            + self.stations.len()
+            + self.typing.len();
         // Not truncated: the station would never learn of an id that was left out.
-        if self.conversations.len() + self.friends.len() + self.typing.len() > MAX_IDS {
+        if ids > MAX_IDS {
             *self = Self::resync();
         }
     }

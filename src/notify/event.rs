@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::store::rows::HistoryRow;
 use parlance_wire::{
-    id::{ConversationId, StationId, UserId},
+    id::{ConversationId, MessageId, StationId, UserId},
     text::Instance,
 };
 
@@ -30,6 +30,13 @@ pub(crate) enum Event {
         /// The station that was given the page.
         station: StationId,
     },
+    /// Messages were erased.
+    Erased {
+        conversation: ConversationId,
+        /// Everyone in it.
+        participants: Vec<UserId>,
+        messages: Vec<MessageId>,
+    },
     /// A user's list of conversations has changed.
     ListChanged {
         /// The users whose lists have changed.
@@ -42,6 +49,13 @@ pub(crate) enum Event {
         /// The users who see the change.
         seen_by: Vec<UserId>,
     },
+    /// A user logged in at a station that they had not used before; their others are told.
+    StationAdded {
+        /// The user.
+        user: UserId,
+        /// The new station.
+        station: StationId,
+    },
     /// A user is writing a message.
     Typing {
         /// The conversation that it is written in.
@@ -53,14 +67,26 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// Returns `true` if this station of a recipient's is notified.
+    #[must_use]
+    pub(crate) fn is_for(&self, one: StationId) -> bool {
+        match self {
+            Self::PageCut { station, .. } => one == *station,
+            Self::StationAdded { station, .. } => one != *station,
+            _ => true,
+        }
+    }
+
     /// The users whose stations are notified.
     #[must_use]
     pub(crate) fn recipients(&self) -> &[UserId] {
         match self {
             Self::ConversationChanged { participants, .. } => participants,
+            Self::Erased { participants, .. } => participants,
             Self::PageCut { reader, .. } => std::slice::from_ref(reader),
             Self::ListChanged { of } => of,
             Self::FriendChanged { seen_by, .. } => seen_by,
+            Self::StationAdded { user, .. } => std::slice::from_ref(user),
             Self::Typing { others, .. } => others,
         }
     }

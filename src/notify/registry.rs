@@ -9,7 +9,7 @@ mod poll;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task,
@@ -77,7 +77,8 @@ struct Subscriber {
     /// The task that writes to the socket.
     // Not a `Notify`: each push wakes it, and a waker costs neither a lock nor a list of waiters.
     task: AtomicWaker,
-    ended: AtomicBool,
+    /// Set once: what ended it first is what its client is told.
+    ended: OnceLock<End>,
     end: Notify,
 }
 
@@ -108,6 +109,21 @@ pub(crate) struct SocketLimits {
     pub per_user: usize,
     /// Maximum per node.
     pub total: usize,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The station opened another socket.
+    Replaced,
+    /// The station was signed out.
+    SignedOut,
+    /// The user was disabled.
+    Disabled,
+    /// What the user may do has changed: whoever is still allowed in connects again.
+    Again,
+    /// The server stops.
+    ServerStopping,
 }
 
 impl Notifications {
@@ -142,7 +158,7 @@ impl Notifications {
             changed: AtomicBool::new(false),
             unacked: AtomicBool::new(false),
             task: AtomicWaker::new(),
-            ended: AtomicBool::new(false),
+            ended: OnceLock::new(),
             end: Notify::new(),
         });
         let pending = inner.station_or_new(user, station);
@@ -150,7 +166,7 @@ impl Notifications {
         // Rows that were meant for an earlier socket follow on frames that may never have arrived.
         pending.changes.keep_ids();
         if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
-            other.end();
+            other.end(End::Replaced);
             // It is not known which pushes of the other one arrived.
             pending.changes.resync = true;
         } else {
@@ -180,8 +196,7 @@ impl Notifications {
                 let mut inner = self.locked();
                 for user in recipients {
                     for (station, pending) in inner.by_user.get_mut(user).into_iter().flatten() {
-                        if !matches!(event, Event::PageCut { station: other, .. } if other != station)
-                        {
+                        if event.is_for(*station) {
                             pending.add(event, rows);
                         }
                     }
@@ -233,15 +248,37 @@ impl Notifications {
         users.filter(|user| inner.sockets_of(*user) > 0).collect()
     }
 
-    /// Ends the subscriptions of one user, or of everyone.
-    pub(crate) fn disconnect(&self, whose: Option<UserId>) {
-        // Only signalled: a socket's task drops the subscription itself, which takes this lock.
-        for (user, stations) in &self.locked().by_user {
+    /// The stations that have a socket open here: of one user, or of everyone.
+    pub(crate) fn stations_with_sockets(&self, whose: Option<UserId>) -> Vec<(UserId, StationId)> {
+        let inner = self.locked();
+        let mut found = vec![];
+        for (user, stations) in &inner.by_user {
             if whose.is_none_or(|whose| whose == *user) {
-                for pending in stations.values() {
-                    if let Some(subscriber) = &pending.subscriber {
-                        subscriber.end();
-                    }
+                let open = stations
+                    .iter()
+                    .filter(|(_, pending)| pending.subscriber.is_some());
+                found.extend(open.map(|(station, _)| (*user, *station)));
+            }
+        }
+        found
+    }
+
+    /// Ends the subscription of a station.
+    pub(crate) fn disconnect(&self, user: UserId, station: StationId, end: End) {
+        // Only signalled: a socket's task drops the subscription itself, which takes this lock.
+        let mut inner = self.locked();
+        let pending = inner.station(user, station);
+        if let Some(subscriber) = pending.and_then(|pending| pending.subscriber.as_ref()) {
+            subscriber.end(end);
+        }
+    }
+
+    /// Ends all subscriptions, as the server stops.
+    pub(crate) fn disconnect_all(&self) {
+        for stations in self.locked().by_user.values() {
+            for pending in stations.values() {
+                if let Some(subscriber) = &pending.subscriber {
+                    subscriber.end(End::ServerStopping);
                 }
             }
         }
@@ -302,6 +339,11 @@ impl Pending {
 
     fn add(&mut self, event: &Event, rows: &[Arc<NewRow>]) {
         let subscriber = self.subscriber.as_ref();
+        if matches!(event, Event::StationAdded { .. })
+            && subscriber.is_some_and(|subscriber| !subscriber.version.is_v4())
+        {
+            return;
+        }
         self.changes.add(
             event,
             rows,
@@ -321,8 +363,8 @@ impl Subscriber {
         }
     }
 
-    fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+    fn end(&self, end: End) {
+        let _ = self.ended.set(end);
         self.end.notify_one();
     }
 }
@@ -333,10 +375,13 @@ impl Subscription {
         self.0.clone()
     }
 
-    /// Waits until the subscription was replaced or revoked.
-    pub(crate) async fn ended(&self) {
+    /// Waits until the subscription was replaced or revoked. Returns why it ended.
+    pub(crate) async fn ended(&self) -> End {
         // `notify_one` keeps a permit: an end between the check and the wait is not missed.
-        while !self.0.subscriber.ended.load(Ordering::Acquire) {
+        loop {
+            if let Some(end) = self.0.subscriber.ended.get() {
+                return *end;
+            }
             self.0.subscriber.end.notified().await;
         }
     }
@@ -362,7 +407,7 @@ impl Feed {
     /// Takes what is pending; nothing, once the subscription was replaced, revoked or dropped. Until
     /// [`Subscription::ack`], it counts as possibly lost.
     pub(crate) fn take(&self) -> Changes {
-        if self.subscriber.ended.load(Ordering::Acquire) {
+        if self.subscriber.ended.get().is_some() {
             return Changes::default();
         }
         let mut inner = self.notifications.locked();

@@ -87,8 +87,12 @@ async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
             Ok(Either::Left(delete(request).await?))
         }
         Action::Signed(action) => {
-            let request = post.replace(action).1.verify().await?;
-            Ok(Either::Left(Box::pin(signed(request)).await?))
+            let (state, request) = (post.state.clone(), post.replace(action).1.verify().await?);
+            let user = request.user;
+            let answer = Box::pin(signed(request)).await;
+            // Also after a failure: what a station or a key may do has perhaps changed. Other nodes hear of it.
+            state.keys.forget_user(user);
+            Ok(Either::Left(answer?))
         }
         // No other is parsed from this API.
         Action::Workspace(_) | Action::Notification(_) => Err(Error::UnknownAction),
@@ -140,6 +144,9 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     if is_registration {
         state.limits.take_registration(address)?;
     }
+    if matches!(action, Login::Prelogin { .. }) {
+        state.limits.take_prelogin(address)?;
+    }
     state.limits.take_login(address, claimed)?;
     let result = api::login::perform(&mut context, action).await;
     state.announce(&context.outbox);
@@ -158,6 +165,7 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     if !has_failed {
         state.limits.refund_login(address, claimed);
     }
+    state.announce(&context.outbox);
     Ok(result?.into())
 }
 

@@ -67,6 +67,12 @@ impl Keys {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Forgets a user's key and stations.
+    pub(super) fn forget_user(&self, user: UserId) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.by_user.invalidate(&user);
+    }
+
     /// Forgets all keys: a user has changed. Rare.
     pub(super) fn forget(&self) {
         // The generation first: a reader that compares it from now on does not cache what it read before.

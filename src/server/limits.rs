@@ -27,6 +27,7 @@ const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
 pub(super) struct Limits {
     addresses: Buckets<IpAddr>,
     users: Buckets<UserId>,
+    prelogins: Buckets<IpAddr>,
     registrations: Buckets<IpAddr>,
     signatures: Buckets<IpAddr>,
 }
@@ -37,6 +38,7 @@ impl Limits {
     pub(super) fn new(logins: u32, registrations: u32, signatures: u32) -> Self {
         Self {
             addresses: Buckets::new(logins.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
+            prelogins: Buckets::new(logins.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
             users: Buckets::new(logins, LOGINS_REFILL),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL),
             signatures: Buckets::new(signatures, SIGNATURES_REFILL),
@@ -54,6 +56,15 @@ impl Limits {
             self.users.take(user)?;
         }
         Ok(())
+    }
+
+    /// Takes a question about how a password is hashed from the address. It is never refunded. As many as failed logins:
+    /// who looks for users by it, as those of the published form are told apart, is no faster than by logging in.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next one.
+    pub(super) fn take_prelogin(&self, address: IpAddr) -> Result<(), Error> {
+        self.prelogins.take(network(address))
     }
 
     /// Takes a registration from the address. It is never refunded.

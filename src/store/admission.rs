@@ -150,8 +150,9 @@ async fn insert_participants(
             where c.conversation_id = $1 and c.epoch > 0
             on conflict on constraint epoch_secrets_key do nothing
         )
-        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-        select $1, p.user_id, p.secret, p.display_name, 'member', $2
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at, viewed_seq)
+        select $1, p.user_id, p.secret, p.display_name, 'member', $2,
+               (select c.last_seq from conversations c where c.conversation_id = $1)
         from unnest($3::uuid[], $4::text[], $5::text[]) as p (user_id, secret, display_name)",
         conversation as _,
         now as _,

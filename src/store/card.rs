@@ -17,9 +17,20 @@ use super::{
 };
 use crate::store::rows::{CardRow, KeysRow};
 
+/// A card to be published, whose own signatures were verified.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCard<'a> {
+    /// The server.
+    pub server: ServerId,
+    /// The card.
+    pub signed: &'a SignedCard,
+    /// Maximum cards that the user publishes within 24 hours.
+    pub max_per_day: u32,
+}
+
 /// What became of a card.
 #[derive(Debug)]
-pub(crate) enum Published {
+pub enum Published {
     /// It is the user's newest.
     New,
     /// It was published before.
@@ -32,16 +43,10 @@ pub(crate) enum Published {
     TooMany(Duration),
 }
 
-/// Publishes a card whose own signatures were verified, in a transaction of its own.
-pub(crate) async fn publish(
-    db: &Db,
-    server: ServerId,
-    signed: &SignedCard,
-    max_per_day: u32,
-    now: Timestamp,
-) -> Result<Published> {
+/// Publishes a card, in a transaction of its own.
+pub(crate) async fn publish(db: &Db, new: NewCard<'_>, now: Timestamp) -> Result<Published> {
     db.transaction(async |c| {
-        Ok(match append(c, server, signed, max_per_day, now).await? {
+        Ok(match append(c, new, now).await? {
             Published::New => End::Commit(Published::New),
             refused => End::Rollback(refused),
         })
@@ -49,15 +54,17 @@ pub(crate) async fn publish(
     .await
 }
 
-/// Adds a card, whose own signatures were verified, to the user's cards and to the key log. Locks the log: what else the
-/// transaction locks, it locks before.
+/// Adds a card to the user's cards and to the key log. Locks the log: what else the transaction locks, it locks before.
 pub(super) async fn append(
     c: &mut PgConnection,
-    server: ServerId,
-    signed: &SignedCard,
-    max_per_day: u32,
+    new: NewCard<'_>,
     now: Timestamp,
 ) -> Result<Published> {
+    let NewCard {
+        server,
+        signed,
+        max_per_day,
+    } = new;
     let (card, user) = (&signed.card, signed.card.user());
     let tag = Tag::of(server, user).map_err(|_| impossible("ids of that length"))?;
     let tree = key_log::lock(c).await?;

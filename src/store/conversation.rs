@@ -10,7 +10,7 @@ use super::{Db, error::Result};
 use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::Instance,
     time::Timestamp,
 };
@@ -28,6 +28,13 @@ pub(crate) use self::{
 /// tell that the whole statement is about one shard.
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
+        crate::store::conversation::conversation_rows!(
+            $before, group of $key, unread "null::bigint", version "null::bigint", names "null::text", [$after], $($argument),*
+        )
+    };
+    (
+        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, names $names:literal, [$($after:literal),*], $($argument:expr),*
+    ) => {
         sqlx::query_as!(
             crate::store::rows::ConversationRow,
             $before
@@ -52,13 +59,64 @@ macro_rules! conversation_rows {
                        (select array_agg(o.user_id) from participants o where o.conversation_id = "#
                 + $key
                 + r#")
-                   end as "group: Vec<UserId>""#
-                + $after,
+                   end as "group: Vec<UserId>", "#
+                + $unread
+                + r#" as "unread?", "#
+                + $version
+                + r#" as "version?: ListVersion", "#
+                + $names
+                + r#" as "names?""#
+                $(+ $after)*,
             $($argument),*
         )
     };
 }
 pub(super) use conversation_rows;
+
+/// As [`conversation_rows`], for the list of a v4 client: with what is unread. `$from` joins `participants p` and
+/// `conversations c`.
+///
+/// Counted are the messages of type `Message` after the newest one viewed and not the reader's own, up to 999, among the
+/// newest 5,000: so neither the reader's own nor those of other types make it read a whole conversation.
+macro_rules! listed_rows {
+    ($before:literal, from $from:literal, $after:literal, $($argument:expr),* $(,)?) => {
+        conversation_rows!(
+            $before,
+            group of "c.conversation_id",
+            unread "u.unread",
+            version "list_version(c.conversation_id, c.xmin, p.xmin, o.names, o.roles, o.has_secret, c.last_seq, u.unread)",
+            names "o.names",
+            [$from, "
+            cross join lateral (
+                select case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
+                    select count(*) from (
+                        select from (
+                            select m.user_id, m.type from messages m
+                            where m.conversation_id = c.conversation_id and m.seq > greatest(p.viewed_seq, c.cleared_seq)
+                            -- A limit that the planner cannot see, so that it reads in the order of the index.
+                            order by m.seq desc limit (select 5000)
+                        ) newest
+                        where newest.type = 'Message' and newest.user_id <> p.user_id
+                        limit 999
+                    ) counted
+                ) end as unread
+                offset 0
+            ) u
+            cross join lateral (
+                select md5(string_agg((select u.nick from users u where u.user_id = n.user_id), chr(10) order by n.user_id)) as names,
+                       bit_xor(hashtextextended(n.role, uuid_hash_extended(n.user_id, 0))) as roles,
+                       (
+                           select true from epoch_secrets s
+                           where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
+                       ) is not null as has_secret
+                from participants n where n.conversation_id = c.conversation_id
+                offset 0
+            ) o
+            ", $after],
+            $($argument),*
+        )
+    };
+}
 
 /// All conversations of a user, hidden ones too, the newest first, in one statement.
 pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
@@ -78,12 +136,107 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>
             .await
         })
         .await?;
-    // Sorted here: PostgreSQL would carry whole rows, secrets and all, through its sort.
-    rows.sort_unstable_by_key(|row| (Reverse(row.last_access_at), row.conversation_id));
+    sort(&mut rows);
     Ok(rows)
 }
 
-/// As [`list`], at most `limit` of them, from the one after `after` on, wherever that stands now; and `true` if there are
+/// As [`list`], for a v4 client: with what is unread.
+pub(crate) async fn list_with_unread(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
+    let mut rows = db
+        .run(async |c| {
+            listed_rows!(
+                "select",
+                from "
+            from participants p
+            join conversations c using (conversation_id)",
+                "where p.user_id = $1
+            ",
+                reader as _,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    sort(&mut rows);
+    Ok(rows)
+}
+
+/// How a user's list compares with the lines that a client holds.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    /// The conversations whose lines the client does not hold as they are now.
+    pub changed: Vec<ConversationId>,
+    /// How many lines the list has.
+    pub total: i64,
+}
+
+/// Compares a user's list with the versions of the lines that a client holds. Of the lines that are the same not even the
+/// rows are sent from the database.
+pub(crate) async fn compare(db: &Db, reader: UserId, known: &[ListVersion]) -> Result<Comparison> {
+    db.run(async |c| {
+        sqlx::query_file_as!(
+            Comparison,
+            "src/store/sql/compare_list.sql",
+            reader as _,
+            known as _,
+        )
+        .fetch_one(c)
+        .await
+    })
+    .await
+}
+
+/// Those of these conversations that are a user's.
+pub(crate) async fn those_of(
+    db: &Db,
+    user: UserId,
+    conversations: &[ConversationId],
+) -> Result<Vec<ConversationId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select conversation_id as "id: ConversationId" from participants
+            where user_id = $1 and conversation_id = any($2)"#,
+            user as _,
+            conversations as _,
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
+}
+
+/// As [`list_with_unread`], of these conversations; those that the reader has left meanwhile are missing.
+pub(crate) async fn some_with_unread(
+    db: &Db,
+    reader: UserId,
+    conversations: &[ConversationId],
+) -> Result<Vec<ConversationRow>> {
+    let mut rows = db
+        .run(async |c| {
+            listed_rows!(
+                "select",
+                from "
+            from participants p
+            join conversations c using (conversation_id)",
+                "where p.user_id = $1 and p.conversation_id = any($2)
+            ",
+                reader as _,
+                conversations as _,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    sort(&mut rows);
+    Ok(rows)
+}
+
+/// The newest first. Sorted here: PostgreSQL would carry whole rows, secrets and all, through its sort.
+fn sort(rows: &mut [ConversationRow]) {
+    rows.sort_unstable_by_key(|row| (Reverse(row.last_access_at), row.conversation_id));
+}
+
+/// As [`list_with_unread`], at most `limit` of them, from the one after `after` on, wherever that stands now; and `true` if there are
 /// more. Returns `None` if `after` is no conversation of the reader's.
 pub(crate) async fn page(
     db: &Db,
@@ -96,7 +249,7 @@ pub(crate) async fn page(
     // The page is chosen by narrow columns before the wide ones are read, so the sort carries no secrets. `after`
     // stands for the place that its conversation has now: that may have moved since the page before.
     let read = db.run(async |c| {
-        conversation_rows!(
+        listed_rows!(
             "
             with page as materialized (
                 select c.conversation_id, c.last_access_at
@@ -113,12 +266,11 @@ pub(crate) async fn page(
                 limit $3
             )
             select",
-            group of "c.conversation_id",
-            "
+            from "
             from page
             join participants p on p.conversation_id = page.conversation_id and p.user_id = $1
-            join conversations c on c.conversation_id = page.conversation_id
-            order by page.last_access_at desc, page.conversation_id
+            join conversations c on c.conversation_id = page.conversation_id",
+            "order by page.last_access_at desc, page.conversation_id
             ",
             reader as _,
             after as _,

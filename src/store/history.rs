@@ -105,7 +105,7 @@ pub(crate) async fn head(
         sqlx::query_as!(
             HistoryHead,
             r#"select c.instance as "instance: Instance", c.last_seq, c.last_report_id as "last_report_id: ReportId",
-                   c.chain as "chain: Chain"
+                   c.chain as "chain: Chain", c.erased
             from participants p
             join conversations c using (conversation_id)
             where p.conversation_id = $1 and p.user_id = $2"#,
@@ -160,6 +160,7 @@ struct Row {
     station_id: Option<StationId>,
     chain: Option<Chain>,
     last_seq: Option<i64>,
+    erased: Option<i64>,
 }
 
 impl Row {
@@ -171,6 +172,7 @@ impl Row {
             last_seq: self.last_seq?,
             last_report_id: self.report_id,
             chain: self.chain,
+            erased: self.erased?,
         };
         let start = Start {
             message_seq: self.message_seq,
@@ -218,7 +220,7 @@ macro_rules! rows {
             with seen as materialized (
                 -- The conversation, if the reader takes part in it, and where to begin: at a number, or
                 -- at the row with the cursor's id (null if that row does not exist).
-                select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain,
+                select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain, c.erased,
                        coalesce($5::bigint,
                            (select m.seq from messages m
                                where m.conversation_id = $1 and m.message_id = $4 and m.instance = $3)
@@ -242,12 +244,12 @@ macro_rules! rows {
                    null::uuid as "message_id: MessageId", null::text as type,
                    null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
                    null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
-                   s.chain as "chain?: Chain", s.last_seq as "last_seq?"
+                   s.chain as "chain?: Chain", s.last_seq as "last_seq?", s.erased as "erased?"
             from seen s
             union all
             (
                 select null, m.seq, null, null,
-                       m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null
+                       m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null, null
                 from messages m
                 where m.conversation_id = $1 and m.seq > (select cleared_seq from start) and m.seq "#
                 + $side
@@ -259,7 +261,7 @@ macro_rules! rows {
             union all
             (
                 select null, null, null, r.report_id,
-                       r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null
+                       r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null, null
                 from reports r
                 where r.conversation_id = $1 and r.seq > (select cleared_seq from start) and r.seq "#
                 + $side

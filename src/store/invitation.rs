@@ -205,8 +205,10 @@ pub(super) async fn accept(
             delete from departures d using accepted a
             where d.conversation_id = a.conversation_id and d.user_id = a.user_id
         )
-        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-        select conversation_id, user_id, secret, display_name, 'member', $3 from accepted",
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at, viewed_seq)
+        select conversation_id, user_id, secret, display_name, 'member', $3,
+               (select c.last_seq from conversations c where c.conversation_id = $1)
+        from accepted",
         conversation as _,
         user as _,
         now as _,

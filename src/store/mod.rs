@@ -1,7 +1,6 @@
 //! PostgreSQL: the only layer with SQL. Every statement is checked at build time, and every read says for whom it
 //! reads. Statements of more than 25 lines are in `sql/`, but for those that share text, which are macros.
 
-pub(crate) mod access;
 mod admission;
 pub mod audit;
 pub mod backup;
@@ -9,11 +8,13 @@ pub(crate) mod batcher;
 pub(crate) mod block;
 pub(crate) mod card;
 pub(crate) mod conversation;
+pub mod credential;
 mod db;
 pub mod deletion;
 pub mod doctor;
 pub mod embedded;
 pub(crate) mod epoch;
+pub(crate) mod erase;
 pub mod erasure;
 pub mod error;
 pub(crate) mod export;
@@ -42,6 +43,7 @@ pub(crate) mod station;
 pub(crate) mod transcript;
 pub mod user;
 pub mod user_list;
+pub(crate) mod vault;
 pub(crate) mod workspace;
 
 use sqlx::{

@@ -15,6 +15,9 @@ pub enum Notice {
     /// A user's keys, names, stations or rights have changed: caches of users are outdated, and the
     /// user's sockets are closed, so that only those who may still sign can open them again.
     User(UserId),
+    /// The user has changed their keys or stations: caches of that user are outdated, and sockets of stations that are not
+    /// known any more are closed.
+    Stations(UserId),
     /// A user's name has changed, and cached names are outdated.
     Names,
     /// A user's list of conversations has changed.
@@ -33,6 +36,7 @@ impl Notice {
         match self {
             // In the format of older versions.
             Self::User(user) => user.to_string(),
+            Self::Stations(user) => format!("stations {user}"),
             Self::Names => "names".to_owned(),
             Self::List(user) => format!("list {user}"),
             Self::Friend { friend, seen_by } => format!("friend {friend} {seen_by}"),
@@ -44,6 +48,7 @@ impl Notice {
     pub fn parse(payload: &str) -> Option<Self> {
         let mut words = payload.split(' ');
         let notice = match words.next()? {
+            "stations" => Self::Stations(UserId::parse(words.next()?)?),
             "names" => Self::Names,
             "list" => Self::List(UserId::parse(words.next()?)?),
             "friend" => Self::Friend {
@@ -85,6 +90,7 @@ mod tests {
         };
         for notice in [
             Notice::User(one),
+            Notice::Stations(one),
             Notice::Names,
             Notice::List(one),
             Notice::Friend {

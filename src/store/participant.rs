@@ -4,7 +4,7 @@ use super::{Db, conversation::conversation_rows, error::Result};
 use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::{Color, HideId, Instance},
     time::Timestamp,
 };

@@ -5,16 +5,19 @@ use sqlx::PgConnection;
 use super::{
     Db,
     audit::{self, Actor, Change},
+    card::{self, NewCard, Published},
     db::End,
     error::Result,
     notice::{self, Notice},
+    vault,
 };
 use parlance_wire::{
     id::{InviteId, UserId},
+    kdf::Kdf,
     key::{PublicKey, SecretHash},
     text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
-    word::UserRole,
+    word::{CredentialKind, UserRole},
 };
 
 /// A user to be stored.
@@ -28,12 +31,20 @@ pub struct NewUser<'a> {
     pub nick: &'a Nick,
     /// The hash of the key that opens their login.
     pub key_hash: &'a SecretHash,
-    /// The key's name in an operator's list.
+    /// What the key is for.
+    pub kind: CredentialKind,
+    /// The key's name in lists.
     pub label: &'a str,
+    /// How it is made from the password.
+    pub kdf: &'a Kdf,
+    /// The hash of a second key, for when the password is lost.
+    pub recovery: Option<&'a SecretHash>,
     /// Their signatures are checked with it.
     pub public_key: &'a PublicKey,
     /// Their private key, which only their password opens.
     pub encrypted_private_key: &'a EncryptedKey,
+    /// Their next card.
+    pub card: Option<NewCard<'a>>,
 }
 
 /// Who may register.
@@ -59,6 +70,8 @@ pub enum Registered {
     NotInvited,
     /// The address is taken.
     Exists,
+    /// The card was refused.
+    Card(Published),
 }
 
 /// What an invitation is for.
@@ -159,6 +172,13 @@ async fn register_in(
             && befriend(c, inviter, user_id, now).await?
         {
             seen_by.push(inviter);
+        }
+    }
+    // Last, as it locks the key log.
+    if let Some(card) = user.card {
+        match card::append(c, card, now).await? {
+            Published::New | Published::Known => {}
+            refused => return Ok(Registered::Card(refused)),
         }
     }
     Ok(Registered::Done { seen_by })
@@ -312,22 +332,25 @@ async fn insert_in(
     user: &NewUser<'_>,
     role: UserRole,
     now: Timestamp,
-) -> sqlx::Result<bool> {
+) -> Result<bool> {
     // One statement: a user without a key cannot come into being.
     let stored = sqlx::query!(
         "with stored as (
-            insert into users as u (user_id, email, full_name, nick, public_key, encrypted_private_key, role, nick_skeleton, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            insert into users as u (user_id, email, full_name, nick, public_key, encrypted_private_key, role, nick_skeleton, created_at, kdf)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $14)
             on conflict on constraint users_key do update
             set email = excluded.email, full_name = excluded.full_name, nick = excluded.nick,
                 public_key = excluded.public_key, encrypted_private_key = excluded.encrypted_private_key,
                 role = excluded.role, nick_skeleton = excluded.nick_skeleton, created_at = excluded.created_at,
+                kdf = excluded.kdf, vault_version = 0,
                 availability = 'offline', disabled_at = null, deleted_at = null
             where u.deleted_at is not null
             returning user_id
         )
-        insert into credentials (key_hash, user_id, label, created_at)
-        select $10, s.user_id, $11, $9 from stored s",
+        insert into credentials (key_hash, user_id, label, kind, created_at)
+        select k.key_hash, s.user_id, k.label, k.kind, $9
+        from stored s, (values ($10::bytea, $11::text, $12::text), ($13::bytea, 'recovery', 'recovery')) as k (key_hash, label, kind)
+        where k.key_hash is not null",
         UserId::of(user.email) as _,
         user.email.as_str(),
         user.full_name.as_str(),
@@ -339,6 +362,9 @@ async fn insert_in(
         now as _,
         user.key_hash.as_bytes(),
         user.label,
+        user.kind.as_str(),
+        user.recovery.map(SecretHash::as_bytes),
+        vault::written(user.kdf)?,
     )
     .execute(c)
     .await?;
@@ -351,7 +377,7 @@ async fn replace_identity(
     c: &mut PgConnection,
     user_id: UserId,
     user: &NewUser<'_>,
-) -> sqlx::Result<Vec<UserId>> {
+) -> Result<Vec<UserId>> {
     sqlx::query!("delete from credentials where user_id = $1", user_id as _)
         .execute(&mut *c)
         .await?;
@@ -375,12 +401,15 @@ async fn replace_identity(
         r#"
         with changed as (
             update users
-            set full_name = $2, nick = $3, nick_skeleton = $4, public_key = $5, encrypted_private_key = $6
+            set full_name = $2, nick = $3, nick_skeleton = $4, public_key = $5, encrypted_private_key = $6,
+                kdf = $11, vault_version = 0
             where user_id = $1
             returning user_id, created_at
         ), keyed as (
-            insert into credentials (key_hash, user_id, label, created_at)
-            select $7, user_id, $8, now() from changed
+            insert into credentials (key_hash, user_id, label, kind, created_at)
+            select k.key_hash, c.user_id, k.label, k.kind, now()
+            from changed c, (values ($7::bytea, $8::text, $9::text), ($10::bytea, 'recovery', 'recovery')) as k (key_hash, label, kind)
+            where k.key_hash is not null
         )
         select array(
                    select f.friend_id from friendships f
@@ -397,6 +426,9 @@ async fn replace_identity(
         user.encrypted_private_key.as_str(),
         user.key_hash.as_bytes(),
         user.label,
+        user.kind.as_str(),
+        user.recovery.map(SecretHash::as_bytes),
+        vault::written(user.kdf)?,
     )
     .fetch_one(&mut *c)
     .await?;

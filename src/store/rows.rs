@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parlance_wire::{
     chain::{Chain, DataHash},
-    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, ListVersion, MessageId, ReportId, StationId, UserId},
     request::conversation::SentMessage,
     text::Instance,
     time::Timestamp,
@@ -12,7 +12,7 @@ use parlance_wire::{
 
 /// The answer to a login.
 #[derive(Debug)]
-pub struct AccountRow {
+pub(crate) struct AccountRow {
     pub user_id: UserId,
     /// Their full name.
     pub full_name: String,
@@ -22,6 +22,38 @@ pub struct AccountRow {
     pub encrypted_private_key: String,
     /// What they may do on this server.
     pub role: String,
+    /// Which version of their encrypted private key that is.
+    pub vault_version: i32,
+    /// What opened the login: one of the words of `CredentialKind`.
+    pub kind: String,
+    /// They have other stations, which did not know this one.
+    pub is_new_station: bool,
+}
+
+/// A station, as its user and operators may see it.
+#[derive(Debug)]
+pub(crate) struct StationRow {
+    pub station_id: StationId,
+    /// What its user calls it; empty, if nothing.
+    pub name: String,
+    /// When it logged in first; unknown of those from before this was recorded.
+    pub bound_at: Option<Timestamp>,
+    /// To the hour.
+    pub last_seen_at: Timestamp,
+    /// The name of the credential that it logged in with last, if that is still there.
+    pub label: Option<String>,
+}
+
+/// A credential, as its user and operators may see it: without what is kept of its secret.
+#[derive(Debug)]
+pub(crate) struct CredentialRow {
+    pub credential_id: CredentialId,
+    /// One of the words of `CredentialKind`.
+    pub kind: String,
+    pub label: String,
+    pub created_at: Timestamp,
+    /// The last login with it, to the hour.
+    pub used_at: Option<Timestamp>,
 }
 
 /// A friend, as the caller may see them.
@@ -82,6 +114,12 @@ pub(crate) struct ConversationRow {
     pub peer_id: Option<UserId>,
     /// In a group, all participants.
     pub group: Option<Vec<UserId>>,
+    /// In the list of a v4 client: how many messages there are to be viewed, at most 999.
+    pub unread: Option<i64>,
+    /// In the list of a v4 client: what this line looks like.
+    pub version: Option<ListVersion>,
+    /// With `version`: the MD5 of the participants' nicks, by user id, joined by line feeds.
+    pub names: Option<String>,
 }
 
 impl ConversationRow {
@@ -212,6 +250,8 @@ pub(crate) struct HistoryHead {
     pub last_report_id: Option<ReportId>,
     /// The newest message's chain.
     pub chain: Option<Chain>,
+    /// How many messages were erased: that leaves everything else as it was.
+    pub erased: i64,
 }
 
 /// One row of a conversation's history.

@@ -172,7 +172,7 @@ impl Seeder {
                 cross join generate_series($3::bigint, $4::bigint) seq
             ), conversation_updated as (
                 update conversations c
-                set last_seq = seq, last_message_id = message_id, chain = rows.chain
+                set last_seq = seq, last_message_id = message_id, last_message_seq = seq, chain = rows.chain
                 from rows
                 where c.conversation_id = rows.conversation_id and seq = $4
             )

@@ -22,6 +22,8 @@ use tokio::{
 
 use crate::world::World;
 
+mod account;
+
 #[path = "../../crates/parlance-client/examples/echo.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod echo;

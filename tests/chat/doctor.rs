@@ -142,6 +142,24 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
             Some(format!("delete from epoch_secrets where user_id = '{outsider}'")),
         ),
         (
+            Rule::HistoryHead,
+            format!("update conversations set last_message_seq = last_message_seq - 1 where conversation_id = '{group}'"),
+            None,
+        ),
+        (
+            Rule::Viewed,
+            format!("update participants set viewed_seq = viewed_seq + 1000 where conversation_id = '{group}'"),
+            None,
+        ),
+        (
+            Rule::Station,
+            format!("update stations set credential_id = gen_random_uuid() where user_id = '{}'", ann.user),
+            Some(format!(
+                "update stations s set credential_id = c.credential_id from credentials c where c.user_id = s.user_id and s.user_id = '{}'",
+                ann.user
+            )),
+        ),
+        (
             Rule::Audit,
             "update audit_log set entry = replace(entry, 'repair', 'user add') where seq = 1".into(),
             Some("update audit_log set entry = replace(entry, 'user add', 'repair') where seq = 1".into()),

@@ -3,6 +3,7 @@
 
 mod groups;
 mod keys;
+mod list;
 
 use parlance::store::Db;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
@@ -166,7 +167,33 @@ async fn no_hot_query_reads_a_whole_table() {
     for (name, marks, arguments) in [
         (
             "list",
-            &["c.last_access_at as", "where p.user_id = $1\n"][..],
+            &["null::bigint as \"unread?\"", "where p.user_id = $1\n"][..],
+            USER.to_owned(),
+        ),
+        (
+            "list: compare",
+            &["with mine as materialized"],
+            format!("{USER}, array[1::bigint]"),
+        ),
+        (
+            "list: those of",
+            &["from participants\n            where user_id = $1 and conversation_id = any($2)"],
+            format!("{USER}, array[{CONVERSATION}]"),
+        ),
+        (
+            "list: some",
+            &["u.unread as", "p.conversation_id = any($2)"],
+            format!("{USER}, array[{CONVERSATION}]"),
+        ),
+        (
+            "erase",
+            &["-- Moves messages ($2)"],
+            format!("{CONVERSATION}, array[md5('h2000')::uuid], 'AAAAAAAAAA'"),
+        ),
+        ("prelogin", &["from prelogin_secret s"], USER.to_owned()),
+        (
+            "list, with what is unread",
+            &["u.unread as", "where p.user_id = $1\n"],
             USER.to_owned(),
         ),
         (
@@ -219,7 +246,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "seen_by",
             &[
-                "Vec<UserId>\"\n            from participants p",
+                "\"unread?\"\n            from participants p",
                 "and p.user_id = $2\n",
                 "c.last_access_at as",
             ],
@@ -272,7 +299,19 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "login",
             &["from credentials c"],
-            format!("sha256('1'), null, {USER}, 100, now()"),
+            format!("sha256('1'), null, {USER}, 100, now(), 'phone'"),
+        ),
+        ("prelogin", &["select kdf from users"], USER.to_owned()),
+        (
+            "standing",
+            &["as \"is_disabled!\""],
+            format!("array[{USER}], array[md5('s1')::uuid]"),
+        ),
+        ("stations", &["c.label as \"label?\""], USER.to_owned()),
+        (
+            "end stations",
+            &["delete from stations\n", "credential_id = $4"],
+            format!("{USER}, null, md5('s1')::uuid, null"),
         ),
         ("friends", &["'offline' end as"], format!("{USER}, true")),
         ("requests", &["order by f.requested_at"], USER.to_owned()),

@@ -8,10 +8,10 @@ mod people;
 use std::collections::BTreeMap;
 
 use parlance_wire::{
-    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, StationId, UserId},
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
-    word::UserRole,
+    word::{CredentialKind, UserRole},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -19,9 +19,12 @@ use serde::{
 };
 
 pub use self::{
-    account::{Invite, Invites, NewInvite, Profile},
+    account::{
+        CredentialInfo, Invite, Invites, Keys, Limits, NewInvite, Prelogin, Profile, SignedOut,
+        StationInfo, Stations, Vault,
+    },
     keys::{Cards, Epoch, Epochs, KeyLogPage},
-    notification::{Event, Notification, Typing},
+    notification::{Erased, Event, Notification, Typing},
     people::{Blocklist, Friend, FriendRequest, FriendWhoLeft, Friends},
 };
 
@@ -43,6 +46,15 @@ pub struct Login {
     /// What the user may do on this server; an older one does not say.
     #[serde(default)]
     pub role: Option<UserRole>,
+    /// Which version of `rsakey` this is; of a server before version 4, 0.
+    #[serde(default)]
+    pub version: u32,
+    /// What opened the login: after a recovery, the password has to be replaced.
+    #[serde(default)]
+    pub key: Option<CredentialKind>,
+    /// What the server takes at most; of one before version 4, unknown.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 /// A conversation, as its caller sees it.
@@ -81,6 +93,27 @@ pub struct Conversation {
     /// The present epoch, unless its announcement is long.
     #[serde(default)]
     pub epochs: Vec<Epoch>,
+    /// In a list: how many messages there are to be viewed; 999 stands for more, too.
+    #[serde(default)]
+    pub unread: Option<u32>,
+    /// In a list: what this line looks like, for [`Session::list_changes`](crate::Session::list_changes).
+    #[serde(default)]
+    pub version: Option<ListVersion>,
+}
+
+/// The answer to [`Session::list_changes`](crate::Session::list_changes).
+#[derive(Debug, Clone, Deserialize)]
+pub struct ListChanges {
+    /// Those that are new or look different, the newest first.
+    pub conversations: Vec<Conversation>,
+    /// Those that the user does not take part in any more.
+    pub gone: Vec<ConversationId>,
+}
+
+/// The answer to [`Session::erase`](crate::Session::erase).
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ErasedMessages {
+    pub(crate) messageids: Vec<MessageId>,
 }
 
 /// A participant of a conversation.

@@ -43,6 +43,8 @@ struct RefusalBody {
     instance: Option<Instance>,
     #[serde(default)]
     epoch: Option<u32>,
+    #[serde(default)]
+    version: Option<u32>,
 }
 
 impl<'a, A: Serialize> Call<'a, A> {
@@ -153,22 +155,21 @@ impl<'a, A: Serialize> Call<'a, A> {
 
 /// Reads a refusal, which may be a proxy's.
 pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Refusal {
-    let (code, message, instance, epoch) = match serde_json::from_slice::<RefusalBody>(body) {
-        Ok(body) => (body.errorcode, body.errormessage, body.instance, body.epoch),
-        // A proxy's page is no JSON: its status alone says whether to try again.
-        Err(_) => (
-            ErrorCode::Unknown,
-            format!("HTTP status {status}"),
-            None,
-            None,
-        ),
-    };
+    // A proxy's page is no JSON: its status alone says whether to try again.
+    let body = serde_json::from_slice(body).unwrap_or_else(|_| RefusalBody {
+        errormessage: format!("HTTP status {status}"),
+        errorcode: ErrorCode::Unknown,
+        instance: None,
+        epoch: None,
+        version: None,
+    });
     Refusal {
         status,
-        code,
-        message,
+        code: body.errorcode,
+        message: body.errormessage,
         retry_after,
-        instance,
-        epoch,
+        instance: body.instance,
+        epoch: body.epoch,
+        version: body.version,
     }
 }

@@ -74,6 +74,8 @@ pub struct Refusal {
     pub instance: Option<Instance>,
     /// The present epoch, of a [`StaleEpoch`](ErrorCode::StaleEpoch); 0: there is none.
     pub epoch: Option<u32>,
+    /// The present version of the vault, of a [`StaleVersion`](ErrorCode::StaleVersion).
+    pub version: Option<u32>,
 }
 
 impl Refusal {
@@ -124,6 +126,8 @@ pub enum ErrorCode {
     StaleRoster,
     /// The user's newest card has another number than the one before the card.
     StaleCard,
+    /// The vault was changed by another device; [`Refusal::version`] is the present one.
+    StaleVersion,
     /// A message of this id exists, with other content.
     MessageIdConflict,
     /// The address or the host name is taken.

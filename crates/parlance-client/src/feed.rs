@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use parlance_wire::{
-    id::{ConversationId, UserId},
+    id::{ConversationId, MessageId, StationId, UserId},
     text::Instance,
 };
 
@@ -44,6 +44,15 @@ pub enum News {
     List(Vec<Conversation>),
     /// The availability of friends has changed.
     Friends(Vec<UserId>),
+    /// Messages were erased: what is held of them should be forgotten.
+    Erased {
+        /// In this conversation.
+        conversation: ConversationId,
+        /// The messages.
+        messages: Vec<MessageId>,
+    },
+    /// The user logged in from these stations for the first time.
+    NewStations(Vec<StationId>),
     /// A user is writing.
     Typing {
         /// The conversation.
@@ -175,6 +184,16 @@ impl Feed {
         self.changed.extend(broken);
         if !notification.friends.is_empty() {
             self.ready.push_back(News::Friends(notification.friends));
+        }
+        for erased in notification.erased {
+            self.ready.push_back(News::Erased {
+                conversation: erased.conversationid,
+                messages: erased.messageids,
+            });
+        }
+        if !notification.new_stations.is_empty() {
+            self.ready
+                .push_back(News::NewStations(notification.new_stations));
         }
         for typing in notification.typing {
             self.ready.push_back(News::Typing {

@@ -84,7 +84,7 @@ mod session;
 mod socket;
 
 pub use parlance_wire::{
-    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
     text::{Color, Data, DisplayName, Instance, Secret},
     time::Timestamp,
 };
@@ -97,5 +97,5 @@ pub use self::{
     retry::Retry,
     server::{NewUser, Server},
     session::{Draft, Met, NextEpoch, Session, message},
-    socket::Socket,
+    socket::{Socket, SocketEnd},
 };

@@ -84,13 +84,16 @@ fn random_byte() -> u8 {
 ///
 /// It is unsafe to repeat these: a second `invite` makes a second invitation, a second `create` makes a second group, a
 /// second `addparticipants` counts its invitations again; and `delete`, `clear` and `leave` would be refused, as they were
-/// carried out already.
+/// carried out already. A second `changekeys` would be signed with a key that the server has perhaps forgotten.
 pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(
         action,
-        Signed::Account(account::Action::Invite { .. } | account::Action::Delete { .. })
-            | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
+        Signed::Account(
+            account::Action::Invite { .. }
+                | account::Action::Delete { .. }
+                | account::Action::ChangeKeys(_)
+        ) | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
             | Signed::Conversation(conversation::Action::Clear { .. })
     )
 }
@@ -108,6 +111,7 @@ mod tests {
             retry_after: retry_after.map(Duration::from_secs),
             instance: None,
             epoch: None,
+            version: None,
         })
     }
 

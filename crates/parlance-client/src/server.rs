@@ -4,10 +4,11 @@ use std::{fmt, sync::Arc};
 
 use parlance_wire::{
     id::{StationId, UserId},
+    kdf::Kdf,
     key::{Credential, PublicKey},
     request::{
         Api,
-        login::{Action, Register},
+        login::{Action, ClientAction, Register},
     },
     text::{Email, FullName, Nick},
 };
@@ -98,11 +99,21 @@ impl Server {
             apikey: account.apikey,
             rsakey: account.encrypted_private_key,
             invite,
+            kdf: Kdf::Pbkdf2,
+            recoverykey: None,
+            card: None,
         };
         let action = Action::Register(Box::new(register));
         // Not sent again after a lost answer: the second one would be told that the address is taken.
         let answer: answer::Registered = Call::new(self, Api::Login, &action).once().send().await?;
         Ok(answer.userid)
+    }
+
+    /// How the password of the user with this address is made into a key. An address without a user is answered, too.
+    pub async fn prelogin(&self, email: &str) -> Result<answer::Prelogin, Error> {
+        let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
+        let action: ClientAction = Action::Prelogin { email };
+        Call::new(self, Api::Login, &action).send().await
     }
 
     /// Logs a person in at a station. The password is enough: everything else is derived from it or comes from the
@@ -131,7 +142,10 @@ impl Server {
         station: StationId,
     ) -> Result<Session, Error> {
         let apikey = Credential::new(apikey).ok_or(Error::Invalid("the apikey"))?;
-        let action = Action::Login { apikey };
+        let action = Action::Login {
+            apikey,
+            stationname: None,
+        };
         // Safe to repeat: a second login binds the same station again.
         let login: answer::Login = Call::new(self, Api::Login, &action)
             .station(station)

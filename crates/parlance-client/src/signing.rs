@@ -44,6 +44,15 @@ pub struct Identity {
     pub pair: Arc<KeyPair>,
 }
 
+/// What opens a socket.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// Where; it may be logged.
+    pub url: Url,
+    /// For the header `Sec-WebSocket-Protocol`: the signature is in it.
+    pub protocols: String,
+}
+
 impl Identity {
     /// Signs the body of a request; base64, for the header `Ozeki-Signature`.
     pub fn sign(&self, api: Api, body: &[u8]) -> Result<String, KeyError> {
@@ -57,7 +66,32 @@ impl Identity {
             .sign(&signature::text(srv, api, &user, &station, body))
     }
 
-    /// The address that opens a socket at this moment. `listener` is the one that login's answer names.
+    /// What opens a socket at this moment. `listener` is the one that login's answer names, `nonce` new for each attempt.
+    pub fn handshake(
+        &self,
+        listener: &Url,
+        version: ClientVersion,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<Handshake, KeyError> {
+        let now = now.to_string();
+        let body = signature::handshake_body(&now, Some(nonce));
+        let signature = self.sign_as(signature::WEBSOCKET, body.as_bytes())?;
+        let mut url = listener.clone();
+        url.query_pairs_mut()
+            .append_pair("user", &self.user.to_string())
+            .append_pair("station", &self.station.to_string())
+            .append_pair("timestamp", &now)
+            .append_pair("nonce", nonce)
+            .append_pair("clientversioncode", &version.code().to_string());
+        Ok(Handshake {
+            url,
+            protocols: signature::handshake_protocols(&signature),
+        })
+    }
+
+    /// The address that opens a socket at this moment, for whoever can give no more than an address. It is a key, good for
+    /// some minutes: [`Identity::handshake`] is not.
     pub fn socket_url(
         &self,
         listener: &Url,

@@ -4,11 +4,16 @@ use std::{fmt, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use parlance_wire::{id::ConversationId, time::Timestamp, version::ClientVersion};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
-    tungstenite::{self, Message},
+    tungstenite::{
+        self, Message,
+        client::IntoClientRequest,
+        http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL},
+    },
 };
 use url::Url;
 
@@ -16,6 +21,7 @@ use crate::{
     answer::Notification,
     call::refusal,
     error::{Error, ErrorCode},
+    keys,
     session::Session,
 };
 
@@ -28,6 +34,31 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// does what [`Notification`] asks for, misses nothing. [`Feed`](crate::Feed) does that.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    end: Option<SocketEnd>,
+}
+
+/// How the server ended a socket: what to do next (docs/api.md, The WebSocket).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketEnd {
+    /// The station opened another one: this one need not be opened again.
+    Replaced,
+    /// The station was signed out, or its user disabled: log in again.
+    SignedOut,
+    /// Too many frames: say less.
+    TooManyFrames,
+    /// The server stops, or did not like a frame: connect again.
+    Other(u16),
+}
+
+impl SocketEnd {
+    fn of_code(code: u16) -> Self {
+        match code {
+            4409 => Self::Replaced,
+            4401 => Self::SignedOut,
+            4429 => Self::TooManyFrames,
+            other => Self::Other(other),
+        }
+    }
 }
 
 impl Session {
@@ -41,13 +72,24 @@ impl Session {
         let listener = listener
             .and_then(|listener| Url::parse(listener).ok())
             .ok_or(Error::Invalid("the server's listener"))?;
-        let url = self
-            .identity()
-            .socket_url(&listener, ClientVersion::V4, Timestamp::now())?;
-        let connect = tokio_tungstenite::connect_async(url.as_str());
+        let nonce = keys::random_secret()?;
+        let handshake =
+            self.identity()
+                .handshake(&listener, ClientVersion::V4, Timestamp::now(), &nonce)?;
+        let mut request = handshake
+            .url
+            .as_str()
+            .into_client_request()
+            .map_err(Box::new)?;
+        let protocols = HeaderValue::from_str(&handshake.protocols)
+            .map_err(|_| Error::Invalid("the signature"))?;
+        request
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, protocols);
+        let connect = tokio_tungstenite::connect_async(request);
         match timeout(self.server.retry.timeout, connect).await {
             Err(_) => Err(Error::SocketTimeout),
-            Ok(Ok((stream, _))) => Ok(Socket { stream }),
+            Ok(Ok((stream, _))) => Ok(Socket { stream, end: None }),
             Ok(Err(tungstenite::Error::Http(answer))) => {
                 let retry_after = answer
                     .headers()
@@ -73,13 +115,33 @@ impl Socket {
             // Pings are answered by the stream while it is read.
             match timeout(SILENCE, self.stream.next()).await {
                 Ok(Some(Ok(Message::Text(text)))) => {
-                    return read(&text).map(Some);
+                    if let Some(notification) = read(&text)? {
+                        return Ok(Some(notification));
+                    }
+                }
+                Ok(Some(Ok(Message::Close(frame)))) => {
+                    self.end = frame.map(|frame| SocketEnd::of_code(frame.code.into()));
+                    return Ok(None);
                 }
                 // Not an error, whatever ended it: the next socket makes up for what this one missed.
-                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return Ok(None),
+                Ok(Some(Err(_)) | None) | Err(_) => return Ok(None),
                 Ok(Some(Ok(_))) => {}
             }
         }
+    }
+
+    /// How the server ended it, once [`Socket::next`] has returned `None`. `None`: the connection was lost.
+    #[must_use]
+    pub fn end(&self) -> Option<SocketEnd> {
+        self.end
+    }
+
+    /// Asks the server for an answer, which keeps a connection from looking idle, and which [`Socket::next`] takes.
+    ///
+    /// # Errors
+    /// `Socket`, if it has ended.
+    pub async fn ping(&mut self) -> Result<(), Error> {
+        self.say(json!({ "action": "ping" })).await
     }
 
     /// Tells the other participants that the user is writing. The server passes on one a second.
@@ -87,21 +149,36 @@ impl Socket {
     /// # Errors
     /// `Socket`, if it has ended.
     pub async fn typing(&mut self, conversation: ConversationId) -> Result<(), Error> {
-        let frame = json!({ "action": "typing", "conversationid": conversation }).to_string();
+        self.say(json!({ "action": "typing", "conversationid": conversation }))
+            .await
+    }
+
+    async fn say(&mut self, frame: Value) -> Result<(), Error> {
         self.stream
-            .send(Message::Text(frame.into()))
+            .send(Message::Text(frame.to_string().into()))
             .await
             .map_err(|error| Box::new(error).into())
     }
 }
 
-/// Reads a frame: a notification, or the refusal of what was sent.
-fn read(text: &str) -> Result<Notification, Error> {
+/// Reads a frame: a notification, or the refusal of what was sent. Returns `None` for the answer to a ping.
+fn read(text: &str) -> Result<Option<Notification>, Error> {
     // Tried as a notification first: a refusal only answers a frame that this client sent.
-    serde_json::from_str(text).map_err(|error| match refusal(400, None, text.as_bytes()) {
-        refusal if refusal.code != ErrorCode::Unknown => refusal.into(),
-        _ => Error::Answer(error),
+    serde_json::from_str(text).map(Some).or_else(|error| {
+        if serde_json::from_str::<Pong>(text).is_ok() {
+            return Ok(None);
+        }
+        Err(match refusal(400, None, text.as_bytes()) {
+            refusal if refusal.code != ErrorCode::Unknown => refusal.into(),
+            _ => Error::Answer(error),
+        })
     })
+}
+
+#[derive(Deserialize)]
+struct Pong {
+    #[serde(rename = "pong")]
+    _at: Timestamp,
 }
 
 impl fmt::Debug for Socket {

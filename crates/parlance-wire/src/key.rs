@@ -132,8 +132,10 @@ impl fmt::Debug for Credential {
 }
 
 /// A secret that lets its holder in (an apikey, an invitation's code), as far as the server keeps it:
-/// its SHA-256. The secret itself has 256 bits of entropy or a slow hash behind it, so a fast hash
-/// is enough, and looking it up takes the same work whether it exists or not.
+/// its SHA-256. The secret itself has 256 bits of entropy or a slow hash behind it (argon2id, or PBKDF2 as published), so
+/// a fast hash is enough: whoever steals it has to pay for the slow one at each guess all the same. A slow one here would
+/// add little to that and cost the server at each login, right or wrong; and it could not be looked up by an index, which
+/// takes the same work whether it exists or not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretHash {
     hash: [u8; 32],

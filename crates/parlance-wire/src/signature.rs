@@ -12,9 +12,54 @@ pub const STATION_HEADER: &str = "Ozeki-Station";
 /// The header with the signature, in base64.
 pub const SIGNATURE_HEADER: &str = "Ozeki-Signature";
 
-/// The names under which a socket's handshake is signed, as `srv` and `api`. The text of its `timestamp` stands for
-/// the body.
+/// The names under which a socket's handshake is signed, as `srv` and `api`. [`handshake_body`] stands for the body.
 pub const WEBSOCKET: (&str, &str) = ("chatserver", "websocket");
+
+/// The protocol of a socket, as `Sec-WebSocket-Protocol` names it.
+pub const PROTOCOL: &str = "parlance";
+/// What stands before a handshake's signature among the protocols that a client offers: so it need not be in the URL,
+/// which proxies log, and a browser can set no other header.
+const SIGNATURE_PROTOCOL: &str = "parlance.signature.";
+
+/// What stands for the body of a socket's handshake: its time, and, of a v4 client, a nonce.
+#[must_use]
+pub fn handshake_body(timestamp: &str, nonce: Option<&str>) -> String {
+    match nonce {
+        Some(nonce) => format!("{timestamp}\n{nonce}"),
+        None => timestamp.to_owned(),
+    }
+}
+
+/// The protocols that a client offers: [`PROTOCOL`], and its signature (base64), written as a protocol's name.
+///
+/// ```
+/// use parlance_wire::signature::{handshake_protocols, signature_among};
+/// let offered = handshake_protocols("a+/QRQ==");
+/// assert_eq!(offered, "parlance, parlance.signature.a-_QRQ");
+/// assert_eq!(signature_among(&offered).as_deref(), Some("a+/QRQ=="));
+/// assert_eq!(signature_among("parlance"), None);
+/// ```
+#[must_use]
+pub fn handshake_protocols(signature: &str) -> String {
+    let name = signature
+        .trim_end_matches('=')
+        .replace('+', "-")
+        .replace('/', "_");
+    format!("{PROTOCOL}, {SIGNATURE_PROTOCOL}{name}")
+}
+
+/// The signature among the protocols that a client offers: base64, with the padding that its length asks for.
+#[must_use]
+pub fn signature_among(protocols: &str) -> Option<String> {
+    let name = protocols
+        .split(',')
+        .find_map(|name| name.trim().strip_prefix(SIGNATURE_PROTOCOL))?;
+    let mut signature = name.replace('-', "+").replace('_', "/");
+    while signature.len() % 4 != 0 {
+        signature.push('=');
+    }
+    Some(signature)
+}
 
 /// The text that the user's key signs: names, ids as the headers have them (empty where there is none), and the body,
 /// joined by line feeds.

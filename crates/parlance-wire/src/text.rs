@@ -42,7 +42,7 @@ mod opaque;
 
 pub use self::{
     email::Email,
-    name::{FullName, Nick, skeleton},
+    name::{FullName, Nick, StationName, skeleton},
     opaque::{Data, DisplayName, Opaque, Secret},
 };
 
@@ -112,8 +112,13 @@ text!(
     /// A private key under its owner's password, as PEM: an 8192-bit one is about 6,500 bytes. U+0000 is refused, because
     /// PostgreSQL cannot keep it.
     EncryptedKey, "at most 16384 bytes of text without U+0000",
-    |text| text.len() <= 16384 && !text.contains('\0')
+    |text| text.len() <= EncryptedKey::MAX_BYTES && !text.contains('\0')
 );
+
+impl EncryptedKey {
+    /// Maximum bytes.
+    pub const MAX_BYTES: usize = 16384;
+}
 
 impl Instance {
     /// A new instance of a conversation's content: 10 random characters of `[A-Za-z0-9]`.

@@ -65,3 +65,14 @@ words!(
         User = "user",
     }
 );
+words!(
+    /// What a credential is for.
+    CredentialKind {
+        /// Made from the user's password.
+        Password = "password",
+        /// Made from the recovery key, which logs in where the password is lost.
+        Recovery = "recovery",
+        /// Random: a service's, or one more of a person's.
+        Apikey = "apikey",
+    }
+);

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use md5::{Digest, Md5};
 use serde::Serialize;
 
 use super::epoch::EpochView;
@@ -12,7 +13,7 @@ use crate::{
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::Instance,
     version::ClientVersion,
 };
@@ -43,6 +44,10 @@ struct ConversationView<'a> {
     epoch: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<Vec<EpochView<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<ListVersion>,
 }
 
 /// A value, or the empty text.
@@ -77,10 +82,22 @@ impl<'a> ConversationView<'a> {
     ) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
         let everyone = row.participants();
+        let name = |id: &UserId| names.get(id).map_or("", |name| &**name);
         let participant = |id: &UserId| ParticipantView {
             userid: *id,
-            username: names.get(id).map_or("", |name| name),
+            username: name(id),
         };
+        // A name in the cache may be out of date for a moment: then the line is told again, as it has no version that
+        // the database would answer.
+        let line = row.version.map(|version| {
+            let shown: Vec<&str> = everyone.iter().map(name).collect();
+            let shown = hex::encode(Md5::digest(shown.join("\n")));
+            if row.names.as_ref() == Some(&shown) {
+                version
+            } else {
+                ListVersion::NONE
+            }
+        });
         Self {
             id: row.conversation_id,
             isgroup: row.is_group,
@@ -107,6 +124,8 @@ impl<'a> ConversationView<'a> {
                 .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
             epoch: version.is_v4().then_some(row.epoch),
             epochs: version.is_v4().then(|| EpochView::newest(row)),
+            unread: row.unread,
+            version: line,
         }
     }
 }
@@ -116,6 +135,8 @@ struct ListView<'a> {
     conversations: Vec<ConversationView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hasmore: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<Vec<ConversationId>>,
 }
 
 #[derive(Serialize)]
@@ -140,6 +161,25 @@ pub(crate) async fn list(
     answer::ok(ListView {
         conversations,
         hasmore: call.version.is_v4().then_some(has_more),
+        gone: None,
+    })
+}
+
+/// An answer with what has changed in the caller's list.
+pub(crate) async fn changes(
+    call: &Call<'_>,
+    rows: &[ConversationRow],
+    gone: Vec<ConversationId>,
+) -> Result<Vec<u8>, Error> {
+    let names = names(call, rows).await?;
+    let conversations = rows
+        .iter()
+        .map(|row| ConversationView::of(row, &names, call.version))
+        .collect();
+    answer::ok(ListView {
+        conversations,
+        hasmore: Some(false),
+        gone: Some(gone),
     })
 }
 

@@ -15,10 +15,11 @@ use crate::{
 use parlance_client::keys::{self, Account, KeyError};
 use parlance_wire::{
     id::UserId,
+    kdf::Kdf,
     key::{PublicKey, SecretHash},
     text::{Email, FullName, Nick},
     time::Timestamp,
-    word::UserRole,
+    word::{CredentialKind, UserRole},
 };
 
 #[derive(Debug, Args)]
@@ -100,10 +101,8 @@ async fn person(settings: &Settings, new: &New, way: &Way<'_>) -> Result<(), Err
     let (full_name, nick) = names(&email, new.name.as_deref(), new.nick.as_deref())?;
     let password = password(new.password_stdin)?;
     let account = Account::of_person(&email, &password)?;
-    insert(
-        settings, &email, &full_name, &nick, &account, "password", way,
-    )
-    .await?;
+    let key = (CredentialKind::Password, "password");
+    insert(settings, &email, &full_name, &nick, &account, key, way).await?;
     let id = UserId::of(&email);
     if new.json {
         return print_json(&json!({ "userid": id, "email": email.as_str(), "nick": nick }));
@@ -124,7 +123,7 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
     let added = with_database(settings, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         let (label, now) = (&new.label, Timestamp::now());
-        Ok(store::user::add_credential(db, user, &key_hash, label, &actor(), now).await?)
+        Ok(store::credential::add(db, user, &key_hash, label, &actor(), now).await?)
     })
     .await?;
     let apikey = if added {
@@ -133,10 +132,8 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
         let (full_name, nick) = names(&email, new.name.as_deref(), None)?;
         let account = Account::of_service()?;
         let way = Way::Added(UserRole::User);
-        insert(
-            settings, &email, &full_name, &nick, &account, &new.label, &way,
-        )
-        .await?;
+        let key = (CredentialKind::Apikey, &*new.label);
+        insert(settings, &email, &full_name, &nick, &account, key, &way).await?;
         account.apikey.reveal().to_owned()
     };
     if new.json {
@@ -160,7 +157,7 @@ async fn insert(
     full_name: &FullName,
     nick: &Nick,
     account: &Account,
-    label: &str,
+    (kind, label): (CredentialKind, &str),
     way: &Way<'_>,
 ) -> Result<(), Error> {
     let key_hash = SecretHash::of(account.apikey.reveal());
@@ -170,9 +167,13 @@ async fn insert(
         full_name,
         nick,
         key_hash: &key_hash,
+        kind,
         label,
+        kdf: &Kdf::Pbkdf2,
+        recovery: None,
         public_key: &public_key,
         encrypted_private_key: &account.encrypted_private_key,
+        card: None,
     };
     let exists = || Error::UserExists(email.as_str().to_owned());
     let now = Timestamp::now();
@@ -189,7 +190,8 @@ async fn insert(
             {
                 Registered::Done { .. } => Ok(()),
                 Registered::NotInvited => Err(Error::NotInvited),
-                Registered::Exists => Err(exists()),
+                // There is no card that could be refused.
+                Registered::Exists | Registered::Card(_) => Err(exists()),
             }
         }
     })

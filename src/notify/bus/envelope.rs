@@ -1,6 +1,6 @@
 //! Envelopes: what one node publishes to the others. Hints, which are ids of what changed, never content.
 
-use parlance_wire::id::{ConversationId, StationId, UserId};
+use parlance_wire::id::{ConversationId, MessageId, StationId, UserId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,12 +33,21 @@ pub(super) enum Hint {
         user: UserId,
         station: StationId,
     },
+    Erased {
+        id: ConversationId,
+        of: Vec<UserId>,
+        messages: Vec<MessageId>,
+    },
     List {
         of: Vec<UserId>,
     },
     Friend {
         id: UserId,
         of: Vec<UserId>,
+    },
+    Station {
+        id: StationId,
+        user: UserId,
     },
     Typing {
         id: ConversationId,
@@ -68,10 +77,23 @@ impl From<&Event> for Hint {
                 user: *reader,
                 station: *station,
             },
+            Event::Erased {
+                conversation,
+                participants,
+                messages,
+            } => Self::Erased {
+                id: *conversation,
+                of: participants.clone(),
+                messages: messages.clone(),
+            },
             Event::ListChanged { of } => Self::List { of: of.clone() },
             Event::FriendChanged { friend, seen_by } => Self::Friend {
                 id: *friend,
                 of: seen_by.clone(),
+            },
+            Event::StationAdded { user, station } => Self::Station {
+                id: *station,
+                user: *user,
             },
             Event::Typing {
                 conversation,
@@ -107,11 +129,17 @@ impl From<Hint> for Event {
                 reader: user,
                 station,
             },
+            Hint::Erased { id, of, messages } => Self::Erased {
+                conversation: id,
+                participants: of,
+                messages,
+            },
             Hint::List { of } => Self::ListChanged { of },
             Hint::Friend { id, of } => Self::FriendChanged {
                 friend: id,
                 seen_by: of,
             },
+            Hint::Station { id, user } => Self::StationAdded { user, station: id },
             Hint::Typing { id, user, of } => Self::Typing {
                 conversation: id,
                 user,

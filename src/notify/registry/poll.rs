@@ -24,6 +24,8 @@ pub(crate) enum Fetched {
     List,
     /// The list of friends.
     Friends,
+    /// The list of stations.
+    Stations,
 }
 
 /// An answer to a poll that may not have arrived.
@@ -139,6 +141,7 @@ impl Pending {
             }
             Fetched::List => (in_flight.changes.list, in_flight.changes.resync) = (false, false),
             Fetched::Friends => in_flight.changes.friends.clear(),
+            Fetched::Stations => in_flight.changes.stations.clear(),
         }
         if in_flight.changes.is_empty() {
             self.in_flight = None;

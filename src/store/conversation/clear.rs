@@ -8,7 +8,7 @@ use crate::store::{
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::Instance,
     time::Timestamp,
 };
@@ -81,7 +81,8 @@ async fn clear_once(
                 for no key update of c
             ), cleared as (
                 update conversations c
-                set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_report_id = null, chain = null
+                set instance = $4, cleared_seq = c.last_seq, last_message_id = null, last_message_seq = 0,
+                    last_report_id = null, chain = null
                 from locked l
                 where c.conversation_id = $1 and l.instance = $3
                     and not l.is_member and not l.is_blocked and not l.membership_changed

@@ -162,7 +162,7 @@ async fn promote_longest_member(c: &mut PgConnection, conversation: Conversation
     let next = Instance::random();
     let emptied = sqlx::query!(
         "update conversations
-        set instance = $2, cleared_seq = last_seq, last_message_id = null, last_report_id = null, chain = null
+        set instance = $2, cleared_seq = last_seq, last_message_id = null, last_message_seq = 0, last_report_id = null, chain = null
         where conversation_id = $1 and not exists (select from participants where conversation_id = $1)",
         conversation as _,
         next.as_str(),

@@ -98,6 +98,7 @@ with input as materialized (
     -- Each conversation's counter and head, once for all of its new messages.
     update conversations c
     set last_seq = n.seq,
+        last_message_seq = n.seq,
         last_message_id = n.message_id,
         chain = n.chain,
         -- Senders' clocks differ: a list must not fall back.

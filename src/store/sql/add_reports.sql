@@ -68,6 +68,16 @@ with input as materialized (
     set last_seq = n.seq, last_report_id = n.report_id
     from sequenced n
     where c.conversation_id = n.conversation_id and n.is_last
+), viewed as (
+    -- What each has viewed up to.
+    select conversation_id, user_id, max(message_seq) as seq from sequenced
+    where type = 'viewed' group by conversation_id, user_id
+), viewed_updated as (
+    -- It only grows: what is viewed may come in any order.
+    update participants p
+    set viewed_seq = v.seq
+    from viewed v
+    where p.conversation_id = v.conversation_id and p.user_id = v.user_id and p.viewed_seq < v.seq
 )
 select j.place as "place!", j.outcome as "outcome!",
        case when j.outcome = 'stale_instance' then j.current_instance end as "current_instance?: Instance",

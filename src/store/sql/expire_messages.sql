@@ -17,7 +17,9 @@ with due as materialized (
     cross join lateral (
         select ctid as place from reports r
         where r.conversation_id = g.conversation_id and r.message_seq = g.seq
-        offset 0
+        -- In the order of the index that holds the message's own: one that holds all of the conversation's looks as good while
+        -- the table is empty.
+        order by r.user_id, r.type offset 0
     ) r
 ), counted as materialized (
     -- Number of reports per message, from which the doctor knows that no number is missing.

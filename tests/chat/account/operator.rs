@@ -108,13 +108,6 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     let keys = commands.json(&["user", "keys", &ann.user]);
     let key = keys[0]["key"].as_str().unwrap();
     assert_eq!(keys[0]["label"], "password");
-    commands.refused(&["user", "revoke", "ann@example.org", "0000000000000000"]);
-    commands.text(&["user", "revoke", "ann@example.org", key]);
-    log_in(&world, "the apikey of Ann")
-        .await
-        .refused(401, "login_failed");
-    // A logged-in station stays until it is forgotten.
-    ann.lists().await.ok();
     let stations = commands.json(&["user", "stations", "ann@example.org"]);
     assert_eq!(stations.as_array().unwrap().len(), 2);
     let mut socket = Socket::of(&ann, 4).await;
@@ -134,6 +127,16 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     })
     .await;
     commands.refused(&["user", "stations", "ann@example.org", "--forget-all"]);
+    ann.logs_in().await;
+    let mut socket = Socket::of(&ann, 4).await;
+    commands.refused(&["user", "revoke", "ann@example.org", &"0".repeat(32)]);
+    commands.text(&["user", "revoke", "ann@example.org", key]);
+    log_in(&world, "the apikey of Ann")
+        .await
+        .refused(401, "login_failed");
+    // With the key, the stations that logged in with it.
+    socket.ends().await;
+    ann.lists().await.refused(401, "unknown_station");
     world.end().await;
 }
 

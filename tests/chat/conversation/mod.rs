@@ -3,8 +3,11 @@
 mod access;
 mod clear;
 mod create;
+mod erase;
+mod known;
 mod list;
 mod property;
+mod unread;
 
 use serde_json::{Value, json};
 

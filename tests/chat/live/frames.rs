@@ -122,7 +122,7 @@ async fn frames_that_are_too_large_too_frequent_or_not_text_close_the_socket_wit
     for _ in 0..60 {
         let _ = chatty.stream.send(Message::text("{}")).await;
     }
-    assert_eq!(chatty.ends().await, CloseCode::Policy);
+    assert_eq!(chatty.ends().await, CloseCode::Library(4429));
     ann.lists().await.ok();
     world.end().await;
 }

@@ -6,3 +6,4 @@ mod end;
 mod frames;
 mod handshake;
 mod push;
+mod version4;

@@ -174,6 +174,30 @@ async fn a_user_keeps_the_hundred_stations_seen_last() {
 }
 
 #[tokio::test]
+async fn login_tells_a_v4_client_what_the_server_takes_at_most() {
+    let world = World::with(|settings| settings.max_message_bytes = 5000).await;
+    let ann = world.person("Ann").await;
+    let login = async |version: i64| {
+        let body = json!({ "action": "login", "apikey": "the apikey of Ann", "clientversioncode": version });
+        let headers = [("Ozeki-Station", ann.station.as_str())];
+        let body = body.to_string();
+        let answer = world.posts("chatserver", "chatlogin", &headers, &body);
+        answer.await.ok()
+    };
+    assert_eq!(login(3).await["limits"], Value::Null);
+    let limits = login(4).await["limits"].clone();
+    assert_eq!(
+        limits,
+        json!({
+            "messagebytes": 5000, "bodybytes": 1_048_576, "rsakeybytes": 16384, "framebytes": 4096, "participants": 5000,
+            "conversations": 1000, "newconversations": 100, "stations": 100, "sockets": 20, "requests": 32,
+            "messageids": 1000, "erasedids": 100, "clockdifference": 300, "messagelifetime": 604_800, "expirygrace": 604_800
+        })
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn login_names_addresses_that_go_with_the_public_url() {
     for (public_url, listener, socket, api) in [
         ("http://127.0.0.1:0", "ws", None, None),

@@ -2,6 +2,9 @@
 
 mod key;
 mod register;
+mod renew;
+mod station;
+mod vault;
 
 use parlance::store::invite::{self, NewInvite};
 use parlance_wire::{key::SecretHash, time::Timestamp};

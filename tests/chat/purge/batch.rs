@@ -125,7 +125,7 @@ async fn was_said(world: &World, days: u32, conversations: &[Uuid]) {
             from made
             returning conversation_id, seq, message_id, chain
         )
-        update conversations c set last_seq = m.seq, last_message_id = m.message_id, chain = m.chain
+        update conversations c set last_seq = m.seq, last_message_id = m.message_id, last_message_seq = m.seq, chain = m.chain
         from stored m where c.conversation_id = m.conversation_id and m.seq = c.last_seq + 1000",
     )
     .bind(conversations)

@@ -43,7 +43,7 @@ pub(crate) use self::{
     key::{key, public_key, sign},
     person::Person,
     signer::Signer,
-    socket::{Socket, address},
+    socket::{Socket, address, handshake},
 };
 
 /// The settings of a test: the defaults, but small, and open to registration.

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
-    tungstenite::{Message, protocol::frame::coding::CloseCode},
+    tungstenite::{
+        Message, client::IntoClientRequest, handshake::client::Request,
+        protocol::frame::coding::CloseCode,
+    },
 };
 
 use super::{Person, now};
@@ -22,6 +25,28 @@ fn encoded(text: &str) -> String {
         .replace('/', "%2F")
         .replace('=', "%3D")
         .replace(' ', "%20")
+}
+
+/// A handshake of a v4 client that keeps its signature out of the URL.
+pub(crate) fn handshake(person: &Person, timestamp: &str, nonce: &str) -> Request {
+    let signature = person.signs("chatserver", "websocket", &format!("{timestamp}\n{nonce}"));
+    let url = format!(
+        "{}/ws?user={}&station={}&timestamp={}&nonce={nonce}&clientversioncode=4",
+        person.world.url.replace("http", "ws"),
+        person.user,
+        person.station,
+        encoded(timestamp),
+    );
+    let mut request = url.into_client_request().unwrap();
+    let name = signature
+        .replace('+', "-")
+        .replace('/', "_")
+        .replace('=', "");
+    let protocols = format!("parlance, parlance.signature.{name}");
+    request
+        .headers_mut()
+        .insert("Sec-WebSocket-Protocol", protocols.parse().unwrap());
+    request
 }
 
 /// The address of a handshake.

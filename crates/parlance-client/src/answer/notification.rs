@@ -1,7 +1,7 @@
 //! The answers of polls, and the frames of sockets.
 
 use parlance_wire::{
-    id::{ConversationId, Receipt, UserId},
+    id::{ConversationId, MessageId, Receipt, StationId, UserId},
     text::Instance,
 };
 use serde::Deserialize;
@@ -27,6 +27,12 @@ pub struct Notification {
     /// Users who are typing; only from a socket.
     #[serde(default)]
     pub typing: Vec<Typing>,
+    /// Messages that were erased; only from a socket.
+    #[serde(default)]
+    pub erased: Vec<Erased>,
+    /// Stations that the user logged in from for the first time.
+    #[serde(rename = "newstations", default)]
+    pub new_stations: Vec<StationId>,
     /// The receipt that the next poll names, to confirm that this answer arrived; only from a poll.
     #[serde(default)]
     pub receipt: Option<Receipt>,
@@ -34,8 +40,8 @@ pub struct Notification {
 
 impl Notification {
     /// Returns `true` when the client has to resync: read [`Session::list`](crate::Session::list),
-    /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations), and the rows of each
-    /// conversation whose newest ids it does not hold.
+    /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations),
+    /// [`stations`](crate::Session::stations), and the rows of each conversation whose newest ids it does not hold.
     #[must_use]
     pub fn wants_resync(&self) -> bool {
         !self.list.is_empty()
@@ -57,6 +63,15 @@ pub struct Event {
     pub report: Option<Report>,
     /// The id of the row of this kind before it, or empty.
     pub after: String,
+}
+
+/// Messages of a conversation that were erased.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Erased {
+    /// The conversation.
+    pub conversationid: ConversationId,
+    /// The messages.
+    pub messageids: Vec<MessageId>,
 }
 
 /// A user is writing a message.

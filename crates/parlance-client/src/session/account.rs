@@ -1,14 +1,18 @@
-//! The user's own account, and whom they invite to the server.
+//! The user's own account, their stations, credentials and keys, and whom they invite to the server.
 
 use parlance_wire::{
-    id::InviteId,
-    key::Credential,
-    request::{PageSize, Signed, account::Action},
-    text::{Email, FullName, Nick},
+    e2ee::SignedCard,
+    id::{CredentialId, InviteId, StationId},
+    key::{Credential, PublicKey},
+    request::{
+        PageSize, Signed,
+        account::{self, Action, ChangeKeys, ChangePassword, ChangeRecovery, VaultVersion},
+    },
+    text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
 };
 
-use crate::{answer, error::Error, session::Session};
+use crate::{answer, error::Error, keys::KeyPair, session::Session};
 
 /// Invitations to the server.
 impl Session {
@@ -69,5 +73,97 @@ impl Session {
     pub async fn delete_account(&self, apikey: &str) -> Result<(), Error> {
         let apikey = Credential::new(apikey.to_owned()).ok_or(Error::Invalid("the apikey"))?;
         self.done(Signed::Account(Action::Delete { apikey })).await
+    }
+}
+
+/// The user's stations and credentials.
+impl Session {
+    /// The user's stations, the one seen last first.
+    pub async fn stations(&self) -> Result<Vec<answer::StationInfo>, Error> {
+        let answer: answer::Stations = self.call(Signed::Account(Action::Stations)).await?;
+        Ok(answer.stations)
+    }
+
+    /// Ends a station, which has to log in again. Returns whether it was there.
+    pub async fn sign_out(&self, stationid: StationId) -> Result<bool, Error> {
+        Ok(self.sign_out_with(Some(stationid), false).await? > 0)
+    }
+
+    /// Ends all stations but this one. Returns how many there were.
+    pub async fn sign_out_others(&self) -> Result<u64, Error> {
+        self.sign_out_with(None, true).await
+    }
+
+    async fn sign_out_with(
+        &self,
+        stationid: Option<StationId>,
+        others: bool,
+    ) -> Result<u64, Error> {
+        let action = Action::SignOut { stationid, others };
+        let answer: answer::SignedOut = self.call(Signed::Account(action)).await?;
+        Ok(answer.signedout)
+    }
+
+    /// The credentials that open the user's login, the oldest first.
+    pub async fn credentials(&self) -> Result<Vec<answer::CredentialInfo>, Error> {
+        let answer: answer::Keys = self.call(Signed::Account(Action::Keys)).await?;
+        Ok(answer.keys)
+    }
+
+    /// Deletes an apikey, and ends the stations that logged in with it.
+    pub async fn revoke(&self, keyid: CredentialId) -> Result<(), Error> {
+        self.done(Signed::Account(Action::Revoke { keyid })).await
+    }
+}
+
+/// The user's password, recovery key and key pair, and the vault that they open or that holds them. The caller makes them.
+impl Session {
+    /// The vault as it is now.
+    pub async fn vault(&self) -> Result<answer::Vault, Error> {
+        self.call(Signed::Account(Action::Vault)).await
+    }
+
+    /// Replaces the vault alone.
+    pub async fn change_vault(
+        &self,
+        rsakey: EncryptedKey,
+        version: VaultVersion,
+    ) -> Result<(), Error> {
+        self.done(Signed::Account(Action::ChangeVault { rsakey, version }))
+            .await
+    }
+
+    /// Replaces the password, and the vault that it opens.
+    pub async fn change_password(&self, new: ChangePassword<Credential>) -> Result<(), Error> {
+        self.done(Signed::Account(Action::ChangePassword(Box::new(new))))
+            .await
+    }
+
+    /// Replaces the recovery key, and the vault that it opens: the old one is of no use any more.
+    pub async fn change_recovery(&self, new: ChangeRecovery<Credential>) -> Result<(), Error> {
+        self.done(Signed::Account(Action::ChangeRecovery(Box::new(new))))
+            .await
+    }
+
+    /// Replaces the key pair, and ends all other stations. `card` names the new pair, where the user has cards. `rsakey` is
+    /// the vault that holds it, and `version` its version. This session still signs with the old pair: log in again.
+    pub async fn change_keys(
+        &self,
+        pair: &KeyPair,
+        card: Option<SignedCard>,
+        rsakey: EncryptedKey,
+        version: VaultVersion,
+    ) -> Result<(), Error> {
+        let publickey =
+            PublicKey::parse(pair.public_key()).ok_or(Error::Invalid("the public key"))?;
+        let proof = pair.sign(&account::proof_text(self.user(), &publickey))?;
+        let action = Action::ChangeKeys(Box::new(ChangeKeys {
+            publickey,
+            proof,
+            card,
+            rsakey,
+            version,
+        }));
+        self.done(Signed::Account(action)).await
     }
 }

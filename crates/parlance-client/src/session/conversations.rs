@@ -33,6 +33,7 @@ impl Session {
                 .call(Signed::Conversation(conversation::Action::List {
                     limit: PageSize(Some(LIST_PAGE)),
                     after,
+                    known: None,
                 }))
                 .await?;
             let last = page.conversations.last().map(|one| one.id);
@@ -44,6 +45,18 @@ impl Session {
             }
             after = last;
         }
+    }
+
+    /// What has changed in the list since `known` were read: the conversations that are new or look different, the newest
+    /// first, and those that are gone. Costs little where little has changed.
+    pub async fn list_changes(&self, known: &[Conversation]) -> Result<answer::ListChanges, Error> {
+        let known = known.iter().filter_map(|one| Some((one.id, one.version?)));
+        self.call(Signed::Conversation(conversation::Action::List {
+            limit: PageSize(None),
+            after: None,
+            known: Some(known.collect()),
+        }))
+        .await
     }
 
     /// The direct conversation with a friend, made if there is none. The secret and the name are encrypted for each
@@ -125,6 +138,24 @@ impl Session {
             limit: PageSize(Some(500)),
         }))
         .await
+    }
+
+    /// Deletes what messages say, for everyone; their links of the chain stay. At most 100, the user's own; an admin of a
+    /// group may erase anyone's. Returns those that were there.
+    pub async fn erase(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+        messageids: Vec<MessageId>,
+    ) -> Result<Vec<MessageId>, Error> {
+        let answer: answer::ErasedMessages = self
+            .call(Signed::Conversation(conversation::Action::Erase {
+                conversationid,
+                instance: instance.clone(),
+                messageids,
+            }))
+            .await?;
+        Ok(answer.messageids)
     }
 
     /// Deletes all messages and reports, for everyone.

@@ -10,10 +10,16 @@ use super::{
 };
 use crate::{
     e2ee::{Announcement, Epoch, Signature},
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
     time::Timestamp,
 };
+
+/// Maximum messages that are erased at once: their reports go with them, of which each may have two for every participant.
+pub const MAX_ERASED: usize = 100;
+
+/// Maximum lines of a list that a client can name as known.
+pub const MAX_KNOWN: usize = 10_000;
 
 /// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +37,13 @@ pub enum Action {
             skip_serializing_if = "Option::is_none"
         )]
         after: Option<ConversationId>,
+        /// Ours: the lines that a v4 client holds, all of them, with their versions. Answered are those that differ.
+        #[serde(
+            default,
+            deserialize_with = "field::known_lines",
+            skip_serializing_if = "Option::is_none"
+        )]
+        known: Option<BTreeMap<ConversationId, ListVersion>>,
     },
     /// Page "Conversation / Partial download": the newest rows before the cursor.
     DownloadPartial {
@@ -82,6 +95,16 @@ pub enum Action {
         /// Ours: the epoch whose secret it is encrypted with, of a v4 client.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<Epoch>,
+    },
+    /// Ours, for v4 clients: deletes what messages say. Their links of the chain stay.
+    Erase {
+        /// The conversation.
+        conversationid: ConversationId,
+        /// Its instance, as the caller knows it.
+        instance: Instance,
+        /// The messages: at most [`MAX_ERASED`], of the caller's own, or, of an admin of a group, of anyone's.
+        #[serde(deserialize_with = "field::message_ids::<_, MAX_ERASED>")]
+        messageids: Vec<MessageId>,
     },
     /// Page "Conversation / Clear": a new instance for everyone.
     Clear {

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatlogin`: the one API that needs no signature.
+//! `srv=chatserver&api=chatlogin`, the part that needs no signature; [`account`](super::account) is the other one.
 //!
 //! Its types are generic over what they hold of a secret: a client sends a [`Credential`], and of that
 //! the server parses a [`SecretHash`], so that no code of the server ever sees the secret itself.
@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::field::given;
 use crate::{
+    e2ee::SignedCard,
+    kdf::Kdf,
     key::{Credential, PublicKey, SecretHash},
-    text::{Email, EncryptedKey, FullName, Nick},
+    text::{Email, EncryptedKey, FullName, Nick, StationName},
 };
+
+/// The fields that older clients do not know: a request of theirs is read without them, whatever they hold.
+pub(super) const V4_FIELDS: [&str; 4] = ["stationname", "kdf", "recoverykey", "card"];
 
 /// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +24,18 @@ pub enum Action<Secret = SecretHash> {
     Login {
         /// The user's apikey.
         apikey: Secret,
+        /// Ours: what the user calls the station. Of a v4 client.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        stationname: Option<StationName>,
+    },
+    /// Ours, for v4 clients: how the password of the user with this address is made into a key.
+    Prelogin {
+        /// The address, which need not be a user's.
+        email: Email,
     },
     /// Ours: a new user, where the operator lets people register.
     #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
@@ -44,6 +61,19 @@ pub struct Register<Secret = SecretHash> {
     pub publickey: PublicKey,
     /// The private key, encrypted under the user's password.
     pub rsakey: EncryptedKey,
+    /// How the apikey is made from the password; absent, as published. Of a v4 client.
+    #[serde(default)]
+    pub kdf: Kdf,
+    /// The key that logs the user in where the password is lost. Of a v4 client.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub recoverykey: Option<Secret>,
+    /// The user's first card. Of a v4 client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<SignedCard>,
     /// An invitation's code, where the operator asks for one.
     #[serde(
         default,

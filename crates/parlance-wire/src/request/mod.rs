@@ -46,12 +46,12 @@ mod write;
 
 use std::sync::LazyLock;
 
-use self::names::names;
 pub use self::{
     field::PageSize,
-    read::{Head, ParseError, action},
+    read::{Head, MAX_NONCE, ParseError, action},
     write::body,
 };
+use self::{names::names, read::without};
 use crate::key::SecretHash;
 
 /// The actions of [`Api::Login`]: those of [`login`], and the signed ones of [`account`].
@@ -184,7 +184,9 @@ impl Action {
             Api::Login if names::<account::Action>().contains(&name.as_ref()) => {
                 Self::Signed(Signed::Account(action(name, body)?))
             }
-            Api::Login => Self::Login(action(name, body)?),
+            Api::Login if head.version().is_v4() => Self::Login(action(name, body)?),
+            Api::Login if name == "prelogin" => return Err(ParseError::UnknownAction),
+            Api::Login => Self::Login(action(name, &without(body, &login::V4_FIELDS)?)?),
             Api::Workspace => Self::Workspace(action(name, body)?),
             Api::Notification => Self::Notification(action(name, body)?),
             Api::Availability => Self::Signed(Signed::Availability(action(name, body)?)),
@@ -194,7 +196,11 @@ impl Action {
                 Self::Signed(Signed::Conversation(conversation::Action::List {
                     limit: PageSize::default(),
                     after: None,
+                    known: None,
                 }))
+            }
+            Api::Conversation if name == "erase" && !head.version().is_v4() => {
+                return Err(ParseError::UnknownAction);
             }
             Api::Conversation => Self::Signed(Signed::Conversation(action(name, body)?)),
             Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(action(name, body)?)),
@@ -221,8 +227,9 @@ mod tests {
 
     #[test]
     fn each_api_names_its_actions_as_a_body_does() {
-        assert_eq!(Api::Login.actions()[..2], ["login", "register"]);
+        assert_eq!(Api::Login.actions()[..2], ["login", "prelogin"]);
         assert!(Api::Login.actions().contains(&"invite"));
+        assert!(Api::Login.actions().contains(&"signout"));
         assert!(
             Api::Conversation
                 .actions()

@@ -1,13 +1,14 @@
 //! How a body is read: one JSON object, whose `action` names the variant of an API's enum and whose
 //! other fields are that variant's. Unknown fields are ignored; an error names the field.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor},
     forward_to_deserialize_any,
 };
+use serde_json::value::RawValue;
 use serde_path_to_error::Track;
 use thiserror::Error;
 
@@ -16,7 +17,7 @@ use crate::{time::Timestamp, version::ClientVersion};
 
 /// Maximum characters of a nonce.
 // Enough for 256 bits in hex. The server keeps each one for as long as its timestamp is accepted.
-const MAX_NONCE: usize = 64;
+pub const MAX_NONCE: usize = 64;
 /// Maximum characters of an error's sentence.
 // A sentence may quote a field's name, and the sender can make that as long as the body.
 const MAX_SENTENCE: usize = 300;
@@ -118,6 +119,14 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
             ParseError::Malformed(sentence(&track.path().to_string(), &error))
         }
     })
+}
+
+/// A body without some of its fields, as if they were unknown.
+pub(super) fn without(body: &[u8], fields: &[&str]) -> Result<Vec<u8>, ParseError> {
+    let malformed = |error: serde_json::Error| ParseError::Malformed(sentence("", &error));
+    let mut all: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(malformed)?;
+    all.retain(|name, _| !fields.contains(&name.as_str()));
+    serde_json::to_vec(&all).map_err(malformed)
 }
 
 /// serde's words for types, and plain ones.

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
     use crate::{
         e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
-        id::{ConversationId, MessageId, Receipt, ReportId, UserId},
+        id::{ConversationId, ListVersion, MessageId, Receipt, ReportId, UserId},
         key::Credential,
         request::{
             Head, PageSize, availability, blocklist, conversation, conversationgroup, epoch,
@@ -126,9 +126,9 @@ mod tests {
         }
         {
             use conversation::Action::{
-                Add, Clear, Create, Download, DownloadPartial, Epochs, Favorite, Hide, List, Mute,
-                Rekey, SetListItemBackgroundColor, ShareEpochs, Transcript, Unfavorite, Unhide,
-                Unmute,
+                Add, Clear, Create, Download, DownloadPartial, Epochs, Erase, Favorite, Hide, List,
+                Mute, Rekey, SetListItemBackgroundColor, ShareEpochs, Transcript, Unfavorite,
+                Unhide, Unmute,
             };
             let message = conversation::SentMessage {
                 id: MessageId::random(),
@@ -141,10 +141,15 @@ mod tests {
                 List {
                     limit: PageSize(None),
                     after: None,
+                    known: Some(BTreeMap::from([(
+                        conversationid,
+                        ListVersion::parse("0123456789abcdef").unwrap(),
+                    )])),
                 },
                 List {
                     limit: PageSize(Some(1000)),
                     after: Some(conversationid),
+                    known: None,
                 },
                 Add {
                     conversationid,
@@ -168,6 +173,11 @@ mod tests {
                     lastreportdate: Some(now),
                     lastreportid: None,
                     limit: PageSize(Some(500)),
+                },
+                Erase {
+                    conversationid,
+                    instance: instance.clone(),
+                    messageids: vec![MessageId::random()],
                 },
                 Clear {
                     conversationid,
@@ -290,14 +300,17 @@ mod tests {
     #[test]
     fn a_secret_is_written_to_its_request_and_nowhere_else() {
         let apikey = Credential::new("a secret of sixteen".into()).unwrap();
-        let action = login::ClientAction::Login { apikey };
+        let action = login::ClientAction::Login {
+            apikey,
+            stationname: None,
+        };
         assert_eq!(written(&action)["apikey"], "a secret of sixteen");
         assert!(!format!("{action:?}").contains("sixteen"));
         let body = serde_json::to_vec(&written(&action)).unwrap();
         let read: login::Action = crate::request::action("login", &body).unwrap();
         assert!(matches!(
             read,
-            login::Action::Login { apikey } if apikey == crate::key::SecretHash::of("a secret of sixteen")
+            login::Action::Login { apikey, .. } if apikey == crate::key::SecretHash::of("a secret of sixteen")
         ));
     }
 }

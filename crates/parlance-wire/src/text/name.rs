@@ -6,8 +6,9 @@ use precis_core::{FreeformClass, StringClass, profile::PrecisFastInvocation};
 use precis_profiles::UsernameCasePreserved;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// Maximum length of a nick and of a full name, in characters.
+/// Maximum length of a nick, a station's name and a full name, in characters.
 const MAX_NICK: usize = 64;
+const MAX_STATION_NAME: usize = 64;
 const MAX_FULL_NAME: usize = 128;
 /// Maximum bytes per character; longer text is refused without a closer look.
 const BYTES: usize = 4;
@@ -25,9 +26,30 @@ impl FullName {
     /// Checks the form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // Names that look alike must not differ in spaces, and a log line must stay one line.
-        let fits = fits(text, MAX_FULL_NAME) && text.trim() == text;
-        (fits && FreeformClass::default().allows(text).is_ok()).then(|| Self(text.to_owned()))
+        is_freeform(text, MAX_FULL_NAME).then(|| Self(text.to_owned()))
+    }
+
+    /// The name, as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a user calls one of their stations: characters of RFC 8264's `FreeformClass`, kept as given.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(transparent)]
+pub struct StationName(String);
+
+impl StationName {
+    /// The required form, for errors.
+    pub const EXPECTED: &'static str =
+        "1 to 64 characters, without control or format characters, leading or trailing spaces";
+
+    /// Checks the form. Returns `None` for another.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        is_freeform(text, MAX_STATION_NAME).then(|| Self(text.to_owned()))
     }
 
     /// The name, as given.
@@ -87,12 +109,18 @@ pub fn skeleton(name: &str) -> String {
         .to_lowercase()
 }
 
+fn is_freeform(text: &str, most: usize) -> bool {
+    // Two names that look alike must not differ by spaces, and a log line must stay one line.
+    fits(text, most) && text.trim() == text && FreeformClass::default().allows(text).is_ok()
+}
+
 fn fits(text: &str, most: usize) -> bool {
     text.len() <= most * BYTES && (1..=most).contains(&text.chars().count())
 }
 
 text_form!(FullName);
 text_form!(Nick);
+text_form!(StationName);
 
 #[cfg(test)]
 mod tests {

@@ -178,7 +178,7 @@ fn a_disconnected_user_is_not_notified_any_more() {
     for socket in [&subscription, &other] {
         socket.feed().take();
     }
-    notifications.disconnect(Some(user(1)));
+    notifications.disconnect(user(1), station(1), End::SignedOut);
     notifications.announce(&[changed(7), Event::ListChanged { of: vec![user(2)] }]);
     assert!(subscription.feed().take().is_empty() && !other.feed().take().is_empty());
 }

@@ -7,6 +7,9 @@ with wrong as (
             select m.message_id from transcript m
             where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1
         )
+        or c.last_message_seq <> coalesce((
+            select max(m.seq) from transcript m where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq
+        ), 0)
         or c.last_report_id is distinct from (
             select r.report_id from reports r
             where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1

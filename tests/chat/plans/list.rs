@@ -1,0 +1,48 @@
+//! What a list costs: what is unread is counted, and lines are compared, without reading conversations.
+
+use sqlx::{AssertSqlSafe, Row};
+
+use super::{CONVERSATION, filled, statement};
+
+/// How many blocks of a table a plan has read, in memory or on disk.
+fn blocks_of(plan: &serde_json::Value, table: &str) -> i64 {
+    let own = if plan["Relation Name"] == table {
+        plan["Shared Hit Blocks"].as_i64().unwrap() + plan["Shared Read Blocks"].as_i64().unwrap()
+    } else {
+        0
+    };
+    let below = plan["Plans"].as_array().into_iter().flatten();
+    own + below.map(|plan| blocks_of(plan, table)).sum::<i64>()
+}
+
+#[tokio::test]
+async fn what_is_unread_is_counted_without_reading_the_conversation() {
+    let mut db = filled().await;
+    let query = statement(&["u.unread as", "where p.user_id = $1\n"]);
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "update conversations set last_message_seq = last_seq; prepare list as {query}"
+    )))
+    .execute(&mut db)
+    .await
+    .unwrap();
+    for (viewed, bound) in [(5000, 0), (4990, 12), (0, 2500)] {
+        // All but one conversation of the user's are read.
+        let sql = format!(
+            "update participants set viewed_seq = case when conversation_id = {CONVERSATION} then {viewed} else 5000 end"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut db)
+            .await
+            .unwrap();
+        // The messages of the filled conversation are this user's own: all are looked at, for the other one.
+        let explain =
+            format!("explain (analyze, buffers, format json) execute list(md5('u2')::uuid)");
+        let plan: serde_json::Value = sqlx::raw_sql(AssertSqlSafe(explain))
+            .fetch_one(&mut db)
+            .await
+            .unwrap()
+            .get(0);
+        let read = blocks_of(&plan[0]["Plan"], "messages");
+        assert!(read <= bound, "{viewed}: {read} blocks");
+    }
+}
