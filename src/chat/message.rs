@@ -20,7 +20,8 @@ use parlance_wire::{
 };
 
 /// How far a sender's clock may be ahead of the server's.
-// As far as `SIGNATURE_WINDOW` allows by default: a client whose requests are accepted keeps its own time.
+// The same as the default of `SIGNATURE_WINDOW`: a client whose requests are accepted keeps its own
+// time.
 const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Stores a message. Idempotent by its id. Returns its `Created` and `ValidUntil`, as stored.
@@ -35,16 +36,18 @@ pub(crate) async fn add(
     sent: SentMessage,
     epoch: Option<Epoch>,
 ) -> Result<(Timestamp, Timestamp), Error> {
-    // Before the queue: what the batcher holds is bounded, and a batch must not fail for one message's size.
+    // Before queueing: the batcher's memory is bounded, and a batch must not fail because of one
+    // message's size.
     let max = call.services.policy.max_message_bytes;
     if sent.data.as_str().len() > max {
         return Err(Error::TooLarge(format!(
             "message.Data must have at most {max} bytes."
         )));
     }
-    // Clients sort by this time: a message from the future would stay their last one, and would expire that much too late.
+    // Clients sort by this time: a message from the future would stay the last one, and expire too
+    // late by as much.
     let created_at = if sent.created > call.now.plus(CLOCK_AHEAD) {
-        // The wire writes whole seconds: the answer must say what is stored.
+        // In whole seconds, like the wire: the answer must have the stored time.
         call.now.whole_seconds()
     } else {
         sent.created
@@ -77,7 +80,8 @@ pub(crate) async fn add(
                 last: new.seq,
                 rows: vec![Arc::new(new_row(message, &new))],
             });
-            // For a retry, too: the first attempt may have committed without an answer, and was then never announced.
+            // For a retry, too: the first attempt may have been committed without an answer or an
+            // announcement.
             call.outbox.push(Event::ConversationChanged {
                 conversation,
                 participants,
@@ -93,10 +97,12 @@ pub(crate) async fn add(
     }
 }
 
-/// Deletes what messages say, for everyone; their links of the chain stay. Returns those that were there. Idempotent.
+/// Deletes the content of messages, for everyone; their links in the chain remain. Returns those
+/// that existed. Idempotent.
 ///
 /// # Errors
-/// `ConversationNotFound`, `StaleInstance`; `NotAllowed`, if one of them is another user's and the caller no admin.
+/// `ConversationNotFound`, `StaleInstance`; `NotAllowed`, if one of them is another user's and the
+/// caller is no admin.
 pub(crate) async fn erase(
     call: &mut Call<'_>,
     conversation: ConversationId,
@@ -114,7 +120,8 @@ pub(crate) async fn erase(
             messages: gone,
             participants,
         }) => {
-            // All that were named: whoever erased them before may have lost the answer, and announced nothing.
+            // All of them are announced: a request that erased them before may have failed before
+            // it announced them.
             call.outbox.push(Event::Erased {
                 conversation,
                 participants,

@@ -1,4 +1,4 @@
-//! New users, and new identities of known ones.
+//! Registers new users, and gives existing ones new identities.
 
 use sqlx::PgConnection;
 
@@ -23,25 +23,25 @@ use parlance_wire::{
 /// A user to be stored.
 #[derive(Debug)]
 pub struct NewUser<'a> {
-    /// Their address; their id is its MD5.
+    /// Their address, whose MD5 is their id.
     pub email: &'a Email,
     /// Their full name.
     pub full_name: &'a FullName,
     /// The name that others see.
     pub nick: &'a Nick,
-    /// The hash of the key that opens their login.
+    /// The hash of their apikey.
     pub key_hash: &'a SecretHash,
-    /// What the key is for.
+    /// Its purpose.
     pub kind: CredentialKind,
     /// The key's name in lists.
     pub label: &'a str,
-    /// How it is made from the password.
+    /// How it is derived from the password.
     pub kdf: &'a Kdf,
-    /// The hash of a second key, for when the password is lost.
+    /// The hash of a second key, for logging in after the password was lost.
     pub recovery: Option<&'a SecretHash>,
-    /// Their signatures are checked with it.
+    /// The key that verifies their signatures.
     pub public_key: &'a PublicKey,
-    /// Their private key, which only their password opens.
+    /// Their private key, encrypted with their password.
     pub encrypted_private_key: &'a EncryptedKey,
     /// Their next card.
     pub card: Option<NewCard<'a>>,
@@ -50,23 +50,24 @@ pub struct NewUser<'a> {
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Everyone. A valid invitation is used all the same: it names a friend.
+    /// Everyone. A valid invitation is used all the same, as it makes a friend.
     Anyone,
-    /// Whoever has an invitation.
+    /// People with an invitation.
     Invited,
-    /// Nobody new: only the first user, and whoever is to have a new identity.
+    /// Nobody new: only the first user, and users who were given a reset.
     Known,
 }
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Debug)]
 pub enum Registered {
     /// The user is stored.
     Done {
-        /// Those who should look at the user: a friend whom the invitation made, or all friends of one who has new keys.
+        /// Users who have to fetch the user again: the friend made by the invitation, or all
+        /// friends of a user with new keys.
         seen_by: Vec<UserId>,
     },
-    /// Not without an invitation, or not with this one.
+    /// There is no invitation, or it is not valid.
     NotInvited,
     /// The address is taken.
     Exists,
@@ -74,7 +75,7 @@ pub enum Registered {
     Card(Published),
 }
 
-/// What an invitation is for.
+/// The purpose of an invitation.
 enum Purpose {
     Join,
     First,
@@ -87,7 +88,7 @@ struct Invite {
     purpose: Purpose,
 }
 
-/// Stores a user and the key that opens their login, and uses up an invitation in the same commit. `origin`: the
+/// Stores a user and their apikey, and uses up an invitation in the same commit. `origin` is the
 /// client's address, for the audit log.
 ///
 /// # Errors
@@ -143,7 +144,8 @@ async fn register_in(
             purpose: Purpose::Reset,
             ..
         }) => {
-            // The address is bound to the invitation, and its user is there: `valid_invite` has seen to both.
+            // `valid_invite` has checked that the address is the invitation's, and that its user
+            // exists.
             seen_by = replace_identity(c, user_id, user).await?;
             audit::append(c, &by, Change::UserReset, &user_id, [], now).await?;
         }
@@ -174,7 +176,7 @@ async fn register_in(
             seen_by.push(inviter);
         }
     }
-    // Last, as it locks the key log.
+    // Last, because it locks the key log.
     if let Some(card) = user.card {
         match card::append(c, card, now).await? {
             Published::New | Published::Known => {}
@@ -184,16 +186,16 @@ async fn register_in(
     Ok(Registered::Done { seen_by })
 }
 
-/// The invitation of a code, locked, if this address can register with it: of two who use it at the same moment, the
-/// second one finds it used.
+/// The invitation with this code, locked, if this address can register with it. Of two concurrent
+/// uses, the second one finds it used.
 async fn valid_invite(
     c: &mut PgConnection,
     code: &SecretHash,
     email: &Email,
     now: Timestamp,
 ) -> Result<Option<Invite>> {
-    // The users first: whoever deletes or resets one of them changes their invitations after them. In one order, and only
-    // those of this invitation: a code that is none holds nobody up.
+    // The users first, as deleting or resetting a user changes their invitations afterwards. In
+    // order, and only those of this invitation: an unknown code blocks nobody.
     sqlx::query!(
         "select from users
         where user_id in (select unnest(array[inviter_id, $2::uuid]) from invites where code_hash = $1)
@@ -216,7 +218,8 @@ async fn valid_invite(
     let Some(row) = row else { return Ok(None) };
     let (purpose, is_valid) = match row.purpose.as_str() {
         "first" => {
-            // Two first links may be used at the same moment: the second one waits here, and finds the first user.
+            // Two first links may be used at the same moment: the second one waits here, and then
+            // finds the first user.
             sqlx::query!("select from audit_head for update")
                 .fetch_one(&mut *c)
                 .await?;
@@ -266,7 +269,8 @@ async fn use_up(
     Ok(())
 }
 
-/// Makes two users friends. Returns `false`, and does nothing, if the inviter is gone, or has blocked the other.
+/// Makes two users friends. Returns `false`, and does nothing, if the inviter is gone or has
+/// blocked the other user.
 async fn befriend(
     c: &mut PgConnection,
     inviter: UserId,
@@ -293,7 +297,7 @@ async fn befriend(
     Ok(made.rows_affected() > 0)
 }
 
-/// Stores a user as an operator does, without an invitation. Returns whether the address was free.
+/// Stores a user for an operator, without an invitation. Returns whether the address was free.
 ///
 /// # Errors
 /// The constraint `credentials_key`, by name.
@@ -326,14 +330,15 @@ pub async fn insert(
     .await
 }
 
-/// Stores a user and a key. Returns whether the address was free: that of an account that was deleted is.
+/// Stores a user and an apikey. Returns whether the address was free, which includes that of a
+/// deleted account.
 async fn insert_in(
     c: &mut PgConnection,
     user: &NewUser<'_>,
     role: UserRole,
     now: Timestamp,
 ) -> Result<bool> {
-    // One statement: a user without a key cannot come into being.
+    // A single statement, so that there cannot be a user without an apikey.
     let stored = sqlx::query!(
         "with stored as (
             insert into users as u (user_id, email, full_name, nick, public_key, encrypted_private_key, role, nick_skeleton, created_at, kdf)

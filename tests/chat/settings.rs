@@ -155,7 +155,7 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
 ];
 
 #[test]
-fn each_default_is_what_the_example_says() {
+fn defaults_match_the_example() {
     let example = example();
     let lines: Vec<_> = example
         .iter()

@@ -74,7 +74,7 @@ pub struct Refusal {
     pub instance: Option<Instance>,
     /// The present epoch, of a [`StaleEpoch`](ErrorCode::StaleEpoch); 0: there is none.
     pub epoch: Option<u32>,
-    /// The present version of the vault, of a [`StaleVersion`](ErrorCode::StaleVersion).
+    /// The present version of the vault, for [`StaleVersion`](ErrorCode::StaleVersion).
     pub version: Option<u32>,
 }
 

@@ -44,7 +44,7 @@ pub enum News {
     List(Vec<Conversation>),
     /// The availability of friends has changed.
     Friends(Vec<UserId>),
-    /// Messages were erased: what is held of them should be forgotten.
+    /// Messages were erased; local copies should be deleted.
     Erased {
         /// In this conversation.
         conversation: ConversationId,

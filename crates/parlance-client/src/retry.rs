@@ -80,11 +80,12 @@ fn random_byte() -> u8 {
     byte
 }
 
-/// Returns `true` when an action changes nothing if it is carried out a second time.
+/// Returns `true` if repeating an action changes nothing.
 ///
-/// It is unsafe to repeat these: a second `invite` makes a second invitation, a second `create` makes a second group, a
-/// second `addparticipants` counts its invitations again; and `delete`, `clear` and `leave` would be refused, as they were
-/// carried out already. A second `changekeys` would be signed with a key that the server has perhaps forgotten.
+/// These are not safe to repeat: a second `invite` creates another invitation, a second `create`
+/// another group, and a second `addparticipants` counts its invitations again. A repeated `delete`,
+/// `clear` or `leave` would be refused because it has already been carried out. A second
+/// `changekeys` would be signed with a key that the server may have replaced.
 pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(

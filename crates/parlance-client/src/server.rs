@@ -109,7 +109,8 @@ impl Server {
         Ok(answer.userid)
     }
 
-    /// How the password of the user with this address is made into a key. An address without a user is answered, too.
+    /// How the password of the user with this address is turned into a key. The server also answers
+    /// for addresses without a user.
     pub async fn prelogin(&self, email: &str) -> Result<answer::Prelogin, Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
         let action: ClientAction = Action::Prelogin { email };

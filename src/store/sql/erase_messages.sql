@@ -1,7 +1,7 @@
 -- Moves a batch of a user's messages in a conversation, stored until $3 and numbered after $4, to expired_messages, and
 -- deletes their reports. Answers how many there were, and the number of the last one.
 with locked as materialized (
-    -- The conversation first, as whoever else changes it does.
+    -- The conversation is locked first, as by all other changes to it.
     select conversation_id from conversations where conversation_id = $1 for no key update
 ), due as materialized (
     -- What others hold is waited for: it must not be left out.
@@ -17,8 +17,8 @@ with locked as materialized (
     cross join lateral (
         select ctid as place from reports r
         where r.conversation_id = g.conversation_id and r.message_seq = g.seq
-        -- In the order of the index that holds the message's own: one that holds all of the conversation's looks as good while
-        -- the table is empty.
+        -- In the order of the index that finds the reports of a single message. While the table is
+        -- empty, an index that reads all reports of the conversation seems equally good.
         order by r.user_id, r.type offset 0
     ) r
 ), counted as materialized (
@@ -35,7 +35,7 @@ with locked as materialized (
     from gone g
     left join counted n using (seq)
 ), noted as (
-    -- Pages that were kept elsewhere are read again.
+    -- Makes nodes read cached pages again.
     update conversations set erased = erased + (select count(*) from gone)
     where conversation_id = $1 and exists (select from gone)
 )

@@ -17,8 +17,8 @@ with due as materialized (
     cross join lateral (
         select ctid as place from reports r
         where r.conversation_id = g.conversation_id and r.message_seq = g.seq
-        -- In the order of the index that holds the message's own: one that holds all of the conversation's looks as good while
-        -- the table is empty.
+        -- In the order of the index that finds the reports of a single message. While the table is
+        -- empty, an index that reads all reports of the conversation seems equally good.
         order by r.user_id, r.type offset 0
     ) r
 ), counted as materialized (

@@ -19,7 +19,7 @@ async fn deletes_account(person: &Person) {
 }
 
 #[tokio::test]
-async fn who_has_the_address_of_a_deleted_account_is_a_new_identity_with_the_next_number() {
+async fn a_new_account_with_the_address_of_a_deleted_one_is_a_new_identity_with_the_next_number() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
     deletes_account(&ben).await;
@@ -61,7 +61,7 @@ async fn who_has_the_address_of_a_deleted_account_is_a_new_identity_with_the_nex
 }
 
 #[tokio::test]
-async fn nobody_keeps_a_secret_for_someone_whose_account_is_deleted() {
+async fn no_secret_is_stored_for_a_deleted_account() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     let key = ann.meets(&[ben.user()]).await.unwrap().keys;
     let wrapped = anns.secret.wrap(&key[&ben.user()]).unwrap();
@@ -109,7 +109,7 @@ fn key_of_both(person: &Person, mut keys: Keys) -> Keys {
 }
 
 #[tokio::test]
-async fn what_was_wrapped_for_a_lost_key_is_deleted_and_can_be_shared_again() {
+async fn secrets_for_a_lost_key_are_deleted_and_can_be_shared_again() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
     // Ben has lost his password, and the operator lets him register again.

@@ -38,7 +38,7 @@ fn wrong<T>(result: Result<T, Error>) -> Wrong {
 }
 
 #[tokio::test]
-async fn what_one_seals_another_reads_across_epochs_and_cards() {
+async fn messages_can_be_read_across_epochs_and_cards() {
     let (world, [mut ann, mut ben], [mut anns, mut bens]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
     ben.says("Hi", &mut bens).await.unwrap();
@@ -65,7 +65,7 @@ async fn what_one_seals_another_reads_across_epochs_and_cards() {
 }
 
 #[tokio::test]
-async fn who_is_no_friend_of_all_rekeys_and_who_was_removed_reads_no_more() {
+async fn a_member_without_all_friendships_rekeys_and_a_removed_member_reads_no_more() {
     let world = World::new().await;
     let (mut ann, mut ben) = (
         Person::new(&world, "Ann").await,
@@ -101,7 +101,7 @@ async fn who_is_no_friend_of_all_rekeys_and_who_was_removed_reads_no_more() {
 }
 
 #[tokio::test]
-async fn who_has_left_is_out_with_the_next_epoch_and_nothing_is_said_before() {
+async fn a_member_who_left_is_excluded_by_the_next_epoch_and_nothing_is_sent_before_it() {
     let world = World::new().await;
     let (mut ann, mut ben) = (
         Person::new(&world, "Ann").await,
@@ -129,7 +129,7 @@ async fn who_has_left_is_out_with_the_next_epoch_and_nothing_is_said_before() {
 }
 
 #[tokio::test]
-async fn a_server_that_changes_what_it_keeps_is_caught() {
+async fn a_server_that_tampers_with_its_data_is_detected() {
     let (world, [mut ann, mut ben], [mut anns, bens]) = talk().await;
     ann.says("One", &mut anns).await.unwrap();
     ann.says("Two", &mut anns).await.unwrap();

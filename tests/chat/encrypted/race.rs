@@ -77,7 +77,7 @@ async fn world() -> Arc<World> {
 }
 
 #[tokio::test]
-async fn nothing_is_stored_under_a_dead_key_nor_read_by_who_was_removed_and_nobody_is_locked_out() {
+async fn concurrent_writers_and_rekeyings_use_no_ended_epoch_and_lock_nobody_out() {
     let world = world().await;
     let mut ann = Person::new(&world, "Ann").await;
     let (mut ben, mut cleo) = (

@@ -1,4 +1,4 @@
-//! How a password is stretched, and what replaces it, the recovery key and the key pair.
+//! Key derivation, and replacing password, recovery key and key pair.
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -34,14 +34,14 @@ fn argon2id(m: i64, byte: u8) -> Value {
     json!({ "kdf": "argon2id", "m": m, "t": 3, "p": 1, "salt": salt })
 }
 
-/// What a login with this key is told of the vault.
+/// The vault's fields in the answer to a login with this key.
 async fn vault(world: &World, apikey: &str) -> Value {
     let login = json!({ "action": "login", "apikey": apikey });
     let answer = asks_unsigned(world, login).await.ok();
     json!([answer["rsakey"], answer["version"], answer["key"]])
 }
 
-/// What a change of the password asks for.
+/// A request to change the password.
 fn password(apikey: &str, version: i64) -> Value {
     json!({
         "apikey": apikey, "kdf": argon2id(65536, 1), "rsakey": format!("vault {version} under {apikey}"), "version": version
@@ -49,7 +49,7 @@ fn password(apikey: &str, version: i64) -> Value {
 }
 
 #[tokio::test]
-async fn who_has_no_account_is_answered_as_who_has_one() {
+async fn addresses_with_and_without_an_account_get_the_same_prelogin() {
     let world = World::new().await;
     let mut new = registration("ann");
     new["kdf"] = argon2id(65536, 7);
@@ -61,7 +61,7 @@ async fn who_has_no_account_is_answered_as_who_has_one() {
     expected["server"] = unknown.ok()["server"].clone();
     assert_eq!(expected["server"].as_str().map(str::len), Some(32));
     assert_eq!(known.ok(), expected);
-    // The same for each question, another one for each address, and of the same length.
+    // Always the same for an address, different for each address, and of the same length.
     assert_eq!(
         prelogin(&world, "nobody@example.org").await.text,
         unknown.text
@@ -74,7 +74,7 @@ async fn who_has_no_account_is_answered_as_who_has_one() {
     assert!(salt.len() == 32 && salt.bytes().all(|b| b.is_ascii_hexdigit()));
     told["salt"] = expected["salt"].clone();
     assert_eq!(told, expected);
-    // Another server has other salts.
+    // Other servers have other salts.
     world
         .sql("update server_identity set seed = sha256(seed)")
         .await;
@@ -91,7 +91,7 @@ async fn who_has_no_account_is_answered_as_who_has_one() {
 async fn accounts_of_the_published_form_go_on_as_they_were() {
     let world = World::new().await;
     let mut old = registration("ann");
-    // To an older client these are unknown fields.
+    // For an older client these are unknown fields.
     old["kdf"] = argon2id(65536, 7);
     old["recoverykey"] = "a recovery key of ann".into();
     super::register(&world, &old).await.ok();
@@ -114,7 +114,7 @@ async fn accounts_of_the_published_form_go_on_as_they_were() {
 }
 
 #[tokio::test]
-async fn prelogin_and_register_refuse_what_no_client_may_use() {
+async fn prelogin_and_register_refuse_unsafe_parameters() {
     let world = World::new().await;
     for wrong in [
         json!({}),
@@ -160,7 +160,7 @@ async fn prelogin_and_register_refuse_what_no_client_may_use() {
     asks_unsigned(&world, short)
         .await
         .refused(400, "bad_request");
-    // Two keys that are one.
+    // The same key twice.
     let mut same = registration("ann");
     same["recoverykey"] = same["apikey"].clone();
     asks_unsigned(&world, same)
@@ -174,14 +174,14 @@ async fn prelogin_and_register_refuse_what_no_client_may_use() {
 }
 
 #[tokio::test]
-async fn prelogins_of_an_address_are_counted() {
+async fn prelogins_are_limited_per_address() {
     let world = World::with(|settings| settings.login_tries = 1).await;
     let mut statuses = vec![];
     for _ in 0..7 {
         statuses.push(prelogin(&world, "nobody@example.org").await.status);
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 429]);
-    // Logins are counted apart.
+    // Logins are counted separately.
     log_in(&world, "wrong", None)
         .await
         .refused(401, "login_failed");
@@ -189,7 +189,7 @@ async fn prelogins_of_an_address_are_counted() {
 }
 
 #[tokio::test]
-async fn a_new_password_takes_the_place_of_the_old_one_with_its_vault() {
+async fn a_new_password_replaces_the_old_one_together_with_the_vault() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let phone = ann.second_device().await;
@@ -211,7 +211,7 @@ async fn a_new_password_takes_the_place_of_the_old_one_with_its_vault() {
     );
     let told = prelogin(&world, "ann@example.org").await.ok();
     assert_eq!(told["salt"], argon2id(0, 1)["salt"]);
-    // Other stations stay, and know what they logged in with.
+    // Other stations stay, and keep the name of their credential.
     let seen = phone
         .asks_as(4, "chatlogin", json!({ "action": "stations" }))
         .await
@@ -223,7 +223,7 @@ async fn a_new_password_takes_the_place_of_the_old_one_with_its_vault() {
             .iter()
             .all(|row| row["key"] == "password")
     );
-    // Back to the published form, and this time the others have to log in again.
+    // Back to the published form; this time the others have to log in again.
     let mut socket = Socket::of(&phone, 4).await;
     let mut published = password("a last apikey of Ann", 2);
     published.as_object_mut().unwrap().remove("kdf");
@@ -272,7 +272,7 @@ async fn the_version_of_a_vault_only_grows() {
         json!(["vault 5 under a new apikey of Ann", 5, "password"])
     );
     assert_eq!(world.count("credentials").await, 1);
-    // Of many that come at the same moment, one is done.
+    // Of several concurrent ones, only one is done.
     let all = (0..4).map(|n| {
         let change = password(&format!("the apikey number {n} of Ann"), 6);
         changes(&ann, "changepassword", change)
@@ -294,7 +294,7 @@ async fn the_version_of_a_vault_only_grows() {
 }
 
 #[tokio::test]
-async fn who_lost_the_password_comes_back_with_the_recovery_key_which_is_used_up() {
+async fn a_recovery_key_replaces_a_lost_password_and_is_used_up() {
     let world = World::new().await;
     let mut new = registration("ann");
     new["recoverykey"] = "a recovery key of ann".into();
@@ -318,7 +318,7 @@ async fn who_lost_the_password_comes_back_with_the_recovery_key_which_is_used_up
         .posts("chatserver", "chatlogin", &headers, &at_station)
         .await
         .ok();
-    // The password, and a new sheet, in one commit: or neither.
+    // Password and recovery key in one commit, or neither.
     let mut change = password("a new apikey of ann", 1);
     change["recoverykey"] = "r".repeat(15).into();
     changes(&ann, "changepassword", change.clone())
@@ -340,7 +340,7 @@ async fn who_lost_the_password_comes_back_with_the_recovery_key_which_is_used_up
         told,
         json!(["vault 1 under a new apikey of ann", 1, "recovery"])
     );
-    // A new sheet alone.
+    // Only a new recovery key.
     let sheet =
         json!({ "recoverykey": "a third recovery key of ann", "rsakey": "vault 2", "version": 2 });
     changes(&ann, "changerecovery", sheet).await.ok();
@@ -360,7 +360,7 @@ async fn who_lost_the_password_comes_back_with_the_recovery_key_which_is_used_up
 }
 
 #[tokio::test]
-async fn a_new_key_signs_from_its_commit_on_on_every_node() {
+async fn a_new_key_signs_on_every_node_from_its_commit_on() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let phone = ann.second_device().await;
@@ -394,7 +394,7 @@ async fn a_new_key_signs_from_its_commit_on_on_every_node() {
     ann.lists().await.refused(401, "signature_invalid");
     let renewed = Person { key, ..ann.clone() };
     renewed.lists().await.ok();
-    // The others have the old one, and log in again for the new one.
+    // The others have the old pair, and log in again for the new one.
     assert_eq!(phones.ends().await, SIGNED_OUT);
     let phone = Person {
         key: renewed.key.clone(),

@@ -1,4 +1,4 @@
-//! The user's own account, their stations, credentials and keys, and whom they invite to the server.
+//! The user's own account, stations, credentials and keys, and invitations to the server.
 
 use parlance_wire::{
     e2ee::SignedCard,
@@ -78,18 +78,18 @@ impl Session {
 
 /// The user's stations and credentials.
 impl Session {
-    /// The user's stations, the one seen last first.
+    /// The user's stations; the one that was seen last comes first.
     pub async fn stations(&self) -> Result<Vec<answer::StationInfo>, Error> {
         let answer: answer::Stations = self.call(Signed::Account(Action::Stations)).await?;
         Ok(answer.stations)
     }
 
-    /// Ends a station, which has to log in again. Returns whether it was there.
+    /// Ends a station, which then has to log in again. Returns `true` if there was such a station.
     pub async fn sign_out(&self, stationid: StationId) -> Result<bool, Error> {
         Ok(self.sign_out_with(Some(stationid), false).await? > 0)
     }
 
-    /// Ends all stations but this one. Returns how many there were.
+    /// Ends all other stations. Returns their number.
     pub async fn sign_out_others(&self) -> Result<u64, Error> {
         self.sign_out_with(None, true).await
     }
@@ -104,7 +104,7 @@ impl Session {
         Ok(answer.signedout)
     }
 
-    /// The credentials that open the user's login, the oldest first.
+    /// The credentials that open the user's login, oldest first.
     pub async fn credentials(&self) -> Result<Vec<answer::CredentialInfo>, Error> {
         let answer: answer::Keys = self.call(Signed::Account(Action::Keys)).await?;
         Ok(answer.keys)
@@ -116,9 +116,9 @@ impl Session {
     }
 }
 
-/// The user's password, recovery key and key pair, and the vault that they open or that holds them. The caller makes them.
+/// The user's password, recovery key and key pair, and the vault. The caller creates the new ones.
 impl Session {
-    /// The vault as it is now.
+    /// The present vault.
     pub async fn vault(&self) -> Result<answer::Vault, Error> {
         self.call(Signed::Account(Action::Vault)).await
     }
@@ -139,14 +139,15 @@ impl Session {
             .await
     }
 
-    /// Replaces the recovery key, and the vault that it opens: the old one is of no use any more.
+    /// Replaces the recovery key, and the vault that it opens. The old key stops working.
     pub async fn change_recovery(&self, new: ChangeRecovery<Credential>) -> Result<(), Error> {
         self.done(Signed::Account(Action::ChangeRecovery(Box::new(new))))
             .await
     }
 
-    /// Replaces the key pair, and ends all other stations. `card` names the new pair, where the user has cards. `rsakey` is
-    /// the vault that holds it, and `version` its version. This session still signs with the old pair: log in again.
+    /// Replaces the key pair, and ends all other stations. `card` names the new pair, if the user
+    /// has cards. `rsakey` is the vault with the new pair, and `version` its version. This session
+    /// still signs with the old pair: log in again.
     pub async fn change_keys(
         &self,
         pair: &KeyPair,

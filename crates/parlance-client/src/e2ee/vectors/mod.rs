@@ -68,7 +68,7 @@ const FILES: [(&str, Make); 7] = [
 ];
 
 #[test]
-fn the_files_are_what_this_code_makes() {
+fn the_files_are_the_output_of_this_code() {
     for (name, cases) in FILES {
         let cases = cases();
         if std::env::var("PARLANCE_VECTORS").is_ok_and(|what| what == "write") {
