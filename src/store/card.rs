@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use super::{
     Db,
     db::End,
+    deletion,
     error::{Result, impossible},
     key_log,
 };
@@ -41,11 +42,16 @@ pub enum Published {
     Invalid(Invalid),
     /// The user may publish the next one after this time.
     TooMany(Duration),
+    /// There is no such user.
+    NoUser,
 }
 
 /// Publishes a card, in a transaction of its own.
 pub(crate) async fn publish(db: &Db, new: NewCard<'_>, now: Timestamp) -> Result<Published> {
     db.transaction(async |c| {
+        if !deletion::prevent(c, [new.signed.card.user()]).await? {
+            return Ok(End::Rollback(Published::NoUser));
+        }
         Ok(match append(c, new, now).await? {
             Published::New => End::Commit(Published::New),
             refused => End::Rollback(refused),

@@ -29,7 +29,7 @@ pub async fn add(
     db.transaction(async |c| {
         let stored = sqlx::query!(
             "insert into credentials (key_hash, user_id, label, kind, created_at)
-            select $2, user_id, $3, $4, $5 from users where user_id = $1 and deleted_at is null",
+            select $2, user_id, $3, $4, $5 from users where user_id = $1 and deleted_at is null for key share",
             user as _,
             key_hash.as_bytes(),
             label,

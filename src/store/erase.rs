@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Db, db::End, error::Result};
+use super::{Db, db::End, error::Result, retire::retire};
 use parlance_wire::{
     id::{ConversationId, MessageId, UserId},
     text::Instance,
@@ -64,8 +64,25 @@ pub(crate) async fn erase(
         if !is_admin && has_others(c, conversation, user, instance, messages).await? {
             return Ok(End::Rollback(Some(Erased::NotAllowed)));
         }
-        let messages = sqlx::query_file_scalar!(
-            "src/store/sql/erase_named_messages.sql",
+        let messages = retire!(
+            query_scalar,
+            r#"
+with due as materialized (
+    -- Looked up one by one: the plan of a join would depend on the number of rows at the time of
+    -- planning.
+    select m.ctid from unnest($2::uuid[]) as a (message_id)
+    cross join lateral (
+        select m.ctid from messages m
+        where m.conversation_id = $1 and m.message_id = a.message_id and m.instance = $3
+        limit 1
+    ) m"#,
+            r#"
+), noted as (
+    -- Makes nodes read cached pages again.
+    update conversations set erased = erased + (select count(*) from gone)
+    where conversation_id = $1 and exists (select from gone)
+)
+select message_id as "message_id: MessageId" from gone order by seq"#,
             conversation as _,
             messages as _,
             instance.as_str(),

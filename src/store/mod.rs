@@ -37,6 +37,7 @@ pub(crate) mod quota;
 pub mod registration;
 pub(crate) mod report;
 pub(crate) mod reset;
+mod retire;
 pub(crate) mod rows;
 pub mod seed;
 mod sqlstate;

@@ -188,7 +188,7 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "erase",
-            &["-- Moves messages ($2)"],
+            &["select m.ctid from unnest($2::uuid[])"],
             format!("{CONVERSATION}, array[md5('h2000')::uuid], 'AAAAAAAAAA'"),
         ),
         ("prelogin", &["from prelogin_secret s"], USER.to_owned()),

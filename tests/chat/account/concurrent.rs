@@ -44,10 +44,12 @@ async fn a_deleted_user_gets_no_rows_from_requests_that_waited_for_the_deletion(
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
     let workspace =
         json!({ "action": "workspaceregister", "workspacename": "ann.example.chat" }).to_string();
+    let card = ann.first_card(ann.server_id().await);
     let answers = during_deletion(
         &world,
         &ann,
         vec![
+            Box::pin(ann.publishes(&card)),
             Box::pin(ann.requests_friendship(&cleo)),
             Box::pin(dan.requests_friendship(&ann)),
             Box::pin(ann.blocks(&dan)),
@@ -64,6 +66,7 @@ async fn a_deleted_user_gets_no_rows_from_requests_that_waited_for_the_deletion(
         ("friendships", "friend_id"),
         ("blocks", "user_id"),
         ("workspaces", "user_id"),
+        ("cards", "user_id"),
         ("participants", "user_id"),
     ] {
         assert_eq!(rows(&world, table, column, &ann.user).await, 0, "{table}");
