@@ -6,22 +6,19 @@
 //! write, so a slow reader costs a set of ids instead of a queue. Polls are handled in [`poll`].
 
 mod poll;
+mod subscription;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
-
-use self::poll::InFlight;
-pub(crate) use self::poll::{Fetched, Poll};
+use self::{poll::InFlight, subscription::Subscriber};
+pub(crate) use self::{
+    poll::{Fetched, Poll},
+    subscription::{End, Feed, Subscription},
+};
 use super::{
     changes::{Changes, Order},
     event::{Event, NewRow},
@@ -67,35 +64,6 @@ struct Pending {
     subscriber: Option<Arc<Subscriber>>,
 }
 
-/// The registry's end of a subscription.
-#[derive(Debug)]
-struct Subscriber {
-    version: ClientVersion,
-    /// Whether something was added since the feed was last polled.
-    changed: AtomicBool,
-    /// Whether the changes taken last may not have arrived.
-    unacked: AtomicBool,
-    /// The task that writes to the socket.
-    // Not a `Notify`: each push wakes it, and a waker needs neither a lock nor a list of waiters.
-    task: AtomicWaker,
-    /// Set once: the client is told the first reason.
-    ended: OnceLock<End>,
-    end: Notify,
-}
-
-/// A subscription, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Subscription(Feed);
-
-/// The changes of a subscription, for the task that writes to the socket.
-#[derive(Debug, Clone)]
-pub(crate) struct Feed {
-    notifications: Arc<Notifications>,
-    user: UserId,
-    station: StationId,
-    subscriber: Arc<Subscriber>,
-}
-
 /// The user, or the node, has the maximum number of sockets open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManySockets {
@@ -110,21 +78,6 @@ pub(crate) struct SocketLimits {
     pub per_user: usize,
     /// Maximum per node.
     pub total: usize,
-}
-
-/// Why a subscription ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The station opened another socket.
-    Replaced,
-    /// The station was signed out.
-    SignedOut,
-    /// The user was disabled.
-    Disabled,
-    /// The user's rights have changed: clients that are still allowed reconnect.
-    Again,
-    /// The server stops.
-    ServerStopping,
 }
 
 impl Notifications {
@@ -155,14 +108,7 @@ impl Notifications {
         {
             return Err(TooManySockets { retry_after: RETRY });
         }
-        let subscriber = Arc::new(Subscriber {
-            version,
-            changed: AtomicBool::new(false),
-            unacked: AtomicBool::new(false),
-            task: AtomicWaker::new(),
-            ended: OnceLock::new(),
-            end: Notify::new(),
-        });
+        let subscriber = Arc::new(Subscriber::new(version));
         let pending = inner.station_or_new(user, station);
         pending.redeliver();
         // Rows for an earlier socket follow frames that may never have arrived.
@@ -356,92 +302,6 @@ impl Pending {
         if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
             subscriber.wake();
         }
-    }
-}
-
-impl Subscriber {
-    fn wake(&self) {
-        // A task that was woken and has not run yet will find this change as well.
-        if !self.changed.swap(true, Ordering::AcqRel) {
-            self.task.wake();
-        }
-    }
-
-    fn end(&self, end: End) {
-        let _ = self.ended.set(end);
-        self.end.notify_one();
-    }
-}
-
-impl Subscription {
-    /// The feed of its changes, which is empty once the subscription is dropped.
-    pub(crate) fn feed(&self) -> Feed {
-        self.0.clone()
-    }
-
-    /// Waits until the subscription is replaced or revoked. Returns the reason.
-    pub(crate) async fn ended(&self) -> End {
-        // `notify_one` keeps a permit: an end between the check and the wait is not missed.
-        loop {
-            if let Some(end) = self.0.subscriber.ended.get() {
-                return *end;
-            }
-            self.0.subscriber.end.notified().await;
-        }
-    }
-
-    /// Records that the peer has acknowledged everything that was taken.
-    pub(crate) fn ack(&self) {
-        self.0.subscriber.unacked.store(false, Ordering::Release);
-    }
-}
-
-impl Feed {
-    /// Ready when something may have been added since the last call.
-    pub(crate) fn poll_changed(&self, context: &task::Context<'_>) -> task::Poll<()> {
-        // Registered before the check, so that a change in between wakes the task.
-        self.subscriber.task.register(context.waker());
-        if self.subscriber.changed.swap(false, Ordering::AcqRel) {
-            task::Poll::Ready(())
-        } else {
-            task::Poll::Pending
-        }
-    }
-
-    /// Takes the pending changes; nothing, once the subscription was replaced, revoked or dropped.
-    /// Until [`Subscription::ack`], they count as possibly lost.
-    pub(crate) fn take(&self) -> Changes {
-        if self.subscriber.ended.get().is_some() {
-            return Changes::default();
-        }
-        let mut inner = self.notifications.locked();
-        let Some(pending) = inner.station_of(self) else {
-            return Changes::default();
-        };
-        let changes = std::mem::take(&mut pending.changes);
-        // Under the lock, so that a subscription that is dropped right after sees it and makes the
-        // station resync.
-        if !changes.is_empty() {
-            self.subscriber.unacked.store(true, Ordering::Release);
-        }
-        changes
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let Self(feed) = self;
-        let mut inner = feed.notifications.locked();
-        let Some(pending) = inner.station_of(feed) else {
-            return;
-        };
-        pending.subscriber = None;
-        pending.polled_at = Instant::now();
-        pending.changes.keep_ids();
-        // The last pushes may have been lost with the connection, as TCP only says that they were
-        // buffered.
-        pending.changes.resync |= feed.subscriber.unacked.load(Ordering::Acquire);
-        inner.subscribers -= 1;
     }
 }
 
