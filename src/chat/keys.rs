@@ -69,7 +69,9 @@ pub(super) fn checked<'a>(
             identity.id
         )));
     }
-    signed.verify(public_key).map_err(not_valid)?;
+    signed
+        .verify(public_key)
+        .map_err(|invalid| not_valid(&invalid))?;
     Ok(NewCard {
         server: identity.id,
         signed,
@@ -99,7 +101,7 @@ pub(super) fn published(published: Published) -> Result<(), Error> {
     match published {
         Published::New | Published::Known => Ok(()),
         Published::Stale(n) => Err(Error::StaleCard(n)),
-        Published::Invalid(invalid) => Err(not_valid(invalid)),
+        Published::Invalid(invalid) => Err(not_valid(&invalid)),
         Published::TooMany(wait) => Err(Error::DailyLimit(
             format!("You can publish at most {MAX_CARDS_PER_DAY} cards in 24 hours."),
             wait,
@@ -108,7 +110,7 @@ pub(super) fn published(published: Published) -> Result<(), Error> {
     }
 }
 
-fn not_valid(invalid: Invalid) -> Error {
+fn not_valid(invalid: &Invalid) -> Error {
     Error::BadRequest(format!("card is not valid: {invalid}."))
 }
 

@@ -90,12 +90,23 @@ async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
             Ok(Either::Left(delete(request).await?))
         }
         Action::Signed(action) => {
+            let ends_access = matches!(
+                action,
+                Signed::Account(
+                    Account::SignOut { .. }
+                        | Account::Revoke { .. }
+                        | Account::ChangePassword(_)
+                        | Account::ChangeKeys(_)
+                )
+            );
             let (state, request) = (post.state.clone(), post.replace(action).1.verify().await?);
             let user = request.user;
             let answer = Box::pin(signed(request)).await;
-            // Also after a failure, as the change may have been made anyway. Other nodes are
-            // notified by the database.
-            state.keys.forget_user(user);
+            // Also after a failure, which may have come after the commit. Other nodes are notified by
+            // the database.
+            if ends_access {
+                state.keys.forget_user(user);
+            }
             Ok(Either::Left(answer?))
         }
         // This API has no other actions.

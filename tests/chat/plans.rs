@@ -4,6 +4,7 @@
 mod groups;
 mod keys;
 mod list;
+mod sessions;
 
 use parlance::store::Db;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
@@ -167,42 +168,10 @@ async fn no_hot_query_reads_a_whole_table() {
     );
     for (name, marks, arguments) in [
         (
-            "list",
-            &["null::bigint as \"unread?\"", "where p.user_id = $1\n"][..],
+            "invitations",
+            &["u.nick as inviter_nick"][..],
             USER.to_owned(),
         ),
-        (
-            "list: compare",
-            &["with mine as materialized"],
-            format!("{USER}, array[1::bigint]"),
-        ),
-        (
-            "list: those of",
-            &["from participants\n            where user_id = $1 and conversation_id = any($2)"],
-            format!("{USER}, array[{CONVERSATION}]"),
-        ),
-        (
-            "list: some",
-            &["u.unread as", "p.conversation_id = any($2)"],
-            format!("{USER}, array[{CONVERSATION}]"),
-        ),
-        (
-            "erase",
-            &["select m.ctid from unnest($2::uuid[])"],
-            format!("{CONVERSATION}, array[md5('h2000')::uuid], 'AAAAAAAAAA'"),
-        ),
-        ("prelogin", &["from prelogin_secret s"], USER.to_owned()),
-        (
-            "list, with what is unread",
-            &["u.unread as", "where p.user_id = $1\n"],
-            USER.to_owned(),
-        ),
-        (
-            "list, a page",
-            &["order by page.last_access_at desc"],
-            format!("{USER}, {CONVERSATION}, 51"),
-        ),
-        ("invitations", &["u.nick as inviter_nick"], USER.to_owned()),
         (
             "invited",
             &["from visible_invitations where conversation_id = $1"],
@@ -301,18 +270,6 @@ async fn no_hot_query_reads_a_whole_table() {
             "login",
             &["from credentials c"],
             format!("sha256('1'), null, {USER}, 100, now(), 'phone'"),
-        ),
-        ("prelogin", &["select kdf from users"], USER.to_owned()),
-        (
-            "standing",
-            &["as \"is_disabled!\""],
-            format!("array[{USER}], array[md5('s1')::uuid]"),
-        ),
-        ("stations", &["c.label as \"label?\""], USER.to_owned()),
-        (
-            "end stations",
-            &["delete from stations\n", "credential_id = $4"],
-            format!("{USER}, null, md5('s1')::uuid, null"),
         ),
         ("friends", &["'offline' end as"], format!("{USER}, true")),
         ("requests", &["order by f.requested_at"], USER.to_owned()),

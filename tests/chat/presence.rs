@@ -182,7 +182,7 @@ async fn a_user_disabled_while_the_channel_is_away_loses_the_socket_all_the_same
     proxy.mend();
     assert_eq!(
         socket.ends().await,
-        tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Library(4401)
+        tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Library(4403)
     );
     // Nobody else is notified.
     bens.drain().await;

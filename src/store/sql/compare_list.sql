@@ -1,5 +1,5 @@
 -- Compares a user's ($1) list with the versions ($2) of the lines that a client holds.
-with mine as materialized (
+with listed as materialized (
     -- Each line's version, with its unread messages counted as in the list.
     select c.conversation_id,
            list_version(
@@ -35,6 +35,6 @@ with mine as materialized (
 )
 select array(
            -- `not in` uses a hash of the versions: each is looked up, not compared with every line.
-           select m.conversation_id from mine m where m.version not in (select k from unnest($2::bigint[]) as k)
+           select m.conversation_id from listed m where m.version not in (select k from unnest($2::bigint[]) as k)
        ) as "changed!: Vec<ConversationId>",
-       (select count(*) from mine) as "total!"
+       (select count(*) from listed) as "total!"

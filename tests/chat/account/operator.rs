@@ -1,6 +1,7 @@
 //! Administration of accounts and conversations on the command line, beside a running server.
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::register;
 use crate::{
@@ -326,5 +327,50 @@ async fn conversations_are_listed_shown_and_deleted() {
             .await;
         assert_eq!(left, 0, "{table}");
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_and_a_deletion_leave_nothing_of_password_recovery_key_and_vault() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let unsigned = async |fields: Value| {
+        let body = fields.to_string();
+        world.posts("chatserver", "chatlogin", &[], &body).await
+    };
+    let prelogin = async || {
+        let fields =
+            json!({ "action": "prelogin", "email": "ann@example.org", "clientversioncode": 4 });
+        unsigned(fields).await.ok()
+    };
+    assert_eq!(prelogin().await["kdf"], "pbkdf2-sha256");
+    let salt = "07".repeat(16);
+    let change = json!({
+        "action": "changepassword", "apikey": "a new apikey of Ann", "rsakey": "a vault", "version": 7,
+        "kdf": { "kdf": "argon2id", "m": 65536, "t": 3, "p": 1, "salt": salt },
+        "recoverykey": "a recovery key of Ann",
+    });
+    ann.account(change).await.ok();
+    assert_eq!(prelogin().await["salt"], json!(salt));
+    let commands = Commands::of(&world);
+    let code = commands.json(&["user", "passwd-reset", "ann@example.org"])["invite"].clone();
+    let mut socket = Socket::of(&ann, 4).await;
+    register(&world, "Ann", code.as_str()).await.ok();
+    assert_eq!(socket.ends().await, CloseCode::Library(4401));
+    for void in ["a new apikey of Ann", "a recovery key of Ann"] {
+        log_in(&world, void).await.refused(401, "login_failed");
+    }
+    assert_eq!(prelogin().await["kdf"], "pbkdf2-sha256");
+    let ann = world.returning("Ann").await;
+    let vault = ann.account(json!({ "action": "vault" })).await.ok();
+    assert_eq!(
+        (&vault["rsakey"], &vault["version"]),
+        (&json!("opaque"), &json!(0))
+    );
+    commands.json(&["user", "delete", "ann@example.org", "--yes"]);
+    // As of an address that nobody ever had.
+    let told = prelogin().await;
+    assert_eq!(told["kdf"], "argon2id");
+    assert_ne!(told["salt"], json!(salt));
     world.end().await;
 }

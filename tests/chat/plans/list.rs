@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{CONVERSATION, filled, statement};
+use super::{CONVERSATION, USER, connection, filled, plan, reads_by_index, statement};
 
 /// Number of blocks of a table that a plan has read, from memory or disk.
 fn blocks_of(plan: &serde_json::Value, table: &str) -> i64 {
@@ -46,5 +46,54 @@ async fn unread_messages_are_counted_without_reading_the_conversation() {
             .get(0);
         let read = blocks_of(&plan[0]["Plan"], "messages");
         assert!(read <= bound, "{viewed}: {read} blocks");
+    }
+}
+
+#[tokio::test]
+async fn a_list_and_what_changed_in_it_are_read_by_index() {
+    // Empty and full, as a plan stays what it was when its statement was first used.
+    for mut db in [connection().await, filled().await] {
+        for (name, marks, arguments) in [
+            (
+                "list",
+                &["null::bigint as \"unread?\"", "where p.user_id = $1\n"][..],
+                USER.to_owned(),
+            ),
+            (
+                "list: compare",
+                &["with listed as materialized"],
+                format!("{USER}, array[1::bigint]"),
+            ),
+            (
+                "list: those of",
+                &[
+                    "from participants\n            where user_id = $1 and conversation_id = any($2)",
+                ],
+                format!("{USER}, array[{CONVERSATION}]"),
+            ),
+            (
+                "list: some",
+                &["u.unread as", "p.conversation_id = any($2)"],
+                format!("{USER}, array[{CONVERSATION}]"),
+            ),
+            (
+                "erase",
+                &["select m.ctid from unnest($2::uuid[])"],
+                format!("{CONVERSATION}, array[md5('h2000')::uuid], 'AAAAAAAAAA'"),
+            ),
+            (
+                "list, with what is unread",
+                &["u.unread as", "where p.user_id = $1\n"],
+                USER.to_owned(),
+            ),
+            (
+                "list, a page",
+                &["order by page.last_access_at desc"],
+                format!("{USER}, {CONVERSATION}, 51"),
+            ),
+        ] {
+            let plan = plan(&mut db, marks, &arguments).await;
+            reads_by_index(name, &plan);
+        }
     }
 }
