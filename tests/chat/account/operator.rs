@@ -368,7 +368,7 @@ async fn a_reset_and_a_deletion_leave_nothing_of_password_recovery_key_and_vault
         (&json!("opaque"), &json!(0))
     );
     commands.json(&["user", "delete", "ann@example.org", "--yes"]);
-    // As of an address that nobody ever had.
+    // The same as for an address that was never used.
     let told = prelogin().await;
     assert_eq!(told["kdf"], "argon2id");
     assert_ne!(told["salt"], json!(salt));

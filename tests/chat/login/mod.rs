@@ -1,6 +1,7 @@
 //! Login and registration, and limits of failures.
 
 mod key;
+mod prelogin;
 mod register;
 mod renew;
 mod station;

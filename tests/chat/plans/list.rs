@@ -50,8 +50,8 @@ async fn unread_messages_are_counted_without_reading_the_conversation() {
 }
 
 #[tokio::test]
-async fn a_list_and_what_changed_in_it_are_read_by_index() {
-    // Empty and full, as a plan stays what it was when its statement was first used.
+async fn lists_and_their_changes_are_read_by_index() {
+    // Empty and full, because a plan stays as it was when its statement was first used.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [
             (
