@@ -114,8 +114,8 @@ fn not_valid(invalid: &Invalid) -> Error {
     Error::BadRequest(format!("card is not valid: {invalid}."))
 }
 
-/// The keys of users, with the cards after those that the caller has; of users whom the caller may not see, none. Returns
-/// `true` beside them if there are more.
+/// The keys of users, with the cards after those that the caller has; and `true` if there are more.
+/// Users whom the caller may not see are missing.
 pub(crate) async fn seen(
     call: &Call<'_>,
     users: &BTreeSet<UserId>,

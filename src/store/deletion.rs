@@ -208,7 +208,7 @@ async fn unfriend(
         .collect())
 }
 
-/// Deletes the user's invitations to groups, and those that they made.
+/// Deletes the user's invitations to groups, and those that the user sent.
 async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Notice>> {
     let invited = sqlx::query_scalar!(
         r#"delete from invitations where user_id = $1 or inviter_id = $1 returning user_id as "user_id: UserId""#,

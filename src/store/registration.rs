@@ -52,7 +52,7 @@ pub struct NewUser<'a> {
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Everyone. A valid invitation is used all the same, as it makes a friend.
+    /// Everyone. A valid invitation is still used, as it creates a friendship.
     Anyone,
     /// People with an invitation.
     Invited,
@@ -65,7 +65,7 @@ pub enum Admission {
 pub enum Registered {
     /// The user is stored.
     Done {
-        /// Users who have to fetch the user again: the friend made by the invitation, or all
+        /// Users who have to fetch the user again: the new friend from the invitation, or all
         /// friends of a user with new keys.
         seen_by: Vec<UserId>,
     },

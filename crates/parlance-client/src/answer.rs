@@ -141,7 +141,7 @@ pub struct Properties {
     pub listitembackgroundcolor: String,
 }
 
-/// A message, as the server keeps it.
+/// A message, as stored by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Message {
     /// Its id.
@@ -187,7 +187,7 @@ pub struct Report {
     /// When the server received it.
     #[serde(rename = "Created")]
     pub created: Timestamp,
-    /// The user who made it.
+    /// The user who sent it.
     #[serde(rename = "User")]
     pub user: UserId,
     /// The station that it was sent from.
@@ -273,7 +273,7 @@ pub struct Invitation {
     pub secret: String,
     /// The group's name, encrypted.
     pub displayname: String,
-    /// When the invitation was made.
+    /// When the user was invited.
     pub invited: Timestamp,
     /// The participants whom the caller knows: friends, and users whom the caller blocked.
     pub participantids: Vec<UserId>,

@@ -24,7 +24,7 @@ use crate::{
 /// as JSON).
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// A call that is about to be made.
+/// A call to be sent.
 pub(crate) struct Call<'a, A> {
     server: &'a Server,
     api: Api,

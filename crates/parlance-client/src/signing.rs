@@ -33,7 +33,7 @@ use url::Url;
 
 use crate::keys::{KeyError, KeyPair};
 
-/// A user at a station, with the key that signs for them.
+/// A user at a station, with their signing key.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The user.

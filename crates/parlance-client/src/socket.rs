@@ -125,7 +125,7 @@ impl Socket {
                     self.end = frame.map(|frame| SocketEnd::of_code(frame.code.into()));
                     return Ok(None);
                 }
-                // Not an error, whatever ended it: the next socket makes up for anything that was
+                // Not an error, whatever the reason: the next socket delivers everything that was
                 // missed.
                 Ok(Some(Err(_)) | None) | Err(_) => return Ok(None),
                 Ok(Some(Ok(_))) => {}

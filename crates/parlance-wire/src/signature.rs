@@ -88,11 +88,11 @@ pub fn text(srv: &str, api: &str, user: &str, station: &str, body: &[u8]) -> Vec
 /// A claimed identity that is not verified yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
-    /// The user's id, as it stands in the signed text.
+    /// The user's id, as written in the signed text.
     // As text: the signature covers the header as it was written, and not the id that it
     // represents.
     pub user: Option<&'a str>,
-    /// The station's id, as it stands in the signed text.
+    /// The station's id, as written in the signed text.
     pub station: Option<&'a str>,
     /// The signature, in base64.
     pub signature: Option<&'a str>,

@@ -66,7 +66,7 @@ words!(
     }
 );
 words!(
-    /// What a credential is for.
+    /// The purpose of a credential.
     CredentialKind {
         /// Derived from the user's password.
         Password = "password",

@@ -1,4 +1,4 @@
-//! The locks of a deletion, and the lock that keeps one away.
+//! The locks of a deletion, and the lock that prevents one.
 
 use sqlx::PgConnection;
 

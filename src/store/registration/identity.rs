@@ -56,8 +56,9 @@ pub(super) async fn insert(
     Ok(stored.rows_affected() > 0)
 }
 
-/// Gives a user other keys: all they logged in with is gone, and so are their stations, and the secrets that were wrapped
-/// for the old key: where there is none, others can share one. Notifies every node. Returns their friends.
+/// Gives a user new keys. Deletes their credentials, their stations, and the secrets that were
+/// wrapped for the old key; others can share those again. Notifies every node. Returns their
+/// friends.
 pub(super) async fn replace(
     c: &mut PgConnection,
     user_id: UserId,
@@ -69,8 +70,8 @@ pub(super) async fn replace(
     sqlx::query!("delete from stations where user_id = $1", user_id as _)
         .execute(&mut *c)
         .await?;
-    // Epoch by epoch, as the key has the epoch before the user. An invitation's secret is as useless as one of an epoch that
-    // has ended: 0 is none.
+    // Epoch by epoch, because in the key the epoch precedes the user. The secret of an invitation
+    // is as useless as one of an earlier epoch: epoch 0 means that there is none.
     sqlx::query!(
         "with useless as (
             update invitations set epoch = 0 where user_id = $1 and epoch > 0

@@ -1,4 +1,4 @@
-//! The invitation that a user registers with, and the friendship that it makes.
+//! The invitation that a user registers with, and the friendship that it creates.
 
 use sqlx::PgConnection;
 

@@ -24,7 +24,7 @@ select s.user_id as "user_id!: UserId", u.public_key, c.card as "card?", c.sign_
        c.rsa_signature as "rsa_signature?", c.prev_signature
 from seen s
 join lateral (
-    -- Who has deleted their account has no key.
+    -- Users who deleted their account have no key.
     select u.public_key from users u where u.user_id = s.user_id and u.deleted_at is null limit 1
 ) u on true
 left join lateral (

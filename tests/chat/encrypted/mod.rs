@@ -16,7 +16,7 @@ use parlance_client::{
 use self::person::{PASSWORD, Person, Talk};
 use crate::world::World;
 
-/// Ann and Ben, friends with a conversation, which Ann made.
+/// Ann and Ben, friends with a conversation that Ann created.
 async fn talk() -> (Arc<World>, [Person; 2], [Talk; 2]) {
     let world = World::new().await;
     let (mut ann, mut ben) = (

@@ -1,4 +1,4 @@
-//! Who may see whose cards.
+//! The cards that a user may see.
 
 use parlance_wire::e2ee::{SignedCard, Succession};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::{
     world::{Conversation, Person, World, public_key},
 };
 
-/// Whose cards someone sees: those whose public keys they see.
+/// The users among these whose cards, and public keys, a person sees.
 async fn sees(person: &Person, others: &[&Person]) -> Vec<String> {
     let answer = person
         .asks_keys("get", json!({ "userids": ids(others) }))

@@ -146,7 +146,7 @@ pub struct Limits {
     pub participants: usize,
     /// Conversations that a user creates in a day.
     pub conversations: u32,
-    /// Conversations that a user makes in a day.
+    /// Conversations that a user creates in a day.
     pub newconversations: u32,
     /// Stations of a user.
     pub stations: u32,

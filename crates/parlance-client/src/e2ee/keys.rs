@@ -1,4 +1,5 @@
-//! The key that signs (Ed25519), beside the RSA pair of [`crate::keys`]; and a user's own cards.
+//! The signing key (Ed25519), which complements the RSA pair of [`crate::keys`], and a user's own
+//! cards.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{Error, cipher};
 use crate::keys::{KeyError, KeyPair};
 
-/// A private key that signs cards, announcements and messages. `Debug` does not show it.
+/// A private key for signing cards, announcements and messages. `Debug` does not show it.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
     public: SignKey,
@@ -66,11 +67,11 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A user's first card, signed by both keys. `before`: the newest card of an account that had the address before, as
-/// the key log has it ([`KeyLog::newest`](super::KeyLog::newest)).
+/// A user's first card, signed by both keys. `before` is the newest card of an earlier account with
+/// the same address, according to the key log ([`KeyLog::newest`](super::KeyLog::newest)).
 ///
 /// # Errors
-/// `Key`: a key does not sign, or is not one that servers take.
+/// `Key`: a key cannot sign, or servers do not accept it.
 pub fn first_card(
     email: Email,
     server: ServerId,

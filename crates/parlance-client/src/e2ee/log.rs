@@ -73,8 +73,8 @@ fn entries_of(bytes: &[u8]) -> Result<impl Iterator<Item = LogEntry> + '_, Error
     }
 }
 
-/// The cards of the user themselves, by number; also those of accounts that had the address before the user's, as the log
-/// had them then ([`KeyLog::begin`]).
+/// The user's own cards, by number, including those of earlier accounts with the same address that
+/// were in the log at the beginning ([`KeyLog::begin`]).
 pub type OwnCards = BTreeMap<u64, CardHash>;
 
 impl KeyLog {
@@ -92,12 +92,13 @@ impl KeyLog {
         }
     }
 
-    /// The log of a new account's first client, which has published no card yet: `entries` are all of it, and `key` is the
-    /// server's, trusted as it is seen first. Returns beside it the cards that it has in the user's name: those of
-    /// accounts that had the address before. What comes in that name from now on is the user's own.
+    /// The log for the first client of a new account, which has not published a card. `entries` is
+    /// the whole log; `key` is the server's key, which is trusted on first use. Also returns the
+    /// cards in the user's name, which belong to earlier accounts with the same address. Any later
+    /// card in that name has to be the user's own.
     ///
     /// # Errors
-    /// As [`follow`](Self::follow).
+    /// As for [`follow`](Self::follow).
     pub fn begin(
         key: SignKey,
         entries: &[u8],

@@ -49,9 +49,9 @@ impl Kdf {
 }
 
 impl Root {
-    /// Hashes a password as `prelogin` demands. Takes a quarter of a second or more, and 64 MiB. A
-    /// server's demand is only met if it is at least what is documented, and not more than a client
-    /// can bear: a cheap hash of the password would be as good as the password.
+    /// Hashes a password with the parameters from `prelogin`. Takes at least a quarter of a second,
+    /// and 64 MiB. Parameters weaker than the documented ones are refused, as a cheap hash would
+    /// reveal the password; so are those that are too expensive for a client.
     ///
     /// # Errors
     /// `Malformed`: another function, a cheaper or far more expensive one, or no salt.

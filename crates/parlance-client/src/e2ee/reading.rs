@@ -1,5 +1,5 @@
-//! Checks of a message beyond its signature: that its writer was shown the same messages, epoch and
-//! key log, and that none of the writer's messages is missing.
+//! Checks a message beyond its signature: its writer saw the same messages, epoch and key log, and
+//! none of the writer's messages is missing.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Envelope, Error, KeyLog, Opened};
 
-/// How far the messages of each station were read, in one instance of a conversation.
+/// How far the messages of each station have been read, in one instance of a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     by_station: BTreeMap<UserId, BTreeMap<StationId, u64>>,
@@ -44,11 +44,11 @@ impl Reading {
         self.by_station.get(&user)?.get(&station).copied()
     }
 
-    /// Checks a message, and counts it. To be called for each message in the order of their
+    /// Checks a message, and counts it. Has to be called for each message in the order of their
     /// numbers, including those of the user's own station.
     ///
-    /// A message that is refused here is still by its sender: it is shown together with the
-    /// problem. The counter goes on, so that a gap is reported once.
+    /// A message that is refused here is still from its sender, and is shown together with the
+    /// problem. The count continues, so that a gap is reported once.
     ///
     /// # Errors
     /// `DifferentTranscript`, `DifferentEpoch`, `DifferentLog`, `MissingMessages`,

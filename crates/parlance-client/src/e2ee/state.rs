@@ -26,15 +26,15 @@ pub struct State {
     pub own_cards: OwnCards,
     /// The epochs of each conversation.
     pub epochs: BTreeMap<ConversationId, Epochs>,
-    /// How far each conversation was read, and in which instance.
+    /// How far each conversation has been read, and in which instance.
     pub readings: BTreeMap<ConversationId, (Instance, Reading)>,
     /// The highest version of the vault that was seen.
     pub vault_version: u64,
 }
 
 impl State {
-    /// Of a client that knows nobody yet, with the key log as far as it was followed. The server's key is trusted as it is
-    /// seen first.
+    /// The state of a client without contacts, with the key log that it has followed. The server's
+    /// key is trusted on first use.
     #[must_use]
     pub fn new(log: KeyLog) -> Self {
         Self {
@@ -47,8 +47,8 @@ impl State {
         }
     }
 
-    /// How far an instance of a conversation was read. With another instance than before, reading
-    /// starts over.
+    /// How far an instance of a conversation has been read. With a new instance, reading starts
+    /// over.
     pub fn reading(&mut self, conversation: ConversationId, instance: &Instance) -> &mut Reading {
         let (kept, reading) = self
             .readings

@@ -142,13 +142,14 @@ impl Vault {
         })
     }
 
-    /// Whether a private key is in a vault; if not, it is of the published form ([`KeyPair::decrypt`]).
+    /// Returns `true` if a private key is a vault, and `false` if it is of the published form
+    /// ([`KeyPair::decrypt`]).
     #[must_use]
     pub fn is_vault(key: &EncryptedKey) -> bool {
         key.as_str().starts_with(PREFIX)
     }
 
-    /// Reads what the server keeps.
+    /// Parses the stored text.
     ///
     /// # Errors
     /// `Malformed`, `Invalid`: not a vault.
@@ -160,16 +161,16 @@ impl Vault {
         Ok(canonical::read(&text, MAX_VAULT)?)
     }
 
-    /// What the server keeps.
+    /// The text to be stored.
     ///
     /// # Errors
-    /// `TooLong`: more than a server takes; fewer pins and heads will do.
+    /// `TooLong`: servers do not accept it. Fewer pins and heads make it shorter.
     pub fn to_key(&self) -> Result<EncryptedKey, Error> {
         let text = STANDARD.encode(canonical::write(self)?);
         EncryptedKey::parse(&format!("{PREFIX}{text}")).ok_or(Error::TooLong)
     }
 
-    /// Its version: each change is one more.
+    /// Its version, which each change increments.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -196,10 +197,10 @@ impl Vault {
         Ok(Master::from_bytes(&master))
     }
 
-    /// Opens the box. `seen` is the highest version that this station has seen; 0, if it has seen none.
+    /// Opens the box. `seen` is the highest version that this station has seen, or 0 for none.
     ///
     /// # Errors
-    /// `OldVault`; `Relabelled`: it is damaged, or another user's, or of another version than it says.
+    /// `OldVault`; `Relabelled`: it is damaged, or belongs to another user or version.
     pub fn open(&self, owner: &Owner, master: &Master, seen: u64) -> Result<Contents, Error> {
         if self.version < seen {
             return Err(Error::OldVault {
@@ -228,7 +229,8 @@ impl Vault {
         })
     }
 
-    /// The vault with another password, or another recovery key. Credential and vault are replaced in one request.
+    /// The vault with another password or recovery key. Credential and vault are replaced in one
+    /// request.
     ///
     /// # Errors
     /// `Crypto`, `Key`.
@@ -250,7 +252,7 @@ impl Vault {
     }
 }
 
-// Not the version: a slot stays as it is while the box is replaced.
+// Without the version: a slot does not change when the box is replaced.
 fn slot_aad(owner: &Owner, slot: Slot) -> Result<Vec<u8>, Error> {
     let name: &[u8] = match slot {
         Slot::Password => b"password",

@@ -16,7 +16,8 @@ use crate::{answer, error::Error, keys::KeyPair, session::Session};
 
 /// Invitations to the server.
 impl Session {
-    /// Makes an invitation for this many people (1 to 100), or for one address. Whoever uses it becomes a friend.
+    /// Creates an invitation for 1 to 100 people, or for one address. Everyone who uses it becomes
+    /// a friend.
     pub async fn invite(
         &self,
         email: Option<&str>,
@@ -39,7 +40,7 @@ impl Session {
         self.call(Signed::Account(Action::Invites)).await
     }
 
-    /// Revokes an invitation. Who has registered with it stays.
+    /// Revokes an invitation. Users who have registered with it stay.
     pub async fn revoke_invite(&self, inviteid: InviteId) -> Result<(), Error> {
         self.done(Signed::Account(Action::RevokeInvite { inviteid }))
             .await
@@ -48,7 +49,7 @@ impl Session {
 
 /// The user's own account.
 impl Session {
-    /// Changes how the user is called; what is `None` stays.
+    /// Changes the user's names; `None` leaves a name unchanged.
     pub async fn change_names(
         &self,
         fullname: Option<&str>,
@@ -64,12 +65,13 @@ impl Session {
             .await
     }
 
-    /// Everything that the server has of the user, as the server writes it (docs/api.md). It may be long.
+    /// Exports everything that the server has of the user, in the server's form (docs/api.md). It
+    /// may be long.
     pub async fn export(&self) -> Result<serde_json::Value, Error> {
         self.call(Signed::Account(Action::Export)).await
     }
 
-    /// Deletes the user's account, for good, with one of its apikeys.
+    /// Deletes the user's account permanently, with one of its apikeys.
     pub async fn delete_account(&self, apikey: &str) -> Result<(), Error> {
         let apikey = Credential::new(apikey.to_owned()).ok_or(Error::Invalid("the apikey"))?;
         self.done(Signed::Account(Action::Delete { apikey })).await
@@ -123,7 +125,7 @@ impl Session {
         self.call(Signed::Account(Action::Vault)).await
     }
 
-    /// Replaces the vault alone.
+    /// Replaces only the vault.
     pub async fn change_vault(
         &self,
         rsakey: EncryptedKey,

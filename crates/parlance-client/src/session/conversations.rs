@@ -174,7 +174,7 @@ impl Session {
         .await
     }
 
-    /// Makes it a favorite, or not.
+    /// Adds it to the favorites, or removes it.
     pub async fn set_favorite(
         &self,
         conversationid: ConversationId,
@@ -188,7 +188,7 @@ impl Session {
         .await
     }
 
-    /// Mutes it, or not.
+    /// Mutes or unmutes it.
     pub async fn set_muted(
         &self,
         conversationid: ConversationId,
@@ -202,7 +202,7 @@ impl Session {
         .await
     }
 
-    /// Hides it: for good, or with `hideid` until its instance changes.
+    /// Hides it: until its instance changes, or without `hideid` permanently.
     pub async fn hide(
         &self,
         conversationid: ConversationId,

@@ -27,7 +27,7 @@ impl Session {
             .await
     }
 
-    /// The cards of users, 1,000 at most, each after the number in `after`.
+    /// The cards of at most 1,000 users, each after the number in `after`.
     pub async fn cards(
         &self,
         userids: BTreeSet<UserId>,

@@ -212,7 +212,7 @@ impl Action {
     }
 }
 
-/// Whether an action came with version 4: to an older client there is none of that name.
+/// Returns `true` for an action of version 4, which does not exist for older clients.
 fn is_beyond_v3(api: Api, action: &str) -> bool {
     match api {
         Api::Login => names::<account::Action>().contains(&action),

@@ -1,4 +1,4 @@
-//! Who gets the secret of an epoch.
+//! The members of an epoch get its secret, and nobody else does.
 
 use super::*;
 
