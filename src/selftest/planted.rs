@@ -20,7 +20,7 @@ use super::{
 };
 
 #[test]
-fn a_server_that_does_what_it_must_is_found_good() {
+fn a_correct_server_passes() {
     let mut fixture = Fixture::new(200);
     for id in [1, 7, 200] {
         fixture.report(id);

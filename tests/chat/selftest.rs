@@ -76,7 +76,7 @@ fn is_worth_it(outcome: &Value, ending: &str) {
 }
 
 #[test]
-fn one_node_keeps_its_promises_while_it_and_its_database_are_killed_and_frozen() {
+fn one_node_keeps_its_guarantees_while_it_and_its_database_are_killed_and_frozen() {
     is_worth_it(&tests(&["--nodes", "1", "--duration", "8s"]), "none");
 }
 

@@ -1,4 +1,4 @@
-//! A conversation as the wire shows it to one of its participants.
+//! A conversation as one of its participants sees it on the wire.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -31,13 +31,14 @@ struct ConversationView<'a> {
     lastaccess: i64,
     secret: &'a str,
     instance: &'a Instance,
-    // Published as lists of everyone, but each reader sees only themselves there: properties are private.
+    // Published as lists of users, but each reader sees only themselves in them: properties are
+    // private.
     mutedby: Vec<UserId>,
     favoriteby: Vec<UserId>,
     hiddenby: Vec<UserId>,
     // A list for the same reason.
     properties: [PropertiesView<'a>; 1],
-    // Left out for v3 clients, not blank: a published object has exactly its published keys.
+    // Absent instead of blank for v3 clients: a published object has exactly its published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,8 +88,8 @@ impl<'a> ConversationView<'a> {
             userid: *id,
             username: name(id),
         };
-        // A name in the cache may be out of date for a moment: then the line is told again, as it has no version that
-        // the database would answer.
+        // A cached name may be outdated for a moment. The line then gets a version that does not
+        // match the database's, and is sent again.
         let line = row.version.map(|version| {
             let shown: Vec<&str> = everyone.iter().map(name).collect();
             let shown = hex::encode(Md5::digest(shown.join("\n")));
@@ -152,7 +153,7 @@ pub(crate) async fn list(
     rows: &[ConversationRow],
     has_more: bool,
 ) -> Result<Vec<u8>, Error> {
-    // For all rows at once: a list of 1,000 conversations must not cost a statement for each.
+    // For all rows at once: a list of 1,000 conversations must not cost 1,000 statements.
     let names = names(call, rows).await?;
     let conversations = rows
         .iter()
@@ -165,7 +166,7 @@ pub(crate) async fn list(
     })
 }
 
-/// An answer with what has changed in the caller's list.
+/// The answer with the changes to the caller's list.
 pub(crate) async fn changes(
     call: &Call<'_>,
     rows: &[ConversationRow],
@@ -210,7 +211,7 @@ async fn answer_one(
 }
 
 /// The names of all participants.
-// Boxed: nearly always all names are cached, and the future that reads them is large.
+// Boxed: names are nearly always cached, and the future that reads them is large.
 async fn names(
     call: &Call<'_>,
     rows: &[ConversationRow],

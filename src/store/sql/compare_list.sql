@@ -1,6 +1,6 @@
 -- Compares a user's ($1) list with the versions ($2) of the lines that a client holds.
 with listed as materialized (
-    -- Each line's version; what is unread as in the list.
+    -- Each line's version, with its unread messages counted as in the list.
     select c.conversation_id,
            list_version(
                c.conversation_id, c.xmin, p.xmin, o.names, o.roles,
@@ -14,7 +14,8 @@ with listed as materialized (
                        select from (
                            select m.user_id, m.type from messages m
                            where m.conversation_id = c.conversation_id and m.seq > greatest(p.viewed_seq, c.cleared_seq)
-                           -- A limit that the planner cannot see, so that it reads in the order of the index.
+                           -- The planner cannot see the limit, so it reads in the order of the
+                           -- index.
                            order by m.seq desc limit (select 5000)
                        ) newest
                        where newest.type = 'Message' and newest.user_id <> p.user_id
@@ -33,7 +34,7 @@ with listed as materialized (
     where p.user_id = $1
 )
 select array(
-           -- A hash of the versions, which are of one conversation each: nothing is compared each with each.
+           -- `not in` uses a hash of the versions: each is looked up, not compared with every line.
            select m.conversation_id from listed m where m.version not in (select k from unnest($2::bigint[]) as k)
        ) as "changed!: Vec<ConversationId>",
        (select count(*) from listed) as "total!"

@@ -1,4 +1,5 @@
-//! A list is compared with the lines that a client holds: all that changed is told, and little else.
+//! Comparing a list with the lines that a client holds: the answer has all changes, and little
+//! else.
 
 use std::{
     collections::BTreeMap,
@@ -41,7 +42,7 @@ impl Held {
             .into()
     }
 
-    /// Asks what has changed, and keeps it. Answers what was told: lines, and those that are gone.
+    /// Asks for changes and applies them. Returns the changed lines and those that are gone.
     async fn catches_up(&mut self, person: &Person) -> (Vec<String>, Vec<String>) {
         let fields = json!({ "action": "list", "known": self.known() });
         let answer = person.asks_as(4, "chatconversation", fields).await.ok();
@@ -52,7 +53,7 @@ impl Held {
     }
 }
 
-/// A group of these people, of whom the first one makes it.
+/// A group of these people, created by the first one.
 async fn group(admin: &Person, others: &[&Person]) -> Conversation {
     let everyone = others.iter().copied().chain([admin]);
     let secrets: BTreeMap<_, _> = everyone.map(|one| (one.user.clone(), "s")).collect();
@@ -89,14 +90,14 @@ async fn each_change_is_told_and_nothing_else() {
             .await
             .ok();
         let (told, _) = held.catches_up(&ben).await;
-        // What undoes nothing changes nothing.
+        // Undoing nothing changes nothing.
         let is_no_change = ["unfavorite", "unmute"].contains(&action);
         assert!(
             told == [group.id.clone()] || is_no_change && told.is_empty(),
             "{action}: {told:?}"
         );
     }
-    // How another one arranges their list is nobody's business.
+    // Another participant's flags do not concern the reader.
     ann.asks("chatconversation", flag("favorite", &group))
         .await
         .ok();
@@ -124,7 +125,7 @@ async fn each_change_is_told_and_nothing_else() {
         (vec![], vec![group.id.clone()])
     );
     assert_eq!(held.0, Held::whole(&ben).await.0);
-    // Last, as the purge that follows makes another version of the line.
+    // Last, because the following purge changes the line's version again.
     ann.does("clear", &direct, json!({})).await.ok();
     assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
     assert_eq!(held.0[&direct.id]["lastmessageid"], "");
@@ -132,7 +133,7 @@ async fn each_change_is_told_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_unread_and_expires_is_told() {
+async fn unread_messages_and_their_expiry_are_told() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     ann.adds(&direct, "x").await;
@@ -150,7 +151,7 @@ async fn what_is_unread_and_expires_is_told() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_known_is_refused() {
+async fn malformed_known_lines_are_refused() {
     let world = World::new().await;
     let (ann, _, direct) = world.conversation().await;
     let version = "0123456789abcdef";
@@ -178,20 +179,20 @@ async fn what_cannot_be_known_is_refused() {
             .await
             .refused(400, "bad_request");
     }
-    // As many as may be: none of them is the caller's.
+    // The maximum number of lines, none of which is the caller's.
     let most: BTreeMap<_, _> = many.into_iter().take(10_000).collect();
     let fields = json!({ "action": "list", "known": most });
     let answer = ann.asks_as(4, "chatconversation", fields).await.ok();
     assert_eq!(answer["gone"].as_array().unwrap().len(), 10_000);
     assert_eq!(answer["conversations"].as_array().unwrap().len(), 1);
-    // To a published client it is an unknown field.
+    // For a published client it is an unknown field.
     let published = json!({ "action": "list", "known": 5 });
     let answer = ann.asks("chatconversation", published).await.ok();
     assert!(answer.get("gone").is_none() && answer["conversations"][0].get("version").is_none());
     world.end().await;
 }
 
-/// Puts two people into so many groups, behind the server's back.
+/// Adds two people to this many groups, directly in the database.
 async fn fill(world: &World, ann: &Person, ben: &Person, count: usize) {
     world
         .sql(&format!(
@@ -207,7 +208,7 @@ async fn fill(world: &World, ann: &Person, ben: &Person, count: usize) {
 }
 
 #[tokio::test]
-async fn of_a_thousand_conversations_three_that_changed_are_told() {
+async fn only_changed_lines_of_a_thousand_are_told() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     fill(&world, &ann, &ben, 1000).await;
@@ -239,11 +240,11 @@ async fn of_a_thousand_conversations_three_that_changed_are_told() {
 }
 
 #[tokio::test]
-async fn a_commit_that_was_on_its_way_during_a_list_is_told_after_it() {
+async fn a_commit_in_flight_during_a_list_is_told_after_it() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     ann.adds(&direct, "x").await;
-    // It began before the list and before another commit, and ends after both.
+    // It began before the list and another commit, and ends after both.
     let mut late = world.db.begin().await.unwrap();
     sqlx::query(
         "update participants set display_name = 'another name' where user_id = $1::text::uuid",
@@ -262,7 +263,7 @@ async fn a_commit_that_was_on_its_way_during_a_list_is_told_after_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_missed_however_many_write_at_once() {
+async fn no_change_is_missed_with_many_writers() {
     const GROUPS: usize = 12;
     let world = World::new().await;
     let other_node = world.another().await;
@@ -277,7 +278,7 @@ async fn nothing_is_missed_however_many_write_at_once() {
             instance: "AAAAAAAAAA".into(),
         })
         .collect();
-    // Writers on both nodes: messages, reports, and changes of the reader's own lines.
+    // Writers on both nodes: messages, reports, and changes to the reader's own lines.
     let written = AtomicBool::new(false);
     let writer = async |node: &std::sync::Arc<World>, n: usize| {
         let at = |person: &Person| Person {
@@ -321,7 +322,7 @@ async fn nothing_is_missed_however_many_write_at_once() {
     let reader = async {
         let mut rounds = 0;
         loop {
-            // Looked at before: what was written up to here is told by what follows.
+            // Read first: everything written up to here is reported by the next answer.
             let is_last = written.load(Ordering::Acquire);
             held.catches_up(&ben).await;
             rounds += 1;

@@ -28,7 +28,7 @@ pub const MAX_FRAME: usize = 4096;
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFrame {
-    /// Asks for an answer: a script in a browser can send no ping of the protocol's own.
+    /// Asks for an answer. Scripts in a browser cannot send the protocol's own ping.
     Ping,
     /// The user is writing a message.
     Typing {

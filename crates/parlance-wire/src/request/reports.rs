@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatreports`: which messages were delivered to whom, and seen by whom.
+//! `srv=chatserver&api=chatreports`: reports that messages were delivered or seen.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub struct Report {
     pub conversationid: ConversationId,
     /// Its instance, as the caller knows it.
     pub instance: Instance,
-    /// Published, and checked for form; the ids say all that is needed.
+    /// Published, and checked for its form; the ids are sufficient.
     #[serde(
         default,
         deserialize_with = "given",

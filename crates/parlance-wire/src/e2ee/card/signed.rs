@@ -166,7 +166,7 @@ mod tests {
         let newest = (1, card.hash());
         let email = card.email().clone();
         let after = Card::after(newest, email, card.server(), pair(2).1, card.rsa()).unwrap();
-        assert_eq!(after, second, "also where nobody has the card before");
+        assert_eq!(after, second, "even if nobody has the previous card");
         for (from, to) in [
             ("\"v\":1", "\"v\":2"),
             ("\"n\":1", "\"n\":0"),
