@@ -58,6 +58,10 @@ impl Follower {
             let held = all
                 .entry(id)
                 .or_insert_with(|| Held::new(&self.name, id, instance));
+            // Its epochs could not be followed while the user was out of the group.
+            if held.has_unread() {
+                state.to_follow.insert(id);
+            }
             // It was cleared: what was held belongs to an instance that is gone.
             if held.instance != instance {
                 *held = Held::new(&self.name, id, instance);
@@ -174,6 +178,7 @@ impl Follower {
             new.iter().map(|row| (instance.as_str(), row)),
         );
         self.time(conversation, new.iter());
+        self.open(conversation, state, false);
         Some(())
     }
 }
