@@ -107,7 +107,7 @@ impl Pen {
         };
         let epoch = key.announcement.epoch();
         let data = seal(&envelope, epoch, &key.secret, &user.sign, &body).ok()?;
-        sent.seal(epoch.get(), key.secret.kid(), data.as_str());
+        sent.seal(epoch.get(), data.as_str());
         Some(())
     }
 

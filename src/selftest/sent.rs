@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use parlance_client::e2ee::Kid;
 use serde_json::json;
 
 use super::{
@@ -23,7 +22,6 @@ const LIFETIME: i64 = 7 * 24 * 3600;
 pub(super) struct Sealing {
     /// The number of its epoch.
     pub epoch: u32,
-    pub kid: Kid,
     /// When: from then on it may be stored.
     pub at: Instant,
     /// Its `Data`, with those who may send it again.
@@ -112,11 +110,10 @@ impl Sent {
     }
 
     /// Gives it its encrypted content, or another one in another epoch.
-    pub(super) fn seal(&mut self, epoch: u32, kid: Kid, data: &str) {
+    pub(super) fn seal(&mut self, epoch: u32, data: &str) {
         self.data = sha256(&[data.as_bytes()]);
         self.sealed = Some(Sealing {
             epoch,
-            kid,
             at: Instant::now(),
             data: data.into(),
         });

@@ -238,7 +238,7 @@ impl Talk {
         let epoch = Epoch::new(planted.epoch).unwrap();
         let sign = &self.people[planted.signed_by].sign;
         let data = seal(&envelope, epoch, &secret, sign, &body).unwrap();
-        sent.seal(planted.epoch, secret.kid(), data.as_str());
+        sent.seal(planted.epoch, data.as_str());
         self.ledger.is_sent(&sent);
         self.seq += 1;
         let hash = sha256(&[data.as_str().as_bytes()]);
