@@ -82,15 +82,21 @@ fn random_byte() -> u8 {
 
 /// Returns `true` when an action changes nothing if it is carried out a second time.
 ///
-/// It is unsafe to repeat these: a second `invite` makes a second invitation, a second `create` makes a second group, a
-/// second `addparticipants` counts its invitations again; and `delete`, `clear` and `leave` would be refused, as they were
-/// carried out already.
+/// It is unsafe to repeat these: a second `invite` makes a second invitation, a second `create` makes a second group (unless
+/// its first epoch gives it its id), a second `addparticipants` counts its invitations again; and `delete`, `clear` and
+/// `leave` would be refused, as they were carried out already.
 pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(
         action,
         Signed::Account(account::Action::Invite { .. } | account::Action::Delete { .. })
-            | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
+            | Signed::ConversationGroup(
+                Create {
+                    announcement: None,
+                    ..
+                } | AddParticipants { .. }
+                    | Leave { .. }
+            )
             | Signed::Conversation(conversation::Action::Clear { .. })
     )
 }

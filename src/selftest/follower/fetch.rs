@@ -54,6 +54,7 @@ impl Follower {
                 continue;
             };
             ledger.check_listed(id, instance, row, view, findings);
+            ledger.check_listed_epoch(id, row, view, findings);
             listed.push(id);
             let held = all
                 .entry(id)

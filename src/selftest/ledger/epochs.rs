@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use parlance_client::e2ee::Kid;
+use serde_json::Value;
 
-use super::Ledger;
+use super::{Ledger, View};
 use crate::selftest::{
     chain::{self, Hash},
     findings::{Findings, Kind},
@@ -80,6 +81,34 @@ impl Ledger {
             .clearing
             .contains(&(sent.conversation, sent.instance.clone()));
         is_member && stayed && !is_cleared
+    }
+
+    /// Checks which epoch a list shows to a v4 client: none that had ended before the list was asked for.
+    pub(in crate::selftest) fn check_listed_epoch(
+        &self,
+        conversation: Id,
+        listed: &Value,
+        view: View,
+        findings: &Findings,
+    ) {
+        let (Some(asked), Some(number)) = (view.asked, listed.get("epoch").and_then(Value::as_u64))
+        else {
+            return;
+        };
+        let epochs = self.epochs.get(&conversation);
+        let had_ended = epochs.is_some_and(|epochs| {
+            epochs.values().any(|epoch| {
+                u64::from(epoch.number) == number && epoch.ended.is_some_and(|ended| ended < asked)
+            })
+        });
+        if had_ended {
+            findings.add(Kind::WrongEpoch, || {
+                format!(
+                    "a list shows epoch {number} of {}, which had ended",
+                    plain(conversation)
+                )
+            });
+        }
     }
 
     /// Records how far a conversation was seen.

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use parlance_client::e2ee::{EpochSecret, NewEpoch, SignedAnnouncement};
+use serde_json::{Value, json};
 
 use super::talk::{GROUP, Planted, Talk};
 use crate::selftest::{
     findings::Kind,
     keyring::{Keyring, Shown},
+    ledger::View,
 };
 
 #[test]
@@ -154,6 +156,26 @@ fn what_someone_who_was_removed_has_the_secret_of_is_counted() {
 
 fn cleo_of(talk: &Talk) -> u128 {
     talk.people[2].id
+}
+
+#[test]
+fn a_list_that_shows_an_epoch_that_had_ended_is_counted() {
+    let mut talk = Talk::new();
+    talk.rekey(&[0, 1, 2]);
+    let lists = |epoch: Value| {
+        let view = View {
+            reader: talk.people[1].id,
+            asked: Some(Instant::now()),
+        };
+        let listed = json!({ "epoch": epoch });
+        talk.ledger
+            .check_listed_epoch(GROUP, &listed, view, &talk.findings);
+        talk.findings.count(Kind::WrongEpoch)
+    };
+    assert_eq!(lists(json!(2)), 0);
+    // A published client is not told.
+    assert_eq!(lists(Value::Null), 0);
+    assert_eq!(lists(json!(1)), 1);
 }
 
 /// What Ben finds wrong with epochs, the newest first, each with a copy of its secret.
