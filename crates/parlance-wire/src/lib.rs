@@ -22,6 +22,8 @@ pub mod e2ee;
 pub mod id;
 pub mod key;
 pub mod request;
+#[cfg(test)]
+mod schema;
 pub mod signature;
 pub mod text;
 pub mod time;

@@ -18,6 +18,7 @@ pub const MAX_INVITE_USES: usize = 100;
 
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
     /// Makes an invitation to register. Those who use it become friends of the caller.

@@ -17,6 +17,7 @@ use crate::{
 
 /// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Conversation / List": all of the caller's, hidden ones too, the newest first.
@@ -78,6 +79,7 @@ pub enum Action {
         instance: Instance,
         /// The message.
         #[serde(with = "field::document")]
+        #[cfg_attr(test, schemars(with = "SentMessage"))]
         message: SentMessage,
         /// Ours: the epoch whose secret it is encrypted with, of a v4 client.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,6 +220,7 @@ pub enum Action {
 
 /// A message as a client sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SentMessage {
     /// Chosen by the sender: the idempotency key within the conversation.
     #[serde(rename = "ID")]

@@ -13,6 +13,7 @@ use crate::{
 
 /// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
     /// Page "Login": lets a user in and binds the station to them.
@@ -30,6 +31,7 @@ pub type ClientAction = Action<Credential>;
 
 /// The fields of `register`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
 pub struct Register<Secret = SecretHash> {
     /// The address that the user's id is made from.

@@ -7,6 +7,7 @@ use crate::id::{ConversationId, Receipt};
 
 /// The actions of this API.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Notification": takes the station's pending notifications.
@@ -23,6 +24,7 @@ pub enum Action {
 
 /// A frame that a v4 client may send over its socket.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFrame {
     /// The user is writing a message.
