@@ -2,6 +2,7 @@
 
 import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
 import type {
+  AlarmOf,
   Connection,
   Conversation,
   Device,
@@ -39,6 +40,10 @@ export interface State {
   firstSync: { done: number; all: number } | null;
   /** By how many minutes this device's clock is off; 0 if it is right. */
   clockOff: number;
+  /** Devices on which one has logged in since this one did, and that nobody has looked at. */
+  newDevices: readonly Device[];
+  /** What is not right with one's own keys, as the server shows them. */
+  alarm: readonly AlarmOf[];
 }
 
 /** What has changed: the new values of some fields. */
@@ -102,9 +107,13 @@ export interface Client {
   renewKeys: (id: string) => Promise<Outcome>;
 
   request: (email: string) => Promise<Outcome>;
+  /** Asks who made an invitation's link for a friendship; of friends, answers the conversation. */
+  befriend: (invitation: Invitation) => Promise<Outcome<ConversationId | null>>;
   answer: (request: Pick<Request, "kind" | "id">, accept: boolean) => Promise<Outcome<ConversationId | null>>;
   /** The direct conversation with a friend. */
   writeTo: (user: string) => Promise<Outcome<ConversationId>>;
+  /** The conversation with oneself; it is made when it is first wanted. */
+  saved: () => Promise<Outcome<ConversationId>>;
   createGroup: (name: string, users: readonly string[]) => Promise<Outcome<ConversationId>>;
   invite: () => Promise<Outcome<OpenInvitation>>;
   invitations: () => Promise<readonly OpenInvitation[]>;
@@ -117,9 +126,12 @@ export interface Client {
 
   search: (text: string, within: string | null) => Promise<{ hits: readonly Hit[]; searched: number }>;
 
-  devices: () => Promise<readonly Device[]>;
+  /** Where one is logged in, the one that was used last first. */
+  devices: () => Promise<Outcome<readonly Device[]>>;
   signOut: (device: string) => Promise<Outcome>;
   signOutOthers: () => Promise<Outcome>;
+  /** A new device is one's own. */
+  knowDevice: (device: string) => Promise<void>;
   setName: (name: string) => Promise<Outcome>;
   setPresence: (presence: Me["presence"]) => Promise<Outcome>;
   changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;

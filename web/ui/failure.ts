@@ -20,8 +20,16 @@ export function sentenceOf(failure: Failure): string {
       return w.recoverWrong;
     case "noAnswer":
       return w.noAnswer;
+    case "notOffered":
+      return w.notOffered;
+    case "unexpected":
+      return w.strangerText(w.format.list(failure.names));
+    case "noKey":
+      return w.noKeysOf(w.format.list(failure.names));
     case "tooMany":
       return w.tooManyTries(failure.minutes);
+    case "unsafe":
+      return { server: w.unsafeServer, kdf: w.unsafeKdf, vault: w.unsafeVault, keys: w.unsafeKeys }[failure.by];
     case "refused":
       return w.notTaken(failure.sentence);
   }

@@ -1,4 +1,4 @@
-//! Who sees whose cards.
+//! The cards that a user may see.
 
 use parlance_wire::e2ee::{SignedCard, Succession};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::{
     world::{Conversation, Person, World, public_key},
 };
 
-/// Whose cards someone sees: those whose public keys they see.
+/// The users among these whose cards, and public keys, a person sees.
 async fn sees(person: &Person, others: &[&Person]) -> Vec<String> {
     let answer = person
         .asks_keys("get", json!({ "userids": ids(others) }))
@@ -50,14 +50,15 @@ async fn cards_are_seen_by_friends_and_by_those_who_share_a_conversation_and_by_
     for friend in [ben, cleo] {
         ann.befriends(friend).await;
     }
-    // Asked, but not answered.
+    // A request alone is not a friendship.
     dan.requests_friendship(ann).await.ok();
     assert_eq!(sees(ann, &all).await, sorted(&[ann, ben, cleo]));
     assert_eq!(sees(dan, &all).await, sorted(&[dan]));
     let create = json!({ "displayname": "x", "participantids": ids(&[ben, cleo]), "secrets": secrets(&[ann, ben, cleo]) });
     let group = Conversation::of(&asks(ann, "create", create).await.ok()["conversation"]);
     assert_eq!(sees(ben, &all).await, sorted(&[ann, ben, cleo]));
-    // Who left wrote what is still there; and sees it no more.
+    // A former participant wrote messages that still exist, so their card stays visible; but they
+    // no longer see the others'.
     asks(cleo, "leave", json!({ "conversationid": group.id }))
         .await
         .ok();
@@ -99,7 +100,7 @@ async fn the_cards_of_a_user_come_one_after_the_other_from_the_one_that_is_known
 }
 
 #[tokio::test]
-async fn who_has_no_card_has_a_public_key_and_who_is_gone_has_none() {
+async fn users_without_a_card_have_a_public_key_and_deleted_users_have_none() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let conversation = ann.creates(&ben).await;
@@ -113,7 +114,7 @@ async fn who_has_no_card_has_a_public_key_and_who_is_gone_has_none() {
         json!({ &ben.user: public_key(&ben.key) })
     );
     ben.has_card().await;
-    // Also where no card is new.
+    // Even if no card is new.
     let again = gets().await;
     assert_eq!(
         (&again["cards"], &again["publickeys"]),
@@ -133,7 +134,7 @@ async fn who_has_no_card_has_a_public_key_and_who_is_gone_has_none() {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_keys_is_refused_by_field() {
+async fn malformed_requests_about_keys_are_refused_by_field() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let many: Vec<String> = (0..1001).map(|n| format!("{n:032x}")).collect();
@@ -154,14 +155,14 @@ async fn what_is_asked_of_keys_is_refused_by_field() {
     ann.asks_keys("dance", json!({}))
         .await
         .refused(404, "unknown_action");
-    // An older client knows no keys, whatever it sends.
+    // Key actions do not exist for version 3 clients.
     for action in ["get", "log", "publish"] {
         let request = json!({ "action": action, "userids": [] });
         ann.asks_as(3, "chatkeys", request)
             .await
             .refused(404, "unknown_action");
     }
-    // Nobody else's keys, and nobody who is not there.
+    // Neither the keys of strangers, nor of users who do not exist.
     let nobody = json!({ "userids": [&many[0]] });
     assert_eq!(ann.asks_keys("get", nobody).await.ok()["cards"], json!({}));
     world.end().await;

@@ -3,7 +3,7 @@
 import { random } from "../crypto/bytes.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { sealPublishedName } from "../crypto/published.ts";
-import { type ConversationId, type UserId, userId } from "../model/ids.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Conversation, Member, Outcome } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change } from "../store/store.ts";
@@ -12,10 +12,21 @@ import { updateEpochs } from "../sync/epochs.ts";
 import { stranger } from "../sync/people.ts";
 import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
 import * as group from "../wire/group.ts";
-import { Refused } from "../wire/refusal.ts";
+import { isRefusedAs } from "../wire/refusal.ts";
 import type { Open } from "./context.ts";
-import { createSignedDirect, createSignedGroup, type Next, nextEpoch, sealGroupName, signs } from "../sync/rekey.ts";
-import { attempt, failed } from "./outcome.ts";
+import {
+  addable,
+  createSignedDirect,
+  createSignedGroup,
+  inviteTo,
+  type Next,
+  nextEpoch,
+  sealGroupName,
+  shareHistory,
+  signs,
+  Unexpected,
+} from "../sync/rekey.ts";
+import { attempt, failed, ok } from "./outcome.ts";
 import { NoKey, wrapFor } from "../sync/secrets.ts";
 
 /** How often a new epoch is tried against others who begin one at the same moment. */
@@ -56,10 +67,13 @@ export const clear = ({ account, ask }: Open, id: ConversationId): Promise<Outco
     return null;
   });
 
-/** Leaves a group. */
+/** Leaves a group, or forgets what is left of one that one is not in any more. */
 export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
   attempt(async () => {
-    await group.leave(account.caller, id);
+    const record = await account.store.conversation(id);
+    if (!record?.gone) await group.leave(account.caller, id);
+    await account.serial.run(() => account.store.writeOwn(...change.forgetConversation(id)));
+    account.tell({ list: true });
     await ask({ kind: "resync" });
     return null;
   });
@@ -69,9 +83,8 @@ async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<
   try {
     return await attempt(task);
   } catch (error) {
-    if (!(error instanceof NoKey)) throw error;
-    const names = error.users.map((user) => open.shown.nameOf(user)).join(", ");
-    return failed({ kind: "refused", sentence: `No key is known, or it has changed: ${names}.` });
+    if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
+    return failed({ kind: error instanceof NoKey ? "noKey" : "unexpected", names: error.users.map((user) => open.shown.nameOf(user)) });
   }
 }
 
@@ -105,6 +118,12 @@ export const createGroup = (open: Open, name: string, users: readonly UserId[]):
     await open.ask({ kind: "resync" });
     return made.conversation.id;
   });
+
+/** The place for messages to oneself: a group of one, without a name. */
+export const saved = (open: Open): Promise<Outcome<ConversationId>> => {
+  const own = open.shown.saved();
+  return own ? Promise.resolve(ok(own)) : createGroup(open, "", []);
+};
 
 /** Renames a group. */
 export const rename = (open: Open, id: ConversationId, name: string): Promise<Outcome> =>
@@ -142,7 +161,7 @@ async function renew({ account, ask }: Open, id: ConversationId, next: Next): Pr
       await nextEpoch(account, record, next);
       return;
     } catch (error) {
-      const isStale = error instanceof Refused && (error.code === "stale_epoch" || error.code === "stale_roster");
+      const isStale = isRefusedAs(error, "stale_epoch", "stale_roster") && !addable(error, next.add ?? []);
       if (!isStale || tries === MAX_TRIES) throw error;
       await ask({ kind: "resync" });
       await updateEpochs(account, id);
@@ -150,14 +169,29 @@ async function renew({ account, ask }: Open, id: ConversationId, next: Next): Pr
   }
 }
 
-/** Adds people to a group. On a server without epochs they can read what was said before. */
-export const addMembers = (open: Open, id: ConversationId, users: readonly UserId[]): Promise<Outcome> =>
+/** Adds people to a group, with a new secret; who can only be invited is invited. */
+async function addWithEpoch(open: Open, id: ConversationId, users: readonly UserId[]): Promise<UserId[]> {
+  try {
+    await renew(open, id, { add: users });
+    return [...users];
+  } catch (error) {
+    const added = addable(error, users);
+    if (!added) throw error;
+    if (added.length > 0) await renew(open, id, { add: added });
+    await inviteTo(open.account, id, users.filter((user) => !added.includes(user)));
+    return added;
+  }
+}
+
+/** Adds people to a group. On a server without epochs they can read what was said before, else only if it is shared. */
+export const addMembers = (open: Open, id: ConversationId, users: readonly UserId[], share: boolean): Promise<Outcome> =>
   withKeys(open, async () => {
     const { account } = open;
     const record = await account.store.conversation(id);
     if (!record) return null;
     if (record.roster) {
-      await renew(open, id, { add: users });
+      const added = await addWithEpoch(open, id, users);
+      if (share) for (const user of added) await shareHistory(account, id, user);
       return null;
     }
     const { secret } = await account.cipher.current(record);
@@ -202,6 +236,3 @@ export const renewKeys = (open: Open, id: ConversationId): Promise<Outcome> =>
     await renew(open, id, {});
     return null;
   });
-
-/** User ids from anywhere. */
-export const userIds = (users: readonly string[]): UserId[] => users.map(userId);

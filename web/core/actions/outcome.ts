@@ -1,6 +1,7 @@
 // What an action answers to a person.
 
 import type { Failure, Outcome } from "../model/view.ts";
+import { Unsafe } from "../session/unsafe.ts";
 import { isUnknownCall, Refused, Unreachable } from "../wire/refusal.ts";
 
 /** It was done. */
@@ -10,11 +11,12 @@ export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
 export const failed = (failure: Failure): { ok: false; failure: Failure } => ({ ok: false, failure });
 
 /** What this server has no call for. */
-export const notOffered = failed({ kind: "refused", sentence: "This server does not offer it." });
+export const notOffered = failed({ kind: "notOffered" });
 
 /** What to tell a person of an error; `null` for one that is a mistake of ours. */
 function failureOf(error: unknown): Failure | null {
   if (error instanceof Unreachable) return { kind: "noAnswer" };
+  if (error instanceof Unsafe) return { kind: "unsafe", by: error.by };
   if (!(error instanceof Refused)) return null;
   if (isUnknownCall(error)) return notOffered.failure;
   switch (error.code) {

@@ -1,18 +1,21 @@
 // Friendship, and whose keys are whose.
 
-import { fromHex, hex } from "../crypto/bytes.ts";
+import { fromHex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
 import { normalEmail } from "../crypto/published.ts";
 import { parseCard } from "../crypto/card.ts";
+import { noted } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
-import type { Outcome, SafetyNumber } from "../model/view.ts";
+import type { Outcome, Request, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change, type PersonRecord } from "../store/store.ts";
+import { ownKey } from "../sync/cards.ts";
 import { stranger } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
+import { forgetAsked, noteAsked } from "./asked.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { attempt, ok } from "./outcome.ts";
@@ -25,6 +28,7 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
     // The address is known here only: the server does not tell it later.
     const id = userId(md5(email));
     await changePerson({ account }, id, (person) => ({ ...person, email }));
+    await noteAsked(account, id, email);
     await ask({ kind: "resync" });
     return null;
   });
@@ -32,13 +36,13 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
 function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (person: PersonRecord) => PersonRecord): Promise<void> {
   return account.serial.run(async () => {
     const person = (await account.store.person(id)) ?? stranger(id);
-    await account.store.writeOwn(change.person(to(person)));
+    await account.store.writeOwn(change.person(noted(person, to(person), account.clock.now())));
     account.tell({ list: true });
   });
 }
 
-/** Answers a request; with a new friend it begins the conversation. */
-export async function answer(open: Open, kind: "friend" | "group", id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
+/** Answers a request; with a new friend it begins the conversation. What was asked for oneself can be withdrawn only. */
+export async function answer(open: Open, kind: Request["kind"], id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
   const { account, ask } = open;
   if (kind === "group") {
     const group = conversationId(id);
@@ -49,6 +53,13 @@ export async function answer(open: Open, kind: "friend" | "group", id: string, a
     });
   }
   const friend = userId(id);
+  if (kind === "asked") {
+    return attempt(async () => {
+      await removeFriend(account.caller, friend);
+      await forgetAsked(account, friend);
+      return null;
+    });
+  }
   const done = await attempt(async () => {
     await (accept ? acceptFriend(account.caller, friend) : removeFriend(account.caller, friend));
     await ask({ kind: "resync" });
@@ -74,8 +85,8 @@ async function keyOf(publicKey: string, cards: readonly string[]): Promise<Uint8
 /** The number that two people compare; null while there is no key. */
 export async function safetyNumber({ account }: Open, user: UserId): Promise<SafetyNumber | null> {
   const { session, store } = account;
-  const person = await store.person(user);
-  if (!person?.publicKey) return null;
+  const [person, card] = [await store.person(user), await ownKey(account)];
+  if (!person || card === null || (person.publicKey === "" && person.cards.length === 0)) return null;
   const key = person.offeredKey || person.publicKey;
   const own = session.signKey ? fromHex(session.signKey, 32) : await rsaHash(session.publicKey);
   const theirs = await keyOf(key, person.cards);
@@ -85,7 +96,7 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   );
   const code = scanCode({
     user: session.user,
-    card: hex(await rsaHash(session.publicKey)),
+    card,
     conversation: direct?.wire.id ?? "",
     seq: direct?.head?.seq ?? 0,
     chain: direct?.head?.chain ?? "",
@@ -93,17 +104,23 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   return { person: showPerson(person), groups, code };
 }
 
-// Whoever has looked takes the key that is offered now.
+// Whoever has looked takes the key that is offered now, whatever was known of it from elsewhere.
 const taken = (person: PersonRecord): PersonRecord => ({
   ...person,
+  pin: null,
   publicKey: person.offeredKey || person.publicKey,
   offeredKey: "",
 });
 
-/** The numbers were compared, and agree. */
-export const verify = (open: Open, user: UserId): Promise<void> =>
-  changePerson(open, user, (person) => ({ ...taken(person), trust: "verified" }));
+async function decide(open: Open, user: UserId, trust: "verified" | "seen"): Promise<void> {
+  await changePerson(open, user, (person) => ({ ...taken(person), trust }));
+  for (const { id, held } of await open.account.store.outbox()) {
+    if (held?.code === "keys_changed") await open.ask({ kind: "retry", message: id });
+  }
+}
 
-/** A new key was looked at: messages go out again. */
-export const acceptKeys = (open: Open, user: UserId): Promise<void> =>
-  changePerson(open, user, (person) => ({ ...taken(person), trust: "seen" }));
+/** The numbers were compared, and agree: messages that waited for it go out. */
+export const verify = (open: Open, user: UserId): Promise<void> => decide(open, user, "verified");
+
+/** A new key was looked at: messages that waited for it go out. */
+export const acceptKeys = (open: Open, user: UserId): Promise<void> => decide(open, user, "seen");

@@ -3,6 +3,7 @@
 
 import { randomUnit } from "../crypto/bytes.ts";
 import { difference, InvalidEpoch } from "../crypto/epoch.ts";
+import { typeOf } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
 import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
@@ -10,7 +11,7 @@ import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
-import { nextEpoch } from "../sync/rekey.ts";
+import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred } from "../wire/refusal.ts";
@@ -163,8 +164,8 @@ export class Sender {
     try {
       await nextEpoch(this.account, record, {});
     } catch (error) {
-      if (!(error instanceof NoKey)) throw error;
-      await this.hold(outgoing, { code: "no_key", sentence: "" });
+      if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
+      await this.hold(outgoing, { code: error instanceof NoKey ? "no_key" : "stranger", sentence: "" });
     }
   }
 
@@ -186,7 +187,7 @@ export class Sender {
       const now = await waiting(this.account, outgoing.id);
       if (!now || now.held) return null;
       const record = await store.conversation(outgoing.conversation);
-      if (!record) {
+      if (!record || record.gone) {
         await this.hold(outgoing, { code: "conversation_not_found", sentence: "" });
         return null;
       }
@@ -208,7 +209,10 @@ export class Sender {
     if (listed.some((user) => this.changed?.has(user))) return { code: "keys_changed", sentence: "" };
     const roster = rosterOf(record);
     if ((roster?.announcement.epoch ?? 0) !== record.wire.epoch) throw new NotReady("update");
-    if (!roster) return null;
+    if (!roster) {
+      if (await canBegin(this.account, record)) throw new NotReady("next");
+      return null;
+    }
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
     // Who left still has the secret: the next epoch comes first.
@@ -240,16 +244,25 @@ export class Sender {
         if (!(await this.settleIfStored(outgoing))) await this.hold(outgoing, { code: "message_id_conflict", sentence: "" });
         return;
       case "hold":
-        await this.hold(outgoing, verdict.held);
+        // What it was about has gone with the conversation's content.
+        if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await this.drop(outgoing);
+        else await this.hold(outgoing, verdict.held);
     }
   }
 
-  /** Takes it out of the outbox if its row is here. */
-  private async settleIfStored({ conversation, id, order }: Outgoing): Promise<boolean> {
-    const { store } = this.account;
-    if ((await store.seqOf(conversation, id)) === undefined) return false;
-    await store.write(change.settle(order));
+  private async isUpdate(outgoing: Outgoing): Promise<boolean> {
+    return typeOf(await contentOf(this.account, outgoing)) === "Update";
+  }
+
+  private async drop({ conversation, order }: Outgoing): Promise<void> {
+    await this.account.store.write(change.settle(order));
     this.account.tell({ conversations: [conversation], outbox: true });
+  }
+
+  /** Takes it out of the outbox if its row is here. */
+  private async settleIfStored(outgoing: Outgoing): Promise<boolean> {
+    if ((await this.account.store.seqOf(outgoing.conversation, outgoing.id)) === undefined) return false;
+    await this.drop(outgoing);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 // A client without a server: it answers everything from sample data, and does the simplest of what is asked.
 
 import type { Article, Changes, Client, Conversation, Entry, MessageId, Outcome, State } from "../../core/index.ts";
-import { entries, firstUnread, long, me, members, NOW, spring } from "./sample.ts";
+import { entries, firstUnread, long, me, members, NOW, saved, spring } from "./sample.ts";
 
 const ok = async <T>(value: T): Promise<Outcome<T>> => Promise.resolve({ ok: true, value });
 
@@ -123,8 +123,10 @@ export function fakeClient(state: State): Client {
     setAdmin: done,
     renewKeys: done,
     request: async () => Promise.resolve({ ok: false, failure: { kind: "unknownPerson" } }),
+    befriend: done,
     answer: async () => ok(null),
     writeTo: async () => ok(spring.id),
+    saved: async () => ok(saved.id),
     createGroup: async () => ok(spring.id),
     invite: async () =>
       ok({
@@ -154,11 +156,12 @@ export function fakeClient(state: State): Client {
       return Promise.resolve({ hits, searched: 18_204 });
     },
     devices: async () =>
-      Promise.resolve([
-        { id: "1", name: "Firefox on Linux", seenAt: NOW, here: true },
-        { id: "2", name: "Chrome on Android", seenAt: NOW - 12 * 60_000, here: false },
-        { id: "3", name: "Safari on Mac", seenAt: NOW - 15 * 86_400_000, here: false },
+      ok([
+        { id: "1", name: "Firefox, Linux", seenAt: NOW, since: NOW - 40 * 86_400_000, here: true },
+        { id: "2", name: "Chrome, Android", seenAt: NOW - 3 * 3_600_000, since: NOW - 3 * 86_400_000, here: false },
+        { id: "3", name: "Safari, macOS", seenAt: NOW - 15 * 86_400_000, since: null, here: false },
       ]),
+    knowDevice: nothing,
     signOut: done,
     signOutOthers: done,
     setName: done,

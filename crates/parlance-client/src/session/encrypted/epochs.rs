@@ -1,4 +1,4 @@
-//! Epochs are followed, and the next one is announced.
+//! Follows epochs, and announces the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,30 +20,32 @@ use crate::{
     session::Session,
 };
 
-/// How often a call is made anew, where others are faster each time.
+/// Maximum attempts of a call because others were faster each time.
 const MAX_TRIES: usize = 10;
 
-/// The next epoch of a conversation, as its maker wants it.
+/// The next epoch of a conversation, as its creator wants it.
 #[derive(Debug, Clone)]
 pub struct NextEpoch<'a> {
-    /// Who joins the group with it. Only an admin adds people.
+    /// Users who join the group with it. Only an admin adds people.
     pub add: BTreeSet<UserId>,
-    /// Who is taken out of the group with it. Only an admin does so; who has left by themselves is not named.
+    /// Users who are removed from the group with it, which only an admin may do. Users who have
+    /// left by themselves are not listed.
     pub remove: BTreeSet<UserId>,
-    /// The newest message that the maker has seen.
+    /// The newest message that the creator has seen.
     pub head: Head,
-    /// The conversation's name, for everyone; `None`: the names stay, encrypted as they are.
+    /// The conversation's name, for everyone. With `None` the names stay, encrypted as they are.
     pub name: Option<&'a str>,
 }
 
 /// Epochs.
 impl Session {
-    /// Announces an epoch of a conversation that there is, with its secret; in a group also with other participants: those
-    /// whom the announcement adds, and without those in `remove`, whom an admin takes out in the same call. (Who has left
-    /// is in the announcement alone.)
+    /// Announces an epoch of an existing conversation, with its secret; in a group also with other
+    /// participants: those whom the announcement adds, and without those in `remove`, whom an admin
+    /// removes in the same call. (Users who have left are only in the announcement.)
     ///
     /// # Errors
-    /// `StaleEpoch`: someone was faster; follow theirs. `StaleRoster`: others take part than the announcement says.
+    /// `StaleEpoch`: someone was faster, and their epoch has to be followed. `StaleRoster`: the
+    /// participants are not those of the announcement.
     pub async fn announce(
         &self,
         instance: &Instance,
@@ -61,7 +63,7 @@ impl Session {
             displaynames,
             removeparticipants: remove,
             addparticipants: match announcement.epoch() {
-                // The first one adds everyone, and they are there.
+                // The first one adds everyone, and they take part already.
                 Epoch::FIRST => BTreeSet::new(),
                 _ => announcement.added().clone(),
             },
@@ -71,12 +73,14 @@ impl Session {
         .await
     }
 
-    /// Follows the epochs of a conversation to the newest, and meets everyone in it. Returns the newest one's secret.
-    /// `conversation` is as the server listed it; where that is older than the newest epoch, it is listed again.
+    /// Follows the epochs of a conversation to the newest, and meets everyone in it. Returns the
+    /// newest one's secret. `conversation` is as the server listed it; if that is older than the
+    /// newest epoch, it is listed again.
     ///
     /// # Errors
-    /// `Encryption`: as [`Epochs::begin`], [`Epochs::follow`], [`Epochs::secret`] and [`meet`](Self::meet); the state has
-    /// the epochs that it had then. `Invalid`: the conversation has no epoch. `NotAParticipant`.
+    /// `Encryption`: as for [`Epochs::begin`], [`Epochs::follow`], [`Epochs::secret`] and
+    /// [`meet`](Self::meet); the state keeps its epochs. `Invalid`: the conversation has no epoch.
+    /// `NotAParticipant`.
     pub async fn follow_epochs(
         &self,
         state: &mut State,
@@ -128,7 +132,7 @@ impl Session {
         })?)
     }
 
-    /// `page`: all epochs from the newest that is known on, the newest first.
+    /// `page` has all epochs from the newest known one on, newest first.
     async fn go_on(
         &self,
         state: &mut State,
@@ -160,13 +164,15 @@ impl Session {
         }
     }
 
-    /// Begins the next epoch of a conversation, with a new secret for those who take part and have an epoch already, and
-    /// for whom `next` adds. Where someone else is faster, theirs is followed, and the one after it begun. Returns the
-    /// secret; `conversation` is as the server shows it then.
+    /// Begins the next epoch of a conversation, with a new secret for the participants who are in
+    /// an epoch already, and for those whom `next` adds. If someone else is faster, their epoch is
+    /// followed, and the one after it begun. Returns the secret; `conversation` is then as the
+    /// server shows it.
     ///
     /// # Errors
-    /// As [`follow_epochs`](Self::follow_epochs); `DifferentParticipants`: the server lists someone who is not in the
-    /// roster, and is not to be added. `NewIdentity`: somebody's, that nobody has looked at.
+    /// As for [`follow_epochs`](Self::follow_epochs); `DifferentParticipants`: the server lists
+    /// someone who is neither in the roster nor to be added. `NewIdentity`: of somebody, which was
+    /// not accepted yet.
     pub async fn rekey(
         &self,
         state: &mut State,
@@ -237,7 +243,7 @@ impl Session {
         Ok(new.secret)
     }
 
-    /// The epochs of a conversation from one on, or the newest; the newest first.
+    /// The epochs of a conversation from one on, or the newest ones; newest first.
     async fn epochs_since(
         &self,
         id: ConversationId,
@@ -256,14 +262,15 @@ impl Session {
         }
     }
 
-    /// A conversation, as the server lists it now.
+    /// The conversation as the server lists it now.
     pub(super) async fn listed(&self, id: ConversationId) -> Result<Conversation, Error> {
         let listed = self.list().await?.into_iter().find(|one| one.id == id);
         listed.ok_or(Error::NotAParticipant)
     }
 }
 
-/// Whether the server has gone on meanwhile: what it has now is followed, and the call made again.
+/// Returns `true` if the server is ahead: its present state is then followed, and the call
+/// repeated.
 fn is_late(error: &Error) -> bool {
     matches!(
         error.code(),
@@ -275,7 +282,7 @@ fn member(pins: &Pins, keys: &BTreeMap<UserId, PublicKey>, user: UserId) -> Opti
     pins.member(user, keys.get(&user).map(PublicKey::hash))
 }
 
-/// Nobody is left out because the server tells no key of theirs.
+/// The members with their keys. Nobody is left out because the server withholds their key.
 fn members(
     pins: &Pins,
     keys: &BTreeMap<UserId, PublicKey>,
@@ -290,7 +297,8 @@ fn members(
         .collect()
 }
 
-/// Everyone whose cards it takes to follow these announcements: who made them, and who takes part after them.
+/// Everyone whose cards are needed to follow these announcements: their creators, and the
+/// participants after them.
 fn everyone_after(known: &Epochs, news: &[SignedAnnouncement]) -> BTreeSet<UserId> {
     let mut users: BTreeSet<UserId> = known.members().keys().copied().collect();
     let mut makers = BTreeSet::new();
@@ -302,7 +310,7 @@ fn everyone_after(known: &Epochs, news: &[SignedAnnouncement]) -> BTreeSet<UserI
     users.union(&makers).copied().collect()
 }
 
-/// The admins who stay; where none does, the maker is one.
+/// The admins who stay; if none does, the creator becomes one.
 fn admins(epochs: &Epochs, users: &BTreeSet<UserId>, maker: UserId) -> BTreeSet<UserId> {
     let before = epochs.newest().admins();
     let stay: BTreeSet<UserId> = before.intersection(users).copied().collect();
