@@ -23,6 +23,7 @@ pub type VaultVersion = Whole<1, { i32::MAX as u32 }>;
 
 /// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
     /// Creates an invitation to register. Those who use it become friends of the caller.
