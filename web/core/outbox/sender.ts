@@ -2,16 +2,18 @@
 // that cannot be sent now blocks those behind it. Runs in the tab that leads, only.
 
 import { randomUnit } from "../crypto/bytes.ts";
-import { difference, InvalidEpoch } from "../crypto/epoch.ts";
+import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
 import { typeOf } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
 import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
+import { peopleOf } from "../sync/cards.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
 import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
+import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred } from "../wire/refusal.ts";
@@ -50,6 +52,8 @@ export class Sender {
   private readonly listeners = new Set<() => void>();
   private stopped = false;
   private changed: Set<UserId> | null = null;
+  /** The epochs that are known to be for everybody's present keys. */
+  private readonly checked = new Map<ConversationId, number>();
 
   constructor(
     private readonly account: Account,
@@ -215,14 +219,23 @@ export class Sender {
     }
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
-    // Who left still has the secret: the next epoch comes first.
-    if (missing.length > 0) throw new NotReady("next");
+    // Who left still has the secret, and who has new keys has none: the next epoch comes first.
+    if (missing.length > 0 || (await this.isForOldKeys(record, roster))) throw new NotReady("next");
     return null;
+  }
+
+  private async isForOldKeys({ wire }: ConversationRecord, roster: Roster): Promise<boolean> {
+    if (this.checked.get(wire.id) === wire.epoch) return false;
+    const others = wire.participants.map(({ userid }) => userid).filter((user) => user !== this.account.session.user);
+    if (await hasOtherKeys(roster, await peopleOf(this.account, others))) return true;
+    this.checked.set(wire.id, wire.epoch);
+    return false;
   }
 
   /** People, or their keys, may be others by now. */
   forget(): void {
     this.changed = null;
+    this.checked.clear();
   }
 
   private async hold(outgoing: Outgoing, held: Outgoing["held"]): Promise<void> {
