@@ -8,7 +8,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     e2ee::{Announcement, Card, Epoch, RsaSignature, Signature},
-    id::{ConversationId, InviteId, MessageId, Receipt, ReportId, UserId},
+    id::{
+        ConversationId, CredentialId, InviteId, ListVersion, MessageId, Receipt, ReportId,
+        StationId, UserId,
+    },
+    kdf::{Salt, Whole},
     key::{PublicKey, SecretHash},
     request::{
         Api, PageSize, account, availability, blocklist, conversation, conversationgroup, friends,
@@ -16,15 +20,15 @@ use crate::{
     },
     text::{
         Color, Email, EncryptedKey, FullName, HideId, Instance, MessageType, Nick, Opaque,
-        WorkspaceName,
+        StationName, WorkspaceName,
     },
     time::Timestamp,
 };
 
 /// Each of these stands in JSON as one of its own types does: a text, or a whole number. Which ones, its own check says.
 macro_rules! stands_as {
-    ($json:literal: $($name:ident $(<const $max:ident>)?),* $(,)?) => {$(
-        impl $(<const $max: usize>)? JsonSchema for $name $(<$max>)? {
+    ($json:literal: $($name:ident $(<$(const $max:ident: $number:ident),*>)?),* $(,)?) => {$(
+        impl $(<$(const $max: $number),*>)? JsonSchema for $name $(<$($max),*>)? {
             fn schema_name() -> Cow<'static, str> {
                 $json.into()
             }
@@ -39,11 +43,11 @@ macro_rules! stands_as {
 }
 
 stands_as!("string":
-    Announcement, Card, Color, ConversationId, Email, EncryptedKey, FullName, HideId, Instance, InviteId, MessageId,
-    MessageType, Nick, Opaque<const MAX>, PublicKey, Receipt, ReportId, RsaSignature, SecretHash, Signature,
-    Timestamp, UserId, WorkspaceName,
+    Announcement, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FullName, HideId, Instance, InviteId,
+    ListVersion, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature, Salt,
+    SecretHash, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
 );
-stands_as!("integer": Epoch, PageSize<const MAX>);
+stands_as!("integer": Epoch, PageSize<const MAX: usize>, Whole<const MIN: u32, const MAX: u32>);
 
 fn schema_of<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().for_deserialize();
