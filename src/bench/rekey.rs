@@ -1,5 +1,5 @@
-//! A large group begins one epoch after another: how long each takes, and how long someone who writes to the group waits
-//! meanwhile.
+//! A large group begins one epoch after another: the time of each, and the time that someone who
+//! writes to the group has to wait meanwhile.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,12 +32,12 @@ use super::{
 };
 use crate::store::seed::Seeder;
 
-/// Epochs of a run, unless the options say otherwise.
+/// Default number of epochs in a run.
 const EPOCHS: usize = 10;
-/// Messages that are signed for a run: more than one client sends meanwhile.
+/// Messages that are signed for a run: more than a client sends meanwhile.
 const MESSAGES: usize = 20_000;
 
-/// A group whose first member is its admin, and makes all epochs.
+/// A group whose first member is its admin and creates all epochs.
 struct Group {
     id: ConversationId,
     instance: Instance,
@@ -59,7 +59,7 @@ impl Measuring<'_> {
         let (mut rekeyings, mut messages) = (vec![], vec![]);
         for run in 0..=self.bench.runs {
             let epochs = if run == 0 { 1 } else { count };
-            // Made and signed before: wrapping thousands of secrets is the client's work.
+            // Signed beforehand: wrapping thousands of secrets is the client's work.
             let mut rekeys = vec![];
             for _ in 0..epochs {
                 let next = group.next()?;
@@ -73,7 +73,7 @@ impl Measuring<'_> {
             let (rekeyed, added) = self.at_once(&mut client, &rekeys, &adds).await?;
             let cpu = self.meter.cpu().since(before);
             if run > 0 {
-                // The cost of both, on the one that causes it.
+                // Both costs count for the rekeying, which causes them.
                 rekeyings.push(Results::of(&rekeyed, cpu));
                 messages.push(Results {
                     server_us: None,
@@ -119,7 +119,7 @@ impl Measuring<'_> {
         Ok((rekeyed?, added?))
     }
 
-    /// A group of as many as there may be, in its first epoch.
+    /// A group of the maximum size, in its first epoch.
     async fn group(&self, client: &mut Client) -> Result<Group, String> {
         let failed = |error: parlance_client::e2ee::Error| error.to_string();
         let tag = uuid::Uuid::new_v4().simple().to_string();
@@ -195,7 +195,7 @@ impl Measuring<'_> {
         Ok(group)
     }
 
-    /// Asks something that must not be refused.
+    /// Sends a request that must not be refused.
     async fn ask(&self, client: &mut Client, asked: Asked) -> Result<Value, String> {
         let request = self.signed(asked)?;
         match client.ask(&request).await {
@@ -206,7 +206,7 @@ impl Measuring<'_> {
     }
 }
 
-/// What a maker has seen of a group in which nothing was written.
+/// The head of a group in which nothing was written.
 const NOTHING_SEEN: Head = Head {
     seq: 0,
     chain: None,
@@ -251,7 +251,7 @@ fn keys(caller: Caller, mut fields: Value) -> Asked {
     }
 }
 
-/// Sends requests, one after the other, until it is over.
+/// Sends requests, one after the other, until the run is over.
 async fn send<'a>(
     client: &mut Client,
     requests: impl Iterator<Item = &'a Vec<u8>>,

@@ -1,4 +1,5 @@
-//! Clients that do other things than write: report, clear, begin epochs, remove and add members, set flags.
+//! Clients that make changes other than writing: reports, clearing, epochs, removing and adding
+//! members, and flags.
 
 mod clear;
 mod flags;

@@ -46,17 +46,18 @@ pub(super) enum Kind {
     Crashed,
     /// Rules of `parlance doctor` that the tables do not keep.
     RulesNotKept,
-    /// A message whose secret was not given to a participant, or which it does not open.
+    /// A message whose secret a participant did not get, or that the secret does not open.
     Undecryptable,
-    /// Epochs that do not follow one another as they were announced, or a message of another epoch than it names.
+    /// Epochs that do not follow each other as announced, or a message of another epoch than it
+    /// names.
     WrongEpoch,
-    /// A message or an announcement that its author did not sign.
+    /// A message or an announcement without a valid signature of its author.
     BadSignature,
-    /// A message whose writer was shown other messages before it.
+    /// A message whose writer saw other messages before it.
     WrongHead,
-    /// Stored under an epoch that had ended before it was sent.
+    /// A message that was stored in an epoch that had ended before it was sent.
     DeadKey,
-    /// Written after a member was removed, who has its secret.
+    /// A message that was written after a member was removed who has its secret.
     ReadableByRemoved,
 }
 

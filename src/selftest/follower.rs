@@ -54,7 +54,7 @@ struct State {
     to_download: BTreeSet<Id>,
     wants_list: bool,
     keyring: Keyring,
-    /// Conversations with messages whose secret is not known yet.
+    /// Conversations with messages whose secret is still unknown.
     to_follow: BTreeSet<Id>,
 }
 
@@ -151,7 +151,7 @@ impl Follower {
         }
     }
 
-    /// Fetches the secrets that the messages of a conversation take, and opens them.
+    /// Fetches the secrets for the messages of a conversation, and opens them.
     async fn follow(&self, conversation: Id, state: &mut State) {
         let all = &self.test.people.conversations;
         let Some(conversation) = all.iter().find(|one| one.id == conversation) else {
@@ -161,13 +161,13 @@ impl Follower {
             .keyring
             .follow(&self.test, &mut state.wire, conversation)
             .await;
-        // Removed, or just being: the list will say so.
+        // Removed, or about to be: the list will show it.
         if followed == Followed::Yes {
             self.open(conversation.id, state, true);
         }
     }
 
-    /// Opens new messages of a conversation. `is_fresh`: their secrets were just asked for.
+    /// Opens new messages of a conversation. `is_fresh` means that the secrets were just fetched.
     fn open(&self, conversation: Id, state: &mut State, is_fresh: bool) {
         let reader = Reader {
             user: self.who.user,

@@ -44,27 +44,28 @@ pub(super) fn read_dashed(text: &str) -> Option<Id> {
     (dashed(id) == text).then_some(id)
 }
 
-/// A user's id, as the client library has it. `None` for none, here and below: there is one for each number.
+/// The client library's id of a user. The `None` here and below never occurs: there is an id for
+/// each number.
 pub(super) fn user(id: Id) -> Option<UserId> {
     UserId::parse(&plain(id))
 }
 
-/// A station's id, as the client library has it.
+/// The client library's id of a station.
 pub(super) fn station(id: Id) -> Option<StationId> {
     StationId::parse(&plain(id))
 }
 
-/// A conversation's id, as the client library has it.
+/// The client library's id of a conversation.
 pub(super) fn conversation(id: Id) -> Option<ConversationId> {
     ConversationId::parse(&plain(id))
 }
 
-/// A message's id, as the client library has it.
+/// The client library's id of a message.
 pub(super) fn message(id: Id) -> Option<MessageId> {
     MessageId::parse(&dashed(id))
 }
 
-/// An instance, as the client library has it.
+/// The client library's form of an instance.
 pub(super) fn instance(text: &str) -> Option<Instance> {
     Instance::parse(text)
 }

@@ -40,13 +40,13 @@ pub(super) struct Held {
     dates: [Option<i64>; 2],
     /// The chain up to each message.
     chains: BTreeMap<i64, Hash>,
-    /// Encrypted messages that were not opened yet, in their order.
+    /// Encrypted messages that are not opened yet, in order.
     unread: VecDeque<Message>,
-    /// How far each station's messages were read.
+    /// How far each station's messages have been read.
     reading: Reading,
-    /// All encrypted messages from the first on could be opened.
+    /// Whether all encrypted messages since the first could be opened.
     has_all: bool,
-    /// The highest number of an epoch among the messages that were opened.
+    /// The highest epoch among the opened messages.
     newest_epoch: u32,
 }
 
@@ -72,7 +72,7 @@ impl Held {
         }
     }
 
-    /// Returns `true` when encrypted messages came that were not opened yet.
+    /// Returns `true` if there are encrypted messages that are not opened yet.
     pub(super) fn has_unread(&self) -> bool {
         !self.unread.is_empty()
     }

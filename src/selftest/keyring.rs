@@ -1,4 +1,5 @@
-//! The epochs of conversations, as one client follows them (docs/e2ee.md), and the secrets that the server gave it.
+//! A client's view of the epochs of conversations (docs/e2ee.md), and the secrets that the server
+//! gave it.
 
 mod shown;
 
@@ -24,11 +25,11 @@ use super::{
     wire::Wire,
 };
 
-/// Whom every client knows: the cards that were published, which the test made itself.
+/// All published cards. The test created them, so every client knows them.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub cards: HashMap<UserId, Vec<Card>>,
-    /// Messages here say nothing of the key log, so it stays empty.
+    /// Messages of the selftest do not mention the key log, so it stays empty.
     pub log: KeyLog,
 }
 
@@ -38,19 +39,19 @@ impl Directory {
         self.cards.get(&user).map_or(&[], Vec::as_slice)
     }
 
-    /// What stands for a user in a roster.
+    /// A user's entry in a roster.
     pub(super) fn member(&self, user: UserId) -> Option<MemberKey> {
         Some(MemberKey::Card(self.cards(user).last()?.hash()))
     }
 }
 
-/// What became of following a conversation's epochs.
+/// The outcome of following a conversation's epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Followed {
     Yes,
-    /// The server says that the client takes no part.
+    /// According to the server, the client does not take part.
     NotIn,
-    /// Something is wrong, which was recorded.
+    /// Something is wrong, and was recorded.
     No,
 }
 
@@ -65,7 +66,7 @@ pub(super) struct Key {
 struct Known {
     epochs: Epochs,
     by_kid: HashMap<Kid, Key>,
-    /// The numbers of the epochs whose secrets it has.
+    /// Numbers of the epochs whose secrets it has.
     numbers: HashSet<u32>,
 }
 
@@ -79,7 +80,7 @@ impl Keyring {
         self.0.get(&conversation)?.by_kid.get(&kid)
     }
 
-    /// The epochs up to the newest that is known.
+    /// The epochs up to the newest known one.
     pub(super) fn epochs(&self, conversation: Id) -> Option<&Epochs> {
         Some(&self.0.get(&conversation)?.epochs)
     }
@@ -94,7 +95,7 @@ impl Keyring {
             .find(|key| key.announcement == *newest)
     }
 
-    /// Takes an epoch that this client announced itself.
+    /// Adds an epoch that this client announced itself.
     pub(super) fn announced(&mut self, conversation: Id, new: &NewEpoch) {
         let epochs = new.accepted();
         let key = Key {
@@ -112,7 +113,7 @@ impl Keyring {
         known.by_kid.insert(key.secret.kid(), key);
     }
 
-    /// Asks for the epochs of a conversation after those that are known, and goes on with them.
+    /// Fetches the epochs of a conversation after the known ones, and adds them.
     pub(super) async fn follow(
         &mut self,
         test: &Test,
@@ -197,10 +198,10 @@ impl Keyring {
         }
     }
 
-    /// Goes on with the epochs that the server shows, the newest first. Returns which secrets came with them.
+    /// Adds epochs from the server, newest first. Returns the secrets that came with them.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The reason why they are wrong.
     pub(super) fn take(
         &mut self,
         conversation: &Conversation,
@@ -212,7 +213,7 @@ impl Keyring {
         let Some(newest) = shown.first() else {
             return Err((Kind::WrongEpoch, "there are none".into()));
         };
-        // All begin where the test began itself: nothing is taken on trust.
+        // Every client starts with the test's own first epoch: nothing is trusted on first use.
         let known = self.0.entry(conversation.id).or_insert_with(|| Known {
             epochs: conversation.first.clone(),
             by_kid: HashMap::new(),
@@ -268,7 +269,7 @@ impl Keyring {
     }
 }
 
-/// The promise that is broken by what a client refuses.
+/// The guarantee that is broken if a client refuses something.
 pub(super) fn kind_of(error: &e2ee::Error) -> Kind {
     use e2ee::Error::{
         DifferentTranscript, MissingMessages, OtherSecret, Relabelled, RepeatedNumber,

@@ -100,18 +100,19 @@ pub(super) struct Ledger {
     pub members: HashMap<(Id, Id), Settled<bool>>,
     /// Conversation and user.
     pub flags: HashMap<(Id, Id), Settled<Flags>>,
-    /// The epochs that were announced, or were to be, by conversation and kid.
+    /// Epochs that were or may have been announced, by conversation and kid.
     pub epochs: HashMap<Id, HashMap<Kid, Announced>>,
-    /// The secrets that the server gave out: conversation, user, kid.
+    /// Secrets that the server gave out: conversation, user, kid.
     pub given: HashSet<(Id, Id, Kid)>,
-    /// The instances that are about to be cleared, or were: secrets that only their messages need are deleted.
+    /// Instances that were or may have been cleared. Secrets that only their messages need are
+    /// deleted.
     pub clearing: HashSet<(Id, String)>,
     absences: HashMap<(Id, Id), Vec<Absence>>,
     heads: HashMap<(Id, String), (i64, Hash)>,
 }
 
 impl Ledger {
-    /// Records a message as it is sent: again, if it was encrypted anew.
+    /// Records a message as it is sent; again, if it is encrypted again.
     pub(super) fn is_sent(&mut self, sent: &Sent) {
         self.sent.insert((sent.conversation, sent.id), sent.clone());
     }

@@ -71,9 +71,9 @@ struct Test {
     plan: Plan,
     cluster: Arc<Cluster>,
     people: People,
-    /// Each user's client that writes now and then.
+    /// For each user, a client that writes occasionally.
     pens: Vec<tokio::sync::Mutex<Pen>>,
-    /// The clients of each writer, while it does not write.
+    /// The clients of each writer while it is idle.
     lanes: Mutex<Vec<Vec<Pen>>>,
     ledger: Mutex<Ledger>,
     latencies: Mutex<Latencies>,

@@ -1,4 +1,5 @@
-//! A client that writes at one station: most of its messages are encrypted, numbered and signed (docs/e2ee.md).
+//! A client that writes from one station. Most of its messages are encrypted, numbered and signed
+//! (docs/e2ee.md).
 
 use std::{collections::HashMap, time::Instant};
 
@@ -20,25 +21,25 @@ use super::{
     wire::{Insisted, Wire},
 };
 
-/// Of a hundred messages, those that are encrypted; the others are of the published form.
+/// Percentage of messages that are encrypted; the others are of the published form.
 const SEALED_PERCENT: usize = 90;
-/// Maximum bytes of a text that is encrypted: padded and in base64 it has to fit into a message.
+/// Maximum bytes of a text to be encrypted: padded and in base64 it has to fit into a message.
 const LONGEST_TEXT: usize = 41_000;
 
-/// A client that writes at one station, one message of a conversation after the other.
+/// A client that writes from one station, one message at a time.
 #[derive(Debug)]
 pub(super) struct Pen {
-    /// The user, by number.
+    /// The user's number.
     pub who: usize,
     pub wire: Wire,
     pub keyring: Keyring,
-    /// How many encrypted messages it has sent, by conversation and instance.
+    /// Number of encrypted messages that it has sent, by conversation and instance.
     counts: HashMap<(Id, String), u64>,
     rng: Rng,
 }
 
 impl Pen {
-    /// A client of the user of this number, at a station.
+    /// A client of the user with this number.
     pub(super) fn new(who: usize, at: Station, rng: &mut Rng) -> Self {
         Self {
             who,
@@ -49,7 +50,7 @@ impl Pen {
         }
     }
 
-    /// A new message to a conversation, recorded in the ledger before it is sent.
+    /// Creates a message to a conversation, and records it in the ledger before it is sent.
     pub(super) async fn write(
         &mut self,
         test: &Test,
@@ -65,14 +66,14 @@ impl Pen {
         let mut sent =
             test.unsent_message(conversation, self.wire.who, None, bytes, &mut self.rng)?;
         if is_sealed {
-            // What cannot be encrypted was recorded by then, and is sent as it is.
+            // If it cannot be encrypted, which is recorded, it is sent as it is.
             self.seal(test, &mut sent);
         }
         test.ledger().is_sent(&sent);
         Some(sent)
     }
 
-    /// Encrypts a message in the newest epoch that is known.
+    /// Encrypts a message in the newest known epoch.
     fn seal(&self, test: &Test, sent: &mut Sent) -> Option<()> {
         let key = self.keyring.newest(sent.conversation)?;
         let user = test.people.users.get(self.who)?;
@@ -116,14 +117,14 @@ impl Pen {
         self.counts.get(&key).copied().unwrap_or_default()
     }
 
-    /// Sends a message until it is answered OK, or its instance is gone. One whose epoch has ended is encrypted anew, under
-    /// the same id: nothing of it was stored.
+    /// Sends a message until it is answered OK, or its instance is gone. If its epoch has ended, it
+    /// was not stored, and is encrypted again under the same id.
     pub(super) async fn deliver(&mut self, test: &Test, sent: Sent) {
         let insisted = self.wire.insist(&test.cluster, &sent.add()).await;
         self.finish(test, sent, insisted).await;
     }
 
-    /// Goes on with a message after an answer to it.
+    /// Continues with a message after an answer.
     pub(super) async fn finish(&mut self, test: &Test, mut sent: Sent, mut insisted: Insisted) {
         loop {
             match insisted.result {
@@ -153,7 +154,7 @@ impl Pen {
         }
     }
 
-    /// Encrypts a message in a newer epoch than before. Returns `false` where there is none.
+    /// Encrypts a message in a newer epoch. Returns `false` if there is none.
     async fn renew(&mut self, test: &Test, sent: &mut Sent) -> bool {
         let Some(before) = sent.sealed.as_ref().map(|sealed| sealed.epoch) else {
             return false;

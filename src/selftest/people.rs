@@ -36,11 +36,11 @@ pub(super) struct Conversation {
     pub r#use: Use,
     /// Its members, as indexes of [`People::writers`].
     pub members: Vec<usize>,
-    /// Its first epoch, as the test announced it.
+    /// Its first epoch, as announced by the test.
     pub first: Epochs,
 }
 
-/// A user, with the key that signs.
+/// A user with a signing key.
 #[derive(Debug)]
 pub(super) struct User {
     pub id: UserId,
@@ -54,11 +54,12 @@ pub(super) struct People {
     pub public_key: PublicKey,
     /// The users.
     pub users: Vec<User>,
-    /// What they know of one another.
+    /// Their knowledge of each other.
     pub directory: Directory,
-    /// Each user, at a station that they write from now and then.
+    /// For each user, the station that they occasionally write from.
     pub writers: Vec<Station>,
-    /// For each writer of the plan: a station for each message that is sent at once, as each counts its own.
+    /// For each writer of the plan, a station for each concurrent message, because each station
+    /// numbers its messages.
     pub lanes: Vec<Vec<Station>>,
     /// The stations of the readers.
     pub readers: Vec<Station>,
@@ -86,7 +87,8 @@ impl People {
             .filter(move |conversation| conversation.members.iter().any(is_user))
     }
 
-    /// An epoch's secret, wrapped for each of its members, as the wire has it. All users have the same RSA key.
+    /// An epoch's secret in the wire's form, wrapped for each member. All users have the same RSA
+    /// key.
     pub(super) fn wrapped(&self, new: &NewEpoch) -> Option<Map<String, Value>> {
         let epochs = new.accepted();
         let members = epochs.members().keys();
@@ -98,7 +100,7 @@ impl People {
             .collect()
     }
 
-    /// The user of this number, who announces an epoch.
+    /// The user with this number as the maker of an epoch.
     pub(super) fn maker(&self, who: usize) -> Option<Maker<'_>> {
         let user = self.users.get(who)?;
         Some(Maker {

@@ -21,7 +21,7 @@ pub(super) struct Message {
     pub valid_until: i64,
     /// SHA-256 of its `Data`.
     pub data: Hash,
-    /// Its `Data`, if it is encrypted as docs/e2ee.md says.
+    /// Its `Data`, if it is encrypted according to docs/e2ee.md.
     pub sealed: Option<Sealed>,
     /// The part that only v4 clients are shown.
     pub v4: Option<V4>,
@@ -109,7 +109,7 @@ impl Message {
             kind: text("Type")?.to_owned(),
             created: read_time(text("Created")?)?,
             valid_until: read_time(text("ValidUntil")?)?,
-            // Readers keep its hash alone: a run holds every message once for each of them.
+            // Readers keep only its hash, because a run holds every message once per reader.
             data: sha256(&[data.as_bytes()]),
             sealed: Sealed::message(data).ok(),
             v4,

@@ -17,14 +17,14 @@ const CLOCK_AHEAD: i64 = 300;
 /// The default of `MESSAGE_LIFETIME`, in seconds.
 const LIFETIME: i64 = 7 * 24 * 3600;
 
-/// How a message is encrypted.
+/// The encryption of a message.
 #[derive(Debug, Clone)]
 pub(super) struct Sealing {
     /// The number of its epoch.
     pub epoch: u32,
-    /// When: from then on it may be stored.
+    /// When it was encrypted. It may be stored from then on.
     pub at: Instant,
-    /// Its `Data`, with those who may send it again.
+    /// Its `Data`, shared by all who may send it again.
     pub data: Arc<str>,
 }
 
@@ -53,7 +53,8 @@ pub(super) struct Sent {
     pub stored: Option<(i64, i64)>,
     /// SHA-256 of its `Data`.
     pub data: Hash,
-    /// Its encryption; `None`: its `Data` is of the published form, which says nothing to a server, nor to this test.
+    /// Its encryption. `None` for `Data` of the published form, which is opaque to the server and
+    /// to this test.
     pub sealed: Option<Sealing>,
 }
 
@@ -109,7 +110,7 @@ impl Sent {
         }
     }
 
-    /// Gives it its encrypted content, or another one in another epoch.
+    /// Sets its encrypted content, or replaces it in another epoch.
     pub(super) fn seal(&mut self, epoch: u32, data: &str) {
         self.data = sha256(&[data.as_bytes()]);
         self.sealed = Some(Sealing {
@@ -119,7 +120,7 @@ impl Sent {
         });
     }
 
-    /// The request that sends it: what is encrypted names its epoch.
+    /// The request that sends it, with its epoch if it is encrypted.
     pub(super) fn add(&self) -> Request {
         let version = if self.sealed.is_some() { V4 } else { V3 };
         let asked = Request::on("add", self.conversation, &self.instance, version)
@@ -136,12 +137,12 @@ impl Sent {
             .with("message", self.document(true))
     }
 
-    /// The time of the sender's clock, as clients write it.
+    /// The sender's time, in the form that clients write.
     pub(super) fn at(&self) -> String {
         time(self.created)
     }
 
-    /// What it says.
+    /// Its text.
     pub(super) fn text(&self) -> String {
         data(self.id, self.bytes)
     }

@@ -17,7 +17,7 @@ pub(super) struct Outcome {
     pub setting: &'static str,
     /// Messages that were answered OK.
     pub messages: usize,
-    /// Of those, the encrypted ones, which readers opened.
+    /// The encrypted ones among them, which readers opened.
     pub sealed: usize,
     /// Requests that were sent again.
     pub retries: usize,
@@ -27,7 +27,7 @@ pub(super) struct Outcome {
     pub clears: usize,
     /// Members that were removed.
     pub removals: usize,
-    /// Epochs that began, by removals and additions or by themselves.
+    /// Epochs that began, with or without removals and additions.
     pub epochs: usize,
     /// Polls that were hung up on before their answer.
     pub lost_polls: usize,

@@ -238,7 +238,8 @@ pub(super) async fn read_all(
     Ok((held, reported))
 }
 
-/// Opens the messages of a history that was read from its beginning, as a member who was never removed.
+/// Opens the messages of a history that was read from its beginning, as a member who was never
+/// removed.
 async fn open(
     test: &Test,
     conversation: &Conversation,

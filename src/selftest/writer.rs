@@ -24,7 +24,7 @@ use super::{
 /// Maximum messages that are sent at once.
 pub(super) const AT_ONCE: usize = 8;
 
-/// A writer with several connections, each at a station of its own.
+/// A writer with several connections, each from a station of its own.
 pub(super) struct Writer {
     test: Arc<Test>,
     number: usize,
@@ -35,7 +35,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// The writer of this number.
+    /// The writer with this number.
     pub(super) fn new(test: Arc<Test>, number: usize, rng: Rng) -> Option<Self> {
         let pens = std::mem::take(test.lanes().get_mut(number)?);
         let who = pens.first()?.who;
@@ -74,7 +74,7 @@ impl Writer {
                 _ => self.altered(&conversation).await,
             }
         }
-        // They go on counting when it writes again.
+        // The clients keep their counts for its next turn.
         if let Some(lanes) = test.lanes().get_mut(self.number) {
             *lanes = self.pens;
         }
@@ -92,8 +92,8 @@ impl Writer {
         }
     }
 
-    /// Sends new messages at the same time, each over a connection and from a station of its own: from one station, each
-    /// has to wait for the one before it.
+    /// Sends new messages concurrently, each over its own connection and from its own station:
+    /// messages from one station would have to wait for each other.
     async fn several(&mut self, conversation: &Conversation, count: usize) {
         self.test.pace(count).await;
         let mut tasks = JoinSet::new();
@@ -128,7 +128,8 @@ impl Writer {
             pen.wire.insist(&test.cluster, &asked),
             twin.insist(&test.cluster, &asked)
         );
-        // Both are about the same: if its epoch has ended, neither is stored, and the message is sent once more.
+        // Both carry the same message: if its epoch has ended, neither is stored, and it is sent
+        // once more.
         match &other.result {
             Ok(answer) => test.is_answered(&sent, answer, other.answered),
             Err(refusal)
@@ -155,7 +156,7 @@ impl Writer {
             Err(refusal)
                 if refusal.is("stale_instance")
                     && self.test.is_cleared_often(sent.conversation) => {}
-            // Also where its epoch has ended: a retry is never judged by that.
+            // Even if its epoch has ended: a retry is not judged by its epoch.
             Err(refusal) => {
                 let what = format!("add of {} once more", dashed(sent.id));
                 self.test.cluster.findings.add_refusal(&what, &refusal);
@@ -199,7 +200,7 @@ impl Writer {
         (sent.sender.user == self.user).then(|| sent.clone())
     }
 
-    /// A further connection of a station, to a node that may not be its usual one.
+    /// An additional connection of a station, to a random node.
     fn wire(&mut self, at: Station) -> Wire {
         Wire::new(at, self.who + self.rng.below(2), self.rng.fork())
     }
@@ -217,7 +218,8 @@ async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
     }
 }
 
-/// Number of messages that were answered OK, in all instances; and of those that are encrypted.
+/// Number of messages that were answered OK, in all instances, and of the encrypted ones among
+/// them.
 pub(super) fn count_answered(test: &Test) -> (usize, usize) {
     let ledger = test.ledger();
     let answered: HashSet<_> = ledger

@@ -1,5 +1,6 @@
-//! What each request looks like, as JSON Schema: `web/core/wire/requests.json`, from which the web client's types are made.
-//! This test holds the file to the types; `UPDATE_SCHEMA=1 cargo test -p parlance-wire schema` writes it anew.
+//! The JSON Schema of each request, in `web/core/wire/requests.json`. The web client's types are
+//! generated from it. This test compares the file with the types; `UPDATE_SCHEMA=1 cargo test -p
+//! parlance-wire schema` writes it again.
 
 use std::{borrow::Cow, env, fs, path::Path};
 
@@ -25,7 +26,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Each of these stands in JSON as one of its own types does: a text, or a whole number. Which ones, its own check says.
+/// Each of these types has the JSON form of one of its own: a text, or a whole number. Its own
+/// check decides which values are valid.
 macro_rules! stands_as {
     ($json:literal: $($name:ident $(<$(const $max:ident: $number:ident),*>)?),* $(,)?) => {$(
         impl $(<$(const $max: $number),*>)? JsonSchema for $name $(<$($max),*>)? {
@@ -57,8 +59,8 @@ fn schema_of<T: JsonSchema>() -> Value {
         .into()
 }
 
-/// By the APIs' names, of those that the web client knows: one schema each, in which an action is an object with one field,
-/// its name.
+/// A schema for each API that the web client uses, by the API's name. In it, an action is an object
+/// with a single field, named after the action.
 fn schemas() -> Map<String, Value> {
     let mut all = Map::new();
     for api in Api::ALL {

@@ -19,8 +19,8 @@ use crate::selftest::{
     wire::{Answer, Wire},
 };
 
-/// Removes the last member of each group, with the epoch that begins by that, checks that nothing is served to them, and
-/// adds them again.
+/// Removes the last member of each group with a new epoch, checks that nothing is served to them,
+/// and adds them again.
 pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
     let groups: Vec<Conversation> = test.people.used(Use::Group).into_iter().cloned().collect();
     let mut pens = HashMap::new();
@@ -88,7 +88,8 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
         if is_in {
             let mut removed = Wire::new(member, 0, rng.fork());
             for node in 0..test.cluster.size() {
-                // Three statements, each of which has to check membership; and each node has its own page cache.
+                // Three statements, each of which has to check membership; and each node has its
+                // own page cache.
                 for action in ["download", "downloadpartial", "epochs"] {
                     let answer = removed
                         .ask(

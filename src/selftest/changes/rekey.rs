@@ -1,4 +1,4 @@
-//! A client that begins the next epoch of conversations; removals and additions of members are such, too.
+//! A client that begins the next epoch of conversations, also to remove and add members.
 
 use std::{
     collections::HashMap,
@@ -23,10 +23,10 @@ use crate::selftest::{
     rng::Rng,
 };
 
-/// How often an epoch is announced again after another one of its number.
+/// Maximum attempts because another epoch got the number.
 const MAX_TRIES: usize = 50;
 
-/// Who takes part differently from an epoch on.
+/// The change of the participants with an epoch.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Roster {
     Same,
@@ -34,13 +34,14 @@ pub(super) enum Roster {
     Without(Id),
 }
 
-/// Begins epochs, in the conversations in which something is written meanwhile.
+/// Begins epochs in conversations that are being written to.
 pub(in crate::selftest) async fn rekey(test: Arc<Test>, mut rng: Rng) {
     let conversations: Vec<Conversation> = test
         .people
         .conversations
         .iter()
-        // A node's last words must not need a second request; and the large one is read again and again as it is.
+        // A node's last words must not need a second request, and the large conversation stays
+        // unchanged.
         .filter(|one| !matches!(one.r#use, Use::LastWords | Use::Large))
         .cloned()
         .collect();
@@ -65,8 +66,8 @@ pub(in crate::selftest) async fn rekey(test: Arc<Test>, mut rng: Rng) {
     }
 }
 
-/// Announces the next epoch of a conversation; after another one of its number, the one after that. Returns when it was
-/// there; `None`, if it was refused, which is recorded.
+/// Announces the next epoch of a conversation, or if its number is taken, the one after that.
+/// Returns when it existed, or `None` if it was refused, which is recorded.
 pub(super) async fn announce(
     test: &Test,
     pen: &mut Pen,
@@ -86,7 +87,7 @@ pub(super) async fn announce(
             Roster::Without(member) => !has(member),
         };
         if is_done {
-            // By an attempt of before, whose answer was lost.
+            // By a previous attempt whose answer was lost.
             return Some(Instant::now());
         }
         let instance = test.ledger().instances.get(&conversation.id)?.clone();
@@ -94,7 +95,7 @@ pub(super) async fn announce(
         let asked = request(test, conversation, &instance, &new, roster)?;
         let number = new.announcement.announcement.epoch().get();
         let members = new.accepted().members().keys().filter_map(id_of).collect();
-        // Before it is sent: others may seal messages in it before its maker is answered.
+        // Before it is sent: others may seal messages in it before its maker gets the answer.
         test.ledger()
             .announces(conversation.id, new.secret.kid(), number, members);
         let insisted = pen.wire.insist(&test.cluster, &asked).await;
@@ -122,7 +123,7 @@ fn id_of(user: &UserId) -> Option<Id> {
     read_plain(&user.to_string())
 }
 
-/// The next epoch, as its maker knows the conversation.
+/// The next epoch, according to its maker's knowledge of the conversation.
 fn next(
     test: &Test,
     pen: &Pen,

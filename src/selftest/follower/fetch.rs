@@ -59,7 +59,7 @@ impl Follower {
             let held = all
                 .entry(id)
                 .or_insert_with(|| Held::new(&self.name, id, instance));
-            // Its epochs could not be followed while the user was out of the group.
+            // Its epochs could not be followed while the user was not in the group.
             if held.has_unread() {
                 state.to_follow.insert(id);
             }

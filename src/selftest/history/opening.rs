@@ -1,4 +1,4 @@
-//! Opens the encrypted messages that a reader holds, with nothing but what the server gave to that reader.
+//! Opens a reader's encrypted messages, with only what the server gave to that reader.
 
 use parlance_client::e2ee::{Envelope, View};
 use parlance_wire::chain::Chain;
@@ -12,17 +12,19 @@ use crate::selftest::{
     rows::Message,
 };
 
-/// A reader, as far as encrypted messages concern them.
+/// The part of a reader that concerns encrypted messages.
 pub(in crate::selftest) struct Reader<'a> {
     pub user: Id,
     pub keyring: &'a Keyring,
     pub directory: &'a Directory,
-    /// The keyring was renewed after the newest row came: what it does not open now stays closed.
+    /// Whether the keyring is newer than the newest row. Messages that it does not open then stay
+    /// closed.
     pub is_fresh: bool,
 }
 
 impl Held {
-    /// Opens what came since, in its order, and checks it. Returns `true` if the reader has to follow the epochs first.
+    /// Opens and checks new messages in order. Returns `true` if the reader has to follow the
+    /// epochs first.
     pub(in crate::selftest) fn open(
         &mut self,
         reader: &Reader<'_>,
@@ -45,7 +47,7 @@ impl Held {
             let wrong = match key {
                 Some(key) => self.check_opened(&row, key, reader.directory).err(),
                 None => {
-                    // What comes after it is not counted from the first any more.
+                    // Later messages are not counted from the first one any more.
                     self.has_all = false;
                     sent.is_some_and(|sent| ledger.may_open(sent, reader.user, kid))
                         .then(|| (Kind::Undecryptable, "its secret was not given".to_owned()))
@@ -65,7 +67,7 @@ impl Held {
         false
     }
 
-    /// Opens a message, and checks what its writer says of others.
+    /// Opens a message, and checks its writer's statements about other messages.
     fn check_opened(
         &mut self,
         row: &Message,

@@ -1,13 +1,13 @@
-//! How the wire shows an epoch.
+//! An epoch's form on the wire.
 
 use parlance_client::e2ee::{Announcement, SignedAnnouncement};
 use serde_json::Value;
 
-/// An epoch, as the wire shows it.
+/// An epoch on the wire.
 #[derive(Debug)]
 pub(in crate::selftest) struct Shown {
     pub announcement: SignedAnnouncement,
-    /// The reader's copy of its secret; empty, if there is none.
+    /// The reader's copy of its secret, or empty.
     pub secret: String,
 }
 
@@ -17,7 +17,7 @@ impl Shown {
             announcement: Announcement::parse(row.get("announcement")?.as_str()?).ok()?,
             signature: serde_json::from_value(row.get("signature")?.clone()).ok()?,
         };
-        // The number beside it is the announcement's.
+        // The number beside it has to be the announcement's.
         let number = row.get("epoch")?.as_u64()?;
         (number == u64::from(announcement.announcement.epoch().get())).then_some(())?;
         Some(Self {

@@ -1,4 +1,4 @@
-//! The epochs that clients announced, and what may be stored under each.
+//! The epochs that clients announced, and the messages that may be stored in each.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -17,23 +17,23 @@ use crate::selftest::{
 #[derive(Debug, Clone)]
 pub(in crate::selftest) struct Announced {
     pub number: u32,
-    /// Who has its secret.
+    /// The users who have its secret.
     pub members: BTreeSet<Id>,
-    /// When a later one was known to be there: from then on nothing is stored under this one.
+    /// When a later epoch was known to exist. From then on nothing may be stored in this one.
     pub ended: Option<Instant>,
 }
 
-/// A time in which a user was in no way a member of a group.
+/// A time in which a user was certainly not a member of a group.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::selftest) struct Absence {
-    /// Their removal was answered OK.
+    /// When their removal was answered OK.
     pub since: Instant,
-    /// They began to be added again.
+    /// When adding them again began.
     pub until: Option<Instant>,
 }
 
 impl Ledger {
-    /// Records an epoch, before it is announced.
+    /// Records an epoch before it is announced.
     pub(in crate::selftest) fn announces(
         &mut self,
         conversation: Id,
@@ -52,7 +52,7 @@ impl Ledger {
             .insert(kid, announced);
     }
 
-    /// Records that an epoch of this number was there at a moment: those before it have ended.
+    /// Records that an epoch of this number existed at a moment: all before it have ended.
     pub(in crate::selftest) fn epoch_was_shown(
         &mut self,
         conversation: Id,
@@ -66,8 +66,8 @@ impl Ledger {
         }
     }
 
-    /// Returns `true` when a reader must have the secret of a message: they take part in its epoch, and have done so all
-    /// the time since it was sent.
+    /// Returns `true` if a reader has to have the secret of a message: they take part in its epoch,
+    /// and have done so ever since it was sent.
     pub(in crate::selftest) fn may_open(&self, sent: &Sent, reader: Id, kid: Kid) -> bool {
         let epochs = self.epochs.get(&sent.conversation);
         let is_member = epochs
@@ -83,7 +83,8 @@ impl Ledger {
         is_member && stayed && !is_cleared
     }
 
-    /// Checks which epoch a list shows to a v4 client: none that had ended before the list was asked for.
+    /// Checks the epoch in a v4 client's list: it must not have ended before the list was
+    /// requested.
     pub(in crate::selftest) fn check_listed_epoch(
         &self,
         conversation: Id,
@@ -111,7 +112,7 @@ impl Ledger {
         }
     }
 
-    /// Records how far a conversation was seen.
+    /// Records the newest row that was seen of a conversation.
     pub(in crate::selftest) fn saw(
         &mut self,
         conversation: Id,
@@ -128,7 +129,7 @@ impl Ledger {
         }
     }
 
-    /// The newest message that was seen, as clients write it into theirs.
+    /// The newest message that was seen, which clients name in their own.
     pub(in crate::selftest) fn head(&self, conversation: Id, instance: &str) -> (i64, Hash) {
         self.heads
             .get(&(conversation, instance.to_owned()))
@@ -136,7 +137,7 @@ impl Ledger {
             .unwrap_or_else(|| (0, chain::beginning(conversation, instance)))
     }
 
-    /// Records that a member is out of a group from now on.
+    /// Records that a member is not in a group from now on.
     pub(in crate::selftest) fn is_out(&mut self, conversation: Id, member: Id, at: Instant) {
         let absences = self.absences.entry((conversation, member)).or_default();
         absences.push(Absence {
@@ -153,8 +154,8 @@ impl Ledger {
         }
     }
 
-    /// Checks under which epoch a message was stored. `newest`: the highest number of an epoch among the messages before
-    /// it.
+    /// Checks the epoch in which a message was stored. `newest` is the highest epoch among the
+    /// messages before it.
     pub(in crate::selftest) fn check_epoch(
         &self,
         sent: &Sent,

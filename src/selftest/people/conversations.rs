@@ -35,7 +35,7 @@ impl People {
         let mut pairs: Vec<(usize, usize)> = (0..users)
             .flat_map(|one| (one + 1..users).map(move |other| (one, other)))
             .collect();
-        // The first pair's is the large one: its two are the first to read.
+        // The first pair's conversation is the large one: these two are the first readers.
         if let Some((_, others)) = pairs.split_first_mut() {
             rng.shuffle(others);
         }
@@ -88,7 +88,7 @@ impl People {
             let mut members: Vec<usize> = (0..users).collect();
             rng.shuffle(&mut members);
             members.truncate(users.min(5));
-            // The member who is removed is a reader, in each group one of another channel.
+            // The removed member is a reader, in each group one with another channel.
             let removed = (1 + 2 * group) % users;
             members.retain(|member| *member != removed);
             members.push(removed);
@@ -97,7 +97,7 @@ impl People {
                 .filter_map(|member| Some(plain(self.writers.get(*member)?.user)))
                 .collect();
             let admin = members.first().copied().unwrap_or(0);
-            // As 32 zero bits and 96 random ones: a group's id, which its first epoch names.
+            // 32 zero bits and 96 random ones: a group's id, which its first epoch contains.
             let id = (Id::from(rng.next_u64()) << 32) | Id::from(rng.next_u64() >> 32);
             let epoch = self.first_epoch(id, &members, Some(admin))?;
             let others: Vec<&String> = ids.iter().skip(1).collect();
@@ -105,7 +105,7 @@ impl People {
                 "action": "create", "displayname": "bmFtZQ==", "participantids": others, "secrets": self.secrets(&epoch)?,
                 "announcement": epoch.announcement.announcement, "signature": epoch.announcement.signature,
             });
-            // Only a friend adds a member at once; anyone else would invite them.
+            // Only friends are added at once; others would be invited.
             for member in members.iter().skip(1) {
                 let pair = (admin.min(*member), admin.max(*member));
                 if friends.insert(pair) {
@@ -150,7 +150,8 @@ impl People {
         read_plain(&parlance_client::ConversationId::between(one, other).to_string())
     }
 
-    /// The first epoch of a conversation of these users. `admin`: of a group, who is also who makes it.
+    /// The first epoch of a conversation of these users. `admin` is the admin and creator of a
+    /// group.
     fn first_epoch(
         &self,
         id: Id,
@@ -167,7 +168,7 @@ impl People {
             return Err("a user has no card".into());
         };
         let admins = admin.iter().filter_map(user).collect();
-        // Nobody knows the chain's beginning yet.
+        // Nobody knows the beginning of the chain yet.
         let head = Head {
             seq: 0,
             chain: None,
@@ -241,7 +242,7 @@ pub(super) async fn request_ok(
 ) -> Result<Value, String> {
     let wire = wires.get_mut(who).ok_or("no such user")?;
     let insisted = wire.insist(cluster, &asked).await;
-    // A repeated request is accepted as well, so an answer that is lost here does no harm.
+    // Repeating an accepted request is fine, so a lost answer does no harm.
     insisted
         .result
         .map_err(|refusal| format!("{} was refused: {refusal}", asked.fields))

@@ -23,7 +23,7 @@ use crate::selftest::{
 const MAX_USERS: usize = 100;
 
 impl People {
-    /// Makes them, as many as the plan takes, with this many stations to read at.
+    /// Creates the users of the plan, with this many stations for reading.
     pub(in crate::selftest) async fn create(
         cluster: &Cluster,
         plan: &Plan,
@@ -59,11 +59,12 @@ impl People {
                 .ok_or("register answers no userid")?;
             let at = log_in(cluster, user, &apikey, rng).await?;
             writers.push(at);
-            // Readers have stations of their own: a station's notifications are delivered once, to whichever client asks.
+            // Readers have stations of their own, because a station's notifications are delivered
+            // once, to the client that asks first.
             for _ in (number..readers).step_by(users) {
                 all_readers.push(log_in(cluster, user, &apikey, rng).await?);
             }
-            // And so does each message that is sent while others are: a station numbers its messages.
+            // And so does each concurrent message, because a station numbers its messages.
             for lane in lanes.iter_mut().skip(number).step_by(users) {
                 for _ in 0..AT_ONCE {
                     lane.push(log_in(cluster, user, &apikey, rng).await?);
@@ -119,7 +120,7 @@ async fn log_in(
     Ok(Station { user, station })
 }
 
-/// Gives each user a key that signs, and publishes the card that says so. What the server hands out of it has to be that.
+/// Gives each user a signing key, and publishes their card. The server has to return the same card.
 async fn publish_cards(
     cluster: &Cluster,
     writers: &[Station],

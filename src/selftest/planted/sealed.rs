@@ -1,4 +1,4 @@
-//! Planted faults: what is encrypted wrongly, signed wrongly, or with the wrong secret.
+//! Planted faults: messages that are encrypted or signed wrongly, or with the wrong secret.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ fn a_row_under_another_ones_id_is_counted() {
     let mut talk = Talk::new();
     talk.writes(0, 1);
     talk.writes(1, 1);
-    // Where it stands in the chain, it is as it was.
+    // Its place in the chain is unchanged.
     talk.rows[1]["User"] = talk.rows[0]["User"].clone();
     talk.found(&[(Kind::Undecryptable, 1)]);
 }
@@ -58,7 +58,7 @@ fn a_secret_that_is_not_given_to_a_member_is_counted_and_not_of_one_who_was_no_m
     talk.writes(0, 1);
     talk.keyring = Keyring::default();
     talk.found(&[(Kind::Undecryptable, 1)]);
-    // While Ben was out of the group.
+    // Written while Ben was not in the group.
     let mut talk = Talk::new();
     talk.rekey(&[0, 2]);
     talk.writes(0, 2);
@@ -93,7 +93,7 @@ fn a_writer_who_was_shown_other_messages_is_counted() {
         head: Some((1, [7; 32])),
         ..Talk::good(1, 1)
     });
-    // And one who was shown what came later.
+    // And one whose head is a later message.
     let later = (4, [7; 32]);
     talk.write(Planted {
         head: Some(later),
@@ -123,7 +123,7 @@ fn what_is_stored_under_an_epoch_that_had_ended_is_counted() {
     talk.rekey(&[0, 1, 2]);
     talk.writes(0, 1);
     talk.found(&[(Kind::DeadKey, 1)]);
-    // Sealed in time, and stored behind one of the next epoch.
+    // Sealed in time, but stored after a message of the next epoch.
     let mut talk = Talk::new();
     talk.rekey(&[0, 1, 2]);
     for epoch in talk.ledger.epochs.get_mut(&GROUP).unwrap().values_mut() {
@@ -140,10 +140,10 @@ fn what_someone_who_was_removed_has_the_secret_of_is_counted() {
     let cleo = talk.people[2].id;
     talk.ledger.is_out(GROUP, cleo, Instant::now());
     std::thread::sleep(Duration::from_millis(2));
-    // She was removed, and no epoch has begun.
+    // She was removed, but no epoch has begun.
     talk.writes(0, 1);
     talk.found(&[(Kind::ReadableByRemoved, 1)]);
-    // One has, and the server gave her its secret.
+    // An epoch has begun, and the server gave her its secret.
     let mut talk = Talk::new();
     talk.rekey(&[0, 1]);
     talk.ledger.is_out(GROUP, cleo_of(&talk), Instant::now());
@@ -173,12 +173,12 @@ fn a_list_that_shows_an_epoch_that_had_ended_is_counted() {
         talk.findings.count(Kind::WrongEpoch)
     };
     assert_eq!(lists(json!(2)), 0);
-    // A published client is not told.
+    // A published client gets no epochs.
     assert_eq!(lists(Value::Null), 0);
     assert_eq!(lists(json!(1)), 1);
 }
 
-/// What Ben finds wrong with epochs, the newest first, each with a copy of its secret.
+/// Ben's findings about epochs (newest first), each with a copy of its secret.
 fn follows(talk: &Talk, shown: &[(&SignedAnnouncement, &EpochSecret)]) -> Option<Kind> {
     let public_key = parlance_wire::key::PublicKey::parse(talk.key.public_key()).unwrap();
     let shown: Vec<Shown> = shown
@@ -208,19 +208,19 @@ fn epochs_that_do_not_follow_one_another_are_counted() {
     };
     assert_eq!(follows(&talk, &[of(third), of(second), of(first)]), None);
     assert_eq!(follows(&talk, &[]), Some(Kind::WrongEpoch));
-    // One is left out, and one is another one than was announced before.
+    // A missing one, and one that differs from the announced one.
     let skipped = follows(&talk, &[of(third), of(first)]);
     assert_eq!(skipped, Some(Kind::WrongEpoch));
     let forked = talk.next(first, &[0, 1, 2]);
     let after = follows(&talk, &[of(third), of(&forked), of(first)]);
     assert_eq!(after, Some(Kind::WrongEpoch));
-    // Another secret than was announced.
+    // A secret that was not announced.
     let other = (&second.announcement, &first.secret);
     assert_eq!(
         follows(&talk, &[of(third), other, of(first)]),
         Some(Kind::Undecryptable)
     );
-    // Another signature.
+    // Another user's signature.
     let signature = talk.people[2]
         .sign
         .sign(&second.announcement.announcement.signed_text());

@@ -1,4 +1,4 @@
-//! A stand-in for a group whose messages are encrypted, right or wrong.
+//! A stand-in for a group with encrypted messages, right or wrong.
 
 use std::{
     collections::HashMap,
@@ -34,7 +34,7 @@ use crate::selftest::{
 pub(super) const GROUP: Id = 7;
 const INSTANCE: &str = "PqjfKSn7V8";
 
-/// Someone in the group, who writes at one station.
+/// A member of the group, who writes from one station.
 pub(super) struct Someone {
     pub id: Id,
     pub user: UserId,
@@ -51,28 +51,28 @@ impl Someone {
     }
 }
 
-/// A message, as a test plants it.
+/// A message to be planted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Planted {
-    /// Who writes it, by number.
+    /// The number of its writer.
     pub by: usize,
-    /// Whose secret it is sealed with: the first epoch's is 1.
+    /// The number of the epoch whose secret seals it, from 1.
     pub secret: u32,
     /// The epoch that it names.
     pub epoch: u32,
-    /// Whose key signs it, by number.
+    /// The number of the user whose key signs it.
     pub signed_by: usize,
-    /// What its writer had seen; `None`: the message before it.
+    /// The head that it names. `None` is the message before it.
     pub head: Option<(i64, Hash)>,
-    /// How far its number is from the one that it should have.
+    /// The difference between its number and the right one.
     pub skips: i64,
 }
 
-/// Ann, who is the admin, Ben and Cleo; everything that they write is in the ledger. Ben reads.
+/// Ann (the admin), Ben and Cleo. Everything that they write is in the ledger. Ben reads.
 pub(super) struct Talk {
     pub people: Vec<Someone>,
     pub conversation: Conversation,
-    /// All epochs, the first one first.
+    /// All epochs, oldest first.
     pub epochs: Vec<NewEpoch>,
     pub directory: Directory,
     pub keyring: Keyring,
@@ -139,7 +139,7 @@ impl Talk {
         talk
     }
 
-    /// An epoch is announced, and answered OK. Ben follows.
+    /// Announces an epoch, which is answered OK. Ben follows.
     fn announces(&mut self, epoch: NewEpoch) {
         let epochs = epoch.accepted();
         let number = epochs.newest().epoch().get();
@@ -150,11 +150,11 @@ impl Talk {
         self.ledger.epoch_was_shown(GROUP, number, Instant::now());
         self.keyring.announced(GROUP, &epoch);
         self.epochs.push(epoch);
-        // Whatever is sent from now on is sent after that.
+        // So that all later messages are sent after this moment.
         std::thread::sleep(Duration::from_millis(2));
     }
 
-    /// The epoch after another one, of these, by Ann; not announced to anyone.
+    /// The epoch after another one, with these members, by Ann. Not announced.
     pub(super) fn next(&self, before: &NewEpoch, members: &[usize]) -> NewEpoch {
         let members: Members = members
             .iter()
@@ -170,13 +170,13 @@ impl Talk {
             .unwrap()
     }
 
-    /// Ann announces the next epoch, of these.
+    /// Ann announces the next epoch, with these members.
     pub(super) fn rekey(&mut self, members: &[usize]) {
         let next = self.next(self.epochs.last().unwrap(), members);
         self.announces(next);
     }
 
-    /// A message of an epoch, as it has to be.
+    /// A correct message of an epoch.
     pub(super) fn good(by: usize, epoch: u32) -> Planted {
         Planted {
             by,
@@ -188,12 +188,12 @@ impl Talk {
         }
     }
 
-    /// Writes a message of an epoch, as it has to be.
+    /// Writes a correct message of an epoch.
     pub(super) fn writes(&mut self, by: usize, epoch: u32) {
         self.write(Self::good(by, epoch));
     }
 
-    /// Stores a message, as a server would show it.
+    /// Stores a message as a server would show it.
     pub(super) fn write(&mut self, planted: Planted) {
         let id = Id::try_from(self.rows.len()).unwrap() + 1;
         let place = usize::try_from(planted.secret).unwrap() - 1;
@@ -253,7 +253,7 @@ impl Talk {
         self.rows.push(row);
     }
 
-    /// Ben reads everything, with the secrets that he has, and exactly this is found.
+    /// Ben reads everything with his secrets, and has exactly these findings.
     #[track_caller]
     pub(super) fn found(&self, expected: &[(Kind, usize)]) {
         let mut held = Held::new("Ben", GROUP, INSTANCE);

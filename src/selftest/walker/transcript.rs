@@ -1,4 +1,4 @@
-//! A conversation's `transcript`, which has to be that of its history.
+//! A conversation's `transcript`, which has to match its history.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::selftest::{
     wire::Wire,
 };
 
-/// Follows the chain through `transcript`: it has the same messages, and the same end.
+/// Follows the chain through `transcript`, which must have the same messages and the same end.
 pub(super) async fn check_transcript(
     test: &Test,
     history: &Held,
@@ -45,7 +45,7 @@ pub(super) async fn check_transcript(
             let (Some(seq), Some(id), Some(data), Some(named)) = read else {
                 return Err(format!("a link is not of the documented form: {row}"));
             };
-            // From the hashes alone: an expired message has no data, and its link must still hold.
+            // Only from the hashes: an expired message has no data, and its link must still hold.
             if chain::link(&chain, seq, id, &data) != named {
                 test.cluster.findings.add(Kind::BrokenLinks, || {
                     format!(
@@ -62,7 +62,7 @@ pub(super) async fn check_transcript(
             break;
         }
     }
-    // Two ways to the same history: a page and its proof must not disagree.
+    // A page and its proof must not disagree about the history.
     if ids != history.messages || (!ids.is_empty() && history.chain != Some(chain)) {
         test.cluster.findings.add(Kind::BrokenLinks, || {
             format!(

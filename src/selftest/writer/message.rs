@@ -15,8 +15,9 @@ use crate::selftest::{
 const OVER_FRAME: usize = 33_000;
 
 impl Test {
-    /// A new message of the published form, recorded in the ledger before it is sent: a reader may be shown it before its
-    /// sender is answered. `instance`: another one than the present one.
+    /// Creates a message of the published form, and records it in the ledger before it is sent,
+    /// because readers may see it before its sender gets the answer. `instance` is given if it is
+    /// not the present one.
     pub(in crate::selftest) fn new_message(
         &self,
         conversation: &Conversation,
@@ -30,7 +31,7 @@ impl Test {
         Some(sent)
     }
 
-    /// A new message that is not in the ledger yet.
+    /// A new message that is not in the ledger.
     pub(in crate::selftest) fn unsent_message(
         &self,
         conversation: &Conversation,
@@ -44,7 +45,7 @@ impl Test {
             None => self.ledger().instances.get(&conversation.id)?.clone(),
         };
         let number = Id::from(self.numbers.fetch_add(1, Ordering::Relaxed));
-        // Also ids that sort low or high, whenever they are sent: no order may be derived from ids.
+        // Also ids that sort low or high: no order may be derived from ids.
         let id = match rng.below(10) {
             0 | 1 => number,
             2 | 3 => Id::MAX - number,
@@ -83,7 +84,7 @@ impl Test {
         );
     }
 
-    /// Returns `true` when a message to this conversation may come too late for its instance.
+    /// Returns `true` if a message to this conversation may come too late for its instance.
     pub(in crate::selftest) fn is_cleared_often(&self, conversation: Id) -> bool {
         self.people
             .used(Use::Cleared)

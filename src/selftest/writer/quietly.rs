@@ -19,7 +19,7 @@ use crate::selftest::{
 /// Bytes of a message that fills pages, and their number: together more than a page's 4 MiB.
 const LARGE: usize = 60_000;
 const LARGE_MESSAGES: usize = 96;
-/// Of those, the number that is sent at once.
+/// The number of them that are sent concurrently.
 const LARGE_AT_ONCE: usize = 4;
 
 /// Writes one message now and then into each quiet conversation.
@@ -78,7 +78,8 @@ pub(in crate::selftest) async fn fill(test: Arc<Test>, mut rng: Rng) {
                 test.pace(LARGE_AT_ONCE).await;
                 let mut tasks = JoinSet::new();
                 for _ in 0..LARGE_AT_ONCE {
-                    // Of the published form: these are for the size of pages, and each reader reads all of them again.
+                    // Of the published form, because they are for the size of pages, and each
+                    // reader reads all of them again.
                     let Some(sent) =
                         test.new_message(conversation, sender, None, Some(LARGE), &mut rng)
                     else {

@@ -1,4 +1,4 @@
-//! The next epoch is made and announced, after those that others are faster with.
+//! Creates and announces the next epoch, after any that others announce first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
