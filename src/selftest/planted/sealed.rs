@@ -211,8 +211,8 @@ fn epochs_that_do_not_follow_one_another_are_counted() {
     // One is left out, and one is another one than was announced before.
     let skipped = follows(&talk, &[of(third), of(first)]);
     assert_eq!(skipped, Some(Kind::WrongEpoch));
-    let forked = talk.next(first, &[0, 1, 2]);
-    let after = follows(&talk, &[of(third), of(&forked), of(first)]);
+    let branch = talk.next(first, &[0, 1, 2]);
+    let after = follows(&talk, &[of(third), of(&branch), of(first)]);
     assert_eq!(after, Some(Kind::WrongEpoch));
     // Another secret than was announced.
     let other = (&second.announcement, &first.secret);
