@@ -79,8 +79,8 @@ impl Pen {
         let user = test.people.users.get(self.who)?;
         let instance = form::instance(&sent.instance)?;
         let (seq, chain) = test.ledger().head(sent.conversation, &sent.instance);
-        let mut text = sent.text();
-        text.truncate(LONGEST_TEXT);
+        let mut said = sent.text();
+        said.truncate(LONGEST_TEXT);
         let body = Body {
             at: Timestamp::parse(&sent.at())?,
             until: None,
@@ -92,7 +92,7 @@ impl Pen {
             ep: Some(key.announcement.hash()),
             log: None,
             content: Content::Known(BodyKind::Text {
-                text,
+                text: said,
                 reply: None,
                 mentions: vec![],
             }),

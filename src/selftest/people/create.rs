@@ -166,7 +166,7 @@ async fn publish_cards(
             .and_then(|cards| cards.get(id.to_string()));
         let cards: Option<Vec<SignedCard>> =
             cards.and_then(|cards| serde_json::from_value(cards.clone()).ok());
-        if cards.as_deref() != Some(&[signed.clone()]) {
+        if cards.as_deref() != Some(std::slice::from_ref(&signed)) {
             return Err(format!("a card is not shown as it was published: {shown}"));
         }
         directory.cards.insert(id, vec![signed.card]);

@@ -211,8 +211,8 @@ fn epochs_that_do_not_follow_one_another_are_counted() {
     // A missing one, and one that differs from the announced one.
     let skipped = follows(&talk, &[of(third), of(first)]);
     assert_eq!(skipped, Some(Kind::WrongEpoch));
-    let forked = talk.next(first, &[0, 1, 2]);
-    let after = follows(&talk, &[of(third), of(&forked), of(first)]);
+    let branch = talk.next(first, &[0, 1, 2]);
+    let after = follows(&talk, &[of(third), of(&branch), of(first)]);
     assert_eq!(after, Some(Kind::WrongEpoch));
     // A secret that was not announced.
     let other = (&second.announcement, &first.secret);
