@@ -8,6 +8,7 @@ import { LostLead } from "../store/backend.ts";
 import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
+import { hasOtherKeys } from "../sync/cards.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
 import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
@@ -214,8 +215,9 @@ export class Sender {
     }
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
-    // Who left still has the secret: the next epoch comes first.
-    if (missing.length > 0) throw new NotReady("next");
+    // Who left still has the secret, and who has other keys has none: the next epoch comes first.
+    const isOld = missing.length > 0 || (await hasOtherKeys(this.account, roster, listed));
+    if (isOld || !(await this.account.cipher.hasSecret(record))) throw new NotReady("next");
     return null;
   }
 
