@@ -235,5 +235,13 @@ test("who takes an address over is shown as somebody else", async (t) => {
   await ben.sees("another one", ({ people }) => people.get(user as never)?.trust === "changed" || undefined);
   await ben.types(id, "Is it you?");
   await ben.client.open(id);
-  await ben.sees("a held message", ({ log }) => articlesOf(log?.entries ?? []).some(({ state }) => state === "notSent") || undefined);
+  const held = await ben.sees("a held message", ({ log }) => articlesOf(log?.entries ?? []).find(({ state }) => state === "notSent"));
+  await ben.client.acceptKeys(user);
+  await ben.client.retry(id, held.id);
+  await other.open(id);
+  await new Promise<void>((resolve) => {
+    const look = (): void => void (articlesOf(other.state.log?.entries ?? []).some(({ text, trouble }) => text === "Is it you?" && !trouble) && resolve());
+    other.subscribe(look);
+    look();
+  });
 });
