@@ -1,18 +1,29 @@
-//! `srv=chatserver&api=chatlogin`, signed: what users do with their own account, and whom they invite to the server.
+//! `srv=chatserver&api=chatlogin`, signed requests: the user's own account, stations, credentials
+//! and keys, and invitations to the server.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_client::keys;
 use serde::Serialize;
 
-use super::answer::{self, Nothing};
+use super::{
+    answer::{self, Nothing},
+    login::check_length,
+};
 use crate::{
-    chat::{self, Call, error::Error},
+    chat::{self, Call, account::With, error::Error},
     settings::invite_link,
-    store::invite::InviteRow,
+    store::{
+        self,
+        invite::InviteRow,
+        rows::{CredentialRow, StationRow},
+        station::Which,
+    },
 };
 use parlance_wire::{
-    id::{InviteId, UserId},
+    id::{CredentialId, InviteId, StationId, UserId},
+    kdf::Kdf,
     key::SecretHash,
-    request::account::Action,
+    request::account::{self, Action, ChangeKeys, ChangePassword},
     time::Timestamp,
 };
 
@@ -45,6 +56,74 @@ struct InviteRowView {
 struct ProfileView<'a> {
     fullname: &'a str,
     nick: &'a str,
+}
+
+#[derive(Serialize)]
+struct StationsView {
+    stations: Vec<StationView>,
+}
+
+#[derive(Serialize)]
+struct StationView {
+    stationid: StationId,
+    name: String,
+    /// Whether it is the caller's own station.
+    current: bool,
+    created: Option<Timestamp>,
+    lastseen: Timestamp,
+    /// The label of the credential of its last login.
+    key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct KeysView {
+    keys: Vec<KeyView>,
+}
+
+#[derive(Serialize)]
+struct KeyView {
+    keyid: CredentialId,
+    kind: String,
+    label: String,
+    created: Timestamp,
+    lastused: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct SignedOutView {
+    signedout: u64,
+}
+
+#[derive(Serialize)]
+struct VaultView<'a> {
+    rsakey: &'a str,
+    version: i32,
+    kdf: &'a Kdf,
+}
+
+impl StationView {
+    fn new(row: StationRow, caller: StationId) -> Self {
+        Self {
+            stationid: row.station_id,
+            name: row.name,
+            current: row.station_id == caller,
+            created: row.bound_at,
+            lastseen: row.last_seen_at,
+            key: row.label,
+        }
+    }
+}
+
+impl From<CredentialRow> for KeyView {
+    fn from(row: CredentialRow) -> Self {
+        Self {
+            keyid: row.credential_id,
+            kind: row.kind,
+            label: row.label,
+            created: row.created_at,
+            lastused: row.used_at,
+        }
+    }
 }
 
 impl InviteRowView {
@@ -102,7 +181,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 nick: &profile.nick,
             })
         }
-        // `server/export.rs` sends that, as it may be longer than an answer.
+        // Answered by `server/export.rs`, as it may be longer than an ordinary answer.
         Action::Export => Err(Error::Internal("export is no answer in one piece".into())),
         Action::Delete { apikey } => {
             chat::account::delete(call, &apikey).await?;
@@ -112,5 +191,97 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             chat::invite::revoke(call, inviteid).await?;
             answer::ok(Nothing {})
         }
+        Action::Stations => {
+            let rows = store::station::list(&call.services.db, call.user).await?;
+            let views = rows
+                .into_iter()
+                .map(|row| StationView::new(row, call.station));
+            answer::ok(StationsView {
+                stations: views.collect(),
+            })
+        }
+        Action::SignOut { stationid, others } => {
+            let which = match (stationid, others) {
+                (Some(station), false) => Which::One(station),
+                (None, true) => Which::AllBut(call.station),
+                _ => {
+                    return Err(Error::BadRequest(
+                        "Either stationid or others must be given.".into(),
+                    ));
+                }
+            };
+            let signedout = store::station::end(&call.services.db, call.user, which).await?;
+            answer::ok(SignedOutView { signedout })
+        }
+        Action::Keys => {
+            let rows = store::credential::list(&call.services.db, call.user).await?;
+            answer::ok(KeysView {
+                keys: rows.into_iter().map(KeyView::from).collect(),
+            })
+        }
+        Action::Revoke { keyid } => {
+            chat::account::revoke(call, keyid).await?;
+            answer::ok(Nothing {})
+        }
+        Action::Vault => {
+            let vault = store::vault::vault(&call.services.db, call.user)
+                .await?
+                .ok_or(Error::UserNotFound)?;
+            answer::ok(VaultView {
+                rsakey: &vault.rsakey,
+                version: vault.version,
+                kdf: &vault.kdf,
+            })
+        }
+        Action::ChangeVault { rsakey, version } => {
+            chat::account::change_vault(call, &rsakey, version, With::default()).await?;
+            answer::ok(Nothing {})
+        }
+        Action::ChangePassword(new) => change_password(call, &new).await,
+        Action::ChangeRecovery(new) => {
+            check_length("recoverykey", &new.recoverykey)?;
+            let with = With {
+                recovery: Some(&new.recoverykey),
+                ..With::default()
+            };
+            chat::account::change_vault(call, &new.rsakey, new.version, with).await?;
+            answer::ok(Nothing {})
+        }
+        Action::ChangeKeys(new) => change_keys(call, &new).await,
     }
+}
+
+async fn change_password(call: &mut Call<'_>, new: &ChangePassword) -> Result<Vec<u8>, Error> {
+    check_length("apikey", &new.apikey)?;
+    if let Some(recovery) = &new.recoverykey {
+        check_length("recoverykey", recovery)?;
+    }
+    let with = With {
+        password: Some((&new.apikey, &new.kdf)),
+        recovery: new.recoverykey.as_ref(),
+        public_key: None,
+        card: new.card.as_ref(),
+        ends_others: new.signout,
+    };
+    chat::account::change_vault(call, &new.rsakey, new.version, with).await?;
+    answer::ok(Nothing {})
+}
+
+async fn change_keys(call: &mut Call<'_>, new: &ChangeKeys) -> Result<Vec<u8>, Error> {
+    let proof = STANDARD.decode(&new.proof).unwrap_or_default();
+    let text = account::proof_text(call.user, &new.publickey);
+    if !new.publickey.verifies(&text, &proof) {
+        return Err(Error::BadRequest(
+            "proof must be the new key's signature over the user's id and the new public key."
+                .into(),
+        ));
+    }
+    let with = With {
+        public_key: Some(&new.publickey),
+        card: new.card.as_ref(),
+        ends_others: true,
+        ..With::default()
+    };
+    chat::account::change_vault(call, &new.rsakey, new.version, with).await?;
+    answer::ok(Nothing {})
 }

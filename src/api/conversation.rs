@@ -3,6 +3,8 @@
 pub(super) mod epoch;
 pub(crate) mod view;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{
@@ -15,8 +17,11 @@ use crate::{
 };
 use parlance_wire::{
     e2ee::Epoch,
-    id::{ConversationId, MessageId},
-    request::conversation::{Action, SentMessage},
+    id::{ConversationId, ListVersion, MessageId},
+    request::{
+        PageSize,
+        conversation::{Action, SentMessage},
+    },
     text::{Instance, MessageType},
     time::Timestamp,
 };
@@ -38,23 +43,19 @@ struct StoredView {
     valid_until: Timestamp,
 }
 
+#[derive(Serialize)]
+struct ErasedView {
+    messageids: Vec<MessageId>,
+}
+
 /// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
-        Action::List { limit, after } => {
-            // The published list has no pages: a v3 client would take the first one for its whole list.
-            let is_page = call.version.is_v4() && (limit.0.is_some() || after.is_some());
-            let (rows, has_more) = if is_page {
-                let limit = limit.0.unwrap_or(usize::MAX);
-                let page = store::conversation::page(&call.services.db, call.user, after, limit);
-                let page = Box::pin(page).await?;
-                page.ok_or(Error::ConversationNotFound)?
-            } else {
-                let list = store::conversation::list(&call.services.db, call.user);
-                (Box::pin(list).await?, false)
-            };
-            view::list(call, &rows, has_more).await
-        }
+        Action::List {
+            limit,
+            after,
+            known,
+        } => list(call, limit, after, known).await,
         Action::Add {
             conversationid,
             instance,
@@ -110,6 +111,16 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             ))
             .await?;
             history::transcript(&links, hasmore)
+        }
+        Action::Erase {
+            conversationid,
+            instance,
+            messageids,
+        } => {
+            let erase = chat::message::erase(call, conversationid, &instance, &messageids);
+            answer::ok(ErasedView {
+                messageids: Box::pin(erase).await?,
+            })
         }
         Action::Clear {
             conversationid,
@@ -174,6 +185,40 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
     }
 }
 
+/// The caller's list: all of it, a page, or the lines that differ from those that a client holds.
+async fn list(
+    call: &Call<'_>,
+    limit: PageSize<1000>,
+    after: Option<ConversationId>,
+    known: Option<BTreeMap<ConversationId, ListVersion>>,
+) -> Result<Vec<u8>, Error> {
+    // The published list has no pages: a v3 client would take the first page for the whole list.
+    let is_page = call.version.is_v4() && (limit.0.is_some() || after.is_some());
+    if let Some(known) = known {
+        if is_page {
+            return Err(Error::BadRequest(
+                "known stands for the whole list: it cannot be given with limit or after.".into(),
+            ));
+        }
+        let (rows, gone) = Box::pin(chat::conversation::changed_since(call, &known)).await?;
+        return view::changes(call, &rows, gone).await;
+    }
+    let db = &call.services.db;
+    let (rows, has_more) = if is_page {
+        let limit = limit.0.unwrap_or(usize::MAX);
+        let page = store::conversation::page(db, call.user, after, limit);
+        let page = Box::pin(page).await?;
+        page.ok_or(Error::ConversationNotFound)?
+    } else if call.version.is_v4() {
+        let list = store::conversation::list_with_unread(db, call.user);
+        (Box::pin(list).await?, false)
+    } else {
+        let list = store::conversation::list(db, call.user);
+        (Box::pin(list).await?, false)
+    };
+    view::list(call, &rows, has_more).await
+}
+
 async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
@@ -181,7 +226,8 @@ async fn add(
     message: SentMessage,
     epoch: Option<Epoch>,
 ) -> Result<Vec<u8>, Error> {
-    // The times of the answer are the stored ones: the server may have corrected the sender's clock, and chosen an expiry.
+    // The answer has the stored times, as the server may have corrected the sender's clock and
+    // chosen an expiry.
     let (id, r#type) = (message.id, message.r#type.clone());
     let (created, valid_until) =
         chat::message::add(call, conversation, instance, message, epoch).await?;
@@ -201,7 +247,8 @@ async fn set(
     conversation: ConversationId,
     property: &Property,
 ) -> Result<Vec<u8>, Error> {
-    // Boxed, as every request carries the largest future of its API: `add` must not pay for this.
+    // Boxed, because every request carries the largest future of its API, and `add` should not pay
+    // for this one.
     let set = chat::conversation::set_property(call, conversation, property);
     let row = Box::pin(set).await?;
     Box::pin(view::one(call, &row)).await

@@ -6,7 +6,7 @@ use super::answer;
 use crate::{chat::error::Error as Rule, store::error::Cause};
 use parlance_wire::{id::UserId, request::ParseError, signature::ClaimError, text::Instance};
 
-/// Why a request was refused, by a rule or before it reached one.
+/// The reasons why a request is refused, by a rule or before it reaches one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("There is no such API.")]
@@ -67,7 +67,7 @@ impl From<ClaimError> for Error {
         match error {
             ClaimError::Malformed(_) => Self::bad_request(error.to_string()),
             ClaimError::Missing(header) => Self::SignatureMissing(header),
-            // One refusal for every signature that cannot be verified, however malformed it is.
+            // The same refusal for every signature that cannot be verified, however malformed.
             ClaimError::NotBase64 => Self::SignatureInvalid,
         }
     }
@@ -98,6 +98,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::StaleEpoch(_)           => (409, "stale_epoch"),
             Rule::StaleRoster(_)          => (409, "stale_roster"),
             Rule::StaleCard(_)            => (409, "stale_card"),
+            Rule::StaleVersion(_)         => (409, "stale_version"),
             Rule::MessageIdConflict       => (409, "message_id_conflict"),
             Rule::AlreadyExists(_)        => (409, "already_exists"),
             Rule::TooLarge(_)             => (413, "too_large"),
@@ -112,7 +113,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
 #[must_use]
 pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     match error {
-        // Rounded up: a client that is back a moment too soon is refused again.
+        // Rounded up, as a client that returns a moment too early is refused again.
         Error::Rule(Rule::DailyLimit(_, wait) | Rule::RateLimited(wait)) => {
             Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
         }
@@ -142,6 +143,8 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         participantids: Option<&'a [UserId]>,
         #[serde(skip_serializing_if = "Option::is_none")]
         n: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<i32>,
     }
     let mut view = View {
         status: "ERROR",
@@ -151,13 +154,15 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         epoch: None,
         participantids: None,
         n: None,
+        version: None,
     };
-    // What the caller has to know to ask again.
+    // Data that the caller needs for another attempt.
     match error {
         Error::Rule(Rule::StaleInstance(present)) => view.instance = Some(present),
         Error::Rule(Rule::StaleEpoch(present)) => view.epoch = Some(*present),
         Error::Rule(Rule::StaleRoster(present)) => view.participantids = Some(present),
         Error::Rule(Rule::StaleCard(newest)) => view.n = Some(*newest),
+        Error::Rule(Rule::StaleVersion(present)) => view.version = Some(*present),
         _ => {}
     }
     answer::json(&view).unwrap_or_else(|error| {
@@ -173,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_is_back_when_told_is_not_too_early() {
+    fn a_client_that_obeys_retry_after_is_not_too_early() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
             assert_eq!(
                 retry_after(&Rule::RateLimited(Duration::from_millis(millis)).into()),

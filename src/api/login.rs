@@ -4,26 +4,29 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::Serialize;
 
-use super::answer;
+use super::{answer, limits::LimitsView};
 use crate::{
     chat::{self, Services, error::Error},
     notify::event::Event,
     settings::{Registration, Settings},
-    store::registration::NewUser,
+    store::{registration::NewUser, station::Arriving},
 };
 use parlance_wire::{
-    id::{StationId, UserId},
+    id::{ServerId, StationId, UserId},
+    kdf::Kdf,
+    key::SecretHash,
     request::{Api, login::Action},
     time::Timestamp,
     version::ClientVersion,
+    word::CredentialKind,
 };
 
-/// The sender of a login or a registration, as claimed: nothing of it is verified yet.
+/// The sender of a login or a registration, as claimed and not yet verified.
 #[derive(Debug)]
 pub(crate) struct LoginContext<'a> {
-    /// The user that the header claims.
+    /// The user in the header.
     pub claimed: Option<UserId>,
-    /// The station that the header names.
+    /// The station in the header.
     pub station: Option<StationId>,
     /// The version that the client claims.
     pub version: ClientVersion,
@@ -32,7 +35,7 @@ pub(crate) struct LoginContext<'a> {
     /// The client's address.
     pub address: IpAddr,
     pub services: &'a Services,
-    /// The server's settings; the URLs in the answer are made from its public address.
+    /// The server's settings, with its public address and its limits.
     pub settings: &'a Settings,
     /// What happened, to be announced after its commit.
     pub outbox: Vec<Event>,
@@ -48,8 +51,19 @@ struct LoginView<'a> {
     fullname: &'a str,
     nick: &'a str,
     urls: Urls,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'a str>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    v4: Option<Version4View<'a>>,
+}
+
+/// The additional fields for v4 clients.
+#[derive(Serialize)]
+struct Version4View<'a> {
+    role: &'a str,
+    /// The version of `rsakey`.
+    version: i32,
+    /// The kind of key that opened the login. After `recovery`, a client asks for a new password.
+    key: &'a str,
+    limits: LimitsView,
 }
 
 /// The URL of each API, in the published order.
@@ -67,6 +81,13 @@ struct Urls {
 }
 
 #[derive(Serialize)]
+struct PreloginView {
+    server: ServerId,
+    #[serde(flatten)]
+    kdf: Kdf,
+}
+
+#[derive(Serialize)]
 struct RegisterView {
     userid: UserId,
 }
@@ -77,20 +98,32 @@ pub(crate) async fn perform(
     action: Action,
 ) -> Result<Vec<u8>, Error> {
     match action {
-        Action::Login { apikey } => {
+        Action::Login {
+            apikey,
+            stationname,
+        } => {
             let station = context.station.ok_or_else(|| {
                 Error::BadRequest("The header Ozeki-Station must be 32 hexadecimal digits.".into())
             })?;
-            // With the header's user, a key logs in nobody else: a guess has to be right for one user, whose attempts are
-            // limited.
+            // With a user in the header, a key logs in nobody else: a guess has to be right for one
+            // user, whose attempts are limited.
             let account = chat::user::log_in(
                 &context.services.db,
                 context.now,
                 &apikey,
                 context.claimed,
-                station,
+                Arriving {
+                    station,
+                    name: stationname.as_ref(),
+                },
             )
             .await?;
+            if account.is_new_station {
+                context.outbox.push(Event::StationAdded {
+                    user: account.user_id,
+                    station,
+                });
+            }
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
                 listeners: listeners(&context.settings.public_url),
@@ -105,24 +138,38 @@ pub(crate) async fn perform(
                 fullname: &account.full_name,
                 nick: &account.nick,
                 urls: urls(&context.settings.public_url),
-                role: context.version.is_v4().then_some(&*account.role),
+                v4: context.version.is_v4().then(|| Version4View {
+                    role: &account.role,
+                    version: account.vault_version,
+                    key: &account.kind,
+                    limits: LimitsView::of(context.settings),
+                }),
+            })
+        }
+        Action::Prelogin { email } => {
+            let kdf = chat::user::prelogin(context.services, &email).await?;
+            answer::ok(PreloginView {
+                server: context.services.identity.id,
+                kdf,
             })
         }
         Action::Register(new) => {
-            // The server keeps only a hash of it, so a short one could be guessed from a stolen database.
-            if new.apikey.is_short() {
-                return Err(Error::BadRequest(
-                    "apikey must be 16 to 256 characters: the hex of 32 bytes has 64.".into(),
-                ));
+            check_length("apikey", &new.apikey)?;
+            if let Some(key) = &new.recoverykey {
+                check_length("recoverykey", key)?;
             }
             let user = NewUser {
                 email: &new.email,
                 full_name: &new.fullname,
                 nick: &new.nick,
                 key_hash: &new.apikey,
+                kind: CredentialKind::Password,
                 label: "password",
+                kdf: &new.kdf,
+                recovery: new.recoverykey.as_ref(),
                 public_key: &new.publickey,
                 encrypted_private_key: &new.rsakey,
+                card: chat::keys::first(context.services, &new)?,
             };
             let userid = chat::user::register(
                 context.services,
@@ -136,6 +183,16 @@ pub(crate) async fn perform(
             answer::ok(RegisterView { userid })
         }
     }
+}
+
+/// Checks that a key cannot be guessed from a stolen database: the server stores only a hash of it.
+pub(super) fn check_length(field: &str, key: &SecretHash) -> Result<(), Error> {
+    if key.is_short() {
+        return Err(Error::BadRequest(format!(
+            "{field} must be 16 to 256 characters: the hex of 32 bytes has 64."
+        )));
+    }
+    Ok(())
 }
 
 /// The URL at which WebSockets are opened: beside the API's, with `wss` for `https`.
@@ -165,7 +222,7 @@ fn urls(public_url: &str) -> Urls {
         conversation: of(Api::Conversation),
         conversationgroup: of(Api::ConversationGroup),
         blocklist: of(Api::Blocklist),
-        // Published, but not served: a client that asks there gets `unknown_api`.
+        // Published, but not served: a client that calls it gets `unknown_api`.
         fileserver: url("chatfileserver"),
         friends: of(Api::Friends),
         notification: of(Api::Notification),

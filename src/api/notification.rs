@@ -1,5 +1,5 @@
-//! `srv=chatserver&api=chatnotification`: the pending notifications of a station, as the answer to a poll and as a
-//! socket's frame.
+//! `srv=chatserver&api=chatnotification`: a station's pending notifications, as the answer to a
+//! poll and as a socket's frame.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::{
     store::rows::HistoryRow,
 };
 use parlance_wire::{
-    id::{ConversationId, Receipt, StationId, UserId},
+    id::{ConversationId, MessageId, Receipt, StationId, UserId},
     request::notification::Action,
     version::ClientVersion,
 };
@@ -28,6 +28,10 @@ struct ChangesView<'a> {
     conversationlistchangedof: Vec<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erased: Vec<ErasedView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    newstations: Vec<StationId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     typing: Vec<TypingView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,12 +50,18 @@ struct EventView<'a> {
 }
 
 #[derive(Serialize)]
+struct ErasedView {
+    conversationid: ConversationId,
+    messageids: Vec<MessageId>,
+}
+
+#[derive(Serialize)]
 struct TypingView {
     conversationid: ConversationId,
     userid: UserId,
 }
 
-/// Answers a poll. `connection` is the one that it came on, if the station itself is the peer.
+/// Answers a poll. `connection` is the one that it arrived on, unless the peer is a proxy.
 pub(crate) fn perform(
     notifications: &Notifications,
     user: UserId,
@@ -71,8 +81,9 @@ pub(crate) fn perform(
     );
     answer::ok(ChangesView {
         receipt: version.is_v4().then_some(receipt),
-        // A poll gets ids only, also from a v4 client: its answer is kept until it is acknowledged, and rows would make
-        // that large.
+        newstations: new_stations(&changes, version),
+        // A poll gets ids only, even from a v4 client: its answer is kept until it is acknowledged,
+        // and rows would make that large.
         ..view(&changes, user, ClientVersion::V3)?
     })
 }
@@ -85,7 +96,8 @@ pub(crate) fn frame(
 ) -> Result<Bytes, Error> {
     let render = || answer::json(&view(changes, user, version)?).map(Bytes::from);
     match changes.single_row() {
-        // Nearly all pushes are one new row. Nothing in such a frame depends on the user, so all sockets share it.
+        // Nearly all pushes are a single new row. Such a frame does not depend on the user, so all
+        // sockets share it.
         Some(new) if version.is_v4() => new.rendered.frame(render),
         _ => render(),
     }
@@ -104,14 +116,16 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
     Ok(ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
-        // The published object has no field for a resync. A changed list is its nearest meaning: a client then compares
-        // everything that it holds.
+        // The published object has no field for a resync. A changed list is closest: it makes a
+        // client compare everything that it holds.
         conversationlistchangedof: if changes.list || changes.resync {
             vec![user]
         } else {
             vec![]
         },
         events,
+        erased: erased(changes),
+        newstations: new_stations(changes, version),
         typing: changes
             .typing
             .iter()
@@ -122,6 +136,26 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
             .collect(),
         receipt: None,
     })
+}
+
+/// Erased messages by conversation. Only v4 sockets get them.
+fn erased(changes: &Changes) -> Vec<ErasedView> {
+    let mut views: Vec<ErasedView> = vec![];
+    for (conversation, message) in &changes.erased {
+        match views.last_mut() {
+            Some(view) if view.conversationid == *conversation => view.messageids.push(*message),
+            _ => views.push(ErasedView {
+                conversationid: *conversation,
+                messageids: vec![*message],
+            }),
+        }
+    }
+    views
+}
+
+fn new_stations(changes: &Changes, version: ClientVersion) -> Vec<StationId> {
+    let stations = changes.stations.iter().filter(|_| version.is_v4());
+    stations.copied().collect()
 }
 
 fn event(conversationid: ConversationId, new: &NewRow) -> Result<EventView<'_>, Error> {
@@ -160,7 +194,7 @@ mod tests {
             shared.as_ptr(),
             frame(false, ben, ClientVersion::V4).as_ptr()
         );
-        // The same text as if it were rendered for one socket alone.
+        // The same text as if it were rendered for a single socket.
         let text = answer::json(&view(&changes(false), ben, ClientVersion::V4).unwrap()).unwrap();
         assert_eq!(shared, text);
         let listed = [ann, ben].map(|user| frame(true, user, ClientVersion::V4));

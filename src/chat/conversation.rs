@@ -1,7 +1,7 @@
 //! Conversations: creating and clearing them, and their properties in a user's own list.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -9,23 +9,25 @@ use super::{Call, epoch, error::Error, friend, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
-    conversation::{Cleared, Created, NewParticipant},
+    conversation::{Cleared, Comparison, Created, NewParticipant},
     epoch::NewEpoch,
     participant::Property,
     rows::ConversationRow,
 };
 use parlance_wire::{
     e2ee::SignedAnnouncement,
-    id::{ConversationId, UserId},
+    id::{ConversationId, ListVersion, UserId},
     text::{DisplayName, Instance, Secret},
 };
 
-/// Creates the direct conversation with a friend, with its first epoch, if one is announced. Idempotent for both users:
-/// they get the same conversation, even if both create it at the same time.
+/// Creates the direct conversation with a friend, with its first epoch if one is announced.
+/// Idempotent for both users: they get the same conversation, even if both create it at the same
+/// time.
 ///
 /// # Errors
-/// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the
-/// two has the maximum number of conversations; `DailyLimit`; for the epoch, as [`epoch::rekey`].
+/// `NotAllowed`, if the other user is not a friend; `BadRequest`, if a secret or a name is missing;
+/// `TooLarge`, if one of the two has the maximum number of conversations; `DailyLimit`; for the
+/// epoch, as for [`epoch::rekey`].
 pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
@@ -34,10 +36,10 @@ pub(crate) async fn create(
     first: Option<&SignedAnnouncement>,
 ) -> Result<ConversationRow, Error> {
     let relation = friend::relation(call, other).await?;
-    // The id follows from the two users, so that both create the same one without asking each other.
+    // The id is derived from the two users, so that both create the same conversation.
     let id = ConversationId::between(call.user, other);
-    // Before the checks below: participants keep a conversation, and may ask for it again, after the friendship has
-    // ended.
+    // Before the checks below, as the participants keep a conversation after the friendship has
+    // ended, and may create it again.
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
     }
@@ -88,12 +90,43 @@ pub(crate) async fn create(
             of: vec![call.user, other],
         }),
         Created::Existing => {}
+        Created::NoUser => return Err(Error::UserNotFound),
         Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     // Read, not built from the request: if the other user was first, the stored secrets are theirs.
     store::conversation::seen_by(&call.services.db, id, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)
+}
+
+/// The lines of the caller's list that differ from those that a client holds, and the conversations
+/// that the caller no longer takes part in.
+pub(crate) async fn changed_since(
+    call: &Call<'_>,
+    known: &BTreeMap<ConversationId, ListVersion>,
+) -> Result<(Vec<ConversationRow>, Vec<ConversationId>), Error> {
+    let db = &call.services.db;
+    let versions: Vec<_> = known.values().copied().collect();
+    let Comparison { changed, total } =
+        store::conversation::compare(db, call.user, &versions).await?;
+    let rows = if changed.is_empty() {
+        vec![]
+    } else {
+        store::conversation::some_with_unread(db, call.user, &changed).await?
+    };
+    let new = changed.iter().filter(|id| !known.contains_key(id)).count();
+    // If all known conversations are still in the list, as is usual, none is gone. One that is left
+    // after this is found the next time.
+    let remaining = usize::try_from(total).map_err(|error| Error::Internal(error.into()))? - new;
+    let gone = if known.len() == remaining && rows.len() == changed.len() {
+        vec![]
+    } else {
+        let known: Vec<_> = known.keys().copied().collect();
+        let kept = store::conversation::those_of(db, call.user, &known).await?;
+        let kept: HashSet<_> = kept.into_iter().collect();
+        known.into_iter().filter(|id| !kept.contains(id)).collect()
+    };
+    Ok((rows, gone))
 }
 
 /// Clears a conversation for everyone: it gets a new instance.
@@ -108,7 +141,7 @@ pub(crate) async fn clear(
     match store::conversation::clear(&call.services.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
         Some(Cleared::Contended) => Err(Error::Unavailable {
-            // Certain: each attempt was rolled back, so nobody has to resync.
+            // Certain: each attempt was rolled back, so no station has to resync.
             source: "the members of the group keep changing".into(),
             uncertain: false,
         }),
@@ -119,7 +152,7 @@ pub(crate) async fn clear(
         Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
-            // Both: the instance is on the list, and the rows of the conversation are gone.
+            // Both: the list shows the instance, and the conversation's rows are gone.
             call.outbox.push(Event::ListChanged {
                 of: participants.to_vec(),
             });

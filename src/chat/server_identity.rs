@@ -1,36 +1,64 @@
-//! Who this server is: an id that stays when its host name changes, and the key that signs the head of the key log. Both
-//! are made once, with the database, so all nodes have the same.
+//! The server's identity: an id that stays when its host name changes, and the key that signs the
+//! head of the key log. Both are created once per database, so all nodes share them.
 
 use std::fmt;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{
+    hmac,
+    signature::{Ed25519KeyPair, KeyPair},
+};
 use parlance_wire::{
     e2ee::{LogHead, SignKey, Signature, SignedLogHead},
     id::ServerId,
+    kdf::{SALT_BYTES, Salt},
+    text::Email,
 };
 
 use super::error::Error;
 use crate::store::{self, Db};
 
-/// Who this server is. `Debug` shows its id alone.
+/// Separates the key for the salts from other uses of the seed.
+const SALTS: &[u8] = b"parlance prelogin 1\n";
+
+/// The server's identity. `Debug` shows only the id.
 pub(crate) struct ServerIdentity {
     pub id: ServerId,
     /// The public half of the key.
     pub key: SignKey,
     pair: Ed25519KeyPair,
+    /// The key for salts of addresses without a user.
+    salts: hmac::Key,
 }
 
 impl ServerIdentity {
-    /// Reads it from a database that is migrated.
+    /// Reads the identity from a migrated database.
     ///
     /// # Errors
-    /// Those of the database; `Internal`, if it holds no key.
+    /// Database errors; `Internal`, if there is no key.
     pub(crate) async fn read(db: &Db) -> Result<Self, Error> {
         let (id, seed) = store::key_log::server_identity(db).await?;
         let no_key = || Error::Internal("the server's signing key cannot be read".into());
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| no_key())?;
         let key = SignKey::from_bytes(pair.public_key().as_ref()).ok_or_else(no_key)?;
-        Ok(Self { id, key, pair })
+        let salts = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &seed), SALTS);
+        Ok(Self {
+            id,
+            key,
+            pair,
+            salts: hmac::Key::new(hmac::HMAC_SHA256, salts.as_ref()),
+        })
+    }
+
+    /// The salt for an address without a user: always the same, on every node, but different on
+    /// other servers.
+    #[must_use]
+    pub(crate) fn stand_in_salt(&self, email: &Email) -> Salt {
+        let tag = hmac::sign(&self.salts, email.as_str().as_bytes());
+        let mut salt = [0; SALT_BYTES];
+        salt.iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        Salt::new(salt)
     }
 
     /// Signs a head of the key log.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Call, Services, error::Error};
+use super::{Call, Services, error::Error, keys};
 use crate::{
     notify::event::Event,
     settings::Registration,
@@ -10,37 +10,45 @@ use crate::{
         self, Db,
         registration::{Admission, NewUser, Registered},
         rows::AccountRow,
+        station::Arriving,
     },
 };
 use parlance_wire::{
-    id::{StationId, UserId},
-    key::SecretHash,
-    time::Timestamp,
-    word::Availability,
+    id::UserId, kdf::Kdf, key::SecretHash, text::Email, time::Timestamp, word::Availability,
 };
 
-/// Maximum stations of a user. Beyond it the one seen longest ago is removed.
-// Not refused: a client that is installed again has a new station, and its user must be able to log in.
-const MAX_STATIONS: i32 = 100;
+/// Maximum stations of a user. Beyond it, the one that was seen longest ago is removed.
+// Not refused: a reinstalled client has a new station, and its user must be able to log in.
+pub(crate) const MAX_STATIONS: i32 = 100;
 
 /// Logs a user in, and binds the station to them. Idempotent.
 ///
 /// # Errors
-/// `LoginFailed`, in the same words and with the same work if the user does not exist: anyone could otherwise find out who does.
+/// `LoginFailed`, with the same words and the same work if the user does not exist: otherwise
+/// anyone could find out who does.
 pub(crate) async fn log_in(
     db: &Db,
     now: Timestamp,
     key: &SecretHash,
     claimed: Option<UserId>,
-    station: StationId,
+    arriving: Arriving<'_>,
 ) -> Result<AccountRow, Error> {
-    store::user::log_in(db, key, claimed, station, MAX_STATIONS, now)
+    store::station::log_in(db, key, claimed, arriving, MAX_STATIONS, now)
         .await?
         .ok_or(Error::LoginFailed)
 }
 
-/// Stores a new user, if the operator allows registration; or gives a user a new identity, if an operator invited them to
-/// have one. An invitation's inviter becomes a friend. `address`: the client's, for the audit log.
+/// How the password of the user with this address is turned into keys. For an address without a
+/// user, the answer looks like that of a new account, always with the same salt, and takes the same
+/// work, so that the two cannot be told apart.
+pub(crate) async fn prelogin(services: &Services, email: &Email) -> Result<Kdf, Error> {
+    let stand_in = Kdf::recommended(services.identity.stand_in_salt(email));
+    Ok(store::vault::kdf(&services.db, UserId::of(email), &stand_in).await?)
+}
+
+/// Stores a new user if registration is open to them, or gives a user a new identity if an operator
+/// invited them to that. An invitation's inviter becomes a friend. `address` is the client's, for
+/// the audit log.
 ///
 /// # Errors
 /// `RegistrationClosed`; `AlreadyExists` for a known address.
@@ -60,7 +68,7 @@ pub(crate) async fn register(
     let origin = address.to_string();
     let registered =
         store::registration::register(&services.db, user, code, admission, &origin, now).await?;
-    // The id follows from the address, so that a client can compute the id of a friend.
+    // The id is derived from the address, so that a client can compute the id of a friend.
     let user_id = UserId::of(user.email);
     match registered {
         Registered::Done { seen_by } => {
@@ -71,10 +79,17 @@ pub(crate) async fn register(
             Ok(user_id)
         }
         Registered::Exists => Err(Error::AlreadyExists("This user already exists.")),
+        Registered::Card(refused) => {
+            keys::published(refused)?;
+            Err(Error::Internal(
+                "a card was refused that was published".into(),
+            ))
+        }
         Registered::NotInvited => Err(Error::RegistrationClosed(match (admission, code) {
             (Admission::Known, _) => "Registration is closed on this server.",
             (_, None) => "Registration on this server requires an invitation.",
-            // The same for all: someone who guesses codes must not learn which ones existed, nor for which address.
+            // The same sentence for all: somebody who guesses codes must not learn which ones
+            // exist, nor for which address.
             (_, Some(_)) => "This invitation is not valid, or was used already.",
         })),
     }

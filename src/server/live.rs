@@ -7,7 +7,11 @@
 mod pushes;
 mod socket;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+    web,
+};
 use serde::Deserialize;
 use tracing::Instrument;
 
@@ -23,7 +27,8 @@ use super::{
 };
 use crate::{api::error::Error, chat::error::Error as Rule, notify::registry::SocketLimits};
 use parlance_wire::{
-    signature::{Claim, WEBSOCKET},
+    request::MAX_NONCE,
+    signature::{self, Claim, WEBSOCKET},
     time::Timestamp,
     version::ClientVersion,
 };
@@ -38,7 +43,10 @@ struct Handshake {
     user: String,
     station: String,
     timestamp: String,
+    /// From clients that cannot offer it among the protocols.
     signature: String,
+    /// From v4 clients; valid once.
+    nonce: String,
     clientversioncode: Option<i64>,
 }
 
@@ -54,8 +62,18 @@ pub(super) async fn handshake(
     let handshake = web::Query::<Handshake>::from_query(request.query_string())
         .map_err(|_| Error::bad_request("clientversioncode must be a whole number."))?
         .into_inner();
+    let version = ClientVersion::of_code(handshake.clientversioncode);
+    let nonce = given(&handshake.nonce).filter(|_| version.is_v4());
+    if nonce.is_some_and(|nonce| nonce.chars().count() > MAX_NONCE) {
+        return Err(Error::bad_request(format!(
+            "nonce must have at most {MAX_NONCE} characters."
+        )));
+    }
+    let protocols = offered_protocols(&request);
     // A `+` of base64 that was not percent-encoded was decoded as a space.
-    let signature = handshake.signature.replace(' ', "+");
+    let signature = signature::signature_among(protocols)
+        .unwrap_or_else(|| handshake.signature.replace(' ', "+"));
+    let body = signature::handshake_body(&handshake.timestamp, nonce);
     let signed = SignedRequest {
         claim: Claim {
             user: given(&handshake.user),
@@ -64,9 +82,9 @@ pub(super) async fn handshake(
         },
         srv: WEBSOCKET.0,
         api: WEBSOCKET.1,
-        body: handshake.timestamp.as_bytes(),
+        body: body.as_bytes(),
         timestamp: Timestamp::parse(&handshake.timestamp),
-        nonce: None,
+        nonce,
         now: state.settings.clock.now(),
         address: address::of_client(&state.settings, &request),
     };
@@ -76,10 +94,19 @@ pub(super) async fn handshake(
     if state.is_stopping() {
         return Err(unavailable("the server is stopping"));
     }
-    let version = ClientVersion::of_code(handshake.clientversioncode);
     // Before subscribing, which ends the station's other socket: a request that is no upgrade must not do that.
-    let (response, session, stream) = actix_ws::handle(&request, payload)
+    let (mut response, session, stream) = actix_ws::handle(&request, payload)
         .map_err(|error| Error::bad_request(format!("{error}.")))?;
+    // A browser that offered protocols closes a socket that accepts none of them.
+    if protocols
+        .split(',')
+        .any(|name| name.trim() == signature::PROTOCOL)
+    {
+        response.headers_mut().insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(signature::PROTOCOL),
+        );
+    }
     let limits = SocketLimits {
         per_user: state.settings.sockets_per_user,
         total: state.settings.sockets,
@@ -103,6 +130,15 @@ pub(super) async fn handshake(
     Ok(response
         .map_body(|_, control| pushes.with_control_frames(control))
         .map_into_boxed_body())
+}
+
+/// The protocols that a client offers, as sent.
+fn offered_protocols(request: &HttpRequest) -> &str {
+    request
+        .headers()
+        .get(header::SEC_WEBSOCKET_PROTOCOL)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn given(text: &str) -> Option<&str> {

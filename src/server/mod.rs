@@ -213,7 +213,8 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Evicts idle entries from all caches, and disconnects users whose disabling went unnoticed.
+/// Evicts idle entries from all caches, and ends sockets whose stations were ended without this
+/// node noticing.
 async fn evict_idle(state: Arc<State>) {
     let mut clock = tokio::time::interval(EVICT_IDLE_EVERY);
     loop {
@@ -224,7 +225,7 @@ async fn evict_idle(state: Arc<State>) {
         state.services.pages.evict_idle();
         // `users.rs` is notified of each change at once; but its connection may be dead without an error, as when a
         // firewall has forgotten it.
-        if let Err(error) = users::disconnect_disabled(&state).await {
+        if let Err(error) = users::disconnect_ended(&state).await {
             tracing::debug!(error = with_causes(&error), "the database is away");
         }
     }

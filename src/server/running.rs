@@ -98,7 +98,7 @@ impl Running {
         // First, so that `/readyz` sends no more clients here, and no new socket opens.
         self.state.is_stopping.store(true, Ordering::Release);
         // Sockets do not end by themselves: the graceful stop below would wait for them until it times out.
-        self.state.notifications.disconnect(None);
+        self.state.notifications.disconnect_all();
         self.handle.stop(true).await;
         if !matches!(self.served.await, Ok(Ok(()))) {
             tracing::warn!("the server ended with an error");

@@ -1,7 +1,9 @@
-//! Applies changes of users at once and on every node, also those that the command line makes: each of them notifies a
-//! channel of the database (`store/notice.rs`). So a user who is disabled is disconnected at once.
+//! Applies changes to users at once and on every node, including those made by the command line:
+//! each change notifies a channel of the database (`store/notice.rs`). So a disabled user and a
+//! signed-out station are disconnected at once.
 
-// Over the database, not the bus: it is the command line that disables users, and a server may have no bus.
+// Over the database instead of the bus: the command line disables users, and a server may have no
+// bus.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,11 +11,12 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::state::State;
 use crate::{
-    notify::event::Event,
+    notify::{event::Event, registry::End},
     store::{
         self,
         error::Result,
         notice::{self, Notice},
+        station::Standing,
     },
     telemetry::with_causes,
 };
@@ -24,7 +27,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows changes of users until the server ends.
 pub(super) async fn watch_user_changes(state: Arc<State>) {
-    // One connection, which the library keeps and renews. Those of `Db` are lent for one request each.
+    // A single connection, which the library keeps and renews. Those of `Db` are leased for one
+    // request each.
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(state.services.db.options().clone());
@@ -41,7 +45,7 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
     }
 }
 
-/// Listens until the channel fails. Unless it is the first time, something may have been missed.
+/// Listens until the channel fails. Except for the first time, something may have been missed.
 async fn listen(state: &State, pool: &sqlx::PgPool, is_first: bool) -> Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
     channel.listen(notice::CHANNEL).await?;
@@ -58,19 +62,27 @@ async fn listen(state: &State, pool: &sqlx::PgPool, is_first: bool) -> Result<()
             state.resync.request();
             continue;
         };
-        if let Some(notice) = Notice::parse(change.payload()) {
-            act_on(state, notice);
+        match Notice::parse(change.payload()) {
+            Some(notice) => act_on(state, notice).await?,
+            // Sent by a newer version.
+            None => catch_up(state).await?,
         }
     }
 }
 
-fn act_on(state: &State, notice: Notice) {
+async fn act_on(state: &State, notice: Notice) -> Result<()> {
     match notice {
         Notice::User(user) => {
             forget_users(state);
-            // After the keys were forgotten: a handshake in between is refused, as it sees the change. Whatever the change
-            // was: a user who is still allowed in connects again.
-            state.notifications.disconnect(Some(user));
+            // After the keys were forgotten, so that a handshake in between is refused. Whatever
+            // the change was: a user who is still allowed in reconnects.
+            end(state, Some(user), Some(End::Again)).await?;
+        }
+        Notice::Stations(user) => {
+            // Users may end their own stations as often as they like, so other users' keys stay
+            // cached.
+            state.keys.forget_user(user);
+            end(state, Some(user), None).await?;
         }
         Notice::Names => state.services.names.forget(),
         // The database notifies each node, so the bus is not needed.
@@ -84,23 +96,36 @@ fn act_on(state: &State, notice: Notice) {
             }]);
         }
     }
+    Ok(())
 }
 
 /// Makes up for notifications that may have been missed.
 async fn catch_up(state: &State) -> Result<()> {
     forget_users(state);
-    disconnect_disabled(state).await
+    disconnect_ended(state).await
 }
 
-/// Ends the sockets of users who are disabled.
-pub(super) async fn disconnect_disabled(state: &State) -> Result<()> {
-    let users: Vec<UserId> = state
-        .notifications
-        .users_with_sockets()
-        .into_iter()
-        .collect();
-    for user in store::user::disabled_among(&state.services.db, &users).await? {
-        state.notifications.disconnect(Some(user));
+/// Ends the sockets of signed-out stations and disabled users.
+pub(super) async fn disconnect_ended(state: &State) -> Result<()> {
+    end(state, None, None).await
+}
+
+/// Ends the sockets, of one user or of everyone, that must not stay open; and all others with
+/// `otherwise`, if that is given.
+async fn end(state: &State, whose: Option<UserId>, otherwise: Option<End>) -> Result<()> {
+    let open = state.notifications.stations_with_sockets(whose);
+    if open.is_empty() {
+        return Ok(());
+    }
+    for ((user, station), standing) in store::station::standing(&state.services.db, &open).await? {
+        let reason = match standing {
+            Standing::Disabled => Some(End::Disabled),
+            Standing::Unknown => Some(End::SignedOut),
+            Standing::Known => otherwise,
+        };
+        if let Some(reason) = reason {
+            state.notifications.disconnect(user, station, reason);
+        }
     }
     Ok(())
 }
@@ -108,6 +133,4 @@ pub(super) async fn disconnect_disabled(state: &State) -> Result<()> {
 fn forget_users(state: &State) {
     state.keys.forget();
     state.services.names.forget();
-    // Of an account that was deleted, messages are erased.
-    state.services.pages.forget();
 }

@@ -1,4 +1,4 @@
-//! Cards: which keys each user has, and had (docs/e2ee.md).
+//! Cards: the present and earlier keys of each user (docs/e2ee.md).
 
 use std::time::Duration;
 
@@ -12,36 +12,47 @@ use sqlx::PgConnection;
 use super::{
     Db,
     db::End,
+    deletion,
     error::{Result, impossible},
     key_log,
 };
-use crate::store::rows::CardRow;
+use crate::store::rows::{CardRow, KeysRow};
 
-/// What became of a card.
+/// A card to be published, whose signatures are verified.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCard<'a> {
+    /// The server.
+    pub server: ServerId,
+    /// The card.
+    pub signed: &'a SignedCard,
+    /// Maximum cards that the user publishes within 24 hours.
+    pub max_per_day: u32,
+}
+
+/// The outcome of publishing a card.
 #[derive(Debug)]
-pub(crate) enum Published {
-    /// It is the user's newest.
+pub enum Published {
+    /// It is now the user's newest card.
     New,
     /// It was published before.
     Known,
-    /// The user's newest card has another number by now: this one; 0, if there is none.
+    /// The user's newest card has this number, or 0 if there is none.
     Stale(u64),
     /// It does not follow the user's newest card.
     Invalid(Invalid),
     /// The user may publish the next one after this time.
     TooMany(Duration),
+    /// There is no such user.
+    NoUser,
 }
 
-/// Publishes a card whose own signatures were verified, in a transaction of its own.
-pub(crate) async fn publish(
-    db: &Db,
-    server: ServerId,
-    signed: &SignedCard,
-    max_per_day: u32,
-    now: Timestamp,
-) -> Result<Published> {
+/// Publishes a card, in a transaction of its own.
+pub(crate) async fn publish(db: &Db, new: NewCard<'_>, now: Timestamp) -> Result<Published> {
     db.transaction(async |c| {
-        Ok(match append(c, server, signed, max_per_day, now).await? {
+        if !deletion::prevent(c, [new.signed.card.user()]).await? {
+            return Ok(End::Rollback(Published::NoUser));
+        }
+        Ok(match append(c, new, now).await? {
             Published::New => End::Commit(Published::New),
             refused => End::Rollback(refused),
         })
@@ -49,19 +60,23 @@ pub(crate) async fn publish(
     .await
 }
 
-/// Adds a card, whose own signatures were verified, to the user's cards and to the key log. Locks the log: what else the
-/// transaction locks, it locks before.
+/// Adds a card to the user's cards and to the key log. It locks the log, so it comes after all
+/// other locks of the transaction.
 pub(super) async fn append(
     c: &mut PgConnection,
-    server: ServerId,
-    signed: &SignedCard,
-    max_per_day: u32,
+    new: NewCard<'_>,
     now: Timestamp,
 ) -> Result<Published> {
+    let NewCard {
+        server,
+        signed,
+        max_per_day,
+    } = new;
     let (card, user) = (&signed.card, signed.card.user());
     let tag = Tag::of(server, user).map_err(|_| impossible("ids of that length"))?;
     let tree = key_log::lock(c).await?;
-    // A statement of its own: it sees what was there when the lock was taken.
+    // A separate statement, because only a new one sees what was committed before the lock was
+    // taken.
     let newest = sqlx::query!(
         r#"select l.entry, (select n.card from cards n where n.user_id = $1 order by n.n desc limit 1) as card, (
             select extract(epoch from o.published_at + interval '1 day' - $3::timestamptz)::bigint from cards o
@@ -117,8 +132,8 @@ pub(super) async fn append(
     Ok(Published::New)
 }
 
-/// What becomes of a card that does not follow the user's newest one: the log has its entry, and it is `before`, if that is
-/// not deleted.
+/// The outcome for a card that does not follow the user's newest one. The log has that one's entry,
+/// and it is `before`, unless it was deleted.
 fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Option<Published> {
     let card = &signed.card;
     if card.hash() == newest.card {
@@ -129,7 +144,8 @@ fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Opt
     }
     match before.filter(|before| before.hash() == newest.card) {
         Some(before) => signed.succeeds(before).err().map(Published::Invalid),
-        // It went with its user's account. Whoever has the address now is someone else, to everyone who knew that card.
+        // It was deleted with its user's account. A new owner of the address is someone else to
+        // everyone who knew that card.
         None if card.prev() != Some(newest.card) => Some(Published::Invalid(Invalid::Order)),
         None if signed.signatures.prev.is_some() => {
             Some(Published::Invalid(Invalid::PredecessorSignature))
@@ -138,29 +154,57 @@ fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Opt
     }
 }
 
-/// The cards of these users, each after the number beside them, as far as the reader may see them: their own, those of
-/// friends, and of everyone who takes part, or took part, in a conversation of the reader's. By user and number, at most
-/// `limit`.
+/// The keys of these users, with the cards after the number beside each, as far as the reader may see them: their own,
+/// those of friends, and of everyone who takes part, or took part, in a conversation of the reader's. By user and number,
+/// at most `limit` rows, where a user without such a card is one. Returns `true` beside them if there are more.
 pub(crate) async fn seen_by(
     db: &Db,
     reader: UserId,
     users: &[(UserId, i64)],
-    limit: i64,
-) -> Result<Vec<CardRow>> {
+    limit: usize,
+) -> Result<(Vec<KeysRow>, bool)> {
     let (ids, after): (Vec<UserId>, Vec<i64>) = users.iter().copied().unzip();
-    db.run(async |c| {
-        sqlx::query_file_as!(
-            CardRow,
-            "src/store/sql/cards.sql",
-            reader as _,
-            &ids as _,
-            &after,
-            limit,
-        )
-        .fetch_all(c)
-        .await
-    })
-    .await
+    let one_more =
+        i64::try_from(limit.saturating_add(1)).map_err(|_| impossible("a page of that size"))?;
+    let rows = db
+        .run(async |c| {
+            sqlx::query_file!(
+                "src/store/sql/cards.sql",
+                reader as _,
+                &ids as _,
+                &after,
+                one_more,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    let has_more = rows.len() > limit;
+    let mut seen: Vec<KeysRow> = vec![];
+    for row in rows.into_iter().take(limit) {
+        if seen.last().is_none_or(|last| last.user_id != row.user_id) {
+            seen.push(KeysRow {
+                user_id: row.user_id,
+                public_key: row.public_key,
+                cards: vec![],
+            });
+        }
+        // All three, or none: an outer join.
+        if let (Some(last), Some(card), Some(sign_signature), Some(rsa_signature)) = (
+            seen.last_mut(),
+            row.card,
+            row.sign_signature,
+            row.rsa_signature,
+        ) {
+            last.cards.push(CardRow {
+                card,
+                sign_signature,
+                rsa_signature,
+                prev_signature: row.prev_signature,
+            });
+        }
+    }
+    Ok((seen, has_more))
 }
 
 /// A user's newest card.
@@ -176,7 +220,7 @@ pub(crate) async fn newest(db: &Db, user: UserId) -> Result<Option<String>> {
     .await
 }
 
-/// A user's public key, and whom it concerns when the user has other keys: the friends who see them.
+/// A user's public key, and the friends who have to be notified of other keys.
 pub(crate) async fn owner(db: &Db, user: UserId) -> Result<Option<(String, Vec<UserId>)>> {
     let row = db
         .run(async |c| {

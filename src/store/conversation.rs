@@ -1,5 +1,5 @@
-//! Conversations, as one of their participants sees them. Every read names its reader; what a user may not see and
-//! what does not exist look alike.
+//! Conversations, as one of their participants sees them. Every read names its reader; what a user
+//! may not see and what does not exist look alike.
 
 mod clear;
 mod create;
@@ -10,7 +10,7 @@ use super::{Db, error::Result};
 use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::Instance,
     time::Timestamp,
 };
@@ -20,14 +20,21 @@ pub(crate) use self::{
     create::{Created, NewParticipant, create_direct},
 };
 
-/// A statement whose rows are [`ConversationRow`]s: what comes before the columns, which row of a group its
-/// participants are looked up by, what comes after the columns, and the arguments. It joins `conversations c` and the
-/// reader's `participants p`.
+/// A statement that returns [`ConversationRow`]s: the text before the columns, the key by which a
+/// group's participants are looked up, the text after the columns, and the arguments. It joins
+/// `conversations c` and the reader's `participants p`.
 ///
-/// Where the statement is about one conversation, the lookup names its parameter: a distributed database can only then
-/// tell that the whole statement is about one shard.
+/// In a statement about one conversation, the lookup uses its parameter: only then can a
+/// distributed database tell that the whole statement concerns one shard.
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
+        crate::store::conversation::conversation_rows!(
+            $before, group of $key, unread "null::bigint", version "null::bigint", names "null::text", [$after], $($argument),*
+        )
+    };
+    (
+        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, names $names:literal, [$($after:literal),*], $($argument:expr),*
+    ) => {
         sqlx::query_as!(
             crate::store::rows::ConversationRow,
             $before
@@ -52,15 +59,66 @@ macro_rules! conversation_rows {
                        (select array_agg(o.user_id) from participants o where o.conversation_id = "#
                 + $key
                 + r#")
-                   end as "group: Vec<UserId>""#
-                + $after,
+                   end as "group: Vec<UserId>", "#
+                + $unread
+                + r#" as "unread?", "#
+                + $version
+                + r#" as "version?: ListVersion", "#
+                + $names
+                + r#" as "names?""#
+                $(+ $after)*,
             $($argument),*
         )
     };
 }
 pub(super) use conversation_rows;
 
-/// All conversations of a user, hidden ones too, the newest first, in one statement.
+/// Like [`conversation_rows`], for the list of a v4 client, with the number of unread messages.
+/// `$from` joins `participants p` and `conversations c`.
+///
+/// Unread are messages of type `Message` by others after the newest viewed one: up to 999, among
+/// the newest 5,000, so that a conversation full of other messages is not read as a whole.
+macro_rules! listed_rows {
+    ($before:literal, from $from:literal, $after:literal, $($argument:expr),* $(,)?) => {
+        conversation_rows!(
+            $before,
+            group of "c.conversation_id",
+            unread "u.unread",
+            version "list_version(c.conversation_id, c.xmin, p.xmin, o.names, o.roles, o.has_secret, c.last_seq, u.unread)",
+            names "o.names",
+            [$from, "
+            cross join lateral (
+                select case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
+                    select count(*) from (
+                        select from (
+                            select m.user_id, m.type from messages m
+                            where m.conversation_id = c.conversation_id and m.seq > greatest(p.viewed_seq, c.cleared_seq)
+                            -- A limit that the planner cannot see, so that it reads in the order of the index.
+                            order by m.seq desc limit (select 5000)
+                        ) newest
+                        where newest.type = 'Message' and newest.user_id <> p.user_id
+                        limit 999
+                    ) counted
+                ) end as unread
+                offset 0
+            ) u
+            cross join lateral (
+                select md5(string_agg((select u.nick from users u where u.user_id = n.user_id), chr(10) order by n.user_id)) as names,
+                       bit_xor(hashtextextended(n.role, uuid_hash_extended(n.user_id, 0))) as roles,
+                       (
+                           select true from epoch_secrets s
+                           where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
+                       ) is not null as has_secret
+                from participants n where n.conversation_id = c.conversation_id
+                offset 0
+            ) o
+            ", $after],
+            $($argument),*
+        )
+    };
+}
+
+/// Lists all conversations of a user, including hidden ones, newest first, in one statement.
 pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
     let mut rows = db
         .run(async |c| {
@@ -78,25 +136,124 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>
             .await
         })
         .await?;
-    // Sorted here: PostgreSQL would carry whole rows, secrets and all, through its sort.
-    rows.sort_unstable_by_key(|row| (Reverse(row.last_access_at), row.conversation_id));
+    sort(&mut rows);
     Ok(rows)
 }
 
-/// As [`list`], at most `limit` of them, from the one after `after` on, wherever that stands now; and `true` if there are
-/// more. Returns `None` if `after` is no conversation of the reader's.
+/// Like [`list`], for a v4 client, with the number of unread messages.
+pub(crate) async fn list_with_unread(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
+    let mut rows = db
+        .run(async |c| {
+            listed_rows!(
+                "select",
+                from "
+            from participants p
+            join conversations c using (conversation_id)",
+                "where p.user_id = $1
+            ",
+                reader as _,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    sort(&mut rows);
+    Ok(rows)
+}
+
+/// The comparison of a user's list with the lines that a client holds.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    /// The conversations whose lines differ from those that the client holds.
+    pub changed: Vec<ConversationId>,
+    /// Number of lines in the list.
+    pub total: i64,
+}
+
+/// Compares a user's list with the versions of the lines that a client holds. The database does not
+/// send lines that are the same.
+pub(crate) async fn compare(db: &Db, reader: UserId, known: &[ListVersion]) -> Result<Comparison> {
+    db.run(async |c| {
+        sqlx::query_file_as!(
+            Comparison,
+            "src/store/sql/compare_list.sql",
+            reader as _,
+            known as _,
+        )
+        .fetch_one(c)
+        .await
+    })
+    .await
+}
+
+/// Returns those of the conversations that the user takes part in.
+pub(crate) async fn those_of(
+    db: &Db,
+    user: UserId,
+    conversations: &[ConversationId],
+) -> Result<Vec<ConversationId>> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select conversation_id as "id: ConversationId" from participants
+            where user_id = $1 and conversation_id = any($2)"#,
+            user as _,
+            conversations as _,
+        )
+        .fetch_all(c)
+        .await
+    })
+    .await
+}
+
+/// Like [`list_with_unread`], for these conversations only. Those that the reader has left are
+/// missing.
+pub(crate) async fn some_with_unread(
+    db: &Db,
+    reader: UserId,
+    conversations: &[ConversationId],
+) -> Result<Vec<ConversationRow>> {
+    let mut rows = db
+        .run(async |c| {
+            listed_rows!(
+                "select",
+                from "
+            from participants p
+            join conversations c using (conversation_id)",
+                "where p.user_id = $1 and p.conversation_id = any($2)
+            ",
+                reader as _,
+                conversations as _,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    sort(&mut rows);
+    Ok(rows)
+}
+
+/// Sorts, newest first. Here and not in PostgreSQL, which would carry whole rows, including
+/// secrets, through its sort.
+fn sort(rows: &mut [ConversationRow]) {
+    rows.sort_unstable_by_key(|row| (Reverse(row.last_access_at), row.conversation_id));
+}
+
+/// Like [`list_with_unread`], at most `limit` of them, starting after the present place of `after`;
+/// and `true` if there are more. Returns `None` if `after` is not one of the reader's
+/// conversations.
 pub(crate) async fn page(
     db: &Db,
     reader: UserId,
     after: Option<ConversationId>,
     limit: usize,
 ) -> Result<Option<(Vec<ConversationRow>, bool)>> {
-    // One more than asked for: its presence says that there are more.
+    // One more than requested shows whether there are more.
     let one_more = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    // The page is chosen by narrow columns before the wide ones are read, so the sort carries no secrets. `after`
-    // stands for the place that its conversation has now: that may have moved since the page before.
+    // The page is chosen by narrow columns before the wide ones are read, so the sort carries no
+    // secrets. `after` stands for that conversation's present position, which may have changed
+    // since the previous page.
     let read = db.run(async |c| {
-        conversation_rows!(
+        listed_rows!(
             "
             with page as materialized (
                 select c.conversation_id, c.last_access_at
@@ -113,12 +270,11 @@ pub(crate) async fn page(
                 limit $3
             )
             select",
-            group of "c.conversation_id",
-            "
+            from "
             from page
             join participants p on p.conversation_id = page.conversation_id and p.user_id = $1
-            join conversations c on c.conversation_id = page.conversation_id
-            order by page.last_access_at desc, page.conversation_id
+            join conversations c on c.conversation_id = page.conversation_id",
+            "order by page.last_access_at desc, page.conversation_id
             ",
             reader as _,
             after as _,
@@ -128,7 +284,8 @@ pub(crate) async fn page(
         .await
     });
     let mut rows = read.await?;
-    // Only an empty page may come from a wrong `after`: the usual page needs no second round trip.
+    // Only an empty page can be due to a wrong `after`, so the usual page needs no second round
+    // trip.
     if let Some(after) = after.filter(|_| rows.is_empty())
         && seen_by(db, after, reader).await?.is_none()
     {
@@ -139,7 +296,8 @@ pub(crate) async fn page(
     Ok(Some((rows, has_more)))
 }
 
-/// One conversation, as `reader` sees it. Returns `None` when there is no such conversation, for this user.
+/// A conversation, as `reader` sees it. Returns `None` if there is no such conversation for this
+/// user.
 pub(crate) async fn seen_by(
     db: &Db,
     conversation: ConversationId,

@@ -1,5 +1,7 @@
-//! Accounts that are deleted: the address is free again, keys and names are gone, and groups are left. What remains is the
-//! id, which others' conversations name. (The content of messages: `erasure.rs`.)
+//! Deletes accounts: the address is free again, keys and names are gone, and groups are left. The id
+//! remains, as others' conversations refer to it. (The content of messages: `erasure.rs`.)
+
+mod lock;
 
 use sqlx::PgConnection;
 
@@ -17,9 +19,11 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Maximum times that a user is found in a group again after they left all.
+pub(super) use lock::prevent;
+
+/// Maximum attempts because the user was added to a group, or made a friend, meanwhile.
 const MAX_ROUNDS: usize = 100;
-/// To leave is not limited.
+/// Leaving a group is not limited.
 const NO_LIMITS: Limits = Limits {
     participants: 0,
     conversations: 0,
@@ -30,18 +34,19 @@ const NO_LIMITS: Limits = Limits {
     waiting_invitations: 0,
 };
 
-/// What became of the last step.
+/// The outcome of the last step of a deletion.
 enum Step {
     Done,
     NoUser,
-    /// The user was added to a group meanwhile.
-    InGroup,
+    /// The user was added to a group, or has a friend or a conversation that was not locked.
+    Again,
 }
 
-/// Deletes an account, and tells everyone whom it concerns. `by`: the operator who does so, for the audit log; `None`, if
-/// it is the user. Returns whether there was such a user.
+/// Deletes an account, and notifies the users concerned. `by` is the operator for the audit log, or
+/// `None` if the user does it. Returns whether there was such a user.
 ///
-/// Groups are left one by one, each in a transaction of its own. Who is interrupted calls it again.
+/// Groups are left one by one, each in a transaction of its own. If that is interrupted, call it
+/// again.
 pub async fn delete(db: &Db, user: UserId, by: Option<&Actor>, now: Timestamp) -> Result<bool> {
     if !exists(db, user).await? {
         return Ok(false);
@@ -61,13 +66,13 @@ pub async fn delete(db: &Db, user: UserId, by: Option<&Actor>, now: Timestamp) -
         match step {
             Step::Done => return Ok(true),
             Step::NoUser => return Ok(false),
-            Step::InGroup => {}
+            Step::Again => {}
         }
     }
-    Err(impossible("a user is in a group after having left all"))
+    Err(impossible("a user joins groups faster than they are left"))
 }
 
-/// Whether there is such a user.
+/// Returns `true` if there is such a user.
 pub(crate) async fn exists(db: &Db, user: UserId) -> Result<bool> {
     db.run(async |c| {
         sqlx::query_scalar!(
@@ -115,10 +120,12 @@ async fn delete_in(
     by: Option<&Actor>,
     now: Timestamp,
 ) -> Result<Step> {
-    // Whoever adds the user to something locks this row first, and finds it gone afterwards.
+    let conversations = lock::direct_conversations(c, user).await?;
+    // Everyone who adds the user to something locks this row first, and then finds the user gone.
     if !quota::lock(c, [user]).await? {
         return Ok(Step::NoUser);
     }
+    let friends = lock::friends(c, user).await?;
     let row = sqlx::query!(
         r#"select u.email as "email!", u.nick, exists (
                 select from participants p where p.user_id = u.user_id and p.peer_id is null
@@ -131,8 +138,8 @@ async fn delete_in(
     let Some(row) = row else {
         return Ok(Step::NoUser);
     };
-    if row.in_group {
-        return Ok(Step::InGroup);
+    if row.in_group || !lock::holds_all(c, user, &conversations, &friends).await? {
+        return Ok(Step::Again);
     }
     let mut notices = vec![Notice::User(user)];
     notices.extend(unfriend(c, user, &row.nick, now).await?);
@@ -144,16 +151,17 @@ async fn delete_in(
     sqlx::query!(
         "update users
         set email = null, full_name = '', nick = '', nick_skeleton = '', public_key = '', encrypted_private_key = '',
-            role = 'user', availability = 'offline', disabled_at = null, deleted_at = $2
+            role = 'user', availability = 'offline', disabled_at = null, deleted_at = $2, kdf = default, vault_version = 0
         where user_id = $1",
         user as _,
         now as _,
     )
     .execute(&mut *c)
     .await?;
-    // By the database's clock, as `stored_at` is.
+    // The database's clock, like `stored_at`; but not `now()`, which is when this transaction began:
+    // a message that got its conversation's lock before this did is to be erased, too.
     sqlx::query!(
-        "insert into erasures (user_id, deleted_at) values ($1, now())",
+        "insert into erasures (user_id, deleted_at) values ($1, clock_timestamp())",
         user as _
     )
     .execute(&mut *c)
@@ -166,7 +174,7 @@ async fn delete_in(
     Ok(Step::Done)
 }
 
-/// Ends friendships and requests. Friends keep the name of who left.
+/// Ends friendships and requests. Friends keep the nick of the user who leaves.
 async fn unfriend(
     c: &mut PgConnection,
     user: UserId,
@@ -200,7 +208,7 @@ async fn unfriend(
         .collect())
 }
 
-/// Deletes invitations to groups: those for the user, and those by them.
+/// Deletes the user's invitations to groups, and those that the user sent.
 async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Notice>> {
     let invited = sqlx::query_scalar!(
         r#"delete from invitations where user_id = $1 or inviter_id = $1 returning user_id as "user_id: UserId""#,
@@ -215,7 +223,7 @@ async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Resul
         .collect())
 }
 
-/// Direct conversations stay for the other one; of the user's row only the id remains.
+/// Blanks the user's rows of direct conversations, which stay for the other participant.
 async fn blank_direct_conversations(
     c: &mut PgConnection,
     user: UserId,

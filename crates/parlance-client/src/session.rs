@@ -1,10 +1,13 @@
-//! A user at a station: every call that is signed.
+//! A user at a station, and all signed calls.
 
 mod account;
 mod conversations;
+mod encrypted;
 mod groups;
 mod keys;
 mod people;
+
+pub use self::encrypted::{Draft, Met, NextEpoch};
 
 use parlance_wire::{
     id::{MessageId, Receipt, UserId},

@@ -20,6 +20,7 @@
 pub mod chain;
 pub mod e2ee;
 pub mod id;
+pub mod kdf;
 pub mod key;
 pub mod request;
 pub mod signature;

@@ -1,26 +1,58 @@
-//! Checked text: every form that the wire gives to a string. One constructor each, which checks.
-
-mod email;
-mod name;
-mod opaque;
+//! Checked text: each form of a string on the wire has a type with a single constructor, which
+//! checks it.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
 
+/// Implements what all checked texts share: they are shown as they are, and checked when they are
+/// deserialized.
+macro_rules! text_form {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                // A visitor, so that the text is copied only once it is checked.
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($name::EXPECTED)
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::parse(text)
+                            .ok_or_else(|| E::custom(format_args!("expected {}", $name::EXPECTED)))
+                    }
+                }
+                from.deserialize_str(Visitor)
+            }
+        }
+    };
+}
+
+// After the macro, which they use.
+mod email;
+mod name;
+mod opaque;
+
 pub use self::{
     email::Email,
-    name::{FullName, Nick, skeleton},
+    name::{FullName, Nick, StationName, skeleton},
     opaque::{Data, DisplayName, Opaque, Secret},
 };
 
-/// Declares a checked text: its name, the required form (for errors), and its check.
+/// Defines a checked text: its name, the required form (for errors), and its check.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
-#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
+        #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
         #[serde(transparent)]
         #[cfg_attr(feature = "sqlx", sqlx(transparent))]
         pub struct $name(String);
@@ -43,27 +75,7 @@ macro_rules! text {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                struct Visitor;
-                impl de::Visitor<'_> for Visitor {
-                    type Value = $name;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($expected)
-                    }
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $expected)))
-                    }
-                }
-                from.deserialize_str(Visitor)
-            }
-        }
+        text_form!($name);
     };
 }
 
@@ -98,11 +110,16 @@ text!(
     })
 );
 text!(
-    /// A private key under its owner's password, as PEM: an 8192-bit one is about 6,500 bytes. U+0000 is refused, because
-    /// PostgreSQL cannot keep it.
+    /// A private key, encrypted with its owner's password, as PEM: an 8192-bit one is about 6,500
+    /// bytes. U+0000 is refused, because PostgreSQL cannot store it.
     EncryptedKey, "at most 16384 bytes of text without U+0000",
-    |text| text.len() <= 16384 && !text.contains('\0')
+    |text| text.len() <= EncryptedKey::MAX_BYTES && !text.contains('\0')
 );
+
+impl EncryptedKey {
+    /// Maximum bytes.
+    pub const MAX_BYTES: usize = 16384;
+}
 
 impl Instance {
     /// A new instance of a conversation's content: 10 random characters of `[A-Za-z0-9]`.
@@ -126,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_takes_what_is_published_and_refuses_its_neighbours() {
+    fn each_form_accepts_the_published_examples_and_refuses_similar_text() {
         assert!(Instance::parse("PqjfKSn7V8").is_some());
         assert!(Instance::parse("PqjfKSn7V").is_none() && Instance::parse("PqjfKSn7V;").is_none());
         assert!(Color::parse("#bae1ff").is_some() && Color::parse("#BAE1FF").is_some());
@@ -173,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_takes_as_much_as_it_says_and_no_more() {
+    fn each_form_accepts_up_to_its_limit() {
         let is_taken = |parse: &dyn Fn(&str) -> bool, letter: &str, most: usize| {
             assert!(
                 parse(&letter.repeat(most)) && !parse(&letter.repeat(most + 1)),
@@ -193,7 +210,7 @@ mod tests {
             "a.",
             127,
         );
-        // Bytes, where it is the database's room that counts.
+        // Bytes, because the limit protects the database.
         is_taken(&|text| Secret::parse(text.into()).is_some(), "a", 4096);
         is_taken(&|text| EncryptedKey::parse(text).is_some(), "a", 16384);
     }

@@ -1,7 +1,8 @@
-//! A conversation as the wire shows it to one of its participants.
+//! A conversation as one of its participants sees it on the wire.
 
 use std::{collections::HashMap, sync::Arc};
 
+use md5::{Digest, Md5};
 use serde::Serialize;
 
 use super::epoch::EpochView;
@@ -12,7 +13,7 @@ use crate::{
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
     text::Instance,
     version::ClientVersion,
 };
@@ -30,19 +31,24 @@ struct ConversationView<'a> {
     lastaccess: i64,
     secret: &'a str,
     instance: &'a Instance,
-    // Published as lists of everyone, but each reader sees only themselves there: properties are private.
+    // Published as lists of users, but each reader sees only themselves in them: properties are
+    // private.
     mutedby: Vec<UserId>,
     favoriteby: Vec<UserId>,
     hiddenby: Vec<UserId>,
     // A list for the same reason.
     properties: [PropertiesView<'a>; 1],
-    // Left out for v3 clients, not blank: a published object has exactly its published keys.
+    // Absent instead of blank for v3 clients: a published object has exactly its published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<Vec<EpochView<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<ListVersion>,
 }
 
 /// A value, or the empty text.
@@ -77,10 +83,22 @@ impl<'a> ConversationView<'a> {
     ) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
         let everyone = row.participants();
+        let name = |id: &UserId| names.get(id).map_or("", |name| &**name);
         let participant = |id: &UserId| ParticipantView {
             userid: *id,
-            username: names.get(id).map_or("", |name| name),
+            username: name(id),
         };
+        // A cached name may be outdated for a moment. The line then gets a version that does not
+        // match the database's, and is sent again.
+        let line = row.version.map(|version| {
+            let shown: Vec<&str> = everyone.iter().map(name).collect();
+            let shown = hex::encode(Md5::digest(shown.join("\n")));
+            if row.names.as_ref() == Some(&shown) {
+                version
+            } else {
+                ListVersion::NONE
+            }
+        });
         Self {
             id: row.conversation_id,
             isgroup: row.is_group,
@@ -107,6 +125,8 @@ impl<'a> ConversationView<'a> {
                 .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
             epoch: version.is_v4().then_some(row.epoch),
             epochs: version.is_v4().then(|| EpochView::newest(row)),
+            unread: row.unread,
+            version: line,
         }
     }
 }
@@ -116,6 +136,8 @@ struct ListView<'a> {
     conversations: Vec<ConversationView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hasmore: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<Vec<ConversationId>>,
 }
 
 #[derive(Serialize)]
@@ -131,7 +153,7 @@ pub(crate) async fn list(
     rows: &[ConversationRow],
     has_more: bool,
 ) -> Result<Vec<u8>, Error> {
-    // For all rows at once: a list of 1,000 conversations must not cost a statement for each.
+    // For all rows at once: a list of 1,000 conversations must not cost 1,000 statements.
     let names = names(call, rows).await?;
     let conversations = rows
         .iter()
@@ -140,6 +162,25 @@ pub(crate) async fn list(
     answer::ok(ListView {
         conversations,
         hasmore: call.version.is_v4().then_some(has_more),
+        gone: None,
+    })
+}
+
+/// The answer with the changes to the caller's list.
+pub(crate) async fn changes(
+    call: &Call<'_>,
+    rows: &[ConversationRow],
+    gone: Vec<ConversationId>,
+) -> Result<Vec<u8>, Error> {
+    let names = names(call, rows).await?;
+    let conversations = rows
+        .iter()
+        .map(|row| ConversationView::of(row, &names, call.version))
+        .collect();
+    answer::ok(ListView {
+        conversations,
+        hasmore: Some(false),
+        gone: Some(gone),
     })
 }
 
@@ -170,7 +211,7 @@ async fn answer_one(
 }
 
 /// The names of all participants.
-// Boxed: nearly always all names are cached, and the future that reads them is large.
+// Boxed: names are nearly always cached, and the future that reads them is large.
 async fn names(
     call: &Call<'_>,
     rows: &[ConversationRow],

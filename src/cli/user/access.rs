@@ -1,4 +1,4 @@
-//! A user's ways in: keys, stations, and a new identity for one who has lost theirs.
+//! A user's credentials: apikeys, stations, and the reset for a user who has lost everything.
 
 use chrono::TimeDelta;
 use clap::Args;
@@ -8,17 +8,24 @@ use super::who::Known;
 use crate::{
     cli::{Error, actor::actor, print_json, say, with_database},
     settings::{Settings, invite_link},
-    store::access,
-    store::reset,
+    store::{
+        credential, reset,
+        rows::{CredentialRow, StationRow},
+        station::{self, Which},
+    },
 };
 use parlance_client::keys;
-use parlance_wire::{id::StationId, key::SecretHash, time::Timestamp};
+use parlance_wire::{
+    id::{CredentialId, StationId},
+    key::SecretHash,
+    time::Timestamp,
+};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PasswdReset {
     #[command(flatten)]
     who: Known,
-    /// How long the link is good for
+    /// How long the link is valid
     #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
     expires: std::time::Duration,
 }
@@ -28,18 +35,22 @@ pub(in crate::cli) struct Stations {
     #[command(flatten)]
     who: Known,
     /// Forget this station
-    #[arg(long, value_name = "STATION", value_parser = station, conflicts_with = "forget_all")]
+    #[arg(long, value_name = "STATION", value_parser = station_id, conflicts_with = "forget_all")]
     forget: Option<StationId>,
     /// Forget all of them
     #[arg(long)]
     forget_all: bool,
 }
 
-fn station(text: &str) -> Result<StationId, String> {
+fn station_id(text: &str) -> Result<StationId, String> {
     StationId::parse(text).ok_or_else(|| "a station has 32 hexadecimal digits".into())
 }
 
-/// Invites a user to register again, with the same address.
+pub(super) fn credential(text: &str) -> Result<CredentialId, String> {
+    CredentialId::parse(text).ok_or_else(|| "a key's id has 32 hexadecimal digits".into())
+}
+
+/// Creates an invitation with which an existing user registers again, under the same address.
 pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Result<(), Error> {
     let who = new.who.who()?;
     let code = keys::random_secret()?;
@@ -67,18 +78,23 @@ pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Resu
     ))
 }
 
-/// Lists the keys that open a user's login.
+/// Lists a user's apikeys.
 pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error> {
     let who = known.who()?;
-    let keys = with_database(settings, async |db| Ok(access::keys(db, who.id).await?)).await?;
+    let keys = with_database(settings, async |db| Ok(credential::list(db, who.id).await?)).await?;
     if known.json {
-        let shown = |key: &access::KeyRow| json!({ "key": key.key_id, "label": key.label, "created": key.created_at });
+        let shown = |key: &CredentialRow| {
+            json!({
+                "key": key.credential_id, "kind": key.kind, "label": key.label, "created": key.created_at,
+                "lastused": key.used_at,
+            })
+        };
         return print_json(&keys.iter().map(shown).collect::<Vec<_>>());
     }
     for key in &keys {
         say(format_args!(
-            "{}  {:?}  since {}",
-            key.key_id, key.label, key.created_at
+            "{}  {}  {:?}  since {}",
+            key.credential_id, key.kind, key.label, key.created_at
         ))?;
     }
     if keys.is_empty() {
@@ -87,24 +103,28 @@ pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error
     Ok(())
 }
 
-/// Revokes one of them.
-pub(super) async fn revoke(settings: &Settings, known: &Known, key: &str) -> Result<(), Error> {
+/// Revokes an apikey.
+pub(super) async fn revoke(
+    settings: &Settings,
+    known: &Known,
+    key: CredentialId,
+) -> Result<(), Error> {
     let who = known.who()?;
     let revoked = with_database(settings, async |db| {
-        Ok(access::revoke_key(db, who.id, key, &actor(), Timestamp::now()).await?)
+        Ok(credential::revoke_by(db, who.id, key, &actor(), Timestamp::now()).await?)
     })
     .await?;
     if !revoked {
         return Err(Error::NoSuchKey {
             name: who.name,
-            key: key.to_owned(),
+            key: key.to_string(),
         });
     }
     if known.json {
         return print_json(&json!({ "userid": who.id, "revoked": key }));
     }
     say(format_args!(
-        "Revoked the key {key} of {}. Stations that logged in with it stay: see `user stations`.",
+        "Revoked the key {key} of {}. Stations that logged in with it have to log in again.",
         who.name
     ))
 }
@@ -117,7 +137,8 @@ pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result
     }
     let forgotten = with_database(settings, async |db| {
         let now = Timestamp::now();
-        Ok(access::forget_stations(db, who.id, stations.forget, &actor(), now).await?)
+        let which = stations.forget.map_or(Which::All, Which::One);
+        Ok(station::end_by(db, who.id, which, &actor(), now).await?)
     })
     .await?;
     if forgotten == 0 {
@@ -134,15 +155,20 @@ pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result
 
 async fn list_stations(settings: &Settings, stations: &Stations) -> Result<(), Error> {
     let who = stations.who.who()?;
-    let rows = with_database(settings, async |db| Ok(access::stations(db, who.id).await?)).await?;
+    let rows = with_database(settings, async |db| Ok(station::list(db, who.id).await?)).await?;
     if stations.who.json {
-        let shown = |row: &access::StationRow| json!({ "station": row.station_id, "lastseen": row.last_seen_at });
+        let shown = |row: &StationRow| {
+            json!({
+                "station": row.station_id, "name": row.name, "since": row.bound_at, "lastseen": row.last_seen_at,
+                "key": row.label,
+            })
+        };
         return print_json(&rows.iter().map(shown).collect::<Vec<_>>());
     }
     for row in &rows {
         say(format_args!(
-            "{}  last seen {}",
-            row.station_id, row.last_seen_at
+            "{}  {:?}  last seen {}",
+            row.station_id, row.name, row.last_seen_at
         ))?;
     }
     if rows.is_empty() {

@@ -1,4 +1,4 @@
-//! New users: what a client does at registration, done here.
+//! Adds users, doing what a client does at registration.
 
 use clap::Args;
 use serde_json::json;
@@ -15,20 +15,21 @@ use crate::{
 use parlance_client::keys::{self, Account, KeyError};
 use parlance_wire::{
     id::UserId,
+    kdf::Kdf,
     key::{PublicKey, SecretHash},
     text::{Email, FullName, Nick},
     time::Timestamp,
-    word::UserRole,
+    word::{CredentialKind, UserRole},
 };
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct New {
     /// The e-mail address
     email: String,
-    /// The full name; the part of the address before the @, if not given
+    /// The full name [default: the part of the address before the @]
     #[arg(long)]
     name: Option<String>,
-    /// The name that others see; the full name, if not given
+    /// The name that others see [default: the full name]
     #[arg(long)]
     nick: Option<String>,
     /// Read the password from standard input
@@ -43,7 +44,7 @@ pub(in crate::cli) struct New {
 pub(in crate::cli) struct Add {
     #[command(flatten)]
     new: New,
-    /// Make them an admin
+    /// Make the user an admin
     #[arg(long)]
     admin: bool,
 }
@@ -52,7 +53,7 @@ pub(in crate::cli) struct Add {
 pub(in crate::cli) struct Register {
     #[command(flatten)]
     new: New,
-    /// The invitation's code: what follows `#invite=` in its link
+    /// The invitation's code: the part after `#invite=` in its link
     #[arg(long)]
     invite: String,
 }
@@ -64,7 +65,7 @@ pub(in crate::cli) struct Apikey {
     /// The service's name, as others see it
     #[arg(long)]
     name: Option<String>,
-    /// What the key is for
+    /// A label that says what the key is for
     #[arg(long, default_value = "service")]
     label: String,
     /// For scripts: one JSON object
@@ -72,11 +73,11 @@ pub(in crate::cli) struct Apikey {
     json: bool,
 }
 
-/// How a user comes to be.
+/// How a user is created.
 enum Way<'a> {
-    /// An operator adds them.
+    /// By an operator.
     Added(UserRole),
-    /// They have an invitation.
+    /// By registering with an invitation.
     Invited(&'a str),
 }
 
@@ -100,10 +101,8 @@ async fn person(settings: &Settings, new: &New, way: &Way<'_>) -> Result<(), Err
     let (full_name, nick) = names(&email, new.name.as_deref(), new.nick.as_deref())?;
     let password = password(new.password_stdin)?;
     let account = Account::of_person(&email, &password)?;
-    insert(
-        settings, &email, &full_name, &nick, &account, "password", way,
-    )
-    .await?;
+    let key = (CredentialKind::Password, "password");
+    insert(settings, &email, &full_name, &nick, &account, key, way).await?;
     let id = UserId::of(&email);
     if new.json {
         return print_json(&json!({ "userid": id, "email": email.as_str(), "nick": nick }));
@@ -115,15 +114,16 @@ async fn person(settings: &Settings, new: &New, way: &Way<'_>) -> Result<(), Err
     say(format_args!("{done} {email} as {nick}, user id {id}."))
 }
 
-/// Makes an apikey: one more of a user who exists, or the one of a new service.
+/// Creates an apikey, for an existing user or for a new service user.
 pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Error> {
     let email = email(&new.email)?;
     let apikey = keys::random_secret()?;
-    // First as one more key of an existing user: who exists is known only then.
+    // Tried as a further key of an existing user first: only the database knows whether the user
+    // exists.
     let added = with_database(settings, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         let (label, now) = (&new.label, Timestamp::now());
-        Ok(store::user::add_credential(db, user, &key_hash, label, &actor(), now).await?)
+        Ok(store::credential::add(db, user, &key_hash, label, &actor(), now).await?)
     })
     .await?;
     let apikey = if added {
@@ -132,10 +132,8 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
         let (full_name, nick) = names(&email, new.name.as_deref(), None)?;
         let account = Account::of_service()?;
         let way = Way::Added(UserRole::User);
-        insert(
-            settings, &email, &full_name, &nick, &account, &new.label, &way,
-        )
-        .await?;
+        let key = (CredentialKind::Apikey, &*new.label);
+        insert(settings, &email, &full_name, &nick, &account, key, &way).await?;
         account.apikey.reveal().to_owned()
     };
     if new.json {
@@ -159,7 +157,7 @@ async fn insert(
     full_name: &FullName,
     nick: &Nick,
     account: &Account,
-    label: &str,
+    (kind, label): (CredentialKind, &str),
     way: &Way<'_>,
 ) -> Result<(), Error> {
     let key_hash = SecretHash::of(account.apikey.reveal());
@@ -169,9 +167,13 @@ async fn insert(
         full_name,
         nick,
         key_hash: &key_hash,
+        kind,
         label,
+        kdf: &Kdf::Pbkdf2,
+        recovery: None,
         public_key: &public_key,
         encrypted_private_key: &account.encrypted_private_key,
+        card: None,
     };
     let exists = || Error::UserExists(email.as_str().to_owned());
     let now = Timestamp::now();
@@ -188,7 +190,8 @@ async fn insert(
             {
                 Registered::Done { .. } => Ok(()),
                 Registered::NotInvited => Err(Error::NotInvited),
-                Registered::Exists => Err(exists()),
+                // No card was given.
+                Registered::Exists | Registered::Card(_) => Err(exists()),
             }
         }
     })

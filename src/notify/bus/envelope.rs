@@ -1,6 +1,7 @@
-//! Envelopes: what one node publishes to the others. Hints, which are ids of what changed, never content.
+//! Envelopes: the messages that nodes publish on the bus. They contain hints, which are ids of what
+//! changed, never content.
 
-use parlance_wire::id::{ConversationId, StationId, UserId};
+use parlance_wire::id::{ConversationId, MessageId, StationId, UserId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -10,8 +11,8 @@ use crate::notify::event::{Event, NewRows};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Envelope {
     pub(super) node: Uuid,
-    /// How many envelopes with hints this node has published, this one included.
-    // The names of the fields stay as they are: nodes of two versions share a bus during an upgrade.
+    /// Number of envelopes with hints that this node has published, including this one.
+    // The field names must stay: nodes of two versions share a bus during an upgrade.
     #[serde(rename = "number")]
     pub(super) sequence: u64,
     /// Empty if this only repeats the sequence number.
@@ -33,12 +34,21 @@ pub(super) enum Hint {
         user: UserId,
         station: StationId,
     },
+    Erased {
+        id: ConversationId,
+        of: Vec<UserId>,
+        messages: Vec<MessageId>,
+    },
     List {
         of: Vec<UserId>,
     },
     Friend {
         id: UserId,
         of: Vec<UserId>,
+    },
+    Station {
+        id: StationId,
+        user: UserId,
     },
     Typing {
         id: ConversationId,
@@ -68,10 +78,23 @@ impl From<&Event> for Hint {
                 user: *reader,
                 station: *station,
             },
+            Event::Erased {
+                conversation,
+                participants,
+                messages,
+            } => Self::Erased {
+                id: *conversation,
+                of: participants.clone(),
+                messages: messages.clone(),
+            },
             Event::ListChanged { of } => Self::List { of: of.clone() },
             Event::FriendChanged { friend, seen_by } => Self::Friend {
                 id: *friend,
                 of: seen_by.clone(),
+            },
+            Event::StationAdded { user, station } => Self::Station {
+                id: *station,
+                user: *user,
             },
             Event::Typing {
                 conversation,
@@ -90,7 +113,8 @@ impl From<Hint> for Event {
     fn from(hint: Hint) -> Self {
         match hint {
             Hint::Conversation { id, of, new } => {
-                // No rows: this node's sockets name the conversation only, and its clients download what they may read.
+                // Without rows: this node's sockets only name the conversation, and their clients
+                // download what they may read.
                 let new = new.map(|(first, last)| NewRows {
                     first,
                     last,
@@ -107,11 +131,17 @@ impl From<Hint> for Event {
                 reader: user,
                 station,
             },
+            Hint::Erased { id, of, messages } => Self::Erased {
+                conversation: id,
+                participants: of,
+                messages,
+            },
             Hint::List { of } => Self::ListChanged { of },
             Hint::Friend { id, of } => Self::FriendChanged {
                 friend: id,
                 seen_by: of,
             },
+            Hint::Station { id, user } => Self::StationAdded { user, station: id },
             Hint::Typing { id, user, of } => Self::Typing {
                 conversation: id,
                 user,

@@ -10,24 +10,33 @@ use std::{
 
 use actix_web::web::Bytes;
 use actix_ws::{AggregatedMessage, CloseCode, MessageStream, ProtocolError, Session};
+use serde::Serialize;
 use tokio::time::{interval_at, timeout};
 
 use super::pushes::Pings;
 use crate::{
-    api::error::{self, Error},
+    api::{
+        answer,
+        error::{self, Error},
+    },
     chat::error::Error as Rule,
-    notify::{event::Event, registry::Subscription},
+    notify::{
+        event::Event,
+        registry::{End, Subscription},
+    },
     server::{presence, state::State},
     store,
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
-    request::{self, Head, notification::ClientFrame},
+    request::{
+        self, Head,
+        notification::{ClientFrame, MAX_FRAME},
+    },
+    time::Timestamp,
     version::ClientVersion,
 };
 
-/// Maximum bytes of a client's frame.
-const MAX_FRAME: usize = 4096;
 /// Frames that a client may send in a burst, and then per second.
 const BURST: f64 = 30.0;
 const FRAMES_PER_SECOND: f64 = 10.0;
@@ -55,9 +64,8 @@ pub(super) struct Socket {
 enum CloseReason {
     /// The peer closed it, is gone, or reads nothing.
     PeerGone,
-    ServerStopping,
-    /// The station opened another one, or its user was disabled.
-    Replaced,
+    /// Ended by the registry.
+    Ended(End),
     NoPong,
     TooManyFrames,
     TooLarge,
@@ -67,15 +75,27 @@ enum CloseReason {
 }
 
 impl CloseReason {
-    /// The close frame (RFC 6455, 7.4.1).
-    fn frame(self) -> Option<actix_ws::CloseReason> {
+    /// The close frame (RFC 6455, 7.4.1). Its code tells a v4 client what to do next. Codes from
+    /// 4000 on are for applications (7.4.2); ours end like the HTTP status with the same meaning.
+    fn frame(self, version: ClientVersion) -> Option<actix_ws::CloseReason> {
+        let own = |code| {
+            if version.is_v4() {
+                CloseCode::Other(code)
+            } else {
+                CloseCode::Policy
+            }
+        };
         let (code, description) = match self {
             Self::PeerGone => return None,
-            Self::ServerStopping => return Some(CloseCode::Away.into()),
             Self::Protocol => return Some(CloseCode::Protocol.into()),
-            Self::Replaced => (CloseCode::Policy, "another socket of this station"),
+            Self::Ended(End::ServerStopping) => return Some(CloseCode::Away.into()),
+            Self::Ended(End::Replaced) => (own(4409), "another socket of this station"),
+            Self::Ended(End::SignedOut) => (own(4401), "signed out"),
+            Self::Ended(End::Disabled) => (own(4403), "disabled"),
+            Self::Ended(End::Again) if version.is_v4() => (CloseCode::Restart, "connect again"),
+            Self::Ended(End::Again) => (CloseCode::Policy, "connect again"),
+            Self::TooManyFrames => (own(4429), "too many frames"),
             Self::NoPong => (CloseCode::Policy, "no answer to pings"),
-            Self::TooManyFrames => (CloseCode::Policy, "too many frames"),
             Self::TooLarge => (CloseCode::Size, "a frame may have at most 4096 bytes"),
             Self::Binary => (CloseCode::Unsupported, "text frames only"),
             Self::InvalidUtf8 => (CloseCode::Invalid, "a text frame must be UTF-8"),
@@ -128,7 +148,8 @@ impl Socket {
         // Before the close frame: a peer that reads nothing would otherwise stay subscribed, and online, for the time-out.
         presence::mark_offline_after_grace(self.state, self.user, subscription);
         // A peer that is gone gets no close frame: the connection is then dropped with this task.
-        let _ = Box::pin(timeout(peer_timeout, self.session.close(reason.frame()))).await;
+        let close = self.session.close(reason.frame(self.version));
+        let _ = Box::pin(timeout(peer_timeout, close)).await;
     }
 
     async fn serve(
@@ -148,11 +169,7 @@ impl Socket {
         let mut heard_at = Instant::now();
         loop {
             tokio::select! {
-                () = subscription.ended() => return Err(if self.state.is_stopping() {
-                    CloseReason::ServerStopping
-                } else {
-                    CloseReason::Replaced
-                }),
+                end = subscription.ended() => return Err(CloseReason::Ended(end)),
                 message = stream.recv() => {
                     heard_at = Instant::now();
                     let message = message.ok_or(CloseReason::PeerGone)??;
@@ -198,22 +215,37 @@ impl Socket {
         if self.allowance < 0.0 {
             return Err(CloseReason::TooManyFrames);
         }
-        let Err(refusal) = self.handle(text).await else {
-            return Ok(());
+        let answer = match self.handle(text).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(answer)) => answer,
+            Err(refusal) => {
+                if let Some(cause) = refusal.cause() {
+                    tracing::error!(user = %self.user, cause, "a frame failed");
+                }
+                Frame::Text(error::body(&refusal))
+            }
         };
-        if let Some(cause) = refusal.cause() {
-            tracing::error!(user = %self.user, cause, "a frame failed");
-        }
-        self.send(Frame::Refusal(&refusal)).await
+        self.send(answer).await
     }
 
-    async fn handle(&mut self, text: &str) -> Result<(), Error> {
+    /// Handles a frame. Returns the answer, if there is one.
+    async fn handle(&mut self, text: &str) -> Result<Option<Frame>, Error> {
         let head = Head::parse(text.as_bytes())?;
-        let ClientFrame::Typing { conversationid } =
-            request::action(&head.action, text.as_bytes())?;
+        let frame = request::action(&head.action, text.as_bytes())?;
         if !self.version.is_v4() {
             return Err(Error::UnknownAction);
         }
+        match frame {
+            ClientFrame::Ping => Ok(Some(Frame::Text(answer::json(&PongView {
+                pong: self.state.settings.clock.now(),
+            })?))),
+            ClientFrame::Typing { conversationid } => {
+                self.on_typing(conversationid).await.map(|()| None)
+            }
+        }
+    }
+
+    async fn on_typing(&mut self, conversationid: ConversationId) -> Result<(), Error> {
         let now = Instant::now();
         if self
             .typed
@@ -246,18 +278,17 @@ impl Socket {
     }
 
     /// Queues a frame, which is written before the next push.
-    async fn send(&mut self, frame: Frame<'_>) -> Result<(), CloseReason> {
+    async fn send(&mut self, frame: Frame) -> Result<(), CloseReason> {
         let sent = async {
             match frame {
                 Frame::Ping(number) => self.session.ping(&number.to_be_bytes()).await,
                 Frame::Pong(bytes) => self.session.pong(&bytes).await,
-                Frame::Refusal(refusal) => {
+                Frame::Text(json) => {
                     // JSON is UTF-8, so an error here is the server's: logged, not sent as something else.
-                    let body = String::from_utf8(error::body(refusal));
-                    match body {
-                        Ok(body) => self.session.text(body).await,
+                    match String::from_utf8(json) {
+                        Ok(text) => self.session.text(text).await,
                         Err(error) => {
-                            tracing::error!(user = %self.user, %error, "a refusal could not be rendered");
+                            tracing::error!(user = %self.user, %error, "an answer could not be rendered");
                             Err(actix_ws::Closed)
                         }
                     }
@@ -272,8 +303,15 @@ impl Socket {
 }
 
 /// What the reading half sends.
-enum Frame<'a> {
+enum Frame {
     Ping(u64),
     Pong(Bytes),
-    Refusal(&'a Error),
+    Text(Vec<u8>),
+}
+
+/// The answer to a client's `ping`.
+#[derive(Serialize)]
+struct PongView {
+    /// The server's time.
+    pong: Timestamp,
 }

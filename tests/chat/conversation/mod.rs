@@ -1,10 +1,14 @@
-//! Conversations: made once, seen by their participants alone, arranged by each for themselves.
+//! Conversations: created once, visible only to their participants, with properties for each of
+//! them.
 
 mod access;
 mod clear;
 mod create;
+mod erase;
+mod known;
 mod list;
 mod property;
+mod unread;
 
 use serde_json::{Value, json};
 

@@ -34,7 +34,7 @@ async fn partial(person: &Person, conversation: &Conversation, cursor: Value) ->
         .ok()
 }
 
-/// Five messages and a report on each: their ids, oldest first.
+/// Adds five messages with a report on each. Returns their ids, oldest first.
 async fn five(ann: &Person, ben: &Person, conversation: &Conversation) -> Vec<String> {
     let mut written = vec![];
     for n in 0..5 {
@@ -59,7 +59,7 @@ pub(crate) async fn fill(
             select '{id}', n, message_id, '{instance}', '{user}', '{station}', 'Message', now(), now() + interval '7 days', data,
                    chain(chain_beginning('{id}', '{instance}'), n, message_id, sha256(data::bytea)) over (order by n)
             from m;
-            update conversations c set last_seq = {rows}, last_message_id = m.message_id, chain = m.chain
+            update conversations c set last_seq = {rows}, last_message_id = m.message_id, last_message_seq = m.seq, chain = m.chain
             from messages m
             where c.conversation_id = '{id}' and m.conversation_id = '{id}' and m.seq = {rows}",
             id = conversation.id, instance = conversation.instance, user = ann.user, station = ann.station,

@@ -7,7 +7,7 @@ use super::list;
 use crate::world::{Person, World, at, now};
 
 #[tokio::test]
-async fn a_clock_may_be_off_by_the_window_and_no_more() {
+async fn a_clock_may_be_off_by_at_most_the_window() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for (minutes, good) in [(-6, false), (-4, true), (0, true), (4, true), (6, false)] {
@@ -45,7 +45,7 @@ async fn a_nonce_is_good_once_for_a_station_of_a_v4_client() {
     send(&ann, &asks(4, &"n".repeat(65)))
         .await
         .refused(400, "bad_request");
-    // Published requests carry none and repeat byte for byte.
+    // Version 3 requests have no nonce, and may be repeated byte for byte.
     let published = list();
     for _ in 0..2 {
         send(&ann, &published).await.ok();

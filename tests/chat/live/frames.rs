@@ -1,4 +1,4 @@
-//! What a client sends: typing, and what is refused or ends the socket.
+//! Frames that clients send: typing, frames that are refused, and frames that end the socket.
 
 use futures_util::SinkExt;
 use serde_json::json;
@@ -17,7 +17,7 @@ fn typing(conversation: &Conversation) -> String {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_v4_sockets_once_a_second_and_never_stored() {
+async fn typing_is_pushed_to_other_v4_sockets_once_a_second_and_never_stored() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let ben_elsewhere = ben.second_device().await;
@@ -61,7 +61,7 @@ async fn nonsense_in_a_frame_is_refused_and_the_socket_goes_on() {
         (r#"{"action":"dance"}"#, "unknown_action"),
         (r#"{"action":"typing"}"#, "bad_request"),
         (r#"{"action":"typing","conversationid":"x"}"#, "bad_request"),
-        // A conversation of others, and one that is not there.
+        // A conversation of others, and one that does not exist.
         (&typing(&conversation), "conversation_not_found"),
         (
             &typing(&Conversation {
@@ -87,7 +87,7 @@ async fn nonsense_in_a_frame_is_refused_and_the_socket_goes_on() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() {
+async fn frames_that_are_too_large_too_frequent_or_not_text_close_the_socket_with_their_code() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let mut large = Socket::of(&ann, 4).await;
@@ -100,7 +100,7 @@ async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() 
         .await
         .unwrap();
     assert_eq!(binary.ends().await, CloseCode::Unsupported);
-    // Whole, and in two parts of which each is valid by itself but for the character that is cut.
+    // Whole, and in two parts, each of which is valid except for the character that is cut.
     let text = |payload: &'static [u8], data, is_final| {
         Message::Frame(Frame::message(payload, OpCode::Data(data), is_final))
     };
@@ -122,7 +122,7 @@ async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() 
     for _ in 0..60 {
         let _ = chatty.stream.send(Message::text("{}")).await;
     }
-    assert_eq!(chatty.ends().await, CloseCode::Policy);
+    assert_eq!(chatty.ends().await, CloseCode::Library(4429));
     ann.lists().await.ok();
     world.end().await;
 }

@@ -1,10 +1,10 @@
-//! Statements about cards, the key log and epochs.
+//! Plans of statements about cards, the key log and epochs.
 
 use super::{GROUP, USER, connection, filled, plan, reads_by_index};
 
 #[tokio::test]
-async fn what_is_asked_of_keys_and_epochs_is_read_by_index() {
-    // Empty and full, as a plan stays what it was when its statement was first used.
+async fn queries_about_keys_and_epochs_use_indexes() {
+    // Empty and full, because a plan stays as it was when its statement was first used.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [
             (
@@ -34,15 +34,22 @@ async fn what_is_asked_of_keys_and_epochs_is_read_by_index() {
                 format!("{GROUP}, 6, '', decode(repeat('00', 64), 'hex'), array[{USER}], now()"),
             ),
             (
-                "epoch: who may",
-                &["o.role = 'admin' and c.epoch = 0"],
+                "epoch: lock",
+                &["as \"instance: Instance\", c.epoch, p.role"],
                 format!("{GROUP}, {USER}"),
+            ),
+            (
+                "epoch: admins",
+                &[
+                    "as \"user_id: UserId\" from participants where conversation_id = $1 and role = 'admin'",
+                ],
+                GROUP.to_owned(),
             ),
             ("epoch: forget", &["s.epoch = $2\n"], format!("{GROUP}, 3")),
             (
                 "epoch: share",
-                &["as \"takes_part!\""],
-                format!("{GROUP}, {USER}, {USER}"),
+                &["where conversation_id = $1 and user_id = $2) as \"exists!\""],
+                format!("{GROUP}, {USER}"),
             ),
             (
                 "remove",

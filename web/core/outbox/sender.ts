@@ -3,6 +3,7 @@
 
 import { randomUnit } from "../crypto/bytes.ts";
 import { difference, InvalidEpoch } from "../crypto/epoch.ts";
+import { typeOf } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
 import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
@@ -187,7 +188,7 @@ export class Sender {
       const now = await waiting(this.account, outgoing.id);
       if (!now || now.held) return null;
       const record = await store.conversation(outgoing.conversation);
-      if (!record) {
+      if (!record || record.gone) {
         await this.hold(outgoing, { code: "conversation_not_found", sentence: "" });
         return null;
       }
@@ -245,16 +246,25 @@ export class Sender {
         if (!(await this.settleIfStored(outgoing))) await this.hold(outgoing, { code: "message_id_conflict", sentence: "" });
         return;
       case "hold":
-        await this.hold(outgoing, verdict.held);
+        // What it was about has gone with the conversation's content.
+        if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await this.drop(outgoing);
+        else await this.hold(outgoing, verdict.held);
     }
   }
 
-  /** Takes it out of the outbox if its row is here. */
-  private async settleIfStored({ conversation, id, order }: Outgoing): Promise<boolean> {
-    const { store } = this.account;
-    if ((await store.seqOf(conversation, id)) === undefined) return false;
-    await store.write(change.settle(order));
+  private async isUpdate(outgoing: Outgoing): Promise<boolean> {
+    return typeOf(await contentOf(this.account, outgoing)) === "Update";
+  }
+
+  private async drop({ conversation, order }: Outgoing): Promise<void> {
+    await this.account.store.write(change.settle(order));
     this.account.tell({ conversations: [conversation], outbox: true });
+  }
+
+  /** Takes it out of the outbox if its row is here. */
+  private async settleIfStored(outgoing: Outgoing): Promise<boolean> {
+    if ((await this.account.store.seqOf(outgoing.conversation, outgoing.id)) === undefined) return false;
+    await this.drop(outgoing);
     return true;
   }
 }

@@ -21,7 +21,7 @@ const isSubset = (some: readonly string[], all: readonly string[]): boolean => s
 /** Whether a new epoch is due; also false where nothing may be announced before somebody has looked. */
 export async function isDue(record: ConversationRecord, people: readonly PersonRecord[], me: string, now: number): Promise<boolean> {
   const roster = rosterOf(record);
-  if (!roster || roster.announcement.epoch !== record.wire.epoch) return false;
+  if (record.gone || !roster || roster.announcement.epoch !== record.wire.epoch) return false;
   const listed = new Set<string>(record.wire.participants.map(({ userid }) => userid));
   const unexpected = [...listed].filter((user) => !roster.members.has(user));
   if (!roster.members.has(me) || people.some(({ trust }) => trust === "changed")) return false;

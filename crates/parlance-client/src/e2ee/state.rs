@@ -1,7 +1,7 @@
-//! What a client keeps between two starts, so that a server cannot show it another past: pins, epochs, counters, the key
-//! log. It holds no secrets.
+//! The state that a client keeps between two starts, so that a server cannot show it another past:
+//! pins, epochs, counters, the key log. It contains no secrets.
 //!
-//! In memory it is a value; in a file it is JSON, written whole.
+//! In memory it is a value; in a file it is JSON, written as a whole.
 
 use std::{
     collections::BTreeMap,
@@ -10,11 +10,7 @@ use std::{
     path::Path,
 };
 
-use parlance_wire::{
-    e2ee::{ServerId, SignKey},
-    id::ConversationId,
-    text::Instance,
-};
+use parlance_wire::{id::ConversationId, text::Instance};
 use serde::{Deserialize, Serialize};
 
 use super::{Epochs, Error, KeyLog, OwnCards, Pins, Reading};
@@ -30,19 +26,20 @@ pub struct State {
     pub own_cards: OwnCards,
     /// The epochs of each conversation.
     pub epochs: BTreeMap<ConversationId, Epochs>,
-    /// How far each conversation was read, and in which instance.
+    /// How far each conversation has been read, and in which instance.
     pub readings: BTreeMap<ConversationId, (Instance, Reading)>,
     /// The highest version of the vault that was seen.
     pub vault_version: u64,
 }
 
 impl State {
-    /// Of a client that knows nobody yet. The server's key is trusted as it is seen first.
+    /// The state of a client without contacts, with the key log that it has followed. The server's
+    /// key is trusted on first use.
     #[must_use]
-    pub fn new(server: ServerId, key: SignKey) -> Self {
+    pub fn new(log: KeyLog) -> Self {
         Self {
-            pins: Pins::new(server),
-            log: KeyLog::new(server, key),
+            pins: Pins::new(log.server()),
+            log,
             own_cards: OwnCards::new(),
             epochs: BTreeMap::new(),
             readings: BTreeMap::new(),
@@ -50,7 +47,8 @@ impl State {
         }
     }
 
-    /// How far an instance of a conversation was read. Another instance than before begins anew.
+    /// How far an instance of a conversation has been read. With a new instance, reading starts
+    /// over.
     pub fn reading(&mut self, conversation: ConversationId, instance: &Instance) -> &mut Reading {
         let (kept, reading) = self
             .readings
@@ -63,7 +61,7 @@ impl State {
         reading
     }
 
-    /// Reads what was kept in a file. `None`: there is no such file.
+    /// Reads the state from a file. Returns `None` if there is no such file.
     ///
     /// # Errors
     /// `Store`, `DamagedStore`.
@@ -77,7 +75,8 @@ impl State {
         }
     }
 
-    /// Keeps it in a file, for its owner only: the file is the old one or the new one, whenever the machine stops.
+    /// Writes the state to a file that only its owner can read. The file is either the old or the
+    /// new one, whenever the machine stops.
     ///
     /// # Errors
     /// `Store`.

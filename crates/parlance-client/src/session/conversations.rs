@@ -1,4 +1,4 @@
-//! Conversations, and what is in them.
+//! Conversations and their contents.
 
 use std::collections::BTreeMap;
 
@@ -22,9 +22,10 @@ use crate::{
 /// Conversations in one page of [`Session::list`]: the server's maximum.
 const LIST_PAGE: usize = 1000;
 
-/// Conversations, and what is in them.
+/// Conversations and their contents.
 impl Session {
-    /// All conversations, the newest first. Read in pages; one that moves to the front meanwhile may come twice.
+    /// All conversations, newest first. Read in pages; one that moves to the front meanwhile may
+    /// appear twice.
     pub async fn list(&self) -> Result<Vec<Conversation>, Error> {
         let mut all: Vec<Conversation> = vec![];
         let mut after = None;
@@ -33,12 +34,13 @@ impl Session {
                 .call(Signed::Conversation(conversation::Action::List {
                     limit: PageSize(Some(LIST_PAGE)),
                     after,
+                    known: None,
                 }))
                 .await?;
             let last = page.conversations.last().map(|one| one.id);
             all.extend(page.conversations);
-            // Without a row there is no position to continue from: a server that still promises more would be asked
-            // for ever.
+            // Without a row there is no position to continue from, and a server that promises more
+            // would be queried for ever.
             if !page.hasmore || last.is_none() {
                 return Ok(all);
             }
@@ -46,8 +48,20 @@ impl Session {
         }
     }
 
-    /// The direct conversation with a friend, made if there is none. The secret and the name are encrypted for each
-    /// of the two.
+    /// The changes to the list since `known` was read: conversations that are new or have changed,
+    /// newest first, and those that are gone. Cheap if little has changed.
+    pub async fn list_changes(&self, known: &[Conversation]) -> Result<answer::ListChanges, Error> {
+        let known = known.iter().filter_map(|one| Some((one.id, one.version?)));
+        self.call(Signed::Conversation(conversation::Action::List {
+            limit: PageSize(None),
+            after: None,
+            known: Some(known.collect()),
+        }))
+        .await
+    }
+
+    /// Returns the direct conversation with a friend, creating it if necessary. Secret and name are
+    /// encrypted for each of the two.
     pub async fn create(
         &self,
         friend: UserId,
@@ -64,7 +78,7 @@ impl Session {
         .await
     }
 
-    /// Sends a message. Sent again, the same message is stored once.
+    /// Sends a message. Sending the same message again stores it only once.
     pub async fn add(
         &self,
         conversationid: ConversationId,
@@ -82,13 +96,14 @@ impl Session {
         Ok(answer.message)
     }
 
-    /// The rows from a position on, the row that it names included. [`History::next_page`] keeps the position.
+    /// Downloads the rows from a position on, including its own. [`History::next_page`] keeps the
+    /// position.
     pub async fn download(&self, position: &History) -> Result<answer::Page, Error> {
         self.call(Signed::Conversation(position.request())).await
     }
 
-    /// The newest rows before those that the caller holds, oldest first; without ids, the newest of all. At most
-    /// `limit` of each kind, 1 to 500.
+    /// Downloads the newest rows before those that the caller holds, oldest first; without ids, the
+    /// newest of all. At most `limit` of each kind, 1 to 500.
     pub async fn download_before(
         &self,
         conversationid: ConversationId,
@@ -127,6 +142,25 @@ impl Session {
         .await
     }
 
+    /// Deletes the content of messages, for everyone; their links in the chain remain. At most 100
+    /// of the user's own messages; an admin of a group may erase anyone's. Returns those that
+    /// existed.
+    pub async fn erase(
+        &self,
+        conversationid: ConversationId,
+        instance: &Instance,
+        messageids: Vec<MessageId>,
+    ) -> Result<Vec<MessageId>, Error> {
+        let answer: answer::ErasedMessages = self
+            .call(Signed::Conversation(conversation::Action::Erase {
+                conversationid,
+                instance: instance.clone(),
+                messageids,
+            }))
+            .await?;
+        Ok(answer.messageids)
+    }
+
     /// Deletes all messages and reports, for everyone.
     pub async fn clear(
         &self,
@@ -140,7 +174,7 @@ impl Session {
         .await
     }
 
-    /// Makes it a favorite, or not.
+    /// Adds it to the favorites, or removes it.
     pub async fn set_favorite(
         &self,
         conversationid: ConversationId,
@@ -154,7 +188,7 @@ impl Session {
         .await
     }
 
-    /// Mutes it, or not.
+    /// Mutes or unmutes it.
     pub async fn set_muted(
         &self,
         conversationid: ConversationId,
@@ -168,7 +202,7 @@ impl Session {
         .await
     }
 
-    /// Hides it: for good, or with `hideid` until its instance changes.
+    /// Hides it: until its instance changes, or without `hideid` permanently.
     pub async fn hide(
         &self,
         conversationid: ConversationId,
@@ -233,7 +267,7 @@ fn report(
     reports::Report {
         conversationid,
         instance: instance.clone(),
-        // Published, but not needed: the ids say it all.
+        // Published but unnecessary, as the ids are sufficient.
         firstmessagedate: None,
         lastmessagedate: None,
         messageids,

@@ -1,28 +1,33 @@
-//! `srv=chatserver&api=chatlogin`, signed: what users do with their own account, and whom they invite to the server.
-//! All of it is version 4's.
+//! `srv=chatserver&api=chatlogin`, signed requests: the user's own account, stations, credentials
+//! and keys, and invitations to the server. All of them belong to version 4.
 //!
-//! Generic over what it holds of a secret, as [`login`](super::login) is.
+//! Generic over the representation of a secret, like [`login`](super::login).
 
 use serde::{Deserialize, Serialize};
 
 use super::{PageSize, field::given};
 use crate::{
-    id::InviteId,
-    key::SecretHash,
-    text::{Email, FullName, Nick},
+    e2ee::SignedCard,
+    id::{CredentialId, InviteId, StationId, UserId},
+    kdf::{Kdf, Whole},
+    key::{PublicKey, SecretHash},
+    text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
 };
 
 /// Maximum people who register with one invitation of a user's.
 pub const MAX_INVITE_USES: usize = 100;
 
-/// What can be asked.
+/// The version of a vault. It only grows.
+pub type VaultVersion = Whole<1, { i32::MAX as u32 }>;
+
+/// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
-    /// Makes an invitation to register. Those who use it become friends of the caller.
+    /// Creates an invitation to register. Those who use it become friends of the caller.
     Invite {
-        /// The one address that may register with it.
+        /// The only address that may register with it.
         #[serde(
             default,
             deserialize_with = "given",
@@ -32,7 +37,7 @@ pub enum Action<Secret = SecretHash> {
         /// How many people may register with it; 1 if it is not given.
         #[serde(default, skip_serializing_if = "PageSize::is_default")]
         uses: PageSize<MAX_INVITE_USES>,
-        /// Until when; a week if it is not given.
+        /// When it expires; a week from now by default.
         #[serde(
             default,
             deserialize_with = "given",
@@ -40,14 +45,14 @@ pub enum Action<Secret = SecretHash> {
         )]
         expires: Option<Timestamp>,
     },
-    /// The caller's newest invitations.
+    /// Lists the caller's newest invitations.
     Invites,
-    /// Ends an invitation of the caller's.
+    /// Revokes an invitation of the caller's.
     RevokeInvite {
         /// Its id, not its code.
         inviteid: InviteId,
     },
-    /// Changes how the user is called. What is not given stays.
+    /// Changes the user's names. A name that is not given stays.
     Profile {
         /// Their full name.
         #[serde(
@@ -64,12 +69,121 @@ pub enum Action<Secret = SecretHash> {
         )]
         nick: Option<Nick>,
     },
-    /// Everything that the server has of the user, in one answer.
+    /// Returns all data of the user in one answer.
     Export,
     /// Deletes the user's account, for good.
     #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
     Delete {
-        /// One of the user's apikeys: a station that was left open is not enough.
+        /// One of the user's apikeys, so that an unattended station is not sufficient.
         apikey: Secret,
     },
+    /// Lists the user's stations.
+    Stations,
+    /// Ends a station, or all but the caller's. Exactly one of the two fields has to be given.
+    SignOut {
+        /// The station, which may be the caller's own.
+        #[serde(
+            default,
+            deserialize_with = "given",
+            skip_serializing_if = "Option::is_none"
+        )]
+        stationid: Option<StationId>,
+        /// Ends all stations but the caller's.
+        #[serde(default, skip_serializing_if = "is_false")]
+        others: bool,
+    },
+    /// Lists the credentials that open the user's login, without their secrets.
+    Keys,
+    /// Deletes an apikey, and ends the stations that logged in with it.
+    Revoke {
+        /// The credential's id, from `keys`.
+        keyid: CredentialId,
+    },
+    /// Returns the present vault, and how the password that opens it is hashed.
+    Vault,
+    /// Replaces the vault alone.
+    ChangeVault {
+        /// The new vault.
+        rsakey: EncryptedKey,
+        /// Its version, greater than the present one.
+        version: VaultVersion,
+    },
+    /// Replaces the password's credential, and the vault that it opens.
+    #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
+    ChangePassword(Box<ChangePassword<Secret>>),
+    /// Replaces the recovery key's credential, and the vault that it opens.
+    #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
+    ChangeRecovery(Box<ChangeRecovery<Secret>>),
+    /// Replaces the key pair, and the vault that holds it. Ends all other stations, which hold the
+    /// old pair.
+    ChangeKeys(Box<ChangeKeys>),
+}
+
+/// The fields of `changepassword`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
+pub struct ChangePassword<Secret = SecretHash> {
+    /// The user's new login key.
+    pub apikey: Secret,
+    /// How it is derived from the password; absent for the published way.
+    #[serde(default)]
+    pub kdf: Kdf,
+    /// The vault that the new password opens.
+    pub rsakey: EncryptedKey,
+    /// Its version, greater than the present one.
+    pub version: VaultVersion,
+    /// A new recovery key, stored in the same commit, so that the old one does not work any more
+    /// after a recovery.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub recoverykey: Option<Secret>,
+    /// The account's first or next card, stored in the same commit. Accounts of the published form
+    /// have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<SignedCard>,
+    /// Whether to end all other stations, too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub signout: bool,
+}
+
+/// The fields of `changerecovery`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
+pub struct ChangeRecovery<Secret = SecretHash> {
+    /// The key for logging in after the password was lost.
+    pub recoverykey: Secret,
+    /// The vault that the new recovery key opens.
+    pub rsakey: EncryptedKey,
+    /// Its version, greater than the present one.
+    pub version: VaultVersion,
+}
+
+/// The fields of `changekeys`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChangeKeys {
+    /// The new key, which the user's signatures are verified with.
+    pub publickey: PublicKey,
+    /// The new key's signature over [`proof_text`], which proves that its owner sends this. Base64.
+    pub proof: String,
+    /// The card that names the new key; absent if the user has no card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<SignedCard>,
+    /// The vault that holds the new key.
+    pub rsakey: EncryptedKey,
+    /// Its version, greater than the present one.
+    pub version: VaultVersion,
+}
+
+/// The text that the new key signs in `changekeys`, so that nobody can claim another's public key.
+#[must_use]
+pub fn proof_text(user: UserId, publickey: &PublicKey) -> Vec<u8> {
+    format!("parlance new key 1\n{user}\n{}", publickey.as_str()).into_bytes()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

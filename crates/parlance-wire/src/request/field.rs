@@ -1,9 +1,14 @@
-//! Reading and writing single fields: optional text, page sizes, a document in a string.
+//! Parsing and writing single fields: optional text, page sizes, a document in a string.
+
+use std::collections::BTreeMap;
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IntoDeserializer, value::StringDeserializer},
 };
+
+use super::conversation::MAX_KNOWN;
+use crate::id::{ConversationId, ListVersion, MessageId};
 
 /// Maximum rows of a page: 1 to `MAX`, if it is given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +36,7 @@ impl<const MAX: usize> Serialize for PageSize<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for PageSize<MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        // As for text: the published clients send null or an empty string for a field that they leave out.
+        // As for text: the published clients send null or an empty string for an absent field.
         let number = match serde_json::Value::deserialize(from)? {
             serde_json::Value::Null => return Ok(Self::default()),
             serde_json::Value::String(text) if text.is_empty() => return Ok(Self::default()),
@@ -46,7 +51,34 @@ impl<'de, const MAX: usize> Deserialize<'de> for PageSize<MAX> {
     }
 }
 
-/// Reads an optional text field: absent, null and empty all mean that it is not given.
+/// Reads the known lines of a list, at most [`MAX_KNOWN`].
+pub(super) fn known_lines<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<BTreeMap<ConversationId, ListVersion>>, D::Error> {
+    let lines = Option::<BTreeMap<_, _>>::deserialize(from)?;
+    if lines.as_ref().is_some_and(|lines| lines.len() > MAX_KNOWN) {
+        return Err(de::Error::custom(format_args!(
+            "expected an object of at most {MAX_KNOWN} conversations"
+        )));
+    }
+    Ok(lines)
+}
+
+/// Reads a list of at most `MAX` message ids.
+pub(super) fn message_ids<'de, D: Deserializer<'de>, const MAX: usize>(
+    from: D,
+) -> Result<Vec<MessageId>, D::Error> {
+    let ids = Vec::deserialize(from)?;
+    // Each one is looked up by a statement that holds the conversation's lock.
+    if ids.len() > MAX {
+        return Err(de::Error::custom(format_args!(
+            "expected a list of at most {MAX} message ids"
+        )));
+    }
+    Ok(ids)
+}
+
+/// Parses an optional text field: absent, null and empty all mean that it is not given.
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
@@ -59,7 +91,7 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     .transpose()
 }
 
-/// A JSON document in a string. When read, a plain object is accepted as well.
+/// A JSON document in a string. A plain object is accepted as well.
 pub(super) mod document {
     use std::{fmt, marker::PhantomData};
 
@@ -93,14 +125,14 @@ pub(super) mod document {
             f.write_str("a JSON object, in a string or as it is")
         }
         fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            // serde would read a struct from an array as well.
+            // serde would also parse a struct from an array.
             if !text.trim_start().starts_with('{') {
                 return Err(E::invalid_type(de::Unexpected::Other("text"), &self));
             }
             if let Ok(value) = serde_json::from_str(text) {
                 return Ok(value);
             }
-            // Read again for the path alone: keeping it costs more than reading.
+            // Parsed again for the path alone, as tracking it costs more than parsing.
             let mut track = Track::new();
             let mut json = serde_json::Deserializer::from_str(text);
             T::deserialize(serde_path_to_error::Deserializer::new(

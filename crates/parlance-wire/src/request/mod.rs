@@ -46,19 +46,19 @@ mod write;
 
 use std::sync::LazyLock;
 
-use self::names::names;
 pub use self::{
     field::PageSize,
-    read::{Head, ParseError, action},
+    read::{Head, MAX_NONCE, ParseError, action},
     write::body,
 };
+use self::{names::names, read::without};
 use crate::key::SecretHash;
 
 /// The actions of [`Api::Login`]: those of [`login`], and the signed ones of [`account`].
 static LOGIN_ACTIONS: LazyLock<Vec<&str>> =
     LazyLock::new(|| [names::<login::Action>(), names::<account::Action>()].concat());
 
-/// The APIs that are served, by the names that a URL gives.
+/// The served APIs, by their names in a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// `srv=chatserver&api=chatlogin`
@@ -98,7 +98,7 @@ impl Api {
         Self::Keys,
     ];
 
-    /// The names that a URL gives, `srv` and `api`, as they stand in the signed text.
+    /// The names `srv` and `api` in a URL and in the signed text.
     #[must_use]
     pub fn names(self) -> (&'static str, &'static str) {
         match self {
@@ -115,13 +115,13 @@ impl Api {
         }
     }
 
-    /// The API of these names. Returns `None` when there is no such API.
+    /// The API with these names. Returns `None` if there is no such API.
     #[must_use]
     pub fn named(srv: &str, api: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.names() == (srv, api))
     }
 
-    /// The names of its actions. Those of [`login`] and of [`account`] are one API's.
+    /// The names of its actions. Those of [`login`] and [`account`] belong to the same API.
     #[must_use]
     pub fn actions(self) -> &'static [&'static str] {
         match self {
@@ -139,14 +139,14 @@ impl Api {
     }
 }
 
-/// A request, by the authentication that it requires.
+/// A request, by its kind of authentication.
 #[derive(Debug)]
 pub enum Action {
     /// Without a signature.
     Login(login::Action),
     /// Signed by a user, from any station or none.
     Workspace(workspace::Action),
-    /// Signed by a user at a station; where the operator allows it, by the station alone.
+    /// Signed by a user at a station or, if the operator allows it, sent by the station alone.
     Notification(notification::Action),
     /// Signed by a user at a station.
     Signed(Signed),
@@ -174,28 +174,34 @@ pub enum Signed<Secret = SecretHash> {
 }
 
 impl Action {
-    /// Reads the action that a body names, with its fields.
+    /// Parses the action in a body, with its fields.
     pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
         let name = &head.action;
+        if !head.version().is_v4() && is_beyond_v3(api, name) {
+            return Err(ParseError::UnknownAction);
+        }
         Ok(match api {
-            // The other actions of this API came later: to an older client there are none.
             Api::Login if names::<account::Action>().contains(&name.as_ref()) => {
-                if !head.version().is_v4() {
-                    return Err(ParseError::UnknownAction);
-                }
                 Self::Signed(Signed::Account(action(name, body)?))
             }
-            Api::Login => Self::Login(action(name, body)?),
+            Api::Login if head.version().is_v4() => Self::Login(action(name, body)?),
+            Api::Login if name == "prelogin" => return Err(ParseError::UnknownAction),
+            Api::Login => Self::Login(action(name, &without(body, &login::V4_FIELDS)?)?),
             Api::Workspace => Self::Workspace(action(name, body)?),
             Api::Notification => Self::Notification(action(name, body)?),
             Api::Availability => Self::Signed(Signed::Availability(action(name, body)?)),
             Api::Friends => Self::Signed(Signed::Friends(action(name, body)?)),
-            // `list` had no fields before version 4: further ones of an older client must not be refused now.
+            // `list` had no fields before version 4, so those of an older client must not be
+            // refused now.
             Api::Conversation if name == "list" && !head.version().is_v4() => {
                 Self::Signed(Signed::Conversation(conversation::Action::List {
                     limit: PageSize::default(),
                     after: None,
+                    known: None,
                 }))
+            }
+            Api::Conversation if name == "erase" && !head.version().is_v4() => {
+                return Err(ParseError::UnknownAction);
             }
             Api::Conversation => Self::Signed(Signed::Conversation(action(name, body)?)),
             Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(action(name, body)?)),
@@ -206,14 +212,25 @@ impl Action {
     }
 }
 
+/// Returns `true` for an action of version 4, which does not exist for older clients.
+fn is_beyond_v3(api: Api, action: &str) -> bool {
+    match api {
+        Api::Login => names::<account::Action>().contains(&action),
+        Api::Conversation => ["rekey", "epochs", "shareepochs"].contains(&action),
+        Api::Keys => true,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_api_names_its_actions_as_a_body_does() {
-        assert_eq!(Api::Login.actions()[..2], ["login", "register"]);
+        assert_eq!(Api::Login.actions()[..2], ["login", "prelogin"]);
         assert!(Api::Login.actions().contains(&"invite"));
+        assert!(Api::Login.actions().contains(&"signout"));
         assert!(
             Api::Conversation
                 .actions()

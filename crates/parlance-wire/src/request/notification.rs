@@ -21,10 +21,15 @@ pub enum Action {
     },
 }
 
+/// Maximum bytes of a client's frame.
+pub const MAX_FRAME: usize = 4096;
+
 /// A frame that a v4 client may send over its socket.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFrame {
+    /// Asks for an answer. Scripts in a browser cannot send the protocol's own ping.
+    Ping,
     /// The user is writing a message.
     Typing {
         /// The conversation that the message is for.

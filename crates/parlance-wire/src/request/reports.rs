@@ -1,8 +1,8 @@
-//! `srv=chatserver&api=chatreports`: which messages were delivered to whom, and seen by whom.
+//! `srv=chatserver&api=chatreports`: reports that messages were delivered or seen.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
-use super::field::given;
+use super::field::{given, message_ids};
 use crate::{
     id::{ConversationId, MessageId},
     text::Instance,
@@ -29,7 +29,7 @@ pub struct Report {
     pub conversationid: ConversationId,
     /// Its instance, as the caller knows it.
     pub instance: Instance,
-    /// Published, and checked for form; the ids say all that is needed.
+    /// Published, and checked for its form; the ids are sufficient.
     #[serde(
         default,
         deserialize_with = "given",
@@ -44,17 +44,6 @@ pub struct Report {
     )]
     pub lastmessagedate: Option<Timestamp>,
     /// The messages, at most [`MAX_MESSAGE_IDS`].
-    #[serde(deserialize_with = "message_ids")]
+    #[serde(deserialize_with = "message_ids::<_, MAX_MESSAGE_IDS>")]
     pub messageids: Vec<MessageId>,
-}
-
-fn message_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MessageId>, D::Error> {
-    let ids = Vec::deserialize(from)?;
-    // Each is a lookup in the statement that holds the conversation's lock.
-    if ids.len() > MAX_MESSAGE_IDS {
-        return Err(de::Error::custom(format_args!(
-            "expected a list of at most {MAX_MESSAGE_IDS} message ids"
-        )));
-    }
-    Ok(ids)
 }

@@ -1,15 +1,15 @@
-//! Writing a body: the inverse of `read`.
+//! Writes a body, the inverse of `read`.
 
 use serde::{Serialize, ser::Error};
 use serde_json::{Map, Value};
 
 use crate::{time::Timestamp, version::ClientVersion};
 
-/// Writes the body of a request: an action, and the fields that all requests have. The nonce has to be new for
-/// every request, a retry too.
+/// Writes the body of a request: an action, and the fields that all requests have. The nonce has to
+/// be new for every request, including a retry.
 ///
 /// # Errors
-/// If `action` is not a variant of one of the enums of this module.
+/// `action` is not a variant of one of the enums of this module.
 pub fn body<A: Serialize>(
     action: &A,
     version: ClientVersion,
@@ -23,7 +23,7 @@ pub fn body<A: Serialize>(
     serde_json::to_vec(&body)
 }
 
-/// An action's name and fields in one object. serde puts the fields into an object below the name.
+/// An action's name and fields in one object. serde nests the fields in an object under the name.
 fn fields<A: Serialize>(action: &A) -> serde_json::Result<Map<String, Value>> {
     let (name, mut fields) = match serde_json::to_value(action)? {
         Value::String(name) => (name, Map::new()),
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
     use crate::{
         e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
-        id::{ConversationId, MessageId, Receipt, ReportId, UserId},
+        id::{ConversationId, ListVersion, MessageId, Receipt, ReportId, UserId},
         key::Credential,
         request::{
             Head, PageSize, availability, blocklist, conversation, conversationgroup, epoch,
@@ -61,7 +61,7 @@ mod tests {
         serde_json::from_slice(&body).unwrap()
     }
 
-    /// A round trip of writing and reading changes nothing.
+    /// Asserts that writing and parsing changes nothing.
     fn comes_back<A: Serialize + DeserializeOwned>(actions: &[A]) {
         for action in actions {
             let first = written(action);
@@ -126,9 +126,9 @@ mod tests {
         }
         {
             use conversation::Action::{
-                Add, Clear, Create, Download, DownloadPartial, Epochs, Favorite, Hide, List, Mute,
-                Rekey, SetListItemBackgroundColor, ShareEpochs, Transcript, Unfavorite, Unhide,
-                Unmute,
+                Add, Clear, Create, Download, DownloadPartial, Epochs, Erase, Favorite, Hide, List,
+                Mute, Rekey, SetListItemBackgroundColor, ShareEpochs, Transcript, Unfavorite,
+                Unhide, Unmute,
             };
             let message = conversation::SentMessage {
                 id: MessageId::random(),
@@ -141,10 +141,15 @@ mod tests {
                 List {
                     limit: PageSize(None),
                     after: None,
+                    known: Some(BTreeMap::from([(
+                        conversationid,
+                        ListVersion::parse("0123456789abcdef").unwrap(),
+                    )])),
                 },
                 List {
                     limit: PageSize(Some(1000)),
                     after: Some(conversationid),
+                    known: None,
                 },
                 Add {
                     conversationid,
@@ -168,6 +173,11 @@ mod tests {
                     lastreportdate: Some(now),
                     lastreportid: None,
                     limit: PageSize(Some(500)),
+                },
+                Erase {
+                    conversationid,
+                    instance: instance.clone(),
+                    messageids: vec![MessageId::random()],
                 },
                 Clear {
                     conversationid,
@@ -290,14 +300,17 @@ mod tests {
     #[test]
     fn a_secret_is_written_to_its_request_and_nowhere_else() {
         let apikey = Credential::new("a secret of sixteen".into()).unwrap();
-        let action = login::ClientAction::Login { apikey };
+        let action = login::ClientAction::Login {
+            apikey,
+            stationname: None,
+        };
         assert_eq!(written(&action)["apikey"], "a secret of sixteen");
         assert!(!format!("{action:?}").contains("sixteen"));
         let body = serde_json::to_vec(&written(&action)).unwrap();
         let read: login::Action = crate::request::action("login", &body).unwrap();
         assert!(matches!(
             read,
-            login::Action::Login { apikey } if apikey == crate::key::SecretHash::of("a secret of sixteen")
+            login::Action::Login { apikey, .. } if apikey == crate::key::SecretHash::of("a secret of sixteen")
         ));
     }
 }

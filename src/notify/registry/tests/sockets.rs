@@ -1,9 +1,9 @@
-//! What a station with a socket is notified of.
+//! Tests which notifications a station with a socket gets.
 
 use super::*;
 
 #[test]
-fn a_socket_is_told_what_a_poll_may_not_have_heard() {
+fn a_socket_gets_the_unacknowledged_answer_of_a_poll() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     assert_eq!(
@@ -33,7 +33,7 @@ fn sockets_are_counted_for_each_user_and_in_all() {
     assert!(subscribe(1, 3).is_err());
     let _other = subscribe(2, 4).unwrap();
     assert!(subscribe(3, 5).is_err());
-    // The same station again takes the place of the other one, which ends without a trace.
+    // Another socket of the station replaces the first one, which ends without a trace.
     let (_again, _) = subscribe(1, 2).unwrap();
     drop(second);
     assert!(notifications.has_socket(user(1)) && subscribe(3, 5).is_err());
@@ -61,7 +61,7 @@ async fn a_socket_that_was_replaced_ends_and_takes_nothing_any_more() {
 }
 
 #[test]
-fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
+fn unacknowledged_pushes_cause_a_resync_when_the_socket_ends() {
     let notifications = Arc::new(Notifications::default());
     for (acks, expected) in [(true, false), (false, true)] {
         let (subscription, _) = notifications
@@ -79,7 +79,7 @@ fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
 }
 
 #[test]
-fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
+fn changes_from_before_a_socket_are_pushed_by_id_only() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     for seq in [1, 3] {
@@ -109,7 +109,7 @@ async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
 }
 
 #[test]
-fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
+fn idle_stations_are_dropped_unless_they_have_a_socket() {
     let notifications = polled();
     let (subscription, _) = notifications
         .subscribe(user(1), station(2), ClientVersion::V3, LIMITS)
@@ -128,7 +128,7 @@ fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
     notifications.announce(&[changed(7)]);
     assert_eq!(subscription.feed().take().conversations.len(), 1);
     assert!(notifications.poll(user(1), station(1), SILENT).0.resync);
-    // A socket that has ended may come back.
+    // A socket that has ended may be reopened.
     subscription.ack();
     drop(subscription);
     notifications.evict_idle();
@@ -143,7 +143,7 @@ fn beside_a_socket_a_poll_takes_nothing() {
         .unwrap();
     subscription.feed().take();
     notifications.announce(&[changed(7)]);
-    // As one that was asked before the socket was opened, and whose answer goes nowhere.
+    // Like a poll that was sent before the socket was opened, and whose answer is lost.
     assert_eq!(
         notifications
             .poll(user(1), station(1), on(1))
@@ -167,7 +167,7 @@ fn beside_a_socket_a_poll_takes_nothing() {
 }
 
 #[test]
-fn one_who_was_disconnected_is_told_nothing_any_more() {
+fn a_disconnected_user_is_not_notified_any_more() {
     let notifications = Arc::new(Notifications::default());
     let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
@@ -178,7 +178,7 @@ fn one_who_was_disconnected_is_told_nothing_any_more() {
     for socket in [&subscription, &other] {
         socket.feed().take();
     }
-    notifications.disconnect(Some(user(1)));
+    notifications.disconnect(user(1), station(1), End::SignedOut);
     notifications.announce(&[changed(7), Event::ListChanged { of: vec![user(2)] }]);
     assert!(subscription.feed().take().is_empty() && !other.feed().take().is_empty());
 }

@@ -38,7 +38,7 @@ impl Writer {
         let email = Email::parse("admin@ozeki.hu").unwrap();
         Self {
             user: UserId::of(&email),
-            card: first_card(email, server(), &ann.sign, &ann.rsa).unwrap(),
+            card: first_card(email, server(), &ann.sign, &ann.rsa, None).unwrap(),
             ann,
             instance: Instance::parse(INSTANCE).unwrap(),
         }
@@ -68,7 +68,7 @@ impl Writer {
         })
     }
 
-    /// A plaintext of one's own making, encrypted as it should be.
+    /// Encrypts any plaintext correctly.
     fn encrypted(&self, plaintext: &[u8]) -> String {
         let (envelope, secret) = (self.envelope(), secret());
         let key = message_key(&envelope, &secret).unwrap();

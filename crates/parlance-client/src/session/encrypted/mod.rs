@@ -1,0 +1,11 @@
+//! Encrypted conversations: sends what [`crate::e2ee`] creates, and checks the server's answers
+//! before they are trusted. The verified data is in the [`State`](crate::e2ee::State), which is
+//! passed to each call.
+
+mod create;
+mod epochs;
+mod log;
+mod messages;
+mod people;
+
+pub use self::{epochs::NextEpoch, messages::Draft, people::Met};

@@ -1,0 +1,132 @@
+//! Erases messages: their content is deleted at once, and their links in the chain remain, as for
+//! expired messages.
+
+use sqlx::PgConnection;
+
+use super::{Db, db::End, error::Result, retire::retire};
+use parlance_wire::{
+    id::{ConversationId, MessageId, UserId},
+    text::Instance,
+    word::Role,
+};
+
+/// The outcome of erasing messages.
+#[derive(Debug)]
+pub(crate) enum Erased {
+    /// These existed and are gone. All participants have to be notified.
+    Done {
+        messages: Vec<MessageId>,
+        participants: Vec<UserId>,
+    },
+    /// The conversation has this other instance.
+    StaleInstance(Instance),
+    /// One of them is another user's, and the caller is no admin of a group.
+    NotAllowed,
+}
+
+/// Erases messages of a conversation; those that do not exist are skipped. Returns `None` if there
+/// is no such conversation for this user.
+pub(crate) async fn erase(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+    instance: &Instance,
+    messages: &[MessageId],
+) -> Result<Option<Erased>> {
+    db.transaction(async |c| {
+        // The lock comes first, so that participation and role are read under it. Only participants
+        // wait for it.
+        let locked = sqlx::query!(
+            r#"select c.instance as "instance: Instance", c.is_group
+            from participants p
+            join conversations c using (conversation_id)
+            where p.conversation_id = $1 and p.user_id = $2
+            for no key update of c"#,
+            conversation as _,
+            user as _,
+        )
+        .fetch_optional(&mut *c)
+        .await?;
+        let role = sqlx::query_scalar!(
+            "select role from participants where conversation_id = $1 and user_id = $2",
+            conversation as _,
+            user as _,
+        )
+        .fetch_optional(&mut *c)
+        .await?;
+        let (Some(locked), Some(role)) = (locked, role) else {
+            return Ok(End::Rollback(None));
+        };
+        if locked.instance != *instance {
+            return Ok(End::Rollback(Some(Erased::StaleInstance(locked.instance))));
+        }
+        let is_admin = locked.is_group && role == Role::Admin.as_str();
+        if !is_admin && has_others(c, conversation, user, instance, messages).await? {
+            return Ok(End::Rollback(Some(Erased::NotAllowed)));
+        }
+        let messages = retire!(
+            query_scalar,
+            r#"
+with due as materialized (
+    -- Looked up one by one: the plan of a join would depend on the number of rows at the time of
+    -- planning.
+    select m.ctid from unnest($2::uuid[]) as a (message_id)
+    cross join lateral (
+        select m.ctid from messages m
+        where m.conversation_id = $1 and m.message_id = a.message_id and m.instance = $3
+        limit 1
+    ) m"#,
+            r#"
+), noted as (
+    -- Makes nodes read cached pages again.
+    update conversations set erased = erased + (select count(*) from gone)
+    where conversation_id = $1 and exists (select from gone)
+)
+select message_id as "message_id: MessageId" from gone order by seq"#,
+            conversation as _,
+            messages as _,
+            instance.as_str(),
+        )
+        .fetch_all(&mut *c)
+        .await?;
+        let participants = sqlx::query_scalar!(
+            r#"select user_id as "user: UserId" from participants where conversation_id = $1"#,
+            conversation as _,
+        )
+        .fetch_all(c)
+        .await?;
+        Ok(End::Commit(Some(Erased::Done {
+            messages,
+            participants,
+        })))
+    })
+    .await
+}
+
+/// Returns `true` if one of these messages is another user's.
+async fn has_others(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    user: UserId,
+    instance: &Instance,
+    messages: &[MessageId],
+) -> sqlx::Result<bool> {
+    // Erased ones count, too, so that a repeated request gets the same answer.
+    sqlx::query_scalar!(
+        r#"select exists (
+            select from unnest($4::uuid[]) as a (message_id)
+            cross join lateral (
+                select t.user_id from transcript t
+                where t.conversation_id = $1 and t.message_id = a.message_id and t.instance = $3
+                limit 1
+            ) m
+            where m.user_id <> $2
+        ) as "exists!""#,
+        conversation as _,
+        user as _,
+        instance.as_str(),
+        messages as _,
+    )
+    .fetch_one(c)
+    .await
+}
