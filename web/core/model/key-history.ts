@@ -11,8 +11,9 @@ export interface KeyEvent {
 /** Of one person; older ones are forgotten. */
 const MOST = 20;
 
+// While it is not decided what to do about new keys, their cards may come one by one.
 const hasOtherKeys = (before: PersonRecord, after: PersonRecord): boolean =>
-  (after.trust === "changed" && before.trust !== "changed") || (before.cards.length > 0 && after.cards.length > before.cards.length);
+  before.trust !== "changed" && (after.trust === "changed" || (before.cards.length > 0 && after.cards.length > before.cards.length));
 
 /** A person as they are now, with what has changed since `before` noted. */
 export function noted(before: PersonRecord | undefined, after: PersonRecord, now: number): PersonRecord {

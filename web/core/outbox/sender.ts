@@ -2,17 +2,18 @@
 // that cannot be sent now blocks those behind it. Runs in the tab that leads, only.
 
 import { randomUnit } from "../crypto/bytes.ts";
-import { difference, InvalidEpoch } from "../crypto/epoch.ts";
+import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
 import { typeOf } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
 import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
-import { hasOtherKeys } from "../sync/cards.ts";
+import { peopleOf } from "../sync/cards.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
 import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
+import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred } from "../wire/refusal.ts";
@@ -21,6 +22,9 @@ import { contentOf, waiting } from "./queue.ts";
 
 /** How long the socket may take to bring what was just stored, before it is fetched. */
 const ECHO_MS = 1500;
+
+/** How often the epoch is fetched or begun before a message is tried again later. */
+const MAX_TRIES = 3;
 
 /** What a sender tells. */
 export interface SenderEvents {
@@ -51,6 +55,8 @@ export class Sender {
   private readonly listeners = new Set<() => void>();
   private stopped = false;
   private changed: Set<UserId> | null = null;
+  /** The epochs that are known to be for everybody's present keys. */
+  private readonly checked = new Map<ConversationId, number>();
 
   constructor(
     private readonly account: Account,
@@ -149,13 +155,15 @@ export class Sender {
   }
 
   private async sealOrRenew(outgoing: Outgoing): Promise<SealedRecord | null> {
-    try {
-      return await this.seal(outgoing);
-    } catch (error) {
-      if (!(error instanceof NotReady)) throw error;
-      if (error.needs === "update") await this.update(outgoing);
-      else await this.renew(outgoing);
-      return this.seal(outgoing);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.seal(outgoing);
+      } catch (error) {
+        // An epoch that was fetched may still have to be followed by another one.
+        if (!(error instanceof NotReady) || tries === MAX_TRIES) throw error;
+        if (error.needs === "update") await this.update(outgoing);
+        else await this.renew(outgoing);
+      }
     }
   }
 
@@ -216,15 +224,24 @@ export class Sender {
     }
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
-    // Who left still has the secret, and who has other keys has none: the next epoch comes first.
-    const isOld = missing.length > 0 || (await hasOtherKeys(this.account, roster, listed));
+    // Who left still has the secret, and who has new keys has none: the next epoch comes first.
+    const isOld = missing.length > 0 || (await this.isForOldKeys(record, roster));
     if (isOld || !(await this.account.cipher.hasSecret(record))) throw new NotReady("next");
     return null;
+  }
+
+  private async isForOldKeys({ wire }: ConversationRecord, roster: Roster): Promise<boolean> {
+    if (this.checked.get(wire.id) === wire.epoch) return false;
+    const others = wire.participants.map(({ userid }) => userid).filter((user) => user !== this.account.session.user);
+    if (await hasOtherKeys(roster, await peopleOf(this.account, others))) return true;
+    this.checked.set(wire.id, wire.epoch);
+    return false;
   }
 
   /** People, or their keys, may be others by now. */
   forget(): void {
     this.changed = null;
+    this.checked.clear();
   }
 
   private async hold(outgoing: Outgoing, held: Outgoing["held"]): Promise<void> {

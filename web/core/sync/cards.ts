@@ -2,7 +2,7 @@
 // somebody has looked.
 
 import { acceptCards, cardHash, type Card, InvalidCard, type Offer, type Owner, parseCard, type SignedCard } from "../crypto/card.ts";
-import type { Known, Roster } from "../crypto/epoch.ts";
+import type { Known } from "../crypto/epoch.ts";
 import { fromHex, hex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { noted } from "../model/key-history.ts";
@@ -127,15 +127,6 @@ export async function knownOf(people: readonly PersonRecord[], session: SessionR
   }
   if (session.signKey) signs.set(session.user, [...(signs.get(session.user) ?? []), fromHex(session.signKey, 32)]);
   return { signKeys: (user) => signs.get(user) ?? [], memberKey: (user) => keys.get(user) ?? null };
-}
-
-/** Whether any of these has other keys by now than those for which the epoch was begun. */
-export async function hasOtherKeys(account: Pick<Account, "store">, { members }: Roster, users: readonly UserId[]): Promise<boolean> {
-  for (const person of await peopleOf(account, users)) {
-    const key = await memberKey(person);
-    if (key !== null && key !== members.get(person.id)) return true;
-  }
-  return false;
 }
 
 /** The records of these users, without those who are not known. */

@@ -68,6 +68,7 @@ test("keys that others vouch for make a line, new ones a line and a barrier, com
   const renewed = noted(before, { ...before, cards: ["first", "second"] }, 5);
   assert.deepEqual(renewed.history, [{ kind: "newKeys", at: 5 }]);
   const changed = noted(renewed, { ...renewed, trust: "changed" }, 6);
+  assert.equal(noted(changed, { ...changed, cards: ["first", "second", "third"], trust: "seen" }, 7).history?.length, 2);
   const compared = noted(changed, { ...changed, trust: "verified" }, 7);
   assert.deepEqual(compared.history, [{ kind: "newKeys", at: 5 }, { kind: "newKeys", at: 6 }, { kind: "verified", at: 7 }]);
 });

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Article, Entry, Person, UserId } from "../../core/index.ts";
 import { mentionsIn, suggestionsAt } from "../../ui/conversation/suggestions.tsx";
+import { directionOf } from "../../ui/text/direction.ts";
 import { firstAfter } from "../../ui/conversation/timeline.ts";
 
 const person = (id: string, name: string): Person => ({ id: id as UserId, name }) as Person;
@@ -40,4 +41,8 @@ test("the line stands before the first of others after what was the newest", () 
   assert.equal(firstAfter(entries, "4"), null);
   assert.equal(firstAfter(entries, null), null);
   assert.equal(firstAfter(entries, "gone"), null);
+});
+
+test("a text is read as its first letter is", () => {
+  assert.deepEqual(["**Hello** سلام", "1. سلام Hello", "שלום", "12 👍", ""].map(directionOf), ["ltr", "rtl", "rtl", null, null]);
 });

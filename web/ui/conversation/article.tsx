@@ -14,6 +14,7 @@ import { Menu, MenuButton } from "../parts/menu.tsx";
 import type { Anchor } from "../parts/popover.ts";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
 import { client, me } from "../state.ts";
+import { directionOf } from "../text/direction.ts";
 import { isEmojiOnly, plainText } from "../text/markdown.ts";
 import { Text } from "../text/text.tsx";
 import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
@@ -48,7 +49,7 @@ function Body({ article, place }: { article: Message; place: Place }): JSX.Eleme
   if (isEmojiOnly(article.text)) return <p class="large-emoji">{article.text}</p>;
   return (
     <>
-      <div class={folded ? "fold" : undefined} dir="auto">
+      <div class={folded ? "fold" : undefined} dir={article.edited ? (directionOf(article.text) ?? undefined) : undefined}>
         <Text text={article.text} mentions={article.mentions} me={me.value.id} />
         {article.edited && " "}
         {article.edited && (

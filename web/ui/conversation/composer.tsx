@@ -229,7 +229,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
         <textarea
           ref={field}
           rows={1}
-          dir="auto"
+          dir={length > 0 ? "auto" : undefined}
           aria-label={w.message}
           placeholder={w.message}
           enterkeyhint={settings.value.enterSends ? "send" : "enter"}
