@@ -23,6 +23,9 @@ import { contentOf, waiting } from "./queue.ts";
 /** How long the socket may take to bring what was just stored, before it is fetched. */
 const ECHO_MS = 1500;
 
+/** How often the epoch is fetched or begun before a message is tried again later. */
+const MAX_TRIES = 3;
+
 /** What a sender tells. */
 export interface SenderEvents {
   /** The station is not let in any more. */
@@ -152,13 +155,15 @@ export class Sender {
   }
 
   private async sealOrRenew(outgoing: Outgoing): Promise<SealedRecord | null> {
-    try {
-      return await this.seal(outgoing);
-    } catch (error) {
-      if (!(error instanceof NotReady)) throw error;
-      if (error.needs === "update") await this.update(outgoing);
-      else await this.renew(outgoing);
-      return this.seal(outgoing);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.seal(outgoing);
+      } catch (error) {
+        // An epoch that was fetched may still have to be followed by another one.
+        if (!(error instanceof NotReady) || tries === MAX_TRIES) throw error;
+        if (error.needs === "update") await this.update(outgoing);
+        else await this.renew(outgoing);
+      }
     }
   }
 
@@ -220,7 +225,8 @@ export class Sender {
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
     // Who left still has the secret, and who has new keys has none: the next epoch comes first.
-    if (missing.length > 0 || (await this.isForOldKeys(record, roster))) throw new NotReady("next");
+    const isOld = missing.length > 0 || (await this.isForOldKeys(record, roster));
+    if (isOld || !(await this.account.cipher.hasSecret(record))) throw new NotReady("next");
     return null;
   }
 

@@ -3,12 +3,16 @@
 import { printRecovery, readRecovery, readVault } from "../crypto/vault.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { changePassword } from "../wire/login.ts";
+import { changePassword, fetchVault } from "../wire/login.ts";
+import { isRefusedAs } from "../wire/refusal.ts";
 import type { Made } from "./create.ts";
-import { askHow, doorFor, enterVault } from "./door.ts";
+import { askHow, doorFor, enterVault, unlock } from "./door.ts";
 import { remember } from "./known.ts";
 import { passwordSlot, recoverySlot, vaultOf } from "./make-vault.ts";
 import { callerOf } from "./record.ts";
+
+/** Other devices may write the vault at the same moment. */
+const MAX_TRIES = 4;
 
 /** Recovers an account; `noKey` if the text is no recovery key, `noVault` if the account has none. Throws `Refused`, `Unreachable`, `Unsafe`. */
 export async function recover(ports: Ports, store: Store, given: { email: string; key: string; password: string }): Promise<Made | "noKey" | "noVault"> {
@@ -18,14 +22,24 @@ export async function recover(ports: Ports, store: Store, given: { email: string
   const how = await askHow(of);
   if (how.kdf === "published") return "noVault";
   const { owner } = how;
-  const { session, contents, master } = await enterVault(of, how, key, "recovery");
-  if (!contents) return "noVault";
-  const [next, recovery] = [await passwordSlot(given.password, master, owner), await recoverySlot(master, owner)];
-  const version = readVault(session.vault).version + 1;
-  const vault = await vaultOf({ version, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
-  const { apikey, kdf } = next;
-  const to = { apikey, kdf, rsakey: vault, version, recoverykey: recovery.apikey, card: null, signout: true };
-  await changePassword(callerOf(ports, session), to);
-  await remember(store, of.user, { server: owner.server, version });
-  return { session: { ...session, vault, hasSheet: true }, contents, recovery: printRecovery(recovery.key) };
+  const { session } = await enterVault(of, how, key, "recovery");
+  const caller = callerOf(ports, session);
+  for (let tries = 1, { vault: rsakey } = session; ; tries++) {
+    const opened = await unlock(rsakey, key, { owner, slot: "recovery", seen: readVault(session.vault).version });
+    const { master, contents } = opened;
+    const [next, recovery] = [await passwordSlot(given.password, master, owner), await recoverySlot(master, owner)];
+    const version = opened.vault.version + 1;
+    const vault = await vaultOf({ version, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
+    const { apikey, kdf } = next;
+    try {
+      await changePassword(caller, { apikey, kdf, rsakey: vault, version, recoverykey: recovery.apikey, card: null, signout: true });
+    } catch (error) {
+      // A device that is still logged in has written it meanwhile.
+      if (!isRefusedAs(error, "stale_version") || tries === MAX_TRIES) throw error;
+      rsakey = (await fetchVault(caller)).rsakey;
+      continue;
+    }
+    await remember(store, of.user, { server: owner.server, version });
+    return { session: { ...session, vault, hasSheet: true }, contents, recovery: printRecovery(recovery.key) };
+  }
 }

@@ -50,6 +50,17 @@ export class Cipher {
     return opened;
   }
 
+  /** The same; null if it is not for this account's key, as after a loss of keys. */
+  secretOrNull(wrapped: string): Promise<Bytes | null> {
+    return this.secret(wrapped).catch(() => null);
+  }
+
+  /** Whether new messages can be encrypted: the secret for them is here, and can be opened. */
+  async hasSecret(record: ConversationRecord): Promise<boolean> {
+    if (!record.roster) return (await this.secretOrNull(record.wire.secret)) !== null;
+    return (await this.store.epochs(record.wire.id)).at(-1)?.announcement === record.roster.announcement;
+  }
+
   /** The secret that new messages lie under. */
   async current(record: ConversationRecord): Promise<Secret> {
     if (!record.roster) return { epoch: 0, secret: await this.secret(record.wire.secret) };

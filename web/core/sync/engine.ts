@@ -285,9 +285,9 @@ export class Engine {
   }
 
   private fault(error: unknown): void {
-    if (error instanceof LostLead || error instanceof NotInRosterYet) return;
+    if (error instanceof LostLead || error instanceof NotInRosterYet || isPassing(error) || isUnknownCall(error)) return;
     // Who is not let in any more hears it from the socket.
-    if (isPassing(error) || isUnknownCall(error) || isBarred(error)) return;
+    if (this.state.kind === "barred" || isBarred(error)) return;
     this.events.onFault(error);
   }
 }

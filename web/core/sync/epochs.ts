@@ -50,14 +50,14 @@ export interface Accepted {
   epochs: EpochRecord[];
 }
 
-/** Checks epochs, newest first, against what is known; throws `InvalidEpoch`. `open` unwraps a secret. */
+/** Checks epochs, newest first, against what is known; throws `InvalidEpoch`. `open` unwraps a secret, or answers null. */
 export async function accept(
   conversation: string,
   held: Roster | null,
   fetched: readonly WireEpoch[],
   listed: ReadonlyMap<string, string>,
   known: Known,
-  open: (wrapped: string) => Promise<Bytes>,
+  open: (wrapped: string) => Promise<Bytes | null>,
 ): Promise<Accepted> {
   const [newest, ...older] = fetched;
   if (!newest) throw new InvalidEpoch("order");
@@ -77,13 +77,14 @@ async function isNotYetIn(listed: ReadonlyMap<string, string>, me: string, newes
 /** Nobody who is in the newest epoch has announced yet that one has joined. */
 export class NotInRosterYet extends Error {}
 
-/** The secrets of these epochs: those that one has, and that fit what was announced. */
-async function secretsOf(fetched: readonly WireEpoch[], open: (wrapped: string) => Promise<Bytes>): Promise<EpochRecord[]> {
+/** The secrets of these epochs: those that one has, and that fit what was announced. `open` answers null for what is not for one. */
+async function secretsOf(fetched: readonly WireEpoch[], open: (wrapped: string) => Promise<Bytes | null>): Promise<EpochRecord[]> {
   const found: EpochRecord[] = [];
   for (const { epoch, announcement, secret } of fetched) {
-    // Who joined later has no secret of what was before.
-    if (secret === "") continue;
-    await checkSecret(parseAnnouncement(announcement), await open(secret));
+    // Who joined later has no secret of what was before; who has lost their keys has none that they could open.
+    const opened = secret === "" ? null : await open(secret);
+    if (!opened) continue;
+    await checkSecret(parseAnnouncement(announcement), opened);
     found.push({ epoch, announcement, wrapped: secret });
   }
   return found;
@@ -96,7 +97,7 @@ async function fetchShared(account: Account, id: ConversationId, roster: Roster)
   const all = await fetchDownTo(account, id, 0);
   const older = all.filter(({ epoch }) => epoch < roster.announcement.epoch);
   await checkOlder(roster.announcement, older.map(({ announcement }) => parseAnnouncement(announcement)));
-  const fresh = await secretsOf(older.filter(({ epoch }) => !held.has(epoch)), (wrapped) => cipher.secret(wrapped));
+  const fresh = await secretsOf(older.filter(({ epoch }) => !held.has(epoch)), (wrapped) => cipher.secretOrNull(wrapped));
   if (fresh.length === 0) return;
   await serial.run(() => store.write(...fresh.map((one) => change.epoch(id, one))));
   tell({ conversations: [id] });
@@ -131,7 +132,7 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
   }
   if (!held && (await isNotYetIn(listed, session.user, fetched[0]))) throw new NotInRosterYet();
   const known = await knownOf(people, session);
-  const accepted = await accept(id, held, fetched, listed, known, (wrapped) => cipher.secret(wrapped));
+  const accepted = await accept(id, held, fetched, listed, known, (wrapped) => cipher.secretOrNull(wrapped));
   await account.serial.run(async () => {
     const now = await store.conversation(id);
     if (!now || (rosterOf(now)?.announcement.epoch ?? 0) !== (held?.announcement.epoch ?? 0)) return;

@@ -1,5 +1,6 @@
 // What was erased on the server is erased here, too: what is left of a row is its place in the chain.
 
+import { hex, sha256, utf8 } from "../crypto/bytes.ts";
 import { change } from "../store/store.ts";
 import type { Frame } from "../wire/notification.ts";
 import type { Account } from "./account.ts";
@@ -11,7 +12,7 @@ export async function takeErased({ store, serial, tell }: Account, erased: Frame
       for (const message of messageids) {
         const seq = await store.seqOf(id, message);
         const [row] = seq === undefined ? [] : await store.rows(id, seq, seq);
-        if (row && row.Data !== "") await store.write(...change.row(id, { ...row, Data: "" }));
+        if (row && row.Data !== "") await store.write(...change.row(id, { ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
       }
       tell({ conversations: [id] });
     });

@@ -85,8 +85,7 @@ async function comparePinned(account: Account, id: ConversationId): Promise<void
 /** Messages whose content was deleted have left their links: with them the chain may fit after all. */
 async function explainGap(account: Account, record: ConversationRecord): Promise<void> {
   const rows = await account.store.rows(record.wire.id, 0);
-  // Of what was erased only the link is left.
-  const held = new Map(linksOf(rows.filter(({ Data }) => Data !== "")).map((link) => [link.seq, link]));
+  const held = new Map(linksOf(rows).map((link) => [link.seq, link]));
   const links: Link[] = [];
   const [first] = rows;
   const from = record.complete || !first ? 0 : first.Seq;

@@ -25,11 +25,14 @@ const MAX_SHARED = 50;
 export const signs = ({ session }: Account): boolean => session.server !== "" && session.keys.sign !== null;
 
 /**
- * Whether a direct conversation of the published form may begin its first epoch by itself: both have cards, and nothing was
- * written in it, as only this device would keep the secret of before.
+ * Whether a direct conversation of the published form may begin its first epoch by itself: its secret is of no use, as after
+ * a loss of keys; or both have cards, and nothing was written in it, as only this device would keep the secret of before.
  */
-export async function canBegin(account: Account, { wire, head, complete }: ConversationRecord): Promise<boolean> {
-  if (!signs(account) || wire.isgroup || head !== null || !complete) return false;
+export async function canBegin(account: Account, record: ConversationRecord): Promise<boolean> {
+  const { wire, head, complete } = record;
+  if (!signs(account) || wire.isgroup) return false;
+  if (!(await account.cipher.hasSecret(record))) return true;
+  if (head !== null || !complete) return false;
   const people = await peopleOf(account, wire.participants.map(({ userid }) => userid));
   return people.length === wire.participants.length && people.every(({ cards }) => cards.length > 0);
 }

@@ -67,15 +67,18 @@ export async function keepVault(account: Account): Promise<void> {
     if (tries > 0) await takePins(account, contents.pins);
     const pins = mergePins(await pinsOf(await store.people(), session.user), contents.pins);
     const next = fit(contents.keys, pins, mergeHeads(headsOf(await store.conversations()), contents.heads));
-    const writtenAt = (await store.meta<number>("vaultAt")) ?? 0;
-    if (isSame(next.pins, contents.pins) && account.clock.now() - writtenAt < DAY_MS) return;
+    const [now, writtenAt] = [account.clock.now(), await store.meta<number>("vaultAt")];
+    if (isSame(next.pins, contents.pins) && now - (writtenAt ?? now) < DAY_MS) {
+      if (writtenAt === undefined) await store.writeOwn({ put: "meta", key: "vaultAt", value: now });
+      return;
+    }
     const version = vault.version + 1;
     const box = await fillBox(session.boxKey, { keys: contents.keys, ...next }, ownerOf(session), version);
     const rsakey = writeVault({ version, slots: vault.slots, box });
     try {
       await changeVault(caller, { rsakey, version });
       await updateSession(account, { vault: rsakey });
-      await store.writeOwn({ put: "meta", key: "vaultAt", value: account.clock.now() });
+      await store.writeOwn({ put: "meta", key: "vaultAt", value: now });
       return;
     } catch (error) {
       if (!isRefusedAs(error, "stale_version")) throw error;

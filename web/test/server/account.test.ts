@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test, type TestContext } from "node:test";
+import { startClient } from "../../core/index.ts";
 import type { Http } from "../../core/ports.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { httpTo } from "../../browser/http.ts";
@@ -177,4 +178,70 @@ test("what is deleted for everyone is gone from the server and from other device
   await second.reads("afterwards");
   assert.deepEqual(second.texts(), ["stays", "stays, too", "afterwards"]);
   assert.ok(articlesOf(second.client.state.log?.entries ?? []).every(({ trouble }) => trouble === null));
+});
+
+/** A way to the server on which it looks like one of the published form. */
+const publishedOnly: Http = async (path, body, headers, signal) => {
+  const { action } = JSON.parse(body) as { action: string };
+  if (action !== "prelogin") return httpTo(`${address}/`)(path, body, headers, signal);
+  return { status: 404, date: null, retryAfter: null, text: JSON.stringify({ status: "ERROR", errormessage: "", errorcode: "unknown_action" }) };
+};
+
+test("a conversation of two accounts of the published form gets a signed epoch by hand, and what was said before stays readable", async (t) => {
+  const probe = await joins("Probe");
+  if (!hasVault(t, probe)) return;
+  const [oldAnn, oldBen] = await Promise.all([joins("Ann", publishedOnly), joins("Ben", publishedOnly)]);
+  const id = await oldAnn.befriends(oldBen);
+  await oldBen.client.open(id);
+  await oldAnn.types(id, "Before");
+  await oldBen.reads("Before");
+  const [ann, ben] = await Promise.all([again(oldAnn), again(oldBen)]);
+  await Promise.all([isOut(oldAnn, "signedOut"), isOut(oldBen, "signedOut")]);
+  await Promise.all([ann, ben].map(({ client }) => client.open(id)));
+  await ann.types(id, "Not signed yet");
+  assert.equal((await ben.reads("Not signed yet")).trouble, "notProven");
+  // The other one's card came after this device had compared everybody's.
+  await ann.client.request(probe.email);
+  assert.deepEqual(await ann.client.renewKeys(id), { ok: true, value: null });
+  await ann.types(id, "Signed");
+  assert.equal((await ben.reads("Signed")).trouble, null);
+  await ben.types(id, "Signed, too");
+  assert.equal((await ann.reads("Signed, too")).trouble, null);
+  for (const one of [ann, ben]) assert.equal((await one.reads("Before")).trouble, "notProven");
+});
+
+test("who takes an address over is shown as somebody else", async (t) => {
+  const [ann, ben] = await Promise.all([joins("Ann"), joins("Ben")]);
+  if (!hasVault(t, ann)) return;
+  const id = await ann.befriends(ben);
+  const { id: user } = ann;
+  assert.deepEqual(await ann.client.deleteAccount("wrong"), { ok: false, failure: { kind: "login" } });
+  assert.deepEqual(await ann.client.deleteAccount(password), { ok: true, value: null });
+  const invitation = { code: "", from: "", card: "", secret: "" };
+  const other = await startClient(nodePorts(address));
+  endings.push(other.close);
+  const made = await other.createAccount({ invitation, email: ann.email, name: "Mallory", password });
+  assert.ok(made.ok, JSON.stringify(made));
+  await other.enter(true);
+  await ben.client.request(ann.email);
+  await new Promise<void>((resolve) => {
+    const look = (): void => {
+      const [request] = other.state.requests;
+      if (request) void other.answer(request, true).then(() => resolve());
+    };
+    other.subscribe(look);
+    look();
+  });
+  await ben.sees("another one", ({ people }) => people.get(user as never)?.trust === "changed" || undefined);
+  await ben.types(id, "Is it you?");
+  await ben.client.open(id);
+  const held = await ben.sees("a held message", ({ log }) => articlesOf(log?.entries ?? []).find(({ state }) => state === "notSent"));
+  await ben.client.acceptKeys(user);
+  await ben.client.retry(id, held.id);
+  await other.open(id);
+  await new Promise<void>((resolve) => {
+    const look = (): void => void (articlesOf(other.state.log?.entries ?? []).some(({ text, trouble }) => text === "Is it you?" && !trouble) && resolve());
+    other.subscribe(look);
+    look();
+  });
 });

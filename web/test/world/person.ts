@@ -6,7 +6,7 @@ import type { Article } from "../../core/model/view.ts";
 import { nodePorts } from "../../node/ports.ts";
 
 /** How long anything may take. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 30_000;
 
 export const address = process.env["PARLANCE_URL"] ?? "";
 export const password = "correct horse battery staple";
