@@ -44,16 +44,6 @@ impl Held {
                 ledger.check_epoch(sent, kid, self.newest_epoch, findings);
             }
             self.newest_epoch = self.newest_epoch.max(number);
-<<<<<<< HEAD
-            let wrong = match key {
-                Some(key) => self.check_opened(&row, key, reader.directory).err(),
-                None => {
-                    // Later messages are not counted from the first one any more.
-                    self.has_all = false;
-                    sent.is_some_and(|sent| ledger.may_open(sent, reader.user, kid))
-                        .then(|| (Kind::Undecryptable, "its secret was not given".to_owned()))
-                }
-=======
             let wrong = if let Some(key) = key {
                 self.check_opened(&row, key, reader.directory).err()
             } else {
@@ -61,7 +51,6 @@ impl Held {
                 self.has_all = false;
                 sent.is_some_and(|sent| ledger.may_open(sent, reader.user, kid))
                     .then(|| (Kind::Undecryptable, "its secret was not given".to_owned()))
->>>>>>> e2eeclient
             };
             if let Some((kind, wrong)) = wrong {
                 findings.add(kind, || {
