@@ -29,7 +29,7 @@ pub(in crate::cli) struct New {
     /// The full name (default: the part of the address before the @)
     #[arg(long)]
     name: Option<String>,
-    /// The name that others see [default: the full name]
+    /// The name that others see (default: the full name)
     #[arg(long)]
     nick: Option<String>,
     /// Read the password from standard input
