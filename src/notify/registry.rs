@@ -238,14 +238,22 @@ impl Notifications {
 
     /// Returns `true` if a socket of this user is open here.
     pub(crate) fn has_socket(&self, user: UserId) -> bool {
-        self.locked().sockets_of(user) > 0
+        self.sockets_of(user) > 0
     }
 
-    /// The users who have a socket open here.
-    pub(crate) fn users_with_sockets(&self) -> HashSet<UserId> {
+    /// How many sockets a user has open here.
+    pub(crate) fn sockets_of(&self, user: UserId) -> usize {
+        self.locked().sockets_of(user)
+    }
+
+    /// How many sockets each user has open here, if any.
+    pub(crate) fn sockets(&self) -> HashMap<UserId, usize> {
         let inner = self.locked();
         let users = inner.by_user.keys().copied();
-        users.filter(|user| inner.sockets_of(*user) > 0).collect()
+        users
+            .map(|user| (user, inner.sockets_of(user)))
+            .filter(|(_, sockets)| *sockets > 0)
+            .collect()
     }
 
     /// The stations that have a socket open here: of one user, or of everyone.

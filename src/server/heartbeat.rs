@@ -25,6 +25,10 @@ pub(super) async fn beat(state: &State) -> store::error::Result<()> {
     if has_ended || state.bus.has_gap(&others) {
         state.resync.request();
     }
+    if has_ended {
+        // It may have been a node of the release before, or the database an older state of itself.
+        store::list::begin(&state.services.db).await?;
+    }
     Ok(())
 }
 

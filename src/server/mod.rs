@@ -104,6 +104,9 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     heartbeat::beat(&state)
         .await
         .map_err(|error| with_causes(&error))?;
+    store::list::begin(&state.services.db)
+        .await
+        .map_err(|error| with_causes(&error))?;
     if embedded.is_some() {
         // An embedded database has one server: any node in it is an earlier run of this one, and nobody needs its hints.
         store::presence::forget_other_nodes(&state.services.db, node)

@@ -1,9 +1,9 @@
 //! Presence: a user who has a socket open on any node, or had one a moment ago, is online. The database has a row for
-//! each user and node. One task writes the rows of this node, so that an older state is never written after a newer one;
+//! each user and node, with the number of sockets. One task writes the rows of this node, so that an older state is never written after a newer one;
 //! it retries what failed, and each heartbeat compares the rows with the sockets that are open.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,24 +24,42 @@ use parlance_wire::id::UserId;
 /// Delay before a failed write is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What may be out of date in a user's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// The number of sockets alone: the user stays as available as they are.
+    Count,
+    /// Whether they are online.
+    Presence,
+}
+
 /// The users whose rows in the database may be out of date.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
-    due: Mutex<HashSet<UserId>>,
+    due: Mutex<HashMap<UserId, Due>>,
     wake: Notify,
     /// When each user's last socket was closed, for those who count as online for a while longer.
     closed_at: Mutex<HashMap<UserId, Instant>>,
 }
 
 impl Presence {
-    /// Requests that the row of a user is brought up to date.
+    /// Requests that the row of a user is brought up to date: they have another socket, or none any more.
     pub(super) fn refresh(&self, user: UserId) {
-        self.due().insert(user);
+        self.request([(user, Due::Presence)]);
+    }
+
+    fn request(&self, users: impl IntoIterator<Item = (UserId, Due)>) {
+        let mut due = self.due();
+        for (user, what) in users {
+            let most = due.entry(user).or_insert(what);
+            *most = what.max(*most);
+        }
+        drop(due);
         self.wake.notify_one();
     }
 
-    fn due(&self) -> MutexGuard<'_, HashSet<UserId>> {
-        // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
+    fn due(&self) -> MutexGuard<'_, HashMap<UserId, Due>> {
+        // Nothing panics while it holds the lock; if it did, ids are still ids.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,7 +81,11 @@ pub(super) fn mark_offline_after_grace(
     state.presence.closed_at().insert(user, now);
     drop(subscription);
     // Not while stopping: clients connect to another node, or to this one after its restart, and should stay online.
-    if state.notifications.has_socket(user) || state.is_stopping() {
+    if state.is_stopping() {
+        return;
+    }
+    state.presence.request([(user, Due::Count)]);
+    if state.notifications.has_socket(user) {
         return;
     }
     tokio::spawn(async move {
@@ -76,10 +98,11 @@ pub(super) fn mark_offline_after_grace(
 pub(super) async fn run(state: Arc<State>) {
     loop {
         // Taken out before the write, not after it: a change meanwhile makes the user due again, and is not lost.
-        let users: Vec<UserId> = {
+        let users: Vec<(UserId, Due)> = {
             let mut due = state.presence.due();
-            let some: Vec<UserId> = due.iter().copied().take(MAX_BATCH).collect();
-            some.into_iter().filter(|user| due.remove(user)).collect()
+            let some: Vec<UserId> = due.keys().copied().take(MAX_BATCH).collect();
+            let taken = some.iter().filter_map(|user| due.remove_entry(user));
+            taken.collect()
         };
         if users.is_empty() {
             state.presence.wake.notified().await;
@@ -97,21 +120,38 @@ pub(super) async fn run(state: Arc<State>) {
                 // It may have been written, and friends were not notified.
                 state.resync.request_everywhere();
             }
-            state.presence.due().extend(users);
+            state.presence.request(users);
             tokio::time::sleep(RETRY).await;
         }
     }
 }
 
-async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
+async fn write(state: &State, users: &[(UserId, Due)]) -> Result<(), Error> {
+    let db = &state.services.db;
     // Decided now, not when the write was requested: a user may have come back.
-    let (online, offline): (Vec<UserId>, Vec<UserId>) =
-        users.iter().partition(|user| is_online(state, **user));
-    if !online.is_empty() {
-        state.announce(&set_online(&state.services.db, state.node, &online).await?);
+    let (online, offline): (Vec<_>, Vec<_>) = users
+        .iter()
+        .copied()
+        .partition(|(user, _)| is_online(state, *user));
+    let (arrived, counted): (Vec<_>, Vec<_>) = online
+        .into_iter()
+        .partition(|(_, what)| *what == Due::Presence);
+    let with_counts = |users: Vec<(UserId, Due)>| -> Vec<(UserId, i32)> {
+        let sockets = |user| i32::try_from(state.notifications.sockets_of(user));
+        users
+            .into_iter()
+            .map(|(user, _)| (user, sockets(user).unwrap_or(i32::MAX)))
+            .collect()
+    };
+    if !arrived.is_empty() {
+        state.announce(&set_online(db, state.node, &with_counts(arrived)).await?);
     }
+    if !counted.is_empty() {
+        store::presence::count_sockets(db, state.node, &with_counts(counted)).await?;
+    }
+    let offline: Vec<UserId> = offline.into_iter().map(|(user, _)| user).collect();
     if !offline.is_empty() {
-        state.announce(&set_offline(&state.services.db, state.node, &offline).await?);
+        state.announce(&set_offline(db, state.node, &offline).await?);
     }
     Ok(())
 }
@@ -119,14 +159,23 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
 /// Compares the rows of this node with its open sockets, and requests updates where they differ.
 pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     let stored = store::presence::online_on(&state.services.db, state.node).await?;
-    let open = state.notifications.users_with_sockets();
+    let open = state.notifications.sockets();
+    let differs = |user: UserId, sockets: i32| {
+        if !is_online(state, user) {
+            return Some((user, Due::Presence));
+        }
+        let count = open.get(&user).copied().unwrap_or(0);
+        (i32::try_from(count) != Ok(sockets)).then_some((user, Due::Count))
+    };
     let wrong = stored
         .iter()
-        .filter(|user| !is_online(state, **user))
-        .chain(open.difference(&stored));
+        .filter_map(|(user, sockets)| differs(*user, *sockets));
+    let missing = open.keys().filter(|user| !stored.contains_key(user));
     // Only requested: `run` alone writes, so that an older state never overwrites a newer one.
-    for user in wrong {
-        state.presence.refresh(*user);
+    let missing = missing.map(|user| (*user, Due::Presence));
+    let wrong: Vec<_> = wrong.chain(missing).collect();
+    if !wrong.is_empty() {
+        state.presence.request(wrong);
     }
     state
         .presence

@@ -10,7 +10,8 @@ use super::{Db, error::Result};
 use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::ListMark,
     text::Instance,
     time::Timestamp,
 };
@@ -29,11 +30,11 @@ pub(crate) use self::{
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
         crate::store::conversation::conversation_rows!(
-            $before, group of $key, unread "null::bigint", version "null::bigint", [$after], $($argument),*
+            $before, group of $key, unread "null::bigint", mark "null::bytea", [$after], $($argument),*
         )
     };
     (
-        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, [$($after:literal),*], $($argument:expr),*
+        $before:literal, group of $key:literal, unread $unread:literal, mark $mark:literal, [$($after:literal),*], $($argument:expr),*
     ) => {
         sqlx::query_as!(
             crate::store::rows::ConversationRow,
@@ -62,8 +63,8 @@ macro_rules! conversation_rows {
                    end as "group: Vec<UserId>", "#
                 + $unread
                 + r#" as "unread?", "#
-                + $version
-                + r#" as "version?: ListVersion""#
+                + $mark
+                + r#" as "mark?: ListMark""#
                 $(+ $after)*,
             $($argument),*
         )
@@ -78,11 +79,27 @@ pub(super) use conversation_rows;
 /// newest 5,000: so neither the reader's own nor those of other types make it read a whole conversation.
 macro_rules! listed_rows {
     ($before:literal, from $from:literal, $after:literal, $($argument:expr),* $(,)?) => {
+        // The mark (`store::list`) is computed once.
+        listed_rows!(
+            $before, from $from,
+            mark "(
+                select uuid_send(e.era_id) || int8send(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+                       || int8send(o.conversations) || int8send(n.n)
+                from (select era_id from list_eras order by n desc limit 1) e
+                cross join (
+                    select bit_xor(uuid_hash_extended(conversation_id, 0)) as conversations from participants where user_id = $1
+                ) o
+                cross join (select n from nick_changes where is_count) n
+            )",
+            $after, $($argument),*
+        )
+    };
+    ($before:literal, from $from:literal, mark $mark:literal, $after:literal, $($argument:expr),*) => {
         conversation_rows!(
             $before,
             group of "c.conversation_id",
             unread "u.unread",
-            version "list_version(c.conversation_id, c.xmin, p.xmin, o.others, o.has_secret, c.last_seq, u.unread)",
+            mark $mark,
             [$from, "
             cross join lateral (
                 select case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
@@ -99,19 +116,6 @@ macro_rules! listed_rows {
                 ) end as unread
                 offset 0
             ) u
-            cross join lateral (
-                select (
-                           select bit_xor(hashtextextended(n.role || ' ' || (
-                               select nick from users where user_id = n.user_id
-                           ), uuid_hash_extended(n.user_id, 0)))
-                           from participants n where n.conversation_id = c.conversation_id
-                       ) as others,
-                       (
-                           select true from epoch_secrets s
-                           where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
-                       ) is not null as has_secret
-                offset 0
-            ) o
             ", $after],
             $($argument),*
         )
@@ -161,50 +165,6 @@ pub(crate) async fn list_with_unread(db: &Db, reader: UserId) -> Result<Vec<Conv
     Ok(rows)
 }
 
-/// How a user's list compares with the lines that a client holds.
-#[derive(Debug)]
-pub(crate) struct Comparison {
-    /// The conversations whose lines the client does not hold as they are now.
-    pub changed: Vec<ConversationId>,
-    /// How many lines the list has.
-    pub total: i64,
-}
-
-/// Compares a user's list with the versions of the lines that a client holds. Of the lines that are the same not even the
-/// rows are sent from the database.
-pub(crate) async fn compare(db: &Db, reader: UserId, known: &[ListVersion]) -> Result<Comparison> {
-    db.run(async |c| {
-        sqlx::query_file_as!(
-            Comparison,
-            "src/store/sql/compare_list.sql",
-            reader as _,
-            known as _,
-        )
-        .fetch_one(c)
-        .await
-    })
-    .await
-}
-
-/// Those of these conversations that are a user's.
-pub(crate) async fn those_of(
-    db: &Db,
-    user: UserId,
-    conversations: &[ConversationId],
-) -> Result<Vec<ConversationId>> {
-    db.run(async |c| {
-        sqlx::query_scalar!(
-            r#"select conversation_id as "id: ConversationId" from participants
-            where user_id = $1 and conversation_id = any($2)"#,
-            user as _,
-            conversations as _,
-        )
-        .fetch_all(c)
-        .await
-    })
-    .await
-}
-
 /// As [`list_with_unread`], of these conversations; those that the reader has left meanwhile are missing.
 pub(crate) async fn some_with_unread(
     db: &Db,
@@ -218,10 +178,11 @@ pub(crate) async fn some_with_unread(
                 from "
             from participants p
             join conversations c using (conversation_id)",
+                mark "null::bytea",
                 "where p.user_id = $1 and p.conversation_id = any($2)
             ",
                 reader as _,
-                conversations as _,
+                conversations as _
             )
             .fetch_all(c)
             .await

@@ -9,6 +9,7 @@ use super::{
     db::End,
     error::{Result, impossible},
     group::{self, Change, Changed},
+    list,
     notice::{self, Notice},
     quota::{self, Limits},
 };
@@ -151,6 +152,7 @@ async fn delete_in(
     )
     .execute(&mut *c)
     .await?;
+    list::renamed(&mut *c, user).await?;
     // By the database's clock, as `stored_at` is.
     sqlx::query!(
         "insert into erasures (user_id, deleted_at) values ($1, now())",

@@ -1,7 +1,7 @@
 //! Presence: which nodes are alive, and whose sockets they hold. A row of `listeners` is a user who is online on a node.
 //! (The table keeps its old name: during a rolling upgrade, nodes of the release before still read and write it.)
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
@@ -18,20 +18,24 @@ pub struct AvailabilityChange {
     pub friends: Vec<UserId>,
 }
 
-/// Records that a node holds sockets of these users. They are available from now on, unless they set something else.
-/// Returns those for whom that is a change.
+/// Records that a node holds so many sockets of each of these users. They are available from now on, unless they set something
+/// else. Returns those for whom that is a change.
 pub async fn socket_opened(
     db: &Db,
     node: Uuid,
-    users: &[UserId],
+    sockets: &[(UserId, i32)],
 ) -> Result<Vec<AvailabilityChange>> {
+    let (users, counts): (Vec<UserId>, Vec<i32>) = sockets.iter().copied().unzip();
     db.transaction(async |tx| {
-        lock(tx, users).await?;
+        lock(tx, &users).await?;
         sqlx::query!(
-            "insert into listeners (user_id, node_id) select user_id, $1 from users where user_id = any($2)
-            on conflict on constraint listeners_key do nothing",
+            "insert into listeners (user_id, node_id, sockets)
+            select s.user_id, $1, s.sockets from unnest($2::uuid[], $3::int[]) as s (user_id, sockets)
+            where exists (select from users u where u.user_id = s.user_id)
+            on conflict on constraint listeners_key do update set sockets = excluded.sockets",
             node,
-            users as _,
+            &users as _,
+            &counts,
         )
         .execute(&mut *tx)
         .await?;
@@ -46,13 +50,33 @@ pub async fn socket_opened(
             )
             select user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>" from changed
             "#,
-            users as _,
+            &users as _,
         )
         .fetch_all(tx)
         .await?;
         Ok(End::Commit(changes))
     })
     .await
+}
+
+/// Records how many sockets a node holds of each of these users, who stay as available as they are. One who counts as online
+/// for a while after their last socket has none.
+pub async fn count_sockets(db: &Db, node: Uuid, sockets: &[(UserId, i32)]) -> Result<()> {
+    let (users, counts): (Vec<UserId>, Vec<i32>) = sockets.iter().copied().unzip();
+    db.run(async |c| {
+        sqlx::query!(
+            "update listeners l set sockets = s.sockets
+            from unnest($2::uuid[], $3::int[]) as s (user_id, sockets)
+            where l.user_id = s.user_id and l.node_id = $1",
+            node,
+            &users as _,
+            &counts,
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
+    Ok(())
 }
 
 /// Records that a node holds no sockets of these users any more. Those of whom no node holds one are offline. Returns
@@ -88,19 +112,22 @@ async fn lock(c: &mut PgConnection, users: &[UserId]) -> Result<()> {
     Ok(())
 }
 
-/// The users of whom the database says that this node holds a socket.
-pub async fn online_on(db: &Db, node: Uuid) -> Result<HashSet<UserId>> {
-    let users: Vec<UserId> = db
+/// The users who are online on this node, as the database says, and how many sockets it holds of each.
+pub async fn online_on(db: &Db, node: Uuid) -> Result<HashMap<UserId, i32>> {
+    let rows = db
         .run(async |c| {
-            sqlx::query_scalar!(
-                r#"select user_id as "user_id: UserId" from listeners where node_id = $1"#,
+            sqlx::query!(
+                r#"select user_id as "user_id: UserId", sockets from listeners where node_id = $1"#,
                 node
             )
             .fetch_all(c)
             .await
         })
         .await?;
-    Ok(users.into_iter().collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.user_id, row.sockets))
+        .collect())
 }
 
 /// The answer to a heartbeat.

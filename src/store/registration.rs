@@ -8,6 +8,7 @@ use super::{
     card::{self, NewCard, Published},
     db::End,
     error::Result,
+    list,
     notice::{self, Notice},
     vault,
 };
@@ -366,9 +367,23 @@ async fn insert_in(
         user.recovery.map(SecretHash::as_bytes),
         vault::written(user.kdf)?,
     )
-    .execute(c)
+    .execute(&mut *c)
     .await?;
-    Ok(stored.rows_affected() > 0)
+    if stored.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let user_id = UserId::of(user.email);
+    let is_known = sqlx::query_scalar!(
+        r#"select exists (select from participants where user_id = $1) as "is_known!""#,
+        user_id as _,
+    )
+    .fetch_one(&mut *c)
+    .await?;
+    // Of an account that was deleted, direct conversations are left. Nobody waits for the names of others.
+    if is_known {
+        list::renamed(c, user_id).await?;
+    }
+    Ok(true)
 }
 
 /// Gives a user other keys: all they logged in with is gone, and so are their stations. Notifies every node. Returns
@@ -419,6 +434,7 @@ async fn replace_identity(
     )
     .fetch_one(&mut *c)
     .await?;
+    list::renamed(&mut *c, user_id).await?;
     notice::send(c, [Notice::User(user_id)]).await?;
     Ok(friends)
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use parlance_wire::{
     chain::{Chain, DataHash},
-    id::{ConversationId, CredentialId, ListVersion, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
+    list::ListMark,
     text::{Data, Instance, MessageType},
     time::Timestamp,
 };
@@ -115,8 +116,8 @@ pub(crate) struct ConversationRow {
     pub group: Option<Vec<UserId>>,
     /// In the list of a v4 client: how many messages there are to be viewed, at most 999.
     pub unread: Option<i64>,
-    /// In the list of a v4 client: what this line looks like.
-    pub version: Option<ListVersion>,
+    /// In the list of a v4 client, the same in each line: up to when the list has everything.
+    pub mark: Option<ListMark>,
 }
 
 impl ConversationRow {

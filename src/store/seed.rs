@@ -6,7 +6,7 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use sqlx::{ConnectOptions, PgConnection};
 
-use super::Db;
+use super::{Db, list};
 use parlance_wire::{
     id::{ConversationId, MessageId, StationId, UserId},
     text::{Email, Instance},
@@ -150,7 +150,7 @@ impl Seeder {
                     .await?;
             }
         }
-        Ok(())
+        list::begin_anew(&mut self.0).await
     }
 
     async fn messages(

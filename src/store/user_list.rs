@@ -41,8 +41,8 @@ pub struct UserRow {
     pub last_seen_at: Option<Timestamp>,
     /// From how many stations they have logged in.
     pub stations: i64,
-    /// On how many nodes they have open sockets.
-    pub nodes: i64,
+    /// How many sockets they have open, on all nodes.
+    pub sockets: i64,
     /// How many conversations they take part in.
     pub conversations: i64,
     /// Bytes of the messages that they have sent and that are still there, once they were added up.

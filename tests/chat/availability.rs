@@ -81,7 +81,7 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
     }
     // Ann has a socket on the one, Ben on both.
     for (node, user) in [(gone, anns), (gone, bens), (lives, bens)] {
-        presence::socket_opened(&world.store, node, &[user])
+        presence::socket_opened(&world.store, node, &[(user, 1)])
             .await
             .unwrap();
     }
@@ -132,7 +132,7 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
             .is_empty()
     );
     // A user who closes the socket on one node and has another one stays; after the last one they are offline.
-    presence::socket_opened(&world.store, gone, &[bens])
+    presence::socket_opened(&world.store, gone, &[(bens, 1)])
         .await
         .unwrap();
     assert!(

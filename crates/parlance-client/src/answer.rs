@@ -5,10 +5,11 @@ mod keys;
 mod notification;
 mod people;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
-    id::{ConversationId, ListVersion, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    list::Known,
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
     word::{CredentialKind, UserRole},
@@ -96,18 +97,18 @@ pub struct Conversation {
     /// In a list: how many messages there are to be viewed; 999 stands for more, too.
     #[serde(default)]
     pub unread: Option<u32>,
-    /// In a list: what this line looks like, for [`Session::list_changes`](crate::Session::list_changes).
-    #[serde(default)]
-    pub version: Option<ListVersion>,
 }
 
 /// The answer to [`Session::list_changes`](crate::Session::list_changes).
 #[derive(Debug, Clone, Deserialize)]
 pub struct ListChanges {
-    /// Those that are new or look different, the newest first.
+    /// Those that are new or may look different, the newest first.
     pub conversations: Vec<Conversation>,
-    /// Those that the user does not take part in any more.
-    pub gone: Vec<ConversationId>,
+    /// All of the list, where others than those that were known may be in it: what is not among them is gone.
+    #[serde(default)]
+    pub conversationids: Option<BTreeSet<ConversationId>>,
+    /// What to ask with the next time.
+    pub known: Known,
 }
 
 /// The answer to [`Session::erase`](crate::Session::erase).

@@ -7,12 +7,13 @@ use serde::Serialize;
 use super::epoch::EpochView;
 use crate::{
     api::answer,
-    chat::{Call, error::Error},
-    store::rows::ConversationRow,
+    chat::{Call, conversation::ListChanges, error::Error},
+    store::{self, rows::ConversationRow},
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::{Known, ListMark},
     text::Instance,
     version::ClientVersion,
 };
@@ -45,8 +46,6 @@ struct ConversationView<'a> {
     epochs: Option<Vec<EpochView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<ListVersion>,
 }
 
 /// A value, or the empty text.
@@ -112,7 +111,6 @@ impl<'a> ConversationView<'a> {
             epoch: version.is_v4().then_some(row.epoch),
             epochs: version.is_v4().then(|| EpochView::newest(row)),
             unread: row.unread,
-            version: row.version,
         }
     }
 }
@@ -123,7 +121,9 @@ struct ListView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hasmore: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    gone: Option<Vec<ConversationId>>,
+    conversationids: Option<Vec<ConversationId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<Known>,
 }
 
 #[derive(Serialize)]
@@ -139,6 +139,32 @@ pub(crate) async fn list(
     rows: &[ConversationRow],
     has_more: bool,
 ) -> Result<Vec<u8>, Error> {
+    let mark = rows.first().and_then(|row| row.mark);
+    let v4 = call.version.is_v4();
+    answer_list(call, rows, mark, v4.then_some(has_more), None).await
+}
+
+/// An answer with what has changed in the caller's list.
+pub(crate) async fn changes(call: &Call<'_>, changes: ListChanges) -> Result<Vec<u8>, Error> {
+    let ListChanges {
+        rows,
+        conversations,
+        mark,
+    } = changes;
+    answer_list(call, &rows, mark, Some(false), conversations).await
+}
+
+async fn answer_list(
+    call: &Call<'_>,
+    rows: &[ConversationRow],
+    mark: Option<ListMark>,
+    hasmore: Option<bool>,
+    conversationids: Option<Vec<ConversationId>>,
+) -> Result<Vec<u8>, Error> {
+    if let Some(mark) = mark {
+        let nick_changes = store::list::nick_changes(&mark);
+        call.services.names.catch_up(nick_changes);
+    }
     // For all rows at once: a list of 1,000 conversations must not cost a statement for each.
     let names = names(call, rows).await?;
     let conversations = rows
@@ -147,26 +173,9 @@ pub(crate) async fn list(
         .collect();
     answer::ok(ListView {
         conversations,
-        hasmore: call.version.is_v4().then_some(has_more),
-        gone: None,
-    })
-}
-
-/// An answer with what has changed in the caller's list.
-pub(crate) async fn changes(
-    call: &Call<'_>,
-    rows: &[ConversationRow],
-    gone: Vec<ConversationId>,
-) -> Result<Vec<u8>, Error> {
-    let names = names(call, rows).await?;
-    let conversations = rows
-        .iter()
-        .map(|row| ConversationView::of(row, &names, call.version))
-        .collect();
-    answer::ok(ListView {
-        conversations,
-        hasmore: Some(false),
-        gone: Some(gone),
+        hasmore,
+        conversationids,
+        known: call.version.is_v4().then(|| mark.into()),
     })
 }
 

@@ -1,39 +1,85 @@
--- Compares a user's ($1) list with the versions ($2) of the lines that a client holds.
-with mine as materialized (
-    -- Each line's version; what is unread as in the list.
-    select c.conversation_id,
-           list_version(
-               c.conversation_id, c.xmin, p.xmin,
-               (
-                   select bit_xor(hashtextextended(n.role || ' ' || (
-                       select nick from users where user_id = n.user_id
-                   ), uuid_hash_extended(n.user_id, 0)))
-                   from participants n where n.conversation_id = c.conversation_id
-               ),
-               (
-                   select true from epoch_secrets s
-                   where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
-               ) is not null,
-               c.last_seq,
-               case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
-                   select count(*) from (
-                       select from (
-                           select m.user_id, m.type from messages m
-                           where m.conversation_id = c.conversation_id and m.seq > greatest(p.viewed_seq, c.cleared_seq)
-                           -- A limit that the planner cannot see, so that it reads in the order of the index.
-                           order by m.seq desc limit (select 5000)
-                       ) newest
-                       where newest.type = 'Message' and newest.user_id <> p.user_id
-                       limit 999
-                   ) counted
-               ) end
-           ) as version
-    from participants p
-    join conversations c using (conversation_id)
-    where p.user_id = $1
+-- What has changed in a user's ($1) list since a mark ($2) was made.
+with present as materialized (
+    -- What the next mark says of the database: all transactions before `since` have ended, and are seen here.
+    select e.era_id, e.cluster, s.since, s.next, n.n as nicks
+    from (select era_id, cluster from list_eras order by n desc limit 1) e
+    cross join (
+        select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as since,
+               pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next
+    ) s
+    cross join (select n from nick_changes where is_count) n
+), marked as materialized (
+    -- The mark, taken apart.
+    select encode(substr($2::bytea, 1, 16), 'hex')::uuid as era_id,
+           ('x' || encode(substr($2, 17, 8), 'hex'))::bit(64)::bigint as since,
+           ('x' || encode(substr($2, 25, 8), 'hex'))::bit(64)::bigint as conversations,
+           ('x' || encode(substr($2, 33, 8), 'hex'))::bit(64)::bigint as nicks
+), known as materialized (
+    -- The same, if it is of this database, of which no older state was restored since, and not so old that 32 bits of a
+    -- transaction's number do not say which one is older.
+    select m.since, m.conversations, m.nicks, age((m.since % 4294967296)::text::xid) as age
+    from marked m
+    join list_eras e using (era_id)
+    join present p using (cluster)
+    where not exists (select from list_eras l where l.n > e.n and l.began < m.since)
+        and m.since between greatest(p.next - 1073741824, 3) and p.next
+), renamed as materialized (
+    -- Conversations of users with another nick. Of more than 2000 none is looked at; a limit that the planner cannot see.
+    select o.conversation_id from known k
+    join users u on u.renamed > k.nicks and u.renamed > 0
+    join participants o on o.user_id = u.user_id
+    limit (select 2001)
+), own as materialized (
+    -- Which conversations there are, and those whose rows of the reader's own have changed.
+    select coalesce(bit_xor(uuid_hash_extended(p.conversation_id, 0)), 0) as conversations,
+           array_agg(p.conversation_id) filter (where age(p.xmin) <= (select age from known)) as changed
+    from participants p where p.user_id = $1
+), logged as materialized (
+    -- What anyone's transactions have written since, unless that is more than what it takes to look at all of the reader's.
+    select conversation_ids from list_changes
+    where changed >= (select since from known) and (select complete_from from list_changes_begin where is_begin) <= (select since from known)
+    order by changed limit (select 2001)
+), way as materialized (
+    -- Whether those are all that can have changed.
+    select (select complete_from from list_changes_begin where is_begin) <= (select since from known)
+           and (select count(*) from logged) <= 2000 as is_by_log
+), candidates as (
+    -- The reader's among them, or else all of the reader's.
+    select p.conversation_id, p.viewed_seq
+    from (select distinct unnest(conversation_ids) as conversation_id from logged where (select is_by_log from way)) l
+    cross join lateral (
+        select conversation_id, viewed_seq from participants
+        where conversation_id = l.conversation_id and user_id = $1
+        offset 0
+    ) p
+    union all
+    select p.conversation_id, p.viewed_seq from participants p
+    where p.user_id = $1 and (select is_by_log from way) is not true and exists (select from known)
+), changed as (
+    select k.conversation_id from candidates k
+    cross join lateral (
+        select age(xmin) as age, last_message_seq, greatest(k.viewed_seq, cleared_seq) as read_seq from conversations
+        where conversation_id = k.conversation_id
+        offset 0
+    ) c
+    where c.age <= (select age from known)
+        -- What was unread may have expired since: when it did is not looked up.
+        or c.last_message_seq > c.read_seq and exists (
+            select from expired_messages e where e.conversation_id = k.conversation_id and e.seq > c.read_seq
+        )
+    union
+    select unnest(changed) from own
+    union
+    select r.conversation_id from renamed r
+    cross join lateral (
+        select from participants where conversation_id = r.conversation_id and user_id = $1 offset 0
+    ) p
 )
-select array(
-           -- A hash of the versions, which are of one conversation each: nothing is compared each with each.
-           select m.conversation_id from mine m where m.version not in (select k from unnest($2::bigint[]) as k)
-       ) as "changed!: Vec<ConversationId>",
-       (select count(*) from mine) as "total!"
+select uuid_send(p.era_id) || int8send(p.since) || int8send(o.conversations) || int8send(p.nicks) as "mark!: ListMark",
+       exists (select from known) and (select count(*) from renamed) <= 2000 as "is_known!",
+       array(select conversation_id from changed) as "changed!: Vec<ConversationId>",
+       case when o.conversations is distinct from (select conversations from known) then
+           array(select conversation_id from participants where user_id = $1)
+       end as "conversations?: Vec<ConversationId>"
+from own o
+cross join present p

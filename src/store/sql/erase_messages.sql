@@ -38,5 +38,9 @@ with locked as materialized (
     -- Pages that were kept elsewhere are read again.
     update conversations set erased = erased + (select count(*) from gone)
     where conversation_id = $1 and exists (select from gone)
+), listed as (
+    -- What has changed in lists.
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id()::text::bigint, array[$1] where exists (select from gone)
 )
 select count(*) as "count!", max(seq) as newest from due

@@ -35,5 +35,10 @@ with due as materialized (
            created_at, sent_at, valid_until, sha256(convert_to(data, 'UTF8')), chain, coalesce(n.reports, 0)
     from gone g
     left join counted n using (conversation_id, seq)
+), noted as (
+    -- What may have changed in lists: what was unread and is there no more.
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id()::text::bigint, array_agg(distinct conversation_id) from gone
+    having count(*) > 0
 )
 select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due

@@ -1,56 +1,17 @@
-//! A list is compared with the lines that a client holds: all that changed is told, and little else.
+//! What has changed in a list: all that changed is told, and little else.
 
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use parlance_wire::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::flag;
-use crate::world::{Conversation, Person, World, message, request};
-
-/// A client's list: each line by its id.
-#[derive(Default)]
-struct Held(BTreeMap<String, Value>);
-
-impl Held {
-    async fn whole(person: &Person) -> Self {
-        let answer = person
-            .asks_as(4, "chatconversation", json!({ "action": "list" }))
-            .await
-            .ok();
-        let mut held = Self::default();
-        held.keep(&answer);
-        held
-    }
-
-    fn keep(&mut self, answer: &Value) -> Vec<String> {
-        let lines = answer["conversations"].as_array().unwrap();
-        let id = |line: &Value| line["id"].as_str().unwrap().to_owned();
-        self.0
-            .extend(lines.iter().map(|line| (id(line), line.clone())));
-        lines.iter().map(id).collect()
-    }
-
-    fn known(&self) -> Value {
-        self.0
-            .iter()
-            .map(|(id, line)| (id.clone(), line["version"].clone()))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    }
-
-    /// Asks what has changed, and keeps it. Answers what was told: lines, and those that are gone.
-    async fn catches_up(&mut self, person: &Person) -> (Vec<String>, Vec<String>) {
-        let fields = json!({ "action": "list", "known": self.known() });
-        let answer = person.asks_as(4, "chatconversation", fields).await.ok();
-        assert_eq!(answer["hasmore"], false);
-        let gone: Vec<String> = serde_json::from_value(answer["gone"].clone()).unwrap();
-        self.0.retain(|id, _| !gone.contains(id));
-        (self.keep(&answer), gone)
-    }
-}
+use crate::world::{
+    Conversation, Held, Person, Signer, World, empty_database, message, request,
+};
 
 /// A group of these people, of whom the first one makes it.
 async fn group(admin: &Person, others: &[&Person]) -> Conversation {
@@ -62,9 +23,32 @@ async fn group(admin: &Person, others: &[&Person]) -> Conversation {
     Conversation::of(&answer["conversation"])
 }
 
+/// Whether the server knows what anyone's transactions have changed, or has to look at all of a reader's conversations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    ByChanges,
+    ByLooking,
+}
+
+impl Way {
+    async fn is_taken(self, world: &World) {
+        if self == Self::ByLooking {
+            world.sql("delete from list_changes_begin").await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_change_is_told_and_nothing_else() {
-    let world = World::new().await;
+    for way in [Way::ByChanges, Way::ByLooking] {
+        let world = World::new().await;
+        way.is_taken(&world).await;
+        each_change_is_told(&world).await;
+        world.end().await;
+    }
+}
+
+async fn each_change_is_told(world: &World) {
     let (ann, ben, direct) = world.conversation().await;
     let cleo = world.person("Cleo").await;
     ann.befriends(&cleo).await;
@@ -72,7 +56,7 @@ async fn each_change_is_told_and_nothing_else() {
     let mut held = Held::default();
     let (told, gone) = held.catches_up(&ben).await;
     assert_eq!((told.len(), gone.len()), (2, 0));
-    assert_eq!(held.0, Held::whole(&ben).await.0);
+    assert_eq!(held.lines, Held::whole(&ben).await.lines);
     assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
 
     let id = ann.adds(&direct, "x").await;
@@ -80,26 +64,28 @@ async fn each_change_is_told_and_nothing_else() {
         held.catches_up(&ben).await,
         (vec![direct.id.clone()], vec![])
     );
-    assert_eq!(held.0[&direct.id]["unread"], 1);
+    assert_eq!(held.lines[&direct.id]["unread"], 1);
     ben.views(&direct, std::slice::from_ref(&id)).await.ok();
     assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
-    assert_eq!(held.0[&direct.id]["unread"], 0);
+    assert_eq!(held.lines[&direct.id]["unread"], 0);
     for action in super::FLAGS {
         ben.asks("chatconversation", flag(action, &group))
             .await
             .ok();
         let (told, _) = held.catches_up(&ben).await;
-        // What undoes nothing changes nothing.
-        let is_no_change = ["unfavorite", "unmute"].contains(&action);
-        assert!(
-            told == [group.id.clone()] || is_no_change && told.is_empty(),
-            "{action}: {told:?}"
-        );
+        assert_eq!(told, [group.id.clone()], "{action}");
     }
     // How another one arranges their list is nobody's business.
     ann.asks("chatconversation", flag("favorite", &group))
         .await
         .ok();
+    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    // How they are called is, in each conversation with them.
+    let profile = json!({ "action": "profile", "nick": "Anna" });
+    ann.asks_as(4, "chatlogin", profile).await.ok();
+    assert_eq!(held.catches_up(&ben).await.0.len(), 2);
+    let names = held.lines[&direct.id]["participants"].to_string();
+    assert!(names.contains("Anna"), "{names}");
     assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
     let admin = async |mut fields: Value| {
         fields["conversationid"] = group.id.clone().into();
@@ -117,77 +103,202 @@ async fn each_change_is_told_and_nothing_else() {
     let erase = request("erase", &group, json!({ "messageids": [id] }));
     ann.asks_as(4, "chatconversation", erase).await.ok();
     assert_eq!(held.catches_up(&ben).await.0, [group.id.clone()]);
-    assert_eq!(held.0[&group.id]["unread"], 0);
+    assert_eq!(held.lines[&group.id]["unread"], 0);
+    admin(json!({ "action": "setrole", "participantid": cleo.user, "role": "admin" })).await;
+    assert_eq!(held.catches_up(&ben).await.0, [group.id.clone()]);
     admin(json!({ "action": "removeparticipants", "participantids": [ben.user] })).await;
     assert_eq!(
         held.catches_up(&ben).await,
         (vec![], vec![group.id.clone()])
     );
-    assert_eq!(held.0, Held::whole(&ben).await.0);
+    assert_eq!(held.lines, Held::whole(&ben).await.lines);
     // Last, as the purge that follows makes another version of the line.
     ann.does("clear", &direct, json!({})).await.ok();
     assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
-    assert_eq!(held.0[&direct.id]["lastmessageid"], "");
-    world.end().await;
+    assert_eq!(held.lines[&direct.id]["lastmessageid"], "");
 }
 
 #[tokio::test]
 async fn what_is_unread_and_expires_is_told() {
+    for way in [Way::ByChanges, Way::ByLooking] {
+        let world = World::new().await;
+        way.is_taken(&world).await;
+        let (ann, ben, direct) = world.conversation().await;
+        ann.adds(&direct, "x").await;
+        world
+            .sql("update messages set stored_at = now() - interval '8 days', valid_until = now() - interval '8 days'")
+            .await;
+        let mut held = Held::whole(&ben).await;
+        assert_eq!(held.lines[&direct.id]["unread"], 1);
+        let before = Timestamp::now().plus(-chrono::TimeDelta::days(7));
+        parlance::store::purge::expired(&world.store, before)
+            .await
+            .unwrap();
+        assert_eq!(
+            held.catches_up(&ben).await.0,
+            [direct.id.clone()],
+            "{way:?}"
+        );
+        assert_eq!(held.lines[&direct.id]["unread"], 0);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_secret_and_an_end_of_an_account_are_told() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
-    ann.adds(&direct, "x").await;
     let mut held = Held::whole(&ben).await;
+    // An epoch's secret that comes later, as the server stores it.
     world
-        .sql("update messages set stored_at = now() - interval '8 days', valid_until = now() - interval '8 days'")
+        .sql("insert into epochs (conversation_id, epoch, announcement, signature, members, from_seq, announced_at)
+            select conversation_id, 1, '', decode(repeat('00', 64), 'hex'), '{}', 0, now() from conversations;
+            update conversations set epoch = 1;
+            insert into list_changes select pg_current_xact_id()::text::bigint, array_agg(conversation_id) from conversations")
         .await;
-    let before = parlance_wire::time::Timestamp::now().plus(-chrono::TimeDelta::days(7));
-    parlance::store::purge::expired(&world.store, before)
-        .await
-        .unwrap();
     assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
-    assert_eq!(held.0[&direct.id]["unread"], 0);
+    assert_eq!(held.lines[&direct.id]["secret"], "");
+    let share = json!({
+        "action": "shareepochs", "conversationid": direct.id, "userid": ben.user, "secrets": { "1": "wrapped" }
+    });
+    ann.asks_as(4, "chatconversation", share).await.ok();
+    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.lines[&direct.id]["secret"], "wrapped");
+    let delete = json!({ "action": "delete", "apikey": format!("the apikey of {}", ann.name) });
+    ann.asks_as(4, "chatlogin", delete).await.ok();
+    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    let names = held.lines[&direct.id]["participants"].to_string();
+    assert!(!names.contains("Ann"), "{names}");
+    assert_eq!(held.lines, Held::whole(&ben).await.lines);
+    world.sql("delete from epoch_secrets; update conversations set epoch = 0; delete from epochs").await;
     world.end().await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_known_is_refused() {
+async fn what_cannot_be_known_is_refused_and_what_is_not_known_is_told_whole() {
     let world = World::new().await;
     let (ann, _, direct) = world.conversation().await;
-    let version = "0123456789abcdef";
-    let many: BTreeMap<_, _> = (0..10_001)
-        .map(|n| (format!("{n:032x}"), version))
-        .collect();
+    let list = async |fields: Value| {
+        let mut fields = fields;
+        fields["action"] = "list".into();
+        ann.asks_as(4, "chatconversation", fields).await
+    };
+    let mark = Held::whole(&ann).await.known;
     for known in [
         json!([]),
-        json!("x"),
-        json!({ "x": version }),
+        json!({}),
         json!({ &direct.id: "x" }),
-        json!({ &direct.id: 5 }),
-        json!(many),
+        json!(5),
+        json!("x".repeat(129)),
     ] {
-        let fields = json!({ "action": "list", "known": known });
-        ann.asks_as(4, "chatconversation", fields)
+        list(json!({ "known": known }))
             .await
             .refused(400, "bad_request");
     }
     for page in [json!({ "limit": 5 }), json!({ "after": direct.id })] {
         let mut fields = page;
-        fields["action"] = "list".into();
-        fields["known"] = json!({});
-        ann.asks_as(4, "chatconversation", fields)
-            .await
-            .refused(400, "bad_request");
+        fields["known"] = mark.clone().into();
+        list(fields).await.refused(400, "bad_request");
     }
-    // As many as may be: none of them is the caller's.
-    let most: BTreeMap<_, _> = many.into_iter().take(10_000).collect();
-    let fields = json!({ "action": "list", "known": most });
-    let answer = ann.asks_as(4, "chatconversation", fields).await.ok();
-    assert_eq!(answer["gone"].as_array().unwrap().len(), 10_000);
-    assert_eq!(answer["conversations"].as_array().unwrap().len(), 1);
+    let foreign = format!("{}{}", "0".repeat(32), &mark[32..]);
+    let future = format!("{}{}{}", &mark[..32], "7fffffffffffffff", &mark[48..]);
+    let negative = format!("{}{}{}", &mark[..32], "ffffffffffffffff", &mark[48..]);
+    let old = format!("{}{}{}", &mark[..32], "0000000000000000", &mark[48..]);
+    for known in ["", "x", &mark[1..], &foreign, &future, &negative, &old] {
+        let answer = list(json!({ "known": known })).await.ok();
+        assert_eq!(answer["conversations"].as_array().unwrap().len(), 1, "{known}");
+        assert_eq!(answer["conversationids"], json!([direct.id]), "{known}");
+    }
+    let answer = list(json!({ "known": mark })).await.ok();
+    assert_eq!(answer["conversations"], json!([]));
+    assert!(answer.get("conversationids").is_none());
+    // A page has a mark as well.
+    let page = list(json!({ "limit": 1 })).await.ok();
+    let answer = list(json!({ "known": page["known"] })).await.ok();
+    assert_eq!(answer["conversations"], json!([]));
+    // Of an empty list nothing is known, and that is as good.
+    let cleo = world.person("Cleo").await;
+    let mut held = Held::whole(&cleo).await;
+    assert_eq!((held.known.as_str(), held.lines.len()), ("", 0));
+    assert_eq!(held.catches_up(&cleo).await, (vec![], vec![]));
     // To a published client it is an unknown field.
     let published = json!({ "action": "list", "known": 5 });
     let answer = ann.asks("chatconversation", published).await.ok();
-    assert!(answer.get("gone").is_none() && answer["conversations"][0].get("version").is_none());
+    assert!(answer.get("known").is_none() && answer.get("conversationids").is_none());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_mark_from_before_a_backup_was_restored_is_not_known() {
+    let world = World::new().await;
+    let (ann, ben, direct) = world.conversation().await;
+    let backup = crate::backup::Backup::of(&world);
+    // This is not in the backup, and the client has it.
+    ann.adds(&direct, "lost").await;
+    let mut held = Held::whole(&ben).await;
+    world.end().await;
+    let options = empty_database().await;
+    backup.restores_into(&options);
+    let mut settings = crate::world::settings();
+    settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
+    let restored = World::start(settings, options).await;
+    let ben = Person {
+        world: restored.clone(),
+        ..ben
+    };
+    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.lines[&direct.id]["lastmessageid"], "");
+    assert_eq!(held.lines, Held::whole(&ben).await.lines);
+    restored.end().await;
+}
+
+#[tokio::test]
+async fn a_mark_from_before_an_older_state_of_the_files_came_back_is_not_known() {
+    let world = World::new().await;
+    let (ann, ben, direct) = world.conversation().await;
+    ann.adds(&direct, "x").await;
+    let mut held = Held::whole(&ben).await;
+    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    // A server that began after the mark was made, at a number that is lower than the mark's.
+    world
+        .sql("insert into list_eras (cluster, began) select cluster, 3 from list_eras limit 1")
+        .await;
+    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn marks_survive_that_servers_start_and_stop() {
+    let world = World::new().await;
+    let (ann, ben, direct) = world.conversation().await;
+    ann.adds(&direct, "x").await;
+    let mut held = Held::whole(&ben).await;
+    let other_node = world.another().await;
+    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    other_node.stop().await;
+    // As a node of the release before does, which records no changes.
+    world.sql("update conversations set last_report_id = null").await;
+    world.another().await.stop().await;
+    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn old_changes_are_pruned_and_told_all_the_same() {
+    let world = World::new().await;
+    let (ann, ben, direct) = world.conversation().await;
+    let mut held = Held::whole(&ben).await;
+    ann.adds(&direct, "x").await;
+    // More than are kept, all of them later.
+    world
+        .sql("do $$ begin for n in 1..10 loop perform 1; end loop; end $$;
+            insert into list_changes select pg_current_xact_id()::text::bigint + n, '{}' from generate_series(1, 6000) n")
+        .await;
+    parlance::store::list::prune(&world.store).await.unwrap();
+    assert_eq!(world.count("list_changes").await, 5000);
+    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
     world.end().await;
 }
 
@@ -214,8 +325,8 @@ async fn of_a_thousand_conversations_three_that_changed_are_told() {
     let fields = json!({ "action": "list" });
     let whole = ben.asks_as(4, "chatconversation", fields).await.text.len();
     let mut held = Held::whole(&ben).await;
-    assert_eq!(held.0.len(), 1000);
-    let mut changed: Vec<_> = held.0.keys().take(3).cloned().collect();
+    assert_eq!(held.lines.len(), 1000);
+    let mut changed: Vec<_> = held.lines.keys().take(3).cloned().collect();
     for id in &changed {
         let group = Conversation {
             id: id.clone(),
@@ -223,7 +334,7 @@ async fn of_a_thousand_conversations_three_that_changed_are_told() {
         };
         ann.adds(&group, "x").await;
     }
-    let fields = json!({ "action": "list", "known": held.known() });
+    let fields = json!({ "action": "list", "known": held.known });
     let answer = ben.asks_as(4, "chatconversation", fields).await;
     assert!(
         answer.text.len() * 100 < whole,
@@ -234,7 +345,7 @@ async fn of_a_thousand_conversations_three_that_changed_are_told() {
     told.sort();
     changed.sort();
     assert_eq!((told, gone), (changed, vec![]));
-    assert_eq!(held.0, Held::whole(&ben).await.0);
+    assert_eq!(held.lines, Held::whole(&ben).await.lines);
     world.end().await;
 }
 
@@ -257,20 +368,27 @@ async fn a_commit_that_was_on_its_way_during_a_list_is_told_after_it() {
     assert_eq!(held.catches_up(&ben).await.0, Vec::<String>::new());
     late.commit().await.unwrap();
     assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
-    assert_eq!(held.0[&direct.id]["displayname"], "another name");
+    assert_eq!(held.lines[&direct.id]["displayname"], "another name");
     world.end().await;
 }
 
 #[tokio::test]
 async fn nothing_is_missed_however_many_write_at_once() {
+    for way in [Way::ByChanges, Way::ByLooking] {
+        nothing_is_missed(way).await;
+    }
+}
+
+async fn nothing_is_missed(way: Way) {
     const GROUPS: usize = 12;
     let world = World::new().await;
     let other_node = world.another().await;
+    way.is_taken(&world).await;
     let (ann, ben) = world.friends().await;
     fill(&world, &ann, &ben, GROUPS).await;
     let mut held = Held::whole(&ben).await;
     let groups: Vec<_> = held
-        .0
+        .lines
         .keys()
         .map(|id| Conversation {
             id: id.clone(),
@@ -332,7 +450,7 @@ async fn nothing_is_missed_however_many_write_at_once() {
     };
     let ((), rounds) = tokio::join!(writers, reader);
     assert!(rounds > 2, "the reader never read beside a writer");
-    assert_eq!(held.0, Held::whole(&ben).await.0);
+    assert_eq!(held.lines, Held::whole(&ben).await.lines);
     assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
     other_node.stop().await;
     world.end().await;

@@ -20,7 +20,7 @@ use self::{
     conversation::{Conversation, Message},
     step::{Start, Step, steps},
 };
-use crate::world::{Answer, Person, World, at, message, request};
+use crate::world::{Answer, Held, Person, World, at, message, request};
 
 const NAMES: [&str; 3] = ["Ann", "Ben", "Cleo"];
 /// One of [`NAMES`], and one of the conversations that there are.
@@ -36,6 +36,8 @@ struct Model {
     workspaces: BTreeMap<&'static str, Who>,
     conversations: Vec<Conversation>,
     expected: [Expected; NAMES.len()],
+    /// Each one's list, as a v4 client has it that asks only for what has changed.
+    held: [Held; NAMES.len()],
     clock: usize,
 }
 
@@ -76,6 +78,7 @@ impl Model {
             workspaces: BTreeMap::new(),
             conversations: vec![],
             expected: Default::default(),
+            held: Default::default(),
             clock: 0,
         };
         // Most of what can go wrong needs something that is there.
@@ -117,7 +120,16 @@ impl Model {
         .await
     }
 
+    /// Takes a step. Whoever asks afterwards what has changed in their list has the whole list.
     async fn takes(&mut self, step: Step) {
+        self.step(step).await;
+        let who = self.clock % NAMES.len();
+        let person = &self.people[who];
+        self.held[who].catches_up(person).await;
+        assert_eq!(self.held[who].lines, Held::whole(person).await.lines);
+    }
+
+    async fn step(&mut self, step: Step) {
         self.clock += 1;
         match step {
             Step::Login { who, how } => self.login(who, how).await,

@@ -5,6 +5,7 @@ mod answer;
 mod changes;
 mod cluster;
 mod conversation;
+mod held;
 mod key;
 mod person;
 mod signer;
@@ -36,6 +37,7 @@ pub(crate) use self::{
     changes::Changes,
     cluster::{database, empty_database, postmaster, socket_dir},
     conversation::{Conversation, message, request},
+    held::Held,
     key::{key, public_key, sign},
     person::Person,
     signer::{Epoch, Roster, Signer, secret},

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parlance_wire::{
     id::{ConversationId, MessageId, UserId},
+    list::Known,
     request::{
         PageSize, Signed,
         conversation::{self, SentMessage},
@@ -47,14 +48,13 @@ impl Session {
         }
     }
 
-    /// What has changed in the list since `known` were read: the conversations that are new or look different, the newest
-    /// first, and those that are gone. Costs little where little has changed.
-    pub async fn list_changes(&self, known: &[Conversation]) -> Result<answer::ListChanges, Error> {
-        let known = known.iter().filter_map(|one| Some((one.id, one.version?)));
+    /// What may have changed in the list since the answer that `known` came with: with [`Known::Nothing`] all of it. Costs
+    /// little where little has changed.
+    pub async fn list_changes(&self, known: Known) -> Result<answer::ListChanges, Error> {
         self.call(Signed::Conversation(conversation::Action::List {
             limit: PageSize(None),
             after: None,
-            known: Some(known.collect()),
+            known: Some(known),
         }))
         .await
     }

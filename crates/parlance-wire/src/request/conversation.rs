@@ -10,16 +10,14 @@ use super::{
 };
 use crate::{
     e2ee::{Announcement, Epoch, Signature},
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::Known,
     text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
     time::Timestamp,
 };
 
 /// Maximum messages that are erased at once: their reports go with them, of which each may have two for every participant.
 pub const MAX_ERASED: usize = 100;
-
-/// Maximum lines of a list that a client can name as known.
-pub const MAX_KNOWN: usize = 10_000;
 
 /// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,13 +35,9 @@ pub enum Action {
             skip_serializing_if = "Option::is_none"
         )]
         after: Option<ConversationId>,
-        /// Ours: the lines that a v4 client holds, all of them, with their versions. Answered are those that differ.
-        #[serde(
-            default,
-            deserialize_with = "field::known_lines",
-            skip_serializing_if = "Option::is_none"
-        )]
-        known: Option<BTreeMap<ConversationId, ListVersion>>,
+        /// Ours: the list that a v4 client has. Answered is what has changed in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known: Option<Known>,
     },
     /// Page "Conversation / Partial download": the newest rows before the cursor.
     DownloadPartial {
