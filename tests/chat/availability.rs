@@ -157,19 +157,20 @@ async fn of_two_nodes_that_write_at_once_neither_overlooks_the_other() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let users = [UserId::parse(&ann.user).unwrap()];
+    let sockets = [(users[0], 1)];
     let [here, there] = [Uuid::new_v4(), Uuid::new_v4()];
     for round in 0..100 {
-        presence::socket_opened(&world.store, here, &users)
+        presence::socket_opened(&world.store, here, &sockets)
             .await
             .unwrap();
         // One ends while another begins, and then both end.
         let (left, arrived) = tokio::join!(
             presence::socket_closed(&world.store, here, &users),
-            presence::socket_opened(&world.store, there, &users)
+            presence::socket_opened(&world.store, there, &sockets)
         );
         assert_eq!(left.unwrap().len(), arrived.unwrap().len(), "round {round}");
         assert_eq!(ben.friend_is().await, "available", "round {round}");
-        presence::socket_opened(&world.store, here, &users)
+        presence::socket_opened(&world.store, here, &sockets)
             .await
             .unwrap();
         let (one, other) = tokio::join!(

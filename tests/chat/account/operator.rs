@@ -174,11 +174,14 @@ async fn users_are_listed_by_what_an_operator_asks_page_by_page() {
         ))
         .await;
     assert_eq!(names(&["--idle", "8days"]), ["Ann"]);
+    let sockets = async |count: i64| {
+        eventually("ann's sockets are counted", async || {
+            commands.json(&["user", "list", "--search", "ann"])[0]["sockets"] == count
+        })
+        .await;
+    };
     let _socket = Socket::of(&ann, 4).await;
-    eventually("ann is online", async || {
-        commands.json(&["user", "list", "--search", "ann"])[0]["nodes"] == 1
-    })
-    .await;
+    sockets(1).await;
     let ann_row = &commands.json(&["user", "list", "--search", "ann", "--bytes"])[0];
     assert_eq!(
         (

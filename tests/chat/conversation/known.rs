@@ -9,9 +9,7 @@ use parlance_wire::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::flag;
-use crate::world::{
-    Conversation, Held, Person, Signer, World, empty_database, message, request,
-};
+use crate::world::{Conversation, Held, Person, Signer, World, empty_database, message, request};
 
 /// A group of these people, of whom the first one makes it.
 async fn group(admin: &Person, others: &[&Person]) -> Conversation {
@@ -170,7 +168,9 @@ async fn a_new_secret_and_an_end_of_an_account_are_told() {
     let names = held.lines[&direct.id]["participants"].to_string();
     assert!(!names.contains("Ann"), "{names}");
     assert_eq!(held.lines, Held::whole(&ben).await.lines);
-    world.sql("delete from epoch_secrets; update conversations set epoch = 0; delete from epochs").await;
+    world
+        .sql("delete from epoch_secrets; update conversations set epoch = 0; delete from epochs")
+        .await;
     world.end().await;
 }
 
@@ -206,7 +206,11 @@ async fn what_cannot_be_known_is_refused_and_what_is_not_known_is_told_whole() {
     let old = format!("{}{}{}", &mark[..32], "0000000000000000", &mark[48..]);
     for known in ["", "x", &mark[1..], &foreign, &future, &negative, &old] {
         let answer = list(json!({ "known": known })).await.ok();
-        assert_eq!(answer["conversations"].as_array().unwrap().len(), 1, "{known}");
+        assert_eq!(
+            answer["conversations"].as_array().unwrap().len(),
+            1,
+            "{known}"
+        );
         assert_eq!(answer["conversationids"], json!([direct.id]), "{known}");
     }
     let answer = list(json!({ "known": mark })).await.ok();
@@ -278,7 +282,9 @@ async fn marks_survive_that_servers_start_and_stop() {
     assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
     other_node.stop().await;
     // As a node of the release before does, which records no changes.
-    world.sql("update conversations set last_report_id = null").await;
+    world
+        .sql("update conversations set last_report_id = null")
+        .await;
     world.another().await.stop().await;
     assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
     assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));

@@ -1,6 +1,5 @@
 //! Reading and writing single fields: optional text, page sizes, a document in a string.
 
-
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IntoDeserializer, value::StringDeserializer},

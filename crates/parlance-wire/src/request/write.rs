@@ -47,8 +47,8 @@ mod tests {
     use crate::{
         e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
         id::{ConversationId, MessageId, Receipt, ReportId, UserId},
-        list::ListMark,
         key::Credential,
+        list::ListMark,
         request::{
             Head, PageSize, availability, blocklist, conversation, conversationgroup, epoch,
             friends, keys, login, notification, reports, workspace,
