@@ -120,12 +120,14 @@ pub(crate) async fn erase(
         Some(Erased::Done {
             messages: gone,
             participants,
+            last_seq,
         }) => {
             // All that were named: whoever erased them before may have lost the answer, and announced nothing.
             call.outbox.push(Event::Erased {
                 conversation,
                 participants,
                 messages: messages.to_vec(),
+                last_seq,
             });
             Ok(gone)
         }

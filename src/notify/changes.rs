@@ -44,7 +44,7 @@ pub(crate) struct Changes {
     pub rows: BTreeMap<(ConversationId, i64), Arc<NewRow>>,
     /// Who is writing a message, and in which conversation; for v4 sockets.
     pub typing: BTreeSet<(ConversationId, UserId)>,
-    /// Messages that were erased; for v4 sockets. Their conversations are among those that changed.
+    /// Messages that were erased; for v4 stations. Their conversations are among those that changed.
     pub erased: BTreeSet<(ConversationId, MessageId)>,
     /// Stations that the user logged in from for the first time; for v4 stations.
     pub stations: BTreeSet<StationId>,
@@ -62,6 +62,7 @@ impl Changes {
             && !self.resync
             && self.friends.is_empty()
             && self.stations.is_empty()
+            && self.erased.is_empty()
             && self.typing.is_empty()
     }
 
@@ -142,6 +143,7 @@ impl Changes {
         }
         self.friends.extend(sent.friends);
         self.stations.extend(sent.stations);
+        self.erased.extend(sent.erased);
         self.list |= sent.list;
         self.resync |= sent.resync;
         self.bound();
@@ -156,9 +158,11 @@ impl Changes {
             resync,
             friends,
             stations,
+            erased,
             ..
         } = self;
         Self {
+            erased: erased.clone(),
             conversations: conversations.clone(),
             list: *list,
             resync: *resync,
@@ -260,14 +264,36 @@ impl Order {
     /// The rows of an event, if they follow what was announced of the conversation before, and otherwise none. The
     /// guard has to be held until they are passed on.
     pub(super) fn rows<'a>(&self, event: &'a Event) -> (Option<Turn<'_>>, &'a [Arc<NewRow>]) {
-        let Event::ConversationChanged {
-            conversation,
-            new: Some(new),
-            ..
-        } = event
-        else {
-            return (None, &[]);
-        };
+        match event {
+            Event::ConversationChanged {
+                conversation,
+                new: Some(new),
+                ..
+            } => {
+                let mut heads = self.turn(conversation);
+                let joins = advance(&mut heads, *conversation, new);
+                (Some(heads), if joins { &new.rows } else { &[] })
+            }
+            Event::Erased {
+                conversation,
+                last_seq,
+                ..
+            } => {
+                // As if all rows up to here had been announced: one that comes late may be an erased one, and is only named.
+                let mut heads = self.turn(conversation);
+                let all = NewRows {
+                    first: *last_seq,
+                    last: *last_seq,
+                    rows: vec![],
+                };
+                advance(&mut heads, *conversation, &all);
+                (Some(heads), &[])
+            }
+            _ => (None, &[]),
+        }
+    }
+
+    fn turn(&self, conversation: &ConversationId) -> Turn<'_> {
         let [byte, ..] = self.hasher.hash_one(conversation).to_ne_bytes();
         // Not `expect`: the lint is off in the unit tests.
         #[allow(
@@ -276,9 +302,7 @@ impl Order {
         )]
         let stripe = &self.stripes[usize::from(byte)];
         // Nothing panics while it holds the lock; if it did, numbers are still numbers.
-        let mut heads = stripe.lock().unwrap_or_else(PoisonError::into_inner);
-        let joins = advance(&mut heads, *conversation, new);
-        (Some(heads), if joins { &new.rows } else { &[] })
+        stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -62,6 +62,8 @@ struct Pending {
     /// The answer to the last poll, until the station acknowledges it.
     in_flight: Option<InFlight>,
     polled_at: Instant,
+    /// What it understood when it polled last.
+    polls_as: ClientVersion,
     /// The station's socket.
     subscriber: Option<Arc<Subscriber>>,
 }
@@ -337,6 +339,7 @@ impl Pending {
             changes: Changes::resync(),
             in_flight: None,
             polled_at: Instant::now(),
+            polls_as: ClientVersion::V3,
             subscriber: None,
         }
     }
@@ -352,11 +355,13 @@ impl Pending {
         {
             return;
         }
-        self.changes.add(
-            event,
-            rows,
-            subscriber.map_or(ClientVersion::V3, |subscriber| subscriber.version),
-        );
+        let version = match (subscriber, event) {
+            (Some(subscriber), _) => subscriber.version,
+            (None, Event::Erased { .. }) => self.polls_as,
+            // A poll gets no rows, whatever the version.
+            (None, _) => ClientVersion::V3,
+        };
+        self.changes.add(event, rows, version);
         if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
             subscriber.wake();
         }

@@ -16,6 +16,8 @@ pub(crate) enum Erased {
     Done {
         messages: Vec<MessageId>,
         participants: Vec<UserId>,
+        /// The number of the conversation's newest row at that moment.
+        last_seq: i64,
     },
     /// The conversation has another instance by now: this one.
     StaleInstance(Instance),
@@ -36,7 +38,7 @@ pub(crate) async fn erase(
         // First the lock, then the rest: who takes part and in which role is read as it is under the lock. Only
         // participants lock it.
         let locked = sqlx::query!(
-            r#"select c.instance as "instance: Instance", c.is_group
+            r#"select c.instance as "instance: Instance", c.is_group, c.last_seq
             from participants p
             join conversations c using (conversation_id)
             where p.conversation_id = $1 and p.user_id = $2
@@ -80,6 +82,7 @@ pub(crate) async fn erase(
         Ok(End::Commit(Some(Erased::Done {
             messages,
             participants,
+            last_seq: locked.last_seq,
         })))
     })
     .await

@@ -9,7 +9,7 @@ use parlance_wire::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::flag;
-use crate::world::{Conversation, Held, Person, Signer, World, empty_database, message, request};
+use crate::world::{Conversation, Held, Person, World, empty_database, message, request};
 
 /// A group of these people, of whom the first one makes it.
 async fn group(admin: &Person, others: &[&Person]) -> Conversation {
@@ -52,67 +52,61 @@ async fn each_change_is_told(world: &World) {
     ann.befriends(&cleo).await;
     let group = group(&ann, &[&ben]).await;
     let mut held = Held::default();
-    let (told, gone) = held.catches_up(&ben).await;
+    let (told, gone) = held.hears(&ben).await;
     assert_eq!((told.len(), gone.len()), (2, 0));
     assert_eq!(held.lines, Held::whole(&ben).await.lines);
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    assert_eq!(held.hears(&ben).await, (vec![], vec![]));
 
     let id = ann.adds(&direct, "x").await;
-    assert_eq!(
-        held.catches_up(&ben).await,
-        (vec![direct.id.clone()], vec![])
-    );
+    assert_eq!(held.hears(&ben).await, (vec![direct.id.clone()], vec![]));
     assert_eq!(held.lines[&direct.id]["unread"], 1);
     ben.views(&direct, std::slice::from_ref(&id)).await.ok();
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
     assert_eq!(held.lines[&direct.id]["unread"], 0);
     for action in super::FLAGS {
         ben.asks("chatconversation", flag(action, &group))
             .await
             .ok();
-        let (told, _) = held.catches_up(&ben).await;
+        let (told, _) = held.hears(&ben).await;
         assert_eq!(told, [group.id.clone()], "{action}");
     }
     // How another one arranges their list is nobody's business.
     ann.asks("chatconversation", flag("favorite", &group))
         .await
         .ok();
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    assert_eq!(held.hears(&ben).await, (vec![], vec![]));
     // How they are called is, in each conversation with them.
     let profile = json!({ "action": "profile", "nick": "Anna" });
     ann.asks_as(4, "chatlogin", profile).await.ok();
-    assert_eq!(held.catches_up(&ben).await.0.len(), 2);
+    assert_eq!(held.hears(&ben).await.0.len(), 2);
     let names = held.lines[&direct.id]["participants"].to_string();
     assert!(names.contains("Anna"), "{names}");
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    assert_eq!(held.hears(&ben).await, (vec![], vec![]));
     let admin = async |mut fields: Value| {
         fields["conversationid"] = group.id.clone().into();
         ann.asks_as(4, "chatconversationgroup", fields).await.ok();
     };
     admin(json!({ "action": "rename", "displaynames": { &ben.user: "another name" } })).await;
-    assert_eq!(held.catches_up(&ben).await.0, [group.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [group.id.clone()]);
     admin(json!({
         "action": "addparticipants", "participantids": [cleo.user], "secrets": { &cleo.user: "s" }
     }))
     .await;
-    assert_eq!(held.catches_up(&ben).await.0, [group.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [group.id.clone()]);
     let id = ann.adds(&group, "x").await;
-    held.catches_up(&ben).await;
+    held.hears(&ben).await;
     let erase = request("erase", &group, json!({ "messageids": [id] }));
     ann.asks_as(4, "chatconversation", erase).await.ok();
-    assert_eq!(held.catches_up(&ben).await.0, [group.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [group.id.clone()]);
     assert_eq!(held.lines[&group.id]["unread"], 0);
     admin(json!({ "action": "setrole", "participantid": cleo.user, "role": "admin" })).await;
-    assert_eq!(held.catches_up(&ben).await.0, [group.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [group.id.clone()]);
     admin(json!({ "action": "removeparticipants", "participantids": [ben.user] })).await;
-    assert_eq!(
-        held.catches_up(&ben).await,
-        (vec![], vec![group.id.clone()])
-    );
+    assert_eq!(held.hears(&ben).await, (vec![], vec![group.id.clone()]));
     assert_eq!(held.lines, Held::whole(&ben).await.lines);
     // Last, as the purge that follows makes another version of the line.
     ann.does("clear", &direct, json!({})).await.ok();
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
     assert_eq!(held.lines[&direct.id]["lastmessageid"], "");
 }
 
@@ -126,17 +120,14 @@ async fn what_is_unread_and_expires_is_told() {
         world
             .sql("update messages set stored_at = now() - interval '8 days', valid_until = now() - interval '8 days'")
             .await;
-        let mut held = Held::whole(&ben).await;
+        let mut held = Held::default();
+        held.hears(&ben).await;
         assert_eq!(held.lines[&direct.id]["unread"], 1);
         let before = Timestamp::now().plus(-chrono::TimeDelta::days(7));
         parlance::store::purge::expired(&world.store, before)
             .await
             .unwrap();
-        assert_eq!(
-            held.catches_up(&ben).await.0,
-            [direct.id.clone()],
-            "{way:?}"
-        );
+        assert_eq!(held.hears(&ben).await.0, [direct.id.clone()], "{way:?}");
         assert_eq!(held.lines[&direct.id]["unread"], 0);
         world.end().await;
     }
@@ -147,6 +138,7 @@ async fn a_new_secret_and_an_end_of_an_account_are_told() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     let mut held = Held::whole(&ben).await;
+    held.hears(&ben).await;
     // An epoch's secret that comes later, as the server stores it.
     world
         .sql("insert into epochs (conversation_id, epoch, announcement, signature, members, from_seq, announced_at)
@@ -154,17 +146,17 @@ async fn a_new_secret_and_an_end_of_an_account_are_told() {
             update conversations set epoch = 1;
             insert into list_changes select pg_current_xact_id()::text::bigint, array_agg(conversation_id) from conversations")
         .await;
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
     assert_eq!(held.lines[&direct.id]["secret"], "");
     let share = json!({
         "action": "shareepochs", "conversationid": direct.id, "userid": ben.user, "secrets": { "1": "wrapped" }
     });
     ann.asks_as(4, "chatconversation", share).await.ok();
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
     assert_eq!(held.lines[&direct.id]["secret"], "wrapped");
     let delete = json!({ "action": "delete", "apikey": format!("the apikey of {}", ann.name) });
     ann.asks_as(4, "chatlogin", delete).await.ok();
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
     let names = held.lines[&direct.id]["participants"].to_string();
     assert!(!names.contains("Ann"), "{names}");
     assert_eq!(held.lines, Held::whole(&ben).await.lines);
@@ -183,7 +175,9 @@ async fn what_cannot_be_known_is_refused_and_what_is_not_known_is_told_whole() {
         fields["action"] = "list".into();
         ann.asks_as(4, "chatconversation", fields).await
     };
-    let mark = Held::whole(&ann).await.known;
+    let mut held = Held::whole(&ann).await;
+    held.hears(&ann).await;
+    let mark = held.known;
     for known in [
         json!([]),
         json!({}),
@@ -240,6 +234,7 @@ async fn a_mark_from_before_a_backup_was_restored_is_not_known() {
     // This is not in the backup, and the client has it.
     ann.adds(&direct, "lost").await;
     let mut held = Held::whole(&ben).await;
+    held.hears(&ben).await;
     world.end().await;
     let options = empty_database().await;
     backup.restores_into(&options);
@@ -250,7 +245,7 @@ async fn a_mark_from_before_a_backup_was_restored_is_not_known() {
         world: restored.clone(),
         ..ben
     };
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
     assert_eq!(held.lines[&direct.id]["lastmessageid"], "");
     assert_eq!(held.lines, Held::whole(&ben).await.lines);
     restored.end().await;
@@ -262,13 +257,14 @@ async fn a_mark_from_before_an_older_state_of_the_files_came_back_is_not_known()
     let (ann, ben, direct) = world.conversation().await;
     ann.adds(&direct, "x").await;
     let mut held = Held::whole(&ben).await;
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    held.hears(&ben).await;
+    assert_eq!(held.hears(&ben).await, (vec![], vec![]));
     // A server that began after the mark was made, at a number that is lower than the mark's.
     world
         .sql("insert into list_eras (cluster, began) select cluster, 3 from list_eras limit 1")
         .await;
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await, (vec![], vec![]));
     world.end().await;
 }
 
@@ -278,16 +274,17 @@ async fn marks_survive_that_servers_start_and_stop() {
     let (ann, ben, direct) = world.conversation().await;
     ann.adds(&direct, "x").await;
     let mut held = Held::whole(&ben).await;
+    held.hears(&ben).await;
     let other_node = world.another().await;
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    assert_eq!(held.hears(&ben).await, (vec![], vec![]));
     other_node.stop().await;
     // As a node of the release before does, which records no changes.
     world
         .sql("update conversations set last_report_id = null")
         .await;
     world.another().await.stop().await;
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await, (vec![], vec![]));
     world.end().await;
 }
 
@@ -296,15 +293,15 @@ async fn old_changes_are_pruned_and_told_all_the_same() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     let mut held = Held::whole(&ben).await;
+    held.hears(&ben).await;
     ann.adds(&direct, "x").await;
     // More than are kept, all of them later.
     world
-        .sql("do $$ begin for n in 1..10 loop perform 1; end loop; end $$;
-            insert into list_changes select pg_current_xact_id()::text::bigint + n, '{}' from generate_series(1, 6000) n")
+        .sql("insert into list_changes select pg_current_xact_id()::text::bigint + n, '{}' from generate_series(1, 6000) n")
         .await;
     parlance::store::list::prune(&world.store).await.unwrap();
     assert_eq!(world.count("list_changes").await, 5000);
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    assert_eq!(held.hears(&ben).await.0, [direct.id.clone()]);
     world.end().await;
 }
 
@@ -331,6 +328,7 @@ async fn of_a_thousand_conversations_three_that_changed_are_told() {
     let fields = json!({ "action": "list" });
     let whole = ben.asks_as(4, "chatconversation", fields).await.text.len();
     let mut held = Held::whole(&ben).await;
+    held.hears(&ben).await;
     assert_eq!(held.lines.len(), 1000);
     let mut changed: Vec<_> = held.lines.keys().take(3).cloned().collect();
     for id in &changed {
@@ -347,7 +345,7 @@ async fn of_a_thousand_conversations_three_that_changed_are_told() {
         "{} of {whole}",
         answer.text.len()
     );
-    let (mut told, gone) = held.catches_up(&ben).await;
+    let (mut told, gone) = held.hears(&ben).await;
     told.sort();
     changed.sort();
     assert_eq!((told, gone), (changed, vec![]));
@@ -359,22 +357,39 @@ async fn of_a_thousand_conversations_three_that_changed_are_told() {
 async fn a_commit_that_was_on_its_way_during_a_list_is_told_after_it() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
-    ann.adds(&direct, "x").await;
-    // It began before the list and before another commit, and ends after both.
+    let group = group(&ann, &[&ben]).await;
+    // It began before the lists and before other commits, and ends after all of them.
     let mut late = world.db.begin().await.unwrap();
-    sqlx::query(
-        "update participants set display_name = 'another name' where user_id = $1::text::uuid",
-    )
-    .bind(&ben.user)
-    .execute(&mut *late)
-    .await
-    .unwrap();
+    for statement in [
+        format!(
+            "update participants set display_name = 'another name' where user_id = '{}' and peer_id is not null",
+            ben.user
+        ),
+        "update conversations set last_access_at = last_access_at + interval '1 day' where is_group".into(),
+        "insert into list_changes select pg_current_xact_id()::text::bigint, array_agg(conversation_id) from conversations
+        where is_group"
+            .into(),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&mut *late)
+            .await
+            .unwrap();
+    }
     ann.adds(&direct, "y").await;
     let mut held = Held::whole(&ben).await;
-    assert_eq!(held.catches_up(&ben).await.0, Vec::<String>::new());
+    let before = held.lines[&group.id]["lastaccess"].as_i64().unwrap();
+    for n in 0..3 {
+        ann.adds(&direct, &n.to_string()).await;
+        held.catches_up(&ben).await;
+    }
     late.commit().await.unwrap();
-    assert_eq!(held.catches_up(&ben).await.0, [direct.id.clone()]);
+    let mut told = held.hears(&ben).await.0;
+    told.sort();
+    let mut both = [direct.id.clone(), group.id.clone()];
+    both.sort();
+    assert_eq!(told, both);
     assert_eq!(held.lines[&direct.id]["displayname"], "another name");
+    assert_eq!(held.lines[&group.id]["lastaccess"], before + 86400);
     world.end().await;
 }
 
@@ -457,7 +472,6 @@ async fn nothing_is_missed(way: Way) {
     let ((), rounds) = tokio::join!(writers, reader);
     assert!(rounds > 2, "the reader never read beside a writer");
     assert_eq!(held.lines, Held::whole(&ben).await.lines);
-    assert_eq!(held.catches_up(&ben).await, (vec![], vec![]));
     other_node.stop().await;
     world.end().await;
 }

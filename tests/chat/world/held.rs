@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Person;
+use super::{Person, eventually};
 
 /// Each line by its id, and the mark to ask with.
 #[derive(Debug, Default)]
@@ -41,6 +41,17 @@ impl Held {
             self.lines.retain(|id, _| all.contains(id));
         }
         (told, gone)
+    }
+
+    /// Asks what has changed, until nothing is told any more. Returns what was told first. While another transaction of the same
+    /// PostgreSQL runs, what is newer than that may be told again.
+    pub(crate) async fn hears(&mut self, person: &Person) -> (Vec<String>, Vec<String>) {
+        let first = self.catches_up(person).await;
+        eventually("nothing is told", async || {
+            self.catches_up(person).await == (vec![], vec![])
+        })
+        .await;
+        first
     }
 
     /// Asks what has changed, and applies it.

@@ -38,6 +38,7 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
         Poll {
             connection: None,
             received: Some(Receipt::random()),
+            version: ClientVersion::V3,
         },
     );
     assert_eq!(changes.conversations.len(), 1);
@@ -46,7 +47,8 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
             &notifications,
             Poll {
                 connection: None,
-                received: Some(lost)
+                received: Some(lost),
+                version: ClientVersion::V3,
             }
         ),
         1
@@ -56,7 +58,8 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
             &notifications,
             Poll {
                 connection: None,
-                received: Some(receipt)
+                received: Some(receipt),
+                version: ClientVersion::V3,
             }
         ),
         1
