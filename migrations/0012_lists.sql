@@ -5,12 +5,11 @@
 -- expired_messages. So whatever else a line shows has to write one of the two rows.
 drop function list_version(uuid, xid, xid, bigint, boolean, bigint, bigint);
 
--- One row: this transaction wrote these rows of conversations, or moved messages of them to expired_messages. Whoever does so adds
--- one. changed: the transaction's number. Not a truth but a shortcut: without it all of a reader's conversations are looked at.
--- It is unlogged, as nothing is lost with it.
+-- One row: this transaction wrote this row of conversations, or moved messages of it to expired_messages. Whoever does so adds one.
+-- Not a truth but a shortcut: without it all of a reader's conversations are looked at. It is unlogged, as nothing is lost with it.
 create unlogged table list_changes (
-    changed          bigint not null,
-    conversation_ids uuid[] not null
+    changed         xid8 not null,
+    conversation_id uuid not null
 );
 create index list_changes_by_transaction on list_changes (changed);
 
@@ -18,7 +17,7 @@ create index list_changes_by_transaction on list_changes (changed);
 create unlogged table list_changes_begin (
     is_begin boolean not null default true constraint list_changes_begin_key primary key
                      constraint list_changes_begin_only_one check (is_begin),
-    complete_from bigint not null
+    complete_from xid8 not null
 );
 
 -- One row: a server began to use the database. Numbers of transactions are of one database, and go back where an older state of it is

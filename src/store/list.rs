@@ -87,7 +87,7 @@ pub(super) async fn begin_anew(c: &mut PgConnection) -> sqlx::Result<()> {
     // All that this sees is older than the number from which on the record is complete.
     sqlx::query!(
         "with begun as (
-            insert into list_changes_begin (complete_from) values (pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+            insert into list_changes_begin (complete_from) values (pg_snapshot_xmax(pg_current_snapshot()))
             on conflict on constraint list_changes_begin_key do update set complete_from = excluded.complete_from
         )
         delete from list_changes"
@@ -104,10 +104,10 @@ pub async fn prune(db: &Db) -> Result<()> {
             "with newest as materialized (
                 select changed from list_changes order by changed desc offset $1 limit 1
             ), begun as (
-                update list_changes_begin set complete_from = greatest(complete_from, n.changed + 1) from newest n where is_begin
+                update list_changes_begin set complete_from = greatest(complete_from, n.changed) from newest n where is_begin
             )
-            delete from list_changes where changed <= (select changed from newest)",
-            KEPT,
+            delete from list_changes where changed < (select changed from newest)",
+            KEPT - 1,
         )
         .execute(c)
         .await
@@ -122,7 +122,7 @@ pub(super) async fn changed(
     conversation: ConversationId,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into list_changes (changed, conversation_ids) values (pg_current_xact_id()::text::bigint, array[$1::uuid])",
+        "insert into list_changes (changed, conversation_id) values (pg_current_xact_id(), $1)",
         conversation as _,
     )
     .execute(c)

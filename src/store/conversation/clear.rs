@@ -89,8 +89,8 @@ async fn clear_once(
                     and not l.is_member and not l.is_blocked and not l.membership_changed
                 returning c.*
             ), noted as (
-                insert into list_changes (changed, conversation_ids)
-                select pg_current_xact_id()::text::bigint, array[conversation_id] from cleared
+                insert into list_changes (changed, conversation_id)
+                select pg_current_xact_id(), conversation_id from cleared
             )
             select",
             group of "$1",

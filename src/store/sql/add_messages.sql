@@ -103,9 +103,8 @@ with input as materialized (
     where c.conversation_id = n.conversation_id and n.place = n.last_place
 ), noted as (
     -- What has changed in lists.
-    insert into list_changes (changed, conversation_ids)
-    select pg_current_xact_id()::text::bigint, array_agg(conversation_id) from linked where place = last_place
-    having count(*) > 0
+    insert into list_changes (changed, conversation_id)
+    select pg_current_xact_id(), conversation_id from linked where place = last_place
 )
 select place as "place!", outcome as "outcome!", seq as "seq!",
        last_message_id as "last_message_id?: MessageId",

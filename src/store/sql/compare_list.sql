@@ -34,19 +34,19 @@ with present as materialized (
     select coalesce(bit_xor(uuid_hash_extended(p.conversation_id, 0)), 0) as conversations,
            array_agg(p.conversation_id) filter (where age(p.xmin) <= (select age from known)) as changed
     from participants p where p.user_id = $1
-), logged as materialized (
-    -- What anyone's transactions have written since, unless that is more than what it takes to look at all of the reader's.
-    select conversation_ids from list_changes
-    where changed >= (select since from known) and (select complete_from from list_changes_begin where is_begin) <= (select since from known)
-    order by changed limit (select 2001)
 ), way as materialized (
-    -- Whether those are all that can have changed.
-    select (select complete_from from list_changes_begin where is_begin) <= (select since from known)
-           and (select count(*) from logged) <= 2000 as is_by_log
+    -- Whether all is known that anyone has changed since.
+    select since::text::xid8 as since from known
+    where (select complete_from from list_changes_begin where is_begin) <= since::text::xid8
+), logged as materialized (
+    -- It, unless that is more than what it takes to look at all of the reader's.
+    select l.conversation_id from way w
+    join list_changes l on l.changed >= w.since
+    limit (select 2001)
 ), candidates as (
     -- The reader's among them, or else all of the reader's.
     select p.conversation_id, p.viewed_seq
-    from (select distinct unnest(conversation_ids) as conversation_id from logged where (select is_by_log from way)) l
+    from (select distinct conversation_id from logged where (select count(*) from logged) <= 2000) l
     cross join lateral (
         select conversation_id, viewed_seq from participants
         where conversation_id = l.conversation_id and user_id = $1
@@ -54,7 +54,8 @@ with present as materialized (
     ) p
     union all
     select p.conversation_id, p.viewed_seq from participants p
-    where p.user_id = $1 and (select is_by_log from way) is not true and exists (select from known)
+    where p.user_id = $1 and exists (select from known)
+        and not (exists (select from way) and (select count(*) from logged) <= 2000)
 ), changed as (
     select k.conversation_id from candidates k
     cross join lateral (

@@ -40,7 +40,7 @@ with locked as materialized (
     where conversation_id = $1 and exists (select from gone)
 ), listed as (
     -- What has changed in lists.
-    insert into list_changes (changed, conversation_ids)
-    select pg_current_xact_id()::text::bigint, array[$1] where exists (select from gone)
+    insert into list_changes (changed, conversation_id)
+    select pg_current_xact_id(), $1 where exists (select from gone)
 )
 select count(*) as "count!", max(seq) as newest from due

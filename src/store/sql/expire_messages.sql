@@ -37,8 +37,7 @@ with due as materialized (
     left join counted n using (conversation_id, seq)
 ), noted as (
     -- What may have changed in lists: what was unread and is there no more.
-    insert into list_changes (changed, conversation_ids)
-    select pg_current_xact_id()::text::bigint, array_agg(distinct conversation_id) from gone
-    having count(*) > 0
+    insert into list_changes (changed, conversation_id)
+    select distinct pg_current_xact_id(), conversation_id from gone
 )
 select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due

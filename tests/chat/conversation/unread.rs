@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Conversation, Person, World, message};
+use crate::world::{Conversation, Person, World, message, request};
 
 /// How many messages of a conversation are unread, as a v4 client's list and its pages say.
 async fn unread(person: &Person, conversation: &Conversation) -> Value {
@@ -68,7 +68,15 @@ async fn what_others_wrote_after_the_newest_message_viewed_is_unread() {
         ),
         (json!(0), json!(2))
     );
-    ben.views(&conversation, &ids).await.ok();
+    // From any station.
+    ben.second_device()
+        .await
+        .views(&conversation, &ids[..4])
+        .await
+        .ok();
+    assert_eq!(unread(&ben, &conversation).await, 1);
+    let erase = request("erase", &conversation, json!({ "messageids": [ids[4]] }));
+    ann.asks_as(4, "chatconversation", erase).await.ok();
     assert_eq!(unread(&ben, &conversation).await, 0);
     // A published client is told nothing of it.
     assert!(ben.sees(&conversation).await.get("unread").is_none());
