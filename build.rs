@@ -1,5 +1,6 @@
-//! Embeds what `script/web` built in `web/dist`: a table of the web client's files for `src/server/web_client.rs`. Without it, the
-//! table is empty, and the server says that it has no client.
+//! Embeds the output of `script/web` in `web/dist` as a table of files for
+//! `src/server/web_client.rs`. Without that output the table is empty, and the server says that it
+//! has no client.
 
 use std::{
     env,
@@ -11,7 +12,8 @@ use std::{
 };
 
 fn main() -> io::Result<()> {
-    // A path that does not exist yet would count as changed in every build. So script/web touches this file.
+    // A path that does not exist yet would count as changed in every build, so script/web touches
+    // this file.
     println!("cargo::rerun-if-changed=build.rs");
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let dist = root.join("web/dist");
@@ -19,7 +21,7 @@ fn main() -> io::Result<()> {
     let mut table = String::from("const FILES: &[File] = &[\n");
     let mut version = "none".to_owned();
     if stamp.exists() {
-        // Written last: whoever changes the files changes this one, too.
+        // Written last by every change to the files.
         println!("cargo::rerun-if-changed=web/dist/version");
         fs::read_to_string(&stamp)?.trim().clone_into(&mut version);
         let mut files = vec![];
@@ -46,7 +48,7 @@ fn variable(name: &str) -> io::Result<String> {
     env::var(name).map_err(|error| Error::other(format!("{name}: {error}")))
 }
 
-/// All files in a directory and beneath, but those that are another one, compressed.
+/// All files below a directory, without the compressed versions of others.
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

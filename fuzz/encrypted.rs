@@ -1,5 +1,5 @@
-//! What a server, or someone in a conversation, may hand to a client: it is refused, or it is what it says, and it never
-//! panics.
+//! Data that a server, or a participant of a conversation, may send to a client: it is either
+//! refused or parsed correctly, and never causes a panic.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -60,13 +60,13 @@ pub(super) fn announcement(data: &[u8]) {
             assert_eq!(head.text(), text);
         }
         if let Ok(head) = serde_json::from_str::<SignedLogHead>(text) {
-            // Nobody who fuzzes has the private key.
+            // The fuzzer does not have the private key.
             assert!(log.follow(&[], &head, user, &[].into()).is_err());
         }
     }
 }
 
-/// A message or a name: as text, as the plaintext of one whose writer has the secret, and as a body.
+/// A message or a name: as text, as the plaintext by a writer who has the secret, and as a body.
 pub(super) fn message(data: &[u8]) {
     let instance = Instance::parse("PqjfKSn7V8").expect("an instance");
     let envelope = Envelope {
@@ -92,7 +92,7 @@ pub(super) fn message(data: &[u8]) {
         if let Ok(body) = Body::parse(text)
             && let Ok(again) = body.to_text()
         {
-            // Unknown fields are gone, and nothing else.
+            // Only unknown fields are gone.
             assert_eq!(Body::parse(&again).expect("a body"), body);
         }
     }
@@ -131,7 +131,7 @@ fn sealed(envelope: &Envelope<'_>, secret: &EpochSecret, plaintext: &[u8]) -> St
     .expect("short parts");
     let aad = [b"parlance message 1\n".as_slice(), &parts].concat();
     let mut ciphertext = plaintext.to_vec();
-    // Up to the next size that a plaintext may have.
+    // Padded to the next valid size of a plaintext.
     ciphertext.resize(plaintext.len().max(256).next_power_of_two(), 0);
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("a key"))
         .seal_in_place_append_tag(
@@ -152,7 +152,7 @@ fn sealed(envelope: &Envelope<'_>, secret: &EpochSecret, plaintext: &[u8]) -> St
     )
 }
 
-/// A vault, as the server hands it out; or a recovery key, as someone types it.
+/// A vault from the server; or a recovery key that someone has typed.
 pub(super) fn vault(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

@@ -1,5 +1,6 @@
-//! What strangers may send, before anyone knows who they are: it is refused with a sentence, or it is what it says, and it
-//! never panics. The programs of `script/fuzz` look for what breaks this; the tests try it with the seeds.
+//! Data that strangers may send before they are identified: it is either refused with a sentence or
+//! parsed correctly, and never causes a panic. The programs of `script/fuzz` look for
+//! counterexamples; the tests run the seeds.
 
 use parlance_wire::{
     id::{MessageId, ReportId},
@@ -10,10 +11,10 @@ use parlance_wire::{
 };
 use serde_json::{Value, json};
 
-/// Someone's public key. Nobody who fuzzes has the private one.
+/// A public key, whose private key the fuzzer does not have.
 const KEY: &str = include_str!("seeds/public.key");
 
-/// A request's body; the first byte says to which API.
+/// A request's body; the first byte selects the API.
 pub(super) fn request(data: &[u8]) {
     let Some((which, body)) = data.split_first() else {
         return;
@@ -24,7 +25,7 @@ pub(super) fn request(data: &[u8]) {
     }
 }
 
-/// The headers that say who asks, a line each, and the body that is signed.
+/// The headers that identify the sender, one per line, and the signed body.
 pub(super) fn signature(data: &[u8]) {
     let mut lines = data.splitn(4, |byte| *byte == b'\n');
     let mut header = || std::str::from_utf8(lines.next().unwrap_or_default());
@@ -59,7 +60,7 @@ pub(super) fn signature(data: &[u8]) {
     }
 }
 
-/// The fields of a cursor, a line each: two ids, two times, and how many rows.
+/// The fields of a cursor, one per line: two ids, two times, and the number of rows.
 pub(super) fn cursor(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -107,7 +108,7 @@ pub(super) fn cursor(data: &[u8]) {
                     ..
                 },
             ) => {
-                // What was understood is what is written again.
+                // The parsed value is written the same way again.
                 assert!(id.is_none_or(|id| MessageId::parse(&id.to_string()) == Some(id)));
                 assert!(report.is_none_or(|id| ReportId::parse(&id.to_string()) == Some(id)));
                 assert!(at.is_none_or(|at| Timestamp::parse(&at.to_string()) == Some(at)));
@@ -126,7 +127,7 @@ pub(super) fn frame(data: &[u8]) {
     }
 }
 
-/// What was wrong is one short sentence for a person.
+/// An error is one short sentence for a person.
 fn is_short(sentence: &str) {
     assert!(
         !sentence.is_empty() && sentence.chars().count() <= 400,

@@ -47,15 +47,15 @@ update conversations c set last_message_seq = coalesce((
 ), 0);
 
 -- What a line of a list looks like to its reader, as a number: which versions of both rows it was made of (xmin: the
--- transaction that wrote them), who else takes part and how they are called, whether the reader has the present epoch's secret,
--- and what is unread. It is compared for equality, and never for order: of what commits at the same moment nothing can be
+-- transaction that wrote them), how those who take part are called and what they may do, whether the reader has the present
+-- epoch's secret, and what is unread. It is compared for equality, and never for order: of what commits at the same moment nothing can be
 -- missed.
 create function list_version(
-    conversation_id uuid, conversation xid, participant xid, others bigint, has_secret boolean, last_seq bigint, unread bigint
+    conversation_id uuid, conversation xid, participant xid, names text, roles bigint, has_secret boolean, last_seq bigint, unread bigint
 ) returns bigint
 language sql immutable parallel safe
 return hashint8extended(
     conversation::text::bigint,
-    hashint8extended(participant::text::bigint, hashint8extended(others, hashint8extended(has_secret::int::bigint,
-        hashint8extended(unread, uuid_hash_extended(conversation_id, last_seq)))))
+    hashint8extended(participant::text::bigint, hashtextextended(names, hashint8extended(roles,
+        hashint8extended(has_secret::int::bigint, hashint8extended(unread, uuid_hash_extended(conversation_id, last_seq))))))
 );

@@ -1,5 +1,6 @@
-//! The clock of the server. Code that compares moments uses it, so that a test can advance it by an hour instead of
-//! waiting. Code that waits for a peer or a timer uses tokio's time: a test cannot advance that for the other side.
+//! The server's clock. Code that compares moments uses it, so that a test can advance it by an hour
+//! instead of waiting. Code that waits for a peer or a timer uses tokio's time, which a test cannot
+//! advance for the other side.
 
 use std::{
     sync::{
@@ -13,7 +14,7 @@ use chrono::TimeDelta;
 use parlance_wire::time::Timestamp;
 use tokio::time::Instant;
 
-/// The clock of a server. Its clones are the same clock.
+/// A server's clock. All clones share their time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     /// Microseconds by which a test has advanced it.
@@ -41,7 +42,7 @@ impl Clock {
 
     /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
-        // A span that does not fit is longer than any that is waited for.
+        // A duration that does not fit is longer than anything that is waited for.
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.ahead.fetch_add(micros, Ordering::AcqRel);
     }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_that_is_let_pass_has_passed_on_both_clocks_and_all_clones() {
+    fn advancing_the_clock_affects_both_clocks_and_all_clones() {
         let clock = Clock::default();
         let (now, instant, clone) = (clock.now(), clock.instant(), clock.clone());
         clone.advance(Duration::from_hours(1));

@@ -1,7 +1,8 @@
-//! Settings: environment variables, each with a default and a reason in `.env.example`. An
-//! invalid value stops the start, with an error that names the variable.
+//! Settings: environment variables, documented with their defaults in `.env.example`. An invalid
+//! value stops the start with an error that names the variable.
 
 mod read;
+mod variables;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -11,13 +12,13 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{clock::Clock, timings::Timings};
 
-/// A variable has an invalid value. The value is not repeated: it may hold a password.
+/// A variable has an invalid value. The value is not repeated, as it may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} must be {must_be}")]
 pub struct Error {
-    /// Which variable.
+    /// The variable's name.
     pub variable: &'static str,
-    /// What it must be.
+    /// The required form.
     pub must_be: String,
 }
 
@@ -32,7 +33,7 @@ pub enum Registration {
     Open,
 }
 
-/// Which users may invite people to register.
+/// The users who may invite people to register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invites {
     /// All of them.
@@ -41,7 +42,7 @@ pub enum Invites {
     Admins,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Lines for people.
@@ -50,7 +51,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where the data lives.
+/// The database to use.
 #[derive(Debug, Clone)]
 pub enum Database {
     /// A PostgreSQL that the operator runs.
@@ -68,7 +69,8 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// The link with which a web client registers someone. The code is in the fragment, which no server and no log sees.
+/// The link with which a web client registers someone. The code is in the fragment, which is never
+/// sent to a server or logged.
 #[must_use]
 pub fn invite_link(public_url: &str, code: &str) -> String {
     format!("{public_url}/#invite={code}")
@@ -87,15 +89,16 @@ pub struct Settings {
     pub database_connections: u32,
     /// `DATA_DIR`: where the embedded PostgreSQL lives.
     pub data_dir: PathBuf,
-    /// `PG_BIN`: the directory of PostgreSQL's programs. `None`: the usual ones are searched.
+    /// `PG_BIN`: the directory of PostgreSQL's programs. If `None`, the usual directories are
+    /// searched.
     pub pg_bin: Option<PathBuf>,
     /// `REGISTRATION`.
     pub registration: Registration,
     /// `INVITES`.
     pub invites: Invites,
-    /// `MESSAGE_LIFETIME`: how long a message without a `ValidUntil` is valid.
+    /// `MESSAGE_LIFETIME`: lifetime of a message without a `ValidUntil`.
     pub message_lifetime: TimeDelta,
-    /// `EXPIRY_GRACE`: how long after its `ValidUntil` a message is kept.
+    /// `EXPIRY_GRACE`: how long a message is kept after its `ValidUntil`.
     pub expiry_grace: TimeDelta,
     /// `MAX_MESSAGE_BYTES`: maximum size of a message's `Data`.
     pub max_message_bytes: usize,
@@ -103,11 +106,11 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// `SIGNATURE_WINDOW`: maximum difference between a request's timestamp and the server's clock.
     pub signature_window: TimeDelta,
-    /// `LOGIN_TRIES`: maximum failed logins a minute, per user.
+    /// `LOGIN_TRIES`: maximum failed logins per minute and user.
     pub login_tries: u32,
-    /// `REGISTRATIONS`: maximum registrations an hour, per address.
+    /// `REGISTRATIONS`: maximum registrations per hour and address.
     pub registrations: u32,
-    /// `BAD_SIGNATURES`: maximum wrong signatures a minute, per address.
+    /// `BAD_SIGNATURES`: maximum invalid signatures per minute and address.
     pub bad_signatures: u32,
     /// `TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
@@ -119,7 +122,7 @@ pub struct Settings {
     pub sockets_per_user: usize,
     /// `SOCKETS`: maximum open WebSockets of this node.
     pub sockets: usize,
-    /// `NATS_URL`: how nodes on one database tell each other what happened.
+    /// `NATS_URL`: the NATS server through which nodes on one database notify each other.
     pub nats_url: Option<String>,
     /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
     pub tls: Option<Tls>,
@@ -135,6 +138,6 @@ pub struct Settings {
     pub clock: Clock,
     /// `CONVERSATIONS_PER_USER`: maximum conversations that a user takes part in.
     pub conversations_per_user: u32,
-    /// `NEW_CONVERSATIONS_PER_DAY`: maximum conversations that a user creates in a day (UTC).
+    /// `NEW_CONVERSATIONS_PER_DAY`: maximum conversations that a user creates per day (UTC).
     pub new_conversations_per_day: u32,
 }

@@ -1,5 +1,6 @@
-//! The log: one line for each request that was refused or failed, and one for each other with `RUST_LOG=debug`. Never a
-//! secret, a key, a signature, or Data. Each line of a request has its span, with its id.
+//! The log: a line for each request that was refused or failed, and for every request with
+//! `RUST_LOG=debug`. It never contains secrets, keys, signatures, or Data. Each line of a request
+//! has its span with its id.
 
 use std::{error::Error as StdError, io::IsTerminal};
 
@@ -7,18 +8,20 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::settings::LogFormat;
 
-/// What an operator wants to know. The HTTP server and the database driver say at `info` what our own lines say better.
+/// Messages for operators. Those of the HTTP server and the database driver at `info` only repeat
+/// ours.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,sqlx=warn";
 
 /// `RUST_LOG` cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("RUST_LOG must be levels, as info or warn,parlance=debug")]
+#[error("RUST_LOG must be a filter such as info or warn,parlance=debug")]
 pub struct Error(#[source] Option<ParseError>);
 
-/// Starts logging to stderr. `RUST_LOG` chooses what.
+/// Starts logging to stderr, as configured by `RUST_LOG`.
 ///
 /// # Errors
-/// `RUST_LOG` is wrong. With the default instead, an operator would wait for lines that never come.
+/// `RUST_LOG` is invalid. Falling back to the default would make an operator wait for lines that
+/// never come.
 pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
     let text = match std::env::var("RUST_LOG") {
         Ok(text) => Some(text).filter(|text| !text.is_empty()),
@@ -29,17 +32,17 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
         .map_err(|error| Error(Some(error)))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // Stdout is what commands answer.
+        // Stdout is for the output of commands.
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    // A second start in the same process (a test) keeps the first one's log.
+    // A second start in the same process, as in a test, keeps the first one's log.
     let _ = match format {
         LogFormat::Human => log.try_init(),
         LogFormat::Json => log
             .json()
             .flatten_event(true)
-            // Spans do not nest: the list would repeat the one.
+            // Spans do not nest, so the list would only repeat the current span.
             .with_span_list(false)
             .try_init(),
     };
@@ -52,7 +55,7 @@ pub(crate) fn with_causes(error: &dyn StdError) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let sentence = cause.to_string();
-        // Some libraries, sqlx among them, repeat the cause in their own sentence.
+        // Some libraries, such as sqlx, repeat the cause in their own message.
         if !text.ends_with(&sentence) {
             text = format!("{text}: {sentence}");
         }

@@ -1,28 +1,28 @@
-//! The server's intervals and time limits. No operator needs to change these; tests shorten them.
+//! The server's intervals and timeouts. Operators have no need to change these; tests shorten them.
 
 use std::time::Duration;
 
-/// Intervals and time limits.
+/// Intervals and timeouts.
 #[derive(Debug, Clone)]
 pub struct Timings {
-    /// Interval of a node's heartbeats: it records that it is alive, looks which others are, and compares who is
-    /// online with the sockets that it holds.
+    /// Interval of a node's heartbeats: it records that it is alive, reads which others are, and
+    /// compares who is online with its open sockets.
     pub heartbeat: Duration,
-    /// A node without a heartbeat for this long has ended.
+    /// A node without a heartbeat for this long counts as ended.
     pub node_timeout: Duration,
     /// A user without a socket for this long is offline.
     pub offline_after: Duration,
     /// Interval of the purge, and of recording that this server runs.
     pub purge: Duration,
-    /// How often a node repeats its number on the bus.
-    // Well below the four seconds after which it counts as unheard: one repetition that is lost must not make every
-    // station resync.
+    /// How often a node repeats its sequence number on the bus.
+    // Well below the four seconds after which it counts as silent: a single lost repetition must
+    // not make every station resync.
     pub bus_repeat: Duration,
     /// How long the result of a readiness check is reused.
     pub probe: Duration,
     /// How often a WebSocket is pinged.
     pub ping: Duration,
-    /// A WebSocket that has received nothing for this long is dropped.
+    /// A WebSocket whose peer has sent nothing for this long is dropped.
     pub peer_timeout: Duration,
     /// A connection whose peer accepts no data for this long is dropped.
     pub write_timeout: Duration,
@@ -30,7 +30,7 @@ pub struct Timings {
     pub body_timeout: Duration,
     /// Maximum time between two parts of a large body.
     pub body_silence: Duration,
-    /// How often repeated refusals are summed up in the log.
+    /// How often repeated refusals are summarized in the log.
     pub refusal_summary: Duration,
 }
 
@@ -40,9 +40,11 @@ impl Default for Timings {
             heartbeat: Duration::from_secs(5),
             // Three heartbeats: one may be late and one lost before every station has to resync.
             node_timeout: Duration::from_secs(15),
-            // Enough to reconnect in: friends are not told of a phone that changes from Wi-Fi to mobile data.
+            // Enough to reconnect: friends are not notified when a phone changes from Wi-Fi to
+            // mobile data.
             offline_after: Duration::from_secs(30),
-            // Well below the five minutes after which `store/purge.rs` takes the clock for unobserved.
+            // Well below the five minutes after which `store/purge.rs` takes the clock for
+            // unobserved.
             purge: Duration::from_mins(1),
             bus_repeat: Duration::from_secs(1),
             probe: Duration::from_secs(3),

@@ -1,12 +1,14 @@
-//! Writes answers as JSON text, with their fields in the published order.
+//! Writes answers as JSON, with fields in the published order.
 
-// Never through `serde_json::Value`: its map sorts the keys, and a page would be in memory twice.
+// Never through `serde_json::Value`, whose map sorts the keys, and which would put a page into
+// memory twice.
 
 use serde::Serialize;
 
 use crate::chat::error::Error;
 
-/// The fields of every successful answer. They come first, except in `download`, whose published order puts them last.
+/// The fields of every successful answer. They come first, except in `download`, whose published
+/// order has them last.
 pub(crate) const OK: &str = r#""status":"OK","errormessage":"""#;
 
 /// No fields beyond `status` and `errormessage`.
@@ -16,7 +18,7 @@ pub(crate) struct Nothing {}
 /// A successful answer with the fields of a struct.
 ///
 /// # Errors
-/// `Internal`, if a view cannot be serialized.
+/// `Internal`, if it cannot be serialized.
 pub(crate) fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
     let mut text = format!("{{{OK},").into_bytes();
     let fields_at = text.len();
@@ -31,12 +33,12 @@ pub(crate) fn ok<T: Serialize>(fields: T) -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-/// A value as JSON text.
+/// Serializes a value as JSON.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::Internal(error.into()))
 }
 
-/// Appends a value as JSON text.
+/// Appends a value as JSON.
 pub(crate) fn append<T: Serialize>(text: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     serde_json::to_writer(text, value).map_err(|error| Error::Internal(error.into()))
 }

@@ -1,4 +1,5 @@
-//! `srv=chatserver&api=chatblocklist`: the users that the caller blocks, and the conversations that they hide.
+//! `srv=chatserver&api=chatblocklist`: the users that the caller blocks, and the conversations that
+//! they hide.
 
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ struct BlocklistView {
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::Blocklist => {
-            // Straight from the store: every user may read their own list, so there is no rule to apply.
+            // Called directly, as there is no rule: every user may read their own list.
             return answer::ok(BlocklistView {
                 blockedusers: store::block::blocked_by(&call.services.db, call.user).await?,
                 blockedconversations: store::participant::hidden_by(&call.services.db, call.user)

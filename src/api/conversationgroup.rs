@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatconversationgroup`: conversations of more than two.
+//! `srv=chatserver&api=chatconversationgroup`: conversations of more than two users.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,8 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             let creator = participant(call.user)?;
             let others: Vec<_> = participantids
                 .into_iter()
-                // A client may name the creator among the others, as a later `addparticipants` may name members.
+                // A client may list the creator among the others, as a later `addparticipants` may
+                // list members.
                 .filter(|id| *id != call.user)
                 .map(participant)
                 .collect::<Result<_, _>>()?;
@@ -84,7 +85,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             secrets,
             displaynames,
         } => {
-            // Without a default: only `create` has the group's name, which the server cannot read.
+            // No default, because only `create` has the group's name, which the server cannot read.
             let participant = |id| participant(id, &secrets, &displaynames, "");
             let more: Vec<_> = participantids
                 .into_iter()
@@ -100,7 +101,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             });
         }
         Action::Leave { conversationid } => {
-            // No conversation in the answer: the caller may not read the group any more.
+            // The answer has no conversation, as the caller may not read the group any more.
             group::leave(call, conversationid).await?;
             return answer::ok(Nothing {});
         }
@@ -125,7 +126,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             conversationid,
             participantids,
         } => {
-            // `leave` hands over to another admin, which removing oneself would not.
+            // `leave` hands the role over if the last admin goes; removing oneself would not.
             if participantids.contains(&call.user) {
                 return Err(Error::BadRequest(
                     "participantids cannot name you: use `leave` to remove yourself.".into(),
@@ -149,7 +150,7 @@ fn participant<'a>(
     names: &'a BTreeMap<UserId, DisplayName>,
     default_name: &'a str,
 ) -> Result<NewParticipant<'a>, Error> {
-    // Without their secret a participant could never read anything.
+    // Without the secret, a participant could never read anything.
     let secret = secrets.get(&user_id).ok_or_else(|| {
         Error::BadRequest("secrets must have an entry for each participant.".into())
     })?;

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_is_back_when_told_is_not_too_early() {
+    fn a_client_that_obeys_retry_after_is_not_too_early() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
             assert_eq!(
                 retry_after(&Rule::RateLimited(Duration::from_millis(millis)).into()),

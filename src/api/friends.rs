@@ -85,8 +85,8 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
         Action::List => {
             let (requests, left) = if call.version.is_v4() {
                 let db = &call.services.db;
-                // The requests first, as this is no transaction: one that is accepted in between is then shown in both
-                // lists, while the other order could show it in neither.
+                // Read before the friends, as there is no transaction: a request that is accepted
+                // in between is then in both lists; in the other order it could be in neither.
                 let requests = store::friend::requests_to(db, call.user).await?;
                 let left = store::friend::left(db, call.user).await?;
                 (
@@ -113,7 +113,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             });
         }
         Action::Add { friendid, email } => {
-            // The id follows from the address: no need to look the user up.
+            // The id is derived from the address, so the user need not be looked up.
             let friend = friendid
                 .or_else(|| email.as_ref().map(UserId::of))
                 .ok_or_else(|| Error::BadRequest("friendid or email is missing.".into()))?;

@@ -20,7 +20,7 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// Initial capacity of a page's text, in bytes. Most pages fit.
+/// Initial capacity of a page in bytes. Most pages fit.
 const USUAL_BYTES: usize = 16 << 10;
 
 /// A message, as download shows it.
@@ -98,7 +98,7 @@ pub(crate) fn transcript(links: &[LinkRow], hasmore: bool) -> Result<Vec<u8>, Er
 }
 
 impl<'a> MessageView<'a> {
-    /// The view for a client of this version.
+    /// The view for this client version.
     fn of(row: &'a MessageRow, version: ClientVersion) -> Self {
         Self {
             id: row.message_id,
@@ -115,7 +115,7 @@ impl<'a> MessageView<'a> {
 }
 
 impl<'a> ReportView<'a> {
-    /// The view, which is the same for all versions.
+    /// The view, which is the same for all client versions.
     fn of(row: &'a ReportRow) -> Self {
         Self {
             id: row.report_id,
@@ -129,7 +129,7 @@ impl<'a> ReportView<'a> {
     }
 }
 
-/// An answer with the rows from the cursor on.
+/// Answers the rows from the cursor on.
 pub(crate) async fn download(
     call: &mut Call<'_>,
     conversation: ConversationId,
@@ -138,11 +138,12 @@ pub(crate) async fn download(
 ) -> Result<Vec<u8>, Error> {
     let mut page = begin("{", call.version);
     let has_more = chat::history::download(call, conversation, instance, cursor, &mut page).await?;
-    // `download` is published with its status behind the rows, `downloadpartial` with its status before them.
+    // `download` is published with its status after the rows, `downloadpartial` with its status
+    // before them.
     end(page, &format!(",{}", answer::OK), call.version, has_more)
 }
 
-/// An answer with the rows before the cursor.
+/// Answers the rows before the cursor.
 pub(crate) async fn download_partial(
     call: &Call<'_>,
     conversation: ConversationId,
@@ -157,7 +158,7 @@ pub(crate) async fn download_partial(
     end(page, "", call.version, has_more)
 }
 
-/// A page whose answer begins with this text.
+/// A page that begins with this text.
 fn begin(opening: &str, version: ClientVersion) -> RenderedPage {
     let mut messages = Vec::with_capacity(USUAL_BYTES);
     messages.extend_from_slice(opening.as_bytes());
@@ -173,7 +174,8 @@ fn render(text: &mut Vec<u8>, row: &HistoryRow, version: ClientVersion) -> Resul
 }
 
 /// Renders a row that was just stored, for v4 clients.
-// Once for all sockets and the cached page: each member of a large group would else cost another rendering.
+// Once for all sockets and the cached page: otherwise each member of a large group would cost
+// another rendering.
 pub(super) fn rendered(new: &NewRow) -> Result<&RawValue, Error> {
     new.rendered.row(|| {
         let text = match &new.row {
@@ -184,11 +186,13 @@ pub(super) fn rendered(new: &NewRow) -> Result<&RawValue, Error> {
     })
 }
 
-/// Renders what a call has stored, and appends it to cached pages.
-// Before the call is announced: clients that are notified download at once, and should find the page up to date.
+/// Renders the rows that a call has stored, and appends them to cached pages.
+// Before the call is announced, because notified clients download at once and should find the page
+// up to date.
 pub(super) fn cache_new_rows(call: &Call<'_>) -> Result<(), Error> {
     for event in &call.outbox {
-        // Without rows there is nothing to append: the cached page's head no longer matches, and it is read again.
+        // Without rows there is nothing to append: the cached page no longer has the conversation's
+        // head and is read again.
         if let Event::ConversationChanged {
             conversation,
             new: Some(new),
@@ -204,7 +208,7 @@ pub(super) fn cache_new_rows(call: &Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Completes the answer with what follows the rows.
+/// Completes the answer with the text after the rows.
 fn end(
     page: RenderedPage,
     closing: &str,

@@ -19,6 +19,7 @@ use parlance_wire::{
 #[derive(Serialize)]
 struct CardsView<'a> {
     cards: BTreeMap<UserId, Vec<CardView<'a>>>,
+    publickeys: BTreeMap<UserId, &'a str>,
     hasmore: bool,
 }
 
@@ -66,12 +67,18 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             answer::ok(Nothing {})
         }
         Action::Get { userids, after } => {
-            let (rows, hasmore) = keys::cards(call, &userids, &after).await?;
-            let mut cards = BTreeMap::<UserId, Vec<CardView<'_>>>::new();
-            for row in &rows {
-                cards.entry(row.user_id).or_default().push(row.into());
-            }
-            answer::ok(CardsView { cards, hasmore })
+            let (rows, hasmore) = keys::seen(call, &userids, &after).await?;
+            let with_cards = rows.iter().filter(|row| !row.cards.is_empty());
+            answer::ok(CardsView {
+                cards: with_cards
+                    .map(|row| (row.user_id, row.cards.iter().map(CardView::from).collect()))
+                    .collect(),
+                publickeys: rows
+                    .iter()
+                    .map(|row| (row.user_id, &*row.public_key))
+                    .collect(),
+                hasmore,
+            })
         }
         Action::Log { after } => {
             let page = keys::log(call, after).await?;

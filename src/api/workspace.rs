@@ -1,4 +1,4 @@
-//! `srv=chatowner&api=workspace`: host names that belong to users.
+//! `srv=chatowner&api=workspace`: registers host names for users.
 
 use super::answer::{self, Nothing};
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
 use parlance_wire::{id::UserId, request::workspace::Action, time::Timestamp};
 
 /// Maximum workspaces of a user.
-// Names are first come, first served: without a limit one user could take all that others may want.
+// Names are first come, first served: without a limit, one user could take every name that others
+// may want.
 const MAX_WORKSPACES: i64 = 100;
 
 /// Performs an action.
@@ -27,6 +28,7 @@ pub(crate) async fn perform(
         Registered::Taken => Err(Error::AlreadyExists(
             "This workspace belongs to someone else.",
         )),
+        Registered::NoUser => Err(Error::UserNotFound),
         Registered::TooMany => Err(Error::NotAllowed("A user can have at most 100 workspaces.")),
     }
 }

@@ -1,4 +1,5 @@
-//! A cheap client: requests are bytes made beforehand, and of an answer only status and length are parsed.
+//! A cheap HTTP client: requests are bytes made beforehand, and only the status and length of an
+//! answer are parsed.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -25,13 +26,15 @@ impl Client {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
-            // One buffer for all answers: allocating anew would be counted as the client's cost.
+            // One buffer for all answers: a new allocation each time would count as the client's
+            // cost.
             answer: Vec::with_capacity(64 * 1024),
             head: 0,
         })
     }
 
-    /// Sends a request and reads its answer to the end. Returns the error code of a refusal, or `None` for OK.
+    /// Sends a request and reads the whole answer. Returns the error code of a refusal, or `None`
+    /// for OK.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<Option<String>> {
         self.stream.write_all(request).await?;
         self.answer.clear();
@@ -56,9 +59,9 @@ impl Client {
         Ok(Some(code.map_or_else(|| status.to_string(), str::to_owned)))
     }
 
-    /// Sends a request, and closes the connection after a while without reading the answer.
+    /// Sends a request, waits a while, and closes the connection without reading the answer.
     pub(crate) async fn send_and_go(mut self, request: &[u8], after: Duration) {
-        // An error is ignored: the caller simulates a client that never learns what became of its request.
+        // The error is ignored: the caller simulates a client that never learns the outcome.
         let _ = self.stream.write_all(request).await;
         tokio::time::sleep(after).await;
     }
@@ -77,7 +80,8 @@ impl Client {
     }
 }
 
-/// Status, length of the head, length of the body. `None` until the head is complete.
+/// Parses an answer's head: the status, the length of the head and the length of the body. Returns
+/// `None` until the head is complete.
 fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
     // Parsed from the beginning after each read: a head nearly always arrives whole.
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -94,7 +98,8 @@ fn parse(answer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
-    // No chunked bodies: the server always knows the length, and a decoder would cost the client time.
+    // No chunked bodies: the server always knows the length, and a decoder would cost the client
+    // time.
     let length = length.ok_or_else(|| wrong("an answer without a length".into()))?;
     Ok(Some((response.code.unwrap_or(0), head, length)))
 }

@@ -1,5 +1,5 @@
-//! CPU time and memory of the server, of PostgreSQL with all its processes, and of the client, measured apart. Read
-//! from Linux's /proc; on other systems these results are absent.
+//! CPU time and memory of the server, of all PostgreSQL processes, and of the client, measured
+//! separately. Read from Linux's /proc; absent on other systems.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use nix::{
 pub(crate) struct Meter {
     /// The server's process.
     pub server: Option<i32>,
-    /// PostgreSQL's first process, whose children are the others.
+    /// The postmaster, the parent of all other PostgreSQL processes.
     pub postmaster: Option<i32>,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Meter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cpu {
     pub server: Option<f64>,
-    /// That of all processes of PostgreSQL.
+    /// All PostgreSQL processes together.
     pub postgres: Option<f64>,
     pub client: f64,
 }
@@ -40,10 +40,10 @@ impl Cpu {
 }
 
 impl Meter {
-    /// Watches a server, and the PostgreSQL that `backend` is a process of.
+    /// Measures a server, and the PostgreSQL that the process `backend` belongs to.
     #[must_use]
     pub(crate) fn of(server: Option<i32>, backend: i32) -> Self {
-        // A PostgreSQL on another machine answers with a process id that may be anyone's here.
+        // A PostgreSQL on another machine reports a process id that may belong to any process here.
         let is_postgres = fs::read_to_string(format!("/proc/{backend}/comm"))
             .is_ok_and(|name| name.trim() == "postgres");
         Self {
@@ -54,7 +54,7 @@ impl Meter {
         }
     }
 
-    /// The CPU time spent up to now.
+    /// The CPU time used so far.
     #[must_use]
     pub(crate) fn cpu(&self) -> Cpu {
         let own = getrusage(UsageWho::RUSAGE_SELF);
@@ -70,8 +70,8 @@ impl Meter {
                     .filter_map(stat)
                     .map(|stat| stat.own)
                     .sum();
-                // Backends that ended are counted by the postmaster, which waited for them: without those, the sum
-                // could fall.
+                // The postmaster's counters include backends that have ended; without them the sum
+                // could decrease.
                 stat(postmaster).map(|stat| stat.own + stat.of_the_dead + of_children)
             }),
             client: own.map_or(0.0, |own| {
@@ -80,11 +80,11 @@ impl Meter {
         }
     }
 
-    /// Resets the server's memory peak.
+    /// Resets the peak of the server's memory.
     pub(crate) fn reset_peak(&self) {
         if let Some(server) = self.server {
-            // `5` resets the peak alone (proc(5), clear_refs). Another user's process refuses: then it is the peak since its
-            // start.
+            // `5` resets the peak alone (proc(5), clear_refs). It is refused for another user's
+            // process: the peak is then the one since its start.
             let _ = fs::write(format!("/proc/{server}/clear_refs"), "5");
         }
     }
@@ -95,14 +95,14 @@ impl Meter {
         field(&format!("/proc/{}/status", self.server?), "VmHWM:")
     }
 
-    /// The server's present memory in KB, with its part of shared pages (PSS).
+    /// The server's present memory in KB, counting shared pages in proportion (PSS).
     #[must_use]
     pub(crate) fn server_memory(&self) -> Option<u64> {
-        // Not the resident size: that counts pages shared with other processes in full.
+        // Not the resident size, which counts pages shared with other processes in full.
         field(&format!("/proc/{}/smaps_rollup", self.server?), "Pss:")
     }
 
-    /// As [`Meter::server_memory`], for all processes of PostgreSQL.
+    /// Like [`Meter::server_memory`], for all PostgreSQL processes.
     #[must_use]
     pub(crate) fn postgres_memory(&self) -> Option<u64> {
         let postmaster = self.postmaster?;
@@ -114,14 +114,14 @@ impl Meter {
 struct Stat {
     parent: i32,
     own: f64,
-    /// CPU time of children that ended.
+    /// CPU time of child processes that have ended.
     of_the_dead: f64,
 }
 
-/// `/proc/PID/stat`, as proc(5) describes it.
+/// Reads `/proc/PID/stat`; see proc(5).
 fn stat(process: i32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
+    // The process name, in parentheses, may contain anything.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     #[allow(clippy::cast_precision_loss)]
     let tick = 1.0 / sysconf(SysconfVar::CLK_TCK).ok()?? as f64;
@@ -130,20 +130,21 @@ fn stat(process: i32) -> Option<Stat> {
     };
     Some(Stat {
         parent: fields.get(1)?.parse().ok()?,
-        // Counted after the name: utime and stime are fields 14 and 15 of proc(5), cutime and cstime the next two.
+        // Indexes start after the name: utime and stime are fields 14 and 15 of proc(5), cutime and
+        // cstime the next two.
         own: time(11, 12)?,
         of_the_dead: time(13, 14)?,
     })
 }
 
 fn children(of: i32) -> impl Iterator<Item = i32> {
-    // Of all processes: the kernel lists children only if it was built to.
+    // Searches all processes, as the kernel lists children only if it was built to.
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter(move |process| stat(*process).is_some_and(|stat| stat.parent == of))
 }
 
-/// A line `name value kB` of a file.
+/// Reads a line `name value kB` of a file.
 fn field(file: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| {

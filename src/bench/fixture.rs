@@ -13,10 +13,10 @@ use parlance_wire::{
     text::{Email, Instance},
 };
 
-/// Conversations in a short and in a long list, and the number of users who have one.
+/// Number of conversations in a short and in a long list, and of users with such a list.
 const SHORT_LISTS: (usize, usize) = (50, 64);
 const LONG_LISTS: (usize, usize) = (1000, 16);
-/// Conversations with a long history, and the maximum messages of all of them.
+/// Number of conversations with a long history, and the maximum number of messages in all of them.
 const LONG: usize = 16;
 const MAX_LONG_MESSAGES: usize = 1_000_000;
 
@@ -28,7 +28,7 @@ pub(super) struct Fixture {
     pub users: Vec<UserId>,
     /// Many conversations with a short history, spread evenly over the users.
     pub many: Vec<Pair>,
-    /// Messages that each of them had at first.
+    /// Initial number of messages in each of them.
     pub messages: usize,
     /// Conversations with a long history.
     pub long: Vec<Pair>,
@@ -40,7 +40,7 @@ pub(super) struct Fixture {
     pub long_lists: Vec<Caller>,
 }
 
-/// The parts that are made only if a workload needs them, as they take long.
+/// The parts of a fixture that take long, and are made only if a workload needs them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needs {
     pub long: bool,
@@ -49,17 +49,17 @@ pub(super) struct Needs {
 }
 
 impl Fixture {
-    /// Makes what the workloads need.
+    /// Creates what the workloads need.
     pub(super) async fn create(
         db: &Db,
         bench: &Bench,
         needs: Needs,
         signer: &Signer,
     ) -> Result<Self, String> {
-        // With --database, an earlier run's users may still be there.
+        // With --database, users of an earlier run may still exist.
         let tag = uuid::Uuid::new_v4().simple().to_string();
         let failed = |error: sqlx::Error| format!("the fixture could not be made: {error}");
-        // A list of a thousand conversations takes a thousand others to have them with.
+        // A list of a thousand conversations needs a thousand other users.
         let people = bench.users.max(if needs.long_lists {
             LONG_LISTS.0 + LONG_LISTS.1
         } else {
@@ -93,7 +93,7 @@ impl Fixture {
         seed.conversations(&fixture.many, &fixture.instance, fixture.messages, bytes)
             .await
             .map_err(failed)?;
-        // Users of their own, so that no conversation is made twice.
+        // Separate users, so that no conversation is created twice.
         let mut others = Others {
             seed: &mut seed,
             signer,
@@ -127,7 +127,7 @@ impl Fixture {
                 .lists("l", LONG_LISTS, &fixture.users, &fixture.instance, bytes)
                 .await?;
         }
-        // Now, so that PostgreSQL does not begin with either by itself in the middle of a run.
+        // Done now, so that PostgreSQL does not start either by itself in the middle of a run.
         seed.vacuum_and_checkpoint().await.map_err(failed)?;
         Ok(fixture)
     }
@@ -145,7 +145,7 @@ impl Fixture {
     }
 }
 
-/// Makes users beside those of the many conversations.
+/// Creates users beside those of the many conversations.
 struct Others<'a> {
     seed: &'a mut Seeder,
     signer: &'a Signer,
@@ -200,7 +200,7 @@ impl Others<'_> {
     }
 }
 
-/// The user at their station, which has the same number.
+/// The user, at the station with the same number.
 pub(super) fn caller(user: UserId) -> Option<Caller> {
     Some(Caller {
         user,
@@ -208,9 +208,10 @@ pub(super) fn caller(user: UserId) -> Option<Caller> {
     })
 }
 
-/// Conversations, spread evenly: each user's are with those who follow in a ring.
+/// Spreads conversations evenly: each user has them with the users that follow in a ring.
 fn in_a_ring(users: &[UserId], conversations: usize) -> Vec<Pair> {
-    // Not at random: no pair may come twice, and every user has to have the same number of conversations.
+    // Not at random: no pair may occur twice, and every user must have the same number of
+    // conversations.
     let ring = users.iter().cycle();
     let distances = 1..=users.len().saturating_sub(1) / 2;
     distances

@@ -1,5 +1,5 @@
-//! Floors: how fast the same machine, in the same minute, does less. On a shared machine a throughput says little; its
-//! ratio to a floor says more.
+//! Floors: how fast the same machine, in the same minute, does simpler work. On a shared machine a
+//! throughput says little by itself; its ratio to a floor says more.
 
 use std::{fs, net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
 
@@ -26,15 +26,16 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Duration of a floor's run.
+/// Duration of a run.
 const SECONDS: u64 = 5;
 const READY: Duration = Duration::from_secs(10);
 
-/// A bare endpoint, which parses a body's head and answers. Runs until it is killed.
+/// Serves a bare endpoint that parses a body's head and answers, until it is killed.
 pub(crate) async fn serve(address: SocketAddr, workers: usize) -> Result<(), String> {
     let server = HttpServer::new(|| {
         App::new().default_service(web::route().to(async |body: web::Bytes| {
-            // The server parses each body's head, too; without that, the floor would be that of actix alone.
+            // The server parses each body's head too; without that, the floor would measure actix
+            // alone.
             match Head::parse(&body) {
                 Ok(_) => HttpResponse::Ok()
                     .content_type("application/json")
@@ -50,11 +51,11 @@ pub(crate) async fn serve(address: SocketAddr, workers: usize) -> Result<(), Str
     server.run().await.map_err(|error| error.to_string())
 }
 
-/// One of pgbench's runs.
+/// A pgbench run.
 pub(crate) struct Pgbench<'a> {
-    /// The name of its row.
+    /// The name of its row in the report.
     pub name: &'static str,
-    /// The script that it runs.
+    /// The script that pgbench runs.
     pub script: &'static str,
     /// Number of clients.
     pub clients: usize,
@@ -65,7 +66,7 @@ pub(crate) struct Pgbench<'a> {
 }
 
 impl<'a> Pgbench<'a> {
-    /// All floors by pgbench.
+    /// All floors that pgbench measures.
     pub(crate) fn all(target: &'a Target, conversations: usize) -> [Self; 4] {
         let [transaction, statement] = BASELINES;
         let of = |name, script, clients, conversations| Self {
@@ -83,7 +84,7 @@ impl<'a> Pgbench<'a> {
         ]
     }
 
-    /// Runs pgbench with one insert and one update a transaction.
+    /// Runs pgbench with one insert and one update per transaction.
     pub(crate) async fn run(
         &self,
         bench: &Bench,
@@ -93,7 +94,7 @@ impl<'a> Pgbench<'a> {
         let mut seed = Seeder::connect(&self.target.db)
             .await
             .map_err(|error| error.to_string())?;
-        // New tables each time: dead rows of the run before would slow this one down.
+        // New tables each time: dead rows of the previous run would slow this one down.
         seed.create_baseline(self.conversations)
             .await
             .map_err(|error| error.to_string())?;
@@ -120,7 +121,8 @@ impl<'a> Pgbench<'a> {
         let program = program.map_err(|error| with_causes(&error))?;
         let mut pgbench = Command::new(&program);
         pgbench
-            // Prepared, as the server's statements are: planning would be most of what is measured.
+            // Prepared, like the server's statements: otherwise most of the time would go to
+            // planning.
             .args(["--no-vacuum", "--protocol=prepared"])
             .arg(format!("--client={}", self.clients));
         pgbench
@@ -166,7 +168,7 @@ impl<'a> Pgbench<'a> {
     }
 }
 
-/// The bare endpoint, sent the requests of `poll`.
+/// Measures the bare endpoint with the requests of `poll`.
 pub(crate) async fn endpoint(
     bench: &Bench,
     connections: usize,
@@ -175,7 +177,7 @@ pub(crate) async fn endpoint(
     let failed = |error: std::io::Error| error.to_string();
     let address = free_address().map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
-    // A process of its own, so that its CPU time is not counted as the client's.
+    // In a process of its own, so that its CPU time does not count as the client's.
     let mut child = Command::new(program)
         .args(["bench-endpoint", &address.to_string()])
         .kill_on_drop(true)
@@ -195,12 +197,12 @@ pub(crate) async fn endpoint(
     let load = Load {
         connections,
         rate: None,
-        // It answers so fast that fewer would be over before the figures are steady.
+        // It answers so fast that a smaller number would be over before the figures are steady.
         operations: requests.len().max(100_000),
     };
     let mut results = vec![];
     for _ in 0..bench.runs {
-        // Read again when the load begins: connecting is not part of the cost.
+        // Read again when the load begins, as connecting is not part of the cost.
         let mut before = meter.cpu();
         let tally = load::run(address, load, requests.clone(), || before = meter.cpu()).await?;
         results.push(Results::of(&tally, meter.cpu().since(before)));

@@ -1,6 +1,7 @@
-//! Load: connections that each send the next request when they are answered (closed loop), or a fixed number of
-//! requests a second whether or not the answers keep up (open loop). In an open loop latency counts from the moment
-//! that a request was due, so that a stalled server shows.
+//! Generates load: either each connection sends its next request when the previous one is answered
+//! (closed loop), or a fixed number of requests is sent per second, whether or not the answers keep
+//! up (open loop). In an open loop, latency counts from the moment that a request was due, so that
+//! a stalled server shows.
 
 use std::{
     collections::BTreeMap,
@@ -24,14 +25,14 @@ use super::client::Client;
 /// Maximum latency that is recorded, in microseconds; longer ones count as this.
 const LONGEST: u64 = 600_000_000;
 
-/// How much load, and in which loop.
+/// The amount of load, and the kind of loop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     /// Number of connections.
     pub connections: usize,
-    /// Requests a second (open loop). `None`: each connection sends the next one when it is answered (closed loop).
+    /// Requests per second in an open loop; `None` for a closed loop.
     pub rate: Option<f64>,
-    /// Requests in all.
+    /// Total number of requests.
     pub operations: usize,
 }
 
@@ -40,9 +41,9 @@ pub(crate) struct Load {
 pub(crate) struct Tally {
     /// Good answers, in microseconds.
     pub latencies: Histogram<u64>,
-    /// Others, by their code.
+    /// Refusals and failures, by code.
     pub errors: BTreeMap<String, u64>,
-    /// From the first request to the last answer.
+    /// Time from the first request to the last answer.
     pub took: Duration,
 }
 
@@ -62,7 +63,8 @@ impl Tally {
         match refusal {
             None => self
                 .latencies
-                // A stall that is longer than the histogram must count as the longest, and not vanish.
+                // A stall longer than the histogram's range must count as the maximum, and not
+                // vanish.
                 .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST).max(1)),
             Some(code) => *self.errors.entry(code).or_default() += 1,
         }
@@ -79,7 +81,7 @@ impl Tally {
     }
 }
 
-/// Hands out the numbers of requests: at once, or when their time has come.
+/// Hands out the numbers of requests: immediately, or when they are due.
 struct Source {
     next: AtomicUsize,
     operations: usize,
@@ -89,18 +91,18 @@ struct Source {
 impl Source {
     async fn next(&self) -> Option<(usize, Instant)> {
         if let Some(paced) = &self.paced {
-            // Held while waiting: tokio's mutex is fair, so a request that is due goes to the connection that waited
-            // longest.
+            // Held while waiting: tokio's mutex is fair, so a due request goes to the connection
+            // that has waited longest.
             return paced.lock().await.recv().await;
         }
-        // Relaxed: only the number counts, nothing is published by it.
+        // Relaxed, because only the number matters: no other memory is published with it.
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         (number < self.operations).then(|| (number, Instant::now()))
     }
 }
 
-/// Sends requests in turn, and from the first one again after the last. `begin` is called when all connections are
-/// open and the first request is about to be sent.
+/// Sends the requests in turn, starting over after the last. `begin` is called when all connections
+/// are open and the first request is about to be sent.
 pub(super) async fn run(
     address: SocketAddr,
     load: Load,
@@ -114,7 +116,7 @@ pub(super) async fn run(
         operations: load.operations,
         paced: load.rate.map(|_| Mutex::new(paced)),
     });
-    // Everyone waits for the last connection: opening them is not part of what is measured.
+    // Waits for the last connection, as opening them is not part of the measurement.
     let start = Arc::new(Barrier::new(load.connections + 1));
     let mut connections = JoinSet::new();
     for _ in 0..load.connections {
@@ -132,7 +134,8 @@ pub(super) async fn run(
                 match client.ask(request).await {
                     Ok(refusal) => tally.count(meant.elapsed(), refusal),
                     Err(error) => {
-                        // Counted as an error, and not sent again: the measure is what a client without retries sees.
+                        // Counted as an error and not retried: this measures what a client without
+                        // retries sees.
                         tally.count(Duration::ZERO, Some(error.kind().to_string()));
                         client = reconnect(address).await?;
                     }
@@ -141,7 +144,7 @@ pub(super) async fn run(
             Ok::<_, String>(tally)
         });
     }
-    // After the connections, whose handshakes cost the server CPU time, too.
+    // After connecting, because handshakes cost the server CPU time too.
     begin();
     let first = Instant::now();
     if let Some(rate) = load.rate {
@@ -156,8 +159,8 @@ pub(super) async fn run(
     Ok(all)
 }
 
-/// Sends each request's number when it is due. Runs in a thread of its own, as the runtime's timer counts
-/// milliseconds.
+/// Sends the number of each request when it is due. Runs in a thread of its own, as the runtime's
+/// timer has a resolution of a millisecond.
 fn pace(
     begun: Instant,
     rate: f64,
@@ -174,13 +177,13 @@ fn pace(
     }
 }
 
-/// A server that was just killed may be back in a moment.
+/// Reconnects. A server that was just killed may be back in a moment.
 async fn reconnect(address: SocketAddr) -> Result<Client, String> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match Client::connect(address).await {
             Ok(client) => return Ok(client),
-            // A refused connection passes by itself once the server is back; nothing else does.
+            // A refused connection is over once the server is back; other errors are not.
             Err(error)
                 if Instant::now() > deadline
                     || error.kind() != io::ErrorKind::ConnectionRefused =>

@@ -1,5 +1,5 @@
-//! `parlance bench`: measures a real server over the wire: operations a second, latencies, and what each operation
-//! costs the server, PostgreSQL and the client apart.
+//! `parlance bench`: measures a real server over the wire: operations per second, latencies, and
+//! the cost of each operation to the server, PostgreSQL and the client.
 
 pub(crate) mod client;
 pub(crate) mod cost;
@@ -30,14 +30,15 @@ use self::{
 use crate::{server, settings::Settings, store::seed::Seeder};
 use parlance_wire::id::StationId;
 
-/// The first run warms up and is not counted: it has the operations of a run divided by this.
+/// The first run warms up and is not counted; its number of operations is that of a run divided by
+/// this.
 const WARM_UP: usize = 5;
-/// Maximum sockets of a user, as by the default settings.
+/// Maximum sockets of a user in the default settings.
 const SOCKETS_PER_USER: usize = 20;
-/// Duration for which idle sockets are measured.
+/// How long idle sockets are measured.
 const WATCH_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Measures, and passes on each row as soon as it is there; for people, after the table's head.
+/// Measures, and prints each row as soon as it is there; for people, with a header.
 ///
 /// # Errors
 /// One sentence for people.
@@ -46,14 +47,15 @@ pub(crate) async fn run(
     settings: &Settings,
     mut tell: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<(), String> {
-    // Every socket takes a file descriptor on this side as well, and the usual limit is 1024.
+    // Every socket takes a file descriptor on this side too, and the usual limit is 1024.
     server::allow_many_sockets();
     let target = Target::open(bench, settings).await?;
     let result = tokio::select! {
         result = measure(bench, settings, &target, &mut tell) => result,
         () = scratch::interrupted() => Err("interrupted".into()),
     };
-    // Before the result is looked at: also after an error or Ctrl-C, nothing of a scratch server may stay.
+    // Before the result is checked: nothing of a scratch server may stay behind, even after an
+    // error or Ctrl-C.
     target.leave().await?;
     let rows = result?;
     if bench.json {
@@ -79,7 +81,7 @@ async fn measure(
         .map_err(|error| error.to_string())?;
     let backend = seed.backend().await.map_err(|error| error.to_string())?;
     let meter = Meter::of(target.process().await, backend);
-    // Before the fixture is made, as that fills PostgreSQL's buffers.
+    // Before the fixture is created, which fills PostgreSQL's buffers.
     let at_rest = Results {
         server_peak_kb: kb(meter.server_memory()),
         postgres_kb: kb(meter.postgres_memory()),
@@ -147,7 +149,7 @@ impl Measuring<'_> {
             .map_or(workload.connections(), usize::from);
         let mut runs = vec![];
         let mut made = 0;
-        // Run 0 opens connections and plans statements, which later runs do not have to.
+        // Run 0 opens connections and plans statements, so later runs do not have to.
         for run in 0..=self.bench.runs {
             let operations = if run == 0 {
                 (operations / WARM_UP).max(1)
@@ -166,7 +168,8 @@ impl Measuring<'_> {
                 operations,
                 made,
             )?);
-            // Numbers go on from run to run: a report that is sent twice is a retry, which costs less than a new one.
+            // Numbers continue from run to run: a repeated report would be a retry, which costs
+            // less than a new one.
             made += operations;
             let results = self.once(workload, load, requests).await?;
             if run > 0 {
@@ -184,7 +187,8 @@ impl Measuring<'_> {
     ) -> Result<Results, String> {
         let (address, meter) = (self.target.address, self.meter);
         let mut before = meter.cpu();
-        // When the load begins, and not before: signing thousands of requests costs this process more than the run.
+        // Read when the load begins and not earlier: signing thousands of requests costs this
+        // process more than the run.
         let begin = || {
             meter.reset_peak();
             before = meter.cpu();
@@ -208,14 +212,16 @@ impl Measuring<'_> {
         Ok(results)
     }
 
-    /// Memory in the row is what all sockets added; CPU is what all of them cost in a second.
+    /// The row's memory is what all sockets added; its CPU time is what all of them cost per
+    /// second.
     async fn idle_sockets(&self) -> Result<Row, String> {
         let users = self.bench.sockets.div_ceil(SOCKETS_PER_USER);
         let mut callers = vec![];
         let mut stations = vec![];
         for user in self.fixture.users.iter().take(users) {
             for _ in 0..SOCKETS_PER_USER {
-                // A socket each: a second one of the same station would replace the first.
+                // One station per socket: a second socket of the same station would replace the
+                // first.
                 let station = StationId::random();
                 stations.push((*user, station));
                 callers.push(Caller {
@@ -231,11 +237,11 @@ impl Measuring<'_> {
         seed.stations(&stations)
             .await
             .map_err(|error| error.to_string())?;
-        // The difference is reported: what the server needs by itself is not the sockets' cost.
+        // The difference is reported, as the server needs memory without any sockets too.
         let memory = self.meter.server_memory();
         let sockets = sockets::open(self.target.address, self.signer, &callers).await?;
         let (before, begun) = (self.meter.cpu(), std::time::Instant::now());
-        // Nothing is sent in this time, so what is measured is pings and heartbeats.
+        // Nothing is sent meanwhile, so this measures pings and heartbeats.
         tokio::time::sleep(WATCH_FOR).await;
         let cpu = self.meter.cpu().since(before);
         let each = |seconds: f64| seconds * 1e6 / begun.elapsed().as_secs_f64();

@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::{cost::Cpu, load::Tally};
 
-/// One run's results. What could not be measured is absent.
+/// The results of a run. Anything that could not be measured is absent.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Results {
-    /// Good answers a second.
+    /// Successful answers per second.
     pub per_second: f64,
-    /// Latency in microseconds: of half of all, of 99 and 99.9 of a hundred, and the longest.
+    /// Latency in microseconds: the median, the 99th and 99.9th percentile, and the maximum.
     pub p50_us: Option<f64>,
     /// See `p50_us`.
     pub p99_us: Option<f64>,
@@ -19,17 +19,17 @@ pub(crate) struct Results {
     pub p999_us: Option<f64>,
     /// See `p50_us`.
     pub max_us: Option<f64>,
-    /// CPU time of the server for each good answer, in microseconds.
+    /// Server CPU time per successful answer, in microseconds.
     pub server_us: Option<f64>,
-    /// That of all processes of PostgreSQL.
+    /// The same of all PostgreSQL processes.
     pub postgres_us: Option<f64>,
-    /// That of the client.
+    /// The same of the client.
     pub client_us: Option<f64>,
     /// Peak memory of the server, in KB.
     pub server_peak_kb: Option<f64>,
     /// Memory of PostgreSQL at the end, in KB.
     pub postgres_kb: Option<f64>,
-    /// Other answers, by code.
+    /// Refusals and failures, by code.
     pub errors: BTreeMap<String, u64>,
 }
 
@@ -39,7 +39,7 @@ impl Results {
     pub(crate) fn of(tally: &Tally, cpu: Cpu) -> Self {
         #[allow(clippy::cast_precision_loss)]
         let good = tally.latencies.len() as f64;
-        // JSON has no infinity: without a good answer, the cost is that of the whole run.
+        // JSON has no infinity: without a successful answer, the cost is that of the whole run.
         let each = |seconds: f64| seconds * 1e6 / good.max(1.0);
         #[allow(clippy::cast_precision_loss)]
         let at = |quantile: f64| Some(tally.latencies.value_at_quantile(quantile) as f64);
@@ -77,7 +77,7 @@ pub(crate) struct Row {
     pub beside: Option<Ratio>,
 }
 
-/// A workload beside its floor.
+/// A workload relative to its floor.
 #[derive(Debug, Serialize)]
 pub(crate) struct Ratio {
     pub floor: String,
@@ -88,13 +88,13 @@ pub(crate) struct Ratio {
 }
 
 impl Row {
-    /// A row of several runs: each figure's median, and all errors.
+    /// Combines several runs into a row: the median of each figure, and all errors.
     #[must_use]
     pub(crate) fn median(name: String, connections: usize, runs: &[Results]) -> Self {
-        // Each figure for itself: the run with the median rate may be the one with the worst latency.
+        // Each figure on its own: the run with the median rate may have the worst latency.
         let of =
             |figure: fn(&Results) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
-        // Of all runs: a refusal in any of them casts doubt on the figure.
+        // The errors of all runs, as a refusal in any of them casts doubt on the figures.
         let mut errors = BTreeMap::new();
         for (code, count) in runs.iter().flat_map(|run| &run.errors) {
             *errors.entry(code.clone()).or_default() += count;
@@ -125,7 +125,7 @@ impl Row {
         }
     }
 
-    /// The row with its ratio to this floor.
+    /// Adds the ratio to this floor.
     #[must_use]
     pub(crate) fn beside(mut self, floor: &Self) -> Self {
         let cpu = |of: &Results| of.server_us.unwrap_or(0.0) + of.postgres_us.unwrap_or(0.0);
@@ -138,7 +138,7 @@ impl Row {
         self
     }
 
-    /// The table's head.
+    /// The table's header.
     #[must_use]
     pub(crate) fn head() -> String {
         format!(
@@ -158,7 +158,7 @@ impl Row {
         )
     }
 
-    /// A line of the table. CPU is in microseconds an operation.
+    /// A line of the table. CPU time is in microseconds per operation.
     #[must_use]
     pub(crate) fn line(&self) -> String {
         let ms =
@@ -197,7 +197,7 @@ impl Row {
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
-    // A median, and not a mean: one run that something else disturbed must not move the figure.
+    // The median, because one run that was disturbed must not move the figure.
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

@@ -1,5 +1,5 @@
-//! Signed requests, made before they are sent: signing takes the client longer than everything else, and would limit
-//! the rate.
+//! Signed requests, made before they are sent: signing costs the client more than everything else,
+//! and would limit the rate.
 
 use std::sync::Arc;
 
@@ -29,22 +29,22 @@ pub(crate) struct Asked {
     pub caller: Caller,
     /// The API that it calls.
     pub api: &'static str,
-    /// Its fields, without those that all requests have.
+    /// Its fields, without those that every request has.
     pub fields: serde_json::Value,
 }
 
-/// Signs for everyone: all users have one key.
+/// Signs for all users, who share one key.
 pub(crate) struct Signer {
     pub key: Arc<KeyPair>,
     host: String,
 }
 
 impl Signer {
-    /// With a new key, for requests to this host.
+    /// Creates a signer with a new key, for requests to this host.
     pub(crate) fn new(host: &str) -> Result<Self, String> {
         Ok(Self {
-            // One key: generating an RSA key for each of a thousand users would take minutes, and checking costs the
-            // same.
+            // One key: generating an RSA key for each of a thousand users would take minutes, and
+            // verifying costs the same.
             key: Arc::new(KeyPair::generate().map_err(|error| error.to_string())?),
             host: host.to_owned(),
         })
@@ -57,8 +57,8 @@ impl Signer {
         asked: impl Fn(usize) -> Asked + Sync,
     ) -> Result<Vec<Vec<u8>>, String> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        // One moment for all: the server accepts it for five minutes (SIGNATURE_WINDOW), within which a run has to
-        // end.
+        // One timestamp for all: the server accepts it for five minutes (SIGNATURE_WINDOW), within
+        // which a run has to end.
         let now = Timestamp::now();
         std::thread::scope(|scope| {
             let asked = &asked;
@@ -83,7 +83,7 @@ impl Signer {
         })
     }
 
-    /// Makes a request, signed at this moment.
+    /// Makes a request with this timestamp.
     pub(crate) fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
         let Asked {
             caller: Caller { user, station },
@@ -91,7 +91,7 @@ impl Signer {
             mut fields,
         } = asked;
         if let Some(fields) = fields.as_object_mut() {
-            // As a v3 client, which has no nonce: a request of v4 could be sent only once.
+            // As a v3 client, which sends no nonce: a v4 request could be sent only once.
             fields
                 .entry("clientversioncode")
                 .or_insert_with(|| 3.into());
@@ -106,7 +106,8 @@ impl Signer {
             body.as_bytes(),
         );
         let signature = self.key.sign(&text).map_err(|error| error.to_string())?;
-        // By hand: an HTTP library would cost more CPU time than the request costs the server.
+        // Written by hand: an HTTP library would use more CPU time than the request costs the
+        // server.
         let text = format!(
             "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: {host}\r\nOzeki-User: {user}\r\nOzeki-Station: {station}\r\n\
              Ozeki-Signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
@@ -116,7 +117,7 @@ impl Signer {
         Ok(text.into_bytes())
     }
 
-    /// The address of a WebSocket for a v4 client.
+    /// The URL of a WebSocket for a v4 client.
     pub(crate) fn socket(&self, caller: Caller) -> Result<String, String> {
         let Caller { user, station } = caller;
         let identity = Identity {
@@ -151,7 +152,7 @@ pub(crate) fn add(
     }
 }
 
-/// Base64 of this many bytes; different for each message, as ciphertext is.
+/// Base64 of this many bytes, different for each message, like ciphertext.
 fn data(id: Uuid, bytes: usize) -> String {
     id.simple()
         .to_string()
@@ -161,7 +162,7 @@ fn data(id: Uuid, bytes: usize) -> String {
         .collect()
 }
 
-/// An action on a conversation that takes no further fields.
+/// An action on a conversation without further fields.
 #[must_use]
 pub(crate) fn of(
     caller: Caller,

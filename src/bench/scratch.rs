@@ -1,4 +1,4 @@
-//! Scratch servers: a directory, a process, and the wait until it can serve.
+//! Scratch servers: their directory, their process, and waiting until they are ready.
 
 use std::{
     env,
@@ -22,25 +22,26 @@ use super::client::Client;
 
 /// Maximum time for an answer of `/readyz`.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Lines of a server's log that are shown if it does not start, or crashes.
+/// Number of log lines that are shown if a server does not start or crashes.
 const LAST_LINES: usize = 20;
-/// The environment variables that a scratch server inherits: its settings are the defaults, whatever is set here.
+/// The environment variables that a scratch server inherits. All others are left out, so that its
+/// settings are the defaults.
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 
-/// A new directory among the temporary ones. Its name cannot be guessed, and an existing one is not used: there,
-/// anyone may have created it.
+/// Creates a directory among the temporary files. Its name cannot be guessed, and an existing
+/// directory is not used, as anyone may have created it.
 ///
 /// # Errors
 /// One sentence for people.
 pub(crate) fn scratch_directory(name: &str) -> Result<PathBuf, String> {
     let dir = env::temp_dir().join(format!("{name}-{}", Uuid::new_v4().simple()));
-    // PostgreSQL, which may have to run as another user, passes through.
+    // Searchable by everyone, because PostgreSQL may have to run as another user.
     let made = fs::DirBuilder::new().mode(0o711).create(&dir);
     made.map_err(|error| format!("{} cannot be made: {error}", dir.display()))?;
     Ok(dir)
 }
 
-/// Waits for a signal that ends this process, so that it can stop what it started.
+/// Waits for a signal that ends this process, so that it can stop what it has started.
 pub(crate) async fn interrupted() {
     let Ok(mut terminated) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
@@ -55,7 +56,7 @@ fn not_started(error: &io::Error) -> String {
     format!("a scratch server could not be started: {error}")
 }
 
-/// Starts a server in a directory, with these environment variables beside the common ones. It ends when it is
+/// Starts a server in a directory, with additional environment variables. It is killed when it is
 /// dropped.
 ///
 /// # Errors
@@ -78,11 +79,12 @@ pub(crate) fn serve(
         .envs(environment.iter().copied());
     let log = fs::File::options()
         .create(true)
-        // Appended: a node that is started again must not erase why it ended before.
+        // Appended, so that a restarted node does not erase why it ended before.
         .append(true)
         .open(log)
         .map_err(|error| not_started(&error))?;
-    // Ctrl-C in the terminal is handled by this process, which stops the server in order.
+    // In a process group of its own: at Ctrl-C in the terminal, this process shuts the server down
+    // in order.
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -95,7 +97,7 @@ pub(crate) fn serve(
 /// Waits until a server is ready and, with `says`, until it reports this line.
 ///
 /// # Errors
-/// It ended, or is not ready by the deadline; with the end of its log.
+/// It exited, or is not ready by the deadline; the error has the end of its log.
 pub(crate) async fn await_ready(
     address: SocketAddr,
     child: &mut Child,
@@ -118,7 +120,8 @@ pub(crate) async fn await_ready(
             }
             last = format!("says {answer:?}");
         }
-        // A server that ended will never answer: the deadline would only hide its last words.
+        // A server that has exited will never answer: waiting for the deadline would only delay its
+        // error.
         let ended = child.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > deadline {
             let what = ended.map_or(last, |status| format!("ended ({status})"));
@@ -144,6 +147,7 @@ pub(crate) fn log_end(log: &Path) -> String {
 
 /// A free address on this machine.
 pub(crate) fn free_address() -> io::Result<SocketAddr> {
-    // Between here and its use another process may take the port: then the server says so, and does not start.
+    // Another process may take the port before it is used: the server then reports that and does
+    // not start.
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

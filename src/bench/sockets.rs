@@ -1,5 +1,5 @@
-//! WebSockets: what an idle one costs, and how long a message takes from its sender's request to the
-//! receiver's frame.
+//! WebSockets: the cost of an idle one, and the latency of a message from the sender's request to
+//! the receiver's frame.
 
 use std::{
     collections::HashMap,
@@ -22,22 +22,23 @@ use super::{
     requests::{Caller, Signer},
 };
 
-/// Maximum time for a frame; a later one counts as lost.
+/// Maximum time for a frame to arrive; a later one counts as lost.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
-/// Sockets that are opened at once.
+/// Number of sockets that are opened at the same time.
 const AT_ONCE: usize = 32;
 
 /// An open socket.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// Opens a socket for each caller, and takes the first frame, which asks for a resync.
+/// Opens a socket for each caller, and reads the first frame, which asks for a resync.
 pub(crate) async fn open(
     address: SocketAddr,
     signer: &Signer,
     callers: &[Caller],
 ) -> Result<Vec<Socket>, String> {
     let mut sockets = Vec::with_capacity(callers.len());
-    // Not all at once: each handshake costs the server a signature check, and thousands of them would only queue.
+    // Not all at once: each handshake costs the server a signature check, and thousands of them
+    // would only queue.
     for callers in callers.chunks(AT_ONCE) {
         let mut opening = JoinSet::new();
         for caller in callers {
@@ -61,7 +62,7 @@ pub(crate) async fn open(
     Ok(sockets)
 }
 
-/// Opens the socket that a URL names, at this address.
+/// Opens the socket of a URL, at this address.
 ///
 /// # Errors
 /// No server listens there, or it refuses the socket.
@@ -75,7 +76,7 @@ pub(crate) async fn connect(
     Ok(socket)
 }
 
-/// Sends messages, and records how long each takes to reach one of the sockets.
+/// Sends messages, and records how long each takes to arrive at one of the sockets.
 pub(crate) async fn push(
     address: SocketAddr,
     load: Load,
@@ -94,8 +95,8 @@ pub(crate) async fn push(
                 match frame {
                     Message::Text(text) => {
                         for id in ids(&text) {
-                            // Counted once: sender and receiver both have a socket, and the first of them to be told
-                            // is the latency.
+                            // Counted once: sender and receiver both have a socket, and the earlier
+                            // frame is the latency.
                             let sent = sent
                                 .lock()
                                 .unwrap_or_else(PoisonError::into_inner)
@@ -130,7 +131,7 @@ pub(crate) async fn push(
                     .next()
                     .unwrap_or_default()
                     .to_owned();
-                // Before it is sent: the frame may come sooner than the answer to the request.
+                // Recorded before the request is sent: the frame may arrive before its answer.
                 sent.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .insert(id, Instant::now());
@@ -155,7 +156,7 @@ pub(crate) async fn push(
         usize::try_from(tally.latencies.len() + tally.errors.values().sum::<u64>())
             .unwrap_or(usize::MAX)
     };
-    // A bounded wait for each further frame: if one is lost, the run ends all the same, and says so.
+    // A bounded wait for each further frame: if one is lost, the run still ends, and reports it.
     while count(&heard.lock().unwrap_or_else(PoisonError::into_inner)) < requests.len() {
         if tokio::time::timeout(FRAME_TIMEOUT, listeners.notified())
             .await
@@ -164,7 +165,8 @@ pub(crate) async fn push(
             break;
         }
     }
-    // Before the tally is taken: a late frame must not be counted after it was counted as missing.
+    // Before the results are taken, so that a late frame is not counted after it was counted as
+    // missing.
     tasks.shutdown().await;
     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tally = std::mem::replace(&mut *heard, Tally::new()?);
@@ -181,7 +183,7 @@ pub(crate) async fn push(
 
 /// The ids of messages in a text, escaped or not.
 fn ids(text: &str) -> impl Iterator<Item = &str> {
-    // Searched, and not parsed: the client's CPU time must not limit the rate.
+    // Searched for instead of parsed: the client's CPU time must not limit the rate.
     text.match_indices("ID").filter_map(|(at, _)| {
         let rest = text.get(at + 2..)?.trim_start_matches(['\\', '"', ':']);
         rest.get(..36).filter(|id| Uuid::try_parse(id).is_ok())

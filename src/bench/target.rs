@@ -1,4 +1,5 @@
-//! The target: the server that is measured. It is a scratch one with a database of its own, or one that already runs.
+//! The target: the server that is measured, either a scratch server with a database of its own or a
+//! running one.
 
 use std::{
     ffi::OsStr,
@@ -34,29 +35,29 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server, and its database.
 pub(crate) struct Target {
-    /// Its address.
+    /// The server's address.
     pub address: SocketAddr,
-    /// The host that requests name.
+    /// The `Host` header of requests.
     pub host: String,
-    /// Its process, if known.
+    /// The server's process id, if known.
     pid: Option<i32>,
     pub db: Db,
-    /// The database's address, as pgbench takes it.
+    /// The database's URL, as pgbench takes it.
     pub database_url: String,
     scratch: Option<Mutex<Scratch>>,
 }
 
-/// A scratch server, which is removed with its data.
+/// A scratch server, which is removed together with its data.
 struct Scratch {
     dir: PathBuf,
     child: Child,
 }
 
 impl Target {
-    /// The server that the options name, or a scratch one.
+    /// Opens the server that the options name, or starts a scratch one.
     ///
     /// # Errors
-    /// A target that is not on this machine, unless told.
+    /// The server is not on this machine, and `--remote` is missing.
     pub(crate) async fn open(bench: &Bench, settings: &Settings) -> Result<Self, String> {
         match &bench.url {
             Some(url) => Self::running(bench, url),
@@ -88,7 +89,7 @@ impl Target {
         let database_url = bench
             .database
             .clone()
-            .ok_or("--url wants --database, where users and conversations are made; use one that you can throw away")?;
+            .ok_or("--url needs --database, in which users and conversations are created; use one that you can throw away")?;
         let options = PgConnectOptions::from_str(&database_url)
             .map_err(|_| "--database must be postgres://user:password@host/database")?;
         Ok(Self {
@@ -101,7 +102,7 @@ impl Target {
         })
     }
 
-    /// A scratch server, on this database or on one of its own.
+    /// Starts a scratch server, on this database or one of its own.
     ///
     /// # Errors
     /// One sentence for people.
@@ -116,7 +117,7 @@ impl Target {
         settings.database = Database::Embedded;
         let result = Self::start(database, &settings, &dir, address).await;
         if result.is_err() {
-            // The error says why it did not start, with the end of the log: the directory is not needed for it.
+            // The error contains the end of the log, so the directory is not needed for it.
             let _ = fs::remove_dir_all(&dir);
         }
         result
@@ -149,7 +150,7 @@ impl Target {
         let database_url = database_url.map_err(|error| with_causes(&error))?;
         let options =
             PgConnectOptions::from_str(&database_url).map_err(|error| error.to_string())?;
-        // One connection, for the fixture: more would compete with the server's own.
+        // A single connection, for the fixture: more would compete with the server's own.
         let (host, db) = (address.to_string(), Db::new(options, 1));
         Ok(Self {
             address,
@@ -161,7 +162,7 @@ impl Target {
         })
     }
 
-    /// The server's process, as far as it is known.
+    /// The server's process id, as far as it is known.
     pub(crate) async fn process(&self) -> Option<i32> {
         match &self.scratch {
             Some(scratch) => scratch.lock().await.process(),
@@ -169,10 +170,10 @@ impl Target {
         }
     }
 
-    /// Leaves it as it was: a scratch server is stopped and removed, with its data.
+    /// Cleans up: a scratch server is stopped and removed together with its data.
     ///
     /// # Errors
-    /// Something is left.
+    /// Something could not be removed.
     pub(crate) async fn leave(&self) -> Result<(), String> {
         self.db.close().await;
         let Some(scratch) = &self.scratch else {
@@ -180,10 +181,11 @@ impl Target {
         };
         let mut scratch = scratch.lock().await;
         if let Some(process) = scratch.process() {
-            // In order first: then its PostgreSQL has ended, too, and nothing writes into the directory any more.
+            // A clean shutdown first: its PostgreSQL then ends too, and nothing writes into the
+            // directory any more.
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
         }
-        // Killed if need be: a scratch server must not survive its measurement.
+        // Killed if necessary: a scratch server must not outlive its measurement.
         if timeout(STOP_TIMEOUT, scratch.child.wait()).await.is_err() {
             let _ = scratch.child.kill().await;
         }

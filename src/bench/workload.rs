@@ -9,11 +9,11 @@ use super::{
 };
 use crate::store::seed::message_id;
 
-/// Number of different requests of a workload that only reads; they are sent repeatedly.
+/// Number of distinct requests of a read-only workload; they are sent repeatedly.
 const DIFFERENT: usize = 1000;
 const PAGE: usize = 50;
 
-/// A kind of work.
+/// A kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
     /// Messages into many conversations
@@ -32,13 +32,13 @@ pub(crate) enum Workload {
     List,
     /// The list of a user with 1,000 conversations
     ListLong,
-    /// Favorite and back
+    /// Setting and clearing the favorite flag
     Flags,
     /// Notification polling
     Poll,
-    /// Of 20: 8 polls, 5 messages, 4 downloads, 1 list, 1 report, 1 flag
+    /// A mix of 20 requests: 8 polls, 5 messages, 4 downloads, 1 list, 1 report, 1 flag
     Mix,
-    /// WebSockets that are open and hear nothing
+    /// WebSockets that are open and receive nothing
     SocketsIdle,
     /// Messages, each pushed to a WebSocket
     SocketsPush,
@@ -55,7 +55,7 @@ pub(super) fn needs(workloads: &[Workload]) -> Needs {
 }
 
 impl Workload {
-    /// All, in the order in which they are measured.
+    /// All workloads, in the order in which they are measured.
     pub(super) const ALL: &'static [Self] = &[
         Self::Add,
         Self::AddHot,
@@ -80,7 +80,7 @@ impl Workload {
             .unwrap_or_default()
     }
 
-    /// Its connections, unless the options say otherwise.
+    /// The number of connections, unless the options set it.
     #[must_use]
     pub(super) fn connections(self) -> usize {
         match self {
@@ -90,7 +90,7 @@ impl Workload {
         }
     }
 
-    /// Requests of a run, unless the options say otherwise.
+    /// The number of requests per run, unless the options set it.
     #[must_use]
     pub(super) fn operations(self) -> usize {
         match self {
@@ -113,7 +113,7 @@ impl Workload {
         }
     }
 
-    /// The requests of one run; `from` were made for earlier runs.
+    /// The requests of one run; `from` requests were made for earlier runs.
     pub(super) fn requests(
         self,
         fixture: &Fixture,
@@ -131,7 +131,7 @@ impl Workload {
                 | Self::Mix
                 | Self::SocketsPush
         );
-        // What writes has to be new each time. What reads may repeat, which saves signing and memory.
+        // Writes have to be new each time. Reads may repeat, which saves signing and memory.
         let count = if is_new { count } else { count.min(DIFFERENT) };
         let asked = |number: usize| self.asked(fixture, bench, from + number);
         if (0..count.min(1)).any(|number| asked(number).is_none()) {
@@ -140,7 +140,7 @@ impl Workload {
                 self.name()
             ));
         }
-        // Reports run out where conversations have few messages: polls make up the rest.
+        // Reports run out where conversations have few messages; polls make up the rest.
         let anyone = fixture
             .users
             .first()
@@ -159,7 +159,8 @@ impl Workload {
                 let (caller, pair) = fixture.of_many(number, number / fixture.many.len().max(1))?;
                 requests::add(caller, pair.conversation_id, instance, bench.bytes)
             }
-            // One conversation: all writers wait for the same row's lock, which is the worst case for batches.
+            // A single conversation: all writers wait for the same row lock, the worst case for
+            // batches.
             Self::AddHot => {
                 let (caller, pair) = fixture.of_many(0, number)?;
                 requests::add(caller, pair.conversation_id, instance, bench.bytes)

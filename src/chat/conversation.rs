@@ -89,6 +89,7 @@ pub(crate) async fn create(
             of: vec![call.user, other],
         }),
         Created::Existing => {}
+        Created::NoUser => return Err(Error::UserNotFound),
         Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     // Read, not built from the request: if the other user was first, the stored secrets are theirs.

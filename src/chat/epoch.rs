@@ -27,8 +27,8 @@ use crate::telemetry::with_causes;
 ///
 /// # Errors
 /// `ConversationNotFound`; `StaleEpoch`, `StaleInstance`, `StaleRoster`; `BadRequest`: the announcement is not valid;
-/// `NotAllowed`: the caller has no card, or no role that allows it, or is blocked by the other participant; and those of
-/// adding and removing participants.
+/// `NotAllowed`: the caller has no card, or no role that allows it, or is blocked by the other participant;
+/// `UserNotFound`: the other participant has deleted their account; and those of adding and removing participants.
 pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<ConversationRow, Error> {
     let (db, id) = (&call.services.db, request.conversationid);
     let announcement = &request.announcement;
@@ -89,6 +89,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
     let limits = quota::limits(call);
     let rekey = store::epoch::Rekey {
         conversation: id,
+        is_direct: !standing.is_group,
         caller: call.user,
         instance: &request.instance,
         epoch: NewEpoch {

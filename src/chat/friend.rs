@@ -1,18 +1,20 @@
-//! Friendships and blocks. Two users are friends once each has requested it.
+//! Friendships and blocks. Two users are friends once both have requested it.
 
 use super::{Call, error::Error};
 use crate::notify::event::Event;
 use crate::store::{self, friend::Relation};
 use parlance_wire::id::UserId;
 
-/// Requests a friendship, or accepts such a request. Idempotent. A user who blocked the caller is not notified, and the
-/// caller is not told of the block.
+/// Requests a friendship, or accepts such a request. Idempotent. If the other user has blocked the
+/// caller, they are not notified, and the caller does not learn of the block.
 pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let relation = relation(call, friend).await?;
-    // Answered as if it had been stored: the caller must not learn of the block.
-    if !relation.blocked
-        && store::friend::request(&call.services.db, call.user, friend, call.now).await?
-    {
+    // Answered as if it were stored, as the caller must not learn of the block.
+    if relation.blocked {
+        return Ok(());
+    }
+    let is_new = store::friend::request(&call.services.db, call.user, friend, call.now).await?;
+    if is_new.ok_or(Error::UserNotFound)? {
         announce(call, friend);
     }
     Ok(())
@@ -31,7 +33,8 @@ pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
     add(call, friend).await
 }
 
-/// Ends a friendship, declines a request, withdraws one, or forgets a friend who has left. Idempotent.
+/// Ends a friendship, declines or withdraws a request, or forgets a friend who has left.
+/// Idempotent.
 pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     if store::friend::forget_left(&call.services.db, call.user, friend).await? {
         announce(call, friend);
@@ -44,11 +47,13 @@ pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
     Ok(())
 }
 
-/// Blocks a user: they cannot write into the direct conversation, cannot befriend the caller, and see the caller offline; their
-/// invitations, and those to groups that they administer, are hidden. Idempotent.
+/// Blocks a user, who then cannot write into the direct conversation, cannot befriend the caller,
+/// and sees the caller offline. Their invitations, and those to groups that they administer, are
+/// hidden. Idempotent.
 pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let relation = relation(call, user).await?;
-    if store::block::block(&call.services.db, call.user, user, call.now).await? {
+    let is_new = store::block::block(&call.services.db, call.user, user, call.now).await?;
+    if is_new.ok_or(Error::UserNotFound)? {
         announce_block(call, user, &relation);
     }
     Ok(())
@@ -76,8 +81,8 @@ pub(crate) async fn relation(call: &Call<'_>, other: UserId) -> Result<Relation,
         .ok_or(Error::UserNotFound)
 }
 
-/// Announces a block, or the end of one. The caller's stations fetch requests and invitations again. A friend sees the
-/// caller go offline, or come back. Nobody else must learn of it.
+/// Announces a block or its end. The caller's stations fetch requests and invitations again; a
+/// friend sees the caller go offline or come back. Nobody else must learn of it.
 fn announce_block(call: &mut Call<'_>, other: UserId, relation: &Relation) {
     call.outbox.push(Event::ListChanged {
         of: vec![call.user],
@@ -95,7 +100,7 @@ fn announce_block(call: &mut Call<'_>, other: UserId, relation: &Relation) {
 }
 
 fn announce(call: &mut Call<'_>, other: UserId) {
-    // To both: the caller has other stations, whose lists of friends change as well.
+    // To both users, because the friend lists on the caller's other stations change as well.
     call.outbox.push(Event::FriendChanged {
         friend: call.user,
         seen_by: vec![other],

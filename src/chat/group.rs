@@ -1,4 +1,5 @@
-//! Groups: created by anyone, run by their admins, and joined by consent: friends are added, others invited.
+//! Groups: created by anyone, run by their admins, and joined by consent, as friends are added and
+//! others invited.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,12 +19,13 @@ use parlance_wire::{
     text::Secret,
 };
 
-/// Creates a group of the caller, who is its admin, and others. Returns it, and who was invited instead of added. With a
-/// first epoch and its secrets, nobody is invited, the epoch names the group's id, and it is idempotent.
+/// Creates a group of the caller, who becomes its admin, and others. Returns it, and the users who
+/// were invited instead of added. With a first epoch and its secrets nobody is invited, the epoch
+/// names the group's id, and the call is idempotent.
 ///
 /// # Errors
-/// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`. With an epoch also
-/// `BadRequest`, `AlreadyExists`; `StaleRoster`, if someone would have to be invited.
+/// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`. With
+/// an epoch also `BadRequest`, `AlreadyExists`; `StaleRoster`, if someone would have to be invited.
 pub(crate) async fn create(
     call: &mut Call<'_>,
     creator: &NewParticipant<'_>,
@@ -32,7 +34,8 @@ pub(crate) async fn create(
 ) -> Result<(ConversationRow, Vec<UserId>), Error> {
     let limits = quota::limits(call);
     let (id, members) = match first {
-        // Random, not derived from the participants as in a direct conversation: the same users may have several groups.
+        // Random instead of derived from the participants, as in a direct conversation: the same
+        // users may have several groups.
         None => (ConversationId::random(), BTreeSet::new()),
         Some((signed, secrets)) => {
             let id = signed.announcement.conversation();
@@ -43,7 +46,7 @@ pub(crate) async fn create(
             }
             let there = store::epoch::first_announcement(&call.services.db, id, call.user).await?;
             if there.as_deref() == Some(signed.announcement.text()) {
-                // The answer to the first try may be lost, and with it what it had to announce.
+                // The first attempt's answer may be lost, along with its announcements.
                 let row = seen(call, id).await?;
                 call.outbox.push(Event::ListChanged {
                     of: row.participants(),
@@ -78,11 +81,13 @@ pub(crate) async fn create(
     Ok((seen(call, id).await?, invited))
 }
 
-/// Changes a group. Returns it as the caller sees it then, and who was invited instead of added.
+/// Changes a group. Returns it as the caller then sees it, and the users who were invited instead
+/// of added.
 ///
 /// # Errors
-/// `ConversationNotFound`; `NotAllowed`, if the caller is not an admin, the conversation is not a group, after the change
-/// there would be no admin, and if a friend who is added has blocked the caller; `UserNotFound`; `TooLarge`; `DailyLimit`.
+/// `ConversationNotFound`; `NotAllowed`, if the caller is not an admin, the conversation is not a
+/// group, no admin would be left, or a friend who is added has blocked the caller; `UserNotFound`;
+/// `TooLarge`; `DailyLimit`.
 pub(crate) async fn change(
     call: &mut Call<'_>,
     id: ConversationId,
@@ -92,15 +97,15 @@ pub(crate) async fn change(
     Ok((seen(call, id).await?, invited))
 }
 
-/// The caller leaves, and does not see the group any more.
+/// Removes the caller, who does not see the group any more.
 pub(crate) async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
     apply(call, id, &Change::Leave).await?;
     Ok(())
 }
 
-/// The caller declines an invitation.
+/// Declines the caller's invitation.
 pub(crate) async fn decline(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
-    // Not `apply`: that looks for a participant, and an invited user is none yet.
+    // Not `apply`, which looks for a participant: an invited user is not one yet.
     let changed = store::group::decline(&call.services.db, id, call.user).await?;
     done(call, changed, &quota::limits(call))?;
     Ok(())
@@ -123,7 +128,7 @@ async fn apply(
     done(call, changed, &limits)
 }
 
-/// Announces a change to the users concerned. Returns who was invited.
+/// Announces a change to the users concerned. Returns the users who were invited.
 pub(super) fn done(
     call: &mut Call<'_>,
     changed: Changed,
@@ -131,7 +136,7 @@ pub(super) fn done(
 ) -> Result<Vec<UserId>, Error> {
     match changed {
         Changed::Done { concerned, invited } => {
-            // Only the list: a change of a group adds no row that a station could fetch.
+            // Only the list: a change to a group adds no row that a station could fetch.
             call.outbox.push(Event::ListChanged { of: concerned });
             Ok(invited)
         }
@@ -143,7 +148,7 @@ pub(super) fn done(
             limits.participants
         ))),
         Changed::LastAdmin => Err(Error::NotAllowed("A group must have at least one admin.")),
-        // One refusal for both: it must not reveal which ids are users.
+        // The same refusal for both, as it must not reveal which ids are users.
         Changed::NoParticipant | Changed::NoUser => Err(Error::UserNotFound),
         Changed::Blocked => Err(Error::NotAllowed("One of these users has blocked you.")),
         Changed::Exceeded(exceeded) => Err(quota::refusal(exceeded, limits)),

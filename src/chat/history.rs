@@ -1,4 +1,4 @@
-//! History: pages of messages and reports, read without a gap, and the chain of all messages.
+//! History: pages of messages and reports, read without gaps, and the chain of all messages.
 
 use super::{Call, error::Error, page_cache::RenderedPage};
 use crate::notify::event::{Event, NewRow};
@@ -9,12 +9,13 @@ use crate::store::{
 };
 use parlance_wire::{id::ConversationId, text::Instance};
 
-/// Maximum rows of each kind that `download` answers.
-// A reader who was away for months gets pages, not one answer that holds all of it in memory.
+/// Maximum rows of each kind in an answer to `download`.
+// After months of absence a reader gets pages, instead of one answer that is in memory as a whole.
 const DOWNLOAD_ROWS: usize = 1000;
 
-/// Fills a page with the rows from the cursor on, its row included. Returns `true` if it was cut: then the conversation
-/// stays among the station's pending notifications, on every node, so that a client comes back for the rest by itself.
+/// Fills a page with the rows from the cursor on, including its own row. Returns `true` if the page
+/// was cut: the conversation then stays pending for the station, on every node, so that a client
+/// comes back for the rest.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
@@ -31,7 +32,7 @@ pub(crate) async fn download(
     let query = query(call, conversation, instance, cursor, DOWNLOAD_ROWS);
     let read = store::history::from_cursor(&call.services.db, query, |row| page.push(&row));
     let read = Box::pin(read).await?.ok_or(Error::ConversationNotFound)?;
-    // The statement that read the rows returned the head, too: no `clear` can come between the two.
+    // The statement that read the rows also returned the head, so no `clear` can come in between.
     let head = current(read.head, instance)?;
     if read.has_more {
         call.outbox.push(Event::PageCut {
@@ -40,7 +41,7 @@ pub(crate) async fn download(
             station: call.station,
         });
     } else if read.is_snapshot {
-        // Only an uncut page ends with the newest row, which new rows can be appended to.
+        // Only an uncut page ends with the newest row, to which new rows can be appended.
         let pages = &call.services.pages;
         pages.insert(conversation, call.version, head, cursor, page);
     }
@@ -66,14 +67,14 @@ pub(crate) async fn download_partial(
     Ok(read.has_more)
 }
 
-/// Appends a row that was just stored, already rendered, to the cached page that it follows.
+/// Appends a row that was just stored and rendered to the cached page that it follows.
 pub(crate) fn cache_new_row(
     call: &Call<'_>,
     conversation: ConversationId,
     new: &NewRow,
     text: &[u8],
 ) {
-    // `download` would cut a page of more rows, and say so.
+    // `download` would cut a page with more rows, and say so.
     let pages = &call.services.pages;
     pages.append(conversation, new, text, DOWNLOAD_ROWS);
 }
@@ -108,7 +109,8 @@ pub(crate) async fn transcript(
     Ok((links, has_more))
 }
 
-/// Fills a page from the cache. Returns `false` if there is no cached page that the database would answer now.
+/// Fills a page from the cache. Returns `false` if no cached page equals what the database would
+/// answer now.
 async fn copy_cached(
     call: &Call<'_>,
     conversation: ConversationId,
@@ -120,11 +122,13 @@ async fn copy_cached(
     let Some(cached) = pages.get(conversation, call.version, instance, cursor) else {
         return Ok(false);
     };
-    // Its first row may be purged by now, and must not be served longer than the database would.
+    // The first row may have been purged by now, and must not be served for longer than the
+    // database would serve it.
     if cached.expires_at().plus(call.services.policy.expiry_grace) <= call.now {
         return Ok(false);
     }
-    // The reader may have been removed, the conversation cleared, and rows added, here or on another node.
+    // The reader may have been removed, the conversation cleared, and rows added, here or on
+    // another node.
     let head = store::history::head(&call.services.db, conversation, call.user).await?;
     let head = current(head.ok_or(Error::ConversationNotFound)?, instance)?;
     Ok(cached.copy_to(page, cursor, &head))

@@ -1,4 +1,5 @@
-//! Invitations to the server, which users make: whoever registers with one becomes a friend of its inviter.
+//! Invitations to the server that users make: everyone who registers with one becomes a friend of
+//! its inviter.
 
 use chrono::TimeDelta;
 
@@ -18,15 +19,16 @@ use parlance_wire::{
 const MAX_OPEN: u32 = 20;
 /// Maximum invitations in an answer: more than can be open.
 const MAX_LISTED: i64 = 100;
-/// Until when an invitation is good if nothing is said.
+/// Lifetime of an invitation if the request does not set one.
 const USUAL_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// Maximum lifetime of an invitation.
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(90);
 
-/// Makes an invitation of the caller's. Returns its id, and until when it is good.
+/// Creates an invitation of the caller's. Returns its id and its expiry.
 ///
 /// # Errors
-/// `RegistrationClosed`; `NotAllowed`, if only admins may; `TooLarge`, if the caller has too many open ones; `BadRequest`.
+/// `RegistrationClosed`; `NotAllowed`, if only admins may; `TooLarge`, if the caller has too many
+/// open ones; `BadRequest`.
 pub(crate) async fn create(
     call: &Call<'_>,
     code_hash: &SecretHash,
@@ -89,7 +91,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Result<Vec<InviteRow>, Error> {
 /// Revokes an invitation of the caller's. Idempotent.
 ///
 /// # Errors
-/// `NotAllowed`, if they have no such invitation.
+/// `NotAllowed`, if the caller has no such invitation.
 pub(crate) async fn revoke(call: &Call<'_>, invite: InviteId) -> Result<(), Error> {
     if store::invite::revoke_own(&call.services.db, call.user, invite, call.now).await? {
         Ok(())

@@ -14,12 +14,13 @@ use crate::notify::event::Event;
 use crate::store::{
     self,
     card::{NewCard, Published},
-    rows::CardRow,
+    rows::KeysRow,
 };
 
 /// Maximum cards that a user publishes within 24 hours: each is in the key log for good, and everyone reads it.
 const MAX_CARDS_PER_DAY: u32 = 20;
-/// Maximum cards of an answer. With a signature by the largest key, a card has about 2.5 KB.
+/// Maximum cards of an answer; a user without one counts as one. With a signature by the largest key, a card has about
+/// 2.5 KB.
 const MAX_CARDS: usize = 2000;
 /// Maximum entries of the key log in an answer.
 const MAX_LOG_ENTRIES: usize = 10_000;
@@ -64,7 +65,9 @@ pub(super) fn checked<'a>(
             identity.id
         )));
     }
-    signed.verify(public_key).map_err(not_valid)?;
+    signed
+        .verify(public_key)
+        .map_err(|invalid| not_valid(&invalid))?;
     Ok(NewCard {
         server: identity.id,
         signed,
@@ -94,7 +97,7 @@ pub(super) fn published(published: Published) -> Result<(), Error> {
     match published {
         Published::New | Published::Known => Ok(()),
         Published::Stale(n) => Err(Error::StaleCard(n)),
-        Published::Invalid(invalid) => Err(not_valid(invalid)),
+        Published::Invalid(invalid) => Err(not_valid(&invalid)),
         Published::TooMany(wait) => Err(Error::DailyLimit(
             format!("You can publish at most {MAX_CARDS_PER_DAY} cards in 24 hours."),
             wait,
@@ -102,26 +105,22 @@ pub(super) fn published(published: Published) -> Result<(), Error> {
     }
 }
 
-fn not_valid(invalid: Invalid) -> Error {
+fn not_valid(invalid: &Invalid) -> Error {
     Error::BadRequest(format!("card is not valid: {invalid}."))
 }
 
-/// The cards of users, after those that the caller has; of users whom the caller may not see, none. Returns `true` beside
-/// them if there are more.
-pub(crate) async fn cards(
+/// The keys of users, with the cards after those that the caller has; of users whom the caller may not see, none. Returns
+/// `true` beside them if there are more.
+pub(crate) async fn seen(
     call: &Call<'_>,
     users: &BTreeSet<UserId>,
     after: &BTreeMap<UserId, u32>,
-) -> Result<(Vec<CardRow>, bool), Error> {
+) -> Result<(Vec<KeysRow>, bool), Error> {
     let users: Vec<(UserId, i64)> = users
         .iter()
         .map(|user| (*user, after.get(user).copied().map_or(0, i64::from)))
         .collect();
-    let one_more = i64::try_from(MAX_CARDS + 1).map_err(|error| Error::Internal(error.into()))?;
-    let mut cards = store::card::seen_by(&call.services.db, call.user, &users, one_more).await?;
-    let has_more = cards.len() > MAX_CARDS;
-    cards.truncate(MAX_CARDS);
-    Ok((cards, has_more))
+    Ok(store::card::seen_by(&call.services.db, call.user, &users, MAX_CARDS).await?)
 }
 
 /// A part of the key log.

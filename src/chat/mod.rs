@@ -1,5 +1,6 @@
-//! The rules: who may do what, and who is notified of it. A rule takes the call first, writes through the store, and puts
-//! what happened into the call's outbox, which is announced only after the commit.
+//! The rules: who may do what, and who is notified of it. A rule takes the call as its first
+//! argument, writes through the store, and puts events into the call's outbox, which is announced
+//! only after the commit.
 
 pub(crate) mod account;
 pub(crate) mod conversation;
@@ -36,11 +37,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Services {
     pub db: Db,
-    /// Who this server is, in cards and in the key log.
+    /// This server's id and key, as named in cards and in the key log.
     pub identity: server_identity::ServerIdentity,
-    /// Messages on their way to the database.
+    /// Group commit for messages.
     pub messages: Batcher<NewMessage>,
-    /// Reports on their way to the database.
+    /// Group commit for reports.
     pub reports: Batcher<NewReport>,
     pub names: name_cache::NameCache,
     pub pages: page_cache::PageCache,
@@ -48,12 +49,12 @@ pub(crate) struct Services {
 }
 
 /// The operator's settings for users and messages.
-// Not the whole `Settings`: no rule needs to know addresses, certificates or passwords.
+// Not all of `Settings`, as no rule needs addresses, certificates or passwords.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub registration: Registration,
     pub invites: Invites,
-    /// The public address, from which links are made.
+    /// The public address, for links.
     pub public_url: String,
     /// Lifetime of a message without a `ValidUntil`.
     pub message_lifetime: TimeDelta,
@@ -62,7 +63,7 @@ pub(crate) struct Policy {
     /// Maximum bytes of a message's `Data`.
     pub max_message_bytes: usize,
     pub conversations_per_user: u32,
-    /// Maximum conversations that a user may create in a day (UTC).
+    /// Maximum conversations that a user may create per day (UTC).
     pub new_conversations_per_day: u32,
 }
 
@@ -95,18 +96,18 @@ impl Services {
     }
 }
 
-/// One request of a user whose signature was checked: all that a rule may know of it.
+/// A request whose signature was checked: all that a rule may know of it.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub user: UserId,
     pub station: StationId,
     pub version: ClientVersion,
     /// The time of the request, read once.
-    // A rule that read the clock again could store two times that differ for one request.
+    // If a rule read the clock again, one request could store two different times.
     pub now: Timestamp,
     pub services: &'a Services,
     /// What happened in this call, to be announced after its commit.
-    // A rule that announced by itself would do so before its commit: a station that then fetches finds the old state, and
-    // is not notified again.
+    // A rule that announced by itself would do so before its commit: a station that fetches at once
+    // would find the old state, and would not be notified again.
     pub outbox: Vec<Event>,
 }

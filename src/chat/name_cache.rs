@@ -1,5 +1,5 @@
-//! The names of users, cached until any user changes: `server/users.rs` then calls [`NameCache::forget`]. Each change of a
-//! name has to send a `store::notice::Notice`.
+//! Caches the names of users until any user changes: `server/users.rs` then calls
+//! [`NameCache::forget`]. So each change of a name has to send a `store::notice::Notice`.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,8 @@ use super::error::Error;
 use crate::store::{self, Db};
 use parlance_wire::id::UserId;
 
-/// Maximum names kept. Beyond it all are evicted, which is simpler than tracking their use, and rare.
+/// Maximum number of cached names. Beyond it all are evicted, which is rare, and simpler than
+/// tracking their use.
 const MAX_NAMES: usize = 200_000;
 
 /// The names that were read since the last change.
@@ -20,7 +21,7 @@ pub(crate) struct NameCache(RwLock<Names>);
 #[derive(Debug, Default)]
 struct Names {
     by_user: HashMap<UserId, Arc<str>>,
-    /// Counts changes, so that names that were read before one are not cached after it.
+    /// Counts changes, so that names that were read before a change are not cached after it.
     generation: u64,
     /// How many changes of nicks the database had by the newest list.
     nick_changes: i64,
@@ -30,14 +31,15 @@ impl NameCache {
     /// The names of these users. A user who does not exist has none.
     ///
     /// # Errors
-    /// Those of the database, if a name is not cached.
+    /// Database errors, if a name is not cached.
     pub(crate) async fn of(
         &self,
         db: &Db,
         users: impl IntoIterator<Item = UserId>,
     ) -> Result<HashMap<UserId, Arc<str>>, Error> {
         let mut unknown = vec![];
-        // The generation is read before the database is: a change in between must not be overwritten with the old name.
+        // The generation is read before the database: a change in between must not be overwritten
+        // with the old name.
         let (mut names, generation): (HashMap<_, _>, _) = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
             let look_up = |user: UserId| {
@@ -50,7 +52,8 @@ impl NameCache {
             let names = users.into_iter().filter_map(look_up).collect();
             (names, known.generation)
         };
-        // One statement for all that are missing, outside the lock: it may take as long as the database does.
+        // One statement for all missing names, outside the lock, as it may take as long as the
+        // database does.
         if !unknown.is_empty() {
             let read: Vec<(UserId, Arc<str>)> = store::user::nicks(db, &unknown)
                 .await?
@@ -76,8 +79,9 @@ impl NameCache {
         known.by_user.extend(read.iter().cloned());
     }
 
-    /// Forgets all names, if the database has had more changes of nicks than were seen here. The notice of one comes a
-    /// moment after it: a list that says that it has a change must not show the name from before.
+    /// Forgets all names if the database has had more changes of nicks than were seen here. The notice
+    /// of one comes a moment after its commit, and a list whose mark includes the change must not show
+    /// the name from before.
     pub(crate) fn catch_up(&self, nick_changes: i64) {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if known.nick_changes >= nick_changes {
@@ -89,7 +93,7 @@ impl NameCache {
         known.nick_changes = known.nick_changes.max(nick_changes);
     }
 
-    /// Forgets all names: a user has changed.
+    /// Forgets all names, because a user has changed.
     pub(crate) fn forget(&self) {
         let mut known = self.locked();
         known.by_user.clear();
@@ -97,7 +101,8 @@ impl NameCache {
     }
 
     fn locked(&self) -> RwLockWriteGuard<'_, Names> {
-        // Nothing panics while it holds the lock; if it did, names are still names.
+        // A panic while the lock is held cannot leave a name half-changed, so a poisoned lock is
+        // still good.
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

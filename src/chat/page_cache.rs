@@ -1,12 +1,14 @@
-//! Pages of history as text: one under construction, and the newest rows of conversations that were read lately, which
-//! are not read again while nothing is added.
+//! Caches rendered pages of history: the newest rows of conversations that were read recently. The
+//! wire's format is decided in `api`, which passes the rendering function.
 //!
-//! Each row is rendered as it arrives from the database, so that a page is in memory only once. How a row looks on the
-//! wire is decided in `api`, which passes the function.
-//!
-//! Nothing is served on the strength of the cache alone. Each time `chat::history` asks the database whether the reader
-//! takes part, which instance is current, what the history ends with, and how many messages were erased. Rows before that
-//! never change otherwise; but they are purged once they have expired, so a page with an expired row is read again.
+//! Nothing is served on the strength of the cache alone. For each read, `chat::history` asks the
+//! database whether the reader takes part, which instance is current, what the history ends with,
+//! and how many messages were erased. Rows before that end never change otherwise; but they are
+//! purged once they have expired, so a page with an expired row is read again.
+
+mod page;
+
+pub(crate) use self::page::RenderedPage;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,7 +17,7 @@ use std::{
 
 use moka::sync::Cache;
 
-use super::error::Error;
+use self::page::Rows;
 use crate::notify::event::NewRow;
 use crate::store::{
     history::Cursor,
@@ -28,148 +30,18 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// Maximum bytes of all pages.
+/// Maximum size of all cached pages.
 const MAX_BYTES: u64 = 16 << 20;
-/// Maximum bytes of one conversation, for each kind of client.
-// So there is room for at least 64 conversations, however long their pages.
+/// Maximum size of a conversation's page, for each kind of client.
+// Leaves room for at least 64 conversations, however long their pages.
 const MAX_PAGE_BYTES: usize = 256 << 10;
-/// A page that was not read in this time is evicted.
+/// A page that was not read for this long is evicted.
 const IDLE: Duration = Duration::from_mins(10);
-/// Minimum rows of a page.
-// Fewer cost no more to read than to compare the head with the database.
+/// Minimum number of rows for a page to be cached.
+// A shorter page costs no more to read than comparing the head with the database.
 const MIN_ROWS: usize = 8;
 
-/// Appends a row as the wire shows it.
-type Render = fn(&mut Vec<u8>, &HistoryRow, ClientVersion) -> Result<(), Error>;
-
-/// The messages and the reports of a page.
-#[derive(Debug)]
-pub(crate) struct RenderedPage {
-    messages: Rows<MessageId>,
-    reports: Rows<ReportId>,
-    /// When the first of its rows expires.
-    expires_at: Option<Timestamp>,
-    version: ClientVersion,
-    render: Render,
-    failed: Option<Error>,
-}
-
-/// Rows of one kind, oldest first.
-#[derive(Debug)]
-struct Rows<Id> {
-    /// The text before the rows, then the rows with commas between them.
-    text: Vec<u8>,
-    /// Where the rows begin in the text.
-    start: usize,
-    /// Where each row begins, counted from the first one.
-    offsets: Vec<(Id, usize)>,
-}
-
-impl RenderedPage {
-    /// A page without rows. `messages` and `reports` are the text before the rows of each kind.
-    pub(crate) fn new(
-        messages: Vec<u8>,
-        reports: Vec<u8>,
-        version: ClientVersion,
-        render: Render,
-    ) -> Self {
-        Self {
-            messages: Rows::after(messages),
-            reports: Rows::after(reports),
-            expires_at: None,
-            version,
-            render,
-            failed: None,
-        }
-    }
-
-    /// Adds a row; messages and reports keep their own order.
-    pub(super) fn push(&mut self, row: &HistoryRow) {
-        let (text, valid_until) = match row {
-            HistoryRow::Message(row) => (self.messages.begin(row.message_id), row.valid_until),
-            HistoryRow::Report(row) => (self.reports.begin(row.report_id), row.valid_until),
-        };
-        // Kept until the page is taken: an error here must not abandon the statement that is being read, as that would
-        // close its connection.
-        if let Err(error) = (self.render)(text, row, self.version) {
-            self.failed = Some(error);
-        }
-        self.expires_at = Some(
-            self.expires_at
-                .map_or(valid_until, |expires_at| expires_at.min(valid_until)),
-        );
-    }
-
-    /// Adds rows that are rendered already.
-    fn copy(&mut self, messages: &[u8], reports: &[u8]) {
-        // The reports are appended to the messages in the end: without room for both, a large page would be copied again.
-        let rest = self.reports.text.len() + reports.len() + 64;
-        self.messages.text.reserve_exact(messages.len() + rest);
-        self.messages.text.extend_from_slice(messages);
-        self.reports.text.extend_from_slice(reports);
-    }
-
-    /// The text of the messages and that of the reports, each after its opening text.
-    ///
-    /// # Errors
-    /// A row could not be rendered.
-    pub(crate) fn into_text(self) -> Result<(Vec<u8>, Vec<u8>), Error> {
-        match self.failed {
-            None => Ok((self.messages.text, self.reports.text)),
-            Some(error) => Err(error),
-        }
-    }
-}
-
-impl<Id: Copy + PartialEq> Rows<Id> {
-    fn after(text: Vec<u8>) -> Self {
-        Self {
-            start: text.len(),
-            text,
-            offsets: vec![],
-        }
-    }
-
-    /// Begins a row. The caller appends it to the text that is returned.
-    fn begin(&mut self, id: Id) -> &mut Vec<u8> {
-        if !self.offsets.is_empty() {
-            self.text.push(b',');
-        }
-        self.offsets.push((id, self.text.len() - self.start));
-        &mut self.text
-    }
-
-    /// The rows alone.
-    fn to_owned(&self) -> Self {
-        Self {
-            text: self.text_from(0).to_vec(),
-            start: 0,
-            offsets: self.offsets.clone(),
-        }
-    }
-
-    /// How many rows stand before the one with this id. Returns `None` if it is not here.
-    fn position(&self, id: Id) -> Option<usize> {
-        self.offsets.iter().position(|(other, _)| *other == id)
-    }
-
-    /// The text from the row at this position on.
-    fn text_from(&self, position: usize) -> &[u8] {
-        self.offsets
-            .get(position)
-            .and_then(|(_, offset)| self.text.get(self.start + offset..))
-            // An empty page has no row at any position, and no text.
-            .unwrap_or(&[])
-    }
-
-    /// The bytes in memory.
-    // Capacity, not length: the cache's limit is about memory.
-    fn bytes(&self) -> usize {
-        self.text.capacity() + size_of_val(&*self.offsets)
-    }
-}
-
-/// A page of each conversation that was read lately, for clients with and without version 4.
+/// A recently read page of each conversation, for clients with and without version 4.
 #[derive(Debug)]
 pub(crate) struct PageCache(Cache<(ConversationId, ClientVersion), Arc<CachedPage>>);
 
@@ -179,15 +51,15 @@ pub(super) struct CachedPage(Mutex<CachedRows>);
 
 #[derive(Debug)]
 struct CachedRows {
-    /// The newest rows of the conversation when these were read, or since one was appended.
+    /// The conversation's head when these rows were read, or when the last one was appended.
     head: HistoryHead,
-    /// When the first of them expires.
+    /// When the first of its rows expires.
     expires_at: Timestamp,
     messages: Rows<MessageId>,
     reports: Rows<ReportId>,
-    /// No message precedes them.
+    /// Whether no message precedes them.
     messages_reach_start: bool,
-    /// No report precedes them.
+    /// Whether no report precedes them.
     reports_reach_start: bool,
 }
 
@@ -210,7 +82,7 @@ impl Default for PageCache {
 }
 
 impl PageCache {
-    /// A page of this conversation's instance that begins at the cursor or before it.
+    /// The cached page of this instance, if it begins at the cursor or before.
     pub(super) fn get(
         &self,
         conversation: ConversationId,
@@ -223,7 +95,7 @@ impl PageCache {
             .filter(|page| page.locked().has_rows_from(instance, cursor))
     }
 
-    /// Caches the rows from a cursor on, up to the newest one of the conversation.
+    /// Caches the rows from a cursor on, up to the conversation's newest one.
     pub(super) fn insert(
         &self,
         conversation: ConversationId,
@@ -251,8 +123,10 @@ impl PageCache {
         self.0.insert((conversation, version), Arc::new(cached));
     }
 
-    /// Adds a row that was just stored to the v4 page that ends right before it, as it was rendered for the sockets.
-    // Rows that were announced out of order do not join: then the page is read again, as if nothing were cached.
+    /// Appends a row that was just stored, as rendered for the sockets, to the v4 page that ends
+    /// right before it.
+    // Rows that were announced out of order are not appended: the page is then read again, as if it
+    // were not cached.
     pub(super) fn append(
         &self,
         conversation: ConversationId,
@@ -260,22 +134,23 @@ impl PageCache {
         text: &[u8],
         max_rows: usize,
     ) {
-        // Pages for v3 are not appended to: rows are rendered at their commit for v4 alone. Their head differs now, so they
-        // are read again.
+        // Pages for v3 are not appended to, as new rows are rendered for v4 alone. Their head
+        // differs now, so they are read again.
         let key = (conversation, ClientVersion::V4);
         let Some(page) = self.0.get(&key) else {
             return;
         };
         let fits = page.locked().append(new, text, max_rows);
         match fits {
-            // Inserted again to be weighed again: the cache knows an entry's size only as of its insertion.
+            // Inserted again to be weighed again: the cache determines an entry's size only at its
+            // insertion.
             Some(true) => self.0.insert(key, page),
             Some(false) => self.0.invalidate(&key),
             None => {}
         }
     }
 
-    /// Evicts pages that were not read lately.
+    /// Evicts pages that were not read recently.
     pub(crate) fn evict_idle(&self) {
         self.0.run_pending_tasks();
     }
@@ -287,14 +162,16 @@ impl CachedPage {
         self.locked().expires_at
     }
 
-    /// Copies the rows from the cursor on, if the conversation still ends with this head. Returns `false` otherwise.
+    /// Copies the rows from the cursor on, if this is still the conversation's head. Returns
+    /// `false` otherwise.
     pub(super) fn copy_to(
         &self,
         page: &mut RenderedPage,
         cursor: &Cursor,
         head: &HistoryHead,
     ) -> bool {
-        // Compared and copied under one lock: a row that is appended in between would be served with the older head.
+        // Compared and copied under one lock: otherwise a row that is appended in between could be
+        // served with the older head.
         let rows = self.locked();
         let Some((messages, reports)) = rows.positions(cursor).filter(|_| rows.head == *head)
         else {
@@ -313,7 +190,8 @@ impl CachedPage {
     }
 
     fn locked(&self) -> MutexGuard<'_, CachedRows> {
-        // Nothing panics while it holds the lock; if it did, the head would not fit the rows, and nothing is shown.
+        // A panic during an append leaves a head that does not fit the rows, and then nothing is
+        // served: a poisoned lock is still good.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -327,9 +205,11 @@ impl CachedRows {
                 .is_some_and(|(messages, reports)| worth_caching(all - messages - reports, 0))
     }
 
-    /// How many messages and reports are before a cursor. Returns `None` if there may be some that are not here.
+    /// Number of messages and of reports before a cursor. Returns `None` if some of them may not be
+    /// in the cache.
     fn positions(&self, cursor: &Cursor) -> Option<(usize, usize)> {
-        // A cursor with a time and no id can be resolved only by the database: the cache knows ids, and times are no order.
+        // Only the database can resolve a cursor with a time but no id: the cache is indexed by id,
+        // and times are not an order.
         let messages = match cursor.message_id {
             Some(id) => self.messages.position(id)?,
             None if self.messages_reach_start && cursor.message_at.is_none() => 0,
@@ -343,7 +223,8 @@ impl CachedRows {
         Some((messages, reports))
     }
 
-    /// Returns `None` where the row does not follow the newest one here, and `false` where there is no room for it.
+    /// Returns `None` if the row does not follow the newest one, and `false` if there is no room
+    /// for it.
     fn append(&mut self, new: &NewRow, text: &[u8], max_rows: usize) -> Option<bool> {
         if self.head.instance != new.instance || self.head.last_seq + 1 != new.seq {
             return None;

@@ -1,5 +1,5 @@
-//! Presence from sockets: a user with an open one is available, unless they set something else; a user who has had none for
-//! a while is offline. Friends are notified of changes.
+//! Presence: a user with an open socket is available, unless they set something else; a user
+//! without one for a while is offline. Friends are notified of changes.
 
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use crate::store::{
 };
 use parlance_wire::id::UserId;
 
-/// Maximum users whose state is written at once.
-// One statement locks their rows: a restart of a node with 20,000 sockets must not lock all of them at the same time.
+/// Maximum number of users whose state is written at once.
+// One statement locks their rows: the restart of a node with 20,000 sockets must not lock all of
+// them at the same time.
 pub(crate) const MAX_BATCH: usize = 500;
 
 /// Records that this node holds so many sockets of each of these users. Returns the changes to announce.
@@ -35,8 +36,8 @@ pub(crate) async fn set_offline(
     Ok(changed(presence::socket_closed(db, node, users).await?))
 }
 
-/// Sets users offline whose nodes ended longer ago than this. Returns the changes to announce.
-// Any node may do it, as the one that held their sockets is gone.
+/// Sets users offline whose node ended longer ago than this. Returns the changes to announce.
+// Any node may do so, as the one that held their sockets is gone.
 pub(crate) async fn expire(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
     let max = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.into()))?;
     Ok(changed(presence::expire(db, grace, max).await?))

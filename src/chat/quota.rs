@@ -1,28 +1,29 @@
-//! Quotas of conversations, participants and invitations, and the refusals beyond them.
+//! Quotas of conversations, participants and invitations, and the refusals when they are exceeded.
 
 use parlance_wire::request::conversationgroup::MAX_PARTICIPANTS;
 
 use super::{Call, error::Error};
 use crate::store::quota::{Daily, Exceeded, Limits};
 
-/// Maximum users that a user invites to groups in a day.
-// Low: a client has the public keys of friends alone, so it invites only friends who have left a group.
+/// Maximum number of users that a user invites to groups per day.
+// Low, because a client has only the public keys of friends, so it invites only friends who have
+// left a group.
 const MAX_INVITATIONS_PER_DAY: u32 = 100;
 /// Maximum unanswered invitations of one user.
-// Without it, strangers could fill the list in which the user looks for invitations of friends.
+// Without it, strangers could fill the list in which users look for the invitations of friends.
 const MAX_WAITING_INVITATIONS: u32 = 100;
 
-/// Maximum changes of a user's nick in a day.
-// Everyone who shares a conversation with the user is told of each.
+/// Maximum nick changes of a user per day.
+// Everyone who shares a conversation with the user is notified of each.
 const MAX_NICKS_PER_DAY: u32 = 10;
 
-/// The limits of this call.
+/// The limits for this call.
 #[must_use]
 pub(crate) fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
         conversations: call.services.policy.conversations_per_user,
-        // Others cannot use up all of it: the last tenth is for what the user creates or accepts.
+        // Others cannot use up all of it: a tenth is reserved for what the user creates or accepts.
         conversations_by_others: call.services.policy.conversations_per_user
             - call.services.policy.conversations_per_user / 10,
         conversations_per_day: call.services.policy.new_conversations_per_day,
@@ -32,7 +33,7 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
     }
 }
 
-/// The refusal of what exceeds a quota.
+/// The refusal when a quota is exceeded.
 #[must_use]
 pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {

@@ -1,4 +1,4 @@
-//! Reports: that messages were delivered to a user, or seen.
+//! Reports that messages were delivered to a user, or seen by them.
 
 use std::sync::Arc;
 
@@ -14,12 +14,14 @@ use parlance_wire::{
     word::ReportType,
 };
 
-/// Maximum reports of one request that are announced with their rows. Beyond it only the conversation is named.
-// Opening a conversation reports on all that was unread: hundreds of events for each socket would cost more than a download.
+/// Maximum reports of a request that are announced with their rows. Beyond it only the conversation
+/// is named.
+// Opening a conversation reports on everything unread: hundreds of events for each socket would
+// cost more than a download.
 const MAX_NEW_ROWS: usize = 50;
 
-/// Stores that messages were delivered to the caller, or seen by them. One report per message, user and type; idempotent.
-/// Unknown ids are ignored: their messages may have expired.
+/// Stores that messages were delivered to the caller, or seen by them: one report per message, user
+/// and type. Idempotent. Unknown ids are ignored, as their messages may have expired.
 ///
 /// # Errors
 /// `ConversationNotFound`, `StaleInstance`.
@@ -37,7 +39,7 @@ pub(crate) async fn add(
         station_id: call.station,
         r#type,
         message_ids,
-        // As the wire writes it: a pushed report and a downloaded one must be equal.
+        // In whole seconds, like the wire: a pushed report and a downloaded one must be equal.
         created_at: call.now.whole_seconds(),
     };
     let (report, reported) = call.services.reports.add(report).await?;
@@ -46,8 +48,8 @@ pub(crate) async fn add(
         Reported::StaleInstance(present) => return Err(Error::StaleInstance(present)),
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
-    // A retry stores nothing, and is not announced, unlike a message: if the outcome of the first attempt was not known,
-    // every station was told to resync.
+    // Unlike a message, a retry stores nothing and is not announced: if the outcome of the first
+    // attempt was unknown, every station was told to resync.
     if let (Some(first), Some(last)) = (
         rows.first().map(|row| row.seq),
         rows.last().map(|row| row.seq),

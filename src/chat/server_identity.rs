@@ -1,5 +1,5 @@
-//! Who this server is: an id that stays when its host name changes, and the key that signs the head of the key log. Both
-//! are made once, with the database, so all nodes have the same.
+//! The server's identity: an id that stays when its host name changes, and the key that signs the
+//! head of the key log. Both are created once per database, so all nodes share them.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::store::{self, Db};
 /// What separates the key of the salts from other uses of the seed.
 const SALTS: &[u8] = b"parlance prelogin 1\n";
 
-/// Who this server is. `Debug` shows its id alone.
+/// The server's identity. `Debug` shows only the id.
 pub(crate) struct ServerIdentity {
     pub id: ServerId,
     /// The public half of the key.
@@ -31,10 +31,10 @@ pub(crate) struct ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// Reads it from a database that is migrated.
+    /// Reads the identity from a migrated database.
     ///
     /// # Errors
-    /// Those of the database; `Internal`, if it holds no key.
+    /// Database errors; `Internal`, if there is no key.
     pub(crate) async fn read(db: &Db) -> Result<Self, Error> {
         let (id, seed) = store::key_log::server_identity(db).await?;
         let no_key = || Error::Internal("the server's signing key cannot be read".into());

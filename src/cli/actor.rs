@@ -1,4 +1,4 @@
-//! Who uses the command line, for the audit log.
+//! Identifies the person at the command line, for the audit log.
 
 use nix::unistd::{Uid, User, gethostname};
 
@@ -17,7 +17,7 @@ pub(super) fn actor() -> Actor {
         .and_then(|host| host.into_string().ok())
         .unwrap_or_else(|| "an unknown host".into());
     Actor {
-        // Only a hint, as any program can set it; but it tells one root from another.
+        // A hint only, as any program can set it; but it tells apart the people who share root.
         name: match std::env::var("SUDO_USER") {
             Ok(caller) if uid.is_root() => format!("{name} (sudo by {caller})"),
             _ => name,

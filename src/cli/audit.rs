@@ -11,7 +11,7 @@ use crate::{
     store::{self, Db, audit::Line},
 };
 
-/// Lines read at once.
+/// Lines read per query.
 const PAGE: i64 = 1000;
 
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub(super) struct Audit {
     /// Only the lines after this number
     #[arg(long, default_value_t = 0)]
     after: i64,
-    /// The hash of a line that was noted before: it must be in the log
+    /// The hash of a line that was noted before; it must still be in the log
     #[arg(long, value_name = "HASH")]
     known: Option<String>,
     /// For scripts: one JSON object a line, and one at the end
@@ -27,7 +27,7 @@ pub(super) struct Audit {
     json: bool,
 }
 
-/// What a line says. A line that says something else is shown as it is.
+/// The fields of a line that are shown. A line that does not have them is printed as it is.
 #[derive(Deserialize)]
 struct Entry {
     at: String,
@@ -39,11 +39,11 @@ struct Entry {
     details: BTreeMap<String, String>,
 }
 
-/// Shows the log, and checks it. A line that was changed or removed is a problem: exit code 1.
+/// Shows the log and checks it. A line that was changed or removed is a problem: exit code 1.
 pub(super) async fn run(settings: &Settings, audit: &Audit) -> Result<(), Error> {
     let (fault, head, is_known) = with_database(settings, async |db| {
         let is_known = show(db, audit).await?;
-        // After the lines: what was added meanwhile is checked, too.
+        // After the lines, so that lines added meanwhile are checked too.
         let fault = store::audit::first_fault(db).await?;
         Ok((fault, store::audit::head(db).await?, is_known))
     })
@@ -62,7 +62,7 @@ pub(super) async fn run(settings: &Settings, audit: &Audit) -> Result<(), Error>
     fault.map_or(Ok(()), |fault| Err(Error::AuditBroken(fault)))
 }
 
-/// Prints the lines. Returns `false` if the one that must be there is not.
+/// Prints the lines. Returns `false` if the line of `--known` is not among them.
 async fn show(db: &Db, audit: &Audit) -> Result<bool, Error> {
     let mut is_known = audit.known.is_none();
     let mut after = 0;
@@ -94,7 +94,7 @@ fn print(line: &Line, json: bool) -> Result<(), Error> {
         .iter()
         .map(|(name, value)| format!("  {name}={value:?}"))
         .collect();
-    // As text that a terminal does not interpret: names come from outside.
+    // Escaped, because a terminal would interpret control characters, and names come from outside.
     say(format_args!(
         "{}  {}  {}  {}{}  by {:?}, {:?}",
         line.seq,

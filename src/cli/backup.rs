@@ -1,5 +1,5 @@
-//! `parlance backup`, `parlance backup verify`, `parlance restore`: one file, taken while the server runs, which is
-//! checked against itself.
+//! `parlance backup`, `parlance backup verify` and `parlance restore`: one file, taken while the
+//! server runs, with checksums that verify it.
 
 mod archive;
 mod pipe;
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 pub(super) struct Backup {
     #[command(subcommand)]
     command: Option<Verb>,
-    /// Where to write it; an existing file is not touched
+    /// The file to write; an existing file is not overwritten
     #[arg(required = true)]
     file: Option<PathBuf>,
     /// For scripts: one JSON object
@@ -33,29 +33,29 @@ pub(super) struct Backup {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Restore a backup into a scratch database, and compare each table with what was backed up
+    /// Restore a backup into a scratch database and compare each table with the backup's manifest
     Verify {
-        /// The backup
+        /// The backup file
         file: PathBuf,
     },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Restore {
-    /// The backup
+    /// The backup file
     file: PathBuf,
     /// For scripts: one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// Why a backup could not be taken, verified or restored.
+/// The reasons why a backup cannot be taken, verified or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file exists.
+    /// The file exists already.
     #[error("{} exists already; nothing was touched", .0.display())]
     Exists(PathBuf),
-    /// Another backup's unfinished file is there.
+    /// The unfinished file of another backup exists.
     #[error(
         "{} exists: another backup is being taken, or was cut short; if none is, remove it",
         .0.display()
@@ -69,7 +69,7 @@ pub enum Error {
     Write {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
@@ -78,7 +78,7 @@ pub enum Error {
     Read {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
@@ -87,31 +87,31 @@ pub enum Error {
     NotABackup {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// The dump is not the one that the manifest describes.
+    /// The dump does not match the manifest's checksum.
     #[error("{} is damaged: its contents do not match its manifest", .0.display())]
     Damaged(PathBuf),
-    /// The file is of a version that this one does not know.
+    /// The file was written by a newer version, in a format unknown to this one.
     #[error("{} was made by a newer Parlance ({version}); use that one", .file.display())]
     Newer {
         /// The file.
         file: PathBuf,
-        /// The version that made it.
+        /// The version that wrote it.
         version: String,
     },
-    /// The database to restore into has tables.
+    /// The database to restore into already has tables.
     #[error(
         "the database is not empty; nothing was touched. Restore into a new one: another DATA_DIR, or another DATABASE_URL"
     )]
     NotEmpty,
-    /// A table has other rows than the manifest says.
-    #[error("what was restored is not what was backed up: {0}")]
+    /// A restored table differs from the manifest.
+    #[error("the restored data differs from the backup: {0}")]
     Different(String),
-    /// The backup violates a rule.
-    #[error("everything was restored as it was backed up, but the doctor finds {0}")]
+    /// The restored data breaks an invariant that the doctor checks.
+    #[error("the backup was restored completely, but the doctor finds {0}")]
     Unhealthy(String),
 }
 
@@ -126,12 +126,12 @@ pub(super) async fn run(settings: &Settings, backup: Backup) -> Result<(), super
             let manifest = take::take(settings, &file).await?;
             report("Backed up", &file, &manifest, backup.json)
         }
-        // The command line's definition demands one of them.
+        // clap's `required` rules this out; the match needs an arm all the same.
         (None, None) => Err("a file is required".to_owned().into()),
     }
 }
 
-/// Restores a backup into an empty database, and compares.
+/// Restores a backup into an empty database and compares it with the manifest.
 pub(super) async fn restore(
     settings: &Settings,
     Restore { file, json }: Restore,

@@ -23,12 +23,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Delete a conversation, with all that was said in it, for everyone
+    /// Delete a conversation for everyone, with all its messages
     Delete {
         /// The conversation's id
         #[arg(value_parser = id)]
         id: ConversationId,
-        /// It cannot be undone: this says that it is meant
+        /// Confirm: this cannot be undone
         #[arg(long)]
         yes: bool,
     },
@@ -36,7 +36,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only those that this user takes part in: their address or id
+    /// Only conversations that this user takes part in (an address or id)
     #[arg(long)]
     user: Option<String>,
     /// Only groups
@@ -60,7 +60,7 @@ fn id(text: &str) -> Result<ConversationId, String> {
     ConversationId::parse(text).ok_or_else(|| "an id has 32 hexadecimal digits".into())
 }
 
-/// Does what the command says.
+/// Runs the command.
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Error> {
     match command {
         Command::List(list) => self::list(settings, &list).await,
@@ -80,7 +80,7 @@ async fn list(settings: &Settings, list: &List) -> Result<(), Error> {
         },
         after: list.after,
     };
-    // One more than is shown says whether there are more.
+    // Fetches one row more than is shown, to know whether there are more.
     let found = with_database(settings, async |db| {
         Ok(oversight::list(db, &filter, i64::from(list.limit) + 1).await?)
     })

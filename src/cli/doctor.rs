@@ -1,4 +1,4 @@
-//! `parlance doctor`: checks that the tables hold what they must.
+//! `parlance doctor`: checks the invariants of the tables.
 
 use clap::Args;
 use serde_json::json;
@@ -23,10 +23,11 @@ pub(super) struct Doctor {
     json: bool,
 }
 
-/// Examines the database, and says what it found. A finding is a problem: exit code 1.
+/// Examines the database and prints the findings. A finding is a problem: exit code 1.
 pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Error> {
     let (repaired, findings) = with_database(settings, async |db| {
-        // Repaired first and examined after, so that the findings are what is left, and the exit code says so.
+        // Repairs first and examines afterwards, so that the findings and the exit code are about
+        // what is left.
         let repaired = if doctor.repair {
             store::doctor::repair(db, &actor(), Timestamp::now()).await?
         } else {
@@ -65,7 +66,7 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
         return if doctor.json {
             Ok(())
         } else {
-            say(format_args!("All is well: {} rules hold.", Rule::ALL.len()))
+            say(format_args!("All {} rules hold.", Rule::ALL.len()))
         };
     }
     Err(Error::Unhealthy {
@@ -74,7 +75,7 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
     })
 }
 
-/// The name of a rule for scripts. It stays when the rule is renamed in the code.
+/// The name of a rule in JSON, for scripts. It must stay when the rule is renamed in the code.
 fn key(rule: Rule) -> &'static str {
     match rule {
         Rule::Dense => "dense",
@@ -89,6 +90,8 @@ fn key(rule: Rule) -> &'static str {
         Rule::Cards => "cards",
         Rule::KeyLog => "keylog",
         Rule::Epochs => "epochs",
+        Rule::Station => "stations",
+        Rule::Viewed => "viewed",
         Rule::Audit => "audit",
         Rule::Index => "index",
     }

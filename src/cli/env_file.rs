@@ -1,14 +1,14 @@
-//! The file `.env`: settings, a line each.
+//! The file `.env`: one setting per line.
 
 use std::path::Path;
 
-/// The file is there, and cannot be read.
+/// The file exists and cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A line is not a setting. The line itself may be a password, so only its place is named.
+    /// A line is not a setting. The line itself may be a password, so only its position is shown.
     #[error("the file .env cannot be read{place}; a value with spaces must be in quotes")]
     Line {
-        /// As " at line 3 (DATABASE_URL)".
+        /// Where it is, as in " at line 3 (DATABASE_URL)".
         place: String,
     },
     /// The file cannot be read.
@@ -16,14 +16,15 @@ pub enum Error {
     File(#[source] dotenvy::Error),
 }
 
-/// Reads the settings of a file into the environment, if the file exists.
+/// Sets environment variables from a file, if the file exists.
 pub(super) fn read(file: &Path) -> Result<(), Error> {
-    // Not dotenvy's search, which goes on in the directories above: a file there is another program's.
+    // Not dotenvy's search, which also looks in the parent directories: a file there belongs to
+    // another program.
     match dotenvy::from_path(file) {
         Ok(()) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
         Err(dotenvy::Error::LineParse(wrong, _)) => {
-            // Without its text the line cannot be found, and the sentence has no place.
+            // Without the file's text the position is unknown, and the message does without it.
             let text = std::fs::read_to_string(file).unwrap_or_default();
             Err(Error::Line {
                 place: place(&text, &wrong).unwrap_or_default(),
@@ -33,9 +34,10 @@ pub(super) fn read(file: &Path) -> Result<(), Error> {
     }
 }
 
-/// The position of the part that cannot be read: the line's number, and the name of the setting, if it has one.
+/// The position of text that cannot be parsed: its line number, and the name of the setting if it
+/// has one.
 fn place(text: &str, wrong: &str) -> Option<String> {
-    // A quote that is not closed takes all the lines that follow.
+    // An unclosed quote swallows all lines that follow.
     let wrong = wrong.trim().lines().next()?.trim_end();
     let begins = |part: &str| {
         let rest = part.trim().strip_prefix(wrong).map(str::trim_start);

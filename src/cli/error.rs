@@ -1,4 +1,4 @@
-//! Why a command failed: one sentence for a person, and its causes.
+//! Errors of the command line: one sentence for a person, and its causes.
 
 use std::{io, process::ExitStatus};
 
@@ -13,7 +13,7 @@ use crate::{
     telemetry,
 };
 
-/// Why a command failed.
+/// The reasons why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting is wrong.
@@ -25,25 +25,25 @@ pub enum Error {
     /// `RUST_LOG` is wrong.
     #[error(transparent)]
     Log(#[from] telemetry::Error),
-    /// There is no database.
+    /// No database is available.
     #[error(transparent)]
     Database(#[from] embedded::Error),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::error::Error),
-    /// The database failed, on a connection of the command's own.
+    /// The database failed, on a connection that the command opened for itself.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// A key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A program of PostgreSQL's could not be run.
+    /// A PostgreSQL program (`psql`, `pg_dump`) could not be run.
     #[error(transparent)]
     Program(#[from] program::Error),
-    /// There is no backup, or it is not what it was.
+    /// A backup could not be taken, verified or restored.
     #[error(transparent)]
     Backup(#[from] backup::Error),
-    /// The message of a layer below that has no type for it.
+    /// An error of a lower layer that has no type of its own.
     #[error("{0}")]
     Message(String),
     /// Not an e-mail address.
@@ -60,10 +60,10 @@ pub enum Error {
     /// Neither an e-mail address nor a user's id.
     #[error("{0:?} is neither an e-mail address nor a user id of 32 hexadecimal digits")]
     NotAUser(String),
-    /// There is no such invitation, or it was revoked before.
-    #[error("there is no invitation {0} that was not revoked")]
+    /// There is no such invitation, or it is revoked already.
+    #[error("there is no invitation {0}, or it is revoked already")]
     NoSuchInvite(InviteId),
-    /// The invitation is not good for this address.
+    /// The invitation is not valid for this address.
     #[error("this invitation is not valid for this address, or was used already")]
     NotInvited,
     /// There is no such conversation.
@@ -72,48 +72,48 @@ pub enum Error {
     /// The user has no such key.
     #[error("{name} has no key {key}")]
     NoSuchKey {
-        /// Whose it would be.
+        /// The user.
         name: String,
-        /// Its id.
+        /// The key's id.
         key: String,
     },
-    /// The user has no such station, or none at all.
+    /// The user has no such station, or no station at all.
     #[error("{0} has no such station")]
     NoSuchStation(String),
-    /// Something cannot be undone, and was not confirmed.
-    #[error("this cannot be undone: say --yes to do it")]
+    /// `--yes` is missing for something that cannot be undone.
+    #[error("this cannot be undone; pass --yes to confirm")]
     NotConfirmed,
     /// The file cannot be written.
     #[error("{path} cannot be written")]
     File {
-        /// Which file.
+        /// The file's path.
         path: String,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// The audit log is not what was written.
-    #[error("the audit log is not what was written: {0}")]
+    /// The audit log was tampered with.
+    #[error("the audit log was changed: {0}")]
     AuditBroken(String),
     /// There is no such user.
     #[error("there is no user {0}")]
     NoSuchUser(String),
-    /// The user exists.
+    /// A user with this address exists.
     #[error("{0} exists already")]
     UserExists(String),
     /// The password is too short.
     #[error("a password must have at least {0} characters")]
     PasswordTooShort(usize),
-    /// The password was typed in two ways.
+    /// The password was not repeated correctly.
     #[error("the two passwords differ")]
     PasswordsDiffer,
-    /// There is no terminal.
+    /// Standard input is not a terminal.
     #[error("there is no terminal to ask for the password; use --password-stdin")]
     NoTerminal,
-    /// The terminal, or standard input, failed.
+    /// Reading from the terminal or standard input failed.
     #[error("standard input cannot be read")]
     Input(#[source] io::Error),
-    /// Standard output failed.
+    /// Writing to standard output failed.
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
     /// The lifetime of an invitation is too long.
@@ -122,18 +122,18 @@ pub enum Error {
     /// `psql` failed.
     #[error("psql ended with {0}")]
     Psql(ExitStatus),
-    /// The doctor found something.
-    #[error("{broken} of {rules} rules do not hold")]
+    /// The doctor has findings.
+    #[error("{broken} of {rules} rules are broken")]
     Unhealthy {
-        /// Rules that do not hold.
+        /// Number of rules that are broken.
         broken: usize,
-        /// All rules.
+        /// Number of rules that were checked.
         rules: usize,
     },
-    /// Signals cannot be received.
+    /// Signal handlers cannot be installed.
     #[error("signals cannot be received")]
     Signals(#[source] io::Error),
-    /// A signal ended it.
+    /// A signal interrupted the command.
     #[error("interrupted")]
     Interrupted,
     /// A background task panicked.
@@ -148,7 +148,7 @@ impl From<String> for Error {
 }
 
 impl Error {
-    /// The error and its causes, in one line.
+    /// The error and its causes in one line.
     #[must_use]
     pub fn with_causes(&self) -> String {
         telemetry::with_causes(self)

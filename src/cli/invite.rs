@@ -15,7 +15,7 @@ use crate::{
 use parlance_client::keys;
 use parlance_wire::{id::InviteId, key::SecretHash, text::Email, time::Timestamp};
 
-/// Maximum invitations that are listed.
+/// Maximum number of invitations that are listed.
 const MAX_LISTED: i64 = 10_000;
 
 #[derive(Debug, Args)]
@@ -29,18 +29,18 @@ pub(super) struct Invite {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the invitations with which somebody can still register, whoever made them
+    /// List the invitations that are still valid, whoever made them
     List {
-        /// The others, too
+        /// Include used, expired and revoked ones
         #[arg(long)]
         all: bool,
         /// For scripts: one JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Revoke an invitation; who has registered with it stays
+    /// Revoke an invitation; users who have registered with it stay
     Revoke {
-        /// Its id, as `list` shows it
+        /// The invitation's id, as `list` shows it
         #[arg(value_parser = id)]
         id: InviteId,
     },
@@ -48,16 +48,16 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct New {
-    /// How long it is good for
+    /// How long the invitation is valid
     #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
     expires: std::time::Duration,
-    /// The one address that it is for
+    /// The only address that may register with it
     #[arg(long)]
     email: Option<String>,
     /// How many people can register with it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     uses: u32,
-    /// A user who becomes a friend of those who register with it: their address or id
+    /// A user who becomes a friend of everyone who registers with it (an address or id)
     #[arg(long)]
     inviter: Option<String>,
     /// For scripts: one JSON object
@@ -69,7 +69,7 @@ fn id(text: &str) -> Result<InviteId, String> {
     InviteId::parse(text).ok_or_else(|| "an id has 32 hexadecimal digits".into())
 }
 
-/// Does what the command says.
+/// Runs the command.
 pub(super) async fn run(settings: &Settings, invite: Invite) -> Result<(), Error> {
     match invite.command {
         None => make(settings, &invite.new).await,
@@ -78,10 +78,10 @@ pub(super) async fn run(settings: &Settings, invite: Invite) -> Result<(), Error
     }
 }
 
-/// Makes an invitation and shows it, once.
+/// Creates an invitation and prints its link, once.
 async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
     if settings.registration == Registration::Closed {
-        // On stderr, as stdout may be read by a script.
+        // On stderr, as a script may read stdout.
         eprintln!(
             "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
         );
@@ -92,7 +92,7 @@ async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
         .map(|email| Email::parse(email).ok_or_else(|| Error::NotAnEmail(email.to_owned())))
         .transpose()?;
     let inviter = new.inviter.as_deref().map(Who::parse).transpose()?;
-    // Only its hash is stored: it can be shown now or never.
+    // Only its hash is stored, so this is the only time that it can be shown.
     let code = keys::random_secret()?;
     let now = Timestamp::now();
     let expires = now.plus(TimeDelta::from_std(new.expires)?);

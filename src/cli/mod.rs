@@ -1,5 +1,5 @@
-//! The command line. Output for people on stdout, as JSON for scripts with `--json`; a problem is one
-//! line on stderr, and exit code 1 (2: the command line itself is wrong).
+//! The command line. Output for people goes to stdout, as JSON with `--json`; an error is one line
+//! on stderr and exit code 1 (2 for wrong usage).
 
 mod actor;
 mod audit;
@@ -43,19 +43,21 @@ pub struct Cli {
 enum Command {
     /// Start the server (the default)
     Serve,
-    /// Bring the database to what this version needs, and end
+    /// Apply the database migrations that this version needs, and exit
     Migrate,
     /// Manage users
     #[command(subcommand)]
     User(user::Command),
-    /// List, show and delete conversations; nobody here can read what was said in them
+    /// List, show and delete conversations; their messages are encrypted and cannot be read here
     #[command(subcommand)]
     Conversation(conversation::Command),
-    /// Make an invitation, with which people can register; list invitations, and revoke one
+    /// Create an invitation with which people can register; list and revoke invitations
     Invite(invite::Invite),
-    /// Show the audit log, a line for each administrative change, and check that no line was changed or removed
+    /// Show the audit log, one line per administrative change, and check that no line was changed
+    /// or removed
     ///
-    /// Exit code 1 if a line was. Note the newest line's hash elsewhere: with --known, it must still be in the log.
+    /// Exit code 1 if a line was. Note the newest line's hash elsewhere: with --known, it must
+    /// still be in the log.
     Audit(audit::Audit),
     /// Open psql on the database
     Psql {
@@ -63,26 +65,29 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Check that the tables hold what they must; exit code 1 if they do not
+    /// Check the invariants of the tables; exit code 1 if one is broken
     ///
     /// Looks at one snapshot of the whole database, beside a running server.
     Doctor(doctor::Doctor),
     /// Back everything up into one file, while the server runs
     ///
-    /// The file is a tar archive of a dump (pg_dump's custom format) and a manifest: what each table held at that
-    /// moment. Messages are in it as clients encrypted them; keep it as safe as the database.
+    /// The file is a tar archive of a dump (pg_dump's custom format) and a manifest with the number
+    /// of rows and a checksum of each table. Messages are in it as clients encrypted them; keep it
+    /// as safe as the database.
     Backup(backup::Backup),
-    /// Restore a backup into an empty database, and compare each table with what was backed up
+    /// Restore a backup into an empty database, and compare each table with the backup's manifest
     Restore(backup::Restore),
-    /// Measure how much a server does, and what each operation costs
+    /// Measure a server's throughput, and what each operation costs
     ///
-    /// Starts a scratch server with a database of its own, and removes both in the end. CPU time (server,
-    /// postgres, client) is in microseconds for each operation. BENCHMARKS.md says how to read the figures.
+    /// Starts a scratch server with a database of its own, and removes both in the end. CPU time
+    /// (server, postgres, client) is in microseconds per operation. BENCHMARKS.md says how to read
+    /// the figures.
     Bench(Box<Bench>),
-    /// Prove on this machine that no message is lost, doubled, reordered or under-notified
+    /// Prove on this machine that no message is lost, duplicated, reordered or under-notified
     ///
-    /// Starts a scratch server with a database of its own, kills both again and again while clients write and
-    /// read, and looks for everything that was answered OK. Exit code 1 if a promise was broken.
+    /// Starts a scratch server with a database of its own, kills both again and again while clients
+    /// write and read, and looks for everything that was answered OK. Exit code 1 if a promise was
+    /// broken.
     #[command(subcommand)]
     Selftest(selftest::Command),
     /// The endpoint that bench measures against
@@ -90,13 +95,13 @@ enum Command {
     BenchEndpoint { address: SocketAddr },
 }
 
-/// Does what the command line says.
+/// Runs the command that was given.
 ///
 /// # Errors
-/// Why it could not be done.
+/// The command failed; the error says why.
 pub async fn run(cli: Cli) -> Result<(), Error> {
-    // In this order: the file holds settings, and LOG_FORMAT is one. What fails before the log has started is reported
-    // by `main` on stderr.
+    // In this order: LOG_FORMAT may be set in the file. Errors before the log has started are
+    // reported by `main` on stderr.
     env_file::read(Path::new(".env"))?;
     let settings = Settings::from_env()?;
     telemetry::start(settings.log_format)?;
@@ -129,13 +134,13 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
     }
 }
 
-/// For measurements and selftests, whose errors are sentences.
+/// Prints for `bench` and `selftest`, whose errors are strings.
 fn print(line: &str) -> Result<(), String> {
     say(format_args!("{line}")).map_err(|error| error.with_causes())
 }
 
-/// Works on the database, brought up to date: the operator's, a running server's, or ours, started
-/// for as long as the work takes.
+/// Runs work on the migrated database: the operator's, a running server's, or an embedded one that
+/// is started for as long as the work takes.
 async fn with_database<T>(
     settings: &Settings,
     work: impl AsyncFnOnce(&Db) -> Result<T, Error>,
@@ -145,7 +150,8 @@ async fn with_database<T>(
         Ok(()) => work(&attached.db).await,
         Err(error) => Err(error.into()),
     };
-    // Whatever became of the work: commands that wait for this lock, and a PostgreSQL started here, depend on it.
+    // Whether or not the work succeeded: commands that wait for this lock, and a PostgreSQL started
+    // here, depend on it.
     attached.detach().await;
     result
 }

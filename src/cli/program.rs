@@ -1,4 +1,4 @@
-//! PostgreSQL's own programs, on the database that the settings name.
+//! Runs PostgreSQL's own programs on the database that the settings name.
 
 use std::{io, path::PathBuf, process::Command};
 
@@ -10,38 +10,40 @@ use crate::{
     store::{self, embedded},
 };
 
-/// Why a program could not be run.
+/// The reasons why a program cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is not installed.
     #[error(transparent)]
     Missing(#[from] embedded::Error),
-    /// `DATABASE_URL` is gone from the environment, or not a URL. It may hold a password, and is not repeated.
+    /// `DATABASE_URL` is no longer in the environment, or is not a URL. It may hold a password, so
+    /// it is not repeated.
     #[error("DATABASE_URL must be postgres://user:password@host/database")]
     DatabaseUrl,
-    /// `PGOPTIONS` is not text.
+    /// `PGOPTIONS` is not valid UTF-8.
     #[error("PGOPTIONS must be text in UTF-8")]
     Options,
-    /// It cannot be started.
+    /// It could not be started.
     #[error("{} cannot be run", .program.display())]
     NotRun {
         /// Its path.
         program: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
     /// It failed.
     #[error("{name} failed: {stderr}")]
     Failed {
-        /// Its name.
+        /// The program's name.
         name: &'static str,
-        /// Its output, in one line.
+        /// Its stderr, in one line.
         stderr: String,
     },
 }
 
-/// A program (`psql`, `pg_dump`), and the address to call it with.
+/// Prepares a program (`psql`, `pg_dump`) for the database. Returns the command, and the URL to
+/// pass to it.
 pub(super) async fn on_database(
     settings: &Settings,
     name: &str,
@@ -52,7 +54,7 @@ pub(super) async fn on_database(
                 .pg_bin
                 .as_ref()
                 .map_or_else(|| PathBuf::from(name), |dir| dir.join(name));
-            // From the environment again: sqlx's options do not give back a password.
+            // Read from the environment again, because sqlx's options do not expose the password.
             let url = std::env::var("DATABASE_URL").map_err(|_| Error::DatabaseUrl)?;
             (program, url)
         }
@@ -63,20 +65,21 @@ pub(super) async fn on_database(
     };
     let mut url = Url::parse(&url).map_err(|_| Error::DatabaseUrl)?;
     let mut command = Command::new(program);
-    // As in the server's own sessions: a search path that a role presets would change what is dumped, or seen in psql.
+    // The same session settings as the server's: a search path that a role presets would change
+    // what is dumped or shown.
     let own = match std::env::var("PGOPTIONS") {
         Err(std::env::VarError::NotUnicode(_)) => return Err(Error::Options),
         own => own.unwrap_or_default(),
     };
-    // The operator's own options come last: PostgreSQL lets the last one win.
+    // The operator's own options come last, as PostgreSQL lets the last one win.
     command.env("PGOPTIONS", format!("{} {own}", store::session_options()));
-    // A password goes into the environment: command lines can be seen by every user of the machine.
+    // Passed in the environment, because every user of the machine can see command lines.
     if let Some(password) = url.password() {
         command.env(
             "PGPASSWORD",
             percent_decode_str(password).decode_utf8_lossy().as_ref(),
         );
-        // Only an address without a host refuses, and that one has no password.
+        // This fails only for a URL without a host, which has no password.
         let _ = url.set_password(None);
     }
     let (secret, others): (Vec<_>, Vec<_>) = url
@@ -90,7 +93,7 @@ pub(super) async fn on_database(
     Ok((command, url.into()))
 }
 
-/// For `map_err`: the program could not be started.
+/// For `map_err`: wraps the error of starting a program.
 pub(super) fn not_run(command: &Command) -> impl FnOnce(io::Error) -> Error + use<> {
     let program = PathBuf::from(command.get_program());
     move |source| Error::NotRun { program, source }

@@ -5,12 +5,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Error, program};
 use crate::{settings::Settings, store};
 
-/// Runs psql until it ends.
+/// Runs psql until it exits.
 pub(super) async fn run(settings: &Settings, arguments: &[String]) -> Result<(), Error> {
     let attached = store::embedded::attach(settings).await?;
     let (mut psql, url) = program::on_database(settings, "psql").await?;
     psql.arg(url).args(arguments);
-    // Ctrl-C is psql's: it ends a statement, not the session, and not this process.
+    // Ctrl-C is for psql, which cancels a statement; it must not end this process.
     let _interrupts = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let not_run = program::not_run(&psql);
     let status = tokio::process::Command::from(psql).status().await;

@@ -1,4 +1,4 @@
-//! `parlance serve`: until SIGTERM or Ctrl-C.
+//! `parlance serve`: runs the server until SIGTERM or Ctrl-C.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Error, say};
 use crate::{server, settings::Settings};
 
-/// Maximum duration of a stop: service managers kill after ten seconds. What is not done by then ends with the process;
-/// nothing that was answered OK is lost by it.
+/// Maximum duration of a shutdown: service managers kill after ten seconds. Whatever is not done by
+/// then ends with the process, without losing anything that was answered OK.
 const MAX_STOP: Duration = Duration::from_secs(9);
 
 /// Starts the server and runs it until a signal ends it.
@@ -16,11 +16,12 @@ const MAX_STOP: Duration = Duration::from_secs(9);
 /// # Errors
 /// It cannot start.
 pub(super) async fn run(settings: Settings) -> Result<(), Error> {
-    // Before the start, which takes seconds: the default action would end this process and leave a database behind that
-    // was just being created.
+    // Installed before the start, which takes seconds: the default action would end this process
+    // and leave a half-created database behind.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-    // Also without TLS: the default action of SIGHUP would end the server when a terminal closes.
+    // Installed without TLS too: the default action of SIGHUP would end the server when its
+    // terminal closes.
     let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let running = tokio::select! {
         started = server::start(settings) => started?,
@@ -35,10 +36,10 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
         env!("PARLANCE_VERSION"),
         running.public_url()
     );
-    // As it was called, to be copied into a shell.
+    // As it was called, so that the command can be pasted into a shell.
     let program = std::env::args().next().unwrap_or_else(|| "parlance".into());
     tracing::info!("add a user with: {program} user add someone@example.org");
-    // On stdout: the log may be kept, and read, elsewhere.
+    // On stdout, because the log may be kept and read elsewhere.
     if let Some(link) = running.first_link().await? {
         say(format_args!(
             "There are no users yet. Whoever opens this link first makes the first account, an admin:\n{link}"

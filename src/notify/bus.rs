@@ -1,10 +1,10 @@
-//! The bus: what happened on one node is published to the others, over NATS. It carries hints only, ids of what changed;
-//! the database alone has the truth.
+//! The bus publishes over NATS what happened on one node to the others. It carries only hints, the
+//! ids of what changed; the truth is in the database.
 //!
-//! A hint may be lost: NATS is away, or a node is killed between a commit and its hint. So each node numbers what it
-//! publishes, and repeats its number every second. A node that misses a number, or receives nothing from a node that is
-//! alive, makes its stations resync. Without NATS, nodes on one database do so every few seconds: slow, but no change is
-//! missed.
+//! A hint may be lost, because NATS is away or a node is killed between a commit and its hint. So
+//! each node numbers what it publishes and repeats its number every second. A node that misses a
+//! number, or receives nothing from a node that is alive, makes its stations resync. Without NATS,
+//! nodes on one database resync every few seconds: slow, but no change is missed.
 
 mod envelope;
 mod nats;
@@ -25,10 +25,11 @@ use self::envelope::{Envelope, Hint};
 pub(crate) use self::nats::{Node, run};
 use super::event::Event;
 
-/// A node from which nothing was received for this long may have published something that was lost.
+/// After this long without an envelope from a node, something that it published may have been lost.
 // Three repetitions of its number may be lost before that.
 const PEER_TIMEOUT: Duration = Duration::from_secs(4);
-/// Maximum envelopes that wait to be published. Beyond it they are dropped, which the others notice by their numbers.
+/// Maximum envelopes waiting to be published. Further ones are dropped, which other nodes notice by
+/// the numbers.
 const MAX_QUEUED: usize = 10_000;
 
 /// One node's end of the bus.
@@ -36,7 +37,7 @@ const MAX_QUEUED: usize = 10_000;
 pub(crate) struct Bus {
     node: Uuid,
     sequence: Mutex<u64>,
-    /// `None` where there are no other nodes.
+    /// `None` if there are no other nodes.
     queue: Option<mpsc::Sender<Vec<u8>>>,
     connected: AtomicBool,
     gaps: AtomicU64,
@@ -49,11 +50,11 @@ struct Peer {
     received_at: Instant,
 }
 
-/// Envelopes that wait to be published.
+/// The envelopes that wait to be published.
 pub(crate) type Queue = mpsc::Receiver<Vec<u8>>;
 
 impl Bus {
-    /// A bus for this node alone, or with a queue for [`run`].
+    /// Creates a bus for a single node, or one with a queue for [`run`].
     pub(crate) fn new(node: Uuid, has_others: bool) -> (Self, Option<Queue>) {
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let bus = Self {
@@ -67,7 +68,7 @@ impl Bus {
         (bus, has_others.then_some(receiver))
     }
 
-    /// `none`, `connected` or `away`, for an operator.
+    /// `none`, `connected` or `away`, for operators.
     pub(crate) fn status(&self) -> &'static str {
         match (&self.queue, self.connected.load(Ordering::Acquire)) {
             (None, _) => "none",
@@ -81,29 +82,31 @@ impl Bus {
         self.connected.load(Ordering::Acquire)
     }
 
-    /// How often a gap in another node's sequence was found.
+    /// Number of gaps found in other nodes' sequences.
     pub(crate) fn gaps(&self) -> u64 {
         self.gaps.load(Ordering::Relaxed)
     }
 
-    /// Publishes what happened to the other nodes.
+    /// Publishes events to the other nodes.
     pub(crate) fn publish(&self, events: &[Event]) {
-        // An empty envelope repeats the number: a request that changes nothing need not.
+        // An empty envelope would only repeat the number, which a request that changes nothing need
+        // not do.
         if !events.is_empty() && self.queue.is_some() {
             self.send(events.iter().map(Hint::from).collect());
         }
     }
 
-    /// Skips a sequence number: the other nodes find a gap, and make their stations resync.
-    // A gap cannot get lost itself: the other nodes find it at the next number that arrives, whenever that is.
+    /// Skips a sequence number: the other nodes find a gap and make their stations resync.
+    // Unlike an envelope, a gap cannot be lost: the other nodes find it at the next number that
+    // arrives.
     pub(crate) fn skip_sequence(&self) {
         *self.sequence() += 1;
     }
 
-    /// Queues an envelope; without hints it repeats the sequence number.
+    /// Queues an envelope; without hints, it repeats the sequence number.
     fn send(&self, hints: Vec<Hint>) {
         let Some(queue) = &self.queue else { return };
-        // Numbered and queued under one lock, so that numbers arrive in their order.
+        // Numbered and queued under one lock, so that numbers arrive in order.
         let mut sequence = self.sequence();
         *sequence += u64::from(!hints.is_empty());
         let envelope = Envelope {
@@ -112,7 +115,8 @@ impl Bus {
             hints,
         };
         match serde_json::to_vec(&envelope) {
-            // Never waits: requests announce from here. A full queue drops it; the others find a gap, and resync.
+            // Never waits, as requests announce from here. If the queue is full, the envelope is
+            // dropped; the other nodes find a gap and resync.
             Ok(text) => drop(queue.try_send(text)),
             Err(error) => tracing::error!(%error, "a hint could not be serialized"),
         }
@@ -121,10 +125,12 @@ impl Bus {
     /// Records an envelope of another node. Returns `true` if one before it was missed.
     fn receive(&self, envelope: &Envelope) -> bool {
         let mut peers = self.peers();
-        // A node that is new here is expected to begin at zero: if it published before this one subscribed, that is a gap.
+        // A node that is new here should begin at zero; if it published before this one subscribed,
+        // that is a gap.
         let expected = peers.get(&envelope.node).map_or(0, |peer| peer.sequence)
             + u64::from(!envelope.hints.is_empty());
-        // After a gap the new number is taken over: one loss is one resync, not one for each later envelope.
+        // After a gap, counting continues at the new number: one loss causes one resync, not one
+        // per later envelope.
         peers.insert(
             envelope.node,
             Peer {
@@ -137,8 +143,8 @@ impl Bus {
         is_missed
     }
 
-    /// Compares the nodes that are alive with those that something was received from. Returns `true` if one is silent, or
-    /// has ended since: its last hint may have been lost.
+    /// Compares the living nodes with those that were heard from. Returns `true` if one is silent
+    /// or has ended since: its last hint may have been lost.
     pub(crate) fn has_gap(&self, alive: &[Uuid]) -> bool {
         let mut peers = self.peers();
         let is_silent = alive.iter().any(|node| {
@@ -146,7 +152,8 @@ impl Bus {
                 .get(node)
                 .is_none_or(|peer| peer.received_at.elapsed() > PEER_TIMEOUT)
         });
-        // A peer that has ended is forgotten, which counts as a gap: so its last hint is made up for once, and only once.
+        // A peer that has ended is forgotten, which counts as a gap: so its last hint is made up
+        // for exactly once.
         let before = peers.len();
         peers
             .retain(|node, peer| alive.contains(node) || peer.received_at.elapsed() < PEER_TIMEOUT);
@@ -154,7 +161,8 @@ impl Bus {
     }
 
     fn sequence(&self) -> MutexGuard<'_, u64> {
-        // Nothing panics while it holds the lock; if it did, a number is still a number.
+        // A panic while the lock is held cannot leave the number half-changed, so a poisoned lock
+        // is still good.
         self.sequence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,7 +176,8 @@ impl Bus {
 mod tests {
     use super::*;
 
-    /// Hands what a bus has queued to another one. Returns which envelopes showed a gap.
+    /// Passes everything that a bus has queued to another one. Returns which envelopes showed a
+    /// gap.
     fn gaps(by: &Bus, queue: &mut Queue) -> Vec<bool> {
         let mut gaps = vec![];
         while let Ok(text) = queue.try_recv() {
@@ -189,13 +198,13 @@ mod tests {
         bus.publish(&list);
         bus.send(vec![]);
         assert_eq!(gaps(&other, &mut queue), [false; 4]);
-        // One that is lost shows at the next one, even if that only repeats the number.
+        // A lost envelope shows at the next one, even if that only repeats the number.
         bus.publish(&list);
         queue.try_recv().unwrap();
         bus.send(vec![]);
         bus.publish(&list);
         assert_eq!(gaps(&other, &mut queue), [true, false]);
-        // So does one that was never sent.
+        // An envelope that was never sent shows too.
         bus.skip_sequence();
         bus.send(vec![]);
         bus.send(vec![]);
@@ -216,7 +225,7 @@ mod tests {
         bus.send(vec![]);
         gaps(&other, &mut queue);
         assert!(!other.has_gap(&[bus.node]));
-        // Its last hint may be missed, once.
+        // Its last hint may have been missed, which counts once.
         other
             .peers
             .lock()

@@ -1,8 +1,9 @@
-//! Notifications: changes are announced to the stations that they concern, here and on other nodes.
+//! Notifications: announces changes to the stations that they concern, on this node and on others.
 //!
-//! A rule says what happened as an [`event::Event`], and after its commit the event is announced twice: to the
-//! [`registry`] of this node, which holds the pending notifications of each station, and over the [`bus`] to the other
-//! nodes. All of this is a cache. What may have been lost is made up for by a [`resync`], never guessed.
+//! A rule reports what happened as an [`event::Event`]. After the commit, the event is announced
+//! twice: to this node's [`registry`], which holds the pending notifications of each station, and
+//! over the [`bus`] to the other nodes. All of this is a cache: whatever may have been lost is made
+//! up for by a [`resync`].
 
 pub(crate) mod bus;
 pub(crate) mod changes;

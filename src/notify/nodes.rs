@@ -1,5 +1,5 @@
-//! The other nodes on the same database: which are alive, and which have ended. A node's last announcement may not have
-//! reached this one, so its end makes every station here resync.
+//! Tracks the other nodes on the same database: which are alive, and which have ended. A node's
+//! last announcement may not have arrived here, so its end makes every station of this node resync.
 
 use std::{
     collections::HashSet,
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::store::presence::Heartbeat;
 
-/// The nodes that this one knows.
+/// The nodes known to this one.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes {
     known: Mutex<Known>,
@@ -18,18 +18,19 @@ pub(crate) struct Nodes {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// There was a heartbeat before.
+    /// Whether a heartbeat has succeeded before.
     started: bool,
-    /// The answer to the last heartbeat was lost.
+    /// Whether the answer to the last heartbeat was lost.
     missed: bool,
     alive: HashSet<Uuid>,
-    /// Those whose end has been noticed.
+    /// The nodes whose end was noticed.
     ended: HashSet<Uuid>,
 }
 
 impl Nodes {
-    /// Takes the result of a heartbeat. Returns the other nodes that are alive, and `true` if one has ended since the last
-    /// heartbeat, or if this one was taken for ended, so that others may have ended unnoticed.
+    /// Evaluates a heartbeat. Returns the other living nodes, and `true` if one has ended since the
+    /// last heartbeat, or if this node was taken for ended, as others may then have ended
+    /// unnoticed.
     pub(crate) fn observe(&self, beat: &Heartbeat) -> (Vec<Uuid>, bool) {
         let mut known = self.known();
         let of = |is_alive| -> HashSet<Uuid> {
@@ -42,7 +43,7 @@ impl Nodes {
         let (alive, ended) = (of(true), of(false));
         // Not at the first heartbeat: stations that this node does not know yet resync anyway.
         let has_lapsed = known.started && (known.missed || !beat.was_alive);
-        // A node may start and end between two heartbeats: then it was never seen alive.
+        // A node may start and end between two heartbeats, and is then never seen alive.
         let has_ended =
             !known.alive.is_subset(&alive) || (known.started && !ended.is_subset(&known.ended));
         *known = Known {
@@ -57,20 +58,21 @@ impl Nodes {
         )
     }
 
-    /// How many others were alive at the last heartbeat.
+    /// Number of other nodes that were alive at the last heartbeat.
     pub(crate) fn others_alive(&self) -> usize {
         self.known().alive.len()
     }
 
-    /// The answer to a heartbeat was lost.
-    // The row of a node that ended is deleted once every other node has seen it. The lost heartbeat may have counted as
-    // seeing it.
+    /// Records that the answer to a heartbeat was lost.
+    // The row of an ended node is deleted once every other node has seen it, and the lost heartbeat
+    // may have counted as seeing it.
     pub(crate) fn miss(&self) {
         self.known().missed = true;
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
+        // A panic while the lock is held cannot leave a set half-changed, so a poisoned lock is
+        // still good.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -99,19 +101,19 @@ mod tests {
         // A node that has just started has announced nothing yet.
         assert!(!beat(false, &[one], &[other]));
         assert!(!beat(true, &[one], &[other]));
-        // Ended, and later its row is gone.
+        // It has ended; later its row is gone.
         assert!(beat(true, &[], &[one, other]));
         assert!(!beat(true, &[], &[one, other]));
         assert!(!beat(true, &[], &[]));
-        // Started and ended between two beats.
+        // It started and ended between two heartbeats.
         assert!(beat(true, &[], &[other]));
         // Its row is gone at once.
         assert!(!beat(true, &[one], &[]));
         assert!(beat(true, &[], &[]));
-        // This one was away for so long that it was taken for ended.
+        // This node was silent for so long that it was taken for ended.
         assert!(beat(false, &[], &[]));
         assert!(!beat(true, &[], &[]));
-        // The answer of the database was lost.
+        // The database's answer was lost.
         nodes.miss();
         assert!(beat(true, &[], &[]));
         assert!(!beat(true, &[], &[]));

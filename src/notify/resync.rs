@@ -1,6 +1,6 @@
-//! Resyncs: when something may have happened that cannot be announced, every station has to compare what it holds
-//! with the server. Each resync walks through all stations, so one runs at a time, and requests that come meanwhile
-//! are combined into the next one.
+//! Resyncs: when something may have happened that cannot be announced, every station has to compare
+//! its state with the server's. A resync walks through all stations, so only one runs at a time,
+//! and requests that arrive meanwhile are combined into the next one.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::{bus::Bus, registry::Notifications};
 use crate::store;
 
-/// The resyncs that are requested and not done yet.
+/// The resyncs that are requested and not yet done.
 #[derive(Debug, Default)]
 pub(crate) struct Resync {
     due: Mutex<Due>,
@@ -26,9 +26,9 @@ pub(crate) struct Resync {
 #[derive(Debug, Default)]
 struct Due {
     here: bool,
-    /// On the other nodes, too.
+    /// Whether the other nodes have to resync too.
     everywhere: bool,
-    /// When to repeat it everywhere.
+    /// When to repeat it on all nodes.
     again_at: Option<Instant>,
 }
 
@@ -39,27 +39,28 @@ impl Resync {
         self.wake.notify_one();
     }
 
-    /// Requests a resync of every station on every node, now and again when the outcome is settled: something may have been
-    /// committed, or may be committed yet, and nobody will announce it.
+    /// Requests a resync of every station on every node, now and again once the outcome is settled:
+    /// something may have been committed, or may yet be, that nobody will announce.
     pub(crate) fn request_everywhere(&self) {
         {
             let mut due = self.due();
             due.here = true;
             due.everywhere = true;
-            // A commit whose answer was lost may still be on its way: a station that resyncs now may see it or not. A
-            // later request moves this, which is late enough for both.
+            // A commit whose answer was lost may still be running: a station that resyncs now may
+            // or may not see it. A later request moves this time, which is late enough for both.
             due.again_at = Some(Instant::now() + store::COMMIT_SETTLED_AFTER);
         }
-        // Keeps a permit: a request while a resync runs is not lost.
+        // `notify_one` stores a permit, so a request made during a resync is not lost.
         self.wake.notify_one();
     }
 
-    /// How often the stations of this node were told to resync.
+    /// Number of times that this node's stations were told to resync.
     pub(crate) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Takes what is due now: a resync here, and one everywhere. Also returns when the next one is due.
+    /// Takes what is due now: a resync here, and one everywhere. Also returns when the next one is
+    /// due.
     fn take(&self, now: Instant) -> (bool, bool, Option<Instant>) {
         let mut due = self.due();
         let is_again = due.again_at.take_if(|again_at| *again_at <= now).is_some();
@@ -72,12 +73,13 @@ impl Resync {
     }
 
     fn due(&self) -> MutexGuard<'_, Due> {
-        // Nothing panics while it holds the lock; if it did, flags are still flags.
+        // A panic while the lock is held cannot leave a flag half-changed, so a poisoned lock is
+        // still good.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Does the resyncs that are requested, until the server ends.
+/// Performs the requested resyncs, until the server ends.
 pub(crate) async fn resync_all_nodes(
     resync: Arc<Resync>,
     notifications: Arc<Notifications>,
@@ -90,7 +92,8 @@ pub(crate) async fn resync_all_nodes(
             resync.done.fetch_add(1, Ordering::Relaxed);
         }
         if everywhere {
-            // A gap that nothing fills: the other nodes find it even if the connection to NATS is lost just now.
+            // A gap in the sequence: the other nodes find it even if the connection to NATS is lost
+            // just now.
             bus.skip_sequence();
         }
         match again_at {

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_calm_where_nothing_was_done_meanwhile_nor_a_little_before() {
+    fn an_interval_is_calm_without_disturbances_in_it_or_shortly_before() {
         let zero = Instant::now() + Duration::from_hours(1);
         let at = |seconds: u64| zero + Duration::from_secs(seconds);
         let mut disturbances = Disturbances::default();

@@ -97,7 +97,7 @@ fn another_order_is_counted() {
 }
 
 #[test]
-fn what_was_altered_is_counted() {
+fn altered_rows_are_counted() {
     let other = |field: &str, value: Value| {
         let mut fixture = Fixture::new(1);
         fixture.messages[0][field] = value;
@@ -153,7 +153,7 @@ fn a_report_that_nobody_made_or_made_elsewhere_is_counted() {
 }
 
 #[test]
-fn a_gap_in_a_frame_is_counted_and_loses_the_row_for_one_who_reads_by_the_letter() {
+fn a_gap_in_a_frame_is_counted_and_costs_a_literal_reader_the_row() {
     let mut fixture = Fixture::new(3);
     fixture.report(1);
     fixture.write(4);

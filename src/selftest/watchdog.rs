@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_come_in_its_time_is_named_and_what_has_come_is_not() {
+    fn only_late_items_are_named() {
         let watchdog = Watchdog::new("the first", Duration::from_secs(10));
         let after = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(watchdog.overdue(after(9)), None);

@@ -1,4 +1,4 @@
-//! The address that a request comes from, also behind trusted proxies.
+//! Determines the address of a request's client, also behind trusted proxies.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 
 use crate::settings::Settings;
 
-/// The client's address: that of the first hop, from the server's side, that is no trusted proxy.
+/// The client's address: the first hop, seen from the server, that is not a trusted proxy.
 pub(super) fn of_client(settings: &Settings, request: &HttpRequest) -> IpAddr {
     let peer = of_peer(request);
     let is_trusted = |address: &IpAddr| is_trusted(settings, address);
@@ -19,10 +19,12 @@ pub(super) fn of_client(settings: &Settings, request: &HttpRequest) -> IpAddr {
         .filter_map(|value| value.to_str().ok())
         .collect::<Vec<_>>()
         .join(",");
-    // From the right: each proxy appends the address that it saw, and a client may send anything to its left.
+    // From right to left: each proxy appends the address that it saw, and whatever is left of it
+    // may be the client's invention.
     let mut hops = hops
         .rsplit(',')
-        // An entry that is no address ends the chain: no trusted proxy wrote it, so those left of it prove nothing.
+        // An entry that is not an address ends the chain: no trusted proxy wrote it, so entries to
+        // its left prove nothing.
         .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
         .map(|hop| hop.to_canonical());
     hops.find(|hop| !is_trusted(hop)).unwrap_or(peer)
@@ -33,9 +35,11 @@ pub(super) fn is_proxy(settings: &Settings, request: &HttpRequest) -> bool {
     is_trusted(settings, &of_peer(request))
 }
 
-/// The address that limits count by: an IPv6 address's /64 network, as one customer has at least that many addresses.
+/// The address by which limits count: for IPv6 the /64 network, as a single customer usually has a
+/// whole one.
 pub(super) fn network(address: IpAddr) -> IpAddr {
-    // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d: as IPv6 they would all be one network.
+    // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d; taken as IPv6, they would all
+    // share one network.
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -1,4 +1,4 @@
-//! HTTP responses: an answer, piece by piece, or a refusal.
+//! HTTP responses: answers, sent in pieces, and refusals.
 
 use std::{
     io,
@@ -21,28 +21,30 @@ use super::{budget::Share, load::InProgress};
 use crate::api::error::{self, Error};
 use parlance_wire::id::UserId;
 
-/// Maximum bytes of an answer that is sent in one piece, so that a usual page costs one system call.
+/// Maximum size of an answer that is sent in one piece, so that a usual page costs one system call.
 const USUAL_PAGE: usize = 64 << 10;
 /// Bytes of each piece of a longer answer.
 const PIECE: usize = 32 << 10;
-/// The rate, in bytes a second, at which a peer has to read a long answer after [`GRACE`].
-// The kernel drops only peers that accept nothing: one that reads a byte now and then could hold an answer for ever.
+/// The rate, in bytes per second, at which a peer has to read a long answer after [`GRACE`].
+// The kernel only drops peers that accept nothing: one that reads a byte now and then could hold an
+// answer for ever.
 pub(super) const MIN_RATE: usize = 2 << 10;
 pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer, written as fast as the peer reads it. It counts against its user's limits until the last byte is sent.
+/// An answer, written as fast as the peer reads it. It counts against the user's limits until the
+/// last byte is sent.
 pub(super) struct Answer {
     text: Bytes,
-    /// Released when the answer is sent.
+    /// Released once the answer is sent.
     _load: Option<(InProgress, Share<UserId>)>,
     begun: Instant,
     sent: usize,
 }
 
 impl Answer {
-    /// An answer to a user, which holds their request and its share of the memory until it is sent.
+    /// An answer to a user. It holds their request and its share of the memory until it is sent.
     pub(super) fn to_user(text: Vec<u8>, in_progress: InProgress, share: Share<UserId>) -> Self {
         Self::new(text, Some((in_progress, share)))
     }
@@ -56,7 +58,7 @@ impl Answer {
         }
     }
 
-    /// The next piece. Returns `None` if the peer reads too slowly.
+    /// Takes the next piece. Returns `None` if the peer reads too slowly.
     fn piece(&mut self) -> Option<Bytes> {
         let seconds = u32::try_from(self.sent / MIN_RATE).unwrap_or(u32::MAX);
         if self.begun.elapsed() > GRACE + Duration::from_secs(1) * seconds {
@@ -93,7 +95,8 @@ impl MessageBody for Answer {
             return Poll::Ready(None);
         }
         Poll::Ready(Some(
-            // The head was sent, so no refusal can be: the connection is closed, and the client sees a truncated body.
+            // The head is sent, so it is too late for a refusal: the connection is closed, and the
+            // client sees a truncated body.
             self.piece().ok_or_else(|| io::ErrorKind::TimedOut.into()),
         ))
     }
@@ -137,7 +140,7 @@ mod tests {
     fn a_peer_that_reads_a_long_answer_too_slowly_is_given_up_and_one_that_takes_its_time_is_not() {
         let mut answer = Answer::from(vec![b'x'; 4 * PIECE]);
         assert_eq!(answer.piece().unwrap().len(), PIECE);
-        // 16 seconds for a piece, beside the grace.
+        // A piece has 16 seconds, beside the grace period.
         answer.begun -= GRACE + Duration::from_secs(15);
         assert_eq!(answer.piece().unwrap().len(), PIECE);
         answer.begun -= Duration::from_secs(18);

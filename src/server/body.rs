@@ -1,4 +1,5 @@
-//! Reads a request's body: bounded in bytes and time, and counted in a budget while it waits.
+//! Reads request bodies, bounded in size and time, and counted against a budget while the request
+//! waits.
 
 use std::net::IpAddr;
 
@@ -16,19 +17,21 @@ use super::{
 use crate::{api::error::Error, chat::error::Error as Rule, timings::Timings};
 use parlance_wire::{id::UserId, request::Api, signature::Claim};
 
-/// Maximum bytes of a body that is not counted, and is read for everyone: it costs no more than its connection.
+/// Maximum size of a body that is not counted and is read for everyone: it costs no more than its
+/// connection.
 const MAX_UNCOUNTED: usize = 16 << 10;
-/// Maximum bytes of a request by an unknown user or station.
+/// Maximum size of a request by an unknown user or station.
 const MAX_OF_STRANGERS: usize = 64 << 10;
-/// Maximum bytes of a login or a registration.
+/// Maximum size of a login or a registration.
 const MAX_LOGIN: usize = 32 << 10;
-/// Maximum bytes of a request that wraps a secret for each participant of a group: 5,000 of 512 characters and as many names
-/// are 4 MB.
+/// Maximum size of a request that wraps a secret for each participant of a group: 5,000 of 512
+/// characters and as many names are 4 MB.
 const MAX_OF_SECRETS: usize = 4 << 20;
-/// The rate, in bytes a second, at which a larger body has to arrive once the time for a small one has passed.
+/// The rate, in bytes per second, at which a large body has to arrive once the time for a small one
+/// has passed.
 const MIN_RATE: usize = 16 << 10;
 
-/// A body, and what it counts for in the budget for as long as it waits.
+/// A body, with its share of the budget for as long as it waits.
 #[derive(Debug, Default)]
 pub(super) struct Body {
     pub bytes: Vec<u8>,
@@ -66,7 +69,7 @@ impl Body {
         let (max, timings) = (state.settings.max_body_bytes, &state.settings.timings);
         let limit = match api {
             Some(Api::Login) => max.min(MAX_LOGIN),
-            // Which action it is shows once it is here.
+            // The action is known only once the body is here.
             Some(Api::Conversation | Api::ConversationGroup) => max.max(MAX_OF_SECRETS),
             _ => max,
         };
@@ -76,14 +79,14 @@ impl Body {
             .and_then(|length| length.to_str().ok()?.parse().ok());
         let mut body = Self::default();
         let (begun, mut sender) = (Instant::now(), None);
-        // The declared length until more than that arrives: a chunked body declares none.
+        // The declared length, until more has arrived: a chunked body declares none.
         let mut length = declared.unwrap_or(0);
         loop {
             if length > limit {
                 return Err(over(limit));
             }
             if length > MAX_UNCOUNTED && body.share.is_none() {
-                // Only for large bodies, and once: the look-up may read the database.
+                // Only for large bodies, and once, as the look-up may read the database.
                 sender = known_sender(state, &identity::claim(request), address).await?;
                 body.share = Some(state.load.body(sender, address::network(address)));
             }
@@ -93,8 +96,8 @@ impl Body {
                 )));
             }
             if body.bytes.capacity() == 0 {
-                // The whole length at once, so that no byte is copied again as it grows. The budget counts what has arrived:
-                // until then it is address space, not memory.
+                // Reserved as a whole, so that no byte is copied again while it grows. The budget
+                // counts what has arrived: until then it is address space, not memory.
                 body.bytes.reserve_exact(length);
             }
             let next_by = deadline(timings, begun, body.bytes.len());
@@ -113,7 +116,7 @@ impl Body {
     }
 }
 
-/// When the next piece of a body has to arrive.
+/// The time by which the next piece of a body has to arrive.
 fn deadline(timings: &Timings, begun: Instant, received: usize) -> Instant {
     if received <= MAX_UNCOUNTED {
         return begun + timings.body_timeout;
@@ -124,9 +127,10 @@ fn deadline(timings: &Timings, begun: Instant, received: usize) -> Instant {
     by_rate.min(Instant::now() + timings.body_silence)
 }
 
-/// The user who claims to send a body, if the server knows them and their station. Returns `None` for strangers.
-// Nothing is authenticated before the body is read, as the signature covers it. But a sender who knows no user and station
-// cannot make the server buffer much.
+/// The sender that the headers claim, if the server knows that user and station. Returns `None` for
+/// strangers.
+// Nothing is authenticated before the body is read, as the signature covers it. But someone who
+// knows no user and station cannot make the server buffer much.
 async fn known_sender(
     state: &State,
     claim: &Claim<'_>,
@@ -140,7 +144,7 @@ async fn known_sender(
     Ok(is_known.then_some(user))
 }
 
-/// Refuses a body that is larger than its action may be.
+/// Refuses a body that is too large for its action.
 ///
 /// # Errors
 /// `TooLarge`.

@@ -1,5 +1,5 @@
-//! A budget of bytes with limits in total, per address and per key: one address or user cannot use up what others need,
-//! only many addresses together can.
+//! A budget of bytes with limits in total, per address and per key: no single address or user can
+//! use up what others need, only many addresses together can.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 
 use crate::chat::error::Error;
 
-/// Delay after which a client that was refused may try again.
+/// The delay after which a refused client may try again.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ struct Held<K> {
 }
 
 impl<K: Hash + Eq + Copy> Budget<K> {
-    /// An unused budget.
+    /// Creates a budget of which nothing is used.
     pub(super) fn new(limits: Limits) -> Arc<Self> {
         let held = Held {
             total: 0,
@@ -63,11 +63,12 @@ impl<K: Hash + Eq + Copy> Budget<K> {
     }
 
     fn held(&self) -> MutexGuard<'_, Held<K>> {
-        // Nothing panics while it holds the lock; if it did, sums are still sums.
+        // A panic while the lock is held cannot leave a sum half-changed, so a poisoned lock is
+        // still good.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns `true` if nothing is held, and no key is remembered.
+    /// Returns `true` if nothing is taken, and no key is remembered.
     #[cfg(test)]
     pub(super) fn is_unused(&self) -> bool {
         let held = self.held();
@@ -85,8 +86,8 @@ pub(super) struct Share<K: Hash + Eq + Copy> {
 }
 
 impl<K: Hash + Eq + Copy> Share<K> {
-    /// Takes bytes. A share may exceed the limits if its key and address hold nothing else: a large answer could otherwise
-    /// never be sent.
+    /// Takes bytes. A share may exceed the limits if its key and address hold nothing else, as a
+    /// large answer could otherwise never be sent.
     ///
     /// # Errors
     /// `RateLimited`, if the key or the address holds too much; `Unavailable`, if all together do.
@@ -102,7 +103,8 @@ impl<K: Hash + Eq + Copy> Share<K> {
         } = self.budget.limits;
         let exceeds = |used: usize, max: usize| used > self.bytes && used + bytes > max;
         let mut held = self.budget.held();
-        // All sums are checked and taken under one lock: two shares at once would otherwise both fit.
+        // All sums are checked and updated under one lock: otherwise two shares could both fit at
+        // the same moment.
         let by_key = held.by_key.get(&self.key).copied().unwrap_or(0);
         let by_address = held.by_address.get(&self.address).copied().unwrap_or(0);
         if exceeds(by_key, per_key) || exceeds(by_address, per_address) {
@@ -120,12 +122,12 @@ impl<K: Hash + Eq + Copy> Share<K> {
         Ok(())
     }
 
-    /// How many bytes it holds.
+    /// Number of bytes that it holds.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes bytes regardless of the limits, for what cannot be refused any more.
+    /// Takes bytes regardless of the limits, for something that can no longer be refused.
     pub(super) fn force(&mut self, bytes: usize) {
         hold(&mut self.budget.held(), self.key, self.address, bytes);
         self.bytes += bytes;
@@ -150,7 +152,7 @@ impl<K: Hash + Eq + Copy> Drop for Share<K> {
     }
 }
 
-/// Releases bytes of a key; one that holds nothing is forgotten, so that the map does not grow.
+/// Releases bytes of a key. A key that holds nothing is removed, so that the map does not grow.
 fn release<K: Hash + Eq>(held: &mut HashMap<K, usize>, key: &K, bytes: usize) {
     if let Some(used) = held.get_mut(key) {
         *used -= bytes;
@@ -188,14 +190,14 @@ mod tests {
             take(&budget, 1, 1, 10).unwrap(),
             take(&budget, 1, 1, 10).unwrap(),
         ];
-        // The key is full, wherever it asks; another one is not, until the address is.
+        // The key is full at any address; another key is not, until the address is full.
         assert!(matches!(take(&budget, 1, 2, 1), Err(Error::RateLimited(_))));
         let others = [
             take(&budget, 2, 1, 20).unwrap(),
             take(&budget, 3, 1, 10).unwrap(),
         ];
         assert!(matches!(take(&budget, 4, 1, 1), Err(Error::RateLimited(_))));
-        // All together.
+        // The total is full.
         let elsewhere = [
             take(&budget, 5, 2, 20).unwrap(),
             take(&budget, 6, 2, 20).unwrap(),
@@ -215,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_one_who_holds_nothing_else_may_exceed_the_limits() {
+    fn a_single_share_may_exceed_the_limits() {
         let budget = budget();
         let large = take(&budget, 1, 1, 21).unwrap();
         assert!(take(&budget, 1, 1, 1).is_err());
         drop(large);
-        // Also piece by piece.
+        // The same, piece by piece.
         let mut pieces = budget.share(1, address(1));
         pieces.take(40).unwrap();
         pieces.take(40).unwrap();
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_regardless_of_the_limits_counts_all_the_same() {
+    fn forced_bytes_count_against_the_limits() {
         let budget = budget();
         let mut forced = budget.share(1, address(1));
         forced.take(20).unwrap();

@@ -1,4 +1,4 @@
-//! Connections: what is kept from one request to the next, and the time limit of writes.
+//! Per-connection state, and the time limit of writes.
 
 use std::{
     any::Any,
@@ -16,19 +16,20 @@ use actix_web::{
 
 use super::{address, state::State};
 
-/// Headers that proxies add. Many clients share a proxy's connection.
+/// Headers that proxies add. A proxy's connection is shared by many clients.
 const PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for")];
 
 #[derive(Debug)]
 pub(super) struct Connection {
     /// Unique in this process.
     number: u64,
-    /// A poll for notifications came on it.
-    // Without this flag, each request on any connection would lock the registry, to acknowledge nothing.
+    /// Whether a poll for notifications has arrived on it.
+    // Without this flag, each request on any connection would lock the registry, usually to
+    // acknowledge nothing.
     has_polled: AtomicBool,
 }
 
-/// Sets up a connection that was just accepted. A peer that accepts no data for `write_timeout` is dropped.
+/// Sets up an accepted connection. A peer that accepts no data for `write_timeout` is dropped.
 pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     data.insert(Connection {
@@ -45,8 +46,8 @@ pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Dur
     }
 }
 
-/// RFC 5482, tcp(7): the kernel drops the connection, also if the peer leaves its window closed.
-// In the kernel, as actix has no time limit for writes.
+/// RFC 5482, tcp(7): the kernel drops the connection, even if the peer keeps its window closed.
+// In the kernel, because actix has no time limit for writes.
 #[cfg(target_os = "linux")]
 fn limit_writes(tcp: &TcpStream, timeout: Duration) {
     let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
@@ -57,12 +58,13 @@ fn limit_writes(tcp: &TcpStream, timeout: Duration) {
     }
 }
 
-/// Other systems have no such option: there, such a peer keeps its share of the memory until it goes.
+/// Other systems lack the option: there, such a peer keeps its share of the memory until it
+/// disconnects.
 #[cfg(not(target_os = "linux"))]
 fn limit_writes(_: &TcpStream, _: Duration) {}
 
-/// The connection that a request came on. Returns `None` if the peer is a proxy, which may have read an answer that its
-/// client never got.
+/// The connection of a request. Returns `None` if the peer is a proxy, which may have read an
+/// answer that its client never got.
 fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
     let is_of_proxy = PROXY_HEADERS
         .iter()
@@ -71,14 +73,14 @@ fn own<'a>(state: &State, request: &'a HttpRequest) -> Option<&'a Connection> {
     request.conn_data::<Connection>().filter(|_| !is_of_proxy)
 }
 
-/// The number of [`own`], for a poll, which is remembered.
+/// The number of [`own`], for a poll, which is remembered on the connection.
 pub(super) fn of_poll(state: &State, request: &HttpRequest) -> Option<u64> {
     let connection = own(state, request)?;
     connection.has_polled.store(true, Ordering::Relaxed);
     Some(connection.number)
 }
 
-/// The number of [`own`], for another request. Returns `None` if nothing was polled for on it.
+/// The number of [`own`], for any other request. Returns `None` if no poll has arrived on it.
 pub(super) fn polled_before(state: &State, request: &HttpRequest) -> Option<u64> {
     own(state, request)
         .filter(|connection| connection.has_polled.load(Ordering::Relaxed))

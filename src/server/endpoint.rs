@@ -87,11 +87,22 @@ async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
             Ok(Either::Left(delete(request).await?))
         }
         Action::Signed(action) => {
+            let ends_access = matches!(
+                action,
+                Signed::Account(
+                    Account::SignOut { .. }
+                        | Account::Revoke { .. }
+                        | Account::ChangePassword(_)
+                        | Account::ChangeKeys(_)
+                )
+            );
             let (state, request) = (post.state.clone(), post.replace(action).1.verify().await?);
             let user = request.user;
             let answer = Box::pin(signed(request)).await;
-            // Also after a failure: what a station or a key may do has perhaps changed. Other nodes hear of it.
-            state.keys.forget_user(user);
+            // Also after a failure, which may have come after the commit. At once: other nodes hear of it a moment later.
+            if ends_access {
+                state.keys.forget_user(user);
+            }
             Ok(Either::Left(answer?))
         }
         // No other is parsed from this API.

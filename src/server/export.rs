@@ -1,4 +1,4 @@
-//! The answer to `export`: as long as what the server has of a user, and sent as fast as it is read, piece by piece.
+//! Sends the answer to `export`, which may be very long, piece by piece as fast as it is read.
 
 use std::{
     collections::HashSet,
@@ -33,18 +33,18 @@ use crate::{
 };
 use parlance_wire::{id::UserId, time::Timestamp};
 
-/// Maximum exports of this node at the same time.
+/// Maximum number of exports on this node at the same time.
 const MAX_EXPORTS: usize = 4;
-/// Whoever comes while there are that many, or has one running, comes again after this time.
+/// The delay after which a refused client may try again.
 const RETRY: Duration = Duration::from_secs(30);
-/// Pieces that are read before they are sent; each has about 1 MiB at most.
+/// Number of pieces that are read ahead of the peer; each has about 1 MiB at most.
 const AHEAD: usize = 1;
 
-/// The users whose exports are running.
+/// The users with a running export.
 #[derive(Debug, Default)]
 pub(super) struct Exports(Arc<Mutex<HashSet<UserId>>>);
 
-/// One of the exports that may run, until it is dropped.
+/// Permission for one export, released when dropped.
 #[derive(Debug)]
 struct Slot {
     exports: Arc<Mutex<HashSet<UserId>>>,
@@ -73,21 +73,23 @@ impl Drop for Slot {
 }
 
 fn locked(running: &Mutex<HashSet<UserId>>) -> MutexGuard<'_, HashSet<UserId>> {
-    // Nothing panics while it holds the lock; if it did, a set of ids is still a set of ids.
+    // A panic while the lock is held cannot leave the set half-changed, so a poisoned lock is still
+    // good.
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An export, as it is sent.
+/// An export in progress.
 pub(super) struct Export {
     first: Option<Vec<u8>>,
     pieces: mpsc::Receiver<Result<Vec<u8>, StoreError>>,
     begun: Instant,
     sent: usize,
-    /// Released when it was sent, or given up.
+    /// Released once the export is sent or abandoned.
     _held: (InProgress, Slot),
 }
 
-/// Begins an export. Its first piece is there: what fails before that is refused like any other request.
+/// Starts an export and waits for its first piece: anything that fails before that is an ordinary
+/// refusal.
 pub(super) async fn begin(
     state: &State,
     user: UserId,
@@ -136,7 +138,8 @@ impl MessageBody for Export {
                 Ok(bytes.into())
             }
             Err(error) => {
-                // The status was sent long ago: the connection is cut, so that nobody takes a part for the whole.
+                // The status was sent long ago. The connection is cut, so that no client takes a
+                // part for the whole.
                 tracing::error!(error = with_causes(&error), "an export was cut short");
                 Err(io::Error::other("the export was cut short"))
             }

@@ -1,4 +1,4 @@
-//! `/healthz`: the process is alive; `/readyz`: it can serve.
+//! `/healthz` says whether the process is alive, `/readyz` whether it can serve.
 
 use std::sync::Arc;
 
@@ -11,21 +11,23 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// The result of the last check, reused for a while, so that the probes of many balancers do not become load.
+/// The result of the last check. It is reused for a while, so that the probes of many balancers do
+/// not become load.
 #[derive(Debug, Default)]
 pub(super) struct Checks(Arc<Mutex<Option<Check>>>);
 
 #[derive(Debug)]
 struct Check {
     at: Instant,
-    /// Why the node cannot serve, if it cannot.
+    /// The reason why the node cannot serve, if there is one.
     problem: Option<String>,
 }
 
 impl Checks {
-    /// Why the node cannot serve. Returns `None` when it can.
+    /// The reason why the node cannot serve. Returns `None` if it can.
     async fn problem(&self, state: &Arc<State>) -> Option<String> {
-        // Held during the check, so that requests meanwhile wait for its result instead of starting their own.
+        // Held during the check, so that concurrent requests wait for its result instead of
+        // starting their own.
         let mut last = self.0.clone().lock_owned().await;
         if let Some(last) = last
             .as_ref()
@@ -34,7 +36,8 @@ impl Checks {
             return last.problem.clone();
         }
         let state = state.clone();
-        // In a task of its own: a probe that hangs up would abandon its connection to the database, and so close it.
+        // In a task of its own: if the probe hangs up, the check must not be abandoned, as that
+        // would close its database connection.
         let checked = tokio::spawn(async move {
             let problem = check(&state).await;
             *last = Some(Check {
@@ -59,7 +62,7 @@ async fn check(state: &State) -> Option<String> {
             return Some("the database is away".into());
         }
     }
-    // A read-only standby and a full disk answer reads.
+    // A read-only standby, or a full disk, can still be read.
     match probe::write(&state.services.db, state.node).await {
         Ok(true) => None,
         Ok(false) => {
@@ -75,20 +78,22 @@ async fn check(state: &State) -> Option<String> {
     }
 }
 
-/// The process is alive.
+/// Answers that the process is alive.
 pub(super) async fn healthz() -> HttpResponse {
-    // Nothing is checked: a supervisor restarts what is not alive, and that does not bring a database back.
+    // Nothing is checked: a supervisor restarts a process that is not alive, and that does not
+    // bring a database back.
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// It can serve: not stopping, the database answers and takes writes, and its migrations are current. Otherwise 503. A
-/// bus that is away does not end the service: stations resync more often instead.
+/// Answers whether this node can serve: it is not stopping, the database answers and accepts
+/// writes, and its migrations are current; otherwise 503. A node without its bus still serves, as
+/// stations resync more often instead.
 pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     let state = state.into_inner();
     let problem = if state.is_stopping() {
         Some("stopping".to_owned())
     } else {
-        // The probe's row is small, and may be stored where batches of messages are not.
+        // The probe's row is small, and may succeed where batches of messages fail.
         let failure = || {
             state
                 .services

@@ -1,4 +1,5 @@
-//! The heartbeat: records in the database that this node is alive, learns which others are, and corrects who is online.
+//! The heartbeat: records in the database that this node is alive, reads which others are, and
+//! corrects who is online.
 
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Records that this node is alive, and learns which others are.
+/// Records that this node is alive, and reads which other nodes are.
 ///
 /// # Errors
-/// The database is away: the next heartbeat tries again.
+/// The database is away; the next heartbeat tries again.
 pub(super) async fn beat(state: &State) -> store::error::Result<()> {
     let beat = store::presence::heartbeat(
         &state.services.db,
@@ -32,7 +33,7 @@ pub(super) async fn beat(state: &State) -> store::error::Result<()> {
     Ok(())
 }
 
-/// Beats, and corrects who is online, until the server stops.
+/// Sends heartbeats and corrects who is online, until the server stops.
 pub(super) async fn heartbeat(state: Arc<State>) {
     let (mut clock, began) = (
         tokio::time::interval(state.settings.timings.heartbeat),
@@ -53,7 +54,8 @@ pub(super) async fn heartbeat(state: Arc<State>) {
                 "who is online is compared with the next heartbeat"
             );
         }
-        // Clients of a node that ended, such as this one before its restart, have this long to connect again.
+        // Clients of an ended node, for example this one before its restart, have this long to
+        // reconnect.
         let grace = state.settings.timings.offline_after;
         if state.settings.clock.since(began) > grace {
             match chat::presence::expire(&state.services.db, grace).await {

@@ -12,7 +12,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// The sender that a request's headers claim.
+/// The sender claimed by a request's headers.
 pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
     Claim {
         user: header(request, USER_HEADER),
@@ -21,7 +21,7 @@ pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
     }
 }
 
-/// Everything that a signature covers or is checked against.
+/// All that a signature covers, or is checked against.
 pub(super) struct SignedRequest<'a> {
     pub claim: Claim<'a>,
     /// The API's names, as a URL gives them.
@@ -57,7 +57,8 @@ pub(super) async fn verify(
     if request.timestamp.is_none() {
         return Err(Error::bad_request("timestamp is missing."));
     }
-    // Last: a request that is refused for another reason has not used its nonce, and may be sent again.
+    // Checked last: a request that is refused for another reason has not used its nonce, and may be
+    // sent again.
     if let Some(nonce) = request.nonce
         && !state.nonces.use_once(user, station, nonce)
     {
@@ -66,7 +67,8 @@ pub(super) async fn verify(
     Ok((user, station))
 }
 
-/// The user that signed a request, from any station. A station and a timestamp are optional, but checked if given.
+/// The user who signed a request, from any station. A station and a timestamp are optional, but
+/// checked if given.
 ///
 /// # Errors
 /// As for [`verify`].
@@ -77,8 +79,8 @@ pub(super) async fn verify_user(
     verify_within_limits(state, request, request.claim.station()?).await
 }
 
-/// Verifies a signature, unless too many invalid ones came from this address: each costs a read of the database or the
-/// check of a key, so a flood of them costs its own address.
+/// Verifies a signature, unless too many invalid ones came from this address. Each costs a database
+/// read or a signature check, so a flood of them must only affect its own address.
 async fn verify_within_limits(
     state: &State,
     request: &SignedRequest<'_>,
@@ -86,18 +88,18 @@ async fn verify_within_limits(
 ) -> Result<UserId, Error> {
     state.limits.check_signatures(request.address)?;
     let result = verify_signature(state, request, station).await;
-    // Only invalid ones: an office behind one address sends any number of valid ones.
+    // Only invalid ones count: an office behind one address may send any number of valid ones.
     if let Err(Error::SignatureInvalid) = result {
         state.limits.count_bad_signature(request.address);
     }
     result
 }
 
-/// Returns `true` if the claimed user and station are known, for a request whose signature cannot be checked yet. Unknown
-/// ones count as invalid signatures.
+/// Returns `true` if the claimed user and station are known, for a request whose signature cannot
+/// be checked yet. Unknown ones count as invalid signatures.
 ///
 /// # Errors
-/// `RateLimited`, if too many came from the address; those of the database.
+/// `RateLimited`, if the address sent too many; database errors.
 pub(super) async fn is_known(
     state: &State,
     user: UserId,
@@ -126,7 +128,7 @@ async fn verify_signature(
     let signature = claim.signature()?;
     let user = claim.user()?.ok_or(Error::SignatureMissing(USER_HEADER))?;
 
-    // An unknown user and a wrong key are refused alike: the refusal must not reveal who is a user.
+    // An unknown user and a wrong key get the same refusal, which must not reveal who is a user.
     let (user_key, is_known) = state
         .keys
         .of(&state.services.db, user, station, request.now)
@@ -142,7 +144,7 @@ async fn verify_signature(
     if !user_key.key.verifies(&text, &signature) {
         return Err(Error::SignatureInvalid);
     }
-    // From here on, for the same reason: only the owner of the key learns more.
+    // Only from here on, for the same reason: the owner of the key may learn more.
     if user_key.disabled {
         return Err(chat::error::Error::NotAllowed("This user is disabled.").into());
     }
@@ -153,7 +155,7 @@ async fn verify_signature(
     Ok(user)
 }
 
-/// Checks the client's clock, if the request has it.
+/// Checks the client's clock, if the request has a timestamp.
 ///
 /// # Errors
 /// `TimestampOutOfRange`.

@@ -1,5 +1,5 @@
-//! Limits of concurrent work and of memory: requests in progress, large bodies that arrive, answers that wait to be read.
-//! Each user and each address has a share (SECURITY.md).
+//! Limits concurrent work and memory: requests in progress, large bodies that arrive, and answers
+//! that wait to be read. Each user and each address has a share (SECURITY.md).
 
 use std::{
     collections::HashMap,
@@ -20,38 +20,39 @@ use super::budget::{Budget, Limits, RETRY, Share};
 use crate::chat::error::Error;
 use parlance_wire::id::UserId;
 
-/// Maximum pages and lists that are read for one user at the same time.
+/// Maximum pages and lists being read for one user at the same time.
 // Each may hold megabytes, and a client that reads history needs one at a time.
 const MAX_READS: usize = 2;
-/// Maximum requests of a user that wait, for each one that may be in progress.
+/// Maximum waiting requests of a user, per request that may be in progress.
 const MAX_WAITING_FACTOR: usize = 3;
 /// How long a request waits for others of its user before it is refused.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Limits of answers that wait to be read. The key is a user.
+/// Limits of answers that wait to be read, by user.
 const ANSWERS: Limits = Limits {
     total: 256 << 20,
     per_address: 32 << 20,
     per_key: 16 << 20,
 };
-/// Maximum bytes of an answer that is not counted: it costs no more than its connection.
+/// Maximum size of an answer that is not counted: it costs no more than its connection.
 const MAX_UNCOUNTED: usize = 16 << 10;
-/// Limits of large bodies that arrive, or whose request waits. The key is a user at an address: before a body was read its
-/// sender is not proven, and must not use up the share that the user has elsewhere. All strangers of an address are one.
+/// Limits of large bodies that arrive, or whose request waits, by user and address: until a body is
+/// read its sender is unproven, and must not use up the share that the user has elsewhere. All
+/// strangers of an address share one key.
 const BODIES: Limits = Limits {
     total: 128 << 20,
     per_address: 8 << 20,
     per_key: 4 << 20,
 };
 
-/// The share of the budget for bodies that one body takes.
+/// A body's share of the budget for bodies.
 pub(super) type BodyShare = Share<(IpAddr, Option<UserId>)>;
 
 /// The work in progress and the memory in use, by user and address.
 #[derive(Debug)]
 pub(super) struct Load {
     wait: Duration,
-    /// Maximum requests of one user in progress, up to their answer's last byte.
+    /// Maximum requests in progress per user, each until the last byte of its answer is sent.
     max_requests: usize,
     users: Arc<Users>,
     answers: Arc<Budget<UserId>>,
@@ -77,12 +78,12 @@ pub(super) struct InProgress {
     requests: Arc<Requests>,
     max_waiting: usize,
     wait: Duration,
-    /// `Option`, so that it can be released before the user is forgotten.
+    /// An `Option`, so that it can be released before the user is removed from the map.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Load {
-    /// Limits with this maximum of requests in progress per user.
+    /// Creates limits with this maximum of requests in progress per user.
     pub(super) fn new(max_requests: usize) -> Self {
         Self {
             wait: WAIT,
@@ -98,7 +99,8 @@ impl Load {
     /// # Errors
     /// `RateLimited`.
     pub(super) async fn begin(&self, user: UserId) -> Result<InProgress, Error> {
-        // Cloned under the lock: `drop` counts clones to see whether the user can be forgotten.
+        // Cloned under the lock: `drop` counts the clones to decide whether the user can be
+        // removed.
         let requests = self
             .users
             .locked()
@@ -125,7 +127,8 @@ impl Load {
     /// Counts an answer until its share is dropped.
     ///
     /// # Errors
-    /// `RateLimited`, if this user or address leaves too much unread; `Unavailable`, if all together do.
+    /// `RateLimited`, if this user or address leaves too much unread; `Unavailable`, if all
+    /// together do.
     pub(super) fn try_answer(
         &self,
         user: UserId,
@@ -139,7 +142,7 @@ impl Load {
         Ok(share)
     }
 
-    /// Counts an answer that can no longer be refused, as its change was made.
+    /// Counts an answer that can no longer be refused, because its change is already made.
     pub(super) fn answer(&self, user: UserId, address: IpAddr, bytes: usize) -> Share<UserId> {
         let mut share = self.answers.share(user, address);
         if bytes > MAX_UNCOUNTED {
@@ -148,7 +151,7 @@ impl Load {
         share
     }
 
-    /// Begins to count a body from an address; `user` is its sender, if the server knows them.
+    /// Starts counting a body from an address; `user` is its sender, if known to the server.
     pub(super) fn body(&self, user: Option<UserId>, address: IpAddr) -> BodyShare {
         self.bodies.share((address, user), address)
     }
@@ -156,7 +159,8 @@ impl Load {
 
 impl Users {
     fn locked(&self) -> MutexGuard<'_, HashMap<UserId, Arc<Requests>>> {
-        // Nothing panics while it holds the lock; if it did, semaphores are still semaphores.
+        // A panic while the lock is held cannot leave the map half-changed, so a poisoned lock is
+        // still good.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -172,8 +176,8 @@ impl Requests {
     }
 }
 
-/// A request that waits, until it is dropped.
-// A guard, as the future may be dropped at its await, and the count must not leak.
+/// Counts a request as waiting until it is dropped.
+// A guard, because the future may be dropped at its await, and the count must not leak.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -183,7 +187,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl InProgress {
-    /// Begins to read a page or a list. Waits a while if others of this user are being read.
+    /// Begins to read a page or a list. Waits a while if others are being read for this user.
     ///
     /// # Errors
     /// `RateLimited`.
@@ -210,7 +214,8 @@ impl Drop for InProgress {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut users = self.users.locked();
-        // Two: this one's and the map's. No other request of the user is in progress or waits.
+        // Two clones are this one and the map's: no other request of the user is in progress or
+        // waiting.
         if Arc::strong_count(&self.requests) == 2 {
             users.remove(&self.user);
         }
@@ -235,7 +240,7 @@ mod tests {
         for _ in 0..4 {
             in_progress.push(load.begin(user(1)).await.unwrap());
         }
-        // Nobody else waits for them.
+        // Nobody else has to wait for them.
         drop(load.begin(user(2)).await.unwrap());
         assert!(matches!(
             load.begin(user(1)).await,
@@ -247,7 +252,8 @@ mod tests {
         assert!(one.read().await.is_err());
         drop(reads);
         assert!(one.read().await.is_ok());
-        // Of more than may wait, those beyond are refused at once, and the others once they have waited.
+        // Requests beyond the maximum of waiting ones are refused at once, the others after
+        // waiting.
         let waiting = futures_util::future::join_all(
             (0..=4 * MAX_WAITING_FACTOR).map(|_| load.begin(user(1))),
         )

@@ -18,11 +18,11 @@ use prometheus_client::{
 use super::state::State;
 use crate::api::error::Error;
 
-/// The label of an API or action that is not served.
+/// The label of an API or action that does not exist.
 pub(super) const UNKNOWN: &str = "unknown";
 
-/// Upper bounds, in seconds: an `add` takes about 5 ms; nothing takes longer than the database's statement time-out of 10 s,
-/// except waiting for a connection.
+/// Upper bounds in seconds. An `add` takes about 5 ms; apart from waiting for a connection, nothing
+/// takes longer than the database's statement timeout of 10 s.
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
@@ -30,7 +30,7 @@ const BUCKETS: [f64; 12] = [
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Histograms = Family<Labels<2>, Histogram, fn() -> Histogram>;
 
-/// The metrics of a server.
+/// The server's metrics.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
@@ -139,7 +139,7 @@ fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, 
 }
 
 impl Metrics {
-    /// Counts a request that was answered.
+    /// Counts an answered request.
     pub(super) fn count(
         &self,
         api: &'static str,
@@ -154,14 +154,14 @@ impl Metrics {
             .observe(elapsed.as_secs_f64());
     }
 
-    /// Counts rows that were purged.
+    /// Counts purged rows.
     pub(super) fn count_purged(&self, kind: &'static str, rows: u64) {
         self.purged_rows
             .get_or_create(&[("kind", kind)])
             .inc_by(rows);
     }
 
-    /// All metrics as text, with gauges of this moment.
+    /// All metrics as text, with the present values of the gauges.
     fn scrape(&self, state: &State) -> Result<String, fmt::Error> {
         let usage = state.services.db.usage();
         let (sockets, stations) = state.notifications.counts();
@@ -194,18 +194,18 @@ fn set(gauge: &Gauge, value: usize) {
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
-/// Sets a counter to a number that is counted elsewhere.
+/// Raises a counter to a total that is counted elsewhere.
 fn advance(counter: &Counter<u64, AtomicU64>, to: u64) {
-    // Two scrapes at once may both see the difference; the larger of two results is never taken back.
+    // Two concurrent scrapes may both add the difference; a counter never decreases, so that stays.
     counter
         .inner()
         .fetch_max(to, std::sync::atomic::Ordering::Relaxed);
 }
 
-/// A server for `/metrics` alone, on an address of its own: what it shows is not for the public.
+/// A server for `/metrics` alone, on an address of its own, as its figures are not for the public.
 pub(super) fn server(state: Arc<State>, listener: TcpListener) -> std::io::Result<Server> {
     let shared = web::Data::from(state);
-    // One worker: a scrape every 15 s is little work, and each worker is a thread.
+    // One worker is enough for a scrape every 15 s, and each worker is a thread.
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())

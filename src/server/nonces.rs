@@ -7,18 +7,21 @@ use moka::{policy::EvictionPolicy, sync::Cache};
 
 use parlance_wire::id::{StationId, UserId};
 
-/// Maximum nonces remembered.
+/// Maximum number of nonces that are remembered.
 const MAX_NONCES: u64 = 1_000_000;
-/// Maximum time that a nonce is remembered. A window longer than half of it means that clocks should not be checked at all.
+/// Maximum time that a nonce is remembered. A signature window of more than half of it means that
+/// the operator does not want clocks checked.
 const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
 
-/// The nonces used within the last two signature windows.
+/// The nonces that were used within the last two signature windows.
 pub(super) struct Nonces(Cache<(UserId, StationId, String), ()>);
 
 impl Nonces {
-    /// Remembers each nonce for as long as its request could be sent again, with this `SIGNATURE_WINDOW`.
+    /// Remembers each nonce for as long as its request could be replayed under this
+    /// `SIGNATURE_WINDOW`.
     pub(super) fn new(window: TimeDelta) -> Self {
-        // Twice: a client's clock may be a window ahead, and its request is good for a window after that.
+        // Twice the window: the client's clock may be one window ahead, and its request is valid
+        // for one window after that.
         let lifetime = window
             .to_std()
             .unwrap_or(MAX_LIFETIME)
@@ -26,8 +29,8 @@ impl Nonces {
             .min(MAX_LIFETIME);
         Self(
             Cache::builder()
-                // The default policy may drop a new entry in favor of one that was read often; that nonce could be
-                // used again at once.
+                // The default policy may reject a new entry in favor of one that was read often;
+                // that nonce could be used again at once.
                 .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(MAX_NONCES)
                 .time_to_live(lifetime)
@@ -37,7 +40,8 @@ impl Nonces {
 
     /// Marks a nonce as used. Returns `false` if it was used before.
     pub(super) fn use_once(&self, user: UserId, station: StationId, nonce: &str) -> bool {
-        // One step, not a look-up and an insertion: of two copies at the same moment, one must be refused.
+        // A single step instead of a look-up and an insertion: of two copies at the same moment,
+        // one must be refused.
         self.0
             .entry((user, station, nonce.to_owned()))
             .or_insert(())
@@ -51,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_nonce_is_remembered_for_as_long_as_its_request_is_good() {
-        // Signed by a clock that is a window ahead, it is good for a window after that.
+        // A request whose clock is one window ahead is valid for one window after that.
         let nonces = Nonces::new(TimeDelta::minutes(5));
         assert_eq!(
             nonces.0.policy().time_to_live(),

@@ -1,6 +1,7 @@
-//! Presence: a user who has a socket open on any node, or had one a moment ago, is online. The database has a row for
-//! each user and node, with the number of sockets. One task writes the rows of this node, so that an older state is never written after a newer one;
-//! it retries what failed, and each heartbeat compares the rows with the sockets that are open.
+//! Presence: a user with an open socket on any node, or one that closed a moment ago, is online.
+//! The database has a row per user and node, with the number of sockets. A single task writes this
+//! node's rows, so that an older state never overwrites a newer one; it retries failed writes, and
+//! each heartbeat compares the rows with the open sockets.
 
 use std::{
     collections::HashMap,
@@ -38,12 +39,12 @@ enum Due {
 pub(super) struct Presence {
     due: Mutex<HashMap<UserId, Due>>,
     wake: Notify,
-    /// When each user's last socket was closed, for those who count as online for a while longer.
+    /// When the last socket of a user was closed, for users who still count as online.
     closed_at: Mutex<HashMap<UserId, Instant>>,
 }
 
 impl Presence {
-    /// Requests that the row of a user is brought up to date: they have another socket, or none any more.
+    /// Requests that a user's row is brought up to date: they have another socket, or none any more.
     pub(super) fn refresh(&self, user: UserId) {
         self.request([(user, Due::Presence)]);
     }
@@ -59,7 +60,8 @@ impl Presence {
     }
 
     fn due(&self) -> MutexGuard<'_, HashMap<UserId, Due>> {
-        // Nothing panics while it holds the lock; if it did, ids are still ids.
+        // A panic while the lock is held cannot leave the map half-changed, so a poisoned lock is
+        // still good.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,17 +72,20 @@ impl Presence {
     }
 }
 
-/// Ends a subscription. If it was the user's last one, they go offline after a while, unless they connect again.
+/// Ends a subscription. If it was the user's last one, they go offline after a grace period, unless
+/// they reconnect.
 pub(super) fn mark_offline_after_grace(
     state: Arc<State>,
     user: UserId,
     subscription: Subscription,
 ) {
-    // Before the subscription ends: `reconcile` in between would find neither an open socket nor a recent one.
+    // Recorded before the subscription ends: in between, `reconcile` would find neither an open
+    // socket nor a recent one.
     let now = state.settings.clock.instant();
     state.presence.closed_at().insert(user, now);
     drop(subscription);
-    // Not while stopping: clients connect to another node, or to this one after its restart, and should stay online.
+    // Not during shutdown: clients reconnect to another node, or to this one after its restart, and
+    // should stay online.
     if state.is_stopping() {
         return;
     }
@@ -94,10 +99,11 @@ pub(super) fn mark_offline_after_grace(
     });
 }
 
-/// Writes who is online, as soon as that changes, until the server ends.
+/// Writes changes of who is online, until the server ends.
 pub(super) async fn run(state: Arc<State>) {
     loop {
-        // Taken out before the write, not after it: a change meanwhile makes the user due again, and is not lost.
+        // Taken out before the write instead of after it, so that a change in between makes the
+        // user due again.
         let users: Vec<(UserId, Due)> = {
             let mut due = state.presence.due();
             let some: Vec<UserId> = due.keys().copied().take(MAX_BATCH).collect();
@@ -117,7 +123,7 @@ pub(super) async fn run(state: Arc<State>) {
                 uncertain: true, ..
             } = error
             {
-                // It may have been written, and friends were not notified.
+                // It may have been committed without friends being notified.
                 state.resync.request_everywhere();
             }
             state.presence.request(users);
@@ -156,7 +162,7 @@ async fn write(state: &State, users: &[(UserId, Due)]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Compares the rows of this node with its open sockets, and requests updates where they differ.
+/// Compares this node's rows with its open sockets, and requests updates where they differ.
 pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     let stored = store::presence::online_on(&state.services.db, state.node).await?;
     let open = state.notifications.sockets();

@@ -1,5 +1,6 @@
-//! Schedules the purge of rows that nobody can read any more: every minute, once the clock was steady for an hour, and only
-//! rows that were stored long enough ago, measured by the time that servers have run.
+//! Schedules the purge of rows that nobody can read any more: every minute, once the clock has been
+//! steady for an hour. Only rows that were stored long enough ago are purged, measured by the time
+//! that servers have run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,16 +11,16 @@ use super::state::State;
 use crate::{store, telemetry::with_causes};
 use parlance_wire::time::Timestamp;
 
-/// Maximum correction of the clock within a round that does not count as a jump.
+/// Maximum clock correction per round that does not count as a jump.
 const CORRECTION: TimeDelta = TimeDelta::minutes(1);
-/// How long a clock has to run steadily after a jump, or after the start, before it is trusted.
-// A wrong clock would purge everything at once.
+/// How long a clock has to run steadily, after a jump or the start, before it is trusted.
+// With a wrong clock, everything would be purged at once.
 const PROBATION: Duration = Duration::from_hours(1);
 
 /// Compares the wall clock, which can be set, with the monotonic one.
 struct Watch {
     seen: (Instant, Timestamp),
-    /// When it last jumped, or the watch began.
+    /// The last jump, or the beginning of the watch.
     steady: Instant,
 }
 
@@ -31,10 +32,10 @@ impl Watch {
         }
     }
 
-    /// Reads both. Returns `true` if the wall clock can be trusted.
+    /// Compares both clocks. Returns `true` if the wall clock can be trusted.
     fn trusts(&mut self, instant: Instant, now: Timestamp) -> bool {
         let (then, was) = std::mem::replace(&mut self.seen, (instant, now));
-        // A duration that `TimeDelta` cannot hold counts as a jump, which only keeps rows.
+        // A duration that does not fit a `TimeDelta` counts as a jump, which only keeps rows.
         let expected =
             was.plus(TimeDelta::from_std(instant.duration_since(then)).unwrap_or_default());
         if now.distance(expected) > CORRECTION {
@@ -48,7 +49,7 @@ impl Watch {
 }
 
 /// Records in each round that a server is running.
-// In a task of its own: a purge may take longer than a round.
+// In a task of its own, as a purge may take longer than a round.
 pub(super) async fn note(state: Arc<State>) {
     let mut clock = tokio::time::interval(state.settings.timings.purge);
     loop {
@@ -69,7 +70,7 @@ pub(super) async fn run(state: Arc<State>) {
     let mut watch = Watch::new(time.instant(), time.now());
     loop {
         clock.tick().await;
-        // Whatever the clock says: rows of earlier instances are found by their number, not by their time.
+        // Independent of the clock: rows of earlier instances are found by number, not by time.
         match store::purge::cleared(&state.services.db).await {
             Ok(rows) => state.metrics.count_purged("cleared", rows),
             Err(error) => tracing::warn!(
@@ -108,7 +109,8 @@ pub(super) async fn run(state: Arc<State>) {
     }
 }
 
-/// Erases the messages of deleted accounts: at once after a deletion on this node, and in each round.
+/// Erases the messages of deleted accounts, immediately after a deletion on this node and in each
+/// round.
 pub(super) async fn erase(state: Arc<State>) {
     let mut clock = tokio::time::interval(state.settings.timings.purge);
     loop {
@@ -126,7 +128,8 @@ pub(super) async fn erase(state: Arc<State>) {
     }
 }
 
-/// The moment before which expired rows are purged. [`run`] also keeps those that were stored too recently.
+/// Messages that ended before this are purged. [`run`] also keeps those that were stored too
+/// recently.
 fn ended_before(now: Timestamp, grace: TimeDelta) -> Timestamp {
     now.plus(-grace)
 }
@@ -136,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_purged_expired_a_grace_ago() {
+    fn only_rows_that_expired_before_the_grace_period_are_purged() {
         let now = Timestamp::parse("2024-03-15 11:50:45").unwrap();
         assert_eq!(
             ended_before(now, TimeDelta::days(7)).to_string(),
@@ -146,7 +149,8 @@ mod tests {
             ended_before(now, TimeDelta::minutes(1)).to_string(),
             "2024-03-15 11:49:45"
         );
-        // The longest grace leads to no year that cannot be written, and to nothing that goes.
+        // With the longest grace, the result is still a year that can be written, and nothing is
+        // purged.
         assert!(
             ended_before(now, TimeDelta::days(365_250))
                 < Timestamp::parse("1100-01-01 00:00:00").unwrap()
@@ -166,7 +170,7 @@ mod tests {
         let mut looks = |(instant, now): (Instant, Timestamp), off: TimeDelta| {
             watch.trusts(instant, now.plus(off))
         };
-        // Not watched for long enough yet.
+        // It has not been watched for long enough yet.
         assert!(
             !looks(minutes(0), TimeDelta::zero()) && !looks(minutes(60), TimeDelta::seconds(59))
         );

@@ -1,5 +1,5 @@
-//! Decides which refusals are logged: the first of an address. More with the same outcome are counted, and summed up once a
-//! minute, so that a flood of them does not fill the disk.
+//! Decides which refusals are logged: the first of each address and outcome. Repetitions are
+//! counted and logged as a sum once a minute, so that a flood of them does not fill the disk.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 
 use super::{address::network, state::State};
 
-/// Maximum pairs of address and outcome that are counted apart: about 100 KB.
+/// Maximum pairs of address and outcome that are counted separately: about 100 KB.
 const MAX_COUNTED: usize = 1000;
 
 /// The refusals since the last summary.
@@ -18,14 +18,14 @@ pub(super) struct Refusals(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// The number after the first one, by network and outcome.
+    /// Number of repetitions, by network and outcome.
     repeated: HashMap<(IpAddr, &'static str), u64>,
-    /// Those of further addresses, once there are [`MAX_COUNTED`].
+    /// Repetitions of further addresses, once there are [`MAX_COUNTED`] pairs.
     others: u64,
 }
 
 impl Refusals {
-    /// Counts a refusal. Returns `true` if it is to be logged.
+    /// Counts a refusal. Returns `true` if it has to be logged.
     pub(super) fn is_first(&self, address: IpAddr, outcome: &'static str) -> bool {
         let mut counts = self.locked();
         let key = (network(address), outcome);
@@ -41,9 +41,9 @@ impl Refusals {
         true
     }
 
-    /// Logs what was counted since the last summary.
+    /// Logs the counts since the last summary.
     pub(super) fn log_summary(&self) {
-        // Logged after the lock is released: the log may be a slow disk.
+        // Logged after the lock is released, as the log may be a slow disk.
         let Counts { repeated, others } = std::mem::take(&mut *self.locked());
         for ((address, outcome), times) in repeated {
             if times > 0 {
@@ -56,7 +56,8 @@ impl Refusals {
     }
 
     fn locked(&self) -> MutexGuard<'_, Counts> {
-        // Nothing panics while it holds the lock; if it did, counts are still counts.
+        // A panic while the lock is held cannot leave a count half-changed, so a poisoned lock is
+        // still good.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The middleware around each request: its id, its span, its log line, and a task of its own.
+//! The middleware around each request: its id, span, log line and task.
 
 use std::{
     net::IpAddr,
@@ -25,13 +25,13 @@ use parlance_wire::id::UserId;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a request turned out to be, for the log and the metrics.
+/// Facts about a request, for the log and the metrics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestLog {
-    /// Its API's name in a URL. Like `action`, it is from a closed set: what a client makes up is `unknown`.
+    /// The API's name in a URL. Like `action`, it is from a closed set; anything else is `unknown`.
     pub api: &'static str,
     pub action: &'static str,
-    /// Who signed it.
+    /// The user who signed it.
     pub user: Option<UserId>,
 }
 
@@ -46,7 +46,7 @@ impl Default for RequestLog {
 }
 
 impl RequestLog {
-    /// Updates a request's log.
+    /// Updates the log of a request.
     pub(super) fn update(request: &HttpRequest, change: impl FnOnce(&mut Self)) {
         let mut extensions = request.extensions_mut();
         let mut log = extensions.get::<Self>().copied().unwrap_or_default();
@@ -55,14 +55,14 @@ impl RequestLog {
     }
 }
 
-/// Middleware: handles a request within a span of its own, and logs and counts its outcome.
+/// Middleware that handles a request in its own span, then logs and counts the outcome.
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let id = Uuid::new_v4().simple();
-    // At the level of errors, so that each warning has its request's id, whatever level is logged.
+    // At level error, so that every warning has its request's id, whatever level is logged.
     let span = tracing::error_span!("request", %id);
     let header = HeaderValue::from_str(&id.to_string())?;
     let handled = async move {
@@ -73,8 +73,9 @@ pub(super) async fn observe<B: MessageBody + 'static>(
         response.headers_mut().insert(REQUEST_ID, header);
         Ok(response)
     };
-    // In a task of its own: if the peer hangs up, actix drops this future. What the request has begun may be committed, and
-    // must then be announced; and a statement that is dropped half-way costs a connection to the database.
+    // In a task of its own: if the peer hangs up, actix drops this future. But what the request has
+    // begun may be committed and must then be announced, and a statement dropped half-way costs a
+    // database connection.
     actix_web::rt::spawn(handled.instrument(span))
         .await
         .unwrap_or_else(|error| {
@@ -108,7 +109,8 @@ fn log_outcome<B>(
         None => tracing::debug!(outcome, %address, api, action, user, micros),
         Some(refusal) => {
             let cause = refusal.cause();
-            // The server's own failures each get a line: a client reports the request's id, and only the log has the cause.
+            // Each failure of the server is logged: clients report a request id, and only the log
+            // has the cause.
             let is_fault = matches!(refusal, Error::Rule(Rule::Internal(_)));
             if !is_fault && !state.refusals.is_first(address, outcome) {
                 return;

@@ -1,4 +1,4 @@
-//! What requests and background tasks share: one per server.
+//! The state shared by requests and background tasks; one per server.
 
 use std::sync::{
     Arc,
@@ -19,7 +19,7 @@ use crate::{
     store::Db,
 };
 
-/// What requests and background tasks share.
+/// The state shared by requests and background tasks.
 pub(super) struct State {
     pub settings: Settings,
     pub services: Services,
@@ -34,17 +34,17 @@ pub(super) struct State {
     pub limits: Limits,
     pub load: Load,
     pub exports: Exports,
-    /// An account was deleted here: its messages are to be erased.
+    /// Notified when an account was deleted here, so that its messages are erased.
     pub erasure: Notify,
     pub checks: health::Checks,
     pub refusals: Refusals,
     pub metrics: Metrics,
-    // Read by each handshake: a socket that opens now would delay the stop.
+    // Checked by each handshake, as a socket that opens now would delay the shutdown.
     pub is_stopping: AtomicBool,
 }
 
 impl State {
-    /// The state of a server that is about to start: nothing cached, nobody connected.
+    /// The state of a server that is about to start, with empty caches and no connections.
     pub(super) fn new(
         settings: Settings,
         db: Db,
@@ -78,7 +78,8 @@ impl State {
         }
     }
 
-    /// Announces events to stations here and to the other nodes. Call it after the commit, never before.
+    /// Announces events to stations of this node and to the other nodes. To be called after the
+    /// commit, never before.
     pub(super) fn announce(&self, events: &[Event]) {
         self.notifications.announce(events);
         self.bus.publish(events);

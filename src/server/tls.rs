@@ -1,5 +1,5 @@
-//! TLS without a proxy. The certificate is read again on SIGHUP, which renewal tools send. Open connections keep the old
-//! one.
+//! TLS without a proxy. The certificate is read again on SIGHUP, which renewal tools send. Existing
+//! connections keep the old one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,7 +13,7 @@ use rustls::{
 
 use crate::settings::Tls;
 
-/// The current certificate, and the files that it is read from.
+/// The current certificate, and the files that it comes from.
 #[derive(Debug)]
 pub(super) struct Certificate {
     files: Tls,
@@ -36,19 +36,19 @@ impl Certificate {
         }))
     }
 
-    /// Reads the files again. If that fails, the old certificate stays.
+    /// Reads the files again. If that fails, the old certificate stays in use.
     ///
     /// # Errors
     /// As for [`Certificate::read`].
     pub(super) fn read_again(&self) -> Result<(), String> {
-        // Parsed before the lock is taken, which every handshake waits for.
+        // Parsed before the lock is taken, because every handshake waits for it.
         let read = load(&self.files, &self.provider)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(())
     }
 
-    /// The configuration of a listener.
-    // With the provider named: several could be linked in, and then rustls' default panics.
+    /// The TLS configuration of a listener.
+    // The provider is named explicitly: if several are linked in, rustls' default panics.
     ///
     /// # Errors
     /// A sentence, if the library refuses its own defaults.

@@ -1,4 +1,4 @@
-//! The web client: its files, as `script/web` built them and `build.rs` embedded them.
+//! Serves the web client: its files, as `script/web` built them and `build.rs` embedded them.
 
 use std::sync::LazyLock;
 
@@ -28,14 +28,14 @@ struct File {
 
 include!(concat!(env!("OUT_DIR"), "/web_client.rs"));
 
-/// What stands at `/` in a binary without the client.
+/// The page at `/` in a binary without the client.
 const NO_CLIENT: &str = "<!doctype html><html lang=\"en\"><title>Parlance</title>\
     <p>This server was built without the web client. Run <code>script/web</code>, and build it again.</p></html>\n";
 
-/// What the page may do: load what this server serves, and talk to this server. Scripts come from its files alone, and no
-/// text becomes markup.
-// `'wasm-unsafe-eval'`: argon2id comes as WebAssembly (docs/e2ee.md, Vault). `trusted-types parlance`: the one policy,
-// which hands the service worker's address to the browser.
+/// The page may load what this server serves and connect to this server. Scripts come from its
+/// files alone, and no text becomes markup.
+// `'wasm-unsafe-eval'`: argon2id comes as WebAssembly (docs/e2ee.md, Vault). `trusted-types
+// parlance`: the only policy, which passes the service worker's address to the browser.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
     img-src 'self' blob: data:; media-src blob:; font-src 'self'; connect-src 'self'; worker-src 'self'; \
     manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
@@ -57,15 +57,15 @@ static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
     FILES.iter().map(tag).collect()
 });
 
-/// Returns `true` for a request of a browser that opens the server's address, instead of a call of the API.
+/// Returns `true` if a browser opens the server's address, as opposed to a call of the API.
 pub(super) fn is_page(request: &actix_web::dev::RequestHead) -> bool {
     matches!(request.method, Method::GET | Method::HEAD) && request.uri.query().is_none()
 }
 
-/// A file of the client, by its path.
+/// Serves a file of the client by its path.
 ///
 /// # Errors
-/// `UnknownApi`: there is no such file, or the request is none for a file.
+/// `UnknownApi`: there is no such file, or the method is not for files.
 pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Error::UnknownApi);
@@ -80,17 +80,20 @@ pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
         return Err(Error::UnknownApi);
     };
     let (encoding, bytes) = representation(&request, file);
-    // Each encoding has bytes of its own, and so a strong tag of its own.
+    // Each encoding has different bytes, and so needs a strong tag of its own.
     let tag = TAGS
         .get(index)
         .map(|tag| EntityTag::new_strong(format!("{tag}-{encoding}")))
         .ok_or_else(|| Error::internal("a file of the client without its tag"))?;
-    let mut response = match IfNoneMatch::parse(&request) {
-        Ok(IfNoneMatch::Any) => HttpResponse::NotModified(),
-        Ok(IfNoneMatch::Items(known)) if known.iter().any(|known| known.weak_eq(&tag)) => {
-            HttpResponse::NotModified()
-        }
-        _ => HttpResponse::Ok(),
+    let is_known = match IfNoneMatch::parse(&request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let mut response = if is_known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
     };
     for (name, value) in HEADERS {
         response.insert_header((
@@ -99,7 +102,7 @@ pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
             HeaderValue::from_static(value),
         ));
     }
-    // The names in assets/ change with the content; the others are asked for again each time.
+    // Names in assets/ change with the content; other files are revalidated each time.
     let caching = if path.starts_with("/assets/") {
         "public, max-age=31536000, immutable"
     } else {
@@ -111,14 +114,20 @@ pub(super) async fn serve(request: HttpRequest) -> Result<HttpResponse, Error> {
         response.insert_header((header::CONTENT_ENCODING, encoding));
     }
     response.content_type(file.content_type);
-    Ok(response.body(Bytes::from_static(bytes)))
+    // After a 304, a body would be taken for the beginning of the connection's next answer.
+    Ok(if is_known {
+        response.finish()
+    } else {
+        response.body(Bytes::from_static(bytes))
+    })
 }
 
 /// The smallest form of a file that the client can read, and the name of its encoding.
 fn representation(request: &HttpRequest, file: &File) -> (&'static str, &'static [u8]) {
     let accepts = |encoding: &Encoding| {
         AcceptEncoding::parse(request).is_ok_and(|accepted| {
-            // Without the header nothing is compressed: the answer is then always `identity`.
+            // Without the header nothing is compressed: the negotiated encoding is then always
+            // `identity`.
             accepted.negotiate([encoding, &Encoding::identity()].into_iter())
                 == Some(encoding.clone())
         })

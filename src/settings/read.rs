@@ -1,28 +1,23 @@
 //! Reads the settings from environment variables.
 
-use std::{
-    env,
-    ffi::OsString,
-    fmt::Display,
-    net::{IpAddr, SocketAddr},
-    ops::RangeInclusive,
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use chrono::TimeDelta;
-use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Database, Error, Invites, LogFormat, Registration, Settings, Tls};
+use super::{
+    Database, Error, Invites, LogFormat, Registration, Settings, Tls,
+    variables::{Variables, duration, networks, public_url},
+};
 use crate::{clock::Clock, timings::Timings};
 
-/// A message that is valid for longer would end in a year that cannot be written: these are 1000 years.
+/// The maximum lifetime is 1000 years, because the end of a longer one could not be written on the
+/// wire.
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
 const MAX_WORKERS: usize = 256;
 
 impl Settings {
-    /// Reads the environment.
+    /// Reads the settings from the environment.
     ///
     /// # Errors
     /// A variable has an invalid value.
@@ -30,7 +25,7 @@ impl Settings {
         Self::read(|name| env::var_os(name))
     }
 
-    /// Reads the settings through `variable`: tests pass their own.
+    /// Reads the settings through `variable`, so that tests can pass their own.
     ///
     /// # Errors
     /// A variable has an invalid value.
@@ -48,7 +43,8 @@ impl Settings {
                 public_url,
             )?,
             database: env.database()?,
-            // About two for each core of a small database machine; more of them only wait for each other there.
+            // About two per core of a small database machine; more would only wait for each other
+            // there.
             database_connections: env.number("DATABASE_CONNECTIONS", 8, 1..=1000)?,
             data_dir: env
                 .text("DATA_DIR")?
@@ -95,7 +91,7 @@ impl Settings {
                 |text| text.parse().ok(),
             )?,
             requests_per_user: env.number("REQUESTS_PER_USER", 32, 1..=10_000)?,
-            // Bounds what one user can take of SOCKETS: each socket costs about 15 KB.
+            // Limits the share of SOCKETS that one user can take: each socket costs about 15 KB.
             sockets_per_user: env.number("SOCKETS_PER_USER", 20, 1..=100)?,
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
             nats_url: env.text("NATS_URL")?,
@@ -129,76 +125,9 @@ impl Settings {
     }
 }
 
-/// Where settings are read from. An empty variable counts as not set: compose files and `.env` lines often have them.
-struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
-
 impl Variables<'_> {
-    /// Parses a variable, or its default.
-    fn parse<T>(
-        &self,
-        variable: &'static str,
-        default: &str,
-        must_be: impl Display,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, Error> {
-        let text = self.text(variable)?;
-        parse(text.as_deref().unwrap_or(default)).ok_or_else(|| Error {
-            variable,
-            must_be: must_be.to_string(),
-        })
-    }
-
-    fn number<T: FromStr + Display + PartialOrd + Copy>(
-        &self,
-        variable: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-    ) -> Result<T, Error> {
-        self.limited("a whole number", variable, default, range)
-    }
-
-    fn bytes(
-        &self,
-        variable: &'static str,
-        default: usize,
-        range: RangeInclusive<usize>,
-    ) -> Result<usize, Error> {
-        self.limited("a number of bytes", variable, default, range)
-    }
-
-    fn limited<T: FromStr + Display + PartialOrd + Copy>(
-        &self,
-        what: &str,
-        variable: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-    ) -> Result<T, Error> {
-        let must_be = format!("{what} from {} to {}", range.start(), range.end());
-        self.parse(variable, &default.to_string(), must_be, |text| {
-            text.parse().ok().filter(|number| range.contains(number))
-        })
-    }
-
-    fn text(&self, variable: &'static str) -> Result<Option<String>, Error> {
-        let text = (self.0)(variable).filter(|text| !text.is_empty());
-        text.map(|text| {
-            text.into_string().map_err(|_| Error {
-                variable,
-                must_be: "text in UTF-8".to_owned(),
-            })
-        })
-        .transpose()
-    }
-
-    // Not `text`: a path need not be UTF-8.
-    fn path(&self, variable: &str) -> Option<PathBuf> {
-        (self.0)(variable)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    }
-
     fn listen_addr(&self) -> Result<SocketAddr, Error> {
-        // Loopback, as there is no TLS by default.
+        // Loopback, because there is no TLS by default.
         self.parse(
             "LISTEN_ADDR",
             "127.0.0.1:8080",
@@ -214,7 +143,7 @@ impl Variables<'_> {
         };
         match PgConnectOptions::from_str(&url) {
             Ok(options) => Ok(Database::Given(Box::new(options))),
-            // Its own sentence may repeat the URL, and with it the password.
+            // The parser's own error may repeat the URL, and with it the password.
             Err(_) => Err(Error {
                 variable,
                 must_be: "postgres://user:password@host/database".to_owned(),
@@ -271,32 +200,4 @@ impl Variables<'_> {
 
 fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
-}
-
-/// A positive duration.
-fn duration(text: &str) -> Option<TimeDelta> {
-    let length = TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?;
-    // A window of zero would refuse every request, and a lifetime of zero every message.
-    Some(length).filter(|length| *length > TimeDelta::zero())
-}
-
-fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let parts = text.split(',').map(str::trim);
-    parts
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            // A bare address is a network of one: a single proxy is the usual case.
-            let network = part.parse().ok();
-            network.or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from))
-        })
-        .collect()
-}
-
-fn public_url(text: &str) -> Option<String> {
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"))?;
-    // It is put into JSON, and clients append a query to it.
-    let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
-    plain.then(|| text.trim_end_matches('/').to_owned())
 }

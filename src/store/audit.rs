@@ -1,5 +1,6 @@
-//! The audit log: one line for each administrative change, written in the transaction that makes the change, and chained
-//! like a transcript (docs/operating.md): whoever alters a line, or removes one, has to alter all that follow.
+//! The audit log: one line for each administrative change, written in the transaction that makes
+//! the change, and chained like a transcript (docs/operating.md), so that altering or removing a
+//! line requires altering all later ones.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -9,7 +10,7 @@ use sqlx::PgConnection;
 use super::{Db, error::Result};
 use parlance_wire::time::Timestamp;
 
-/// Who makes an administrative change, and from where.
+/// The author of an administrative change.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// An operating system's user, or a user of this server.
@@ -18,7 +19,7 @@ pub struct Actor {
     pub origin: String,
 }
 
-/// What was changed. The words are those of the command line where there is a command.
+/// The kind of change. Where there is a command for it, the words are those of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     UserAdd,
@@ -29,7 +30,7 @@ pub(crate) enum Change {
     UserRevoke,
     UserForgetStation,
     UserPasswdReset,
-    /// The invitation of a reset was used: the user has other keys.
+    /// The invitation of a reset was used, and the user has new keys.
     UserReset,
     UserDelete,
     UserExport,
@@ -65,14 +66,14 @@ impl Change {
     }
 }
 
-/// A line, as it is hashed: one JSON object with its keys in this order.
+/// A line as it is hashed: a JSON object with its keys in this order.
 #[derive(Serialize)]
 struct Entry<'a> {
     at: Timestamp,
     actor: &'a str,
     origin: &'a str,
     change: &'static str,
-    /// What was changed: a user's, an invitation's or a conversation's id; empty for none.
+    /// The id of the user, invitation or conversation that was changed; empty if there is none.
     subject: &'a str,
     details: BTreeMap<&'static str, String>,
 }
@@ -88,7 +89,7 @@ pub struct Line {
     pub chain: String,
 }
 
-/// Adds a line. Part of the caller's transaction: the line is there if the change is, and not otherwise.
+/// Adds a line in the caller's transaction, so that the line exists if and only if the change does.
 pub(super) async fn append(
     c: &mut PgConnection,
     by: &Actor,
@@ -107,7 +108,8 @@ pub(super) async fn append(
         details: details.into_iter().collect(),
     };
     let entry = serde_json::to_string(&entry).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    // Under the head's lock, so that lines have one order. What the update sets is computed from the row as locked.
+    // Under the head's lock, so that lines have a single order. The update computes from the row as
+    // locked.
     sqlx::query!(
         "with head as (
             update audit_head
@@ -123,7 +125,7 @@ pub(super) async fn append(
     Ok(())
 }
 
-/// Adds a line about a change that is not made in one transaction of its own.
+/// Adds a line about a change that does not have a single transaction of its own.
 pub(crate) async fn record(
     db: &Db,
     by: &Actor,
@@ -154,8 +156,8 @@ pub(crate) async fn lines(db: &Db, after: i64, limit: i64) -> Result<Vec<Line>> 
     .await
 }
 
-/// The number and the chain of the newest line, whatever the lines are. Before the first line, the number is 0. Returns
-/// `None` if somebody has deleted it.
+/// The number and the chain of the newest line, without checking them. Before the first line, the
+/// number is 0. Returns `None` if the head was deleted.
 pub(crate) async fn head(db: &Db) -> Result<Option<(i64, String)>> {
     let head = db
         .run(async |c| {
@@ -167,7 +169,7 @@ pub(crate) async fn head(db: &Db) -> Result<Option<(i64, String)>> {
     Ok(head.map(|head| (head.seq, head.chain)))
 }
 
-/// How many places of the log are not what was written, and one of them.
+/// The number of faults in the log, and one of them.
 pub(super) async fn check(c: &mut PgConnection) -> sqlx::Result<(i64, Option<String>)> {
     let row = sqlx::query_file!("src/store/sql/doctor/audit.sql")
         .fetch_one(c)
@@ -175,7 +177,7 @@ pub(super) async fn check(c: &mut PgConnection) -> sqlx::Result<(i64, Option<Str
     Ok((row.count, row.example))
 }
 
-/// A place of the log that is not what was written, if there is one.
+/// A fault in the log, if there is one: a line that is not as it was written.
 pub(crate) async fn first_fault(db: &Db) -> Result<Option<String>> {
     db.run(async |c| check(c).await.map(|(_, example)| example))
         .await

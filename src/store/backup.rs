@@ -1,5 +1,5 @@
-//! The contents of a database, table by table, in one snapshot: recorded in a backup's manifest, and compared after a
-//! restore.
+//! Summarizes a database table by table in one snapshot: stored in a backup's manifest, and
+//! compared after a restore.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
 use super::Db;
 
-/// The contents of a table.
+/// A summary of a table's contents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// Number of rows.
@@ -17,7 +17,7 @@ pub struct Table {
     pub checksum: String,
 }
 
-/// Everything that a database holds, by the names of its tables.
+/// Summaries of all tables, by name.
 pub type Tables = BTreeMap<String, Table>;
 
 /// A snapshot of a database, for as long as it is held.
@@ -28,7 +28,7 @@ pub struct Snapshot {
     pub id: String,
     /// PostgreSQL's version, as 15.18.
     pub postgres: String,
-    /// The newest migration. `None`: no Parlance has used this database.
+    /// The newest migration. `None` if no Parlance has used this database.
     pub migration: Option<i64>,
 }
 
@@ -63,7 +63,7 @@ impl Snapshot {
         })
     }
 
-    /// The contents of each table.
+    /// Summarizes each table.
     pub async fn tables(&mut self) -> sqlx::Result<Tables> {
         let names = sqlx::query_scalar!(
             r#"select format('%I.%I', schemaname, tablename) as "name!" from pg_tables
@@ -73,11 +73,12 @@ impl Snapshot {
         .await?;
         let mut tables = Tables::new();
         for name in names {
-            // A sum, as rows come in any order. 60 bits of each row, as many as a bigint takes without its sign.
+            // A sum, because rows come in any order: 60 bits per row, to stay within bigint.
             let query = format!(
                 "select count(*), coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text from {name} t"
             );
-            // Safe: PostgreSQL itself quoted the name (`%I`). A table cannot be a parameter.
+            // Safe, as PostgreSQL itself quoted the name (`%I`). A table's name cannot be a
+            // parameter.
             let row = sqlx::raw_sql(AssertSqlSafe(query))
                 .fetch_one(&mut self.connection)
                 .await?;

@@ -1,10 +1,13 @@
-//! Group commit: what many callers want stored at the same moment goes to the database in one statement and one
-//! commit. A batch is whatever arrived while the one before it was on its way, so there is no timer, and a lone caller
-//! does not wait. One batch is on its way at a time: two would be half as large each, cost PostgreSQL more, and wait
-//! for each other's locks where many write into one conversation.
+//! Group commit: the entries of concurrent callers go to the database in one statement and one
+//! commit. A batch is whatever arrived while the previous one was being stored, so there is no
+//! timer, and a lone caller does not wait. Batches are stored one at a time: two concurrent ones
+//! would be half as large each, cost PostgreSQL more, and wait for each other's locks when many
+//! write into one conversation.
+
+mod queue;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,28 +16,21 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use self::queue::{Queue, Queued};
 use super::{
     Db,
     error::{self, Shared, impossible},
 };
 
-/// Maximum entries of a batch, and about how many bytes. Larger ones gain nothing (BENCHMARKS.md), and are more work to
-/// try again when one entry is refused.
-const MAX_ENTRIES: usize = 128;
-const MAX_BYTES: usize = 1 << 20;
-/// Maximum entries that wait, of about this many bytes; further callers get 503. At a few thousand a second this is
-/// what is stored within the time that a client waits.
-const MAX_WAITING: usize = 8192;
-const MAX_WAITING_BYTES: usize = 64 << 20;
-
-/// Maximum attempts for an entry because the group's members changed meanwhile. Each time another change was committed
-/// between the statement's snapshot and its lock, which is a matter of a millisecond.
+/// Maximum attempts for an entry because the group's members changed. Each retry needs another
+/// change to be committed between the statement's snapshot and its lock, within about a
+/// millisecond.
 const MAX_ATTEMPTS: usize = 20;
-/// How long a failed batch counts as a failure of the node, unless another one is stored: only a
-/// further write can show that the database accepts them again.
+/// How long a failed batch counts as a failure of the node, unless another batch is stored: only a
+/// further write can show that the database accepts writes again.
 const FAILURE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
-/// An entry that is stored in batches.
+/// An entry that can be stored in batches.
 pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// The outcome for its caller.
     type Outcome: Send + fmt::Debug;
@@ -44,7 +40,7 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// Two entries of the same key are never in one batch.
     fn key(&self) -> Option<Self::Key>;
 
-    /// About how many bytes it adds to a batch.
+    /// Its approximate size in a batch, in bytes.
     fn bytes(&self) -> usize;
 
     /// Stores a batch in one commit. Returns the outcome of each entry, in the same order.
@@ -57,26 +53,26 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
 /// The outcome of one attempt for an entry.
 #[derive(Debug)]
 pub(crate) enum Attempt<O> {
-    /// It is decided.
+    /// Final: the outcome for the caller.
     Done(O),
-    /// The members of its group, or else what it is judged by, changed while the statement waited for the lock. Nothing of
-    /// it is stored.
+    /// The group's members, or other rows that the entry was judged by, changed while the statement
+    /// waited for the lock. Nothing of the entry is stored.
     MembershipChanged,
 }
 
-/// Why an entry was not stored.
+/// The reason why an entry was not stored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BatchError {
-    /// Too many wait already. Nothing was begun.
+    /// Too many entries are waiting already. Nothing was begun.
     #[error("too many entries wait to be stored")]
     Full,
     /// The database's error, which several callers may share.
     #[error(transparent)]
     Database(Shared),
-    /// The members of its group changed at every attempt. Nothing was done.
+    /// The group's members changed at every attempt. Nothing was done.
     #[error("the members of the group keep changing")]
     Contended,
-    /// The server stopped meanwhile. It may have been stored all the same.
+    /// The server stopped. The entry may have been stored all the same.
     #[error("the server stopped")]
     Stopped,
 }
@@ -88,56 +84,36 @@ pub(crate) struct Batcher<E: Entry>(Arc<Inner<E>>);
 #[derive(Debug)]
 struct Inner<E: Entry> {
     db: Db,
-    // Not tokio's mutex: it is held for a few pushes, and never across an await.
+    // A std mutex, as it is held for a few pushes and never across an await.
     queue: Mutex<Queue<E>>,
-    /// When and why a batch last failed, unless one was stored since.
+    /// The time and the reason of the last failure, unless a batch was stored since.
     failed: Mutex<Option<(Instant, String)>>,
-}
-
-#[derive(Debug)]
-struct Queue<E: Entry> {
-    waiting: VecDeque<Queued<E>>,
-    bytes: usize,
-    /// A task takes from the queue.
-    running: bool,
-}
-
-#[derive(Debug)]
-struct Queued<E: Entry> {
-    entry: E,
-    /// Number of attempts so far.
-    attempts: usize,
-    reply: oneshot::Sender<Result<(E, E::Outcome), BatchError>>,
 }
 
 impl<E: Entry> Batcher<E> {
     #[must_use]
     pub(crate) fn new(db: Db) -> Self {
-        let queue = Mutex::new(Queue {
-            waiting: VecDeque::new(),
-            bytes: 0,
-            running: false,
-        });
         Self(Arc::new(Inner {
             db,
-            queue,
+            queue: Mutex::default(),
             failed: Mutex::default(),
         }))
     }
 
-    /// Stores an entry together with those of others, and returns it with its outcome. It is stored even if the caller
-    /// stops waiting.
+    /// Stores an entry together with those of other callers, and returns it with its outcome. It is
+    /// stored even if the caller stops waiting.
     ///
     /// # Errors
-    /// Only its own: not those of other entries in its batch.
+    /// Only those of the entry itself, not of others in its batch.
     pub(crate) async fn add(&self, entry: E) -> Result<(E, E::Outcome), BatchError> {
         let (reply, answer) = oneshot::channel();
-        if self.0.enqueue(Queued {
+        if self.0.locked().push(Queued {
             entry,
             attempts: 0,
             reply,
         })? {
-            // A task of its own: a caller that goes away would take the batch of all others with it.
+            // In a task of its own: a caller that is cancelled must not take the whole batch with
+            // it.
             tokio::spawn(
                 Drain {
                     inner: self.0.clone(),
@@ -149,7 +125,8 @@ impl<E: Entry> Batcher<E> {
         answer.await.unwrap_or(Err(BatchError::Stopped))
     }
 
-    /// Why the last batch could not be stored, for people. Returns `None` when it was stored, or failed a while ago.
+    /// The reason why the last batch could not be stored, for people. Returns `None` if it was
+    /// stored, or failed a while ago.
     #[must_use]
     pub(crate) fn failure(&self) -> Option<String> {
         let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +136,7 @@ impl<E: Entry> Batcher<E> {
             .map(|(_, cause)| cause.clone())
     }
 
-    /// Number of entries that wait for their batch to begin.
+    /// Number of entries that wait for their batch.
     #[must_use]
     pub(crate) fn waiting(&self) -> usize {
         self.0.locked().waiting.len()
@@ -167,49 +144,8 @@ impl<E: Entry> Batcher<E> {
 }
 
 impl<E: Entry> Inner<E> {
-    /// Puts an entry into the queue. Returns `true` when the caller has to start the task that drains it.
-    fn enqueue(&self, entry: Queued<E>) -> Result<bool, BatchError> {
-        let mut queue = self.locked();
-        // Compared without this entry, so that one of any size fits into an empty queue.
-        if queue.waiting.len() >= MAX_WAITING || queue.bytes >= MAX_WAITING_BYTES {
-            return Err(BatchError::Full);
-        }
-        queue.bytes += entry.entry.bytes();
-        queue.waiting.push_back(entry);
-        // Under the lock, as the task's end is: so no entry is left behind between the two.
-        Ok(!std::mem::replace(&mut queue.running, true))
-    }
-
-    /// The next batch. Returns `None` when nothing waits: then nobody takes from the queue any more.
-    fn next_batch(&self) -> Option<Vec<Queued<E>>> {
-        let mut queue = self.locked();
-        if queue.waiting.is_empty() {
-            queue.running = false;
-            return None;
-        }
-        let (mut batch, mut later, mut bytes, mut keys) =
-            (Vec::new(), Vec::new(), 0, HashSet::new());
-        while batch.len() < MAX_ENTRIES && bytes < MAX_BYTES {
-            let Some(next) = queue.waiting.pop_front() else {
-                break;
-            };
-            if next.entry.key().is_none_or(|key| keys.insert(key)) {
-                bytes += next.entry.bytes();
-                batch.push(next);
-            } else {
-                later.push(next);
-            }
-        }
-        // To the front, in their order: at the end, newer entries would overtake them in every round.
-        for next in later.into_iter().rev() {
-            queue.waiting.push_front(next);
-        }
-        queue.bytes -= bytes;
-        Some(batch)
-    }
-
-    /// Stores a batch. What has to be retried goes to the front of the queue, so that entries that arrived meanwhile
-    /// are stored with it and not after its last attempt.
+    /// Stores a batch. Entries to be retried go to the front of the queue, so that entries that
+    /// arrived meanwhile are stored with them and not after their last attempt.
     async fn store(&self, batch: Vec<Queued<E>>) {
         let again = self.store_once(batch).await;
         let (again, contended): (Vec<_>, Vec<_>) = again
@@ -218,22 +154,18 @@ impl<E: Entry> Inner<E> {
         for Queued { reply, .. } in contended {
             let _ = reply.send(Err(BatchError::Contended));
         }
-        let mut queue = self.locked();
-        for one in again.into_iter().rev() {
-            queue.bytes += one.entry.bytes();
-            queue.waiting.push_front(one);
-        }
+        self.locked().push_front(again);
     }
 
-    /// Returns the entries that have to be retried.
+    /// Stores a batch once. Returns the entries that have to be retried.
     async fn store_once(&self, batch: Vec<Queued<E>>) -> Vec<Queued<E>> {
         let mut again = Vec::new();
         let (mut entries, mut replies): (Vec<E>, VecDeque<_>) = batch
             .into_iter()
             .map(|one| (one.entry, (one.reply, one.attempts)))
             .unzip();
-        // A batch that is refused as a whole is tried again in halves, down to the entry that it is about; then in
-        // larger parts again.
+        // A batch that is refused as a whole is split in halves, down to the entry at fault; then
+        // the parts grow again.
         let mut size = entries.len();
         while !entries.is_empty() {
             size = size.min(entries.len());
@@ -253,8 +185,8 @@ impl<E: Entry> Inner<E> {
                 }
                 Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
                 Err(error) => {
-                    // The error cannot be copied, and each caller has to learn whether their write may have been
-                    // committed.
+                    // The error cannot be cloned, and each caller has to know whether their write
+                    // may have been committed.
                     let error = Shared::new(error);
                     (0..size)
                         .map(|_| Err(BatchError::Database(error.clone())))
@@ -266,7 +198,7 @@ impl<E: Entry> Inner<E> {
                 .zip(entries.drain(..size))
                 .zip(outcomes)
             {
-                // A caller that went away gets no reply; its entry is stored all the same.
+                // A caller that is gone gets no reply; its entry is stored all the same.
                 let _ = match outcome {
                     Ok(Attempt::Done(outcome)) => reply.send(Ok((entry, outcome))),
                     Err(error) => reply.send(Err(error)),
@@ -285,11 +217,12 @@ impl<E: Entry> Inner<E> {
         again
     }
 
-    /// Remembers whether the database takes writes, for `/readyz`.
+    /// Records whether the database accepts writes, for `/readyz`.
     fn record<T>(&self, stored: &error::Result<T>) {
         let failed = match stored {
             Ok(_) => None,
-            // A lost answer says nothing of the next batch; a database that is away shows in other ways.
+            // A lost answer says nothing about the next batch, and a database that is away shows in
+            // other ways.
             Err(error) if error.is_lost_answer() => return,
             Err(error) => match error.write_failure() {
                 Some(cause) => Some((Instant::now(), cause)),
@@ -300,20 +233,25 @@ impl<E: Entry> Inner<E> {
     }
 
     fn locked(&self) -> MutexGuard<'_, Queue<E>> {
-        // Nothing panics while it holds the lock; if it did, entries are still entries.
+        // A panic while the lock is held cannot leave an entry half-queued, so a poisoned lock is
+        // still good.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The task that stores one batch after the other, until nothing waits.
+/// The task that stores batches until nothing waits.
 struct Drain<E: Entry> {
     inner: Arc<Inner<E>>,
     finished: bool,
 }
 
 impl<E: Entry> Drain<E> {
+    fn next_batch(&self) -> Option<Vec<Queued<E>>> {
+        self.inner.locked().next_batch()
+    }
+
     async fn run(mut self) {
-        while let Some(batch) = self.inner.next_batch() {
+        while let Some(batch) = self.next_batch() {
             self.inner.store(batch).await;
         }
         self.finished = true;
@@ -321,19 +259,17 @@ impl<E: Entry> Drain<E> {
 }
 
 impl<E: Entry> Drop for Drain<E> {
-    /// Answers all waiting callers when the task ends early (a panic, or its worker thread stops): nothing else might
-    /// start another one.
+    /// Answers all waiting callers if the task ends early (a panic, or its worker thread stops), as
+    /// nothing else might start another one.
     fn drop(&mut self) {
         if !self.finished {
-            let mut queue = self.inner.locked();
-            queue.running = false;
-            queue.waiting.clear();
-            queue.bytes = 0;
+            self.inner.locked().abandon();
         }
     }
 }
 
-/// The entry with this ordinal, as `with ordinality` counts (from one), and the slot for its outcome.
+/// The entry with this ordinal as `with ordinality` counts (from one), and the slot for its
+/// outcome.
 ///
 /// # Errors
 /// There is no such entry.

@@ -15,7 +15,7 @@ use super::{
     error::{Result, impossible},
     key_log,
 };
-use crate::store::rows::CardRow;
+use crate::store::rows::{CardRow, KeysRow};
 
 /// A card to be published, whose own signatures were verified.
 #[derive(Debug, Clone, Copy)]
@@ -145,29 +145,57 @@ fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Opt
     }
 }
 
-/// The cards of these users, each after the number beside them, as far as the reader may see them: their own, those of
-/// friends, and of everyone who takes part, or took part, in a conversation of the reader's. By user and number, at most
-/// `limit`.
+/// The keys of these users, with the cards after the number beside each, as far as the reader may see them: their own,
+/// those of friends, and of everyone who takes part, or took part, in a conversation of the reader's. By user and number,
+/// at most `limit` rows, where a user without such a card is one. Returns `true` beside them if there are more.
 pub(crate) async fn seen_by(
     db: &Db,
     reader: UserId,
     users: &[(UserId, i64)],
-    limit: i64,
-) -> Result<Vec<CardRow>> {
+    limit: usize,
+) -> Result<(Vec<KeysRow>, bool)> {
     let (ids, after): (Vec<UserId>, Vec<i64>) = users.iter().copied().unzip();
-    db.run(async |c| {
-        sqlx::query_file_as!(
-            CardRow,
-            "src/store/sql/cards.sql",
-            reader as _,
-            &ids as _,
-            &after,
-            limit,
-        )
-        .fetch_all(c)
-        .await
-    })
-    .await
+    let one_more =
+        i64::try_from(limit.saturating_add(1)).map_err(|_| impossible("a page of that size"))?;
+    let rows = db
+        .run(async |c| {
+            sqlx::query_file!(
+                "src/store/sql/cards.sql",
+                reader as _,
+                &ids as _,
+                &after,
+                one_more,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    let has_more = rows.len() > limit;
+    let mut seen: Vec<KeysRow> = vec![];
+    for row in rows.into_iter().take(limit) {
+        if seen.last().is_none_or(|last| last.user_id != row.user_id) {
+            seen.push(KeysRow {
+                user_id: row.user_id,
+                public_key: row.public_key,
+                cards: vec![],
+            });
+        }
+        // All three, or none: an outer join.
+        if let (Some(last), Some(card), Some(sign_signature), Some(rsa_signature)) = (
+            seen.last_mut(),
+            row.card,
+            row.sign_signature,
+            row.rsa_signature,
+        ) {
+            last.cards.push(CardRow {
+                card,
+                sign_signature,
+                rsa_signature,
+                prev_signature: row.prev_signature,
+            });
+        }
+    }
+    Ok((seen, has_more))
 }
 
 /// A user's newest card.

@@ -1,11 +1,12 @@
-//! The connections to PostgreSQL: work on one of them, alone or in a transaction.
+//! The connections to PostgreSQL, and running work on one of them, alone or in a transaction.
 //!
-//! Why not the library's pool: it pings every connection that is returned, which cannot be turned off (sqlx-core
-//! 0.9.0, `src/pool/connection.rs`, line 314: `self.raw.ping().await`). That is a second round trip for every
-//! request: 22 µs over a Unix socket (pgbench, an empty statement), and a whole network round trip to a database on
-//! another machine, where a message takes 142 to 182 µs in all (BENCHMARKS.md). [`Db`] pings only connections that
-//! lay idle for a while. The ping has a use that [`Db::transaction`] takes over: it sends the ROLLBACK that a dropped
-//! transaction leaves queued.
+//! This is not the library's pool, because that one pings every connection that is returned, which
+//! cannot be turned off (sqlx-core 0.9.0, `src/pool/connection.rs`, line 314:
+//! `self.raw.ping().await`). The ping is a second round trip for every request: 22 µs over a Unix
+//! socket (pgbench, an empty statement), and a whole network round trip to a database on another
+//! machine, where a message takes 142 to 182 µs in all (BENCHMARKS.md). [`Db`] only pings
+//! connections that were idle for a while. The ping has a purpose that [`Db::transaction`] takes
+//! over: it sends the ROLLBACK that a dropped transaction leaves queued.
 
 mod pool;
 mod session;
@@ -25,36 +26,37 @@ pub use self::session::session_options;
 
 /// A statement slower than this is logged (its text, never its values).
 const SLOW_STATEMENT: Duration = Duration::from_secs(1);
-/// Maximum time to an answer; after that the database counts as away. More than a statement's 10 s (see [`session`]):
-/// until then PostgreSQL itself says what became of it, which is certain.
+/// Maximum time to an answer; after that the database counts as away. Longer than a statement's 10
+/// s (see [`session`]): until then PostgreSQL itself reports the outcome, which is then certain.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(12);
-/// After this time a statement is committed or not, for good, even if its answer was lost: [`RESPONSE_TIMEOUT`], and
-/// some for a commit that was on its way.
+/// After this time the fate of a statement is settled, even if its answer was lost:
+/// [`RESPONSE_TIMEOUT`], and some more for a commit that was on its way.
 pub const COMMIT_SETTLED_AFTER: Duration = Duration::from_secs(15);
 
-/// The database: a bounded number of connections, opened when they are needed.
+/// The database: a bounded number of connections, which are opened on demand.
 #[derive(Debug, Clone)]
 pub struct Db {
     options: PgConnectOptions,
     pool: Arc<Pool>,
 }
 
-/// How a transaction ends, and what it answers.
+/// How a transaction ends, and its result.
 #[derive(Debug)]
 pub enum End<T> {
-    /// Keep what was done.
+    /// Keep the changes.
     Commit(T),
-    /// Undo it.
+    /// Undo the changes.
     Rollback(T),
 }
 
 impl Db {
-    /// A pool of at most `connections`; none is opened yet.
+    /// A pool of at most `connections`, none of which is open yet.
     #[must_use]
     pub fn new(options: PgConnectOptions, connections: u32) -> Self {
         let options = options
             .application_name("parlance")
-            // In the startup message: no round trip, and they hold from the first statement on.
+            // In the startup message: this needs no round trip, and applies from the first
+            // statement on.
             .options(SESSION)
             .options(REQUEST_SESSION)
             .log_statements(log::LevelFilter::Off)
@@ -65,18 +67,18 @@ impl Db {
         }
     }
 
-    /// How the connections are used at this moment.
+    /// Present usage of the connections.
     pub(crate) fn usage(&self) -> Usage {
         self.pool.usage()
     }
 
-    /// How to reach it.
+    /// The options to connect with.
     #[must_use]
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
     }
 
-    /// How to reach it for what may take its time: a migration, a backup, the doctor.
+    /// The options to connect with for long work: a migration, a backup, the doctor.
     #[must_use]
     pub fn maintenance_options(&self) -> PgConnectOptions {
         self.options
@@ -85,12 +87,13 @@ impl Db {
             .log_slow_statements(log::LevelFilter::Off, Duration::MAX)
     }
 
-    /// Works on a connection: statements that commit by themselves. For several that belong together there is
-    /// [`Db::transaction`].
+    /// Runs statements that commit by themselves on a connection. For several that belong together,
+    /// use [`Db::transaction`].
     ///
     /// # Errors
-    /// `Away`, with `uncertain: false` if no connection became free or none could be opened, or after [`Db::close`];
-    /// with `uncertain: true` if the session ended or the database fell silent. And those of the work.
+    /// `Away`, with `uncertain: false` if no connection became free or none could be opened, or
+    /// after [`Db::close`]; with `uncertain: true` if the session ended or the database fell
+    /// silent. Also the errors of the work.
     pub async fn run<T, E: Into<Error>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> std::result::Result<T, E>,
@@ -100,8 +103,9 @@ impl Db {
         lease.release(result).await
     }
 
-    /// Works in a transaction, and commits it or awaits its rollback, whatever becomes of the work: no lock stays on
-    /// a connection that lies idle. Work that is abandoned takes its connection with it, which ends the transaction.
+    /// Runs work in a transaction, and commits it or awaits its rollback, so that no lock stays on
+    /// an idle connection. Work that is abandoned takes its connection with it, which ends the
+    /// transaction.
     ///
     /// # Errors
     /// As [`Db::run`].
@@ -122,7 +126,8 @@ impl Db {
                     Ok(answer)
                 }
                 Err(error) => {
-                    // If this fails, too, its error counts: it says that the connection must not be used again.
+                    // If the rollback fails as well, its error is returned, as it says that the
+                    // connection must not be used again.
                     tx.rollback().await?;
                     Err(error)
                 }
@@ -132,13 +137,13 @@ impl Db {
         lease.release(result).await
     }
 
-    /// Closes the connections that nobody needs.
+    /// Closes connections that have been idle for too long.
     pub fn sweep(&self) {
         self.pool.sweep();
     }
 
-    /// Waits until no work is on its way, and holds back further work until the answer is dropped. Returns `None`
-    /// after [`Db::close`].
+    /// Waits until no work is in progress, and holds further work back until the permit is dropped.
+    /// Returns `None` after [`Db::close`].
     pub async fn pause(&self) -> Option<SemaphorePermit<'_>> {
         self.pool.pause().await
     }
@@ -150,8 +155,8 @@ impl Db {
 }
 
 async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // Work that is dropped in the middle leaves an answer unread on its connection: `uncertain` keeps that from being
-    // reused.
+    // Dropping the work half-way leaves an unread answer on its connection, which `uncertain` keeps
+    // from being reused.
     match timeout(RESPONSE_TIMEOUT, work).await {
         Ok(result) => result,
         Err(elapsed) => Err(Error::Away {
@@ -164,13 +169,13 @@ async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 /// Maximum connections that the database allows this role.
 ///
 /// # Errors
-/// It cannot be asked.
+/// The query fails.
 pub(super) async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
     let mut connection = db.options().connect().await?;
     let limit = sqlx::query_scalar!(
         r#"select least(
             current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-            -- Less than nothing: no limit.
+            -- Negative: no limit.
             case when not r.rolsuper and r.rolconnlimit >= 0 then r.rolconnlimit end,
             case when not r.rolsuper and d.datconnlimit >= 0 then d.datconnlimit end
         ) as "limit!"

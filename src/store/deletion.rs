@@ -1,5 +1,5 @@
-//! Accounts that are deleted: the address is free again, keys and names are gone, and groups are left. What remains is the
-//! id, which others' conversations name. (The content of messages: `erasure.rs`.)
+//! Deletes accounts: the address is free again, keys and names are gone, and groups are left. The id
+//! remains, as others' conversations refer to it. (The content of messages: `erasure.rs`.)
 
 use sqlx::PgConnection;
 
@@ -18,9 +18,9 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Maximum times that a user is found in a group again after they left all.
+/// Maximum attempts because the user was added to a group, or made a friend, meanwhile.
 const MAX_ROUNDS: usize = 100;
-/// To leave is not limited.
+/// Leaving a group is not limited.
 const NO_LIMITS: Limits = Limits {
     participants: 0,
     conversations: 0,
@@ -31,18 +31,19 @@ const NO_LIMITS: Limits = Limits {
     waiting_invitations: 0,
 };
 
-/// What became of the last step.
+/// The outcome of the last step of a deletion.
 enum Step {
     Done,
     NoUser,
-    /// The user was added to a group meanwhile.
-    InGroup,
+    /// The user was added to a group, or has a friend or a conversation that was not locked.
+    Again,
 }
 
-/// Deletes an account, and tells everyone whom it concerns. `by`: the operator who does so, for the audit log; `None`, if
-/// it is the user. Returns whether there was such a user.
+/// Deletes an account, and notifies the users concerned. `by` is the operator for the audit log, or
+/// `None` if the user does it. Returns whether there was such a user.
 ///
-/// Groups are left one by one, each in a transaction of its own. Who is interrupted calls it again.
+/// Groups are left one by one, each in a transaction of its own. If that is interrupted, call it
+/// again.
 pub async fn delete(db: &Db, user: UserId, by: Option<&Actor>, now: Timestamp) -> Result<bool> {
     if !exists(db, user).await? {
         return Ok(false);
@@ -62,13 +63,32 @@ pub async fn delete(db: &Db, user: UserId, by: Option<&Actor>, now: Timestamp) -
         match step {
             Step::Done => return Ok(true),
             Step::NoUser => return Ok(false),
-            Step::InGroup => {}
+            Step::Again => {}
         }
     }
-    Err(impossible("a user is in a group after having left all"))
+    Err(impossible("a user joins groups faster than they are left"))
 }
 
-/// Whether there is such a user.
+/// Keeps these users from being deleted until the transaction ends. Returns `true` if all of them
+/// exist.
+///
+/// Rows of a user are inserted after this. Their foreign keys would wait for a deletion, too, and
+/// then be content with the row that it leaves.
+pub(super) async fn prevent<const N: usize>(
+    c: &mut PgConnection,
+    users: [UserId; N],
+) -> Result<bool> {
+    // If this waits for a deletion, PostgreSQL reads the row again and finds it deleted.
+    let living = sqlx::query!(
+        "select from users where user_id = any($1) and deleted_at is null order by user_id for key share",
+        &users as _,
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(living.len() == N)
+}
+
+/// Returns `true` if there is such a user.
 pub(crate) async fn exists(db: &Db, user: UserId) -> Result<bool> {
     db.run(async |c| {
         sqlx::query_scalar!(
@@ -116,10 +136,12 @@ async fn delete_in(
     by: Option<&Actor>,
     now: Timestamp,
 ) -> Result<Step> {
-    // Whoever adds the user to something locks this row first, and finds it gone afterwards.
+    let conversations = lock_direct_conversations(c, user).await?;
+    // Everyone who adds the user to something locks this row first, and then finds the user gone.
     if !quota::lock(c, [user]).await? {
         return Ok(Step::NoUser);
     }
+    let friends = lock_friends(c, user).await?;
     let row = sqlx::query!(
         r#"select u.email as "email!", u.nick, exists (
                 select from participants p where p.user_id = u.user_id and p.peer_id is null
@@ -132,8 +154,8 @@ async fn delete_in(
     let Some(row) = row else {
         return Ok(Step::NoUser);
     };
-    if row.in_group {
-        return Ok(Step::InGroup);
+    if row.in_group || !holds_all(c, user, &conversations, &friends).await? {
+        return Ok(Step::Again);
     }
     let mut notices = vec![Notice::User(user)];
     notices.extend(unfriend(c, user, &row.nick, now).await?);
@@ -153,9 +175,10 @@ async fn delete_in(
     .execute(&mut *c)
     .await?;
     list::renamed(&mut *c, user).await?;
-    // By the database's clock, as `stored_at` is.
+    // The database's clock, like `stored_at`; but not `now()`, which is when this transaction began:
+    // a message that got its conversation's lock before this did is to be erased, too.
     sqlx::query!(
-        "insert into erasures (user_id, deleted_at) values ($1, now())",
+        "insert into erasures (user_id, deleted_at) values ($1, clock_timestamp())",
         user as _
     )
     .execute(&mut *c)
@@ -168,7 +191,81 @@ async fn delete_in(
     Ok(Step::Done)
 }
 
-/// Ends friendships and requests. Friends keep the name of who left.
+/// Locks the user's direct conversations, so that no message or report of theirs is stored in them
+/// afterwards: those that wait for the lock are told to look again.
+// Before the quotas, as everywhere else.
+async fn lock_direct_conversations(
+    c: &mut PgConnection,
+    user: UserId,
+) -> Result<Vec<ConversationId>> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        with locked as materialized (
+            select conversation_id from conversations
+            where conversation_id = any(array(
+                select conversation_id from participants where user_id = $1 and peer_id is not null
+            ))
+            order by conversation_id
+            for no key update
+        )
+        update conversations c set roster = roster + 1
+        from locked where c.conversation_id = locked.conversation_id
+        returning c.conversation_id as "id: ConversationId"
+        "#,
+        user as _,
+    )
+    .fetch_all(c)
+    .await?)
+}
+
+/// Locks the friends whose ids precede the user's, to whom `unfriend` refers. Two friends who are
+/// deleted at once would otherwise each lock themselves first, and wait for each other.
+async fn lock_friends(c: &mut PgConnection, user: UserId) -> Result<Vec<UserId>> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        select user_id as "id: UserId" from users
+        where user_id = any(array(
+            select f.friend_id from friendships f
+            join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+            where f.user_id = $1 and f.friend_id < $1
+        ))
+        order by user_id
+        for key share
+        "#,
+        user as _,
+    )
+    .fetch_all(c)
+    .await?)
+}
+
+/// Returns `true` if these are still all direct conversations of the user, and all friends whose ids
+/// precede theirs. More cannot follow, as the user is locked.
+async fn holds_all(
+    c: &mut PgConnection,
+    user: UserId,
+    conversations: &[ConversationId],
+    friends: &[UserId],
+) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        select not exists (
+                   select from participants
+                   where user_id = $1 and peer_id is not null and conversation_id <> all($2)
+               ) and not exists (
+                   select from friendships f
+                   join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+                   where f.user_id = $1 and f.friend_id < $1 and f.friend_id <> all($3)
+               ) as "all!"
+        "#,
+        user as _,
+        conversations as _,
+        friends as _,
+    )
+    .fetch_one(c)
+    .await?)
+}
+
+/// Ends friendships and requests. Friends keep the nick of the user who leaves.
 async fn unfriend(
     c: &mut PgConnection,
     user: UserId,
@@ -202,7 +299,7 @@ async fn unfriend(
         .collect())
 }
 
-/// Deletes invitations to groups: those for the user, and those by them.
+/// Deletes the user's invitations to groups, and those that they made.
 async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Notice>> {
     let invited = sqlx::query_scalar!(
         r#"delete from invitations where user_id = $1 or inviter_id = $1 returning user_id as "user_id: UserId""#,
@@ -217,7 +314,7 @@ async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Resul
         .collect())
 }
 
-/// Direct conversations stay for the other one; of the user's row only the id remains.
+/// Blanks the user's rows of direct conversations, which stay for the other participant.
 async fn blank_direct_conversations(
     c: &mut PgConnection,
     user: UserId,

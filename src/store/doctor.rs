@@ -37,6 +37,10 @@ pub enum Rule {
     KeyLog,
     /// A conversation's epochs follow one another, and secrets are those of its participants.
     Epochs,
+    /// A station logged in with a key that is there, or when that was not recorded yet.
+    Station,
+    /// Nobody has viewed more of a conversation than there is.
+    Viewed,
     /// Each line of the audit log follows from the one before it.
     Audit,
     /// Every index is valid.
@@ -45,7 +49,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Dense,
         Self::HistoryHead,
         Self::Instance,
@@ -58,6 +62,8 @@ impl Rule {
         Self::Cards,
         Self::KeyLog,
         Self::Epochs,
+        Self::Station,
+        Self::Viewed,
         Self::Audit,
         Self::Index,
     ];
@@ -100,6 +106,10 @@ impl Rule {
             Self::Epochs => {
                 "an epoch was changed, dropped or invented past the server, or someone has a secret who should not; clients refuse it; restore a backup"
             }
+            Self::Station => {
+                "a station that was to be ended with its key: it can still sign; end it with `user stations --forget`"
+            }
+            Self::Viewed => "messages that are not viewed are not counted; --repair puts it right",
             Self::Audit => {
                 "a line of the audit log was changed, dropped or invented past the server; compare with an older backup"
             }
@@ -164,6 +174,8 @@ async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<St
         Rule::Cards => check!("src/store/sql/doctor/cards.sql"),
         Rule::KeyLog => key_log::check(c).await,
         Rule::Epochs => check!("src/store/sql/doctor/epochs.sql"),
+        Rule::Station => check!("src/store/sql/doctor/station.sql"),
+        Rule::Viewed => check!("src/store/sql/doctor/viewed.sql"),
         Rule::Audit => audit::check(c).await,
         Rule::Index => check!("src/store/sql/doctor/index.sql"),
     }
@@ -244,7 +256,15 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
-    let repaired: u64 = [newest, peers, admins, invitations]
+    let viewed = sqlx::query!(
+        "update participants p
+        set viewed_seq = c.last_seq
+        from conversations c
+        where c.conversation_id = p.conversation_id and p.viewed_seq > c.last_seq"
+    )
+    .execute(&mut *tx)
+    .await?;
+    let repaired: u64 = [newest, peers, admins, invitations, viewed]
         .iter()
         .map(PgQueryResult::rows_affected)
         .sum();

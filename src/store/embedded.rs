@@ -1,9 +1,9 @@
-//! A PostgreSQL of our own, for trying out and for one-machine installations: as safe as any other.
-//! It listens on a Unix socket in a private directory only; fsync and checksums are on; its data is
+//! A PostgreSQL of our own, for trying out and for one-machine installations, as safe as any other.
+//! It only listens on a Unix socket in a private directory; fsync and checksums are on; its data is
 //! never deleted, and never touched by binaries of another major version.
 //!
-//! It runs under a shell that holds the other end of a pipe: when this process ends, in whatever way,
-//! the pipe closes and the shell shuts PostgreSQL down cleanly.
+//! It runs under a shell that holds the other end of a pipe: however this process ends, the pipe
+//! closes, and the shell shuts PostgreSQL down cleanly.
 
 mod attach;
 mod cluster;
@@ -35,28 +35,30 @@ use self::{paths::ClusterPaths, programs::Programs, supervise::Supervisor};
 use super::{Db, db};
 use crate::settings::{Database, Settings};
 
-/// The role and the database that Parlance uses.
+/// The name of the role and of the database.
 const NAME: &str = "parlance";
-/// How long a command may hold the data before a server that starts takes it for another server.
+/// How long a starting server waits for a command that holds the data before it reports another
+/// server.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the previous PostgreSQL on this data may take to end.
+/// Maximum time for the previous PostgreSQL on this data to end.
 const PREDECESSOR_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a shutdown may take before it is left to the pipe: within the ten seconds that service managers give.
+/// Maximum time for a shutdown before it is left to the pipe; service managers give ten seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 const POLL: Duration = Duration::from_millis(20);
-/// How often a server's PostgreSQL is compared with the programs on disk.
+/// How often a server compares its PostgreSQL with the programs on disk.
 const CHECK_EVERY: Duration = Duration::from_mins(1);
 
-/// A PostgreSQL that runs as long as this is held.
+/// A PostgreSQL that runs until this is dropped.
 pub struct Embedded {
     url: String,
     supervisor: Arc<Supervisor>,
     watch: JoinHandle<()>,
-    /// Held as long as the data is ours.
+    /// Held as long as this process owns the data.
     _lock: File,
 }
 
-/// The database that the settings name, for a server: the operator's, or the embedded one, started.
+/// Opens the database that the settings name, for a server: the operator's, or the embedded one,
+/// which is started.
 ///
 /// # Errors
 /// There is no database, or it is in use.
@@ -74,8 +76,8 @@ pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), Error> 
     }
 }
 
-/// Creates the cluster if there is none, and starts PostgreSQL on it. If `check_every` is given, it is compared with the
-/// programs on disk that often, and restarted when those were replaced.
+/// Creates the cluster if there is none, and starts PostgreSQL on it. With `check_every`, it is
+/// compared with the programs on disk that often, and restarted when they were replaced.
 ///
 /// # Errors
 /// No programs, another server on the data, another major version.
@@ -90,14 +92,14 @@ pub async fn start(
     run(settings, lock, check_every).await
 }
 
-/// As [`start`], once the data is locked for us.
+/// Like [`start`], when the data is already locked for this process.
 async fn run(
     settings: &Settings,
     lock: File,
     check_every: Option<Duration>,
 ) -> Result<(Db, Embedded), Error> {
     let paths = ClusterPaths::of(&settings.data_dir)?;
-    // Before anything is created: what cannot be used is not touched.
+    // Checked before anything is created, so that unusable data is not touched.
     let version = cluster::version(&paths.data)?;
     let programs = Programs::find(settings.pg_bin.clone(), version.clone()).await?;
     cluster::check_version(version.as_deref(), &programs)?;
@@ -121,7 +123,7 @@ async fn run(
     });
     let mut postmaster = supervisor.spawn(programs)?;
     postmaster.wait_until_ready(&options).await?;
-    // Before the database is created, so that a PostgreSQL that exits meanwhile is started again.
+    // Before the database is created, so that a PostgreSQL that exits meanwhile is restarted.
     let embedded = Embedded {
         url,
         watch: tokio::spawn(supervisor.clone().watch(postmaster)),
@@ -129,12 +131,13 @@ async fn run(
         _lock: lock,
     };
     cluster::ensure_database(&options).await?;
-    // The supervisor's own pool: a restart pauses it, and requests wait instead of failing.
+    // The supervisor's own pool: it pauses during a restart, so that requests wait instead of
+    // failing.
     Ok((embedded.supervisor.db.clone(), embedded))
 }
 
 impl Embedded {
-    /// Its address, as `psql`, `pg_dump` and `sqlx migrate` take it.
+    /// Its URL for `psql`, `pg_dump` and `sqlx migrate`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -152,7 +155,7 @@ impl Embedded {
     }
 }
 
-/// The embedded database's address, whether it runs or not.
+/// The embedded database's URL, whether or not it runs.
 ///
 /// # Errors
 /// There is no user to run it as.
@@ -160,7 +163,7 @@ pub fn url(settings: &Settings) -> Result<String, Error> {
     Ok(ClusterPaths::of(&settings.data_dir)?.url())
 }
 
-/// The path of a program of the PostgreSQL that the embedded data belongs to.
+/// The path of a program, of the PostgreSQL version that the embedded data belongs to.
 ///
 /// # Errors
 /// The programs are not installed.

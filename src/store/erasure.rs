@@ -1,12 +1,7 @@
-//! The erasure: deletes the content of messages whose authors have deleted their accounts. Their links of the chain remain,
-//! as of expired messages (`purge.rs`), so that nobody's transcript has a hole.
+//! The erasure deletes the content of messages whose authors have deleted their accounts. Their links
+//! in the chain remain, as for expired messages (`purge.rs`), so that no transcript has a hole.
 
-use super::{
-    Db,
-    error::Result,
-    notice::{self, Notice},
-};
-use crate::store::db::End;
+use super::{Db, error::Result};
 use parlance_wire::{
     id::{ConversationId, UserId},
     time::Timestamp,
@@ -15,7 +10,8 @@ use parlance_wire::{
 /// Maximum messages erased in one commit.
 const BATCH: i64 = 500;
 
-/// Erases what is due, until nothing is left. Returns how many messages it erased. It may run on several nodes at once.
+/// Performs all pending erasures. Returns the number of erased messages. May run on several nodes at
+/// once.
 pub async fn run(db: &Db) -> Result<u64> {
     let mut erased = 0;
     loop {
@@ -35,23 +31,20 @@ pub async fn run(db: &Db) -> Result<u64> {
             erased += erase(db, conversation, due.user_id, due.deleted_at).await?;
             after = Some(conversation);
         }
-        db.transaction(async |c| {
+        db.run(async |c| {
             sqlx::query!(
                 "delete from erasures where user_id = $1 and deleted_at = $2",
                 due.user_id as _,
                 due.deleted_at as _,
             )
-            .execute(&mut *c)
-            .await?;
-            // Nodes may have pages with the content in memory.
-            notice::send(c, [Notice::User(due.user_id)]).await?;
-            Ok(End::Commit(()))
+            .execute(c)
+            .await
         })
         .await?;
     }
 }
 
-/// The next conversation, by id, that the user is or was in.
+/// The next conversation, by id, in which the user takes or took part.
 async fn next_conversation(
     db: &Db,
     user: UserId,

@@ -1,17 +1,17 @@
-//! Why a statement failed, as the store's callers see it: a constraint refused it, the database is away, or there is a
-//! bug. Each keeps its cause as `source`, for the log.
+//! Errors of statements as the store's callers see them: refused by a constraint, the database is
+//! away, or a bug. Each keeps its cause as `source`, for the log.
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc};
 
 use super::sqlstate::{self, Meaning};
 
-/// The store's results.
+/// A result of the store.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The cause of an error.
 pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// Why the database did not do what was requested.
+/// The reasons why the database did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A named constraint refused the statement. Nothing was done.
@@ -19,25 +19,26 @@ pub enum Error {
     Refused {
         /// The name that its migration gave it.
         constraint: String,
-        /// PostgreSQL's own words.
+        /// PostgreSQL's error.
         #[source]
         source: sqlx::Error,
     },
-    /// The database cannot do this at the moment; a later try may succeed.
+    /// The database cannot do this at the moment; a later attempt may succeed.
     #[error("the database is away")]
     Away {
-        /// The work may have been committed: only the answer is known to be lost.
+        /// Whether the work may have been committed, because only its answer is known to be lost.
         uncertain: bool,
-        /// Why.
+        /// The cause.
         #[source]
         source: Cause,
     },
     /// A statement that does not fit the database, or an answer that does not fit the statement.
-    #[error("the database and this server disagree")]
+    #[error("the database did something unexpected")]
     Bug {
-        /// The work may have been committed: its answer came, and could not be read.
+        /// Whether the work may have been committed, because its answer arrived but could not be
+        /// read.
         uncertain: bool,
-        /// What does not fit.
+        /// The cause.
         #[source]
         source: Cause,
     },
@@ -52,16 +53,17 @@ impl Error {
         }
     }
 
-    /// Returns `true` when this constraint refused the statement.
+    /// Returns `true` if this constraint refused the statement.
     #[must_use]
     pub(crate) fn is_refused_by(&self, name: &str) -> bool {
         matches!(self, Self::Refused { constraint, .. } if constraint == name)
     }
 
-    /// Returns `true` when the connection that it came from must not be used again.
+    /// Returns `true` if the connection that the error came from must not be used again.
     #[must_use]
     pub(super) fn ends_connection(&self) -> bool {
-        // Exactly those after which nobody knows what the session did: it ended, or what it sends is not understood.
+        // Exactly the errors after which the session's state is unknown: it ended, or its messages
+        // are not understood.
         matches!(
             self,
             Self::Away {
@@ -71,12 +73,12 @@ impl Error {
         )
     }
 
-    /// Returns `true` when the database refused the statement itself: nothing of it was done, and with less in it, it
-    /// may be accepted.
+    /// Returns `true` if the database refused the statement itself: nothing was done, and a smaller
+    /// one may be accepted.
     #[must_use]
     pub(super) fn may_be_split(&self) -> bool {
-        // A code that the table does not know counts as refused: halving costs a few tries, giving up would fail every
-        // caller of the batch for the fault of one.
+        // An unknown code counts as refused: splitting costs a few attempts, while giving up would
+        // fail every caller of the batch for one caller's fault.
         self.code().is_some_and(|code| {
             !matches!(
                 sqlstate::meaning(&code),
@@ -85,16 +87,16 @@ impl Error {
         })
     }
 
-    /// Returns `true` when the session ended during the statement, or its answer was lost.
+    /// Returns `true` if the session ended during the statement, or its answer was lost.
     #[must_use]
     pub(super) fn is_lost_answer(&self) -> bool {
-        // Without a code the connection broke before PostgreSQL could give one.
+        // Without a code, the connection broke before PostgreSQL could send one.
         self.code()
             .is_none_or(|code| sqlstate::meaning(&code) == Meaning::SessionEnded)
     }
 
-    /// Why writes fail, in words for a person: no SQL, no names. Returns `None` when the error may be about this one
-    /// write alone, its content or its lock.
+    /// The reason why writes fail, in words for a person, without SQL or names. Returns `None` if
+    /// the error may be about this write alone, its content or its lock.
     #[must_use]
     pub(crate) fn write_failure(&self) -> Option<String> {
         match self.code() {
@@ -103,7 +105,7 @@ impl Error {
         }
     }
 
-    /// The SQLSTATE, if the database gave one.
+    /// The SQLSTATE, if the database sent one.
     fn code(&self) -> Option<Cow<'_, str>> {
         let source = match self {
             Self::Refused { source, .. } => Some(source),
@@ -117,13 +119,14 @@ impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
         match &source {
             sqlx::Error::Database(refusal) => {
-                // Before the code: a named constraint is an outcome that rules expect, and not a failure.
+                // Checked before the code: a named constraint is an outcome that the rules expect,
+                // and not a failure.
                 if let Some(constraint) = refusal.constraint() {
                     let constraint = without_shard(constraint).to_owned();
                     return Self::Refused { constraint, source };
                 }
                 match refusal.code().map(|code| sqlstate::meaning(&code)) {
-                    // Of a session that ended this may be the last word, though its work was done.
+                    // This may be a session's last message although its work was done.
                     Some(Meaning::SessionEnded) => away(true, source),
                     Some(Meaning::ServerAway | Meaning::StatementStopped) => away(false, source),
                     _ => bug(source),
@@ -133,7 +136,7 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed => away(true, source),
-            // None was opened, or none was handed out.
+            // No connection was opened or handed out.
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Configuration(_) => {
                 away(false, source)
             }
@@ -156,7 +159,7 @@ fn bug(source: sqlx::Error) -> Error {
     }
 }
 
-/// A statement answered what it cannot answer. What it did may be committed, so every station has to resync.
+/// A statement returned what it cannot return. It may be committed, so every station has to resync.
 pub(super) fn impossible(what: &str) -> Error {
     Error::Bug {
         uncertain: true,
@@ -164,7 +167,7 @@ pub(super) fn impossible(what: &str) -> Error {
     }
 }
 
-/// A constraint's name as its migration gave it: Citus adds the shard's number to it (`users_key_102008`).
+/// A constraint's name without the shard number that Citus appends (`users_key_102008`).
 fn without_shard(constraint: &str) -> &str {
     match constraint.rsplit_once('_') {
         Some((name, shard)) if shard.parse::<u64>().is_ok() => name,
@@ -172,7 +175,7 @@ fn without_shard(constraint: &str) -> &str {
     }
 }
 
-/// One error for the several callers whose work failed together.
+/// An error that is shared by several callers whose work failed together.
 pub(crate) type Shared = Arc<Error>;
 
 #[cfg(test)]

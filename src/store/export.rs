@@ -1,4 +1,5 @@
-//! Everything that the server has of a user, as one JSON object, piece by piece: no more of it is in memory than a page.
+//! Exports everything that the server has about a user as one JSON object, piece by piece, so that
+//! no more than a page of it is in memory.
 
 use tokio::sync::mpsc;
 
@@ -8,12 +9,12 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// What the pieces are sent to. A receiver that is gone ends the export.
+/// The receiver of the pieces. If it is gone, the export ends.
 pub(crate) type Sink = mpsc::Sender<Result<Vec<u8>, Error>>;
 
-/// Why an export ended early.
+/// The reason why an export ends early.
 enum Stop {
-    /// Nobody wants the rest.
+    /// The receiver is gone.
     Gone,
     Failed(Error),
 }
@@ -24,11 +25,11 @@ impl From<Error> for Stop {
     }
 }
 
-/// Sends a user's data. The pieces, one after the other, are one JSON object, which begins with `status` as every answer
-/// does. If it fails, the last piece is the error; the object is not closed then.
+/// Sends a user's data. The pieces, concatenated, are one JSON object, which begins with `status`
+/// like every answer. On failure the last piece is the error, and the object is left unclosed.
 pub(crate) async fn export(db: &Db, user: UserId, now: Timestamp, sink: &Sink) {
     if let Err(Stop::Failed(error)) = (Export { db, user, sink }).run(now).await {
-        // Who does not listen any more needs no error either.
+        // A receiver that is gone needs no error either.
         let _ = sink.send(Err(error)).await;
     }
 }
@@ -105,7 +106,8 @@ impl Export<'_> {
             .await
     }
 
-    /// A conversation: what `download` answers of one that the user is in; of another, what they wrote and reported there.
+    /// Exports a conversation: as `download` shows it if the user takes part, otherwise only what
+    /// they wrote and reported there.
     async fn conversation(&self, id: ConversationId, is_first: bool) -> Result<(), Stop> {
         let user = self.user;
         let head = rows!(
@@ -117,7 +119,7 @@ impl Export<'_> {
         let Some(head) = head.first() else {
             return Ok(());
         };
-        // The head is an object; its rows follow in it.
+        // The head is an object, into which its rows are inserted.
         let head = head.trim_end_matches('}');
         let comma = if is_first { "" } else { "," };
         self.send(format!(r#"{comma}{head},"rows":["#)).await?;

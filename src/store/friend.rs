@@ -1,18 +1,20 @@
-//! Friendships: two are friends when each has requested the other; a request alone waits for an answer.
+//! Friendships: two users are friends when each has requested the other; a single request waits for
+//! an answer.
 
-use super::{Db, error::Result};
+use super::{Db, db::End, deletion, error::Result};
 use crate::store::rows::{FriendRow, RequestRow};
 use parlance_wire::{id::UserId, time::Timestamp};
 
-/// A user's friends, by id. A friend who blocked the reader shows as `offline`. Nicks are searched for others that look
-/// alike only if `compare_nicks` is set.
+/// A user's friends, by id. A friend who blocked the reader shows as `offline`. Nicks are compared
+/// with others for similarity only if `compare_nicks` is set.
 pub(crate) async fn friends_of(
     db: &Db,
     reader: UserId,
     compare_nicks: bool,
 ) -> Result<Vec<FriendRow>> {
     db.run(async |c| {
-        // A friend who blocked the reader is shown as offline, and not left out: a block must not show.
+        // A friend who blocked the reader is shown as offline instead of left out, as a block must
+        // not show.
         sqlx::query_as!(
             FriendRow,
             r#"
@@ -62,8 +64,8 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<RequestRo
         .await
 }
 
-/// The friends of a user who have deleted their accounts: their id and what they were called. Whoever is a friend again, as
-/// somebody with the same address, is not among them.
+/// The friends of a user who have deleted their accounts, with their id and the nick that they had. A new
+/// account of the same address that is a friend again is not among them.
 pub(crate) async fn left(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
@@ -87,7 +89,7 @@ pub(crate) async fn left(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)
         .collect())
 }
 
-/// Forgets that a friend was there who has left. Returns whether there was one.
+/// Removes a friend who has left from the list. Returns whether there was one.
 pub(crate) async fn forget_left(db: &Db, user: UserId, friend: UserId) -> Result<bool> {
     let deleted = db
         .run(async |c| {
@@ -104,7 +106,7 @@ pub(crate) async fn forget_left(db: &Db, user: UserId, friend: UserId) -> Result
     Ok(deleted.rows_affected() > 0)
 }
 
-/// How two users stand to each other.
+/// The requests and blocks between two users.
 #[derive(Debug)]
 pub(crate) struct Relation {
     /// The first has requested the second.
@@ -115,7 +117,7 @@ pub(crate) struct Relation {
     pub blocked: bool,
 }
 
-/// How `user` and `other` stand to each other. Returns `None` when there is no such other user.
+/// The relation between `user` and `other`. Returns `None` if `other` does not exist.
 pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Option<Relation>> {
     db.run(async |c| {
         sqlx::query_as!(
@@ -136,31 +138,39 @@ pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Opt
     .await
 }
 
-/// `user` requests `friend`, or answers their request. Returns whether that is new.
-pub(crate) async fn request(db: &Db, user: UserId, friend: UserId, now: Timestamp) -> Result<bool> {
-    let inserted = db
-        .run(async |c| {
-            // Each writes a row of their own: two who request each other at the same moment are friends, whatever the
-            // order of their commits.
-            sqlx::query!(
-                "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
-                on conflict on constraint friendships_key do nothing",
-                user as _,
-                friend as _,
-                now as _,
-            )
-            .execute(c)
-            .await
-        })
+/// Stores the request of `user` to `friend`, which may answer theirs. Returns whether it is new, or
+/// `None` if one of them does not exist any more.
+pub(crate) async fn request(
+    db: &Db,
+    user: UserId,
+    friend: UserId,
+    now: Timestamp,
+) -> Result<Option<bool>> {
+    db.transaction(async |c| {
+        if !deletion::prevent(c, [user, friend]).await? {
+            return Ok(End::Rollback(None));
+        }
+        // Each writes a row of their own: two users who request each other at the same moment are
+        // friends, whatever the order of the commits.
+        let inserted = sqlx::query!(
+            "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
+            on conflict on constraint friendships_key do nothing",
+            user as _,
+            friend as _,
+            now as _,
+        )
+        .execute(c)
         .await?;
-    Ok(inserted.rows_affected() > 0)
+        Ok(End::Commit(Some(inserted.rows_affected() > 0)))
+    })
+    .await
 }
 
 /// Ends a friendship, or a request in either direction. Returns whether there was one.
 pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> Result<bool> {
     let deleted = db
         .run(async |c| {
-            // Both rows: one that is left over would be a new request by the other one.
+            // Both rows, as one that is left over would be a new request by the other user.
             sqlx::query!(
                 "delete from friendships
                 where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",

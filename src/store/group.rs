@@ -1,22 +1,21 @@
-//! Groups: their members, and each member's role. Each change happens under the conversation's lock, in one transaction:
-//! what it decides on is what it changes.
+//! Groups: their members and roles. Each change is made under the conversation's lock, in one
+//! transaction, so that it changes exactly what it was decided on.
 
 mod apply;
+mod create;
 
 pub(super) use self::apply::apply;
-
-use std::collections::BTreeSet;
+pub(crate) use self::create::create;
 
 use sqlx::PgConnection;
 
 use super::{
-    Db, admission,
+    Db,
     conversation::NewParticipant,
     db::End,
-    epoch::{self, NewEpoch},
     error::Result,
     invitation,
-    quota::{self, Daily, Exceeded, Limits},
+    quota::{Exceeded, Limits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -28,17 +27,17 @@ use parlance_wire::{
 /// A change to a group.
 #[derive(Debug)]
 pub(crate) enum Change<'a> {
-    /// Another name for some of the participants.
+    /// New names for some of the participants.
     Rename(&'a [(UserId, &'a str)]),
-    /// More participants, or invited users. Existing ones stay as they are.
+    /// Adds participants or invited users. Existing ones stay as they are.
     Add(&'a [NewParticipant<'a>]),
-    /// Fewer participants, or invited users.
+    /// Removes participants or invited users.
     Remove(&'a [UserId]),
-    /// The caller leaves. The last admin hands over to the longest member.
+    /// Removes the caller. The last admin hands over to the longest-standing member.
     Leave,
-    /// The caller accepts their invitation.
+    /// Accepts the caller's invitation.
     Accept,
-    /// Another role for a participant.
+    /// Changes a participant's role.
     SetRole(UserId, Role),
 }
 
@@ -49,37 +48,37 @@ pub(crate) enum Changed {
     Done {
         /// Users to notify, including removed ones.
         concerned: Vec<UserId>,
-        /// Those who were to be added, and are invited instead, by id.
+        /// Users who were invited instead of added, by id.
         invited: Vec<UserId>,
     },
-    /// No such conversation, or no such invitation, for this user.
+    /// No such conversation or invitation for this user.
     NoConversation,
     /// A user to be added does not exist.
     NoUser,
     /// A friend to be added has blocked the caller.
     Blocked,
-    /// A quota allows no more.
+    /// It would exceed a quota.
     Exceeded(Exceeded),
     /// It is a direct conversation.
     NoGroup,
     /// Only an admin may do this.
     NotAdmin,
-    /// The group would have more participants than it may.
+    /// The group would exceed the maximum of participants.
     Full,
     /// The group would be left without an admin.
     LastAdmin,
-    /// The user whose role it is about is not in the group.
+    /// The user whose role is to be changed is not in the group.
     NoParticipant,
-    /// Who takes part, or would afterwards, is not whom the epoch is for.
+    /// The participants, now or after the change, are not those of the epoch.
     StaleRoster(Vec<UserId>),
-    /// The conversation has another epoch by now: this one, or 0 for none.
+    /// The conversation's present epoch is another one: this one, or 0 for none.
     StaleEpoch(i32),
-    /// The conversation has another instance by now: this one.
+    /// The conversation's present instance is another one: this one.
     StaleInstance(Instance),
 }
 
 impl Changed {
-    /// Done, and nobody is notified.
+    /// Success without anyone to notify.
     fn nothing() -> Self {
         Self::Done {
             concerned: vec![],
@@ -87,7 +86,7 @@ impl Changed {
         }
     }
 
-    /// Commits what was done; a refusal is rolled back.
+    /// Commits a change, and rolls a refusal back.
     pub(super) fn end(self) -> End<Self> {
         match self {
             Self::Done { .. } => End::Commit(self),
@@ -96,94 +95,7 @@ impl Changed {
     }
 }
 
-/// Creates a group of its creator, who is its admin, and others, who are added or invited. With a first epoch, nobody is
-/// invited: all for whom it is are added, or nothing is done.
-pub(crate) async fn create(
-    db: &Db,
-    conversation: ConversationId,
-    creator: &NewParticipant<'_>,
-    others: &[NewParticipant<'_>],
-    first: Option<&NewEpoch<'_>>,
-    limits: &Limits,
-    now: Timestamp,
-) -> Result<Changed> {
-    db.transaction(async |c| {
-        let changed = insert(c, conversation, creator, others, first, limits, now).await?;
-        Ok(changed.end())
-    })
-    .await
-}
-
-async fn insert(
-    c: &mut PgConnection,
-    conversation: ConversationId,
-    creator: &NewParticipant<'_>,
-    others: &[NewParticipant<'_>],
-    first: Option<&NewEpoch<'_>>,
-    limits: &Limits,
-    now: Timestamp,
-) -> Result<Changed> {
-    let ids: Vec<UserId> = others.iter().map(|one| one.user_id).collect();
-    if let Some(exceeded) = quota::precheck(c, creator.user_id, true, None, &ids, limits).await? {
-        return Ok(Changed::Exceeded(exceeded));
-    }
-    let all: Vec<UserId> = ids.into_iter().chain([creator.user_id]).collect();
-    if admission::would_be_full(c, conversation, creator.user_id, &all, limits).await? {
-        return Ok(Changed::Full);
-    }
-    if !quota::lock(c, all).await? {
-        return Ok(Changed::NoUser);
-    }
-    if let Some(exceeded) =
-        quota::charge(c, creator.user_id, Daily::Conversations, 1, limits).await?
-    {
-        return Ok(Changed::Exceeded(exceeded));
-    }
-    let instance = Instance::random();
-    sqlx::query!(
-        "with created as (
-            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
-            values ($1, true, $2, $3, $3)
-            returning conversation_id
-        )
-        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
-        select conversation_id, $4, $5, $6, 'admin', $3 from created",
-        conversation as _,
-        instance.as_str(),
-        now as _,
-        creator.user_id as _,
-        creator.secret,
-        creator.display_name,
-    )
-    .execute(&mut *c)
-    .await?;
-    // After the insert, which it counts.
-    if quota::exceeds_total(c, creator.user_id, limits).await? {
-        return Ok(Changed::Exceeded(Exceeded::Total));
-    }
-    let invited =
-        match admission::admit(c, conversation, creator.user_id, others, limits, now).await? {
-            Ok(invited) => invited,
-            Err(refused) => return Ok(refused),
-        };
-    let mut concerned = participants(c, conversation).await?;
-    if let Some(first) = first {
-        if concerned.iter().copied().collect::<BTreeSet<_>>() != *first.members {
-            return Ok(Changed::StaleRoster(concerned));
-        }
-        epoch::stage(c, conversation, first).await?;
-        epoch::begin(c, conversation, first, now).await?;
-    }
-    concerned.extend(
-        invitation::visible_in(c, conversation)
-            .await?
-            .into_iter()
-            .map(|(user, _)| user),
-    );
-    Ok(Changed::Done { concerned, invited })
-}
-
-/// Makes a change to a group, if the caller may, in a fixed number of statements.
+/// Changes a group, if the caller may, in a fixed number of statements.
 pub(crate) async fn change(
     db: &Db,
     conversation: ConversationId,
@@ -207,7 +119,7 @@ pub(super) async fn change_in(
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Changed> {
-    // Only members and invited users reach the lock: others neither wait nor block anyone.
+    // Only members and invited users reach the lock; others neither wait nor block anyone.
     let locked = sqlx::query!(
         "select from conversations where conversation_id = $1
             and (exists (select from participants where conversation_id = $1 and user_id = $2)
@@ -221,7 +133,8 @@ pub(super) async fn change_in(
     if locked.is_none() {
         return Ok(Changed::NoConversation);
     }
-    // A statement of its own: it sees what was there when the lock was taken, the one that waited does not.
+    // A separate statement, because only a new one sees what was committed before the lock was
+    // taken.
     let own = sqlx::query!(
         "select c.is_group, p.role from participants p join conversations c using (conversation_id)
         where p.conversation_id = $1 and p.user_id = $2",
@@ -234,7 +147,7 @@ pub(super) async fn change_in(
         (None, Change::Accept) => {}
         (None, _) => return Ok(Changed::NoConversation),
         (Some(own), _) if !own.is_group => return Ok(Changed::NoGroup),
-        // A participant has accepted before: the answer may have been lost.
+        // The participant has accepted before; the answer may have been lost.
         (Some(_), Change::Accept) => {
             return Ok(Changed::Done {
                 concerned: vec![caller],
@@ -246,7 +159,8 @@ pub(super) async fn change_in(
         }
         (Some(_), _) => {}
     }
-    // Read before: a removed user is notified, and is not among the participants afterwards.
+    // Read before the change, as a removed user is notified but not among the participants
+    // afterwards.
     let before = participants(c, conversation).await?;
     let invited_before = invitation::visible_in(c, conversation).await?;
     let invited = match apply(c, conversation, caller, change, limits, now).await? {
@@ -255,7 +169,8 @@ pub(super) async fn change_in(
     };
     let after = participants(c, conversation).await?;
     let invited_after = invitation::visible_in(c, conversation).await?;
-    // Removed users are notified, too, and those whose invitation appeared, changed or disappeared.
+    // Removed users are notified too, as are users whose invitation appeared, changed or
+    // disappeared.
     let mut concerned = if after.len() < before.len() {
         before
     } else {
@@ -282,15 +197,15 @@ pub(super) async fn participants(
     Ok(users)
 }
 
-/// Ends the caller's invitation to a group. Only they are notified.
+/// Declines the caller's invitation to a group. Only the caller is notified.
 pub(crate) async fn decline(
     db: &Db,
     conversation: ConversationId,
     caller: UserId,
 ) -> Result<Changed> {
     db.transaction(async |c| {
-        // Only those who are invited wait for the lock. It keeps the invitation from being accepted, or withdrawn with
-        // the group, while it is declined.
+        // Only invited users wait for the lock, which keeps the invitation from being accepted, or
+        // withdrawn with the group, meanwhile.
         let locked = sqlx::query!(
             "select from conversations where conversation_id = $1
                 and exists (select from invitations where conversation_id = $1 and user_id = $2)
@@ -306,7 +221,7 @@ pub(crate) async fn decline(
                 invited: vec![],
             }));
         }
-        // Declined before: the answer may have been lost.
+        // It was declined before; the answer may have been lost.
         let changed = if invitation::was_declined(c, conversation, caller).await? {
             Changed::nothing()
         } else {

@@ -1,9 +1,10 @@
-//! Reading a conversation: pages of messages and reports by cursor. A page is one statement, which also checks who reads
-//! and which instance. Two kinds take another one: a page of more messages than one statement reads (128, where they may
-//! have 64 KiB), and a cursor whose row is gone.
+//! Reads a conversation: pages of messages and reports, by cursor. A page takes one statement,
+//! which also checks the reader and the instance. Two cases take another one: a page with more
+//! messages than one statement reads (128, if they may have 64 KiB), and a cursor whose row is
+//! gone.
 //!
-//! A cursor's id finds its row, and the row's `seq` says where to continue. Times are no order: clocks differ, and many
-//! rows share a second (docs/api.md, The cursor loses nothing).
+//! A cursor's id finds its row, and the row's `seq` says where to continue. Times are not an order:
+//! clocks differ, and many rows share a second (docs/api.md, The cursor loses nothing).
 
 use futures_util::TryStreamExt;
 use sqlx::PgConnection;
@@ -20,54 +21,55 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A page is cut after this many bytes of `Data`, as JSON.
+/// Maximum size of a page, counting `Data` as JSON.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Maximum bytes of `Data` that one statement reads. Twice a page: what the page does not take is read in vain, but
-/// most messages are much smaller than they may be.
+/// Maximum bytes of `Data` that one statement reads. This is twice a page: rows beyond the page are
+/// read in vain, but most messages are much smaller than their maximum.
 const MAX_CHUNK_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum messages that one statement reads.
 const MAX_CHUNK_ROWS: usize = 250;
 
-/// A position in a conversation that a reader knows. Without an id and a time: its beginning, or its end, depending on
-/// the direction of the read.
+/// A position in a conversation that the reader has. Without an id and a time, it is the beginning
+/// or the end, depending on the direction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor {
-    /// The message that the reader knows.
+    /// The last message that the reader has.
     pub message_id: Option<MessageId>,
-    /// That message's time, in case it is gone.
+    /// Its time, in case the message is gone.
     pub message_at: Option<Timestamp>,
-    /// The report that the reader knows.
+    /// The last report that the reader has.
     pub report_id: Option<ReportId>,
-    /// That report's time, in case it is gone.
+    /// Its time, in case the report is gone.
     pub report_at: Option<Timestamp>,
 }
 
-/// Which rows are read, by whom.
+/// A request for a page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PageQuery<'a> {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
-    /// The instance that the reader believes the conversation to have.
+    /// The conversation's instance, according to the reader.
     pub instance: &'a Instance,
     pub cursor: &'a Cursor,
     /// Maximum rows of each kind.
     pub limit: usize,
-    /// Maximum bytes of a message's `Data`: how many messages one statement may read.
+    /// Maximum bytes of a message's `Data`, which limits how many messages one statement may read.
     pub max_message_bytes: usize,
 }
 
-/// How a read ended.
+/// The result of reading a page.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// The conversation's head. If its instance is not the reader's, there were no rows.
+    /// The conversation's head. If its instance is not the reader's, no rows were read.
     pub head: HistoryHead,
-    /// One statement read the whole page, and the head with it.
+    /// Whether a single statement read the whole page and the head.
     pub is_snapshot: bool,
-    /// There is more in the direction of the read.
+    /// Whether there are more rows in the direction of the read.
     pub has_more: bool,
 }
 
-/// From the cursor on, oldest first, its row included. Returns `None` when there is no such conversation, for this user.
+/// Reads the rows from the cursor on, including its own, oldest first. Returns `None` if there is
+/// no such conversation for this user.
 pub(crate) async fn from_cursor(
     db: &Db,
     query: PageQuery<'_>,
@@ -77,14 +79,14 @@ pub(crate) async fn from_cursor(
     db.run(async |c| reader.read(c).await).await
 }
 
-/// The newest rows that are older than the cursor, oldest first, its row left out. Returns `None` when there is no such
-/// conversation, for this user.
+/// Reads the newest rows before the cursor, without its own, oldest first. Returns `None` if there
+/// is no such conversation for this user.
 pub(crate) async fn before_cursor(
     db: &Db,
     query: PageQuery<'_>,
     each: impl FnMut(HistoryRow) + Send,
 ) -> Result<Option<Page>> {
-    // Read backwards, to stop at the limit, and turned round here.
+    // Read backwards so that the limit applies to the newest rows, and reversed here.
     let mut newest_first = vec![];
     let mut reader = Reader::new(query, Direction::Backward, |row| newest_first.push(row));
     let read = db.run(async |c| reader.read(c).await).await?;
@@ -92,14 +94,14 @@ pub(crate) async fn before_cursor(
     Ok(read)
 }
 
-/// What a conversation's history ends with. Returns `None` when there is no such conversation, for this user.
+/// The conversation's head. Returns `None` if there is no such conversation for this user.
 pub(crate) async fn head(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
 ) -> Result<Option<HistoryHead>> {
     db.run(async |c| {
-        // No join beyond these two: it is asked before each page that is served from the cache.
+        // Only these two tables, as this runs before each page that is served from the cache.
         sqlx::query_as!(
             HistoryHead,
             r#"select c.instance as "instance: Instance", c.last_seq, c.last_report_id as "last_report_id: ReportId",
@@ -125,7 +127,7 @@ enum Direction {
 }
 
 impl Direction {
-    /// Where a read without a cursor begins.
+    /// The position of a read without a cursor.
     fn start(self) -> i64 {
         match self {
             Self::Forward => 0,
@@ -134,15 +136,16 @@ impl Direction {
     }
 }
 
-/// The numbers that a statement begins at. `None`: at the row with the cursor's id, or that row is not there.
+/// The numbers at which a statement begins. `None`: at the row with the cursor's id, or that row
+/// does not exist.
 #[derive(Debug, Clone, Copy)]
 struct Start {
     message_seq: Option<i64>,
     report_seq: Option<i64>,
 }
 
-/// A row of the result: the first one is the conversation's, and names its instance; the others are messages, which have
-/// a number, and reports, which have an id.
+/// A row of the result. One is the conversation's, with its instance; the others are messages,
+/// which have a number, and reports, which have an id.
 struct Row {
     instance: Option<Instance>,
     message_seq: Option<i64>,
@@ -161,7 +164,8 @@ struct Row {
 }
 
 impl Row {
-    /// The conversation's head, and where the rows begin. `None` if it lacks a column.
+    /// Converts the conversation's row into its head and the start of the read. Returns `None` if a
+    /// column is missing.
     fn head(self) -> Option<(HistoryHead, Start)> {
         let head = HistoryHead {
             instance: self.instance?,
@@ -177,7 +181,7 @@ impl Row {
         Some((head, start))
     }
 
-    /// A message or a report. `None` if it is neither, or lacks a column.
+    /// Converts a message or a report. Returns `None` if it is neither, or a column is missing.
     fn of_history(self) -> Option<HistoryRow> {
         match (self.message_seq, self.report_id) {
             (Some(seq), None) => Some(HistoryRow::Message(MessageRow {
@@ -205,16 +209,17 @@ impl Row {
     }
 }
 
-/// One text for both directions, which differ in which side of the start they read, and in their order. A parameter for
-/// the direction would cost the index: PostgreSQL plans the statement once, for whichever it is.
+/// A single text for both directions, which differ in the side of the start that they read, and in
+/// their order. A parameter for the direction would prevent the use of the index, as PostgreSQL
+/// plans the statement only once.
 macro_rules! rows {
     ($query:ident, $start:ident, $limits:ident, $side:literal, $order:literal) => {
         sqlx::query_as!(
             Row,
             r#"
             with seen as materialized (
-                -- The conversation, if the reader takes part in it, and where to begin: at a number, or at the row with
-                -- the cursor's id. Null: that row is not there.
+                -- The conversation, if the reader takes part in it, and where to begin: at a number, or
+                -- at the row with the cursor's id (null if that row does not exist).
                 select c.instance, c.cleared_seq, c.last_seq, c.last_report_id, c.chain, c.erased,
                        coalesce($5::bigint,
                            (select m.seq from messages m
@@ -229,7 +234,8 @@ macro_rules! rows {
                 where p.conversation_id = $1 and p.user_id = $2
             ),
             start as materialized (
-                -- No row if nothing is to be read: the reader has another instance, or it is not known where to begin.
+                -- No row if nothing may be read: the reader's instance is another one, or the
+                -- beginning is not known.
                 select message_seq, report_seq, cleared_seq
                 from seen
                 where instance = $3 and message_seq is not null and report_seq is not null
@@ -278,7 +284,7 @@ macro_rules! rows {
     };
 }
 
-/// A read in progress, and the size of its page so far.
+/// A read in progress, and the page's size so far.
 struct Reader<'a, F> {
     query: PageQuery<'a>,
     direction: Direction,
@@ -286,9 +292,9 @@ struct Reader<'a, F> {
     messages: usize,
     reports: usize,
     bytes: usize,
-    /// The number of the message that was read last.
+    /// The number of the last message that was read.
     last_seq: i64,
-    /// There was a row that did not fit.
+    /// Whether a row did not fit.
     has_more: bool,
 }
 
@@ -306,7 +312,7 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
         }
     }
 
-    /// Reads the page, in as few statements as it takes: nearly always one.
+    /// Reads the page in as few statements as possible, nearly always one.
     async fn read(&mut self, c: &mut PgConnection) -> Result<Option<Page>> {
         let cursor = self.query.cursor;
         let start_unless = |has_cursor: bool| (!has_cursor).then_some(self.direction.start());
@@ -314,10 +320,11 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
             message_seq: start_unless(cursor.message_id.is_some() || cursor.message_at.is_some()),
             report_seq: start_unless(cursor.report_id.is_some() || cursor.report_at.is_some()),
         };
-        // All reports at once: they have no content.
+        // All reports at once, as they have no content.
         let mut max_reports = self.query.limit + 1;
         let mut is_snapshot = true;
-        // It ends: only the first round can have to locate the cursor, and each further one continues after the last message.
+        // Terminates: only the first round may have to locate the cursor, and each further one
+        // continues after the last message.
         loop {
             let (messages, max_messages) = (self.messages, self.next_messages());
             let Some((head, begun_at)) = self
@@ -351,9 +358,10 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
         }
     }
 
-    /// Where to begin if a cursor's row is gone, or the cursor is only a time: at its message, if that expired, else at the
-    /// first message that is not older than the cursor says; and at such a report. The reader was checked before, and is
-    /// again by the statement that begins there.
+    /// Finds where to begin if the cursor's row is gone, or the cursor is only a time: at its
+    /// message if that has expired, otherwise at the first message that is not older than the
+    /// cursor; and likewise for reports. The reader was checked before, and is checked again by the
+    /// statement that begins there.
     async fn locate(&self, c: &mut PgConnection, found: Start) -> Result<Start> {
         let (query, direction) = (self.query, self.direction);
         let row = sqlx::query!(
@@ -370,14 +378,14 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
             from conversations c
             where c.conversation_id = $1",
             query.conversation_id as _,
-            // Not by the time of a row that is there: such a search reads all that is older.
+            // Not by time if the row exists, as such a search reads all older rows.
             query.cursor.message_at.filter(|_| found.message_seq.is_none()) as _,
             query.cursor.report_at.filter(|_| found.report_seq.is_none()) as _,
             query.cursor.message_id as _,
         )
         .fetch_one(c)
         .await?;
-        // If no row is as new as the cursor, after all of them.
+        // If all rows are older than the cursor, after the last one.
         let missing = |at: Option<Timestamp>| at.map_or(direction.start(), |_| i64::MAX);
         let message_seq = found.message_seq.or(row.message_seq);
         let report_seq = found.report_seq.or(row.report_seq);
@@ -387,9 +395,9 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
         })
     }
 
-    /// Reads at most so many messages and reports in one statement, and returns the head and where the rows begin, if the
-    /// reader has the current instance and that is known; else there are none. Returns `None` when there is no such
-    /// conversation, for this user.
+    /// Reads at most this many messages and reports in one statement. Returns the head and where
+    /// the rows begin; there are no rows if the reader's instance is another one, or the beginning
+    /// is not known. Returns `None` if there is no such conversation for this user.
     async fn read_rows(
         &mut self,
         c: &mut PgConnection,
@@ -400,14 +408,15 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
         // For `limit`, the maximum means none.
         let limit = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
         let limits = (limit(limits.0), limit(limits.1));
-        // Streamed: a page of large messages is never in memory twice.
+        // Streamed, so that a page of large messages is never in memory twice.
         let mut rows = match self.direction {
             Direction::Forward => rows!(query, start, limits, ">=", "").fetch(c),
             Direction::Backward => rows!(query, start, limits, "<", " desc").fetch(c),
         };
         let mut found = None;
         while let Some(row) = rows.try_next().await? {
-            // Recognized by its columns: SQL does not promise that the first branch of `union all` comes first.
+            // Recognized by its columns, because SQL does not guarantee that the first branch of
+            // `union all` comes first.
             if row.instance.is_some() {
                 let head = row.head();
                 found = Some(head.ok_or_else(|| impossible("a conversation without its number"))?);
@@ -419,9 +428,10 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
         Ok(found)
     }
 
-    /// Adds a row, if it fits; else the page has more.
+    /// Adds a row if it fits; otherwise the page has more.
     fn push(&mut self, row: HistoryRow) {
-        // Forward the cursor's own row, and the next one: else a reader would never get past two large messages.
+        // Forward, always the cursor's own row and the next one, or a reader would never get past
+        // two large messages.
         let min_messages = match self.direction {
             Direction::Forward => 2,
             Direction::Backward => 1,
@@ -434,7 +444,7 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
                 self.last_seq = row.seq;
                 self.messages <= self.query.limit && !is_cut
             }
-            // Not by bytes: a report has no content.
+            // Not limited by size, as a report has no content.
             HistoryRow::Report(_) => {
                 self.reports += 1;
                 self.reports <= self.query.limit
@@ -447,7 +457,8 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
         }
     }
 
-    /// Number of messages that the next statement reads: at most one more than fits, which shows that there are more.
+    /// Number of messages for the next statement: at most one more than fits, which shows whether
+    /// there are more.
     fn next_messages(&self) -> usize {
         let fitting =
             (MAX_CHUNK_BYTES / self.query.max_message_bytes.max(1)).clamp(2, MAX_CHUNK_ROWS);
@@ -455,13 +466,13 @@ impl<'a, F: FnMut(HistoryRow)> Reader<'a, F> {
     }
 }
 
-/// The bytes that `Data` takes in JSON.
+/// The size of `Data` in JSON.
 fn json_bytes(data: &str) -> usize {
     let short = data
         .bytes()
         .filter(|byte| matches!(byte, b'"' | b'\\'))
         .count();
-    // As `\u0001`: only in rows that were stored before such characters were refused.
+    // Written as `\u0001`: only in rows that were stored before such characters were refused.
     let long = data.bytes().filter(|byte| *byte < b' ').count();
     data.len() + short + 5 * long
 }

@@ -1,4 +1,5 @@
-//! Invitations to register: each code lets some people in. (Invitations to groups: `invitation.rs`.)
+//! Invitations to register: each code admits a number of people. (Invitations to groups:
+//! `invitation.rs`.)
 
 use sqlx::PgConnection;
 
@@ -21,63 +22,63 @@ use parlance_wire::{
 pub struct NewInvite<'a> {
     /// The hash of its code.
     pub code_hash: &'a SecretHash,
-    /// Who becomes a friend of those who register with it.
+    /// The user who becomes a friend of everyone who registers with it.
     pub inviter: Option<UserId>,
-    /// The one address that it is for.
+    /// The only address that may register with it.
     pub email: Option<&'a Email>,
     /// How many people may register with it.
     pub uses: u32,
-    /// Until when.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// What users may do about invitations.
+/// Limits on the invitations that users make.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Only admins invite.
+    /// Whether only admins may invite.
     pub admins_only: bool,
-    /// Open invitations of a user: those that somebody can still register with.
+    /// Maximum open invitations of a user, with which somebody can still register.
     pub open: u32,
 }
 
-/// What became of a user's new invitation.
+/// The outcome of creating a user's invitation.
 #[derive(Debug)]
 pub(crate) enum Created {
     Done(InviteId),
     /// Only admins may invite.
     NotAdmin,
-    /// The user has as many open ones as they may.
+    /// The user has the maximum of open ones.
     TooMany,
 }
 
-/// An invitation, as those who may revoke it see it.
+/// An invitation, as shown to those who may revoke it.
 #[derive(Debug)]
 pub struct InviteRow {
     /// Its id, which is not its code.
     pub invite_id: InviteId,
-    /// Who becomes a friend of those who register with it.
+    /// The user who becomes a friend of everyone who registers with it.
     pub inviter: Option<UserId>,
     /// The inviter's address.
     pub inviter_email: Option<String>,
-    /// The one address that it is for.
+    /// The only address that may register with it.
     pub email: Option<String>,
-    /// How many people it is for.
+    /// How many people may register with it.
     pub uses: i32,
     /// How many people have registered with it.
     pub used: i32,
-    /// Who of them is still there.
+    /// Those of them who still exist.
     pub used_by: Vec<UserId>,
     /// `join`, `first` or `reset`.
     pub purpose: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Until when it is good.
+    /// When it expires.
     pub expires_at: Timestamp,
     /// When it was revoked, if it was.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Stores an operator's invitation. Returns `None` if there is no such inviter.
+/// Stores an operator's invitation. Returns `None` if the inviter does not exist.
 pub async fn insert(
     db: &Db,
     invite: &NewInvite<'_>,
@@ -113,7 +114,7 @@ pub async fn insert(
     .await
 }
 
-/// Stores a user's invitation, if they may make one more. What they made earlier, and nobody used in time, is deleted.
+/// Stores a user's invitation, unless they have too many. Deletes earlier ones that expired unused.
 pub(crate) async fn create(
     db: &Db,
     inviter: UserId,
@@ -122,7 +123,7 @@ pub(crate) async fn create(
     now: Timestamp,
 ) -> Result<Created> {
     db.transaction(async |c| {
-        // The lock makes what is counted what is changed.
+        // Locked, so that concurrent calls cannot exceed the limit.
         let role = sqlx::query_scalar!(
             "select role from users where user_id = $1 and deleted_at is null for no key update",
             inviter as _,
@@ -175,7 +176,8 @@ async fn insert_row(
     .await
 }
 
-/// Stores the invitation that makes the first user, an admin. Returns `false`, and stores nothing, if there are users.
+/// Stores the invitation for the first user, who becomes an admin. Returns `false`, and stores
+/// nothing, if there are users.
 pub(crate) async fn insert_first(
     db: &Db,
     code_hash: &SecretHash,
@@ -201,7 +203,8 @@ pub(crate) async fn insert_first(
     Ok(stored.rows_affected() > 0)
 }
 
-/// Invitations, the newest first: those of an inviter, or all. With `open`, only those that somebody can register with.
+/// Lists invitations, newest first: an inviter's, or all. With `open`, only those with which
+/// somebody can still register.
 pub(crate) async fn list(
     db: &Db,
     inviter: Option<UserId>,
@@ -259,7 +262,8 @@ pub(crate) async fn revoke_own(
     Ok(revoked.rows_affected() > 0)
 }
 
-/// Revokes an invitation, whoever made it. Returns whether there is one that was not revoked.
+/// Revokes an invitation, whoever created it. Returns whether there was one that was not yet
+/// revoked.
 pub(crate) async fn revoke(db: &Db, invite: InviteId, by: &Actor, now: Timestamp) -> Result<bool> {
     db.transaction(async |c| {
         let revoked = sqlx::query!(

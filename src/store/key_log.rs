@@ -1,5 +1,5 @@
-//! The key log: an entry for each card that was ever published, in their order, and the Merkle tree over them
-//! (docs/e2ee.md). Also who the server is that signs its head.
+//! The key log: an entry for each published card, in order, and the Merkle tree over the entries
+//! (docs/e2ee.md). Also the identity of the server that signs its head.
 
 use futures_util::TryStreamExt;
 use parlance_wire::{
@@ -13,7 +13,7 @@ use super::{
     error::{Result, impossible},
 };
 
-/// This server's id, and the seed of its signing key.
+/// The server's id, and the seed of its signing key.
 pub(crate) async fn server_identity(db: &Db) -> Result<(ServerId, Vec<u8>)> {
     let row = db
         .run(async |c| {
@@ -25,7 +25,8 @@ pub(crate) async fn server_identity(db: &Db) -> Result<(ServerId, Vec<u8>)> {
     Ok((row.server_id, row.seed))
 }
 
-/// The log's tree, and at most `limit` entries after the first `after`, one behind the other, as of the same moment.
+/// The log's tree, and at most `limit` entries after the first `after`, concatenated, all of the
+/// same moment.
 pub(crate) async fn page(db: &Db, after: u32, limit: i64) -> Result<(Tree, Vec<u8>)> {
     let row = db
         .run(async |c| {
@@ -48,7 +49,8 @@ pub(crate) async fn page(db: &Db, after: u32, limit: i64) -> Result<(Tree, Vec<u
     Ok((tree(row.size, row.peaks)?, row.entries.unwrap_or_default()))
 }
 
-/// Locks the log until the transaction ends: cards are published one at a time. Taken after every other lock.
+/// Locks the log until the transaction ends, so that cards are published one at a time. To be taken
+/// after every other lock.
 pub(super) async fn lock(c: &mut PgConnection) -> Result<Tree> {
     let row = sqlx::query!("select size, peaks from key_log_head where is_head for update")
         .fetch_one(c)
@@ -56,7 +58,7 @@ pub(super) async fn lock(c: &mut PgConnection) -> Result<Tree> {
     tree(row.size, row.peaks)
 }
 
-/// Adds an entry to the log, which is locked. Returns its number.
+/// Adds an entry to the locked log. Returns its number.
 pub(super) async fn append(c: &mut PgConnection, mut tree: Tree, entry: LogEntry) -> Result<i64> {
     tree.append(entry.leaf());
     let seq = i64::try_from(tree.size()).map_err(|_| impossible("a log of that size"))?;
@@ -88,8 +90,8 @@ fn tree(size: i64, peaks: Vec<Vec<u8>>) -> Result<Tree> {
         .ok_or_else(|| impossible("a head of the key log that is none"))
 }
 
-/// For the doctor: whether the tree that is kept is that of the entries, and their numbers have no holes. Returns how much
-/// is wrong, and what.
+/// For the doctor: checks that the stored tree is that of the entries, and that their numbers have
+/// no holes. Returns the number of faults, and one of them.
 pub(super) async fn check(c: &mut PgConnection) -> sqlx::Result<(i64, Option<String>)> {
     let (mut computed, mut holes) = (Tree::default(), 0);
     let mut rows = sqlx::query!("select seq, entry from key_log order by seq").fetch(&mut *c);

@@ -1,4 +1,4 @@
-//! Messages: stored exactly once, numbered in the order of their commits.
+//! Messages: stored exactly once, numbered in commit order.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,17 +15,18 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Maximum attempts for a batch because another node stored one of its messages meanwhile. Two are enough, unless
-/// several clients retry several messages of the batch on several nodes at the same moment.
+/// Maximum attempts for a batch because another node stored one of its messages meanwhile. Two are
+/// enough, unless several clients retry several messages of the batch on several nodes at the same
+/// moment.
 const MAX_TRIES: usize = 6;
-/// About how many bytes a row has beside its `Data`.
+/// Approximate size of a row without its `Data`, in bytes.
 const ROW_BYTES: usize = 200;
 
 impl Entry for NewMessage {
     type Outcome = Stored;
     type Key = (ConversationId, MessageId);
 
-    /// A retry is judged by what is stored, so its twin has to be stored first.
+    /// A retry is judged by what is stored, so the original has to be stored first.
     fn key(&self) -> Option<Self::Key> {
         Some((self.conversation_id, self.message_id))
     }
@@ -37,8 +38,9 @@ impl Entry for NewMessage {
     async fn store(db: &Db, batch: &[Self]) -> Result<Vec<Attempt<Stored>>> {
         let mut result = add(db, batch).await;
         for _ in 1..MAX_TRIES {
-            // While the statement waited for the lock, another one stored the same message: what this one saw was
-            // older than the lock. Nothing is stored; the next try sees it.
+            // While the statement waited for the lock, another one stored the same message, which
+            // this statement's older snapshot does not include. Nothing is stored, and the next
+            // attempt sees it.
             match &result {
                 Err(error) if error.is_refused_by("messages_one_per_id") => {
                     result = add(db, batch).await;
@@ -50,8 +52,8 @@ impl Entry for NewMessage {
     }
 }
 
-/// Stores a batch in one statement and one commit. Returns the outcome of each message, in the order given. The batch
-/// must not hold one (conversation, message id) twice.
+/// Stores a batch in one statement and one commit. Returns the outcome of each message, in the
+/// given order. The batch must not contain the same (conversation, message id) twice.
 async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
     macro_rules! column {
         ($field:ident) => {
@@ -83,14 +85,14 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
         })
         .await?;
 
-    // The statement answers only messages whose sender takes part in the conversation.
+    // The statement only returns messages whose sender takes part in the conversation.
     let mut outcomes: Vec<Attempt<Stored>> = batch
         .iter()
         .map(|_| Attempt::Done(Stored::NoConversation))
         .collect();
-    // In the order of their numbers, so that each new message finds the one before it.
+    // In the order of their numbers, so that each new message comes after its predecessor.
     rows.sort_unstable_by_key(|row| row.place);
-    // Of each conversation: the newest message so far, and of a group its members.
+    // For each conversation the newest message so far, and for a group its members.
     let mut newest = HashMap::<ConversationId, (_, Option<Arc<_>>)>::new();
     for row in rows {
         let (message, outcome) = entry_at(batch, &mut outcomes, row.place)?;
@@ -139,7 +141,7 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
                 *outcome = Attempt::MembershipChanged;
                 continue;
             }
-            // Also a known one without its columns.
+            // Also a known outcome without its columns.
             (unknown, ..) => return Err(impossible(&format!("the outcome {unknown}"))),
         };
         *outcome = Attempt::Done(stored);

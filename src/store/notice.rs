@@ -1,32 +1,32 @@
-//! Notices: what every node hears of through the database (`LISTEN`/`NOTIFY`), because it may be changed by a command, which
-//! is no node. Rare events only, and never in a transaction that writes messages: NOTIFY takes a lock that all of its
-//! commits queue for.
+//! Notices reach every node through the database (`LISTEN`/`NOTIFY`), because the changes may be
+//! made by a command, which is not a node. For rare events only, and never in a transaction that
+//! writes messages: NOTIFY takes a lock that all commits with notices queue for.
 
 use sqlx::PgConnection;
 
 use parlance_wire::id::UserId;
 
-/// The channel that nodes listen to.
+/// The channel on which nodes listen.
 pub const CHANNEL: &str = "user_changed";
 
-/// What a node has to know.
+/// A change that every node has to know of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// A user's keys, names, stations or rights have changed: what is cached of users is out of date, and the user's
-    /// sockets are closed, for whoever may still sign to open them again.
+    /// A user's keys, names, stations or rights have changed: caches of users are outdated, and the
+    /// user's sockets are closed, so that only those who may still sign can open them again.
     User(UserId),
-    /// A user's keys or stations have changed, as they asked for: what is cached of that user is out of date, and sockets of
-    /// stations that are not known any more are closed.
+    /// The user has changed their keys or stations: caches of that user are outdated, and sockets of stations that are not
+    /// known any more are closed.
     Stations(UserId),
-    /// A user is called otherwise: cached names are out of date.
+    /// A user's name has changed, and cached names are outdated.
     Names,
     /// A user's list of conversations has changed.
     List(UserId),
-    /// A user should look at another one again: their friendship, their name.
+    /// A user should fetch another one again, as their friendship or name has changed.
     Friend {
-        /// The user to look at.
+        /// The user who has changed.
         friend: UserId,
-        /// Who should look.
+        /// The user to notify.
         seen_by: UserId,
     },
 }
@@ -34,7 +34,7 @@ pub enum Notice {
 impl Notice {
     fn payload(self) -> String {
         match self {
-            // As older versions write and read it.
+            // In the format of older versions.
             Self::User(user) => user.to_string(),
             Self::Stations(user) => format!("stations {user}"),
             Self::Names => "names".to_owned(),
@@ -43,7 +43,7 @@ impl Notice {
         }
     }
 
-    /// Reads what [`send`] wrote. Returns `None` for what another version wrote.
+    /// Parses the payload of [`send`]. Returns `None` for a payload of another version.
     #[must_use]
     pub fn parse(payload: &str) -> Option<Self> {
         let mut words = payload.split(' ');
@@ -61,7 +61,8 @@ impl Notice {
     }
 }
 
-/// Sends notices to every node, once the transaction is committed: a node that hears of a change finds it.
+/// Sends notices to every node once the transaction is committed, so that a notified node finds the
+/// change.
 pub(super) async fn send(
     c: &mut PgConnection,
     notices: impl IntoIterator<Item = Notice>,

@@ -1,4 +1,5 @@
-//! Conversations, as operators list, look at and delete them. What was said in them nobody here can read.
+//! Operators' view of conversations: listing, inspecting and deleting them. Their messages are
+//! encrypted and cannot be read here.
 
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
@@ -16,48 +17,48 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Which conversations to list.
+/// A filter for the list of conversations.
 #[derive(Debug, Default)]
 pub struct Filter {
-    /// Only those that this user takes part in.
+    /// Only conversations that this user takes part in.
     pub user: Option<UserId>,
     /// Only groups, or only direct ones.
     pub groups: Option<bool>,
-    /// Only those whose ids follow this one.
+    /// Only conversations with ids after this one.
     pub after: Option<ConversationId>,
 }
 
-/// A conversation, as an operator's list shows it.
+/// A conversation, as operators list it.
 #[derive(Debug)]
 pub struct Overview {
     /// Its id.
     pub conversation_id: ConversationId,
-    /// A group, or a direct conversation.
+    /// Whether it is a group; otherwise it is a direct conversation.
     pub is_group: bool,
-    /// How many take part.
+    /// Number of participants.
     pub participants: i64,
-    /// Messages and reports since the last `clear`, whether they are still there or not.
+    /// Number of messages and reports since the last `clear`, including expired ones.
     pub rows: i64,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When the newest message was written.
+    /// When the newest message was created.
     pub last_access_at: Timestamp,
 }
 
-/// Who takes part in a conversation.
+/// A participant of a conversation.
 #[derive(Debug)]
 pub struct Member {
-    /// Their id.
+    /// The user's id.
     pub user_id: UserId,
-    /// Their address; none, if they have left the server.
+    /// The user's address; `None` if the account was deleted.
     pub email: Option<String>,
     /// `admin` or `member`.
     pub role: String,
-    /// Since when.
+    /// When they joined.
     pub joined_at: Timestamp,
-    /// Their messages that are still there.
+    /// Number of their messages that still exist.
     pub messages: i64,
-    /// Bytes of these.
+    /// Size of these messages in bytes.
     pub bytes: i64,
 }
 
@@ -90,12 +91,13 @@ pub async fn list(db: &Db, filter: &Filter, limit: i64) -> Result<Vec<Overview>>
     .await
 }
 
-/// A conversation and who takes part in it. Reads all of its messages' sizes. Returns `None` if there is no such conversation.
+/// A conversation and its participants. Reads the sizes of all its messages. Returns `None` if
+/// there is no such conversation.
 pub async fn show(
     db: &Db,
     conversation: ConversationId,
 ) -> Result<Option<(Overview, Vec<Member>)>> {
-    // It may take longer than a request's statement may.
+    // On a connection of its own, as it may take longer than a request's statement may.
     let mut connection = db.maintenance_options().connect().await?;
     let overview = sqlx::query_as!(
         Overview,
@@ -133,8 +135,9 @@ pub async fn show(
     Ok(overview.map(|overview| (overview, members)))
 }
 
-/// Deletes a conversation with all that was said in it, for everyone, and tells them. Returns whether there was one. Who is
-/// interrupted calls it again: it is gone for its participants at once, and its rows batch by batch.
+/// Deletes a conversation with all its messages for everyone, and notifies them. Returns whether
+/// there was one. It disappears for its participants at once, and its rows are deleted in batches;
+/// if that is interrupted, call it again.
 pub async fn delete(
     db: &Db,
     conversation: ConversationId,
@@ -152,7 +155,7 @@ pub async fn delete(
     let Some(end) = end else { return Ok(false) };
     while purge::delete_cleared(db, conversation, end).await? > 0 {}
     db.transaction(async |c| {
-        // Who made a new direct conversation of the same two meanwhile keeps that.
+        // If the same two users have created a new direct conversation meanwhile, that one is kept.
         sqlx::query!(
             "with unused as materialized (
                 select conversation_id from conversations c
@@ -178,7 +181,8 @@ pub async fn delete(
     Ok(true)
 }
 
-/// Takes a conversation away from everyone. Returns the number of its last row, or `None` if there is no such conversation.
+/// Removes a conversation from all participants. Returns the number of its last row, or `None` if
+/// there is no such conversation.
 async fn close(
     c: &mut PgConnection,
     conversation: ConversationId,

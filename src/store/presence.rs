@@ -1,5 +1,6 @@
-//! Presence: which nodes are alive, and whose sockets they hold. A row of `listeners` is a user who is online on a node.
-//! (The table keeps its old name: during a rolling upgrade, nodes of the release before still read and write it.)
+//! Presence: which nodes are alive, and whose sockets they hold. A row of `listeners` is a user who
+//! is online on a node. (The table keeps its old name because, during a rolling upgrade, nodes of
+//! the previous release still use it.)
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,17 +10,17 @@ use uuid::Uuid;
 use super::{Db, db::End, error::Result};
 use parlance_wire::id::UserId;
 
-/// A user whose availability changed, and who may see that.
+/// A user whose availability changed, and the friends who may see that.
 #[derive(Debug)]
 pub struct AvailabilityChange {
     /// The user whose availability changed.
     pub user_id: UserId,
-    /// Their friends, but for those whom they blocked.
+    /// Their friends, except those whom they blocked.
     pub friends: Vec<UserId>,
 }
 
-/// Records that a node holds so many sockets of each of these users. They are available from now on, unless they set something
-/// else. Returns those for whom that is a change.
+/// Records how many sockets a node holds of each of these users, who are then available unless they
+/// set something else. Returns the users for whom that is a change.
 pub async fn socket_opened(
     db: &Db,
     node: Uuid,
@@ -39,7 +40,8 @@ pub async fn socket_opened(
         )
         .execute(&mut *tx)
         .await?;
-        // No function in RETURNING, here and below: a distributed database runs only plain columns there.
+        // No function in RETURNING, here and below, because a distributed database only allows
+        // plain columns there.
         let changes = sqlx::query_as!(
             AvailabilityChange,
             r#"
@@ -59,8 +61,8 @@ pub async fn socket_opened(
     .await
 }
 
-/// Records how many sockets a node holds of each of these users, who stay as available as they are. One who counts as online
-/// for a while after their last socket has none.
+/// Records how many sockets a node holds of each of these users, without a change of their
+/// availability. A user who counts as online for a while after their last socket has none.
 pub async fn count_sockets(db: &Db, node: Uuid, sockets: &[(UserId, i32)]) -> Result<()> {
     let (users, counts): (Vec<UserId>, Vec<i32>) = sockets.iter().copied().unzip();
     db.run(async |c| {
@@ -79,8 +81,8 @@ pub async fn count_sockets(db: &Db, node: Uuid, sockets: &[(UserId, i32)]) -> Re
     Ok(())
 }
 
-/// Records that a node holds no sockets of these users any more. Those of whom no node holds one are offline. Returns
-/// those for whom that is a change.
+/// Records that a node no longer holds sockets of these users. Those without a socket on any node
+/// are offline. Returns the users for whom that is a change.
 pub async fn socket_closed(
     db: &Db,
     node: Uuid,
@@ -100,8 +102,9 @@ pub async fn socket_closed(
     .await
 }
 
-/// Locks users, before any change to who is online. Statements after the lock see what other nodes wrote before: so of
-/// two sockets that close at once the second one knows that both are gone, and one that opens is not overlooked.
+/// Locks users before any change to who is online. Later statements see what other nodes wrote
+/// before: if two sockets close at once, the second one sees that both are gone, and a socket that
+/// opens is not overlooked.
 async fn lock(c: &mut PgConnection, users: &[UserId]) -> Result<()> {
     sqlx::query!(
         "select from users where user_id = any($1) order by user_id for no key update",
@@ -130,30 +133,31 @@ pub async fn online_on(db: &Db, node: Uuid) -> Result<HashMap<UserId, i32>> {
         .collect())
 }
 
-/// The answer to a heartbeat.
+/// The result of a heartbeat.
 #[derive(Debug)]
 pub struct Heartbeat {
-    /// The node counted as alive until now. `false` for its first heartbeat, too.
+    /// Whether the node counted as alive until now; `false` for its first heartbeat, too.
     pub was_alive: bool,
-    /// All others that are alive, or ended so recently that not all may have seen it.
+    /// The other nodes that are alive, or ended so recently that some node may not have seen it.
     pub others: Vec<OtherNode>,
 }
 
 /// Another node on this database.
 #[derive(Debug)]
 pub struct OtherNode {
-    /// Its id: a new one each time that it starts.
+    /// Its id, which is new at each start.
     pub node_id: Uuid,
-    /// It is alive.
+    /// Whether it is alive.
     pub is_alive: bool,
 }
 
-/// Keeps a node alive for `timeout` from now, by the database's clock: the clocks of nodes are never compared.
+/// Keeps a node alive for `timeout` from now, by the database's clock, so that nodes' clocks are
+/// never compared.
 pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> Result<Heartbeat> {
     let rows = db
         .run(async |c| {
-            // One statement: what a node learns of the others is as of the moment of its own heartbeat, by which they
-            // know what it has seen.
+            // A single statement: a node learns about the others as of its own heartbeat, and from
+            // that heartbeat they know what it has seen.
             sqlx::query!(
                 r#"
                 with own as (
@@ -184,7 +188,7 @@ pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> Result<Heartbe
     })
 }
 
-/// Deletes all other nodes: the database is this one's alone.
+/// Deletes all other nodes, because this one has the database to itself.
 pub async fn forget_other_nodes(db: &Db, node: Uuid) -> Result<()> {
     db.run(async |c| {
         sqlx::query!("delete from nodes where node_id <> $1", node)
@@ -195,7 +199,8 @@ pub async fn forget_other_nodes(db: &Db, node: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Records that a node has ended. On a connection of its own: those of the pool may be in use by workers that stop.
+/// Records that a node has ended. On a connection of its own, as workers that are stopping may be
+/// using those of the pool.
 pub async fn node_ended(db: &Db, node: Uuid) -> Result<()> {
     let mut connection = db.options().connect().await?;
     sqlx::query!(
@@ -208,11 +213,11 @@ pub async fn node_ended(db: &Db, node: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Cleans up after nodes that ended longer ago than `grace`: users whose sockets they held are offline, at most
-/// `max_users` of them in one call. A node's own row is deleted once every other living node has sent a heartbeat after
-/// its end, and thereby seen it.
+/// Cleans up after nodes that ended longer ago than `grace`: sets at most `max_users` of the users
+/// whose sockets they held offline. A node's own row is deleted once every other living node has
+/// sent a heartbeat after its end, and has thereby seen it.
 pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<AvailabilityChange>> {
-    // First: a node without a row counts as ended below.
+    // First, because a node without a row counts as ended below.
     db.run(async |c| {
         sqlx::query!(
             "delete from nodes n
@@ -228,7 +233,7 @@ pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<Avai
         .await
     })
     .await?;
-    // A bounded number of users: their rows are locked below, and each change is announced.
+    // A bounded number, as their rows are locked below and each change is announced.
     let left: Vec<UserId> = db
         .run(async |c| {
             sqlx::query_scalar!(
@@ -253,7 +258,7 @@ pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<Avai
     }
     db.transaction(async |tx| {
         lock(tx, &left).await?;
-        // Asked again: a node that was thought to have ended may have sent a heartbeat meanwhile.
+        // Checked again, as a node that seemed to have ended may have sent a heartbeat meanwhile.
         sqlx::query!(
             "delete from listeners l
             where l.user_id = any($2) and not exists (
@@ -271,7 +276,8 @@ pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<Avai
     .await
 }
 
-/// Sets those of these users offline who have no socket on any node. Returns those for whom that is a change.
+/// Sets those of these users offline who have no socket on any node. Returns the users for whom
+/// that is a change.
 async fn set_offline(c: &mut PgConnection, users: &[UserId]) -> Result<Vec<AvailabilityChange>> {
     let changes = sqlx::query_as!(
         AvailabilityChange,

@@ -1,12 +1,13 @@
-//! Checks that the database accepts writes: one that can be read may be read-only, have a full disk, or lack a
-//! function that a statement calls.
+//! Checks that the database accepts writes. A database that can be read may still be read-only,
+//! have a full disk, or lack a function that a statement calls.
 
 use uuid::Uuid;
 
 use super::{Db, db::End, error::Result};
 
-/// Stores a message and rolls it back, as that needs everything that storing one needs; and writes to the node's own row
-/// for good, which the disk has to take. Returns whether there is such a row: the heartbeat writes it.
+/// Stores a message and rolls it back, which needs everything that storing one needs; and commits a
+/// write to the node's own row, which has to reach the disk. Returns whether that row exists: the
+/// heartbeat writes it.
 ///
 /// # Errors
 /// The database's error.
@@ -23,7 +24,7 @@ pub async fn write(db: &Db, node: Uuid) -> Result<bool> {
         Ok(End::Rollback(()))
     })
     .await?;
-    // A rollback never reaches the disk: a full one shows only when something is committed.
+    // A rollback never reaches the disk, so a full disk only shows when something is committed.
     let noted = db
         .run(async |c| {
             sqlx::query!(

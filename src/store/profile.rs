@@ -1,4 +1,4 @@
-//! How a user is called.
+//! Users' names.
 
 use super::{
     Db,
@@ -13,7 +13,7 @@ use parlance_wire::{
     text::{FullName, Nick},
 };
 
-/// A user's names as they are now.
+/// A user's present names.
 #[derive(Debug)]
 pub(crate) struct Profile {
     /// Their full name.
@@ -22,17 +22,17 @@ pub(crate) struct Profile {
     pub nick: String,
 }
 
-/// What became of a change of names.
+/// The outcome of changing names.
 #[derive(Debug)]
 pub(crate) enum Changed {
     Done(Profile),
     NoUser,
-    /// The day allows no more.
+    /// It would exceed the daily quota.
     Exceeded(Exceeded),
 }
 
-/// Changes the names that are given. Everyone who sees the user's nick is told of a new one: friends, and whoever shares a
-/// conversation with them.
+/// Changes the given names. A new nick is announced to everyone who sees it: friends, and users who
+/// share a conversation.
 pub(crate) async fn change(
     db: &Db,
     user: UserId,

@@ -1,5 +1,6 @@
-//! The purge: deletes what nobody can read any more, because a `clear` made it unreachable or it expired. In small
-//! batches, each a commit of its own, of rows that nobody else writes: writers are never blocked.
+//! The purge deletes rows that nobody can read any more, because a `clear` made them unreachable or
+//! they expired. It works in small batches with a commit each, on rows that nobody else writes, so
+//! writers are never blocked.
 
 use std::time::Instant;
 
@@ -8,10 +9,10 @@ use chrono::TimeDelta;
 use super::{Db, error::Result};
 use parlance_wire::{id::ConversationId, time::Timestamp};
 
-/// Maximum rows of each kind deleted in one commit.
+/// Maximum rows of each kind per commit.
 const BATCH: i64 = 500;
 
-/// Deletes the rows of earlier instances, until there are none left. Returns how many it deleted.
+/// Deletes the rows of earlier instances. Returns the number of deleted rows.
 pub async fn cleared(db: &Db) -> Result<u64> {
     let mut deleted = 0;
     while let Some(due) = db
@@ -34,8 +35,8 @@ pub async fn cleared(db: &Db) -> Result<u64> {
             }
             rest(begun).await;
         }
-        // `greatest`: another node may have purged further meanwhile. Only now: a purge that stops halfway begins
-        // again.
+        // `greatest`, as another node may have purged further meanwhile. Recorded last, so that an
+        // interrupted purge starts again.
         db.run(async |c| {
             sqlx::query!(
                 "update conversations set purged_seq = greatest(purged_seq, $2) where conversation_id = $1",
@@ -50,7 +51,7 @@ pub async fn cleared(db: &Db) -> Result<u64> {
     Ok(deleted)
 }
 
-/// Deletes a batch of a conversation's rows up to a number. Returns how many there were.
+/// Deletes a batch of a conversation's rows up to a number. Returns the number of deleted rows.
 pub(super) async fn delete_cleared(
     db: &Db,
     conversation: ConversationId,
@@ -81,7 +82,7 @@ pub(super) async fn delete_cleared(
             order by seq limit $3 for update
         ) due where r.conversation_id = $1 and r.seq = due.seq"
     );
-    // After the messages: what another node was moving from there has arrived here by now.
+    // After the messages, so that rows that another node was moving here have arrived by now.
     let expired = delete!(
         "delete from expired_messages e using (
             select seq from expired_messages
@@ -89,7 +90,7 @@ pub(super) async fn delete_cleared(
             order by seq limit $3 for update
         ) due where e.conversation_id = $1 and e.seq = due.seq"
     );
-    // What was written in an epoch that had ended by then is gone, and its secret of no more use.
+    // Messages of epochs that ended before are gone, so the epochs' secrets are of no use any more.
     let secrets = delete!(
         "delete from epoch_secrets s using (
             select s.epoch, s.user_id from epoch_secrets s
@@ -102,22 +103,25 @@ pub(super) async fn delete_cleared(
     Ok(messages + reports + expired + secrets)
 }
 
-/// Deletes the text of messages that ended, and were stored, before this, with the reports about them, until there
-/// are none left; what the chain and a retry need of them remains. Returns how many messages there were.
+/// Deletes the text of messages that ended, and were stored, before this, with their reports. What
+/// the chain and retries need of them remains. Returns the number of messages.
 ///
-/// A report that is stored at the same moment stays: it is about a message that remains. A batch that cannot be
-/// deleted, as one with very many reports in the time that a statement has, is tried again with half as many.
+/// A report that is stored at the same moment stays, as its message's link remains. A batch that
+/// cannot be deleted, for example because very many reports exceed the statement's time limit, is
+/// retried with half the size.
 pub async fn expired(db: &Db, ended_before: Timestamp) -> Result<u64> {
     let (mut moved, mut from, mut batch) = (0, None, BATCH);
     loop {
         let begun = Instant::now();
         match move_expired(db, ended_before, from, batch).await {
-            // Whatever the error was: a batch of one shows whether smaller ones help, and its error is returned.
+            // Whatever the error: once the batch is a single message and still fails, its error is
+            // returned.
             Err(_) if batch > 1 => batch /= 2,
             Err(error) => return Err(error),
             Ok((count, newest)) => {
                 moved += count.unsigned_abs();
-                // The next batch does not read past what this one deleted. Rows that others hold come with the next round.
+                // The next batch skips what this one deleted. Rows that are locked by others are
+                // left for the next round.
                 from = newest.or(from);
                 if count < batch {
                     return Ok(moved);
@@ -129,8 +133,8 @@ pub async fn expired(db: &Db, ended_before: Timestamp) -> Result<u64> {
     }
 }
 
-/// Moves a batch of messages that ended from one moment on and before another. Returns how many there were, and when the
-/// last of them ended.
+/// Moves a batch of messages that ended between two moments. Returns the number of messages, and
+/// when the last of them ended.
 async fn move_expired(
     db: &Db,
     ended_before: Timestamp,
@@ -152,10 +156,11 @@ async fn move_expired(
     Ok((row.count, row.newest))
 }
 
-/// Maximum seconds between two observations of the clock. After a longer gap it may have been set, or no server ran.
+/// Maximum seconds between two observations of the clock. After a longer gap the clock may have
+/// been changed, or no server was running.
 const MAX_GAP: f64 = 300.0;
 
-/// Records that a server runs at this moment of the database's clock.
+/// Records that a server is running at this moment of the database's clock.
 pub async fn note_run(db: &Db) -> Result<()> {
     let extended = db
         .run(async |c| {
@@ -180,9 +185,9 @@ pub async fn note_run(db: &Db) -> Result<()> {
     Ok(())
 }
 
-/// The moment since which servers have run for `grace` in all, as recorded by [`note_run`]. What was stored later has
-/// not been kept for that long, whatever its times say: the clock may have been wrong when it was stored. Returns
-/// `None` when servers have not run for that long yet.
+/// The moment since which servers have run for `grace` in total, as recorded by [`note_run`].
+/// Anything stored later has not been kept for that long, whatever its times say, as the clock may
+/// have been wrong when it was stored. Returns `None` if servers have not run for that long yet.
 pub async fn kept_since(db: &Db, grace: TimeDelta) -> Result<Option<Timestamp>> {
     let seconds = grace.as_seconds_f64();
     let row = db
@@ -198,7 +203,7 @@ pub async fn kept_since(db: &Db, grace: TimeDelta) -> Result<Option<Timestamp>> 
                     select * from run where total - length < make_interval(secs => $1)
                 )
                 select min(run_id) as oldest,
-                       -- A clock that was set back: of all, the earliest.
+                       -- If the clock was set back, the earliest of all.
                        case when max(total) >= make_interval(secs => $1) then
                            min(started_at + greatest(total - make_interval(secs => $1), interval '0'))
                        end as "since: Timestamp"
@@ -221,7 +226,8 @@ pub async fn kept_since(db: &Db, grace: TimeDelta) -> Result<Option<Timestamp>> 
     Ok(row.since)
 }
 
-/// Rests eight times as long as the work took: nothing of this is urgent, and writers keep their pace.
+/// Sleeps eight times as long as the work took: the purge is not urgent, and must not slow writers
+/// down.
 async fn rest(since: Instant) {
     tokio::time::sleep(since.elapsed() * 8).await;
 }

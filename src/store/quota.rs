@@ -1,6 +1,6 @@
-//! Quotas: how many conversations a user takes part in, and how much they do in a day. They are counted in the
-//! transaction that they are about, under a lock on the user's row: so they hold on all nodes, whatever happens at the
-//! same moment.
+//! Quotas: how many conversations a user takes part in, and how much they do per day. They are
+//! counted in the transaction of the action, under a lock on the user's row, so that concurrent
+//! requests on all nodes together stay within the limit.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,23 +12,24 @@ use parlance_wire::id::{ConversationId, UserId};
 /// The operator's limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Participants of a group, and people invited to it, together.
+    /// Participants of a group, including invited users.
     pub participants: usize,
     /// Conversations that a user takes part in.
     pub conversations: u32,
-    /// Of those, how many others can add them to: the rest is for what they create or accept.
+    /// How many of those others can add them to; the rest is reserved for what they create or
+    /// accept.
     pub conversations_by_others: u32,
-    /// Conversations that a user creates in a day.
+    /// Conversations that a user creates per day.
     pub conversations_per_day: u32,
-    /// People whom a user invites in a day.
+    /// People whom a user invites per day.
     pub invitations_per_day: u32,
-    /// Changes of a user's nick in a day.
+    /// Nick changes of a user per day.
     pub nicks_per_day: u32,
-    /// Invitations that wait for one user's answer.
+    /// Unanswered invitations of a user.
     pub waiting_invitations: u32,
 }
 
-/// Actions that are limited by day.
+/// Actions with a daily limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Daily {
     /// Conversations that the user creates.
@@ -44,14 +45,15 @@ pub(crate) enum Daily {
 pub(crate) enum Exceeded {
     /// The caller takes part in the maximum of conversations.
     Total,
-    /// The other one of a direct conversation does.
+    /// The other participant of a direct conversation does.
     TotalOfOther,
-    /// The day allows no more of this, for this long.
+    /// The daily limit of this action, which ends after this time.
     Day(Daily, Duration),
 }
 
-/// The quota that a call would exceed by adding these people to a group, as far as that is known before any quotas are
-/// locked, so that a refused call blocks nobody. The call creates the group, or is about an existing one.
+/// The quota that a call would exceed by adding these people to a group, as far as that is known
+/// before any quotas are locked, so that a refused call blocks nobody. The call either creates the
+/// group or changes an existing one.
 pub(super) async fn precheck(
     c: &mut PgConnection,
     caller: UserId,
@@ -60,7 +62,8 @@ pub(super) async fn precheck(
     people: &[UserId],
     limits: &Limits,
 ) -> Result<Option<Exceeded>> {
-    // The clock, here and below, and not now(): a transaction that waited for its locks may have begun yesterday.
+    // The clock instead of now(), here and below: a transaction that waited for its locks may have
+    // begun yesterday.
     let seen = sqlx::query!(
         r#"
         with today as materialized (select clock_timestamp() at time zone 'UTC' as moment)
@@ -69,7 +72,7 @@ pub(super) async fn precheck(
                ceil(extract(epoch from (t.moment::date + 1)::timestamp - t.moment))::bigint as "seconds_left!",
                (select count(*) from (select from participants p where p.user_id = $1 limit $4) taken) as "taken!",
                (select count(*) from unnest($2::uuid[]) as a (user_id)
-                -- Looked up one by one: a join could be planned to compare each with each.
+                -- Looked up one by one, as a join could be planned to compare each with each.
                 where (select true from participants p where p.conversation_id = $3 and p.user_id = a.user_id) is null
                     and not are_friends($1, a.user_id)) as "strangers!"
         from today t
@@ -97,19 +100,19 @@ pub(super) async fn precheck(
     Ok(None)
 }
 
-/// Locks the quotas of these users until the transaction ends, in the order of their ids, so that two calls cannot
-/// deadlock. Returns whether all users exist.
+/// Locks the quotas of these users until the transaction ends, in the order of their ids, so that
+/// two calls cannot deadlock. Returns whether all users exist.
 pub(super) async fn lock(
     c: &mut PgConnection,
     users: impl IntoIterator<Item = UserId>,
 ) -> Result<bool> {
-    // Without duplicates: the number of rows tells whether all users exist.
+    // Without duplicates, because the number of rows tells whether all users exist.
     let users: Vec<UserId> = users
         .into_iter()
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
-    // There must be a row to lock. If another transaction inserts it at this moment, this waits for its end.
+    // There must be a row to lock. If another transaction is inserting it, this waits for its end.
     sqlx::query!(
         "insert into quotas (user_id) select user_id from users where user_id = any($1) and deleted_at is null order by user_id
         on conflict on constraint quotas_key do nothing",
@@ -117,7 +120,8 @@ pub(super) async fn lock(
     )
     .execute(&mut *c)
     .await?;
-    // Asked again whether they exist: where the insert waited for a deletion of the user, it did not see it.
+    // Checked again: if the insert waited for the user's deletion, its snapshot did not include
+    // that.
     let locked = sqlx::query!(
         "select from quotas q where q.user_id = any($1)
         and exists (select from users u where u.user_id = q.user_id and u.deleted_at is null)
@@ -129,13 +133,14 @@ pub(super) async fn lock(
     Ok(locked.len() == users.len())
 }
 
-/// Returns `true` when a user, whose quotas are locked, takes part in more conversations than the maximum.
+/// Returns `true` if a user, whose quotas are locked, takes part in more conversations than the
+/// maximum.
 pub(super) async fn exceeds_total(
     c: &mut PgConnection,
     user: UserId,
     limits: &Limits,
 ) -> Result<bool> {
-    // Counts no further than it takes.
+    // Stops counting beyond the maximum.
     let exceeds = sqlx::query_scalar!(
         r#"select count(*) > $2::bigint as "over!" from (select from participants where user_id = $1 limit $2::bigint + 1) taken"#,
         user as _,
@@ -161,8 +166,8 @@ pub(super) async fn exceeded_by_either(
         .then_some(Exceeded::TotalOfOther))
 }
 
-/// Charges `count` to what the day allows a user, whose quotas are locked. Returns what that exceeds. The day is the
-/// database's, which all nodes share.
+/// Charges `count` to a daily quota of a user, whose quotas are locked. Returns the quota if that
+/// exceeds it. The day is the database's, so all nodes share it.
 pub(super) async fn charge(
     c: &mut PgConnection,
     user: UserId,
@@ -176,7 +181,7 @@ pub(super) async fn charge(
         Daily::Invitations => (0, count, 0),
         Daily::Nicks => (0, 0, count),
     };
-    // Charged first, and compared after: a call that exceeds it is rolled back.
+    // Charged first and compared afterwards; a call that exceeds the quota is rolled back.
     let spent = sqlx::query!(
         r#"
         with today as materialized (select moment, moment::date as day from (select clock_timestamp() at time zone 'UTC' as moment) n)

@@ -386,8 +386,8 @@ async fn insert_in(
     Ok(true)
 }
 
-/// Gives a user other keys: all they logged in with is gone, and so are their stations. Notifies every node. Returns
-/// their friends.
+/// Gives a user other keys: all they logged in with is gone, and so are their stations, and the secrets that were wrapped
+/// for the old key: where there is none, others can share one. Notifies every node. Returns their friends.
 async fn replace_identity(
     c: &mut PgConnection,
     user_id: UserId,
@@ -399,6 +399,19 @@ async fn replace_identity(
     sqlx::query!("delete from stations where user_id = $1", user_id as _)
         .execute(&mut *c)
         .await?;
+    // Epoch by epoch, as the key has the epoch before the user. An invitation's secret is as useless as one of an epoch that
+    // has ended: 0 is none.
+    sqlx::query!(
+        "with useless as (
+            update invitations set epoch = 0 where user_id = $1 and epoch > 0
+        )
+        delete from epoch_secrets s
+        using participants p join epochs e using (conversation_id)
+        where p.user_id = $1 and s.conversation_id = p.conversation_id and s.epoch = e.epoch and s.user_id = $1",
+        user_id as _,
+    )
+    .execute(&mut *c)
+    .await?;
     let friends = sqlx::query_scalar!(
         r#"
         with changed as (

@@ -16,20 +16,20 @@ use parlance_wire::{
 
 /// Maximum attempts for a batch because another node stored one of its reports meanwhile.
 const MAX_TRIES: usize = 6;
-/// About how many bytes a report's row has.
+/// Approximate size of a report's row, in bytes.
 const ROW_BYTES: usize = 150;
 
 /// A user's report about messages of a conversation.
 #[derive(Debug)]
 pub(crate) struct NewReport {
     pub conversation_id: ConversationId,
-    /// The instance of the conversation that they saw.
+    /// The conversation's instance, according to the user.
     pub instance: Instance,
     pub user_id: UserId,
-    /// The station that it was sent from.
+    /// The station that sent it.
     pub station_id: StationId,
     pub r#type: ReportType,
-    /// The messages that it is about. Unknown ids are ignored.
+    /// The messages that it reports on. Unknown ids are ignored.
     pub message_ids: Vec<MessageId>,
     /// When the server received it.
     pub created_at: Timestamp,
@@ -38,16 +38,16 @@ pub(crate) struct NewReport {
 /// The outcome of a report.
 #[derive(Debug)]
 pub(crate) enum Reported {
-    /// It is stored, as far as it was new.
+    /// The new reports are stored; there may be none.
     Stored {
-        /// Users to notify. Empty when nothing was new.
+        /// Users to notify; empty if nothing was new.
         participants: Arc<[UserId]>,
         /// The new rows, in the order of their numbers.
         rows: Vec<Row>,
     },
-    /// The conversation has another instance by now: this one.
+    /// The conversation's present instance is another one: this one.
     StaleInstance(Instance),
-    /// No such conversation, for this user.
+    /// There is no such conversation for this user.
     NoConversation,
 }
 
@@ -55,12 +55,12 @@ pub(crate) enum Reported {
 #[derive(Debug)]
 pub(crate) struct Row {
     pub seq: i64,
-    /// The report before it.
+    /// The preceding report.
     pub after: Option<ReportId>,
-    /// The server's name for it.
+    /// The id that the server assigned.
     pub report_id: ReportId,
     pub message_id: MessageId,
-    /// The end of its message, and its own.
+    /// The end of the message's validity, which is also the report's.
     pub valid_until: Timestamp,
 }
 
@@ -68,7 +68,7 @@ impl Entry for NewReport {
     type Outcome = Reported;
     type Key = ();
 
-    /// Two that report the same may be in one batch: one of them is new.
+    /// Duplicates may be in one batch: one of them is new.
     fn key(&self) -> Option<()> {
         None
     }
@@ -80,7 +80,7 @@ impl Entry for NewReport {
     async fn store(db: &Db, batch: &[Self]) -> Result<Vec<Attempt<Reported>>> {
         let mut result = add(db, batch).await;
         for _ in 1..MAX_TRIES {
-            // As for messages: what the statement saw was older than its lock.
+            // As for messages: the statement's snapshot is older than its lock.
             match &result {
                 Err(error) if error.is_refused_by("reports_one_per_message") => {
                     result = add(db, batch).await;
@@ -92,7 +92,8 @@ impl Entry for NewReport {
     }
 }
 
-/// Stores the new reports of a batch, in one statement and one commit. Returns the outcome of each, in the order given.
+/// Stores the new reports of a batch in one statement and one commit. Returns the outcome of each,
+/// in the given order.
 async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
     macro_rules! column {
         ($field:ident $($as_str:tt)*) => {
@@ -126,12 +127,13 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
         })
         .await?;
 
-    // The statement answers only reports of users who take part in the conversation.
+    // The statement only returns reports of users who take part in the conversation.
     let mut outcomes: Vec<Attempt<Reported>> = batch
         .iter()
         .map(|_| Attempt::Done(Reported::NoConversation))
         .collect();
-    // In the order of their numbers, and a group's members before the rows that they are notified of.
+    // In the order of their numbers, and a group's members before the rows that they are notified
+    // of.
     rows.sort_unstable_by_key(|row| (row.place, row.seq));
     let mut groups: HashMap<ConversationId, Arc<[UserId]>> = HashMap::new();
     for row in rows {
@@ -177,7 +179,7 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
                     valid_until,
                 });
             }
-            // Nothing of it was new.
+            // None of it was new.
             (None, None, None, None) => {}
             _ => return Err(impossible("half a report")),
         }

@@ -1,5 +1,6 @@
-//! A user who has lost their password is invited again, for the same address: with new keys, and without what was
-//! encrypted for the old ones. (Its use: `registration.rs`.)
+//! Resets of users who have lost their password: they are invited to register again, under the same
+//! address, with new keys and without access to anything encrypted for the old ones. (The
+//! registration: `registration.rs`.)
 
 use super::{
     Db,
@@ -13,17 +14,17 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A reset that was prepared.
+/// A prepared reset.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// The invitation.
     pub invite: InviteId,
-    /// The one address that it is for: the user's.
+    /// The only address that may use it: the user's.
     pub email: String,
 }
 
-/// Stores the invitation with which a user gets a new identity. Earlier ones for them are revoked. Nothing else changes
-/// until it is used. Returns `None` if there is no such user.
+/// Stores the invitation with which a user gets a new identity, and revokes earlier ones. Nothing
+/// else changes until it is used. Returns `None` if there is no such user.
 pub(crate) async fn prepare(
     db: &Db,
     user: UserId,

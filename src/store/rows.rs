@@ -163,13 +163,22 @@ pub(crate) struct InvitationRow {
 /// A user's card, and the signatures over it.
 #[derive(Debug)]
 pub(crate) struct CardRow {
-    pub user_id: UserId,
     /// Its text, as it was signed.
     pub card: String,
     pub sign_signature: Vec<u8>,
     pub rsa_signature: Vec<u8>,
     /// By the key of the card before, if that signed it.
     pub prev_signature: Option<Vec<u8>>,
+}
+
+/// A user's keys.
+#[derive(Debug)]
+pub(crate) struct KeysRow {
+    pub user_id: UserId,
+    /// The public key that secrets are wrapped for, and the newest card names.
+    pub public_key: String,
+    /// Their cards, in their order.
+    pub cards: Vec<CardRow>,
 }
 
 /// A message to be stored.

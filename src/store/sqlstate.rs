@@ -1,56 +1,59 @@
-//! What PostgreSQL's error codes (SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>) mean
-//! for a statement and its connection. No other file knows them.
+//! The meaning of PostgreSQL's error codes (SQLSTATE,
+//! <https://www.postgresql.org/docs/current/errcodes-appendix.html>) for a statement and its
+//! connection. No other file knows them.
 
-/// What a code means for the statement, its session and the server.
+/// The meaning of a code for the statement, its session and the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The session is over: its connection is of no use, and its last statement may have been committed.
+    /// The session is over: its connection is unusable, and its last statement may have been
+    /// committed.
     SessionEnded,
-    /// The server takes nothing for now, however small. Nothing was done.
+    /// The server refuses statements of any size for now. Nothing was done.
     ServerAway,
-    /// This statement was stopped: its time was over, or a lock was not released. Nothing was done.
+    /// This statement was stopped by a timeout, or because a lock was not released. Nothing was
+    /// done.
     StatementStopped,
-    /// About the content of this statement alone. Nothing was done.
+    /// The content of this statement alone was refused. Nothing was done.
     StatementRefused,
-    /// Whatever is written is refused.
+    /// All writes are refused.
     WritesRefused,
-    /// None of these.
+    /// Any other code.
     Other,
 }
 
-/// Codes and classes of codes, the longer before the shorter, with what a person is told where writes fail.
+/// Codes and classes of codes, longer ones first, with the sentence for people if writes fail.
 const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
     use Meaning::{ServerAway, SessionEnded, StatementRefused, StatementStopped, WritesRefused};
     [
-        // The connection failed. Citus reports a dead worker by this code on a connection that lives, perhaps of a
-        // COMMIT that went through: so what happened is uncertain.
+        // The connection failed. Citus reports a dead worker by this code on a connection that is
+        // alive, possibly after a COMMIT that succeeded, so the outcome is uncertain.
         ("08", SessionEnded, None),
-        // Cardinality and data: the statement's values.
+        // Cardinality and data: the statement's values are at fault.
         ("21", StatementRefused, None),
         ("22", StatementRefused, None),
         ("23", StatementRefused, None),
         ("25006", WritesRefused, Some("the database is read-only")),
-        // Idle in a transaction, or in one, for too long: the session is ended.
+        // Idle in a transaction, or in one for too long: the session is ended.
         ("25P03", SessionEnded, None),
         ("25P04", SessionEnded, None),
         // Deadlock, serialization: half of the batch takes fewer locks.
         ("40", StatementRefused, None),
         ("42501", WritesRefused, Some("the role may not write")),
         ("44", StatementRefused, None),
-        // Disk, memory, connections: a smaller statement is refused just the same, a later one perhaps not.
+        // Disk, memory, connections: a smaller statement is refused too, a later one may not be.
         ("53", ServerAway, Some("the database has no room")),
-        // Too large or too complex: half of it may do.
+        // Too large or too complex: half of it may be accepted.
         ("54", StatementRefused, None),
         ("55P03", StatementStopped, None),
         // Statement timeout, or an operator's pg_cancel_backend.
         ("57014", StatementStopped, None),
-        // A shutdown may be reported after the COMMIT went through, in place of its answer.
+        // A shutdown may be reported instead of the answer to a COMMIT that succeeded.
         (
             "57P",
             SessionEnded,
             Some("the database is stopping, or was stopped"),
         ),
-        // Other interventions of an operator, which name one statement.
+        // Other interventions of an operator, which affect a single statement.
         ("57", StatementStopped, None),
         (
             "58",
@@ -60,16 +63,16 @@ const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
     ]
 };
 
-/// A database, or a role, that has as many connections as it may.
+/// The database, or the role, has reached its connection limit.
 const TOO_MANY_CONNECTIONS: &str = "53300";
 
-/// What a code means.
+/// The meaning of a code.
 #[must_use]
 pub(super) fn meaning(code: &str) -> Meaning {
     row(code).map_or(Meaning::Other, |(_, meaning, _)| *meaning)
 }
 
-/// Why writes fail, for a person. Returns `None` when the code may be about one write alone.
+/// The reason why writes fail, for people. Returns `None` if the code may be about one write alone.
 #[must_use]
 pub(super) fn write_failure(code: &str) -> Option<String> {
     match row(code) {
@@ -79,7 +82,7 @@ pub(super) fn write_failure(code: &str) -> Option<String> {
     }
 }
 
-/// Returns `true` when the database opens no more connections, for this role or for any.
+/// Returns `true` if the database opens no more connections, for this role or for any.
 #[must_use]
 pub(super) fn is_full(error: &sqlx::Error) -> bool {
     error
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_kind_of_code_means() {
+    fn each_class_of_codes_has_its_meaning() {
         for (code, expected) in [
             ("08006", Meaning::SessionEnded),
             ("57P01", Meaning::SessionEnded),

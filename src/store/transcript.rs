@@ -1,4 +1,4 @@
-//! The transcript: every message's link of the hash chain, also where its text has expired.
+//! The transcript: every message's link in the hash chain, including those whose text has expired.
 
 use super::{
     Db,
@@ -11,8 +11,8 @@ use parlance_wire::{
     text::Instance,
 };
 
-/// The first `limit` links after a number, and the conversation's current instance; no links, if that is not the
-/// reader's. Returns `None` when there is no such conversation, for this user.
+/// The first `limit` links after a number, and the conversation's current instance; no links, if
+/// that is not the reader's. Returns `None` if there is no such conversation for this user.
 pub(crate) async fn after(
     db: &Db,
     conversation: ConversationId,
@@ -23,7 +23,7 @@ pub(crate) async fn after(
 ) -> Result<Option<(Instance, Vec<LinkRow>)>> {
     let rows = db
         .run(async |c| {
-            // `left join`: where there are no links, one row still says which instance there is.
+            // A left join, so that one row still has the instance if there are no links.
             sqlx::query!(
                 r#"
                 select s.instance as "instance: Instance", t.seq as "seq?", t.message_id as "message_id?: MessageId",
@@ -63,7 +63,7 @@ pub(crate) async fn after(
                 data_hash,
                 chain,
             }),
-            // The one row that says which instance there is, where there are no links.
+            // The row that only has the instance, as there are no links.
             (None, None, None, None) => {}
             _ => return Err(impossible("half a link")),
         }

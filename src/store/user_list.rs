@@ -5,29 +5,29 @@ use sqlx::{ConnectOptions, Connection};
 use super::{Db, error::Result};
 use parlance_wire::{id::UserId, time::Timestamp, word::UserRole};
 
-/// Which users to list.
+/// A filter for the list of users.
 #[derive(Debug, Default)]
 pub struct Filter<'a> {
     /// Part of the address, the full name or the nick, in any case.
     pub search: Option<&'a str>,
-    /// Only those with this role.
+    /// Only users with this role.
     pub role: Option<UserRole>,
-    /// Only those who are disabled, or only those who are not.
+    /// Only disabled users, or only enabled ones.
     pub disabled: Option<bool>,
-    /// Only those who were not seen since this moment.
+    /// Only users who were not seen since this moment.
     pub not_seen_since: Option<Timestamp>,
-    /// Only those whose addresses follow this one.
+    /// Only users with addresses after this one.
     pub after: Option<&'a str>,
 }
 
-/// A user, as an operator's list shows them.
+/// A user, as operators list them.
 #[derive(Debug)]
 pub struct UserRow {
-    /// Their id.
+    /// The user's id.
     pub user_id: UserId,
-    /// Their address.
+    /// The user's address.
     pub email: String,
-    /// Their full name.
+    /// The user's full name.
     pub full_name: String,
     /// The name that others see.
     pub nick: String,
@@ -35,22 +35,22 @@ pub struct UserRow {
     pub role: String,
     /// When they registered.
     pub created_at: Timestamp,
-    /// When an operator disabled them, if so.
+    /// When an operator disabled them.
     pub disabled_at: Option<Timestamp>,
     /// When one of their stations was last seen, to the hour.
     pub last_seen_at: Option<Timestamp>,
-    /// From how many stations they have logged in.
+    /// Number of stations that they have logged in from.
     pub stations: i64,
-    /// How many sockets they have open, on all nodes.
+    /// Number of open sockets, on all nodes.
     pub sockets: i64,
-    /// How many conversations they take part in.
+    /// Number of conversations that they take part in.
     pub conversations: i64,
-    /// Bytes of the messages that they have sent and that are still there, once they were added up.
+    /// Size of the messages that they sent and that still exist, if it was added up.
     pub bytes: Option<i64>,
 }
 
 impl Filter<'_> {
-    /// Whether it leaves nobody out.
+    /// Returns `true` if the filter matches everyone.
     #[must_use]
     pub fn is_all(&self) -> bool {
         matches!(
@@ -66,7 +66,7 @@ impl Filter<'_> {
     }
 }
 
-/// Users, by address.
+/// Lists users by address.
 pub async fn list(db: &Db, filter: &Filter<'_>, limit: i64) -> Result<Vec<UserRow>> {
     db.run(async |c| {
         sqlx::query_file_as!(
@@ -85,9 +85,10 @@ pub async fn list(db: &Db, filter: &Filter<'_>, limit: i64) -> Result<Vec<UserRo
     .await
 }
 
-/// Adds up the bytes of each user's messages. Reads all messages of the conversations that they are or were in.
+/// Adds up the size of each user's messages. Reads all messages of their present and former
+/// conversations.
 pub async fn add_bytes(db: &Db, users: &mut [UserRow]) -> Result<()> {
-    // It may take longer than a request's statement may.
+    // On a connection of its own, as it may take longer than a request's statement may.
     let mut connection = db.maintenance_options().connect().await?;
     for user in users {
         let bytes = sqlx::query_scalar!(

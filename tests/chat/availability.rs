@@ -1,4 +1,4 @@
-//! How available one is, and who gets to know.
+//! Availability, and who is notified of it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn says(person: &Person, action: &str) {
 }
 
 #[tokio::test]
-async fn friends_see_what_one_says_and_hear_of_changes() {
+async fn friends_see_the_availability_and_are_notified_of_changes() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cleo = world.person("Cleo").await;
@@ -39,7 +39,7 @@ async fn friends_see_what_one_says_and_hear_of_changes() {
                 ..Changes::default()
             }
         );
-        // The same again is no news.
+        // Repeating it notifies nobody.
         says(&ann, action).await;
         assert_eq!(ben.hears().await, Changes::default());
     }
@@ -51,7 +51,7 @@ async fn friends_see_what_one_says_and_hear_of_changes() {
 }
 
 #[tokio::test]
-async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
+async fn a_blocked_user_sees_offline_and_is_not_notified() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     says(&ann, "useravailable").await;
@@ -60,7 +60,7 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
     assert_eq!(ben.friend_is().await, "offline");
     says(&ann, "userbusy").await;
     assert_eq!(ben.hears().await, Changes::default());
-    // The other way round nothing is hidden.
+    // In the other direction nothing is hidden.
     says(&ben, "useraway").await;
     assert_eq!(ann.friend_is().await, "away");
     ann.unblocks(&ben).await.ok();
@@ -69,7 +69,7 @@ async fn one_who_is_blocked_sees_offline_and_hears_nothing() {
 }
 
 #[tokio::test]
-async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
+async fn only_users_with_sockets_on_an_ended_node_go_offline() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let [anns, bens] = [&ann, &ben].map(|person| UserId::parse(&person.user).unwrap());
@@ -79,7 +79,7 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
             .await
             .unwrap();
     }
-    // Ann has a socket on the one, Ben on both.
+    // Ann has a socket on the first node, Ben on both.
     for (node, user) in [(gone, anns), (gone, bens), (lives, bens)] {
         presence::socket_opened(&world.store, node, &[(user, 1)])
             .await
@@ -91,7 +91,8 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
             .unwrap()
             .is_empty()
     );
-    // It said so itself, or was not heard any more; for a while its clients may come back.
+    // A node that reported its end, or was not heard any more, keeps its users online for a while,
+    // so that clients may reconnect.
     let ended = async |column: &str, seconds: u32| {
         world.sql(&format!("update nodes set {column} = now() - interval '{seconds} seconds' where node_id = '{gone}'")).await;
     };
@@ -131,7 +132,8 @@ async fn whose_sockets_a_node_held_that_is_gone_is_offline_and_nobody_else() {
             .unwrap()
             .is_empty()
     );
-    // A user who closes the socket on one node and has another one stays; after the last one they are offline.
+    // A user who closes a socket on one node and has another one stays online; after the last one
+    // they are offline.
     presence::socket_opened(&world.store, gone, &[(bens, 1)])
         .await
         .unwrap();
@@ -163,7 +165,7 @@ async fn of_two_nodes_that_write_at_once_neither_overlooks_the_other() {
         presence::socket_opened(&world.store, here, &sockets)
             .await
             .unwrap();
-        // One ends while another begins, and then both end.
+        // One socket closes while another opens, and then both close.
         let (left, arrived) = tokio::join!(
             presence::socket_closed(&world.store, here, &users),
             presence::socket_opened(&world.store, there, &sockets)

@@ -1,61 +1,18 @@
-//! Group commit: what arrives at the same moment is stored together, and each caller is answered for their own.
+//! Group commit: concurrent entries are stored together, and each caller gets their own outcome.
 
 mod epochs;
 mod groups;
+mod limits;
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 
-use crate::world::{Answer, Conversation, Person, World, eventually, message, request};
+use crate::world::{Answer, Conversation, Hold, Person, World, eventually, message, request};
 
-/// Holds the lock of a conversation, and tells who waits for it.
-struct Hold {
-    world: Arc<World>,
-    connection: PgConnection,
-}
-
-impl Hold {
-    async fn of(world: &Arc<World>, conversation: &Conversation) -> Self {
-        let mut connection = world.db.connect_options().connect().await.unwrap();
-        let lock = format!(
-            "begin; select from conversations where conversation_id = '{}' for update",
-            conversation.id
-        );
-        sqlx::raw_sql(AssertSqlSafe(lock))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        Self {
-            world: world.clone(),
-            connection,
-        }
-    }
-
-    /// Waits until this many statements wait for a lock.
-    async fn is_waited_for(&self, statements: i64) {
-        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-        eventually("a statement waits", async || {
-            sqlx::query_scalar::<_, i64>(waiting)
-                .fetch_one(&self.world.db)
-                .await
-                .unwrap()
-                == statements
-        })
-        .await;
-    }
-
-    async fn ends(mut self) {
-        sqlx::raw_sql("commit")
-            .execute(&mut self.connection)
-            .await
-            .unwrap();
-    }
-}
-
-/// Asks all of these while a first message waits for a lock, so that they are stored in one batch.
+/// Sends all of these while a first message waits for a lock, so that they are stored in one batch.
 async fn together(
     world: &Arc<World>,
     first: (&Person, &Conversation),
@@ -84,7 +41,7 @@ fn add(conversation: &Conversation, message: &Value) -> Value {
     request("add", conversation, json!({ "message": message }))
 }
 
-/// In how many transactions the rows of a table were stored.
+/// Number of transactions in which the rows of a table were stored.
 async fn commits(world: &World, table: &str) -> i64 {
     let row = sqlx::raw_sql(AssertSqlSafe(format!(
         "select count(distinct xmin::text) from {table}"
@@ -96,7 +53,7 @@ async fn commits(world: &World, table: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
+async fn entries_that_arrive_during_a_batch_form_the_next_one() {
     let world = World::with(|settings| settings.requests_per_user = 1000).await;
     let (ann, ben, conversation) = world.conversation().await;
     let cyd = world.person("Cyd").await;
@@ -252,7 +209,7 @@ async fn reports_that_come_together_are_stored_together_each_once() {
     let second_device = ben.second_device().await;
     let viewed = |ids: &[String]| json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": ids });
     let stale = json!({ "action": "viewed", "conversationid": conversation.id, "instance": "AAAAAAAAAA", "messageids": ids });
-    // A report that waits opens the batch.
+    // A waiting report keeps the batch open.
     let hold = Hold::of(&world, &conversation).await;
     let first = tokio::spawn({
         let (ann, request) = (ann.clone(), viewed(&ids[..1]));
@@ -295,128 +252,7 @@ async fn reports_that_come_together_are_stored_together_each_once() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
-    let world = World::with(|settings| {
-        settings.max_message_bytes = 4 << 20;
-        settings.max_body_bytes = 8 << 20;
-    })
-    .await;
-    let (ann, _ben, conversation) = world.conversation().await;
-    let hold = Hold::of(&world, &conversation).await;
-    // The queue takes about 64 MiB.
-    let large = "A".repeat(4 << 20);
-    let mut asked = vec![];
-    let answered = |asked: &[tokio::task::JoinHandle<_>]| {
-        asked.iter().filter(|asked| asked.is_finished()).count()
-    };
-    for n in 0..20 {
-        let (ann, request) = (ann.clone(), add(&conversation, &message(&large)));
-        asked.push(tokio::spawn(async move {
-            ann.asks("chatconversation", request).await
-        }));
-        // One after the other, as together they would be more than an address may send at once. The first one is on its
-        // way to the database, and waits for the lock.
-        if n == 0 {
-            hold.is_waited_for(1).await;
-        }
-        eventually("it has come", async || {
-            answered(&asked) + world.waiting() >= n
-        })
-        .await;
-    }
-    let answered = answered(&asked);
-    assert!(
-        (1..=16).contains(&world.waiting()) && answered >= 3,
-        "{} wait, {answered} are answered",
-        world.waiting()
-    );
-    hold.is_waited_for(1).await;
-    hold.ends().await;
-    let answers: Vec<_> = join_all(asked)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-    let refused: Vec<_> = answers
-        .iter()
-        .filter(|answer| answer.status != 200)
-        .collect();
-    assert!(!refused.is_empty());
-    for answer in &refused {
-        answer.refused(503, "unavailable");
-        assert!(answer.headers.contains_key("Retry-After"));
-    }
-    assert_eq!(
-        world.count("messages").await,
-        20 - i64::try_from(refused.len()).unwrap()
-    );
-    ann.adds(&conversation, "there is room again").await;
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
-    let world = World::new().await;
-    let (ann, _ben, conversation) = world.conversation().await;
-    let cyd = world.person("Cyd").await;
-    ann.befriends(&cyd).await;
-    let other = ann.creates(&cyd).await;
-    let hold = Hold::of(&world, &conversation).await;
-    let asked = [&conversation, &other, &conversation, &other].map(|conversation| {
-        let (ann, request) = (ann.clone(), add(conversation, &message("x")));
-        tokio::spawn(async move { ann.asks("chatconversation", request).await })
-    });
-    let answers: Vec<_> = join_all(asked)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
-    for place in [0, 2] {
-        answers[place].refused(503, "unavailable");
-    }
-    for place in [1, 3] {
-        answers[place].ok();
-    }
-    hold.ends().await;
-    ann.adds(&conversation, "given back").await;
-    world.end().await;
-}
-
-#[tokio::test]
-async fn two_nodes_that_write_into_the_same_conversations_do_not_stand_in_each_others_way() {
-    let world = World::with(|settings| settings.requests_per_user = 1000).await;
-    let (ann, _ben, conversation) = world.conversation().await;
-    let mut conversations = vec![conversation];
-    for name in ["Cyd", "Dan", "Eve", "Fay"] {
-        let friend = world.person(name).await;
-        ann.befriends(&friend).await;
-        conversations.push(ann.creates(&friend).await);
-    }
-    let other = world.another().await;
-    let there = Person {
-        world: other.clone(),
-        ..ann.clone()
-    };
-    let asked = (0..200).map(|n| {
-        let (person, conversation) = (
-            if n % 2 == 0 { &ann } else { &there },
-            &conversations[(n * 7 + n / 5) % conversations.len()],
-        );
-        person.asks(
-            "chatconversation",
-            add(conversation, &message(&n.to_string())),
-        )
-    });
-    for answer in join_all(asked).await {
-        answer.ok();
-    }
-    assert_eq!(world.count("messages").await, 200);
-    other.stop().await;
-    world.end().await;
-}
-
-/// Asks without waiting for the answer.
+/// Sends a request without waiting for the answer.
 fn asks(person: &Person, api: &'static str, request: Value) -> tokio::task::JoinHandle<Answer> {
     let person = person.clone();
     tokio::spawn(async move { person.asks(api, request).await })

@@ -1,4 +1,4 @@
-//! Blocks, and what a block keeps away.
+//! Blocks, and their effects.
 
 use serde_json::json;
 
@@ -31,7 +31,7 @@ async fn asks(person: &Person, action: &str, other: &Person) {
 }
 
 #[tokio::test]
-async fn one_who_is_blocked_cannot_write_and_one_who_blocks_can() {
+async fn a_blocked_user_cannot_write_and_the_blocking_one_can() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let before = message("before");
@@ -53,7 +53,7 @@ async fn one_who_is_blocked_cannot_write_and_one_who_blocks_can() {
     ben.does("clear", &conversation, json!({}))
         .await
         .refused(403, "not_allowed");
-    // A retry of what was stored before is answered with the truth.
+    // A retry of a message that was stored before the block gets the truth.
     ben.does("add", &conversation, json!({ "message": before }))
         .await
         .ok();
@@ -96,7 +96,7 @@ async fn a_blocked_users_request_goes_nowhere_silently() {
     assert_eq!(waiting["requests"], json!([]));
     assert_eq!(ann.hears().await.friends, Vec::<String>::new());
     assert_eq!(world.count("friendships").await, 0);
-    // Nor does it become a friendship when the other one asks.
+    // Nor does it become a friendship when the other user requests one.
     ann.requests_friendship(&ben).await.ok();
     ben.asks("chatfriends", befriends).await.ok();
     ben.asks("chatconversation", ben.creation(&ann))
@@ -136,7 +136,7 @@ async fn the_list_names_the_conversations_hidden_for_good() {
 }
 
 #[tokio::test]
-async fn nobody_is_blocked_who_is_not_there_or_is_oneself() {
+async fn only_another_existing_user_can_be_blocked() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for action in ["block", "unblock"] {
@@ -175,7 +175,7 @@ async fn a_friend_sees_the_one_who_blocks_go_and_come_back() {
             [ben.user.clone()],
             "{action}"
         );
-        // The same again is no news.
+        // Repeating it notifies nobody.
         asks(&ann, action, &ben).await;
         assert_eq!(
             (

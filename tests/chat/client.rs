@@ -204,7 +204,7 @@ async fn the_example_that_prints_what_is_new_prints_messages_and_reports() {
 }
 
 #[tokio::test]
-async fn what_a_broken_socket_missed_comes_once_and_in_order_from_any_node() {
+async fn a_reconnected_socket_gets_missed_messages_once_and_in_order_from_any_node() {
     let (world, relay) = relayed().await;
     let (ann, ben, conversation) = friends(&world.url).await;
     let ben_by_relay = Server::new(&relay.url)

@@ -1,4 +1,4 @@
-//! A wrong clock deletes nothing: what was answered OK is kept until servers have been seen to run for the grace.
+//! A wrong clock deletes nothing: messages are kept until servers have run for the grace period.
 
 use chrono::TimeDelta;
 use parlance::{settings::Database, store::purge};
@@ -10,9 +10,9 @@ use crate::world::{World, database, eventually, settings};
 
 const GRACE: TimeDelta = TimeDelta::days(7);
 
-/// Has servers have run, and the clock have said, what these intervals say, oldest first.
+/// Records the intervals in which servers ran according to the clock, oldest first.
 async fn ran(world: &World, runs: &[(&str, &str)]) {
-    // The server of this test notes itself at its start, which is not to come later.
+    // The server of this test records its own run at its start, which has to come first.
     eventually("the server's note", async || {
         world.count("clock_runs").await > 0
     })
@@ -27,7 +27,7 @@ async fn ran(world: &World, runs: &[(&str, &str)]) {
     }
 }
 
-/// What expired goes, as the server has it go. How many messages did.
+/// Purges expired messages like the server. Returns their number.
 async fn purged(world: &World) -> u64 {
     match purge::kept_since(&world.store, GRACE).await.unwrap() {
         Some(since) => purge::expired(&world.store, since.min(Timestamp::now().plus(-GRACE)))
@@ -37,7 +37,7 @@ async fn purged(world: &World) -> u64 {
     }
 }
 
-/// Returns `true` when two moments are equal, apart from the duration of a test.
+/// Returns `true` if two moments are equal, apart from the duration of a test.
 async fn is_about(world: &World, moment: Timestamp, expected: &str) -> bool {
     let distance: f64 = sqlx::query_scalar(AssertSqlSafe(format!(
         "select extract(epoch from $1 - ({expected}))::float8"
@@ -58,7 +58,7 @@ async fn a_message_that_was_stored_in_1999_is_kept_for_the_grace_from_the_jump_o
         .await;
     world.sql("update messages set stored_at = '1999-12-31 12:05Z', valid_until = '2000-01-07 12:05Z'").await;
     let wrong = ("'1999-12-31 12:00Z'", "'1999-12-31 12:10Z'");
-    // Restarted with the right clock: an hour, and nearly the grace.
+    // Restarted with the right clock: an hour, and nearly the grace period.
     for since in ["now() - interval '1 hour'", "now() - interval '167 hours'"] {
         ran(&world, &[wrong, (since, "now()")]).await;
         assert_eq!(purged(&world).await, 0, "{since}");
@@ -86,7 +86,7 @@ async fn a_message_that_was_stored_in_1999_is_kept_for_the_grace_from_the_jump_o
     )
     .await;
     assert_eq!(purged(&world).await, 1);
-    // What is not needed any more is not remembered.
+    // Intervals that are no longer needed are deleted.
     assert_eq!(world.count("clock_runs").await, 1);
     world.end().await;
 }
@@ -131,7 +131,8 @@ async fn only_the_time_counts_in_which_servers_ran() {
     ran(&world, &[]).await;
     assert_eq!(since().await, None);
     assert_eq!(world.count("clock_runs").await, 1);
-    // It goes on as long as somebody looks now and then, and begins anew after a gap, or when the clock is set back.
+    // The interval grows while the clock is observed now and then, and a new one begins after a gap
+    // or when the clock is set back.
     for (seen, runs) in [
         ("now() - interval '4 minutes'", 1),
         ("now() - interval '6 minutes'", 2),
@@ -141,7 +142,7 @@ async fn only_the_time_counts_in_which_servers_ran() {
         assert_eq!(since().await, None);
         assert_eq!(world.count("clock_runs").await, runs, "{seen}");
     }
-    // Every night off.
+    // A server that is off every night.
     let day = |n: i32| {
         (
             format!("now() - interval '{n} days'"),
@@ -152,7 +153,7 @@ async fn only_the_time_counts_in_which_servers_ran() {
     let days: Vec<(&str, &str)> = days.iter().map(|(from, to)| (&**from, &**to)).collect();
     ran(&world, &days).await;
     assert!(is_about(&world, since().await.unwrap(), "now() - interval '14 days'").await);
-    // A clock that was far ahead, and was set back: of all times that it showed, the earliest.
+    // A clock that was far ahead and then set back: the earliest time counts.
     ran(
         &world,
         &[

@@ -1,11 +1,11 @@
-//! `parlance doctor`: finds what is wrong with the tables, and puts right what can be.
+//! `parlance doctor` finds inconsistencies in the tables, and repairs those that it can.
 
 use parlance::store::doctor::{self, Rule};
 use parlance_wire::time::Timestamp;
 
 use crate::world::{Conversation, Person, Roster, World, operator};
 
-/// A world with a direct conversation and a group, in each of which something was said and seen.
+/// A world with a direct conversation and a group, each with a message and a report.
 async fn lived_in() -> (std::sync::Arc<World>, Person, Conversation, Conversation) {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
@@ -140,6 +140,24 @@ async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
             Rule::Epochs,
             format!("insert into epoch_secrets select conversation_id, epoch, '{outsider}', secret from epoch_secrets limit 1"),
             Some(format!("delete from epoch_secrets where user_id = '{outsider}'")),
+        ),
+        (
+            Rule::HistoryHead,
+            format!("update conversations set last_message_seq = last_message_seq - 1 where conversation_id = '{group}'"),
+            None,
+        ),
+        (
+            Rule::Viewed,
+            format!("update participants set viewed_seq = viewed_seq + 1000 where conversation_id = '{group}'"),
+            None,
+        ),
+        (
+            Rule::Station,
+            format!("update stations set credential_id = gen_random_uuid() where user_id = '{}'", ann.user),
+            Some(format!(
+                "update stations s set credential_id = c.credential_id from credentials c where c.user_id = s.user_id and s.user_id = '{}'",
+                ann.user
+            )),
         ),
         (
             Rule::Audit,

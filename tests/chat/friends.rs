@@ -1,4 +1,4 @@
-//! Friendship: two are friends when each has said so.
+//! Friendships: two users are friends once both have requested it.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ async fn asks(person: &Person, action: &str, other: &Person) -> u16 {
         .status
 }
 
-/// The friends that someone sees, and those who wait for their answer.
+/// The friends of a user, and the users who wait for their answer.
 async fn sees(person: &Person) -> (Vec<String>, Vec<String>) {
     let list = person
         .asks_as(4, "chatfriends", json!({ "action": "list" }))
@@ -64,7 +64,7 @@ async fn a_request_waits_until_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn two_who_add_each_other_at_the_same_moment_are_friends() {
+async fn two_users_who_add_each_other_at_the_same_moment_are_friends() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let (by_id, by_email) = (
@@ -98,7 +98,7 @@ async fn remove_ends_a_friendship_declines_a_request_and_takes_one_back() {
 }
 
 #[tokio::test]
-async fn nobody_is_befriended_who_is_not_there_or_is_oneself_or_did_not_ask() {
+async fn a_friendship_needs_another_existing_user_who_asked() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let stranger = "0".repeat(32);
@@ -137,7 +137,7 @@ async fn nobody_is_befriended_who_is_not_there_or_is_oneself_or_did_not_ask() {
 }
 
 #[tokio::test]
-async fn both_hear_of_each_change_and_nobody_else_does() {
+async fn both_are_notified_of_each_change_and_nobody_else_is() {
     let world = World::new().await;
     let (ann, ben, cleo) = (
         world.person("Ann").await,
@@ -161,10 +161,10 @@ async fn both_hear_of_each_change_and_nobody_else_does() {
 }
 
 #[tokio::test]
-async fn who_has_waited_longest_stands_first() {
+async fn the_oldest_request_comes_first() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
-    // Not in the order of their ids, in one of the two cases at least.
+    // In at least one of the two cases this is not the order of their ids.
     for names in [["Ben", "Cleo", "Dan"], ["Dan", "Cleo", "Ben"]] {
         for name in names {
             asks(&world.person(name).await, "add", &ann).await;

@@ -1,5 +1,5 @@
-//! What `script/fuzz` looks for by the million, tried with its seeds: as they are, and with each byte gone, doubled or
-//! another one. What it ever found is a seed.
+//! Runs the seeds of `script/fuzz`: unchanged, and with each byte removed, doubled or replaced.
+//! Everything that the fuzzer ever found is a seed.
 
 use crate::world::file;
 
@@ -9,7 +9,7 @@ mod encrypted;
 mod targets;
 
 #[test]
-fn what_strangers_send_is_understood_or_refused() {
+fn input_of_strangers_is_parsed_or_refused() {
     type Target = fn(&[u8]);
     for (name, target) in [
         ("request", targets::request as Target),

@@ -1,4 +1,5 @@
-//! Which calls wait for a group's lock and for quotas: refused calls neither block others nor are blocked.
+//! The calls that wait for a group's lock and for quotas: refused calls neither block others nor
+//! are blocked.
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
@@ -26,7 +27,7 @@ async fn creates(creator: &Person, others: &[&Person]) -> Conversation {
     Conversation::of(&answer.ok()["conversation"])
 }
 
-/// A session that holds what a statement locks.
+/// A session that holds the locks of a statement.
 async fn hold(world: &World, statement: String) -> PgConnection {
     let mut connection = world.db.connect_options().connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(format!("begin; {statement} for update")))
@@ -37,7 +38,7 @@ async fn hold(world: &World, statement: String) -> PgConnection {
 }
 
 #[tokio::test]
-async fn those_who_left_or_declined_do_not_wait_for_the_groups_lock() {
+async fn users_who_left_or_declined_do_not_wait_for_the_groups_lock() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cyd = world.person("Cyd").await;
@@ -52,7 +53,7 @@ async fn those_who_left_or_declined_do_not_wait_for_the_groups_lock() {
         ),
     )
     .await;
-    // Declined again: the answer may have been lost.
+    // Declining again: the answer may have been lost.
     asks(&cyd, "decline", &conversation, json!({})).await.ok();
     for (person, action) in [(&cyd, "accept"), (&ben, "accept"), (&ben, "leave")] {
         asks(person, action, &conversation, json!({}))

@@ -1,4 +1,4 @@
-//! The log: what an operator can find in it, and how little a flood puts there.
+//! The log: what operators find in it, and how little a flood of requests adds.
 
 use std::{
     io::{self, Write},
@@ -35,7 +35,7 @@ impl Write for Writer {
     }
 }
 
-/// The lines that name this address.
+/// The lines with this address.
 fn lines_of(address: &str) -> Vec<String> {
     let log = LOG.lock().unwrap().clone();
     let text = String::from_utf8(log).unwrap();
@@ -72,7 +72,7 @@ async fn a_flood_of_refusals_is_two_lines_and_those_of_others_are_still_logged()
             .await
             .refused(401, "signature_invalid");
     }
-    // Another outcome, and someone else with the same one.
+    // Another outcome, and another client with the same one.
     asks("203.0.113.9", "")
         .await
         .refused(401, "signature_missing");
@@ -92,7 +92,7 @@ async fn a_flood_of_refusals_is_two_lines_and_those_of_others_are_still_logged()
     assert_eq!(lines_of("198.51.100.7").len(), 1);
 }
 
-/// Sends a request that is refused. Returns the id of its answer.
+/// Sends a request that is refused. Returns the id of the answer.
 async fn refused(url: &str) -> String {
     let url = format!("{url}/?srv=chatserver&api=chatlogin");
     let answer = reqwest::Client::new()

@@ -1,5 +1,5 @@
-//! Everything that must hold, through the real wire and a real PostgreSQL. One binary: one
-//! PostgreSQL, one link.
+//! The integration tests, through the real wire and a real PostgreSQL. All of them are one binary,
+//! so that they are linked once and share a PostgreSQL.
 #![allow(
     missing_docs,
     clippy::cloned_ref_to_slice_refs,
@@ -22,6 +22,7 @@ mod cursor;
 mod delivery;
 mod doctor;
 mod embedded;
+mod encrypted;
 mod epoch;
 mod friends;
 mod fuzz;

@@ -1,4 +1,4 @@
-//! The tool that operators measure with: that it works, not what it measures.
+//! `parlance bench`: tests that it works, not its figures.
 
 use std::process::Command;
 
@@ -49,7 +49,7 @@ fn each_workload_is_measured_and_nothing_is_refused() {
             "{row}"
         );
     }
-    // In an open loop the rate is the caller's.
+    // In an open loop, the caller sets the rate.
     let output = parlance(&[
         "bench",
         "poll",
@@ -68,7 +68,7 @@ fn each_workload_is_measured_and_nothing_is_refused() {
     let rows: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let rate = rows[1]["per_second"].as_f64().unwrap();
-    // A slow machine falls behind; nothing goes ahead of what was asked for.
+    // A slow machine falls behind, but nothing is sent ahead of schedule.
     assert!(
         rate <= 410.0 && rows[1]["errors"] == serde_json::json!({}),
         "{rows:#?}"

@@ -1,4 +1,4 @@
-//! `/metrics`: what it shows, where, and that nobody can make it grow.
+//! `/metrics`: its contents, its address, and that no client can make it grow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ async fn scrape(running: &Running) -> String {
     answer.text().await.unwrap()
 }
 
-/// The value of a series, as it is written.
+/// The value of a series, as text.
 fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
     text.lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
@@ -107,7 +107,7 @@ async fn the_names_are_those_of_the_documentation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_makes_up_is_no_label() {
+async fn invented_names_are_not_labels() {
     let (world, running) = start().await;
     let ann = world.person("Ann").await;
     for n in 0..50 {
@@ -120,7 +120,7 @@ async fn what_a_client_makes_up_is_no_label() {
             .await
             .refused(404, "unknown_api");
         world.sends("GET", &format!("/made-up-{n}")).await;
-        // A known action, with fields that nobody knows.
+        // A known action with unknown fields.
         let body = json!({ "action": "mute", "conversationid": format!("made-up-{n}") });
         ann.asks("chatconversation", body)
             .await

@@ -1,11 +1,11 @@
-//! Notifications: too often is allowed, too seldom never.
+//! Notifications may be repeated, but never left out.
 
 use serde_json::json;
 
 use crate::world::{Changes, Person, World, message};
 
 #[tokio::test]
-async fn a_station_is_first_told_to_compare_everything_and_then_what_changed() {
+async fn a_station_is_first_told_to_resync_and_then_what_changed() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let second_device = ben.second_device().await;
@@ -43,7 +43,7 @@ async fn a_writers_own_other_stations_hear_too_and_strangers_do_not() {
 }
 
 #[tokio::test]
-async fn what_was_refused_is_no_news() {
+async fn a_refusal_notifies_nobody() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let first = message("x");
@@ -116,7 +116,7 @@ async fn unsigned_polling_is_off_unless_the_operator_allows_it() {
     polls(&ben.station, &late)
         .await
         .refused(401, "timestamp_out_of_range");
-    // Nothing else is answered unsigned.
+    // Nothing else is answered without a signature.
     world
         .posts(
             "chatserver",
@@ -150,7 +150,7 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
             ann.user, ann.station, ann.signs("chatserver", "chatconversation", &body), body.len()
         )
         .unwrap();
-        // Gone before the answer; sometimes before the work.
+        // It disconnects before the answer, and sometimes before the work.
         for _ in 0..n {
             world.sends("GET", "/healthz").await;
         }
@@ -174,7 +174,7 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
 }
 
 #[tokio::test]
-async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_same() {
+async fn a_poll_that_names_a_user_must_be_signed_even_where_unsigned_polling_is_allowed() {
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
     let (ann, ben, conversation) = world.conversation().await;
     // A station that both use: the user who logged in last may poll there without a name.
@@ -208,7 +208,7 @@ async fn where_unsigned_polling_is_allowed_one_who_names_a_user_signs_all_the_sa
         .await
         .refused(401, "signature_invalid");
     polls(&anns, None).await.refused(401, "signature_missing");
-    // Nothing of it was taken off what is pending for anyone.
+    // Nothing was taken from anyone's pending notifications.
     for person in [&anns, &ben] {
         assert_eq!(
             person.hears().await,
@@ -253,7 +253,7 @@ async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_
             json!([person.user])
         );
     }
-    // Both hear of it, and one of them polls.
+    // Both are notified, and one of them polls.
     ann.logs_in().await;
     ann.requests_friendship(&ben).await.ok();
     assert_eq!(

@@ -1,5 +1,5 @@
-//! The connections to PostgreSQL: shared by all threads, waited for when there are no more, and given back whatever
-//! becomes of the work.
+//! The connection pool: it is shared by all threads, callers wait when it is exhausted, and
+//! connections are returned whatever happens to the work.
 
 use std::{
     pin::pin,
@@ -26,7 +26,7 @@ use crate::{
     world::{Person, World, database, settings, socket_dir},
 };
 
-/// A role that may use everything in a database, but has a connection limit.
+/// A role with full access to a database, but a connection limit.
 async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptions {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("limited_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -42,7 +42,7 @@ async fn limited(options: &PgConnectOptions, connections: u32) -> PgConnectOptio
     options.clone().username(&name)
 }
 
-/// Its address, with the role.
+/// The URL with that role.
 fn url(options: &PgConnectOptions) -> String {
     let socket = options.get_socket().unwrap().display();
     format!(
@@ -91,7 +91,7 @@ async fn a_role_that_may_have_fewer_connections_than_the_node_wants_refuses_nobo
     settings.database = Database::Given(Box::new(limited(&options, 6).await));
     let world = World::start(settings, options.clone()).await;
     let ann = world.person("Ann").await;
-    // Each from a client of its own: so it comes to any of the threads.
+    // Each from a client of its own, so that any of the threads may serve it.
     let stranger = || Person {
         world: World::at(&world.url, options.clone()),
         ..ann.clone()
@@ -115,7 +115,7 @@ async fn a_connection_of_another_thread_is_used_where_none_can_be_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_in_use_is_waited_for_where_none_can_be_opened() {
+async fn a_used_connection_is_waited_for_where_none_can_be_opened() {
     let db = Db::new(limited(&database().await, 1).await, 3);
     let (slow, others) = tokio::join!(
         db.run(async |c| sleep(c, 0.5).await),
@@ -126,7 +126,7 @@ async fn one_that_is_in_use_is_waited_for_where_none_can_be_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_finds_all_in_use_waits_for_one_and_is_told_when_none_comes_back() {
+async fn a_caller_waits_for_a_connection_and_gets_an_error_if_none_is_returned() {
     let db = Db::new(database().await, 1);
     let (slow, next) = tokio::join!(db.run(async |c| sleep(c, 0.5).await), db.run(backend));
     assert!(slow.is_ok() && next.is_ok());
@@ -138,7 +138,7 @@ async fn who_finds_all_in_use_waits_for_one_and_is_told_when_none_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_is_abandoned_gives_its_place_back_and_takes_its_connection_with_it() {
+async fn abandoned_work_releases_its_permit_and_closes_its_connection() {
     let db = Db::new(database().await, 1);
     let first = db.run(backend).await.unwrap();
     let abandoned = db.run(async |c| {
@@ -193,7 +193,7 @@ async fn a_connection_whose_session_took_too_long_is_not_handed_out_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() {
+async fn waiters_rarely_retry_a_connection_that_the_database_refuses() {
     let proxy = Proxy::start(&socket_dir());
     let db = Db::new(proxy.options(&limited(&database().await, 1).await), 4);
     db.run(backend).await.unwrap();
@@ -204,7 +204,7 @@ async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() 
         }
     }))
     .await;
-    // Four find out at first. Later it is tried every half a second, by one.
+    // Four connections are refused at first. After that, one waiter tries every half a second.
     let most = 4 + begun.elapsed().as_millis().div_ceil(500);
     let opened = proxy.connections() - before;
     assert!(
@@ -214,7 +214,7 @@ async fn where_no_more_can_be_opened_who_waits_asks_for_one_now_and_then_only() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_more_can_be_opened_who_waits_longest_is_next() {
+async fn the_longest_waiter_gets_the_next_connection_where_none_can_be_opened() {
     let db = Db::new(limited(&database().await, 1).await, 3);
     let order = Mutex::new(vec![]);
     let ((tell, told), (release, released)) = (oneshot::channel(), oneshot::channel());
@@ -258,7 +258,7 @@ async fn commands_find_a_connection_beside_a_server_that_may_not_have_all_that_i
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .stderr(Stdio::piped()),
     );
-    // As many as it takes: all of its connections are open.
+    // As many as needed until all of its connections are open.
     let stranger = || Person {
         world: World::at(&server.url, options.clone()),
         ..ann.clone()

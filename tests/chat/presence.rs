@@ -23,7 +23,7 @@ fn soon(settings: &mut Settings) {
 }
 
 #[tokio::test]
-async fn whoever_comes_back_and_goes_again_is_offline_the_whole_time_after_they_went_last() {
+async fn the_offline_delay_counts_from_the_last_disconnect() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
     Socket::of(&ann, 3).await.closes().await;
@@ -39,7 +39,7 @@ async fn whoever_comes_back_and_goes_again_is_offline_the_whole_time_after_they_
 }
 
 #[tokio::test]
-async fn a_going_that_could_not_be_written_is_made_up_for() {
+async fn a_failed_write_of_offline_users_is_made_up_for() {
     let world = World::with(|settings| {
         settings.timings.offline_after = Duration::from_millis(50);
         // No heartbeat makes up for it.
@@ -70,7 +70,7 @@ async fn a_going_that_could_not_be_written_is_made_up_for() {
 }
 
 #[tokio::test]
-async fn what_the_database_lost_of_who_is_online_is_written_again() {
+async fn lost_rows_of_who_is_online_are_written_again() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
     let socket = Socket::of(&ann, 3).await;
@@ -224,7 +224,7 @@ async fn clients_of_a_node_that_ended_get_a_while_to_come_back_to_another() {
 }
 
 #[tokio::test]
-async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_same() {
+async fn a_user_disabled_while_the_channel_is_away_loses_the_socket_all_the_same() {
     let (world, proxy) = behind_a_proxy(soon).await;
     let (ann, ben) = world.friends().await;
     let mut socket = Socket::of(&ann, 4).await;
@@ -234,7 +234,7 @@ async fn one_who_is_barred_while_the_channel_is_away_loses_the_socket_all_the_sa
     proxy.mend();
     assert_eq!(
         socket.ends().await,
-        tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Library(4401)
+        tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Library(4403)
     );
     // Nobody else does.
     bens.drain().await;

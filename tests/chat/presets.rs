@@ -1,5 +1,5 @@
-//! What an operator, or another program, has preset for the role or the database: the server's sessions say themselves
-//! what their statements rely on.
+//! Settings that an operator or another program has preset for the role or the database: the
+//! server's sessions override everything that their statements rely on.
 
 use futures_util::future::join_all;
 use parlance::{
@@ -14,7 +14,7 @@ use crate::{
     world::{World, empty_database, eventually, settings},
 };
 
-/// Each would change what a statement means, end it, or make a commit less than durable.
+/// Each would change the meaning of a statement, abort it, or make a commit less durable.
 const HOSTILE: [(&str, &str); 26] = [
     ("default_transaction_isolation", "'repeatable read'"),
     ("default_transaction_read_only", "on"),
@@ -44,7 +44,7 @@ const HOSTILE: [(&str, &str); 26] = [
     ("xmloption", "document"),
 ];
 
-/// A database, and a role of its own, for which all of it is preset.
+/// A database and a role of its own, with all of these preset.
 async fn hostile() -> PgConnectOptions {
     let options = empty_database().await;
     let name = options.get_database().unwrap().to_owned();
@@ -65,7 +65,7 @@ async fn hostile() -> PgConnectOptions {
 }
 
 async fn in_force(db: &Db) -> Vec<String> {
-    // What only says how much, or how something looks, may stay.
+    // Settings of mere amounts or formats may stay.
     db.run(async |c| {
         sqlx::query_scalar("select name from pg_settings where source in ('database', 'user', 'database user') and name <> 'xmloption'")
             .fetch_all(c)
@@ -76,12 +76,11 @@ async fn in_force(db: &Db) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_preset_for_the_role_or_the_database_two_people_in_one_conversation_notice_nothing()
- {
+async fn presets_of_the_role_or_the_database_have_no_effect() {
     let options = hostile().await;
     let mut settings = settings();
     settings.database = Database::Given(Box::new(options.clone()));
-    // Migrates it, too.
+    // It migrates that database, too.
     let world = World::start(settings, options.clone()).await;
     assert_eq!(in_force(&world.store).await, Vec::<String>::new());
     for (setting, value) in [
@@ -138,7 +137,7 @@ async fn whatever_is_preset_for_the_role_or_the_database_two_people_in_one_conve
         good(&run(command.env("DATABASE_URL", url).args(arguments), ""))
     };
     assert!(command(&["user", "list"]).contains("ann@example.org"));
-    assert!(command(&["doctor"]).starts_with("All is well"));
+    assert!(command(&["doctor"]).ends_with("rules hold.\n"));
     assert_eq!(
         command(&[
             "psql",
@@ -152,7 +151,7 @@ async fn whatever_is_preset_for_the_role_or_the_database_two_people_in_one_conve
     let file = dir.path().join("backup");
     command(&["backup", file.to_str().unwrap()]);
     command(&["backup", "verify", file.to_str().unwrap()]);
-    // The channel that says who was barred.
+    // The notification of disabled users.
     command(&["user", "disable", "ann@example.org"]);
     eventually("ann is barred", async || ann.lists().await.status == 403).await;
     world.end().await;

@@ -1,5 +1,5 @@
-//! A proxy between a server and its PostgreSQL: it counts round trips, cuts connections, and loses
-//! answers.
+//! A proxy between a server and its PostgreSQL, which counts round trips, cuts connections, and
+//! loses answers.
 
 use std::{
     path::Path,
@@ -22,7 +22,7 @@ use crate::world::{World, database, settings, socket_dir};
 const SOCKET: &str = ".s.PGSQL.5432";
 const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
 
-/// What runs between the two.
+/// The state of a proxy.
 pub(crate) struct Proxy {
     dir: tempfile::TempDir,
     state: Arc<State>,
@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Proxy {
-    /// Starts between those who take [`Proxy::options`] and the PostgreSQL at `upstream`.
+    /// Starts a proxy between clients that use [`Proxy::options`] and the PostgreSQL at `upstream`.
     pub(crate) fn start(upstream: &Path) -> Self {
         let state = Arc::new(State {
             round_trips: AtomicUsize::new(0),
@@ -63,39 +63,39 @@ impl Proxy {
         Self { dir, state }
     }
 
-    /// The same database, by way of the proxy.
+    /// The options for the same database through the proxy.
     pub(crate) fn options(&self, options: &PgConnectOptions) -> PgConnectOptions {
         options.clone().socket(self.dir.path())
     }
 
-    /// How often someone has waited for an answer so far.
+    /// Number of times that a client has waited for an answer.
     pub(crate) fn round_trips(&self) -> usize {
         self.state.round_trips.load(Ordering::SeqCst)
     }
 
-    /// How many connections were opened so far.
+    /// Number of connections opened so far.
     pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Cuts all connections, and lets none through.
+    /// Cuts all connections, and refuses new ones.
     pub(crate) fn cut(&self) {
         self.state.is_cut.store(true, Ordering::SeqCst);
         let _ = self.state.cut.send(());
     }
 
-    /// Lets connections through again.
+    /// Accepts connections again.
     pub(crate) fn mend(&self) {
         self.state.is_cut.store(false, Ordering::SeqCst);
     }
 
-    /// Connections stay, but nothing comes through any more; new ones work.
+    /// Existing connections stay open, but transfer nothing any more; new ones work.
     pub(crate) fn fall_silent(&self) {
         self.state.is_silent.store(true, Ordering::SeqCst);
         let _ = self.state.cut.send(());
     }
 
-    /// The next statement is done, but its connection is cut before the answer.
+    /// Executes the next statement, but cuts its connection before the answer.
     pub(crate) fn lose_next_answer(&self) {
         self.state.loses_next_answer.store(true, Ordering::SeqCst);
     }
@@ -109,7 +109,7 @@ impl State {
         let requests = async {
             let mut is_greeting = true;
             loop {
-                // Before the greeting is over, a packet has no type.
+                // Packets of the startup phase have no type.
                 let kind = if is_greeting {
                     None
                 } else {
@@ -125,7 +125,7 @@ impl State {
                 }
                 to_server.write_u32(length).await?;
                 to_server.write_all(&rest).await?;
-                // Sync ends what is answered at once; a simple query is both.
+                // A Sync requests an answer, and so does a simple query.
                 if matches!(kind, Some(b'S' | b'Q')) {
                     self.round_trips.fetch_add(1, Ordering::SeqCst);
                     if self.loses_next_answer.swap(false, Ordering::SeqCst) {
@@ -146,7 +146,8 @@ impl State {
             }
         };
         if lose {
-            // The client is gone, but the server must be done before its side is closed.
+            // The client is gone, but the statement has to finish before the server's side is
+            // closed.
             drop((from_client, to_client));
             let mut sink = vec![0; 65536];
             let _ = from_server.read(&mut sink).await;
@@ -154,7 +155,7 @@ impl State {
     }
 }
 
-/// A world whose server reaches its database through a proxy.
+/// A world whose server connects to its database through a proxy.
 pub(crate) async fn behind_a_proxy(change: impl FnOnce(&mut Settings)) -> (Arc<World>, Proxy) {
     let options = database().await;
     let proxy = Proxy::start(&socket_dir());

@@ -1,4 +1,4 @@
-//! The README's tour, line by line: its shell blocks are taken from the file and run.
+//! The README's tour: its shell blocks are extracted from the file and run.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ async fn the_tour_works_line_by_line() {
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
     assert!(blocks.len() >= 8);
-    // The only two things that differ here: where the program is, and where the server listens.
+    // The only two differences here: the path of the program, and the server's address.
     let script = blocks
         .join("\n")
         .replace("target/try/parlance", env!("CARGO_BIN_EXE_parlance"))

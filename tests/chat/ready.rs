@@ -1,16 +1,16 @@
-//! `GET /readyz`: says so, and why, when the database can be read but not written.
+//! `GET /readyz` says when and why the database can be read but not written.
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::world::{World, eventually, message};
 
-/// A world whose server looks each time that it is asked.
+/// A world whose server checks at each request.
 async fn world() -> std::sync::Arc<World> {
     World::with(|settings| settings.timings.probe = std::time::Duration::ZERO).await
 }
 
-/// Waits for an answer; returns its text.
+/// Waits for an answer with this status. Returns its text.
 async fn readiness(world: &World, status: u16) -> String {
     let mut text = String::new();
     eventually("readiness", async || {
@@ -56,7 +56,7 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
         readiness(&world, 200).await;
     }
     ann.adds(&conversation, "well again").await;
-    // What it tried left nothing behind.
+    // The attempt left nothing behind.
     assert_eq!(world.count("messages").await, 1);
     world.end().await;
 }
@@ -65,7 +65,7 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why_until_it_can() {
 async fn a_node_whose_last_messages_could_not_be_stored_is_not_ready() {
     let world = world().await;
     let (ann, _ben, conversation) = world.conversation().await;
-    // Large messages do not fit any more; what is small does.
+    // Large messages no longer fit, but small writes do.
     world
         .sql(&format!(
             "{FULL} create trigger is_full before insert on messages for each row when (length(new.data) > 1000)
@@ -128,7 +128,7 @@ async fn a_session_that_was_ended_does_not_make_the_node_unready() {
 }
 
 #[tokio::test]
-async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
+async fn a_probe_that_hangs_up_costs_no_connection() {
     let world = World::new().await;
     let _people = world.conversation().await;
     let mut hold = world.db.begin().await.unwrap();
@@ -142,10 +142,10 @@ async fn who_asks_whether_it_is_ready_and_goes_away_costs_no_connection() {
         .await
         .unwrap();
     let process = world.blocked_process().await;
-    // A reset, not an end.
+    // Resets the connection instead of closing it.
     socket.set_zero_linger().unwrap();
     drop(socket);
-    // Others ask meanwhile: they wait for the same answer.
+    // Concurrent requests wait for the same answer.
     let others: Vec<_> = (0..3)
         .map(|_| {
             tokio::spawn({
@@ -178,7 +178,7 @@ async fn nothing_that_a_statement_calls_is_loaded_late() {
     .await
     .unwrap();
     assert_eq!(late, Vec::<String>::new());
-    // The chain is what it was: docs/transcript.md, test vector.
+    // The chain is unchanged: docs/transcript.md, test vector.
     let chain: String = sqlx::query_scalar(
         "select string_agg(encode(chain, 'hex'), ' ' order by seq) from (
             select seq, chain(chain_beginning('8ca16186c36a4e0a1ef2096e6c60b613', 'PqjfKSn7V8'), seq, id, sha256(convert_to(data, 'UTF8')))

@@ -76,7 +76,7 @@ async fn a_report_is_stored_once_however_often_and_from_wherever_it_is_sent() {
         answer.ok();
     }
     assert_eq!(world.count("reports").await, 5);
-    // Of another user, and of another type, it is another report.
+    // By another user, or of another type, it is another report.
     reports(&ann, "viewed", &conversation, &all).await.ok();
     reports(&ben, "delivered", &conversation, &all).await.ok();
     assert_eq!(world.count("reports").await, 15);
@@ -84,7 +84,7 @@ async fn a_report_is_stored_once_however_often_and_from_wherever_it_is_sent() {
 }
 
 #[tokio::test]
-async fn ids_that_are_not_there_are_passed_over() {
+async fn unknown_ids_are_ignored() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let cleo = world.person("Cleo").await;
@@ -138,7 +138,7 @@ async fn everyone_hears_of_a_new_report_and_nobody_of_an_old_one() {
 }
 
 #[tokio::test]
-async fn what_is_no_report_is_refused_and_stores_nothing() {
+async fn malformed_reports_are_refused_and_not_stored() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let id = ann.adds(&conversation, "x").await;
@@ -203,7 +203,7 @@ async fn each_report_that_a_socket_is_told_of_names_the_one_before_it() {
         reports(&ben, action, &conversation, &json!(ids)).await.ok();
         let frame = socket.hears().await;
         let events = frame["events"].as_array().unwrap();
-        // Of the last ones, three were there already.
+        // Three of the last ones existed already.
         assert_eq!(
             events.len(),
             if action == "viewed" && ids.len() == 5 {

@@ -1,11 +1,11 @@
-//! The proof of the promises, in short: what `parlance selftest delivery` finds on one node, and on two with NATS and without.
-//! The seed decides the choices; other seeds are for the command line.
+//! Runs `parlance selftest delivery` briefly on one node, and on two with NATS and without. The
+//! seed determines the choices; other seeds are for the command line.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Has a setting tested, and answers the verdict, in which nothing is wrong.
+/// Runs the selftest in this setting. Returns the verdict, which has no findings.
 fn tests(setting: &[&str]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     command
@@ -49,7 +49,7 @@ fn tests(setting: &[&str]) -> Value {
     verdict["settings"][0].clone()
 }
 
-/// What was tested is not next to nothing.
+/// Checks that a reasonable amount was tested.
 fn is_worth_it(outcome: &Value, ending: &str) {
     let at_least = |field: &str, least: u64| {
         assert!(
@@ -65,7 +65,7 @@ fn is_worth_it(outcome: &Value, ending: &str) {
         "{outcome:#}"
     );
     assert_eq!(outcome["quiet_rounds"][ending], 1, "{outcome:#}");
-    // Each kind of reader read.
+    // Each kind of reader has read something.
     let readers: std::collections::BTreeSet<_> = outcome["latencies"]
         .as_array()
         .unwrap()

@@ -1,4 +1,4 @@
-//! `parlance serve`: what it does at a signal.
+//! `parlance serve`: its signal handling.
 
 use std::{path::Path, process::Command};
 
@@ -41,7 +41,7 @@ fn certificate(dir: &Path, name: &str) {
     );
 }
 
-/// The name in the certificate that a server shows.
+/// The name in the certificate that a server presents.
 fn shown(address: &str) -> String {
     let output = Command::new("openssl")
         .args(["s_client", "-connect", address])
@@ -75,7 +75,7 @@ async fn at_sighup_the_certificate_is_read_again() {
     })
     .await;
     assert!(server.logged("the certificate was read again"));
-    // One that cannot be read leaves the old one.
+    // An unreadable certificate leaves the old one in use.
     std::fs::write(files.path().join("cert.pem"), "no certificate").unwrap();
     server.signal(Signal::SIGHUP);
     eventually("a complaint", async || {

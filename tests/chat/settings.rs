@@ -1,4 +1,5 @@
-//! Settings: what `.env.example` says is what they are, each reaches its own field, and the compose file hands them on.
+//! Settings: `.env.example` has the right defaults, each setting sets its own fields, and the
+//! compose file passes all of them on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use parlance::settings::Settings;
 
 use crate::world::file;
 
-/// Each line of `.env.example` that names a setting, and its default.
+/// Each setting in `.env.example`, with its default.
 fn example() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(file(".env.example")).unwrap();
     let lines = text
@@ -34,7 +35,7 @@ fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
     settings.map_err(|error| error.to_string())
 }
 
-/// What each field holds, as text.
+/// The value of each field, as text.
 fn fields(settings: &Settings) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::<_, String>::new();
     let mut last = String::new();
@@ -52,7 +53,8 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
     fields
 }
 
-/// Each setting: a value that is not the default, the fields that it reaches, and a value that is refused, if any is.
+/// Each setting with a value other than its default, the fields that it sets, and an invalid value,
+/// if there is one.
 const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     (
@@ -164,7 +166,7 @@ fn each_default_is_what_the_example_says() {
 fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
     let usual = fields(&read(&[]).unwrap());
     for (name, value, reached, wrong) in EACH {
-        // A certificate and its key come together.
+        // A certificate needs its key.
         let with: &[_] = match name {
             "TLS_CERT" => &[(name, value), ("TLS_KEY", "other.pem")],
             "TLS_KEY" => &[(name, value), ("TLS_CERT", "other.pem")],
@@ -177,7 +179,7 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             .map(String::as_str)
             .collect();
         assert_eq!(changed, reached.iter().copied().collect(), "{name}");
-        // It holds the value, as such a field is shown.
+        // The field has the value, as such a field is displayed.
         let shown = match name {
             "DATABASE_URL" => "\"db\"",
             "REGISTRATION" => "Closed",
@@ -213,7 +215,7 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
                 .contains("both or neither")
         );
     }
-    // The key is not taken for the certificate.
+    // The key must not be taken for the certificate.
     let tls = read(&[("TLS_CERT", "cert.pem"), ("TLS_KEY", "key.pem")])
         .unwrap()
         .tls
@@ -235,7 +237,7 @@ fn every_setting_is_in_the_example_and_in_the_test_above() {
         .filter(|name| *name != "RUST_LOG")
         .collect();
     assert_eq!(named, tried);
-    // Each field is reached by some setting.
+    // Each field is set by some setting.
     let reached: BTreeSet<_> = EACH
         .iter()
         .flat_map(|(_, _, fields, _)| fields.iter().map(|field| (*field).to_owned()))
@@ -248,7 +250,7 @@ fn every_setting_is_in_the_example_and_in_the_test_above() {
     assert_eq!(reached, all);
 }
 
-/// The lines of a block of the compose file, without its indentation.
+/// The lines of a block of the compose file, unindented.
 fn block(compose: &str, head: &str) -> Vec<String> {
     let (_, rest) = compose
         .split_once(&format!("\n{head}\n"))
@@ -262,7 +264,7 @@ fn block(compose: &str, head: &str) -> Vec<String> {
 #[test]
 fn the_compose_file_hands_on_every_setting() {
     let compose = std::fs::read_to_string(file("docker-compose.yml")).unwrap();
-    // All that the operator writes into the file that the compose file reads itself.
+    // Settings that the operator writes into the file that compose reads.
     let common = block(&compose, "x-parlance: &parlance");
     let at = common
         .iter()
@@ -273,8 +275,8 @@ fn the_compose_file_hands_on_every_setting() {
         let (_, rest) = compose.split_once(&format!("\n{service}\n")).unwrap();
         assert!(rest.trim_start().starts_with("<<: *parlance"), "{service}");
     }
-    // What it says beside that wins over the file: so it says nothing else than the file, or than the default, unless the
-    // containers need it.
+    // Entries of the compose file override that file, so they may only have its values or the
+    // defaults, unless the containers need others.
     let example = example();
     let wiring = [
         "DATABASE_URL",
@@ -319,7 +321,8 @@ fn the_image_is_built_of_files_that_docker_gets_to_see() {
         .flat_map(|line| line.split(' ').rev().skip(1))
         .collect();
     assert_eq!(copied, seen);
-    // What the build reads: the manifest, the members of the workspace, and what the macros look up.
+    // Files that the build reads: the manifest, the members of the workspace, and what macros
+    // include.
     for needed in [
         "Cargo.toml",
         "Cargo.lock",

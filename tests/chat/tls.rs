@@ -1,4 +1,5 @@
-//! TLS without a proxy: the certificate is read at the start and again when asked, and a bad one changes nothing.
+//! TLS without a proxy: the certificate is read at the start and on SIGHUP, and a bad one changes
+//! nothing.
 
 use std::sync::Arc;
 

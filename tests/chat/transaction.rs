@@ -1,4 +1,5 @@
-//! Transactions: committed or rolled back for good when the call returns, so that no lock stays on an idle connection.
+//! Transactions are committed or rolled back for good when the call returns, so that no lock stays
+//! on an idle connection.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::{
     world::{database, eventually, socket_dir},
 };
 
-/// A database with a table that counts, and one connection to it.
+/// A database with a counter in a table, and a pool with a single connection.
 async fn counter() -> (Db, PgConnectOptions) {
     let options = database().await;
     sql(
@@ -42,7 +43,7 @@ async fn backend(c: &mut PgConnection) -> sqlx::Result<i32> {
         .await
 }
 
-/// The counter, as another session sees it, which does not wait for a lock.
+/// The counter as seen by another session, which does not wait for locks.
 async fn count(options: &PgConnectOptions) -> sqlx::Result<i32> {
     sqlx::query_scalar("select n from counters for update nowait")
         .fetch_one(&mut options.connect().await?)
@@ -50,7 +51,7 @@ async fn count(options: &PgConnectOptions) -> sqlx::Result<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_committed_stays_and_what_is_rolled_back_does_not() {
+async fn committed_work_stays_and_rolled_back_work_does_not() {
     let (db, options) = counter().await;
     let committed = db.transaction(async |c| {
         count_up(c).await?;
@@ -66,7 +67,7 @@ async fn what_is_committed_stays_and_what_is_rolled_back_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_fails_is_undone_and_holds_no_lock_when_its_error_is_returned() {
+async fn failed_work_is_rolled_back_and_holds_no_lock_when_its_error_is_returned() {
     let (db, options) = counter().await;
     let first = db.run(backend).await.unwrap();
     let failed = db
@@ -112,7 +113,7 @@ async fn a_statement_that_is_stopped_has_certainly_done_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_is_abandoned_in_the_middle_of_a_statement_gives_its_locks_back() {
+async fn work_abandoned_during_a_statement_releases_its_locks() {
     let (db, options) = counter().await;
     let abandoned = db.transaction::<()>(async |c| {
         count_up(c).await?;
@@ -128,7 +129,8 @@ async fn work_that_is_abandoned_in_the_middle_of_a_statement_gives_its_locks_bac
             sqlx::query_scalar::<_, i64>(asleep).fetch_one(&mut options.connect().await.unwrap()).await.unwrap() == 1
         }) => {}
     }
-    // PostgreSQL notices that the client is gone when it next writes to it: here, at the end of the statement.
+    // PostgreSQL notices that the client is gone at its next write: here, at the end of the
+    // statement.
     sql(
         &mut admin,
         "select pg_cancel_backend(pid) from pg_stat_activity where query = 'select pg_sleep(9)'",
@@ -139,7 +141,7 @@ async fn work_that_is_abandoned_in_the_middle_of_a_statement_gives_its_locks_bac
         count(&options).await.is_ok_and(|count| count == 0)
     })
     .await;
-    // Its place in the pool is free.
+    // Its permit in the pool is free.
     db.run(backend).await.unwrap();
 }
 
@@ -197,7 +199,7 @@ async fn a_commit_whose_answer_is_lost_is_uncertain() {
         ),
         "{lost:?}"
     );
-    // It was committed, and nobody was told.
+    // It was committed without an announcement.
     eventually("it is committed", async || {
         count(&options).await.is_ok_and(|count| count == 1)
     })

@@ -1,4 +1,4 @@
-//! The transcript proves itself, and outlives what it was about.
+//! The transcript can be verified, and outlives the messages' text.
 
 use aws_lc_rs::digest;
 use chrono::TimeDelta;
@@ -19,7 +19,7 @@ fn bytes(id: &Value) -> Vec<u8> {
     hex::decode(id.as_str().unwrap().replace('-', "")).unwrap()
 }
 
-/// Follows a chain through rows, as docs/transcript.md says; where it leads.
+/// Follows a chain through rows according to docs/transcript.md. Returns where it leads.
 pub(crate) fn follow(chain: Vec<u8>, rows: &Value) -> Vec<u8> {
     rows.as_array().unwrap().iter().fold(chain, |chain, row| {
         let hash = match row["Data"].as_str() {
@@ -55,7 +55,7 @@ pub(crate) async fn asks(
         .ok()
 }
 
-/// The conversation's head, as a v4 client's list shows it.
+/// The conversation's head in a v4 client's list.
 pub(crate) async fn head(who: &Person, conversation: &Conversation) -> Value {
     let list = who
         .asks_as(4, "chatconversation", json!({ "action": "list" }))
@@ -75,7 +75,7 @@ async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     assert_eq!(head(&ann, &conversation).await, "");
-    // Many at once, with reports between them.
+    // Many concurrent messages, with reports in between.
     futures_util::future::join_all((0..40).map(|n| {
         let (ann, ben, conversation) = (&ann, &ben, &conversation);
         async move {
@@ -91,7 +91,7 @@ async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest
     assert_eq!(page["messages"].as_array().unwrap().len(), 40);
     assert_eq!(head(&ann, &conversation).await, hex::encode(&end));
     assert_eq!(head(&ben, &conversation).await, hex::encode(&end));
-    // What a socket is told carries the same.
+    // A socket's events have the same chain.
     let mut socket = Socket::of(&ben, 4).await;
     ann.adds(&conversation, "heard").await;
     let heard = socket.hears().await["events"][0]["message"].clone();
@@ -123,13 +123,13 @@ async fn every_message_carries_a_hash_over_all_before_it_and_the_list_the_newest
         head(&ann, &conversation).await,
         hex::encode(follow(end, &fresh))
     );
-    // Older clients see none of it.
+    // Older clients get none of it.
     let older = ben.reads(&conversation).await;
     assert!(
         older["messages"][0].get("Chain").is_none() && older["messages"][0].get("Seq").is_none()
     );
     assert!(ben.sees(&conversation).await.get("chain").is_none());
-    // Another life, another chain.
+    // Another instance has another chain.
     let next =
         Conversation::of(&ann.does("clear", &conversation, json!({})).await.ok()["conversation"]);
     assert_eq!(head(&ann, &next).await, "");
@@ -181,7 +181,7 @@ async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
         .await["transcript"],
         json!([])
     );
-    // Exactly what there is, is all.
+    // A page with exactly the remaining links is the last one.
     for (limit, has_more) in [(4, true), (5, false), (6, false)] {
         assert_eq!(
             asks(&ben, "transcript", &conversation, json!({ "limit": limit })).await["hasmore"],
@@ -223,7 +223,7 @@ async fn the_transcript_is_read_page_by_page_by_those_who_take_part() {
 }
 
 #[tokio::test]
-async fn what_was_said_before_there_was_a_chain_gets_one() {
+async fn messages_from_before_the_chain_get_one() {
     let options = empty_database().await;
     let mut db = PgConnection::connect_with(&options).await.unwrap();
     let before: Vec<_> = store::MIGRATIONS
@@ -235,7 +235,8 @@ async fn what_was_said_before_there_was_a_chain_gets_one() {
         .run(&mut db)
         .await
         .unwrap();
-    // Two groups: in one a life has ended, and in the next one something was said and seen; in the other nothing was.
+    // Two groups: in one an instance has ended, and its successor has a message and a report; the
+    // other one is empty.
     sqlx::raw_sql(
         "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
         values (md5('u')::uuid, 'u', 'u', 'u', '', '', now());
@@ -257,7 +258,7 @@ async fn what_was_said_before_there_was_a_chain_gets_one() {
     let db = Db::new(options, 1);
     store::migrate(&db).await.unwrap();
     assert!(store::doctor::examine(&db).await.unwrap().is_empty());
-    // Nobody's clock has shown a week since it was stored: nothing of it goes now.
+    // No clock has shown a week since it was stored, so nothing is purged yet.
     assert_eq!(
         store::purge::expired(&db, Timestamp::now().plus(-TimeDelta::days(7)))
             .await

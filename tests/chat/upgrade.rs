@@ -1,4 +1,4 @@
-//! PostgreSQL's package is upgraded beneath the embedded server.
+//! PostgreSQL's package is upgraded while the embedded server runs.
 
 use std::{
     os::unix::fs::{PermissionsExt, symlink},
@@ -28,7 +28,7 @@ use crate::{
     world::{World, eventually, message, settings},
 };
 
-/// Programs that can be replaced: the server and what makes a cluster are copies, the others links.
+/// Replaceable programs: `postgres` and `initdb` are copies, the others are links.
 async fn programs(dir: &Dir) -> (PathBuf, PathBuf) {
     let real = store::embedded::program(&settings(), "postgres")
         .await
@@ -47,8 +47,8 @@ async fn programs(dir: &Dir) -> (PathBuf, PathBuf) {
             symlink(program.path(), to).unwrap();
         }
     }
-    // A process that another test forked while the copy was open for writing holds it open until it execs: until then
-    // the kernel refuses to run the copy ("text file busy").
+    // A process that another test forked while the copy was open for writing keeps it open until it
+    // execs; until then the kernel refuses to run the copy ("text file busy").
     for program in ["postgres", "initdb"] {
         eventually("a copy that runs", async || {
             Command::new(programs.join(program))
@@ -61,7 +61,7 @@ async fn programs(dir: &Dir) -> (PathBuf, PathBuf) {
     (programs, real)
 }
 
-/// Puts another file in the place of the server's, as a package does.
+/// Replaces the file of `postgres`, like a package manager.
 fn replace(programs: &Path, by: &Path) {
     let new = programs.join("postgres.new");
     std::fs::copy(by, &new).unwrap();
@@ -90,7 +90,7 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     let first = dir.postmaster();
 
     let is_over = Arc::new(AtomicBool::new(false));
-    // What goes through the pool that knows of the restart waits, and notices nothing.
+    // Statements through the pool, which knows of the restart, wait and notice nothing.
     let statements = tokio::spawn({
         let is_over = is_over.clone();
         async move {
@@ -101,7 +101,7 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
             }
         }
     });
-    // A server that does not know of it refuses for a moment.
+    // A client that connects by itself is refused for a moment.
     let writes = tokio::spawn({
         let (is_over, ann, conversation) = (is_over.clone(), ann.clone(), conversation.clone());
         async move {
@@ -123,7 +123,7 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
         }
     });
 
-    // While the new programs are not complete, the old ones run.
+    // While the new programs are incomplete, the old ones run.
     let (mark, half) = (
         dir.data().with_file_name("mark"),
         dir.data().with_file_name("half"),
@@ -147,7 +147,7 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
         dir.postmaster().is_some_and(|other| Some(other) != first)
     })
     .await;
-    // While it starts again, nobody is there to ask.
+    // During the restart, nobody answers.
     let count = async || {
         sqlx::query_scalar::<_, i64>("select count(*) from messages")
             .fetch_one(&world.db)
@@ -212,7 +212,7 @@ async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started
     let (programs, real) = programs(&dir).await;
     let (_, db, embedded) = start(&dir, &programs).await;
     let first = dir.postmaster().unwrap();
-    // Somebody at a prompt, who does not notice.
+    // Somebody at a psql prompt, who does not notice.
     let mut psql = parlance(&dir.data())
         .env("PG_BIN", &programs)
         .arg("psql")
@@ -227,7 +227,8 @@ async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started
             == 1
     };
     eventually("psql", is_open).await;
-    // The new programs tell how often they were looked at. After two looks it is waited for a quiet moment.
+    // The new programs record how often they were checked. After the second check, the supervisor
+    // waits for a quiet moment.
     let (mark, new) = (
         dir.data().with_file_name("mark"),
         dir.data().with_file_name("new"),
@@ -244,7 +245,7 @@ async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
     replace(&programs, &new);
     let looks = || std::fs::read_to_string(&mark).map_or(0, |asked| asked.lines().count());
-    // No more looks: the second one began the wait.
+    // No more checks: the second one began the wait.
     let (mut before, mut same) = (0, 0);
     eventually("the wait for the command", async || {
         same = if looks() == before { same + 1 } else { 0 };
@@ -273,12 +274,12 @@ async fn a_postgresql_that_dies_while_its_restart_waits_for_a_command_is_started
 async fn a_postgresql_that_dies_after_its_programs_have_moved_is_started_from_where_they_are() {
     let dir = Dir::new();
     let (programs, _) = programs(&dir).await;
-    // As Homebrew does it: a link to the version that is installed.
+    // As with Homebrew: a link to the installed version.
     let link = dir.data().with_file_name("link");
     symlink(&programs, &link).unwrap();
     let mut settings = settings();
     (settings.data_dir, settings.pg_bin) = (dir.data(), Some(link.clone()));
-    // It is not looked after in between.
+    // It is not checked in between.
     let (db, embedded) = store::embedded::start(&settings, Some(Duration::from_hours(1)))
         .await
         .unwrap();

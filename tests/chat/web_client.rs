@@ -1,10 +1,14 @@
-//! The web client, as a browser asks for it. `script/web` has to have built it before the server was.
+//! The web client, as a browser gets it. Needs a server that was built after `script/web`.
 
 use reqwest::header::{ACCEPT_ENCODING, IF_NONE_MATCH};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::world::World;
 
-/// What a browser receives for a path, with a header of its own.
+/// The answer for a path, with an additional request header.
 async fn get(world: &World, path: &str, header: (&str, &str)) -> reqwest::Response {
     reqwest::Client::new()
         .get(format!("{}{path}", world.url))
@@ -14,7 +18,7 @@ async fn get(world: &World, path: &str, header: (&str, &str)) -> reqwest::Respon
         .unwrap()
 }
 
-/// The paths of the files that the page names.
+/// The paths of the files that the page refers to.
 fn assets(page: &str) -> Vec<String> {
     page.split('"')
         .filter(|text| text.starts_with("assets/"))
@@ -66,13 +70,13 @@ async fn the_page_may_load_and_run_nothing_from_elsewhere() {
     }
     assert_eq!(page.headers["Referrer-Policy"], "no-referrer");
     assert_eq!(page.headers["Cross-Origin-Opener-Policy"], "same-origin");
-    // What the policy forbids would not work: no script stands in the page itself.
+    // The policy forbids inline scripts, so the page must not have any.
     assert!(!page.text.contains("<script>") && !page.text.contains("style="));
     world.end().await;
 }
 
 #[tokio::test]
-async fn a_file_comes_compressed_to_who_reads_that_and_not_again_to_who_has_it() {
+async fn files_are_compressed_for_clients_that_accept_it_and_not_sent_again() {
     let world = World::new().await;
     let plain = get(&world, "/", ("Accept-Encoding", "identity")).await;
     assert!(!plain.headers().contains_key("Content-Encoding"));
@@ -85,7 +89,7 @@ async fn a_file_comes_compressed_to_who_reads_that_and_not_again_to_who_has_it()
         assert!(answer.content_length().unwrap() < length);
         tags.push(answer.headers()["ETag"].clone());
     }
-    // One tag would let a cache hand out bytes of another encoding.
+    // With a single tag, a cache could return the bytes of another encoding.
     tags.dedup();
     assert_eq!(tags.len(), 3);
     let tag = tags[0].to_str().unwrap();
@@ -98,7 +102,29 @@ async fn a_file_comes_compressed_to_who_reads_that_and_not_again_to_who_has_it()
 }
 
 #[tokio::test]
-async fn what_is_no_file_of_the_client_is_refused_as_before() {
+async fn an_answer_not_modified_has_no_body_that_the_next_answer_would_begin_with() {
+    let world = World::new().await;
+    let page = get(&world, "/", (ACCEPT_ENCODING.as_str(), "identity")).await;
+    let tag = page.headers()["ETag"].to_str().unwrap().to_owned();
+    let mut socket = TcpStream::connect(world.url.strip_prefix("http://").unwrap())
+        .await
+        .unwrap();
+    let ask = format!("GET / HTTP/1.1\r\nHost: parlance\r\nIf-None-Match: {tag}\r\n");
+    let both = format!("{ask}\r\n{ask}Connection: close\r\n\r\n");
+    socket.write_all(both.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    socket.read_to_string(&mut answers).await.unwrap();
+    let answers: Vec<&str> = answers.split("\r\n\r\n").collect();
+    assert_eq!(answers.len(), 3, "{answers:?}");
+    for answer in &answers[..2] {
+        assert!(answer.starts_with("HTTP/1.1 304 "), "{answer}");
+    }
+    assert_eq!(answers[2], "");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn unknown_paths_are_refused_as_before() {
     let world = World::new().await;
     for (method, path) in [
         ("POST", "/"),

@@ -1,4 +1,4 @@
-//! Workspaces: host names, each of one user.
+//! Workspaces: host names, each registered for one user.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ async fn registers(person: &Person, name: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_workspace_belongs_to_whom_registers_it_first() {
+async fn a_workspace_belongs_to_the_first_user_who_registers_it() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let ann = Person {
@@ -45,7 +45,7 @@ async fn a_workspace_belongs_to_whom_registers_it_first() {
 }
 
 #[tokio::test]
-async fn of_several_who_register_at_once_one_gets_it() {
+async fn of_several_concurrent_registrations_one_succeeds() {
     let world = World::new().await;
     let people = [
         world.person("Ann").await,

@@ -3,6 +3,7 @@
 import type { Ports } from "../core/ports.ts";
 import { openBackend } from "./backend.ts";
 import { clock } from "./clock.ts";
+import { deviceNameOf } from "./device.ts";
 import { httpTo } from "./http.ts";
 import { socketTo } from "./socket.ts";
 import { exclusive, lead, openChannel } from "./tabs.ts";
@@ -34,6 +35,7 @@ export async function openPorts(): Promise<Ports> {
     http: httpTo(base),
     openSocket: socketTo(base),
     backend: await openBackend(events),
+    deviceName: deviceNameOf(navigator.userAgent),
     lead,
     exclusive,
     channel: openChannel(),

@@ -5,8 +5,8 @@ import type { OpenSocket } from "../core/ports.ts";
 /** Sockets to the server at this address, which ends with a slash. */
 export const socketTo =
   (base: string): OpenSocket =>
-  (path, { onOpen, onFrame, onClose }) => {
-    const socket = new WebSocket(base.replace(/^http/, "ws") + path);
+  (path, { onOpen, onFrame, onClose }, protocols) => {
+    const socket = new WebSocket(base.replace(/^http/, "ws") + path, [...protocols]);
     socket.addEventListener("open", () => onOpen());
     socket.addEventListener("message", ({ data }) => {
       if (typeof data === "string") onFrame(data);

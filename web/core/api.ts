@@ -2,6 +2,7 @@
 
 import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
 import type {
+  AlarmOf,
   Connection,
   Conversation,
   Device,
@@ -39,6 +40,10 @@ export interface State {
   firstSync: { done: number; all: number } | null;
   /** By how many minutes this device's clock is off; 0 if it is right. */
   clockOff: number;
+  /** Devices on which one has logged in since this one did, and that nobody has looked at. */
+  newDevices: readonly Device[];
+  /** What is not right with one's own keys, as the server shows them. */
+  alarm: readonly AlarmOf[];
 }
 
 /** What has changed: the new values of some fields. */
@@ -117,9 +122,12 @@ export interface Client {
 
   search: (text: string, within: string | null) => Promise<{ hits: readonly Hit[]; searched: number }>;
 
-  devices: () => Promise<readonly Device[]>;
+  /** Where one is logged in, the one that was used last first. */
+  devices: () => Promise<Outcome<readonly Device[]>>;
   signOut: (device: string) => Promise<Outcome>;
   signOutOthers: () => Promise<Outcome>;
+  /** A new device is one's own. */
+  knowDevice: (device: string) => Promise<void>;
   setName: (name: string) => Promise<Outcome>;
   setPresence: (presence: Me["presence"]) => Promise<Outcome>;
   changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;

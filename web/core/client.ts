@@ -1,27 +1,27 @@
 // Makes a client of the ports: which session there is, and what each of its calls does.
 
-import * as own from "./actions/account.ts";
 import type { Open } from "./actions/context.ts";
-import * as groups from "./actions/conversations.ts";
-import * as invitations from "./actions/invitations.ts";
 import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
-import * as people from "./actions/people.ts";
-import { search } from "./actions/search.ts";
 import type { Client, News } from "./api.ts";
-import { readRecovery } from "./crypto/vault.ts";
+import { conversationCalls } from "./calls.ts";
 import { type ConversationId, conversationId, messageId, userId } from "./model/ids.ts";
 import type { Invitation, Me, Outcome } from "./model/view.ts";
 import type { Ports } from "./ports.ts";
-import * as enter from "./session/enter.ts";
+import type { Entered } from "./session/door.ts";
 import { OpenSession } from "./session/open.ts";
+import { fingerprintOf, suggestPassword } from "./session/record.ts";
 import { Shown } from "./show/shown.ts";
-import { change, type SessionRecord, Store } from "./store/store.ts";
-import { addFriend } from "./wire/people.ts";
+import { change, type PersonRecord, type SessionRecord, Store } from "./store/store.ts";
+import { stranger } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
+
+const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
+/** What the password is asked for. */
+const later = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
 
 class ClientOfPorts {
   readonly shown = new Shown();
@@ -29,7 +29,7 @@ class ClientOfPorts {
   private readonly store: Store;
   private open: OpenSession | null = null;
   /** An account that was made and waits for its sheet to be kept. */
-  private made: { session: SessionRecord; invitation: Invitation | null } | null = null;
+  private made: { entered: Entered; invitation: Invitation | null } | null = null;
   private presence: Me["presence"] = "available";
   private fingerprint = "";
   private typedAt = 0;
@@ -46,7 +46,7 @@ class ClientOfPorts {
   }
 
   private async begin(session: SessionRecord): Promise<void> {
-    this.fingerprint = await enter.fingerprintOf(session);
+    this.fingerprint = await fingerprintOf(session);
     this.open = new OpenSession(this.ports, this.store, session, this.shown, {
       onNews: (news) => {
         for (const listener of [...this.news]) listener(news);
@@ -62,7 +62,7 @@ class ClientOfPorts {
     this.shown.set({ session: { kind: "in", me } });
   }
 
-  private async end(why: "signedOut" | null): Promise<void> {
+  private async end(why: "signedOut" | "disabled" | null): Promise<void> {
     const { open } = this;
     if (!open) return;
     this.open = null;
@@ -72,9 +72,15 @@ class ClientOfPorts {
     this.ports.channel.post({ post: "hint", hint: { session: true } });
   }
 
-  private async keep(session: SessionRecord): Promise<void> {
+  /** Begins a session; `pinned` is known besides what the vault says. */
+  private async keep({ session, contents }: Entered, pinned: readonly PersonRecord[] = []): Promise<void> {
     await this.store.forgetAll();
-    await this.store.writeOwn(change.session(session));
+    const people = Object.entries(contents?.pins ?? {}).map(([id, pin]) => ({ ...stranger(userId(id)), pin, trust: pin[2] }));
+    await this.store.writeOwn(
+      change.session(session),
+      ...[...people, ...pinned].map(change.person),
+      { put: "meta", key: "heads", value: contents?.heads ?? {} },
+    );
     await this.begin(session);
   }
 
@@ -92,7 +98,8 @@ class ClientOfPorts {
 
   logIn(email: string, password: string): Promise<Outcome> {
     return attempt(async () => {
-      await this.keep(await enter.logIn(this.ports, email, password));
+      const { logIn } = await import("./session/log-in.ts");
+      await this.keep(await logIn(this.ports, this.store, email, password));
       return null;
     });
   }
@@ -100,27 +107,34 @@ class ClientOfPorts {
   createAccount(of: { invitation: Invitation; email: string; name: string; password: string }): Promise<Outcome<string>> {
     const { invitation, ...newcomer } = of;
     return attempt(async () => {
-      const { session, recovery } = await enter.createAccount(this.ports, { ...newcomer, code: invitation.code });
-      this.made = { session, invitation };
+      const { createAccount } = await import("./session/create.ts");
+      const { recovery, ...entered } = await createAccount(this.ports, this.store, { ...newcomer, code: invitation.code });
+      this.made = { entered, invitation };
       return recovery;
     });
   }
 
   async recover(email: string, key: string, password: string): Promise<Outcome<string>> {
-    const bytes = readRecovery(key);
-    if (!bytes) return failed({ kind: "recoveryKey" });
-    const outcome = await attempt(() => enter.recover(this.ports, email, bytes, password));
+    const outcome = await attempt(async () => {
+      const { recover } = await import("./session/recover.ts");
+      return recover(this.ports, this.store, { email, key, password });
+    });
     if (!outcome.ok) return outcome.failure.kind === "login" ? failed({ kind: "recoveryKey" }) : outcome;
-    if (!outcome.value) return notOffered;
-    this.made = { session: outcome.value.session, invitation: null };
-    return ok(outcome.value.recovery);
+    if (typeof outcome.value === "string") return outcome.value === "noKey" ? failed({ kind: "recoveryKey" }) : notOffered;
+    const { recovery, ...entered } = outcome.value;
+    this.made = { entered, invitation: null };
+    return ok(recovery);
   }
 
   async enter(sheetKept: boolean): Promise<ConversationId | null> {
     if (!this.made) return null;
-    const { session, invitation } = this.made;
+    const { entered, invitation } = this.made;
     this.made = null;
-    await this.keep({ ...session, hasSheet: sheetKept && session.hasSheet });
+    const session = { ...entered.session, hasSheet: sheetKept && entered.session.hasSheet };
+    // The link came by another way than the server's: the inviter's key is the one that it names.
+    const { addFriend, groups, invitations } = await inside();
+    const pinned = invitation?.from && invitation.card ? [invitations.pinnedBy(invitation)] : [];
+    await this.keep({ ...entered, session }, pinned);
     if (!invitation?.from) return null;
     const { account, ask } = this.session();
     const friend = userId(invitation.from);
@@ -138,6 +152,9 @@ class ClientOfPorts {
   async logOut(): Promise<void> {
     if (!this.open) return;
     const { caller, session } = this.open.account;
+    // What was verified a moment ago must not be lost.
+    const { keepVault } = await inside();
+    await attempt(() => keepVault(this.session().account)).catch(() => undefined);
     // Whatever the server says, nothing stays here.
     await attempt(() => signOut(caller, { stationid: session.station })).catch(() => undefined);
     await this.end(null);
@@ -167,21 +184,31 @@ class ClientOfPorts {
     return false;
   }
 
+  // What a screen still says while it goes, as the session has ended, is for nobody.
+  closeLog(): void {
+    this.open?.shown.log.close();
+  }
+
+  async saveDraft(id: string, text: string): Promise<void> {
+    if (this.open) await messages.saveDraft(this.open, conversationId(id), text);
+  }
+
   async seenUpTo(id: string, message: string): Promise<void> {
-    const { account, ask } = this.session();
+    if (!this.open) return;
+    const { account, ask } = this.open;
     const seq = await account.store.seqOf(conversationId(id), messageId(message));
     if (seq !== undefined) await ask({ kind: "seen", id: conversationId(id), seq });
   }
 
   typing(id: string): void {
     const now = this.ports.clock.now();
-    if (now - this.typedAt < TYPING_MS) return;
+    if (!this.open || now - this.typedAt < TYPING_MS) return;
     this.typedAt = now;
-    void this.session().ask({ kind: "typing", id: conversationId(id) });
+    void this.open.ask({ kind: "typing", id: conversationId(id) });
   }
 
   async setPresence(presence: Me["presence"]): Promise<Outcome> {
-    const outcome = await own.setPresence(this.session(), presence);
+    const outcome = await (await inside()).own.setPresence(this.session(), presence);
     if (!outcome.ok) return outcome;
     this.presence = presence;
     this.showMe(this.session().account.session);
@@ -189,13 +216,19 @@ class ClientOfPorts {
   }
 
   async setName(name: string): Promise<Outcome> {
-    const outcome = await own.setName(this.session(), name);
+    const outcome = await (await inside()).own.setName(this.session(), name);
     if (outcome.ok) this.showMe({ ...this.session().account.session, name });
     return outcome;
   }
 
+  async newSheet(password: string): Promise<Outcome<string>> {
+    const outcome = await (await later()).newSheet(this.session(), password);
+    if (outcome.ok) this.showMe(this.session().account.session);
+    return outcome;
+  }
+
   async deleteAccount(word: string): Promise<Outcome> {
-    const outcome = await own.deleteAccount(this.session(), word);
+    const outcome = await (await later()).deleteAccount(this.session(), word);
     if (outcome.ok) await this.end(null);
     return outcome;
   }
@@ -206,7 +239,7 @@ class ClientOfPorts {
     const { shown } = this;
     return {
       ...this.clientOfAccount(session),
-      ...this.clientOfConversations(session),
+      ...conversationCalls(session, this),
       // Last, and here: a getter that is spread is read once.
       get state() {
         return shown.state;
@@ -214,7 +247,7 @@ class ClientOfPorts {
     };
   }
 
-  private clientOfAccount(session: () => Open): Omit<Client, "state" | keyof ReturnType<ClientOfPorts["clientOfConversations"]>> {
+  private clientOfAccount(session: () => Open): Omit<Client, "state" | keyof ReturnType<typeof conversationCalls>> {
     const { shown, news } = this;
     return {
       subscribe: (listener) => shown.subscribe(listener),
@@ -223,71 +256,30 @@ class ClientOfPorts {
         return () => news.delete(listener);
       },
       close: () => this.close(),
-      suggestPassword: enter.suggestPassword,
+      suggestPassword,
       inviter: () => Promise.resolve(null),
       logIn: (email, password) => this.logIn(email, password),
       createAccount: (of) => this.createAccount(of),
       recover: (email, key, password) => this.recover(email, key, password),
       enter: (sheetKept) => this.enter(sheetKept),
       logOut: () => this.logOut(),
-      devices: () => own.devices(session()),
-      signOut: (device) => own.signOut(session(), device),
-      signOutOthers: () => own.signOutOthers(session()),
+      devices: async () => (await inside()).own.devices(session()),
+      signOut: async (device) => (await inside()).own.signOut(session(), device),
+      signOutOthers: async () => (await inside()).own.signOutOthers(session()),
+      knowDevice: async (device) => (await inside()).knowStation(session().account, device),
       setName: (name) => this.setName(name),
       setPresence: (presence) => this.setPresence(presence),
-      changePassword: (present, next, othersOut) => own.changePassword(session(), present, next, othersOut),
-      newSheet: (password) => own.newSheet(session(), password),
-      exportData: (as) => own.exportData(session(), as),
+      changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
+      newSheet: (password) => this.newSheet(password),
+      exportData: async (as) => (await inside()).own.exportData(session(), as),
       deleteAccount: (password) => this.deleteAccount(password),
       fingerprint: () => this.fingerprint,
       connectNow: () => void session().ask({ kind: "wake" }),
       useHere: () => void session().ask({ kind: "useHere" }),
-      invite: () => invitations.invite(session()),
-      invitations: () => invitations.invitations(session()),
-      withdraw: (code) => invitations.withdraw(session(), code),
+      invite: async () => (await inside()).invitations.invite(session()),
+      invitations: async () => (await inside()).invitations.invitations(session()),
+      withdraw: async (code) => (await inside()).invitations.withdraw(session(), code),
     };
-  }
-
-  private clientOfConversations(session: () => Open) {
-    const id = conversationId;
-    return {
-      open: (of: string) => session().shown.log.open(id(of)),
-      closeLog: () => session().shown.log.close(),
-      loadOlder: (of: string) => this.loadOlder(of),
-      reveal: (of: string, message: string) => this.reveal(of, message),
-      seenUpTo: (of: string, message: string) => void this.seenUpTo(of, message),
-      typing: (of: string) => this.typing(of),
-      saveDraft: (of, text) => messages.saveDraft(session(), id(of), text),
-      send: (of, draft) => messages.send(session(), id(of), draft),
-      edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
-      erase: (of, message) =>
-        attempt(async () => {
-          await messages.erase(session(), id(of), message);
-          return null;
-        }),
-      react: (of, message, emoji, on) => messages.react(session(), id(of), message, emoji, on),
-      retry: (_of, message) => session().ask({ kind: "retry", message }),
-      discard: (_of, message) => messages.discard(session(), message),
-      info: (of, message) => messages.info(session(), id(of), message),
-      change: (of, to) => groups.changeSettings(session(), id(of), to),
-      clear: (of) => groups.clear(session(), id(of)),
-      leave: (of) => groups.leave(session(), id(of)),
-      rename: (of, name) => groups.rename(session(), id(of), name),
-      members: (of) => groups.members(session(), id(of)),
-      addMembers: (of, users) => groups.addMembers(session(), id(of), groups.userIds(users)),
-      removeMember: (of, user) => groups.removeMember(session(), id(of), userId(user)),
-      setAdmin: (of, user, admin) => groups.setAdmin(session(), id(of), userId(user), admin),
-      renewKeys: (of) => (session().account.session.keys.sign ? groups.renewKeys(session(), id(of)) : Promise.resolve(notOffered)),
-      request: (email) => people.request(session(), email),
-      answer: ({ kind, id: of }, accept) => people.answer(session(), kind, of, accept),
-      writeTo: (user) => groups.writeTo(session(), userId(user)),
-      createGroup: (name, users) => groups.createGroup(session(), name, groups.userIds(users)),
-      block: (user, on) => people.block(session(), userId(user), on),
-      safetyNumber: (user) => people.safetyNumber(session(), userId(user)),
-      verify: (user) => people.verify(session(), userId(user)),
-      acceptKeys: (user) => people.acceptKeys(session(), userId(user)),
-      search: (text, within) => search(session(), text, within === null ? null : id(within)),
-    } satisfies Partial<Client>;
   }
 }
 

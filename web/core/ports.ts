@@ -36,8 +36,8 @@ export interface Socket {
   close: () => void;
 }
 
-/** Opens a socket; `path` as for `Http`. */
-export type OpenSocket = (path: string, listener: SocketListener) => Socket;
+/** Opens a socket; `path` as for `Http`, `protocols` to be offered. */
+export type OpenSocket = (path: string, listener: SocketListener, protocols: readonly string[]) => Socket;
 
 /** Calls `lead` once this tab leads; what it answers is awaited before another one may. Answers what gives it up. */
 export type Lead = (lead: (ended: AbortSignal) => Promise<void>) => () => void;
@@ -59,6 +59,8 @@ export interface Ports {
   http: Http;
   openSocket: OpenSocket;
   backend: Backend;
+  /** What one's other devices call this one; empty if there is nothing to say. */
+  deviceName: string;
   lead: Lead;
   exclusive: Exclusive;
   channel: Channel;

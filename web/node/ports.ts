@@ -15,6 +15,7 @@ export function nodePorts(address: string, others: Partial<Ports> = {}): Ports {
     http: httpTo(base),
     openSocket: socketTo(base),
     backend: memoryBackend(),
+    deviceName: "Node",
     exclusive: new Serial(),
     lead: (lead) => {
       const ending = new AbortController();

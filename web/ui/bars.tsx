@@ -3,22 +3,38 @@
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { attempt } from "./failure.ts";
 import { words } from "./i18n/words.ts";
 import { reload as changeVersion } from "./install.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
-import { client, clockOff, connection, newVersion, waiting } from "./state.ts";
+import { alarm, client, clockOff, connection, newDevices, newVersion, waiting } from "./state.ts";
 
 const OFFLINE_MS = 2_000;
 const CONNECTING_MS = 5_000;
 const BACK_MS = 3_000;
 const CLOCK_FROM_MIN = 2;
 
+interface Action {
+  label: string;
+  run: () => void;
+}
 interface Bar {
   icon: IconName;
   text: string;
   kind: "plain" | "ok" | "warn";
-  action?: { label: string; run: () => void };
+  action?: Action;
+  other?: Action;
+}
+
+/** Somebody has logged in: oneself, or who has the password. */
+function newDevice(): Bar | null {
+  const w = words.value;
+  const [device] = newDevices.value;
+  if (!device) return null;
+  const signOut = { label: w.signItOut, run: () => void attempt(client().signOut(device.id)) };
+  const known = { label: w.itWasMe, run: () => void client().knowDevice(device.id) };
+  return { icon: "devices", text: w.newDevice(device.name || w.unnamedDevice), kind: "warn", action: signOut, other: known };
 }
 
 /** True once `on` has held for `ms`. */
@@ -81,6 +97,10 @@ function useBar(): Bar | null {
   const back = useBack();
   const tryNow = { label: w.tryNow, run: () => client().connectNow() };
   const reload = { label: w.reload, run: () => void changeVersion() };
+  const [wrong] = alarm.value;
+  if (wrong) return { icon: "shieldWarn", text: wrong === "keys" ? w.alarmKeys : w.alarmVault, kind: "warn" };
+  const unknown = newDevice();
+  if (unknown) return unknown;
   if (now.kind === "elsewhere") return { icon: "devices", text: w.elsewhere, kind: "plain", action: { label: w.useHere, run: () => client().useHere() } };
   if (now.kind === "outdated") return { icon: "refresh", text: w.newVersion, kind: "warn", action: reload };
   // The browser's word is a hint only: while it says that there is no network, there is nothing to count down.
@@ -103,10 +123,13 @@ export function Bars(): JSX.Element {
         <>
           <Icon name={bar.icon} size={16} />
           <span>{bar.text}</span>
-          {bar.action && (
-            <button type="button" onClick={bar.action.run}>
-              {bar.action.label}
-            </button>
+          {[bar.action, bar.other].map(
+            (action) =>
+              action && (
+                <button key={action.label} type="button" onClick={action.run}>
+                  {action.label}
+                </button>
+              ),
           )}
         </>
       )}

@@ -22,6 +22,8 @@ export function sentenceOf(failure: Failure): string {
       return w.noAnswer;
     case "tooMany":
       return w.tooManyTries(failure.minutes);
+    case "unsafe":
+      return { server: w.unsafeServer, kdf: w.unsafeKdf, vault: w.unsafeVault, keys: w.unsafeKeys }[failure.by];
     case "refused":
       return w.notTaken(failure.sentence);
   }

@@ -2,7 +2,7 @@
 // objects that did not change keep their identity, so that only the rows that did are drawn anew.
 
 import { batch, computed, signal } from "@preact/signals";
-import type { Changes, Client, Connection, Conversation, Log, Person, Request, Session } from "../core/index.ts";
+import type { AlarmOf, Changes, Client, Connection, Conversation, Device, Log, Person, Request, Session } from "../core/index.ts";
 
 export const session = signal<Session>({ kind: "starting" });
 /** In the order of the list. */
@@ -21,6 +21,10 @@ export const waiting = signal(0);
 export const firstSync = signal<{ done: number; all: number } | null>(null);
 /** By how many minutes this device's clock is off; 0 if it is right. */
 export const clockOff = signal(0);
+/** Devices on which one has logged in since this one did, and that nobody has looked at. */
+export const newDevices = signal<readonly Device[]>([]);
+/** What is not right with one's own keys, as the server shows them. */
+export const alarm = signal<readonly AlarmOf[]>([]);
 /** A newer client was installed and waits for a reload. */
 export const newVersion = signal(false);
 
@@ -46,6 +50,8 @@ function apply(changes: Changes): void {
     if (changes.waiting !== undefined) waiting.value = changes.waiting;
     if (changes.firstSync !== undefined) firstSync.value = changes.firstSync;
     if (changes.clockOff !== undefined) clockOff.value = changes.clockOff;
+    if (changes.newDevices) newDevices.value = changes.newDevices;
+    if (changes.alarm) alarm.value = changes.alarm;
     if (changes.session) session.value = changes.session;
   });
 }

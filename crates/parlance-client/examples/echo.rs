@@ -1,4 +1,4 @@
-//! A bot that answers each message with its own text.
+//! A bot that answers each message with the message's own text.
 //!
 //! `cargo run -p parlance-client --example echo -- http://127.0.0.1:8080/ bot@example.org PASSWORD`
 
@@ -10,14 +10,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [url, email, password] = &arguments[..] else {
         return Err("usage: echo URL EMAIL PASSWORD".into());
     };
-    // A bot that is started often has to keep the id: the server forgets all but the stations seen last.
+    // A bot that is often restarted has to store the station's id: the server forgets all but the
+    // most recent stations.
     let session = Server::new(url)?
         .login(email, password, StationId::random())
         .await?;
     Ok(answer(Feed::open(session).await?).await?)
 }
 
-/// Answers until the server cannot be reached any more.
+/// Answers messages until the server cannot be reached any more.
 pub(crate) async fn answer(mut feed: Feed) -> Result<(), Error> {
     loop {
         let News::Message {
@@ -29,13 +30,13 @@ pub(crate) async fn answer(mut feed: Feed) -> Result<(), Error> {
             continue;
         };
         let session = feed.session();
-        // The feed reports its own answers as well: without this, it would answer itself.
+        // The feed also reports this bot's own messages, which it must not answer.
         if question.user == session.user() {
             continue;
         }
         let answer = message(question.data.as_str())?;
         match session.add(conversation, &instance, answer).await {
-            // Cleared meanwhile, blocked, or no participant any more: no reason to stop.
+            // Cleared meanwhile, blocked, or not a participant any more: no reason to stop.
             Ok(_) | Err(Error::Refused(_)) => {}
             Err(error) => return Err(error),
         }

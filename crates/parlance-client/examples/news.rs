@@ -1,4 +1,4 @@
-//! Prints what is new.
+//! Prints new messages and other changes.
 //!
 //! `cargo run -p parlance-client --example news -- http://127.0.0.1:8080/ ann@example.org PASSWORD`
 
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Prints one thing that is new, on a line.
+/// Prints a change on one line.
 pub(crate) fn print(news: &News, out: &mut impl Write) -> std::io::Result<()> {
     match news {
         News::Message {

@@ -39,6 +39,9 @@ pub enum Error {
     /// What the server handed out is not what it must be (docs/e2ee.md).
     #[error(transparent)]
     Encryption(#[from] e2ee::Error),
+    /// The server does not list the conversation: the user takes no part in it any more.
+    #[error("the user takes no part in the conversation")]
+    NotAParticipant,
     /// A text does not have the required form.
     #[error("{0} is not valid")]
     Invalid(&'static str),

@@ -1,4 +1,5 @@
-//! The rows of one conversation: a position from which no row is missed (docs/api.md, The cursor loses nothing).
+//! A position in a conversation's rows from which no row is missed (docs/api.md, The cursor loses
+//! nothing).
 
 use parlance_wire::{
     id::{ConversationId, MessageId, ReportId},
@@ -13,10 +14,10 @@ use crate::{
     session::Session,
 };
 
-/// What a client holds of a conversation: its instance, and its newest rows.
+/// A client's position in a conversation: the instance, and the newest rows that it holds.
 ///
-/// A client that always asks from the newest row that it holds misses nothing, whatever the clocks. So the position
-/// goes on by the rows that came, and never by times.
+/// A client that always asks from the newest row that it holds misses nothing, whatever the clocks.
+/// So the position only moves with the rows that arrive, never with times.
 ///
 /// ```no_run
 /// # async fn run(session: parlance_client::Session) -> Result<(), parlance_client::Error> {
@@ -46,7 +47,7 @@ pub struct History {
 /// The outcome of [`History::append`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// It follows the newest row that was held, and is the newest now.
+    /// It follows the newest row that was held, and is now the newest.
     Yes,
     /// It is held already.
     Known,
@@ -55,7 +56,7 @@ pub enum Appended {
 }
 
 impl History {
-    /// Holds nothing yet of the present instance.
+    /// Starts before the first row of the present instance.
     #[must_use]
     pub fn beginning(conversation: &Conversation) -> Self {
         Self {
@@ -66,11 +67,11 @@ impl History {
         }
     }
 
-    /// Counts everything up to now as held.
+    /// Starts after everything that exists now.
     #[must_use]
     pub fn end(conversation: &Conversation) -> Self {
         Self {
-            // Without times, which a list does not have: the id alone finds the row.
+            // Without times, which are not in a list: the id alone identifies the row.
             message: conversation.lastmessageid.map(|id| (id, None)),
             report: conversation.lastreportid.map(|id| (id, None)),
             ..Self::beginning(conversation)
@@ -83,7 +84,7 @@ impl History {
         &self.instance
     }
 
-    /// Returns `true` when the newest rows that a list shows are those that are held.
+    /// Returns `true` if the newest rows in a list are those that are held.
     #[must_use]
     pub fn is_current(&self, conversation: &Conversation) -> bool {
         self.instance == conversation.instance
@@ -91,7 +92,7 @@ impl History {
             && self.report.map(|(id, _)| id) == conversation.lastreportid
     }
 
-    /// Forgets what is held: another instance has begun.
+    /// Starts over, as another instance has begun.
     pub fn restart(&mut self, instance: Instance) {
         self.instance = instance;
         self.message = None;
@@ -110,11 +111,12 @@ impl History {
         }
     }
 
-    /// Downloads the next rows, without those that are held, and holds them. More follow while `hasmore` is true.
+    /// Downloads and holds the next rows, without those that are held already. More follow while
+    /// `hasmore` is true.
     ///
     /// # Errors
-    /// Also `StaleInstance`: the conversation was cleared. Its refusal names the instance to
-    /// [`restart`](Self::restart) with.
+    /// Also `StaleInstance`, if the conversation was cleared: its refusal has the instance for
+    /// [`restart`](Self::restart).
     pub async fn next_page(&mut self, session: &Session) -> Result<Page, Error> {
         let mut page = session.download(self).await?;
         // The server answers from the row that the cursor names, which is held already.
@@ -124,7 +126,7 @@ impl History {
         if let Some((held, _)) = self.report {
             page.reports.retain(|row| row.id != held);
         }
-        // Moved only by rows that came: an empty page must not lose the position.
+        // The position only moves with rows: an empty page must not lose it.
         if let Some(row) = page.messages.last() {
             self.message = Some((row.id, Some(row.created)));
         }
@@ -134,16 +136,16 @@ impl History {
         Ok(page)
     }
 
-    /// Holds the row of an event, if it follows what is held.
+    /// Holds an event's row if it follows the newest one that is held.
     pub fn append(&mut self, event: &Event) -> Appended {
         if event.instance != self.instance {
-            // The download is refused as stale then, and that names the new instance.
+            // The download is then refused as stale, and the refusal has the new instance.
             return Appended::Gap;
         }
         if let Some(row) = &event.message {
             let held = self.message.map(|(id, _)| id);
-            // Only the newest row is compared: an older one counts as a gap, and the download from here brings nothing
-            // twice.
+            // Only compared with the newest row: an older one counts as a gap, and a download from
+            // here returns nothing twice.
             if held == Some(row.id) {
                 return Appended::Known;
             }
@@ -166,7 +168,7 @@ impl History {
     }
 }
 
-/// An id as an event's `after` has it: empty before the first row.
+/// An id as in an event's `after`: empty before the first row.
 fn text<T: ToString>(id: Option<T>) -> String {
     id.map_or_else(String::new, |id| id.to_string())
 }

@@ -33,13 +33,13 @@ use pkcs8::{
 };
 use thiserror::Error;
 
-/// Rounds of PBKDF2, for the apikey and for the private key's encryption. All clients use the same number
-/// (docs/api.md): otherwise the same password would derive another apikey.
+/// Rounds of PBKDF2, for the apikey and for encrypting the private key. All clients have to use the
+/// same number (docs/api.md), or the same password would give another apikey.
 const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(600_000 - 1);
 /// The PEM label of an encrypted private key.
 const LABEL: &str = "ENCRYPTED PRIVATE KEY";
 
-/// Why a key could not be made, used, encrypted or decrypted.
+/// The reasons why a key cannot be generated, used, encrypted or decrypted.
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The system has no random numbers.
@@ -51,7 +51,7 @@ pub enum KeyError {
     /// The bytes are not an RSA key pair of at least 2048 bits.
     #[error("not an RSA key pair of at least 2048 bits")]
     NotAKeyPair,
-    /// The key pair does not sign.
+    /// Signing failed.
     #[error("a text could not be signed")]
     Sign,
     /// The text is not an encrypted private key, or the password is not the one it was encrypted under.
@@ -60,7 +60,7 @@ pub enum KeyError {
     /// The private key could not be encrypted.
     #[error("the private key cannot be encrypted")]
     Encrypt(#[source] pkcs8::Error),
-    /// The encrypted private key is longer than servers take.
+    /// The encrypted private key is longer than servers accept.
     #[error("the encrypted private key is too long")]
     TooLong,
 }
@@ -73,14 +73,16 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// Makes a new pair of 2048 bits. Takes a tenth of a second or more.
+    /// Generates a pair of 2048 bits, which takes a tenth of a second or more.
     pub fn generate() -> Result<Self, KeyError> {
-        // 2048 bits, the least that servers accept: a longer key makes every request of the user dearer to sign.
+        // 2048 bits are the minimum that servers accept; a longer key would make every request more
+        // expensive to sign.
         let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map_err(|_| KeyError::Generate)?;
         Self::new(pair)
     }
 
-    /// Makes a new pair of 3072 bits, for an account of version 4. Takes half a second or more.
+    /// Generates a pair of 3072 bits, for an account of version 4, which takes half a second or
+    /// more.
     pub fn generate_3072() -> Result<Self, KeyError> {
         let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa3072).map_err(|_| KeyError::Generate)?;
         Self::new(pair)
@@ -124,10 +126,11 @@ impl KeyPair {
         Ok(STANDARD.encode(signature))
     }
 
-    /// The private key under a password: PKCS#8 as PEM (PBES2: PBKDF2-HMAC-SHA256, AES-256-CBC), which openssl and
-    /// WebCrypto open, too. Takes a tenth of a second or more.
+    /// Encrypts the private key with a password: PKCS#8 as PEM (PBES2: PBKDF2-HMAC-SHA256,
+    /// AES-256-CBC), which openssl and WebCrypto can decrypt as well. Takes a tenth of a second or
+    /// more.
     pub fn encrypt(&self, password: &str) -> Result<EncryptedKey, KeyError> {
-        // New for every encryption: with the same ones, the server could tell that a password was used again.
+        // Random for every encryption, or the server could tell that a password was used again.
         let (mut salt, mut iv) = ([0; 16], [0; 16]);
         rand::fill(&mut salt).map_err(|_| KeyError::Random)?;
         rand::fill(&mut iv).map_err(|_| KeyError::Random)?;
@@ -136,7 +139,8 @@ impl KeyPair {
         EncryptedKey::parse(&pem).ok_or(KeyError::TooLong)
     }
 
-    /// Opens what [`encrypt`](Self::encrypt) made: `rsakey` of the answer to a login.
+    /// Decrypts the result of [`encrypt`](Self::encrypt), which is `rsakey` in the answer to a
+    /// login.
     pub fn decrypt(key: &EncryptedKey, password: &str) -> Result<Self, KeyError> {
         let der = decrypt(key.as_str(), password).map_err(KeyError::Decrypt)?;
         Self::from_pkcs8(der.as_bytes())
@@ -145,14 +149,15 @@ impl KeyPair {
 
 impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Sessions and errors are logged with `Debug`: a private key must not get there.
+        // Sessions and errors are logged with `Debug`, and a private key must not get into the log.
         f.write_str("KeyPair")
     }
 }
 
 fn encrypt(der: &[u8], password: &str, salt: &[u8], iv: [u8; 16]) -> pkcs8::Result<String> {
     let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS.get(), salt, iv)?;
-    // PBES2 as openssl and WebCrypto know it: a user can open their key without this library.
+    // PBES2, which openssl and WebCrypto support, so that users can decrypt their key without this
+    // library.
     let document = PrivateKeyInfoRef::try_from(der)?.encrypt_with_params(parameters, password)?;
     Ok(document.to_pem(LABEL, LineEnding::LF)?.to_string())
 }
@@ -162,12 +167,12 @@ fn decrypt(pem: &str, password: &str) -> pkcs8::Result<SecretDocument> {
     EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())?.decrypt(password)
 }
 
-/// The apikey that a password makes: hex of PBKDF2-HMAC-SHA256, salted with the address, so that the server never
-/// sees the password. Takes a tenth of a second or more.
+/// Derives the apikey from a password: hex of PBKDF2-HMAC-SHA256, salted with the address, so that
+/// the server never sees the password. Takes a tenth of a second or more.
 #[must_use]
 pub fn apikey(email: &Email, password: &str) -> String {
     let mut key = [0; 32];
-    // The address is the salt: on a new device a client knows nothing else before it has logged in.
+    // The salt is the address, because a new device knows nothing else before it has logged in.
     let salt = format!("parlance:{}", email.as_str());
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
@@ -179,18 +184,19 @@ pub fn apikey(email: &Email, password: &str) -> String {
     hex::encode(key)
 }
 
-/// 32 random bytes in hex: the apikey of a service, which has no password, or an invitation's code.
+/// 32 random bytes in hex: the apikey of a service without a password, or the code of an
+/// invitation.
 pub fn random_secret() -> Result<String, KeyError> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| KeyError::Random)?;
     Ok(hex::encode(bytes))
 }
 
-/// The keys that a client generates for a new user. The server receives `apikey`, the public key, and
+/// The keys that a client generates for a new user. The server gets `apikey`, the public key, and
 /// `encrypted_private_key`.
 #[derive(Debug)]
 pub struct Account {
-    /// The key that logs the user in.
+    /// The key for logging in.
     pub apikey: Credential,
     /// The key pair that signs their requests.
     pub pair: KeyPair,
@@ -204,10 +210,10 @@ impl Account {
         Self::new(apikey(email, password), password)
     }
 
-    /// The account of a service: its apikey is random, and opens its private key as well.
+    /// The account of a service: its random apikey also encrypts its private key.
     pub fn of_service() -> Result<Self, KeyError> {
         let apikey = random_secret()?;
-        // A service has only this one secret to keep.
+        // So that a service has a single secret to keep.
         Self::new(apikey.clone(), &apikey)
     }
 

@@ -96,6 +96,6 @@ pub use self::{
     history::{Appended, History},
     retry::Retry,
     server::{NewUser, Server},
-    session::{Session, message},
+    session::{Draft, Met, NextEpoch, Session, message},
     socket::{Socket, SocketEnd},
 };

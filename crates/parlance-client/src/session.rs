@@ -2,9 +2,12 @@
 
 mod account;
 mod conversations;
+mod encrypted;
 mod groups;
 mod keys;
 mod people;
+
+pub use self::encrypted::{Draft, Met, NextEpoch};
 
 use parlance_wire::{
     id::{MessageId, Receipt, UserId},

@@ -1,4 +1,5 @@
-//! A transcript that proves itself: each message carries a hash over all that came before it (docs/transcript.md).
+//! A hash chain over a transcript: each message has a hash over everything before it
+//! (docs/transcript.md).
 
 use std::fmt;
 
@@ -53,7 +54,7 @@ impl Chain {
         ]))
     }
 
-    /// Reads the wire's form. Returns `None` when it is not a chain.
+    /// Parses the wire's form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut chain = [0; 32];
@@ -64,7 +65,7 @@ impl Chain {
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    // Part by part: nothing is copied together for it.
+    // Hashed part by part, which avoids a copy.
     for part in parts {
         context.update(part);
     }
@@ -74,7 +75,7 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 fn as_hex<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
-    // On the stack: a page of history writes one for each message.
+    // On the stack, as a page of history writes one for each message.
     let mut text = [0; 64];
     hex::encode_to_slice(hash, &mut text).map_err(ser::Error::custom)?;
     to.serialize_str(std::str::from_utf8(&text).map_err(ser::Error::custom)?)

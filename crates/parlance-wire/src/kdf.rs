@@ -81,20 +81,27 @@ impl<'de> Deserialize<'de> for Salt {
     }
 }
 
+/// KiB of memory.
+pub type Memory = Whole<65_536, 1_048_576>;
+/// Passes over the memory.
+pub type Passes = Whole<3, 48>;
+/// Lanes.
+pub type Lanes = Whole<1, 16>;
+
 /// How the password of an account is made into its keys (docs/e2ee.md, Vault).
 // The bounds are those within which clients hash a password at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kdf")]
+#[serde(tag = "kdf", try_from = "Fields")]
 pub enum Kdf {
     /// By argon2id (RFC 9106), of an account with a vault.
     #[serde(rename = "argon2id")]
     Argon2id {
         /// Memory, in KiB.
-        m: Whole<65_536, 1_048_576>,
+        m: Memory,
         /// Passes over it.
-        t: Whole<3, 48>,
+        t: Passes,
         /// Lanes.
-        p: Whole<1, 16>,
+        p: Lanes,
         /// The salt.
         salt: Salt,
     },
@@ -102,6 +109,47 @@ pub enum Kdf {
     #[default]
     #[serde(rename = "pbkdf2-sha256")]
     Pbkdf2,
+}
+
+/// A [`Kdf`] as it is read: an error names its field, which one in an enum with a tag does not.
+#[derive(Deserialize)]
+struct Fields {
+    kdf: Name,
+    m: Option<Memory>,
+    t: Option<Passes>,
+    p: Option<Lanes>,
+    salt: Option<Salt>,
+}
+
+#[derive(Deserialize)]
+enum Name {
+    #[serde(rename = "argon2id")]
+    Argon2id,
+    #[serde(rename = "pbkdf2-sha256")]
+    Pbkdf2,
+}
+
+impl TryFrom<Fields> for Kdf {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        match fields {
+            Fields {
+                kdf: Name::Argon2id,
+                m: Some(m),
+                t: Some(t),
+                p: Some(p),
+                salt: Some(salt),
+            } => Ok(Self::Argon2id { m, t, p, salt }),
+            Fields {
+                kdf: Name::Argon2id,
+                ..
+            } => Err("expected m, t, p and salt"),
+            Fields {
+                kdf: Name::Pbkdf2, ..
+            } => Ok(Self::Pbkdf2),
+        }
+    }
 }
 
 impl Kdf {

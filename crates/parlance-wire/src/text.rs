@@ -1,13 +1,44 @@
 //! Checked text: every form that the wire gives to a string. One constructor each, which checks.
 
-mod email;
-mod name;
-mod opaque;
-
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
+
+/// Implements what all checked texts share: they are shown as they are, and checked when they are
+/// deserialized.
+macro_rules! text_form {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                // A visitor, so that the text is copied only once it is checked.
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($name::EXPECTED)
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::parse(text)
+                            .ok_or_else(|| E::custom(format_args!("expected {}", $name::EXPECTED)))
+                    }
+                }
+                from.deserialize_str(Visitor)
+            }
+        }
+    };
+}
+
+// After the macro, which they use.
+mod email;
+mod name;
+mod opaque;
 
 pub use self::{
     email::Email,
@@ -20,7 +51,7 @@ macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
-#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
+        #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
         #[serde(transparent)]
         #[cfg_attr(feature = "sqlx", sqlx(transparent))]
         pub struct $name(String);
@@ -43,27 +74,7 @@ macro_rules! text {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                struct Visitor;
-                impl de::Visitor<'_> for Visitor {
-                    type Value = $name;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($expected)
-                    }
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $expected)))
-                    }
-                }
-                from.deserialize_str(Visitor)
-            }
-        }
+        text_form!($name);
     };
 }
 

@@ -17,14 +17,14 @@ impl Timestamp {
     /// The present moment, truncated to PostgreSQL's precision. Read once per request and passed on.
     #[must_use]
     pub fn now() -> Self {
-        // A time that is read back has to equal the one that was stored.
+        // A time that is read back has to equal the stored one.
         Self(Utc::now().trunc_subsecs(6))
     }
 
-    /// Reads exactly the wire's form. Returns `None` for any other text.
+    /// Parses exactly the wire's form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // By hand: chrono also reads months of one digit, and signs.
+        // By hand, as chrono also accepts months of one digit, and signs.
         let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
         let [
             y1,
@@ -60,7 +60,7 @@ impl Timestamp {
         };
         let year = i32::try_from(number(&[y1, y2, y3, y4])?)
             .ok()
-            // There is no year 0: PostgreSQL would show it as 1 BC.
+            // There is no year 0; PostgreSQL would show it as 1 BC.
             .filter(|year| *year > 0)?;
         let date = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
         let moment =
@@ -68,9 +68,10 @@ impl Timestamp {
         Some(Self(moment.and_utc()))
     }
 
-    /// The wire's form.
+    /// Writes the wire's form.
     fn text(self) -> [u8; 19] {
-        // By hand: a page of history has hundreds of times, and a formatter parses its pattern for each.
+        // By hand: a page of history has hundreds of times, and a formatter parses its pattern for
+        // each.
         let mut text = *b"0000-00-00 00:00:00";
         let mut write = |at: usize, digits: usize, mut number: u32| {
             for place in text.iter_mut().skip(at).take(digits).rev() {
@@ -93,23 +94,24 @@ impl Timestamp {
         self.0.timestamp()
     }
 
-    /// This moment without its fraction of a second: what the wire can say of it.
+    /// This moment without its fraction of a second, as on the wire.
     #[must_use]
     pub fn whole_seconds(self) -> Self {
         Self(self.0.trunc_subsecs(0))
     }
 
-    /// Later by a span; never beyond the year 9999, which is the last that the wire can write.
+    /// A later moment, but never after the year 9999, the last one that the wire can write.
     #[must_use]
     pub fn plus(self, span: TimeDelta) -> Self {
         match self.0.checked_add_signed(span) {
-            // Unchanged otherwise: a year of five digits could be stored, and then not be read by any client.
+            // Otherwise unchanged: a year of five digits could be stored, but no client could read
+            // it.
             Some(later) if later.year() <= 9999 => Self(later),
             _ => self,
         }
     }
 
-    /// How far two moments lie apart, whichever is first.
+    /// The distance between two moments, in whatever order.
     #[must_use]
     pub fn distance(self, other: Self) -> TimeDelta {
         (self.0 - other.0).abs()

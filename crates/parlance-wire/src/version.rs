@@ -1,19 +1,19 @@
-//! Client versions, on which the form of answers depends.
+//! Client versions, which determine the form of answers.
 
-/// A client's version, as `clientversioncode` gives it.
+/// A client's version, from `clientversioncode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientVersion {
     /// The published answers, key for key.
     V3,
-    /// With the fields and frames beyond the published ones.
+    /// The published answers with additional fields and frames.
     V4,
 }
 
 impl ClientVersion {
-    /// The version that a `clientversioncode` stands for. One that is absent counts as the oldest.
+    /// The version for a `clientversioncode`. If that is absent, the oldest one.
     #[must_use]
     pub fn of_code(code: Option<i64>) -> Self {
-        // Later ones, too: a client of the future still understands what version 4 added.
+        // Later ones, too: future clients will still understand what version 4 added.
         if code.is_some_and(|code| code >= 4) {
             Self::V4
         } else {
@@ -30,7 +30,7 @@ impl ClientVersion {
         }
     }
 
-    /// Returns `true` when the client understands fields and frames beyond the published ones.
+    /// Returns `true` if the client understands fields and frames beyond the published ones.
     #[must_use]
     pub fn is_v4(self) -> bool {
         self == Self::V4

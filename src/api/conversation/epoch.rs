@@ -1,4 +1,4 @@
-//! How epochs are shown, and read where a conversation is created with one.
+//! Views of epochs, and parsing the first epoch when a conversation is created.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use parlance_wire::{
     id::ConversationId,
 };
 
-/// An epoch, as one of the conversation's participants sees it.
+/// An epoch, as a participant of the conversation sees it.
 #[derive(Serialize)]
 pub(super) struct EpochView<'a> {
     epoch: i32,
@@ -24,7 +24,8 @@ pub(super) struct EpochView<'a> {
 }
 
 impl<'a> EpochView<'a> {
-    /// A conversation's present epoch; none, if there is none, or its announcement is too long for a list.
+    /// A conversation's present epoch, unless it has none, or its announcement is too long for a
+    /// list.
     pub(super) fn newest(row: &'a ConversationRow) -> Vec<Self> {
         match row.announced.as_deref() {
             Some([announcement, signature]) => vec![Self {
@@ -69,10 +70,11 @@ pub(super) async fn page(
     })
 }
 
-/// The announcement of a first epoch, and the signature over it. `None` without both, and for a client that knows no epochs.
+/// The announcement of a first epoch, and its signature. Returns `None` if both are missing, or if
+/// the client does not support epochs.
 ///
 /// # Errors
-/// `BadRequest`, if there is one without the other.
+/// `BadRequest`, if only one of them is given.
 pub(in crate::api) fn first(
     call: &Call<'_>,
     announcement: Option<Box<Announcement>>,

@@ -1,5 +1,5 @@
-//! A backup's file: a tar archive of what `pg_dump --format=custom` wrote, and of a manifest. It can also be restored by
-//! hand, with `tar` and `pg_restore`.
+//! The file format of a backup: a tar archive with a manifest and the output of `pg_dump
+//! --format=custom`, so that it can also be restored by hand with `tar` and `pg_restore`.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,23 +18,23 @@ use crate::store::backup::Tables;
 pub(super) const FORMAT: u32 = 1;
 const DUMP: &str = "database.dump";
 const MANIFEST: &str = "manifest.json";
-/// The unit of a tar archive: headers have one block, and contents are padded to whole blocks.
+/// Size of a tar block: a header takes one block, and contents are padded to whole blocks.
 const BLOCK: u64 = 512;
 /// Maximum bytes of a manifest: it names a few tables.
 const MAX_MANIFEST: u64 = 1 << 20;
 
-/// A backup's description.
+/// The description of a backup.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
     /// [`FORMAT`].
     pub format: u32,
-    /// The Parlance that made it.
+    /// The version of Parlance that wrote it.
     pub parlance: String,
-    /// The PostgreSQL that it was taken from.
+    /// The version of PostgreSQL that it was taken from.
     pub postgres: String,
     /// The newest migration in it.
     pub migration: i64,
-    /// The moment that it shows, in UTC.
+    /// When the snapshot was taken, in UTC.
     pub taken_at: String,
     /// The dump's size.
     pub bytes: u64,
@@ -51,21 +51,23 @@ impl Manifest {
     }
 }
 
-/// A file that is being written, and is removed unless [`Writer::end`] completes it.
+/// A file being written. It is removed on drop unless [`Writer::end`] has completed it.
 pub(super) struct Writer {
     file: File,
     path: Option<PathBuf>,
 }
 
 impl Writer {
-    /// Creates the file, with room for the dump's header: the size that stands there is known last.
+    /// Creates the file and leaves room for the dump's header, whose size field is only known at
+    /// the end.
     pub(super) fn begin(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
-            // Two backups to the same path at once would write into each other: the second one fails instead.
+            // Two backups to the same path would write into each other: the second one fails
+            // instead.
             .create_new(true)
-            // It holds everything: nobody else may read it.
+            // Readable by the owner alone, as it holds the whole database.
             .mode(0o600)
             .open(path)?;
         file.seek(SeekFrom::Start(BLOCK))?;
@@ -88,7 +90,7 @@ impl Writer {
         Ok((bytes, hex::encode(hash.finish())))
     }
 
-    /// Completes the file, and waits until it is on the disk.
+    /// Completes the file and waits until it is on disk.
     pub(super) fn end(mut self, manifest: &Manifest) -> io::Result<()> {
         let padding = manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes;
         io::copy(&mut io::repeat(0).take(padding), &mut self.file)?;
@@ -103,7 +105,8 @@ impl Writer {
         rest.append(&header(MANIFEST, bytes)?, &*text)?;
         rest.finish()?;
         drop(rest);
-        // Before it gets its final name: after a power cut, a complete name must not lead to an incomplete file.
+        // Synced before it is renamed: after a power cut, the final name must not lead to an
+        // incomplete file.
         self.file.sync_all()?;
         self.path = None;
         Ok(())
@@ -113,13 +116,13 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // A file that stays is named by the next backup to the same place.
+            // If it cannot be removed, the next backup to the same path reports it.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-/// Gives a complete file its final name. Fails if that exists already, which a plain rename would replace.
+/// Renames a complete file to its final name. Unlike a plain rename, it fails if that name exists.
 pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
     match std::fs::hard_link(part, file) {
         Ok(()) => std::fs::remove_file(part)?,
@@ -130,7 +133,7 @@ pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
         // Not every file system has hard links.
         Err(_) => std::fs::rename(part, file)?,
     }
-    // A new name is on the disk once its directory is.
+    // A rename is durable only once the directory is synced.
     let dir = file
         .parent()
         .filter(|dir| !dir.as_os_str().is_empty())
@@ -139,7 +142,7 @@ pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
 }
 
 fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
-    // One block exactly, as `begin` leaves free: a PAX header may need more.
+    // A ustar header is exactly the one block that `begin` left free; a PAX header may need more.
     let mut header = tar::Header::new_ustar();
     header.set_path(name)?;
     header.set_size(bytes);
@@ -148,7 +151,7 @@ fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
     Ok(header)
 }
 
-/// A backup that is being read.
+/// A backup being read.
 pub(super) struct Archive {
     pub path: PathBuf,
     file: File,
@@ -158,10 +161,10 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Opens it, and checks the dump against the manifest.
+    /// Opens a backup and checks the dump against the manifest.
     ///
     /// # Errors
-    /// It cannot be read, is not a backup, is damaged, or newer than this version.
+    /// It cannot be read, is not a backup, is damaged, or is newer than this version.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let cannot_read = |source| Error::Read {
             file: path.to_owned(),
@@ -186,7 +189,7 @@ impl Archive {
             manifest,
         };
         let sha256 = archive.hash().map_err(cannot_read)?;
-        // Before anything is restored from it.
+        // Checked before anything is restored from it.
         if bytes != archive.manifest.bytes || sha256 != archive.manifest.sha256 {
             return Err(Error::Damaged(path.to_owned()));
         }
@@ -202,7 +205,7 @@ impl Archive {
         Ok(hex::encode(hash.finish()))
     }
 
-    /// Reads the dump, part by part.
+    /// Reads the dump in chunks.
     pub(super) fn copy(&mut self, to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.dump_at))?;
         for_each_part((&self.file).take(self.manifest.bytes), to)
@@ -222,7 +225,7 @@ fn for_each_part(
     }
 }
 
-/// The dump's offset and size, and the manifest.
+/// Finds the manifest, and the dump's offset and size.
 fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
     let mut archive = tar::Archive::new(file);
     let (mut dump, mut manifest) = (None, None);
@@ -237,7 +240,8 @@ fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
                     entry.take(MAX_MANIFEST),
                 ))?);
             }
-            // Not refused: what a restore needs is required below, and an archive repacked by hand may hold more.
+            // Other entries are ignored: an archive that was repacked by hand may hold more, and
+            // what a restore needs is required below.
             _ => {}
         }
     }

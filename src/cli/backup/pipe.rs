@@ -1,4 +1,4 @@
-//! `pg_dump` and `pg_restore` as child processes, whose output or input is a pipe of ours.
+//! Runs `pg_dump` and `pg_restore` as child processes, with a pipe for their output or input.
 
 use std::{
     io::{self, Read},
@@ -13,10 +13,10 @@ use nix::{
 
 use crate::cli::program::{self, Error};
 
-/// Maximum bytes of what a program writes to stderr that are repeated.
+/// Maximum bytes of a program's stderr that are repeated in an error.
 const MAX_STDERR: u64 = 1 << 16;
 
-/// Starts a program. The guard ends it when it is dropped first, as after Ctrl-C.
+/// Starts a program. Dropping the guard terminates it, for example after Ctrl-C.
 pub(super) fn start(
     command: &mut Command,
     stdin: Stdio,
@@ -32,11 +32,11 @@ pub(super) fn start(
     Ok((child, guard))
 }
 
-/// Terminates a program that must not outlive the work that it was started for.
+/// Terminates a program when dropped, so that it does not outlive the work it was started for.
 pub(super) struct Guard(Option<Pid>);
 
 impl Guard {
-    /// The program has ended, and its number may be another's by now.
+    /// Called once the program has ended: its process id may belong to another process by now.
     pub(super) fn disarm(&mut self) {
         self.0 = None;
     }
@@ -45,26 +45,27 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(process) = self.0 {
-            // Not SIGKILL: at SIGTERM they also cancel their statement in the database. One that has just ended is fine.
+            // SIGTERM, not SIGKILL, so that they also cancel their statement in the database. If
+            // the program has just ended, the error does not matter.
             let _ = kill(process, Signal::SIGTERM);
         }
     }
 }
 
-/// Reads a program's stderr while it runs: it would block for ever once the pipe is full.
+/// Reads a program's stderr while it runs: once the pipe is full, the program would block.
 pub(super) fn read_stderr(from: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = vec![];
         let mut from = from.take(MAX_STDERR);
-        // A pipe that breaks ends the text; the exit status says whether that matters.
+        // A broken pipe only ends the text; the exit status says whether that matters.
         let _ = from.read_to_end(&mut text);
-        // What exceeds the maximum is read as well, and dropped: a full pipe would block the program.
+        // The rest is read and dropped, because a full pipe would block the program.
         let _ = io::copy(&mut from.into_inner(), &mut io::sink());
         String::from_utf8_lossy(&text).into_owned()
     })
 }
 
-/// Waits for a program's end, and takes its complaint if it failed.
+/// Waits for a program to end, and returns its stderr as an error if it failed.
 pub(super) fn wait(
     mut child: Child,
     stderr: JoinHandle<String>,
@@ -78,7 +79,7 @@ pub(super) fn wait(
     if status.success() {
         return Ok(());
     }
-    // One line, as every error of the command line.
+    // One line, like every error of the command line.
     let stderr = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     Err(Error::Failed { name, stderr })
 }

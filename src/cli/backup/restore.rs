@@ -1,6 +1,6 @@
-//! Restores a backup, and compares each table with the manifest.
+//! Restores a backup and compares each table with the manifest.
 
-use std::{io::Write, path::Path, process::Stdio};
+use std::{collections::BTreeSet, io::Write, path::Path, process::Stdio};
 
 use super::{
     Error,
@@ -17,7 +17,7 @@ use crate::{
 /// Restores a backup into a scratch database, which is removed afterwards.
 pub(super) async fn verify(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
     let archive = open(file).await?;
-    // Not beside the embedded data: verifying must not depend on a server that runs, nor disturb it.
+    // A directory of its own: verifying must neither depend on a running server nor disturb it.
     let dir = scratch_directory("parlance-verify")?;
     let scratch = Settings {
         data_dir: dir.join("data"),
@@ -26,7 +26,7 @@ pub(super) async fn verify(settings: &Settings, file: &Path) -> Result<Manifest,
     };
     let result = fill(&scratch, archive).await;
     if let Err(error) = tokio::fs::remove_dir_all(&dir).await {
-        // It is among the temporary files, and goes with those.
+        // Not an error: it is in the directory for temporary files, which the system cleans up.
         tracing::debug!(%error, dir = %dir.display(), "the scratch database could not be removed");
     }
     result
@@ -41,7 +41,8 @@ pub(super) async fn restore(settings: &Settings, file: &Path) -> Result<Manifest
 async fn open(file: &Path) -> Result<Archive, cli::Error> {
     let path = file.to_owned();
     let archive = tokio::task::spawn_blocking(move || Archive::open(&path)).await??;
-    // Before anything is restored: the tables of a newer version could be filled, and then not be understood.
+    // Checked before anything is restored: this version could fill the tables of a newer one, and
+    // then not understand them.
     let newest = store::MIGRATIONS
         .iter()
         .map(|migration| migration.version)
@@ -56,10 +57,10 @@ async fn open(file: &Path) -> Result<Archive, cli::Error> {
     Ok(archive)
 }
 
-/// Restores a backup into an empty database, compares, migrates it, and has the doctor check it.
+/// Restores a backup into an empty database, compares it, migrates it, and has the doctor check it.
 async fn fill(settings: &Settings, archive: Archive) -> Result<Manifest, cli::Error> {
-    // Attached first and detached last, also after Ctrl-C: a PostgreSQL that this command started has to stop in
-    // order.
+    // Attached first and detached last, also after Ctrl-C: a PostgreSQL that this command started
+    // has to be shut down cleanly.
     let attached = store::embedded::attach(settings).await?;
     let result = tokio::select! {
         result = fill_attached(settings, &attached.db, archive) => result,
@@ -81,7 +82,7 @@ async fn fill_attached(
     before.release().await?;
     let manifest = pg_restore(settings, archive).await?;
     compare(db, &manifest).await?;
-    // After the comparison: a migration may change rows.
+    // Migrated after the comparison, as a migration may change rows.
     store::migrate(db).await?;
     let findings = store::doctor::examine(db).await?;
     if let Some(finding) = findings.first() {
@@ -101,7 +102,7 @@ async fn fill_attached(
 async fn pg_restore(settings: &Settings, mut archive: Archive) -> Result<Manifest, cli::Error> {
     let (mut pg_restore, url) = program::on_database(settings, "pg_restore").await?;
     pg_restore.args([
-        // All or nothing: a database that is filled in part would have to be dropped by hand.
+        // All or nothing: somebody would have to drop a half-filled database by hand.
         "--single-transaction",
         "--exit-on-error",
         "--no-owner",
@@ -117,7 +118,7 @@ async fn pg_restore(settings: &Settings, mut archive: Archive) -> Result<Manifes
         let stderr = pipe::read_stderr(stderr);
         let copied = archive.copy(|part| input.write_all(part));
         drop(input);
-        // Before the broken pipe: if it failed, its own complaint says why.
+        // Checked before the broken pipe: if pg_restore failed, its stderr says why.
         pipe::wait(child, stderr, "pg_restore")?;
         copied.map_err(|source| Error::Read {
             file: archive.path.clone(),
@@ -134,8 +135,8 @@ async fn compare(db: &Db, manifest: &Manifest) -> Result<(), cli::Error> {
     let mut after = Snapshot::take(db).await?;
     let tables = after.tables().await?;
     after.release().await?;
-    // Names of both sides: a table that only one of them has differs as well.
-    let different: Vec<&str> = manifest
+    // The names of both sides, as a table that only one of them has is a difference too; each once.
+    let different: BTreeSet<&str> = manifest
         .tables
         .keys()
         .chain(tables.keys())
@@ -145,5 +146,6 @@ async fn compare(db: &Db, manifest: &Manifest) -> Result<(), cli::Error> {
     if different.is_empty() {
         return Ok(());
     }
+    let different: Vec<&str> = different.into_iter().collect();
     Err(Error::Different(different.join(", ")).into())
 }

@@ -1,4 +1,5 @@
-//! Takes a backup: `pg_dump` reads one snapshot of the database, which is held open, and writers go on.
+//! Takes a backup: `pg_dump` reads one snapshot of the database, which is held open while writers
+//! go on.
 
 use std::{
     io,
@@ -20,9 +21,10 @@ use crate::{
     store::{self, Db, backup::Snapshot},
 };
 
-/// Writes what the database holds at this moment.
+/// Writes the present contents of the database to a file.
 pub(super) async fn take(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
-    // Also before the end, when the file gets its name: to say so now saves the time of a dump.
+    // Also checked at the end, when the file gets its name; checking now may save the time of a
+    // dump.
     if file.exists() {
         return Err(Error::Exists(file.to_owned()).into());
     }
@@ -42,16 +44,17 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
     let (mut pg_dump, url) = program::on_database(settings, "pg_dump").await?;
     pg_dump.args([
         "--format=custom",
-        // Ciphertext hardly gets smaller by more work.
+        // Ciphertext hardly compresses, whatever the effort.
         "--compress=1",
-        // Where it is restored, the roles have other names.
+        // A restore usually runs under other roles.
         "--no-owner",
         "--no-privileges",
         "--snapshot",
         &snapshot.id,
         &url,
     ]);
-    // Under another name until it is complete, so that the final name never leads to half a backup.
+    // Written under another name until it is complete, so that the final name never leads to half a
+    // backup.
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -62,7 +65,7 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
     let (child, mut guard) = pipe::start(&mut pg_dump, Stdio::null(), Stdio::piped())?;
     let path = part.clone();
     let dumped = tokio::task::spawn_blocking(move || dump(child, writer, &path));
-    // The same snapshot is read at the same time, for the checksums of the manifest.
+    // The manifest's checksums come from the same snapshot, read while pg_dump runs.
     let tables = snapshot.tables().await?;
     let dumped = dumped.await;
     guard.disarm();
@@ -77,7 +80,8 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
         sha256,
         tables,
     };
-    // Only now: `pg_dump` imports the snapshot some time after its start, and can only while this transaction is open.
+    // Not earlier: `pg_dump` imports the snapshot some time after it starts, which needs this
+    // transaction to be open.
     snapshot.release().await?;
     let written = writer
         .end(&manifest)
@@ -101,10 +105,10 @@ fn dump(
     };
     let stderr = pipe::read_stderr(stderr);
     let written = writer.dump(&mut output);
-    // If writing failed, pg_dump would wait for ever to have its output read.
+    // If writing failed, pg_dump would wait for ever for its output to be read.
     drop(output);
     let ended = pipe::wait(child, stderr, "pg_dump");
-    // Before pg_dump's own complaint: a full disk breaks its pipe, but is the cause.
+    // Reported before pg_dump's own error: a full disk breaks its pipe, but is the cause.
     let (bytes, sha256) = written.map_err(cannot_write(path))?;
     ended?;
     Ok((writer, bytes, sha256))

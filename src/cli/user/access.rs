@@ -1,4 +1,4 @@
-//! A user's ways in: keys, stations, and a new identity for one who has lost theirs.
+//! A user's credentials: apikeys, stations, and the reset for a user who has lost everything.
 
 use chrono::TimeDelta;
 use clap::Args;
@@ -25,7 +25,7 @@ use parlance_wire::{
 pub(in crate::cli) struct PasswdReset {
     #[command(flatten)]
     who: Known,
-    /// How long the link is good for
+    /// How long the link is valid
     #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
     expires: std::time::Duration,
 }
@@ -50,7 +50,7 @@ pub(super) fn credential(text: &str) -> Result<CredentialId, String> {
     CredentialId::parse(text).ok_or_else(|| "a key's id has 32 hexadecimal digits".into())
 }
 
-/// Invites a user to register again, with the same address.
+/// Creates an invitation with which an existing user registers again, under the same address.
 pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Result<(), Error> {
     let who = new.who.who()?;
     let code = keys::random_secret()?;
@@ -78,7 +78,7 @@ pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Resu
     ))
 }
 
-/// Lists the keys that open a user's login.
+/// Lists a user's apikeys.
 pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error> {
     let who = known.who()?;
     let keys = with_database(settings, async |db| Ok(credential::list(db, who.id).await?)).await?;
@@ -103,7 +103,7 @@ pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error
     Ok(())
 }
 
-/// Revokes one of them.
+/// Revokes an apikey.
 pub(super) async fn revoke(
     settings: &Settings,
     known: &Known,

@@ -1,4 +1,4 @@
-//! New users: what a client does at registration, done here.
+//! Adds users, doing what a client does at registration.
 
 use clap::Args;
 use serde_json::json;
@@ -26,10 +26,10 @@ use parlance_wire::{
 pub(in crate::cli) struct New {
     /// The e-mail address
     email: String,
-    /// The full name; the part of the address before the @, if not given
+    /// The full name [default: the part of the address before the @]
     #[arg(long)]
     name: Option<String>,
-    /// The name that others see; the full name, if not given
+    /// The name that others see [default: the full name]
     #[arg(long)]
     nick: Option<String>,
     /// Read the password from standard input
@@ -44,7 +44,7 @@ pub(in crate::cli) struct New {
 pub(in crate::cli) struct Add {
     #[command(flatten)]
     new: New,
-    /// Make them an admin
+    /// Make the user an admin
     #[arg(long)]
     admin: bool,
 }
@@ -53,7 +53,7 @@ pub(in crate::cli) struct Add {
 pub(in crate::cli) struct Register {
     #[command(flatten)]
     new: New,
-    /// The invitation's code: what follows `#invite=` in its link
+    /// The invitation's code: the part after `#invite=` in its link
     #[arg(long)]
     invite: String,
 }
@@ -65,7 +65,7 @@ pub(in crate::cli) struct Apikey {
     /// The service's name, as others see it
     #[arg(long)]
     name: Option<String>,
-    /// What the key is for
+    /// A label that says what the key is for
     #[arg(long, default_value = "service")]
     label: String,
     /// For scripts: one JSON object
@@ -73,11 +73,11 @@ pub(in crate::cli) struct Apikey {
     json: bool,
 }
 
-/// How a user comes to be.
+/// How a user is created.
 enum Way<'a> {
-    /// An operator adds them.
+    /// By an operator.
     Added(UserRole),
-    /// They have an invitation.
+    /// By registering with an invitation.
     Invited(&'a str),
 }
 
@@ -114,11 +114,12 @@ async fn person(settings: &Settings, new: &New, way: &Way<'_>) -> Result<(), Err
     say(format_args!("{done} {email} as {nick}, user id {id}."))
 }
 
-/// Makes an apikey: one more of a user who exists, or the one of a new service.
+/// Creates an apikey, for an existing user or for a new service user.
 pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Error> {
     let email = email(&new.email)?;
     let apikey = keys::random_secret()?;
-    // First as one more key of an existing user: who exists is known only then.
+    // Tried as a further key of an existing user first: only the database knows whether the user
+    // exists.
     let added = with_database(settings, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         let (label, now) = (&new.label, Timestamp::now());

@@ -1,4 +1,4 @@
-//! What the server has of a user, in a file; and the end of an account.
+//! Exports a user's data into a file, and deletes accounts.
 
 use std::{
     fs::OpenOptions,
@@ -26,7 +26,7 @@ use parlance_wire::time::Timestamp;
 pub(in crate::cli) struct Export {
     #[command(flatten)]
     who: Known,
-    /// The file, which must not exist; readable by its owner alone
+    /// The file to write; it must not exist, and only its owner can read it
     file: PathBuf,
 }
 
@@ -34,12 +34,12 @@ pub(in crate::cli) struct Export {
 pub(in crate::cli) struct Delete {
     #[command(flatten)]
     who: Known,
-    /// It cannot be undone: this says that it is meant
+    /// Confirm: this cannot be undone
     #[arg(long)]
     yes: bool,
 }
 
-/// Writes everything that the server has of a user into a file.
+/// Writes everything that the server has about a user into a file.
 pub(super) async fn export(settings: &Settings, export: &Export) -> Result<(), Error> {
     let who = export.who.who()?;
     let wrong = |source| Error::File {
@@ -92,7 +92,7 @@ fn create(path: &Path) -> io::Result<std::fs::File> {
         .open(path)
 }
 
-/// Deletes a user, and erases the content of their messages.
+/// Deletes a user and erases the content of their messages.
 pub(super) async fn delete(settings: &Settings, delete: &Delete) -> Result<(), Error> {
     let who = delete.who.who()?;
     if !delete.yes {

@@ -29,16 +29,17 @@ pub(in crate::cli) struct List {
     /// Only users who are not disabled
     #[arg(long)]
     enabled: bool,
-    /// Only users who were not seen for this long, as 90days
+    /// Only users who were not seen for this long, for example 90days
     #[arg(long, value_parser = humantime::parse_duration)]
     idle: Option<std::time::Duration>,
-    /// How many users to show
+    /// Maximum number of users to show
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     /// Continue after this address
     #[arg(long)]
     after: Option<String>,
-    /// Add up the bytes of their messages, which reads all messages of the conversations that they are or were in
+    /// Add up the bytes of each user's messages, which reads all messages of their present and
+    /// former conversations
     #[arg(long)]
     bytes: bool,
     /// For scripts: one JSON array
@@ -61,7 +62,7 @@ pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
         after: list.after.as_deref(),
     };
     let users = with_database(settings, async |db| {
-        // One more than is shown says whether there are more.
+        // Fetches one row more than is shown, to know whether there are more.
         let mut users = store::user_list::list(db, &filter, i64::from(list.limit) + 1).await?;
         if list.bytes {
             store::user_list::add_bytes(db, &mut users).await?;

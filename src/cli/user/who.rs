@@ -1,20 +1,21 @@
-//! Whom a command is about.
+//! The user that a command is about.
 
 use clap::Args;
 
 use crate::cli::Error;
 use parlance_wire::{id::UserId, text::Email};
 
-/// A user, as they are named on the command line.
+/// A user as named on the command line.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Who {
-    /// The address in its normal form, or the id.
+    /// The normalized address, or the id.
     pub name: String,
     pub id: UserId,
 }
 
 impl Who {
-    /// Reads an address or an id: a user whom an older version let in may have an address that is none today.
+    /// Parses an address or an id. The id is needed for a user of an older version whose address is
+    /// not valid any more.
     pub(in crate::cli) fn parse(text: &str) -> Result<Self, Error> {
         if let Some(id) = UserId::parse(text) {
             return Ok(Self {
@@ -30,10 +31,10 @@ impl Who {
     }
 }
 
-/// A user who is there already.
+/// Arguments of commands about an existing user.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Known {
-    /// The e-mail address, or the user id
+    /// The e-mail address or the user id
     user: String,
     /// For scripts: one JSON object
     #[arg(long)]

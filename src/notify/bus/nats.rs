@@ -1,4 +1,4 @@
-//! The bus over NATS: connects, publishes what is queued, and announces what other nodes publish.
+//! The bus over NATS: connects, publishes the queue, and announces the hints of other nodes.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -11,16 +11,16 @@ use super::{Bus, Queue, envelope::Envelope};
 use crate::notify::{event::Event, registry::Notifications, resync::Resync};
 
 const SUBJECT: &str = "parlance.hints";
-/// Delay before NATS is tried again after a failure.
+/// Delay before reconnecting to NATS after a failure.
 const RETRY: Duration = Duration::from_secs(4);
 
-/// The parts of a node that its bus works with.
+/// The parts of a node that its bus uses.
 #[derive(Clone)]
 pub(crate) struct Node {
     pub bus: Arc<Bus>,
-    /// Where hints of other nodes are announced.
+    /// The registry in which hints of other nodes are announced.
     pub notifications: Arc<Notifications>,
-    /// Asked for a resync when a hint was missed.
+    /// Requested when a hint was missed.
     pub resync: Arc<Resync>,
     /// How often this node repeats its sequence number.
     pub repeat: Duration,
@@ -34,8 +34,9 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
     loop {
         tokio::select! {
             Some(envelope) = queue.recv() => {
-                // The client would buffer it while NATS is away, and later flood the others with what their resync
-                // has covered already. Dropped, it is a gap in their sequence instead.
+                // While NATS is away, the client would buffer envelopes and later flood the other
+                // nodes with changes that their resync has covered already. A dropped envelope is a
+                // gap in the sequence instead.
                 if node.bus.connected.load(Ordering::Acquire)
                     && let Err(error) = client.publish(SUBJECT, envelope.into()).await
                 {
@@ -45,7 +46,7 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
             message = subscriber.next() => if let Some(message) = message {
                 receive(&node, &message.payload);
             } else {
-                // Hints that are published before the next subscription begins are lost.
+                // Hints published before the next subscription begins are lost.
                 node.resync.request();
                 subscriber = subscribe(&client).await;
             },
@@ -57,7 +58,8 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
 async fn connect(node: &Node, url: &str) -> async_nats::Client {
     let shared = node.clone();
     let options = async_nats::ConnectOptions::new()
-        // Without it, a NATS that starts after this node would look like an address that is wrong.
+        // Without this option, a NATS that starts after this node would be an error, like a wrong
+        // address.
         .retry_on_initial_connect()
         .event_callback(move |event| {
             let node = shared.clone();
@@ -86,25 +88,25 @@ fn receive(node: &Node, payload: &[u8]) {
     let envelope = match serde_json::from_slice::<Envelope>(payload) {
         Ok(envelope) => envelope,
         Err(error) => {
-            // By a node of another version, perhaps: the change may concern any station.
+            // It may come from a node of another version; the change may concern any station.
             tracing::warn!(%error, "a hint of another node cannot be read; every station has to resync");
             node.resync.request();
             return;
         }
     };
-    // NATS delivers to the publisher, too.
+    // NATS also delivers to the publisher.
     if envelope.node == node.bus.node {
         return;
     }
     if node.bus.receive(&envelope) {
         node.resync.request();
     }
-    // After a gap as well: that something else was lost makes these hints no less true.
+    // Announced after a gap too: the hints that did arrive are still true.
     let events: Vec<Event> = envelope.hints.into_iter().map(Event::from).collect();
     node.notifications.announce(&events);
 }
 
-/// A change of the connection means that a hint may have been missed.
+/// Any change of the connection means that a hint may have been missed.
 fn on_connection_event(node: &Node, event: &async_nats::Event) {
     match event {
         async_nats::Event::Connected => {

@@ -1,4 +1,4 @@
-//! Which rows are sent whole, and which are only named.
+//! Tests which rows are sent whole and which are only named.
 
 use super::*;
 use crate::{
@@ -12,7 +12,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A message of user 1 with this many bytes, in the conversation with this number.
+/// A message of user 1 with this many bytes, in conversation `n`.
 pub(crate) fn written(n: usize, seq: i64, bytes: usize) -> Event {
     in_instance(n, seq, bytes, "AAAAAAAAAA")
 }
@@ -62,7 +62,7 @@ pub(crate) fn rows(event: &Event) -> &[Arc<NewRow>] {
 }
 
 #[test]
-fn all_new_rows_of_a_conversation_are_kept_or_none() {
+fn the_new_rows_of_a_conversation_are_kept_all_or_none() {
     let whole = |events: &[Event]| {
         let mut changes = Changes::default();
         for event in events {
@@ -80,7 +80,7 @@ fn all_new_rows_of_a_conversation_are_kept_or_none() {
         whole(&[written(1, 1, 0), written(2, 7, 0), written(1, 2, 0)]),
         [1, 2, 7]
     );
-    // An event without its row, and one whose row is too large.
+    // An event without its row, and one with a row that is too large.
     assert_eq!(
         whole(&[written(1, 1, 0), written(2, 7, 0), named, written(1, 2, 0)]),
         [7]
@@ -94,7 +94,7 @@ fn all_new_rows_of_a_conversation_are_kept_or_none() {
         ]),
         [7]
     );
-    // Rows that are dropped make room.
+    // Dropping rows makes room for others.
     let large = MAX_ROW_BYTES - 1000;
     assert_eq!(
         whole(&[
@@ -107,7 +107,7 @@ fn all_new_rows_of_a_conversation_are_kept_or_none() {
 }
 
 #[test]
-fn what_may_not_have_arrived_is_sent_again_by_its_id() {
+fn unconfirmed_rows_are_sent_again_by_id() {
     let mut sent = Changes::default();
     let event = written(1, 1, 0);
     sent.add(&event, rows(&event), ClientVersion::V4);

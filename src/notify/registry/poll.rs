@@ -1,4 +1,4 @@
-//! What is particular to a station that polls: the answer to a poll is kept until the station acknowledges it.
+//! Polling stations: the answer to a poll is kept until the station acknowledges it.
 
 use std::time::Instant;
 
@@ -9,18 +9,18 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// What a poll acknowledges.
+/// The part of a poll that acknowledges earlier answers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Poll {
-    /// The connection that it came on, if the station itself is the peer.
+    /// The connection of the poll, unless a proxy is the peer.
     pub connection: Option<u64>,
-    /// The receipt of the answer that the station has.
+    /// The receipt of the last answer that the station received.
     pub received: Option<Receipt>,
     /// What the station understands.
     pub version: ClientVersion,
 }
 
-/// What a station has fetched, so that it need not be notified of it again.
+/// Data that a station has fetched, and need not be notified of again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fetched {
     /// A conversation, by `download`.
@@ -42,8 +42,9 @@ pub(super) struct InFlight {
 }
 
 impl Notifications {
-    /// Takes the pending changes of a station, along with those of an answer that it has not acknowledged. A station that
-    /// is not known has to resync. While the station has a socket, a poll takes nothing: the socket still gets it.
+    /// Takes the pending changes of a station, along with those of an unacknowledged answer. An
+    /// unknown station has to resync. While the station has a socket, a poll takes nothing: the
+    /// socket still gets it.
     pub(crate) fn poll(&self, user: UserId, station: StationId, poll: Poll) -> (Changes, Receipt) {
         let receipt = Receipt::random();
         let mut inner = self.locked();
@@ -54,22 +55,24 @@ impl Notifications {
         (pending.poll(poll, receipt), receipt)
     }
 
-    /// A station has sent another request on a connection of its own, which acknowledges the answer before it there.
+    /// Acknowledges the previous answer on a connection, as its station has sent another request
+    /// there.
     pub(crate) fn ack(&self, user: UserId, station: StationId, connection: u64) {
         if let Some(pending) = self.locked().station(user, station) {
             pending.ack(Some(connection));
         }
     }
 
-    /// The receipt of the answer that a station has not acknowledged. Read it before anything is fetched, and pass it to
-    /// [`Notifications::fetched`].
+    /// The receipt of the station's unacknowledged answer. Read it before anything is fetched, and
+    /// pass it to [`Notifications::fetched`].
     pub(crate) fn in_flight(&self, user: UserId, station: StationId) -> Option<Receipt> {
         let mut inner = self.locked();
         let pending = inner.station(user, station)?;
         pending.in_flight.as_ref().map(|answer| answer.receipt)
     }
 
-    /// A station has fetched what the answer with this receipt named, so that it need not be named again.
+    /// Records that a station has fetched what the answer with this receipt named, so that it is
+    /// not named again.
     pub(crate) fn fetched(
         &self,
         user: UserId,
@@ -87,13 +90,14 @@ impl Pending {
     /// Answers a poll.
     fn poll(&mut self, poll: Poll, receipt: Receipt) -> Changes {
         self.polls_as = poll.version;
-        // Acknowledged first: what the station confirms with this poll must not be sent to it again.
+        // Acknowledged first: what this poll confirms must not be sent again.
         let in_flight = self.in_flight.as_ref();
         if in_flight.is_some_and(|in_flight| Some(in_flight.receipt) == poll.received) {
             self.in_flight = None;
         }
         self.ack(poll.connection);
-        // Not taken from beside a socket: the socket's frames would leave out what the poll took.
+        // A station with a socket gets nothing here, as the socket's frames would leave out what
+        // the poll took.
         if self.subscriber.is_some() {
             return self.changes.ids();
         }
@@ -115,8 +119,8 @@ impl Pending {
         changes
     }
 
-    /// The station has sent another request on this connection of its own.
-    // HTTP/1.1 answers in order, and a client sends the next request once it has the answer: so that has arrived.
+    /// Acknowledges the answer that was sent on this connection.
+    // HTTP/1.1 answers in order, and a client sends its next request once it has the answer.
     fn ack(&mut self, connection: Option<u64>) {
         let in_flight = self.in_flight.as_ref();
         if connection.is_some()
@@ -126,9 +130,10 @@ impl Pending {
         }
     }
 
-    /// The station has fetched what the answer with this receipt named.
+    /// Removes what was fetched from the answer with this receipt.
     fn fetched(&mut self, receipt: Receipt, what: Fetched) {
-        // With another receipt, the fetch may have begun before the changes that are named now were committed.
+        // If the receipt differs, the fetch may have begun before the changes that are named now
+        // were committed.
         let Some(in_flight) = self
             .in_flight
             .as_mut()
@@ -149,7 +154,7 @@ impl Pending {
         }
     }
 
-    /// Adds the changes of an unacknowledged answer to those that are pending.
+    /// Adds the changes of an unacknowledged answer to the pending ones.
     pub(super) fn redeliver(&mut self) {
         if let Some(in_flight) = self.in_flight.take() {
             self.changes.add_again(in_flight.changes);

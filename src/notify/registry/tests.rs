@@ -1,4 +1,4 @@
-//! What a station is notified of when answers are lost, late or replaced.
+//! Tests which notifications a station gets when answers are lost, late or replaced.
 
 use std::{future::poll_fn, pin::Pin};
 
@@ -62,7 +62,7 @@ fn polled() -> Arc<Notifications> {
     notifications
 }
 
-/// Polls for a station, and acknowledges the answer.
+/// Polls for a station and acknowledges the answer.
 fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
     let (changes, receipt) = notifications.poll(user(u), station(s), SILENT);
     let (again, _) = notifications.poll(
@@ -78,7 +78,7 @@ fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
     changes
 }
 
-/// The conversations and numbers of the rows that a socket takes.
+/// The sequence numbers of the rows that a socket takes.
 fn rows(subscription: &Subscription) -> Vec<i64> {
     subscription
         .feed()
@@ -97,7 +97,7 @@ fn a_station_that_is_not_known_is_told_to_resync_once() {
 }
 
 #[test]
-fn what_happens_twice_is_told_once_to_each_station_of_the_recipients() {
+fn repeated_changes_are_notified_once_to_each_station_of_the_recipients() {
     let notifications = Notifications::default();
     for (u, s) in [(1, 1), (1, 2), (2, 3)] {
         take(&notifications, u, s);
@@ -123,7 +123,7 @@ fn too_many_changes_become_a_resync() {
 }
 
 #[tokio::test]
-async fn a_page_that_was_cut_is_told_to_its_station_alone_and_wakes_it() {
+async fn a_cut_page_notifies_only_its_station_and_wakes_it() {
     let notifications = polled();
     take(&notifications, 1, 2);
     let (subscription, _) = notifications

@@ -13,7 +13,7 @@ use crate::selftest::{
 };
 
 #[test]
-fn what_is_given_to_someone_who_was_removed_is_counted() {
+fn rows_that_a_removed_participant_gets_are_counted() {
     let mut fixture = Fixture::new(1);
     fixture.ledger.members.insert(
         (CONVERSATION, READER),

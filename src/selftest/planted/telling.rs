@@ -17,7 +17,7 @@ use crate::selftest::{
 };
 
 #[test]
-fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturbed() {
+fn late_notifications_in_undisturbed_time_are_counted_however_often_it_was_disturbed() {
     let zero = Instant::now() + Duration::from_hours(1);
     let at = |seconds: u64| zero + Duration::from_secs(seconds);
     let mut disturbances = Disturbances::default();
@@ -49,7 +49,7 @@ fn what_is_told_late_in_undisturbed_time_is_counted_however_often_it_was_disturb
 }
 
 #[test]
-fn what_someone_was_never_told_is_counted_also_if_they_hold_an_old_instance_or_nothing() {
+fn missing_notifications_are_counted_even_if_the_station_holds_an_old_instance_or_nothing() {
     let mut fixture = Fixture::new(3);
     fixture.report(2);
     let truth = fixture.truth();

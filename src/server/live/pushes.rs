@@ -1,8 +1,8 @@
 //! The writing half of a socket: the body of the response to the handshake.
 //!
-//! It takes the pending notifications only when the connection has room for more, so a slow reader costs a set of ids
-//! and not a queue of frames. A writing task with a channel would cost each push two more wake-ups and two more
-//! copies.
+//! It takes pending notifications only when the connection has room for more, so a slow reader
+//! costs a set of ids instead of a queue of frames. A writing task with a channel would cost two
+//! more wake-ups and two more copies per push.
 
 use std::{
     cell::Cell,
@@ -20,7 +20,8 @@ use actix_web::{
 use crate::{api::notification, notify::registry::Feed};
 use parlance_wire::{id::UserId, version::ClientVersion};
 
-/// The order of pings and pushes: the answer to a ping that was sent after the last push shows that the push has arrived.
+/// The order of pings and pushes: the answer to a ping that was sent after the last push shows that
+/// the push has arrived.
 // TCP keeps the order, and RFC 6455, 5.5.3, lets a peer answer only the latest ping, so only that one counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pings(Rc<Counts>);
@@ -28,12 +29,12 @@ pub(super) struct Pings(Rc<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     sent: Cell<u64>,
-    /// How many had been sent at the last push.
+    /// Number of pings sent at the time of the last push.
     at_push: Cell<u64>,
 }
 
 impl Pings {
-    /// Counts a ping. Returns its number.
+    /// Counts a ping and returns its number.
     pub(super) fn next(&self) -> u64 {
         let number = self.0.sent.get() + 1;
         self.0.sent.set(number);
@@ -59,12 +60,12 @@ pub(super) struct Pushes {
     pings: Pings,
     /// The first frame is sent even if nothing is pending, so that the client learns that the socket works.
     first: bool,
-    /// The payload whose header was written.
-    // Apart from its header, so that a thousand sockets share it without a copy.
+    /// A payload whose header has been written.
+    // Separate from its header, so that a thousand sockets share the payload without a copy.
     payload: Option<Bytes>,
 }
 
-/// The body: pushes, and between them the frames of the session (pings, pongs, refusals, and the close).
+/// The body: pushes and, between them, control frames (pings, pongs, refusals, close).
 struct Frames {
     pushes: Pushes,
     control: BoxBody,
@@ -82,8 +83,9 @@ impl Pushes {
         }
     }
 
-    /// As the body of the handshake's response, with the frames of the session.
-    // The library's body is kept, not replaced: when it is dropped, the reading half learns that the peer is gone.
+    /// Combines pushes with the session's control frames into the body of the handshake's response.
+    // The library's body is kept: when it is dropped, the reading half learns that the peer is
+    // gone.
     pub(super) fn with_control_frames(self, control: BoxBody) -> impl MessageBody + use<> {
         Frames {
             pushes: self,
@@ -103,7 +105,8 @@ impl Pushes {
         let payload = match notification::frame(&changes, self.user, self.version) {
             Ok(payload) => payload,
             Err(error) => {
-                // The connection ends: the station resyncs, as what was taken was never confirmed.
+                // The connection ends, and the station resyncs, because the changes were taken but
+                // never confirmed.
                 tracing::error!(user = %self.user, ?error, "a frame could not be rendered");
                 return Poll::Ready(Err(error.into()));
             }
@@ -126,11 +129,12 @@ impl MessageBody for Frames {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        // Nothing may stand between a header and its payload.
+        // No other frame may come between a header and its payload.
         if let Some(payload) = self.pushes.payload.take() {
             return Poll::Ready(Some(Ok(payload)));
         }
-        // Control frames first: constant pushes would otherwise starve the pings, without whose answers the socket is closed.
+        // Control frames first: constant pushes would otherwise starve the pings, and a socket
+        // whose pings are not answered is closed.
         match Pin::new(&mut self.control).poll_next(context) {
             Poll::Pending => self.pushes.poll(context).map(Some),
             ready @ Poll::Ready(_) => ready,
@@ -138,7 +142,7 @@ impl MessageBody for Frames {
     }
 }
 
-/// The header of a text frame that is whole and, as a server's are, not masked (RFC 6455, 5.2).
+/// The header of an unfragmented, unmasked text frame (RFC 6455, 5.2).
 fn header(length: usize) -> Bytes {
     const FIN_TEXT: u8 = 0x81;
     let mut header = vec![FIN_TEXT];

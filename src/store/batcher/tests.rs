@@ -1,19 +1,19 @@
-//! The queue and its task, without a database.
+//! Tests the queue and its task, without a database.
 
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::Semaphore, task::JoinHandle, time::timeout};
 
-use super::*;
+use super::{queue::MAX_ENTRIES, *};
 
-/// Stores nothing: its batch waits to be let on, and may panic then.
+/// Stores nothing: its batch waits for a permit, and may then panic.
 #[derive(Debug, Clone)]
 struct Probe {
     number: usize,
     gate: Arc<Semaphore>,
     panics: bool,
-    /// As a group whose members change each time.
+    /// Like a group whose members change at each attempt.
     always_retried: bool,
 }
 
@@ -61,14 +61,14 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     timeout(Duration::from_secs(10), holds).await.expect(what);
 }
 
-/// Adds a probe, without waiting for what becomes of it.
+/// Adds a probe in a task of its own.
 fn add(batcher: &Batcher<Probe>, probe: Probe) -> JoinHandle<Result<(Probe, usize), BatchError>> {
     let batcher = Batcher(batcher.0.clone());
     tokio::spawn(async move { batcher.add(probe).await })
 }
 
 #[tokio::test]
-async fn what_has_to_be_stored_again_and_again_is_refused_and_holds_nobody_up() {
+async fn an_entry_that_is_retried_too_often_is_refused_and_delays_nobody() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number, always_retried| Probe {
         number,
@@ -97,7 +97,7 @@ async fn what_has_to_be_stored_again_and_again_is_refused_and_holds_nobody_up() 
 }
 
 #[tokio::test]
-async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
+async fn a_new_entry_does_not_wait_for_the_last_attempt_of_a_retried_one() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number, always_retried| Probe {
         number,
@@ -112,7 +112,7 @@ async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
     .await;
     let newcomer = add(&batcher, probe(1, false));
     until("the other one waits", || batcher.waiting() == 1).await;
-    // One for the first round, and one for the second, with both.
+    // One permit for the first round, and one for the second, which has both entries.
     gate.add_permits(2);
     let stored = timeout(Duration::from_secs(10), newcomer)
         .await
@@ -129,8 +129,7 @@ async fn who_comes_while_something_is_stored_again_does_not_wait_for_its_end() {
 }
 
 #[tokio::test]
-async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_the_next_one_is_served()
- {
+async fn if_the_storing_task_ends_early_all_waiting_callers_get_an_error_and_the_next_is_served() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number, panics| Probe {
         number,
@@ -167,8 +166,7 @@ async fn if_the_task_that_stores_ends_in_the_middle_all_who_wait_are_told_and_th
 }
 
 #[tokio::test]
-async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_is_as_large_as_it_may_be()
- {
+async fn entries_of_cancelled_callers_are_stored_and_the_next_batch_is_full() {
     let (batcher, gate) = (batcher(), Arc::new(Semaphore::new(0)));
     let probe = |number| Probe {
         number,
@@ -182,7 +180,7 @@ async fn what_a_caller_who_went_away_wanted_stored_is_stored_and_the_next_batch_
     })
     .await;
     first.abort();
-    // One more than a batch takes, and one that must not be with its twin.
+    // One more than fits into a batch, and one that must not be in a batch with its twin.
     let others: Vec<_> = [1, 1]
         .into_iter()
         .chain(2..=MAX_ENTRIES)

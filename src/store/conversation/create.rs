@@ -15,7 +15,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// A participant to be added to a conversation.
+/// A participant who is added to a conversation.
 #[derive(Debug)]
 pub(crate) struct NewParticipant<'a> {
     pub user_id: UserId,
@@ -30,9 +30,11 @@ pub(crate) struct NewParticipant<'a> {
 pub(crate) enum Created {
     /// It is new. Exactly one of several concurrent callers gets this.
     New,
-    /// It was there already.
+    /// It existed already.
     Existing,
-    /// A quota allows no more.
+    /// One of the two does not exist any more.
+    NoUser,
+    /// It would exceed a quota.
     Exceeded(Exceeded),
 }
 
@@ -50,7 +52,8 @@ pub(crate) async fn create_direct(
         Ok(
             match insert_direct(c, conversation, participants, first, limits, now).await? {
                 Created::New => End::Commit(Created::New),
-                // An existing one as well: there is nothing to keep, and a commit would wait for the disk.
+                // Also if it exists: there is nothing to keep, and a commit would wait for the
+                // disk.
                 refused => End::Rollback(refused),
             },
         )
@@ -68,9 +71,11 @@ async fn insert_direct(
 ) -> Result<Created> {
     let instance = Instance::random();
     let [creator, other] = participants.each_ref().map(|p| p.user_id);
-    // Before the rows that they count: of two creations at the same moment the second one sees what the first one
-    // wrote.
-    quota::lock(c, [creator, other]).await?;
+    // Locked before the rows that they count, so that the second of two concurrent creations sees
+    // the rows of the first.
+    if !quota::lock(c, [creator, other]).await? {
+        return Ok(Created::NoUser);
+    }
     let created = sqlx::query!(
         "with created as (
             insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
@@ -98,7 +103,7 @@ async fn insert_direct(
         epoch::stage(c, conversation, first).await?;
         epoch::begin(c, conversation, first, now).await?;
     }
-    // After the insert, so that this conversation is counted, too; a refusal rolls it back.
+    // After the insert, so that this conversation counts; a refusal rolls it back.
     if let Some(exceeded) = quota::exceeded_by_either(c, creator, other, limits).await? {
         return Ok(Created::Exceeded(exceeded));
     }

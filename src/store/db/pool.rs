@@ -1,4 +1,8 @@
-//! The pool: which connections are open, who uses one, and who waits for one.
+//! The pool: open connections, their present users, and waiting callers.
+
+mod lease;
+
+pub(super) use self::lease::Lease;
 
 use std::{
     sync::{
@@ -20,41 +24,43 @@ use crate::store::{
     sqlstate,
 };
 
-/// Maximum wait for a connection. After that the database counts as away.
+/// Maximum wait for a connection, after which the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection that lay idle for longer is pinged before it is used: a firewall may have forgotten it.
+/// A connection that was idle for longer is pinged before it is used, as a firewall may have
+/// dropped it.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
-/// A connection that lay idle for longer is closed.
+/// A connection that was idle for longer is closed.
 const MAX_IDLE: Duration = Duration::from_mins(5);
-/// A connection older than this is closed: what a backend remembers only grows.
+/// A connection older than this is closed, because a backend's memory only grows.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
-/// How long, after the database refused to open one more connection, idle ones of any thread are used first.
+/// After the database refused to open another connection, idle ones of any thread are preferred for
+/// this long.
 const REUSE_ANY_AFTER_REFUSAL: Duration = Duration::from_secs(10);
-/// How often, meanwhile, one more is asked for, by one of all waiters: another node may have closed one.
+/// Meanwhile, one of the waiters tries to open one this often, as another node may have closed one.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
-/// How long [`Pool::pause`] looks for a moment in which nothing is on its way before it holds further work back, and
-/// how often it looks.
+/// How long [`Pool::pause`] looks for a moment without work in progress before it holds further
+/// work back, and how often it looks.
 const QUIESCE_TIMEOUT: Duration = Duration::from_secs(5);
 const QUIESCE_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Pool {
     max_connections: u32,
-    /// One for each connection that may be in use.
+    /// One permit for each connection that may be in use.
     permits: Semaphore,
     /// Callers that wait for a permit.
     waiting: AtomicUsize,
     open: Mutex<Open>,
-    /// Where no more can be opened, waiters queue here: first come, first served.
+    /// Where no more connections can be opened, waiters queue here: first come, first served.
     waiters: FairMutex<()>,
-    /// A connection was returned or closed.
+    /// Notified when a connection was returned or closed.
     returned: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     idle: Vec<Idle>,
-    /// When the database last refused to open one more.
+    /// When the database last refused to open another one.
     refused_at: Option<Instant>,
 }
 
@@ -75,7 +81,7 @@ pub(crate) struct Usage {
     pub waiting: usize,
 }
 
-/// Counts a caller as waiting until it is dropped, also when it is abandoned.
+/// Counts a caller as waiting until it is dropped, even if the caller is cancelled.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -91,42 +97,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A connection in use. Dropped, it is closed: whatever was on its way on it is abandoned, locks and all.
-pub(super) struct Lease<'a> {
-    pool: &'a Pool,
-    held: Idle,
-    _permit: SemaphorePermit<'a>,
-}
-
-impl Lease<'_> {
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.held.connection
-    }
-
-    /// Returns the connection to the pool, unless the result says that it is unusable, and passes the result on.
-    pub(super) async fn release<T>(self, result: Result<T>) -> Result<T> {
-        let Self {
-            pool,
-            held,
-            _permit,
-        } = self;
-        match &result {
-            // The idle ones most likely went the same way: a restart of the database ends all.
-            Err(error) if error.ends_connection() => pool.locked().idle.clear(),
-            // After `close` nobody would empty the idle list again.
-            _ if held.opened_at.elapsed() < MAX_LIFETIME && !pool.permits.is_closed() => {
-                pool.locked().idle.push(Idle {
-                    since: Instant::now(),
-                    ..held
-                });
-            }
-            _ => drop(held.connection.close().await),
-        }
-        pool.returned.notify_one();
-        result
-    }
-}
-
 impl Pool {
     pub(super) fn new(max_connections: u32) -> Self {
         Self {
@@ -139,7 +109,7 @@ impl Pool {
         }
     }
 
-    /// How the connections are used at this moment.
+    /// Present usage of the connections.
     pub(super) fn usage(&self) -> Usage {
         let max = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
         Usage {
@@ -149,8 +119,8 @@ impl Pool {
         }
     }
 
-    /// A connection that is alive: an idle one, a new one, or, where the database opens no more, one that is
-    /// returned.
+    /// Takes a living connection: an idle one, a new one, or, where the database opens no more, the
+    /// next one that is returned.
     pub(super) async fn lease(&self, options: &PgConnectOptions) -> Result<Lease<'_>> {
         let closed = |_| Error::not_begun("the pool is closed");
         let permit = match self.permits.try_acquire() {
@@ -163,7 +133,8 @@ impl Pool {
             }
             permit => permit.map_err(|_| Error::not_begun("the pool is closed"))?,
         };
-        // A second limit: with a permit in hand, connecting can hang as well, on a host that answers nothing.
+        // A second time limit: even with a permit, connecting can hang on a host that does not
+        // answer.
         let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
         let held = timeout_at(deadline, self.acquire_or_open(options))
             .await
@@ -186,8 +157,9 @@ impl Pool {
         let all = loop {
             match self.permits.try_acquire_many(self.max_connections) {
                 Ok(all) => break all,
-                // Where it is never quiet by itself, further work waits for the last one to end. Not at once: to wait
-                // in the semaphore's queue holds everyone back for as long as the slowest statement takes.
+                // Where there is never a quiet moment, further work is held back until the last one
+                // ends. Not immediately: waiting in the semaphore's queue holds everyone back for
+                // as long as the slowest statement takes.
                 Err(TryAcquireError::NoPermits) if Instant::now() > deadline => {
                     break self.permits.acquire_many(self.max_connections).await.ok()?;
                 }
@@ -204,7 +176,7 @@ impl Pool {
         self.permits.close();
         let idle = std::mem::take(&mut self.locked().idle);
         for Idle { connection, .. } in idle {
-            // A connection that cannot be closed in order is gone all the same.
+            // A connection that cannot be closed cleanly is gone all the same.
             let _ = timeout(ACQUIRE_TIMEOUT, connection.close()).await;
         }
     }
@@ -219,10 +191,11 @@ impl Pool {
                 return Ok(new);
             }
         }
-        // One at a time: all waiters together would keep asking for a connection that the database refuses.
+        // One at a time, or all waiters together would keep asking for a connection that the
+        // database refuses.
         let _waiter = self.waiters.lock().await;
         loop {
-            // Before the look: what is returned from here on is not missed.
+            // Created before looking, so that a connection returned from here on is not missed.
             let returned = self.returned.notified();
             if let Some(idle) = self.take_alive(here).await {
                 return Ok(idle);
@@ -232,7 +205,7 @@ impl Pool {
             {
                 return Ok(new);
             }
-            // Either way it is time to look again.
+            // After a timeout as well as a return, it is time to look again.
             let _ = timeout(REOPEN_INTERVAL, returned).await;
         }
     }
@@ -246,7 +219,7 @@ impl Pool {
         None
     }
 
-    /// Opens one more. Returns `None` when the database opens no more.
+    /// Opens another connection. Returns `None` if the database opens no more.
     async fn open_one(
         &self,
         options: &PgConnectOptions,
@@ -263,38 +236,39 @@ impl Pool {
                 self.locked().refused_at = Some(Instant::now());
                 Ok(None)
             }
-            // Whatever it is, a dead socket too: nothing was begun on it.
+            // Whatever the error, even of a broken socket, nothing was begun on it.
             Err(error) => Err(Error::not_begun(error)),
         }
     }
 
-    /// Returns `true` when the database refused to open one more within this time.
+    /// Returns `true` if the database refused another connection within this time.
     fn was_refused(&self, within: Duration) -> bool {
         self.locked()
             .refused_at
             .is_some_and(|at| at.elapsed() < within)
     }
 
-    /// Takes an idle connection: one of this thread, or of any if no more may be opened. What arrives on a connection
-    /// wakes the thread that opened it, which then has to wake the one that waits: two system calls more for each
-    /// answer.
+    /// Takes an idle connection: one of this thread, or of any thread if no more may be opened.
+    /// Data arriving on a connection wakes the thread that opened it, which then has to wake the
+    /// waiting thread: two more system calls per answer.
     fn take(&self, here: ThreadId) -> Option<Idle> {
         let mut open = self.locked();
         let max = usize::try_from(self.max_connections).unwrap_or(1);
-        // Ours is among those in use.
+        // Includes the one that is being taken.
         let in_use = max - self.permits.available_permits();
         let may_open = open.idle.len() + in_use <= max
             && open
                 .refused_at
                 .is_none_or(|at| at.elapsed() >= REUSE_ANY_AFTER_REFUSAL);
-        // The one used last: the others may grow old, and be closed.
+        // The most recently used one, so that the others can grow old and be closed.
         let position = open.idle.iter().rposition(|idle| idle.opened_on == here);
         let position = position.or_else(|| open.idle.len().checked_sub(1).filter(|_| !may_open))?;
         Some(open.idle.remove(position))
     }
 
     fn locked(&self) -> MutexGuard<'_, Open> {
-        // Nothing panics while it holds the lock; if it did, connections are still connections.
+        // A panic while the lock is held cannot leave a connection half-listed, so a poisoned lock
+        // is still good.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

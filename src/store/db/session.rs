@@ -1,22 +1,24 @@
-//! What statements rely on, set by each session itself: a role or a database may have preset anything else. The
-//! library sets time zone, date style, encoding, and how exact numbers are.
+//! Session settings that the statements rely on, set by each session itself, because a role or a
+//! database may have preset anything else. The library sets time zone, date style, encoding and the
+//! precision of floats.
 
-/// Of every session.
+/// Settings of every session.
 pub(super) const SESSION: [(&str, &str); 15] = [
     // An object of the same name in another schema is never meant.
     ("search_path", "public"),
-    // A statement that waited for a lock sees the row as it is by then: elsewhere it would be refused.
+    // A statement that waited for a lock has to see the row as it then is; with stricter isolation
+    // it would fail.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "off"),
     ("default_transaction_deferrable", "off"),
-    // What was answered OK is on the disk.
+    // Whatever was answered OK is on disk.
     ("synchronous_commit", "on"),
     // The pool keeps idle connections for minutes, and pings them itself.
     ("idle_session_timeout", "0"),
-    // A refused row is an answer, and not the end of the session.
+    // A refused row is an outcome, and must not end the session.
     ("exit_on_error", "off"),
     ("row_security", "on"),
-    // How literals are read, and values written.
+    // How literals are parsed and values are written.
     ("standard_conforming_strings", "on"),
     ("backslash_quote", "safe_encoding"),
     ("transform_null_equals", "off"),
@@ -26,24 +28,27 @@ pub(super) const SESSION: [(&str, &str); 15] = [
     ("quote_all_identifiers", "off"),
 ];
 
-/// Of a session that answers requests.
+/// Settings of a session that answers requests.
 pub(super) const REQUEST_SESSION: [(&str, &str); 6] = [
-    // No request needs longer; a statement that takes it is stopped rather than left to pile up.
+    // No request needs longer; a slower statement is stopped instead of piling up.
     ("statement_timeout", "10s"),
-    // Nor does any hold a lock for long: a longer wait means that somebody holds it at a psql prompt.
+    // No request holds a lock for long: a longer wait means that somebody holds it at a psql
+    // prompt.
     ("lock_timeout", "3s"),
-    // A node that froze in the middle of a transaction does not keep its locks.
+    // A node that froze in the middle of a transaction must not keep its locks.
     ("idle_in_transaction_session_timeout", "15s"),
-    // Each statement is planned once per connection. PostgreSQL would plan the larger ones anew for each call, which
-    // cost it more than all else (BENCHMARKS.md).
+    // Each statement is planned once per connection. PostgreSQL would plan the larger ones again
+    // for each call, which cost more than everything else (BENCHMARKS.md).
     ("plan_cache_mode", "force_generic_plan"),
-    // A plan that was made while a table was small must be good when it is not: by index, always.
+    // A plan that was made while a table was small must still be good when it is large, so it has
+    // to use an index.
     ("enable_seqscan", "off"),
-    // Compiling pays for statements that run for seconds; ours run for less than a millisecond.
+    // Compilation pays off for statements that run for seconds; these run for less than a
+    // millisecond.
     ("jit", "off"),
 ];
 
-/// Of a session that looks at whole tables, and may take its time.
+/// Settings of a session that reads whole tables, and may take its time.
 pub(super) const MAINTENANCE_SESSION: [(&str, &str); 5] = [
     ("statement_timeout", "0"),
     ("lock_timeout", "0"),
@@ -52,7 +57,7 @@ pub(super) const MAINTENANCE_SESSION: [(&str, &str); 5] = [
     ("plan_cache_mode", "auto"),
 ];
 
-/// The settings for PostgreSQL's own programs, in the form of `PGOPTIONS`.
+/// The settings for PostgreSQL's own programs, as a value of `PGOPTIONS`.
 #[must_use]
 pub fn session_options() -> String {
     let options = SESSION

@@ -1,4 +1,5 @@
-//! The database for a command: the operator's, a running server's, or one that is started as long as the command takes.
+//! The database for a command: the operator's, a running server's, or an embedded one that is
+//! started for as long as the command takes.
 
 use std::{fs::File, time::Duration};
 
@@ -8,23 +9,23 @@ use tokio::time::{Instant, sleep};
 use super::{Db, Embedded, Error, POLL, lock, paths::ClusterPaths, run};
 use crate::settings::{Database, Settings};
 
-/// How long a command waits for a server that is starting, and for other commands to end.
+/// How long a command waits for a starting server, and for other commands to end.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Connections of a command.
+/// Number of connections of a command.
 const CONNECTIONS: u32 = 2;
 
 /// A database that a command uses.
 pub struct Attached {
-    /// The connections to it.
+    /// The connections.
     pub db: Db,
-    /// Ours, if we had to start it.
+    /// The embedded PostgreSQL, if this command had to start it.
     embedded: Option<Embedded>,
-    /// The shared lock on another process's database: it is not to stop meanwhile.
+    /// The shared lock that keeps another process from stopping its database meanwhile.
     user: Option<File>,
 }
 
-/// As [`super::open`], for a command: where a server or another command runs on the embedded data already, it connects to
-/// that one's database.
+/// Like [`super::open`], for a command: if a server or another command already runs on the embedded
+/// data, it connects to that database.
 ///
 /// # Errors
 /// There is no database, or it does not answer.
@@ -41,7 +42,7 @@ pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
     let mut last_error = None;
     loop {
         if let Some(lock) = lock::try_lock(data_dir)? {
-            // No check for upgrades: a command is over before one matters.
+            // No upgrade checks, as a command is over before an upgrade matters.
             let (db, embedded) = run(settings, lock, None).await?;
             return Ok(Attached {
                 db,
@@ -51,7 +52,7 @@ pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
         }
         let user = lock::users_lock(data_dir)?;
         let options = ClusterPaths::of(data_dir)?.options();
-        // Locked before the database is asked: else it could stop in between.
+        // Locked before connecting, or the database could stop in between.
         if user.try_lock_shared().is_ok() {
             match options.connect().await {
                 Ok(_) => {
@@ -70,19 +71,20 @@ pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
                 source: last_error,
             });
         }
-        // Not held while waiting: the owner may be waiting for its users to leave.
+        // Not held while waiting, as the owner may be waiting for its users to leave.
         drop(user);
         sleep(POLL).await;
     }
 }
 
 impl Attached {
-    /// Closes the connections. A database that we started stops, once the commands attached to it have ended.
+    /// Closes the connections. A database that this command started stops once all attached
+    /// commands have ended.
     pub async fn detach(self) {
         self.db.close().await;
         drop(self.user);
         if let Some(embedded) = self.embedded {
-            // Held until the end: a command that came now would lose its database at once.
+            // Held until the end: a command that attached now would lose its database at once.
             let _exclusive = lock::wait_for_users(&embedded.supervisor.data_dir, TIMEOUT).await;
             embedded.stop().await;
         }

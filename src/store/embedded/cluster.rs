@@ -10,10 +10,10 @@ use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 
 use super::{Error, NAME, paths::ClusterPaths, programs::Programs};
 
-/// The major version that created the data. Returns `None` when there is no data yet.
+/// The major version that created the data. Returns `None` if there is no data yet.
 ///
 /// # Errors
-/// The directory holds something else.
+/// The directory contains something else.
 pub(super) fn version(data: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(data.join("PG_VERSION")) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
@@ -29,7 +29,7 @@ pub(super) fn version(data: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Refuses data of another major version than the programs'.
+/// Refuses data of a major version other than the programs'.
 pub(super) fn check_version(data: Option<&str>, programs: &Programs) -> Result<(), Error> {
     match data {
         Some(version) if version != programs.major => Err(Error::OtherMajorVersion {
@@ -40,8 +40,8 @@ pub(super) fn check_version(data: Option<&str>, programs: &Programs) -> Result<(
     }
 }
 
-/// Creates the cluster in a directory beside its own, and renames that when it is complete: a crash never leaves half
-/// a cluster behind.
+/// Creates the cluster in a temporary directory beside its final one and renames that when it is
+/// complete, so that a crash never leaves half a cluster behind.
 pub(super) async fn create(paths: &ClusterPaths, programs: &Programs) -> Result<(), Error> {
     let unfinished = paths.data.with_file_name("postgres-unfinished");
     let failed = || Error::file(&unfinished, "created");
@@ -51,8 +51,8 @@ pub(super) async fn create(paths: &ClusterPaths, programs: &Programs) -> Result<
     }
     std::fs::create_dir(&unfinished).map_err(failed())?;
     paths.owner.take(&unfinished).map_err(failed())?;
-    // Byte order, not a language's: what sorts by libc's rules can change with an upgrade of the system, and leaves
-    // indexes corrupt. macOS has no C.UTF-8.
+    // Byte order instead of a language's collation: a system upgrade can change how libc sorts,
+    // which corrupts indexes. macOS has no C.UTF-8.
     let locale = if cfg!(target_os = "macos") {
         "C"
     } else {
@@ -62,7 +62,7 @@ pub(super) async fn create(paths: &ClusterPaths, programs: &Programs) -> Result<
     initdb.arg("-D").arg(&unfinished).args([
         "--username",
         NAME,
-        // The socket's private directory is what keeps others out.
+        // Access is controlled by the socket's private directory.
         "--auth",
         "trust",
         "--data-checksums",
@@ -86,7 +86,7 @@ pub(super) async fn create(paths: &ClusterPaths, programs: &Programs) -> Result<
     std::fs::rename(&unfinished, &paths.data).map_err(failed())
 }
 
-/// Creates the database inside the cluster, if it is missing.
+/// Creates the database in the cluster, if it is missing.
 pub(super) async fn ensure_database(options: &PgConnectOptions) -> Result<(), Error> {
     let mut connection = options
         .clone()
@@ -102,7 +102,7 @@ pub(super) async fn ensure_database(options: &PgConnectOptions) -> Result<(), Er
     .await
     .map_err(Error::CreateDatabase)?;
     if !there {
-        // Written out, and not NAME: `create database` takes no parameters.
+        // Written out instead of using NAME, as `create database` takes no parameters.
         sqlx::query!("create database parlance")
             .execute(&mut connection)
             .await

@@ -1,23 +1,24 @@
-//! How many connections an operator's database leaves to this node.
+//! Limits the pool to the connections that an operator's database allows.
 
 use sqlx::postgres::PgConnectOptions;
 
 use super::{Db, Error, db};
 
-/// Connections that a server leaves to commands beside it: a backup takes three.
+/// Connections left for commands beside a server: a backup takes three.
 const FOR_COMMANDS: u32 = 3;
-/// The connection that listens for changed users, beside those of the pool.
+/// The connection that listens for notices, beside those of the pool.
 const LISTENER: u32 = 1;
 
-/// The number of connections for the pool: as many as wanted, or fewer where the database allows fewer.
+/// The number of connections for the pool: as many as wanted, or fewer if the database allows
+/// fewer.
 ///
 /// # Errors
-/// The database cannot be asked, or allows too few.
+/// The database cannot be queried, or allows too few.
 pub(super) async fn affordable(options: &PgConnectOptions, wanted: u32) -> Result<u32, Error> {
     let needed = wanted + LISTENER;
     let limit = db::connection_limit(&Db::new(options.clone(), 1)).await;
     let limit = limit.map_err(Error::Unreachable)?;
-    // Reserved connections can be more than there are: that leaves none.
+    // Reserved connections may exceed the limit, which leaves none.
     let limit = u32::try_from(limit).unwrap_or(0);
     if limit < 1 + LISTENER {
         return Err(Error::TooFewConnections { limit });

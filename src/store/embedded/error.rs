@@ -1,16 +1,17 @@
-//! Why the embedded PostgreSQL, or the operator's, cannot be used: one sentence each for a person.
+//! Errors of the embedded PostgreSQL, or of connecting to the operator's: one sentence each for a
+//! person.
 
 use std::{io, path::PathBuf, process::ExitStatus};
 
 use tokio::task::JoinError;
 
-/// Why there is no database to work on.
+/// The reasons why there is no database to work on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operator's database does not answer.
+    /// The operator's database cannot be reached.
     #[error("the database cannot be reached")]
     Unreachable(#[source] sqlx::Error),
-    /// The role, the database or the server allows fewer connections than a server needs.
+    /// The database allows fewer connections than a server needs.
     #[error(
         "the database allows {limit} connection{} to this role, and a server needs at least 2: raise the limit of the role (alter role ... connection limit), of the database or of the server",
         if *.limit == 1 { "" } else { "s" }
@@ -40,18 +41,18 @@ pub enum Error {
     /// A file or a directory could not be used.
     #[error("{} cannot be {action}", .path.display())]
     File {
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// What could not be done with it: "created", "read".
+        /// The failed action: "created", "read".
         action: &'static str,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// The directory of the data holds other files.
+    /// The data directory contains other files.
     #[error("{} contains something that is not PostgreSQL data; nothing was touched", .data.display())]
     NotACluster {
-        /// Where the data would be.
+        /// The data directory.
         data: PathBuf,
     },
     /// The data and the programs are of different major versions.
@@ -78,31 +79,31 @@ pub enum Error {
     /// `initdb` failed.
     #[error("initdb failed: {stderr}")]
     Initdb {
-        /// Its output.
+        /// The output of `initdb`.
         stderr: String,
     },
     /// The database inside the cluster could not be created.
     #[error("the database cannot be created")]
     CreateDatabase(#[source] sqlx::Error),
-    /// A PostgreSQL that is not ours runs on the data.
+    /// A PostgreSQL that we did not start runs on the data.
     #[error("another PostgreSQL (process {pid}) runs on {}; nothing was touched", .data.display())]
     OtherPostgres {
-        /// Its process.
+        /// Its process id.
         pid: i32,
-        /// The data.
+        /// The data directory.
         data: PathBuf,
     },
-    /// A process may be a PostgreSQL on the data, and cannot be inspected.
+    /// A process that may be a PostgreSQL on the data cannot be inspected.
     #[error(
         "cannot tell whether process {pid} is a PostgreSQL on {}; nothing was touched. If it is not, remove postmaster.pid there",
         .data.display()
     )]
     Inspect {
-        /// The process that a file names.
+        /// The process id in PostgreSQL's lock file.
         pid: i32,
-        /// The data.
+        /// The data directory.
         data: PathBuf,
-        /// Why it cannot be inspected.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
@@ -112,16 +113,16 @@ pub enum Error {
     /// PostgreSQL exited before it accepted a connection.
     #[error("PostgreSQL exited while starting ({status}); the lines above say why")]
     ExitedEarly {
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
-    /// The socket's directory belongs to somebody else, or is open to others.
+    /// The socket's directory belongs to another user, or is accessible to others.
     #[error("{} is not a private directory of the user that runs PostgreSQL", .dir.display())]
     NotPrivate {
         /// The directory.
         dir: PathBuf,
     },
-    /// PostgreSQL's user cannot get through the directories above the data.
+    /// PostgreSQL's user cannot traverse the directories above the data.
     #[error(
         "PostgreSQL does not run as root, and the user {user} cannot reach {}; set DATA_DIR to a directory that it can reach, such as /var/lib/parlance",
         .data.display()
@@ -129,10 +130,10 @@ pub enum Error {
     OutOfReach {
         /// The user that PostgreSQL would run as.
         user: String,
-        /// The data.
+        /// The data directory.
         data: PathBuf,
     },
-    /// The data belongs to a user id without a user.
+    /// The data belongs to a user id without a user name.
     #[error("{} belongs to user id {uid}, which has no name on this machine", .path.display())]
     UnknownOwner {
         /// The file or directory.
@@ -151,7 +152,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: an I/O error becomes one that names the file and what could not be done.
+    /// For `map_err`: adds the path and the failed action to an I/O error.
     pub(super) fn file(
         path: impl Into<PathBuf>,
         action: &'static str,

@@ -1,5 +1,5 @@
-//! Two lock files in the data directory. One process at a time owns the data; commands that use its database
-//! meanwhile are its users, and share the other lock.
+//! Two lock files in the data directory. One process at a time owns the data; commands that use its
+//! database meanwhile share the other lock.
 
 use std::{
     fs::{File, TryLockError},
@@ -13,19 +13,20 @@ use tokio::time::{Instant, sleep};
 
 use super::{Error, POLL};
 
-// The names on disk stay as 0.1 wrote them. After an upgrade in place, a server of the old version may still hold
-// them: under other names, both versions would start PostgreSQL on the same data.
+// The file names are those of 0.1. After an upgrade in place, a server of the old version may still
+// hold the locks: with other names, both versions would start PostgreSQL on the same data.
 const OWNER_FILE: &str = "lock";
 const USERS_FILE: &str = "guests";
 
-// Locks of the kernel's, not files with a process id: they end with the process, however that ends.
+// Kernel locks instead of files with a process id, because they end with the process, however that
+// ends.
 
-/// Takes the data directory for this process. Returns `None` when another process owns it.
+/// Takes the data directory for this process. Returns `None` if another process owns it.
 pub(super) fn try_lock(data_dir: &Path) -> Result<Option<File>, Error> {
     exclusive(open(data_dir, OWNER_FILE)?, data_dir)
 }
 
-/// As [`try_lock`], but waits up to `timeout` for the other process to end.
+/// Like [`try_lock`], but waits up to `timeout` for the other process to end.
 pub(super) async fn lock_timeout(
     data_dir: &Path,
     timeout: Duration,
@@ -39,13 +40,14 @@ pub(super) async fn lock_timeout(
     }
 }
 
-/// The file that attached commands lock, shared, for as long as they use another process's database.
+/// The file on which attached commands hold a shared lock while they use another process's
+/// database.
 pub(super) fn users_lock(data_dir: &Path) -> Result<File, Error> {
     open(data_dir, USERS_FILE)
 }
 
-/// Waits up to `timeout` until no command is attached. While the returned lock is held, none can attach. Returns
-/// `None` when one stayed.
+/// Waits up to `timeout` until no command is attached. While the returned lock is held, none can
+/// attach. Returns `None` if a command is still attached.
 pub(super) async fn wait_for_users(data_dir: &Path, timeout: Duration) -> Option<File> {
     let deadline = Instant::now() + timeout;
     loop {
@@ -81,12 +83,13 @@ fn open(data_dir: &Path, name: &str) -> Result<File, Error> {
         .write(true)
         .create(true)
         .truncate(false)
-        // As root: the owner of the directory could have put a link there, to have root create or chown its target.
+        // For root: the owner of the directory could have placed a link there, to make root create
+        // or chown its target.
         .custom_flags(O_NOFOLLOW)
         .open(&path)
         .map_err(Error::file(&path, "written"))?;
     if nix::unistd::geteuid().is_root() {
-        // The directory's owner runs a server in it, and has to open this file as well.
+        // The directory's owner may run a server in it, which has to open this file as well.
         let dir = std::fs::metadata(data_dir).map_err(Error::file(data_dir, "read"))?;
         fchown(&file, Some(dir.uid()), Some(dir.gid())).map_err(Error::file(&path, "written"))?;
     }

@@ -1,4 +1,4 @@
-//! The system user that the embedded PostgreSQL runs as, and that its files belong to.
+//! The system user that the embedded PostgreSQL runs as, and that owns its files.
 
 use std::{
     io,
@@ -14,11 +14,13 @@ use nix::unistd::{Uid, User, geteuid};
 
 use super::Error;
 
-/// The user to switch to, where this process is root: PostgreSQL refuses to run as root. `None`: this process's own.
+/// The user to switch to if this process is root, as PostgreSQL refuses to run as root. `None`: the
+/// process's own user.
 pub(super) struct Owner(Option<User>);
 
 impl Owner {
-    /// The owner of the first of these paths that exists and is not root's; else `postgres`, else `nobody`.
+    /// The owner of the first of these paths that exists and is not owned by root; else `postgres`,
+    /// else `nobody`.
     ///
     /// # Errors
     /// There is no such user.
@@ -26,7 +28,8 @@ impl Owner {
         if !geteuid().is_root() {
             return Ok(Self(None));
         }
-        // The server may run as an ordinary user: a command of root's must not take its files away from it.
+        // If the server runs as an ordinary user, a command of root's must not take its files away
+        // from it.
         for path in paths {
             let Ok(found) = std::fs::symlink_metadata(path) else {
                 continue;
@@ -41,7 +44,7 @@ impl Owner {
                 };
             }
         }
-        // `postgres` comes with distributions' packages; `nobody` is on every system.
+        // `postgres` comes with the packages of distributions; `nobody` exists on every system.
         for name in ["postgres", "nobody"] {
             if let Ok(Some(user)) = User::from_name(name) {
                 return Ok(Self(Some(user)));
@@ -50,7 +53,7 @@ impl Owner {
         Err(Error::NoUser)
     }
 
-    /// The name of the user to switch to. Returns `None` when there is no switch.
+    /// The name of the user to switch to. Returns `None` if no switch is needed.
     pub(super) fn name(&self) -> Option<&str> {
         self.0.as_ref().map(|user| user.name.as_str())
     }
@@ -62,16 +65,16 @@ impl Owner {
             .as_raw()
     }
 
-    /// Makes a file belong to this user.
+    /// Changes the owner of a file to this user.
     pub(super) fn take(&self, path: &Path) -> io::Result<()> {
         match &self.0 {
-            // Never through a symbolic link: that user could have it point at any file of root's.
+            // Never through a symbolic link, which that user could point at any file of root's.
             Some(user) => lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
             None => Ok(()),
         }
     }
 
-    /// Makes a program run as this user.
+    /// Makes a command run as this user.
     pub(super) fn run(&self, command: &mut Command) {
         if let Some(user) = &self.0 {
             command
@@ -80,10 +83,10 @@ impl Owner {
                 .env("HOME", &user.dir);
         }
         command
-            // The user may not be allowed into the directory that this process was started in.
+            // The user may not be allowed into this process's working directory.
             .current_dir("/")
             .env_remove("PGDATA")
-            // PostgreSQL's log lines are sorted by their levels' English names.
+            // PostgreSQL's log lines are classified by the English names of their levels.
             .env("LC_ALL", "C");
     }
 }

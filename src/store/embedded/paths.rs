@@ -1,4 +1,4 @@
-//! Where the embedded PostgreSQL keeps its data and its socket, and how to connect to it.
+//! The paths of the embedded PostgreSQL's data and socket, and how to connect to it.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{Error, NAME, owner::Owner};
 
-/// The characters that are encoded in a URL's query.
+/// Characters that need no encoding in a URL's query.
 const UNENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -31,10 +31,10 @@ pub(super) struct ClusterPaths {
 }
 
 impl ClusterPaths {
-    /// The paths under a data directory. Nothing is created.
+    /// The paths below a data directory. Creates nothing.
     ///
     /// # Errors
-    /// There is no user to run it as.
+    /// There is no user to run PostgreSQL as.
     pub(super) fn of(data_dir: &Path) -> Result<Self, Error> {
         let data_dir = std::path::absolute(data_dir).map_err(Error::file(data_dir, "found"))?;
         let run = data_dir.join("run");
@@ -56,7 +56,7 @@ impl ClusterPaths {
     /// Creates the socket's directory, private to the owner.
     ///
     /// # Errors
-    /// It is somebody else's, or the owner cannot reach it.
+    /// It belongs to another user, or the owner cannot reach it.
     pub(super) async fn prepare(&self) -> Result<(), Error> {
         let dir = &self.socket_dir;
         let failed = || Error::file(dir, "created");
@@ -65,11 +65,12 @@ impl ClusterPaths {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(failed()(error)),
         };
-        // Under /tmp a directory that exists may be somebody else's, and must not be taken over.
+        // An existing directory under /tmp may belong to somebody else, and must not be taken over.
         if created || dir.parent() == self.data.parent() {
             self.owner.take(dir).map_err(failed())?;
         }
-        // A short directory has a predictable name under /tmp: whoever created it first would see every connection.
+        // A short directory has a predictable name under /tmp: somebody who created it first could
+        // see every connection.
         let found = std::fs::symlink_metadata(dir).map_err(failed())?;
         if !found.is_dir() || found.uid() != self.owner.uid() || found.mode() & 0o077 != 0 {
             return Err(Error::NotPrivate { dir: dir.clone() });
@@ -77,17 +78,17 @@ impl ClusterPaths {
         self.check_reach().await
     }
 
-    /// The file in which PostgreSQL notes which process owns the socket.
+    /// The file in which PostgreSQL records the process that owns the socket.
     pub(super) fn socket_lock(&self) -> PathBuf {
         self.socket_dir.join(format!("{SOCKET}.lock"))
     }
 
-    /// Checks that the owner gets through the directories above the data.
+    /// Checks that the owner can traverse the directories above the data.
     async fn check_reach(&self) -> Result<(), Error> {
         let Some(user) = self.owner.name() else {
             return Ok(());
         };
-        // By a process of that user: root itself gets through everywhere.
+        // Checked by a process of that user, as root can traverse every directory.
         let mut probe = Command::new("/bin/sh");
         probe
             .args(["-c", r#"cd "$1""#, "probe"])
@@ -103,10 +104,10 @@ impl ClusterPaths {
         }
     }
 
-    /// How this process connects to it.
+    /// Options for this process to connect with.
     pub(super) fn options(&self) -> PgConnectOptions {
-        // Without ~/.pgpass: what stands there for localhost is for another server. The port is only a part of the
-        // socket's name.
+        // Without ~/.pgpass, whose entry for localhost is for another server. The port is only a
+        // part of the socket's name.
         PgConnectOptions::new_without_pgpass()
             .host("localhost")
             .socket(&self.socket_dir)
@@ -115,7 +116,7 @@ impl ClusterPaths {
             .database(NAME)
     }
 
-    /// How other programs connect to it.
+    /// The URL for other programs to connect with.
     pub(super) fn url(&self) -> String {
         let host = self.socket_dir.as_os_str().as_encoded_bytes();
         format!(
@@ -125,10 +126,11 @@ impl ClusterPaths {
     }
 }
 
-/// A directory with a short path, always the same one for the same data.
+/// A directory with a short path, always the same for the same data.
 fn short_directory(data_dir: &Path) -> PathBuf {
     use md5::{Digest, Md5};
-    // Derived from the path, and not random: commands have to find the socket of a server that runs.
+    // Derived from the path instead of random, as commands have to find the socket of a running
+    // server.
     let name = hex::encode(Md5::digest(data_dir.as_os_str().as_encoded_bytes()));
     Path::new("/tmp").join(format!("parlance-{name}"))
 }

@@ -1,4 +1,4 @@
-//! One run of PostgreSQL: a shell that starts it, and shuts it down when the pipe to it closes.
+//! One run of PostgreSQL, under a shell that shuts it down when the pipe to it closes.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -15,10 +15,11 @@ use super::{
     programs::{Identity, Programs},
 };
 
-/// Starts PostgreSQL, and shuts it down when standard input closes. A shell gives a background command /dev/null as its
-/// standard input, hence the copy as descriptor 3. SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every
-/// session to end. The shell also makes a background command ignore SIGINT until PostgreSQL installs its own handler: a
-/// signal that comes before is lost, so it is repeated until the process is gone.
+/// Starts PostgreSQL, and shuts it down when standard input closes. A shell gives a background
+/// command /dev/null as standard input, hence the copy as descriptor 3. SIGINT is PostgreSQL's fast
+/// shutdown; SIGTERM would wait for every session to end. The shell also makes a background command
+/// ignore SIGINT until PostgreSQL installs its own handler: an earlier signal is lost, so it is
+/// repeated until the process is gone.
 const SCRIPT: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 postgres=$!
@@ -30,20 +31,22 @@ status=$?
 kill $reader 2>/dev/null
 exit $status"#;
 
-/// Connections beside the node's own: for commands, `psql`, a backup, and the 64 clients of `bench`.
+/// Connections beside the node's own, for commands, `psql`, a backup, and the 64 clients of
+/// `bench`.
 const SPARE_CONNECTIONS: u32 = 80;
 
-/// Small by default, and safe: nothing here turns off fsync or synchronous commit.
+/// Small but safe defaults: fsync and synchronous commit stay on.
 const POSTGRES_SETTINGS: [&str; 11] = [
-    // No TCP: the private directory of the socket is the whole access control (`trust`).
+    // No TCP: access is controlled only by the socket's private directory (`trust`).
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "shared_buffers=32MB",
-    // Statements go by index and take less than a millisecond: starting a worker takes longer. Nothing replicates it.
+    // Statements use indexes and take less than a millisecond, less than starting a worker. Nothing
+    // replicates this cluster.
     "max_parallel_workers_per_gather=0",
     "max_logical_replication_workers=0",
     "max_wal_senders=0",
-    // Compiling costs more than any statement of ours gains by it.
+    // Compilation costs more than any statement here gains by it.
     "jit=off",
     // Rows and statements must not get into the log.
     "log_error_verbosity=terse",
@@ -55,7 +58,8 @@ const POSTGRES_SETTINGS: [&str; 11] = [
 /// A running PostgreSQL, or what is left of one.
 pub(super) struct Postmaster {
     shell: Child,
-    /// Held open as long as PostgreSQL shall run. The kernel closes it with this process, however that ends.
+    /// Kept open while PostgreSQL has to run. The kernel closes it with this process, however that
+    /// ends.
     pipe: ChildStdin,
     pub programs: Programs,
     /// The file that it was started from.
@@ -63,7 +67,7 @@ pub(super) struct Postmaster {
 }
 
 impl Postmaster {
-    /// Starts PostgreSQL on a cluster, with room for this many connections of the node's own.
+    /// Starts PostgreSQL on a cluster, with this many connections for the node itself.
     ///
     /// # Errors
     /// The shell cannot be run.
@@ -85,13 +89,14 @@ impl Postmaster {
             format!("max_connections={}", connections + SPARE_CONNECTIONS),
         ];
         let common = POSTGRES_SETTINGS.iter().copied();
-        // On the command line: that wins over a postgresql.conf that somebody edited.
+        // On the command line, which takes precedence over an edited postgresql.conf.
         for setting in own.iter().map(String::as_str).chain(common) {
             command.args(["-c", setting]);
         }
         paths.owner.run(command.as_std_mut());
         let mut shell = command
-            // Ctrl-C in the terminal signals the whole process group, and the server has to end before its database.
+            // Ctrl-C in the terminal signals the whole process group, but the server has to end
+            // before its database.
             .process_group(0)
             .stdin(Stdio::piped())
             // PostgreSQL logs to stderr.
@@ -114,7 +119,8 @@ impl Postmaster {
         })
     }
 
-    /// Waits until it accepts connections. There is no deadline: recovery after a crash takes as long as it takes.
+    /// Waits until it accepts connections. There is no deadline, as recovery after a crash may take
+    /// any time.
     ///
     /// # Errors
     /// It exited.
@@ -140,7 +146,7 @@ impl Postmaster {
         self.shell.wait().await
     }
 
-    /// Shuts it down cleanly, and waits for its end.
+    /// Shuts it down cleanly and waits until it has exited.
     pub(super) async fn shut_down(mut self) {
         drop(self.pipe);
         if let Err(error) = self.shell.wait().await {
@@ -149,9 +155,10 @@ impl Postmaster {
     }
 }
 
-/// Copies PostgreSQL's own lines into our log.
+/// Copies PostgreSQL's log lines into our log.
 async fn log_lines(stderr: impl AsyncRead + Unpin) {
-    // Every client sees these while it recovers or stops; and a constraint that refuses a row is an answer.
+    // Expected lines: clients see these while it recovers or stops, and a constraint that refuses a
+    // row is an outcome.
     const EXPECTED: [&str; 4] = [
         "the database system is",
         "terminating connection",

@@ -1,4 +1,4 @@
-//! PostgreSQL's programs: where they are, and of which major version.
+//! Finds PostgreSQL's programs and their major version.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -16,7 +16,7 @@ pub(super) struct Programs {
     pub version: String,
 }
 
-/// Which file a program is. An upgrade of its package replaces the file.
+/// Identifies a program's file, which an upgrade of its package replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -26,8 +26,8 @@ pub(super) struct Identity {
 }
 
 impl Programs {
-    /// Finds them: in `PG_BIN` if that is set; else, where distributions install them, those of the data's version, or
-    /// the newest.
+    /// Finds the programs: in `PG_BIN` if that is set, otherwise where distributions install them,
+    /// of the data's version or the newest.
     ///
     /// # Errors
     /// They are not installed, or not in `PG_BIN`.
@@ -35,7 +35,7 @@ impl Programs {
         pg_bin: Option<PathBuf>,
         data_version: Option<String>,
     ) -> Result<Self, Error> {
-        // It runs each candidate's `postgres --version`.
+        // Blocking, because it runs `postgres --version` for each candidate.
         tokio::task::spawn_blocking(move || match pg_bin {
             Some(dir) => Self::at(&dir).ok_or(Error::WrongPgBin { dir }),
             None => Self::search(data_version.as_deref()),
@@ -51,21 +51,22 @@ impl Programs {
         let matching = found
             .iter()
             .position(|programs| Some(programs.major.as_str()) == data_version);
-        // Without data, or without its version: the caller says which one is needed.
+        // If there is no data, or no program of its version; the caller then reports which version
+        // is needed.
         let newest = || (0..found.len()).max_by_key(|i| found.get(*i).map(Self::number));
         let chosen = matching.or_else(newest).ok_or(Error::NotInstalled)?;
         Ok(found.swap_remove(chosen))
     }
 
-    /// The path of one of them.
+    /// The path of a program.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// Which file `postgres` is now. Returns `None` when it is gone.
+    /// Identifies the present file of `postgres`. Returns `None` if it is gone.
     pub(super) fn identity(&self) -> Option<Identity> {
         let found = std::fs::metadata(self.path("postgres")).ok()?;
-        // Not the inode alone: an installer may write into the file that is there.
+        // Not by inode alone, as an installer may overwrite the file in place.
         let modified = (found.mtime(), found.mtime_nsec());
         Some(Identity {
             device: found.dev(),
@@ -76,14 +77,15 @@ impl Programs {
     }
 
     fn at(dir: &Path) -> Option<Self> {
-        // Debian links a few of them into /usr/bin: the others are where those links lead to.
+        // Debian links a few of them into /usr/bin; the others are in the directory that the links
+        // point to.
         let dir = dir.join("initdb").canonicalize().ok()?.parent()?.to_owned();
         let output = Command::new(dir.join("postgres"))
             .arg("--version")
             .output()
             .ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+        // For example "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
         let version = text.split_whitespace().nth(2)?;
         let major = version
             .split(|c: char| !c.is_ascii_digit())
@@ -101,7 +103,7 @@ impl Programs {
     }
 }
 
-/// Where distributions install them.
+/// The directories in which distributions install them.
 fn directories() -> Vec<PathBuf> {
     let mut found = Vec::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {

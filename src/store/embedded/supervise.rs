@@ -1,4 +1,5 @@
-//! Keeps one PostgreSQL running: starts it again when it exits or its programs were upgraded, and stops it in the end.
+//! Keeps PostgreSQL running: restarts it when it exits or its programs were upgraded, and stops it
+//! in the end.
 
 use std::{
     fs::File,
@@ -20,14 +21,15 @@ use super::{
     predecessor, programs::Programs,
 };
 
-/// A PostgreSQL that ran this long is started again at once; any other after a pause.
+/// A PostgreSQL that ran this long is restarted at once, any other after a pause.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Pause after a start that failed.
 const SPAWN_PAUSE: Duration = Duration::from_secs(1);
-/// Maximum time for which a backup, or a psql prompt, may delay the restart after an upgrade.
+/// Maximum time that a backup or a psql prompt may delay the restart after an upgrade.
 const USERS_TIMEOUT: Duration = Duration::from_mins(10);
-/// Maximum time for which requests are held back during a restart after an upgrade. Then they are refused.
+/// Maximum time that requests are held back during a restart after an upgrade. Then they are
+/// refused.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A PostgreSQL that is kept running.
@@ -35,16 +37,17 @@ pub(super) struct Supervisor {
     pub paths: ClusterPaths,
     pub data_dir: PathBuf,
     pub pg_bin: Option<PathBuf>,
-    /// This process's own connections.
+    /// The connections of this process.
     pub db: Db,
     pub connections: u32,
-    /// How often the running version is compared with the programs on disk. `None`: never, as it runs for one command.
+    /// How often the running version is compared with the programs on disk; `None` for a single
+    /// command.
     pub check_every: Option<Duration>,
     pub stopping: AtomicBool,
     pub stop: Notify,
 }
 
-/// Why a PostgreSQL that was watched has to be started again.
+/// The reason to restart PostgreSQL.
 enum Event {
     Exited,
     Upgraded(Programs),
@@ -55,9 +58,9 @@ impl Supervisor {
         Postmaster::spawn(&self.paths, programs, self.connections)
     }
 
-    /// Asks [`Supervisor::watch`] to shut it down.
+    /// Makes [`Supervisor::watch`] shut it down.
     pub(super) fn request_stop(&self) {
-        // The flag is for the loop that starts it again, which does not wait for the notification.
+        // The flag is for the restart loop, which does not wait for the notification.
         self.stopping.store(true, Ordering::Release);
         self.stop.notify_one();
     }
@@ -77,7 +80,7 @@ impl Supervisor {
             if let Event::Upgraded(_) = event {
                 tokio::select! {
                     () = self.stop.notified() => return postmaster.shut_down().await,
-                    // Its users went with it: there is nothing to wait for.
+                    // Its users lost their connections with it, so there is nothing to wait for.
                     () = exited(&mut postmaster) => event = Event::Exited,
                     held = self.wait_until_unused() => exclusive = Some(held),
                 }
@@ -93,7 +96,8 @@ impl Supervisor {
                     programs
                 }
                 Event::Exited => {
-                    // One that exits again and again, as on a full disk, must not fill the log as well.
+                    // If it exits again and again, as with a full disk, it must not fill the log as
+                    // well.
                     pause = if started.elapsed() > STEADY_AFTER {
                         Duration::ZERO
                     } else {
@@ -123,11 +127,12 @@ impl Supervisor {
         }
     }
 
-    /// Tries until it runs. Returns `None` when it is to stop instead.
+    /// Tries until it runs. Returns `None` if it has to stop instead.
     async fn start_again(&self, programs: Programs) -> Option<Postmaster> {
-        // Not bounded: a server without its database cannot do anything else, and may get it back.
+        // Not bounded: without its database the server cannot do anything else, and the database
+        // may come back.
         while !self.stopping.load(Ordering::Acquire) {
-            // Its processes may outlive the one that exited by a moment.
+            // Its child processes may outlive the postmaster for a moment.
             if let Err(error) = predecessor::wait(&self.paths, PREDECESSOR_TIMEOUT).await {
                 warn(&error, "PostgreSQL did not end completely");
             }
@@ -140,10 +145,11 @@ impl Supervisor {
         None
     }
 
-    /// Waits until it is unused, and keeps commands and this process's own requests away until the result is dropped.
-    /// Both wait for its return.
+    /// Waits until it is unused, and keeps commands and this process's own requests waiting until
+    /// the result is dropped.
     async fn wait_until_unused(&self) -> (Option<File>, Option<SemaphorePermit<'_>>) {
-        // Commands first, as they may take minutes: requests are to wait as short as can be.
+        // Commands first, as they may take minutes, and requests should wait as briefly as
+        // possible.
         let users = lock::wait_for_users(&self.data_dir, USERS_TIMEOUT).await;
         (users, self.db.pause().await)
     }

@@ -1,4 +1,4 @@
-//! Notices that PostgreSQL's package was upgraded beneath the server that runs.
+//! Detects that PostgreSQL's package was upgraded while the server runs.
 
 use super::{
     Error,
@@ -7,8 +7,8 @@ use super::{
 };
 
 impl Supervisor {
-    /// Waits until other programs than the running ones are installed, and complete. A server that runs on after an
-    /// upgrade may fail at whatever library it loads for the first time.
+    /// Waits until other programs than the running ones are installed completely. A server that
+    /// keeps running after an upgrade may fail at any library that it loads for the first time.
     pub(super) async fn upgraded(
         &self,
         running: &Programs,
@@ -36,7 +36,8 @@ impl Supervisor {
                 seen = None;
                 continue;
             };
-            // The package manager may still be writing: two checks in a row have to find the same file.
+            // The package manager may still be writing, so two consecutive checks have to find the
+            // same file.
             let settled = seen.is_some() && seen == programs.identity();
             seen = programs.identity();
             if settled && programs.major == running.major {
@@ -45,8 +46,9 @@ impl Supervisor {
         }
     }
 
-    /// The programs, where they are now: an upgrade may have moved them, as Homebrew does. Another major version's are
-    /// not for this data, so these are returned then, in the hope that they come back.
+    /// Finds the programs again, as an upgrade may have moved them (Homebrew does). If there is
+    /// only another major version, which cannot run this data, returns the old ones, in the hope
+    /// that they come back.
     pub(super) async fn relocate(&self, programs: Programs) -> Programs {
         if programs.identity().is_some() {
             return programs;

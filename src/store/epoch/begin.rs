@@ -20,7 +20,7 @@ use crate::store::{
     error::{Error, Result},
     group::{self, Change, Changed},
     invitation, list,
-    quota::Limits,
+    quota::{self, Limits},
 };
 
 /// An epoch to be begun.
@@ -40,6 +40,8 @@ pub(crate) struct NewEpoch<'a> {
 #[derive(Debug)]
 pub(crate) struct Rekey<'a> {
     pub conversation: ConversationId,
+    /// It is a direct conversation, and stays one.
+    pub is_direct: bool,
     pub caller: UserId,
     /// The instance, as the caller knows it.
     pub instance: &'a Instance,
@@ -98,6 +100,10 @@ async fn rekey_in(
         return Ok(refused);
     }
     let before = group::participants(c, conversation).await?;
+    // In a direct conversation the other one stays a participant when their account is deleted.
+    if rekey.is_direct && !quota::lock(c, before.iter().copied()).await? {
+        return Ok(Changed::NoUser);
+    }
     let invited_before = invitation::visible_in(c, conversation).await?;
     // First: whoever joins gets the newest secret.
     begin(c, conversation, epoch, now).await?;

@@ -9,7 +9,7 @@ use parlance_wire::{
     word::Role,
 };
 
-use crate::store::{Db, db::End, error::Result};
+use crate::store::{Db, db::End, error::Result, quota};
 
 /// What became of sharing epochs.
 #[derive(Debug)]
@@ -71,7 +71,9 @@ pub(crate) async fn share(
         if own.is_group && own.role != Role::Admin.as_str() {
             return refused(Shared::NotAdmin);
         }
-        if !own.takes_part {
+        // In a direct conversation the other one stays a participant when their account is deleted. The lock keeps them from
+        // deleting it meanwhile.
+        if !own.takes_part || !quota::lock(c, [user]).await? {
             return refused(Shared::NoParticipant);
         }
         if epochs.iter().any(|epoch| *epoch > own.epoch) {

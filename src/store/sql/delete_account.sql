@@ -1,18 +1,20 @@
--- Deletes what a user had for themselves, $1 with the address $2.
+-- Deletes a user's own rows, $1 with the address $2.
 with credentials_gone as (
     delete from credentials where user_id = $1
 ), stations_gone as (
     delete from stations where user_id = $1
 ), blocks_gone as (
-    -- Not those against the user: whoever registers with the address next is the same id to those who blocked it.
+    -- Blocks against the user are kept: a new account with the same address has the same id, and
+    -- stays blocked.
     delete from blocks where user_id = $1
 ), workspaces_gone as (
     delete from workspaces where user_id = $1
 ), cards_gone as (
-    -- Their entries in the key log stay: the next card of this id follows them.
+    -- Their entries in the key log stay, and the next card of this id follows them.
     delete from cards where user_id = $1
 ), secrets_gone as (
-    -- Of direct conversations: groups have been left. Epoch by epoch, as the key has the epoch before the user.
+    -- Only of direct conversations, as groups have been left already. Epoch by epoch, because in
+    -- the primary key the epoch precedes the user.
     delete from epoch_secrets s
     using participants p join epochs e using (conversation_id)
     where p.user_id = $1 and s.conversation_id = p.conversation_id and s.epoch = e.epoch and s.user_id = $1
@@ -23,10 +25,10 @@ with credentials_gone as (
 ), quotas_gone as (
     delete from quotas where user_id = $1
 ), resets_gone as (
-    -- Nobody gets the keys of an account that is not there.
+    -- An account that no longer exists cannot be reset.
     delete from invites where purpose = 'reset' and email = $2
 ), uses_gone as (
     delete from invite_uses where user_id = $1
 )
--- Invitations by the user: who came with one is there; nobody comes any more.
+-- The user's invitations: existing accounts stay, but no further ones can be created.
 update invites set inviter_id = null, email = null, revoked_at = coalesce(revoked_at, now()) where inviter_id = $1

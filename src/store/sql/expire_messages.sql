@@ -1,18 +1,18 @@
--- Moves a batch of messages whose time ended in [$2, $1) to expired_messages, and deletes their reports. Answers how many
--- there were, and when the last of them ended.
+-- Moves a batch of messages that ended in [$2, $1) to expired_messages, and deletes their reports.
+-- Returns the number of messages, and when the last of them ended.
 with due as materialized (
-    -- What is due. Rows that others hold come with the next round.
+    -- The expired messages. Rows that are locked by others are left for the next round.
     select ctid, greatest(valid_until, stored_at) as ended_at from messages
-    -- A message that had ended before it was stored is kept as long as one that ended at that moment.
+    -- A message that had already ended when it was stored is kept as long as if it had ended then.
     where greatest(valid_until, stored_at) < $1
         and greatest(valid_until, stored_at) >= coalesce($2::timestamptz, '-infinity')
     order by greatest(valid_until, stored_at) limit $3
     for update skip locked
 ), gone as (
-    -- By their place in the table, found a moment ago: a join could be planned to read more.
+    -- By their physical location, found just now: a join could be planned to read more.
     delete from messages where ctid = any(array(select ctid from due)) returning *
 ), about as materialized (
-    -- Their reports, looked up one by one: a join would be planned by how many there were at that time.
+    -- Their reports, looked up one by one: a join would be planned by the row counts of that time.
     select r.place, g.conversation_id, g.seq from gone g
     cross join lateral (
         select ctid as place from reports r
@@ -22,13 +22,13 @@ with due as materialized (
         order by r.user_id, r.type offset 0
     ) r
 ), counted as materialized (
-    -- How many reports go with each message: by this the doctor knows that no number is missing.
+    -- Number of reports per message, from which the doctor knows that no number is missing.
     select conversation_id, seq, count(*) as reports from about group by conversation_id, seq
 ), unreported as (
-    -- The reports are deleted.
+    -- Deletes the reports.
     delete from reports where ctid = any(array(select place from about))
 ), kept as (
-    -- What the chain and a retry need of a message remains.
+    -- Keeps what the chain and retries need of a message.
     insert into expired_messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
                                   created_at, sent_at, valid_until, data_hash, chain, reports)
     select conversation_id, seq, message_id, instance, user_id, station_id, type,

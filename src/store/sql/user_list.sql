@@ -1,4 +1,4 @@
--- Users by address, after $5, each with what an operator asks about them.
+-- Users by address, after $5, with the figures that an operator sees.
 with page as (
     select u.*, s.last_seen_at, s.stations
     from users u
@@ -16,11 +16,11 @@ with page as (
 )
 select user_id as "user_id: UserId", email as "email!", full_name, nick, role, created_at as "created_at: Timestamp",
        disabled_at as "disabled_at: Timestamp", last_seen_at as "last_seen_at: Timestamp", stations as "stations!",
-       -- Of nodes that are alive alone: one that was killed leaves its rows for a moment.
+       -- Only of living nodes: a node that was killed leaves its rows for a moment.
        (select coalesce(sum(l.sockets), 0) from listeners l join nodes n using (node_id)
            where l.user_id = page.user_id and n.ended_at is null and n.alive_until > now()) as "sockets!",
        (select count(*) from participants p where p.user_id = page.user_id) as "conversations!",
-       -- Added up only where it is asked for.
+       -- Added up only on demand.
        null::bigint as bytes
 from page
 order by email

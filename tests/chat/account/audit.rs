@@ -1,5 +1,5 @@
-//! The audit log: each administrative change is a line of it, in the transaction of the change, and no line can be changed
-//! or removed unseen.
+//! The audit log: each administrative change adds a line in its own transaction, and no line can be
+//! changed or removed unnoticed.
 
 use parlance_wire::{id::UserId, time::Timestamp};
 use serde_json::Value;
@@ -57,7 +57,7 @@ async fn each_command_that_changes_something_leaves_a_line_and_each_other_one_no
     .map(|(change, subject)| (change.to_owned(), subject.to_owned()));
     assert_eq!(changes(&world).await, expected);
 
-    // What only looks, or is refused, changes nothing.
+    // Commands that only read, or are refused, add no line.
     does(&["user", "list"]);
     does(&["invite", "list", "--all"]);
     does(&["doctor", "--repair"]);
@@ -145,7 +145,7 @@ async fn a_line_that_was_changed_dropped_or_invented_is_found() {
             .await;
     }
     assert_eq!(newest(), noted);
-    // Who rewrites all of it is found by a hash that was noted elsewhere.
+    // Rewriting the whole log is detected by a hash that was noted elsewhere.
     good(&run(
         parlance(&options).args(["user", "disable", "ann@example.org"]),
         "",
@@ -177,6 +177,6 @@ async fn changes_at_the_same_moment_are_chained_one_after_the_other() {
         assert!(changed.unwrap());
     }
     assert_eq!(world.count("audit_log").await, 20);
-    // The doctor looks at the chain.
+    // The doctor checks the chain.
     world.end().await;
 }

@@ -1,13 +1,13 @@
-//! The end of an account: what goes with it, what stays for others, and that nothing comes back.
+//! Deleting an account: which rows are deleted, which stay for others, and that nothing comes back.
 
 use serde_json::{Value, json};
 
 use super::register;
 use crate::world::{Conversation, Person, Socket, World, eventually};
 
-const KEY: &str = "the apikey of Ann";
+pub(super) const KEY: &str = "the apikey of Ann";
 
-async fn deletes(person: &Person, apikey: &str) -> crate::world::Answer {
+pub(super) async fn deletes(person: &Person, apikey: &str) -> crate::world::Answer {
     person
         .account(json!({ "action": "delete", "apikey": apikey }))
         .await
@@ -31,7 +31,8 @@ async fn group(creator: &Person, others: &[&Person]) -> Conversation {
     Conversation::of(&creator.asks("chatconversationgroup", create).await.ok()["conversation"])
 }
 
-/// Waits until someone was told that their list has changed, and, if there is one, of a friend.
+/// Waits until someone is notified that their list has changed and, with `friend`, that this friend
+/// has.
 async fn hears_of_list(person: &Person, friend: Option<&Person>) {
     let (mut list, mut told) = (false, friend.is_none());
     eventually("news", async || {
@@ -43,8 +44,8 @@ async fn hears_of_list(person: &Person, friend: Option<&Person>) {
     .await;
 }
 
-/// How many rows of a table name a user in this column.
-async fn rows(world: &World, table: &str, column: &str, user: &str) -> i64 {
+/// Number of rows of a table that have a user in this column.
+pub(super) async fn rows(world: &World, table: &str, column: &str, user: &str) -> i64 {
     world
         .count(&format!("{table} where {column} = '{user}'"))
         .await
@@ -63,7 +64,7 @@ async fn an_account_that_is_deleted_leaves_its_groups_and_its_messages_lose_thei
             ben.views(conversation, &[id]).await.ok();
         }
         ben.adds(conversation, "said by Ben").await;
-        // In memory, too.
+        // Caches are updated as well.
         assert_eq!(
             ben.reads(conversation).await["messages"]
                 .as_array()
@@ -95,7 +96,7 @@ async fn an_account_that_is_deleted_leaves_its_groups_and_its_messages_lose_thei
         .await
         .refused(401, "login_failed");
 
-    // Those whom it concerns hear of it.
+    // The users concerned are notified.
     hears_of_list(&ben, Some(&ann)).await;
     hears_of_list(&cleo, None).await;
     assert_eq!(
@@ -116,7 +117,7 @@ async fn an_account_that_is_deleted_leaves_its_groups_and_its_messages_lose_thei
     let published = ben.lists_friends().await.ok();
     assert_eq!(published.get("left"), None);
 
-    // The bytes are gone, the links are there, and what others said is as it was.
+    // The content is deleted, but the links remain, and messages of others are unchanged.
     eventually("the erasure", async || world.count("erasures").await == 0).await;
     assert_eq!(rows(&world, "messages", "user_id", &ann.user).await, 0);
     assert_eq!(
@@ -159,7 +160,7 @@ async fn an_account_that_is_deleted_leaves_its_groups_and_its_messages_lose_thei
         !left.contains("Ann") && !left.contains("example.org"),
         "{left}"
     );
-    // Who is remembered as having left can be removed, once.
+    // A friend who has left can be removed, once.
     let remove = json!({ "action": "remove", "friendid": ann.user });
     ben.asks("chatfriends", remove.clone()).await.ok();
     assert_eq!(friends(&ben).await["left"], json!([]));
@@ -177,7 +178,7 @@ async fn an_address_that_was_freed_is_anothers_who_has_nothing_of_the_first_ones
     cleo.requests_friendship(&ann).await.ok();
     ann.adds(&direct, "said by the first").await;
     deletes(&ann, KEY).await.ok();
-    // Nobody reaches who is not there.
+    // The deleted user cannot be reached any more.
     let add = json!({ "action": "add", "email": "ann@example.org" });
     ben.asks("chatfriends", add.clone())
         .await
@@ -198,7 +199,7 @@ async fn an_address_that_was_freed_is_anothers_who_has_nothing_of_the_first_ones
         (&json!({}), &json!([]))
     );
     assert_eq!(second.sees(&direct).await["secret"], "");
-    // For Ben the first one has left, until he befriends the second.
+    // Ben's list has the first one as left until he befriends the second.
     assert_eq!(friends(&ben).await["left"][0]["friendid"], ann.user);
     second.befriends(&ben).await;
     let list = friends(&ben).await;
@@ -206,7 +207,7 @@ async fn an_address_that_was_freed_is_anothers_who_has_nothing_of_the_first_ones
         (&list["friends"], &list["left"]),
         (&json!({ &ann.user: "Ann" }), &json!([]))
     );
-    // What the second one says stays.
+    // Messages of the second one stay.
     second.adds(&direct, "said by the second").await;
     eventually("the erasure", async || world.count("erasures").await == 0).await;
     let read = ben.reads(&direct).await;
@@ -247,7 +248,7 @@ async fn cards_and_secrets_go_with_an_account_and_the_key_log_goes_on() {
 }
 
 #[tokio::test]
-async fn who_is_added_to_groups_while_their_account_is_deleted_is_in_none() {
+async fn a_user_who_is_added_to_groups_during_their_deletion_is_in_none() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let create = json!({
@@ -282,7 +283,7 @@ async fn an_apikey_is_guessed_no_faster_by_deleting_than_by_logging_in() {
         delete["action"] = "delete".into();
         ann.account(delete).await.refused(400, "bad_request");
     }
-    // Whoever has no v4 client has no such action.
+    // Clients of version 3 have no such action.
     ann.asks_as(3, "chatlogin", json!({ "action": "delete", "apikey": KEY }))
         .await
         .refused(404, "unknown_action");
@@ -291,7 +292,7 @@ async fn an_apikey_is_guessed_no_faster_by_deleting_than_by_logging_in() {
 }
 
 #[tokio::test]
-async fn the_invitations_of_who_has_left_let_nobody_in() {
+async fn invitations_of_a_deleted_user_are_void() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let code = ann.code().await;

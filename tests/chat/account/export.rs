@@ -1,4 +1,4 @@
-//! Everything that the server has of a user, in one answer, as long as that is.
+//! Exporting everything that the server has about a user in one answer, however long.
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,7 +10,7 @@ async fn export(person: &Person) -> Value {
 }
 
 #[tokio::test]
-async fn an_export_has_all_that_is_the_users_and_nothing_of_what_is_not_theirs() {
+async fn an_export_has_all_data_of_the_user_and_none_of_others() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     let cleo = world.person("Cleo").await;
@@ -85,7 +85,7 @@ async fn an_export_has_all_that_is_the_users_and_nothing_of_what_is_not_theirs()
         (&json!(false), 1)
     );
     assert_eq!(left["rows"][0]["Data"], "said before leaving");
-    // No code and no key can be made of it.
+    // It contains no secret that would be usable.
     let text = all.to_string();
     assert!(
         !text.contains("the apikey of Ann") && !text.contains(invite["invite"].as_str().unwrap())
@@ -99,7 +99,7 @@ async fn an_export_has_all_that_is_the_users_and_nothing_of_what_is_not_theirs()
 async fn a_user_has_one_export_at_a_time_and_others_have_theirs_meanwhile() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
-    // More than the kernel keeps for a peer that does not read.
+    // More than the kernel buffers for a peer that does not read.
     let data = "d".repeat(60_000);
     for _ in 0..200 {
         ann.adds(&direct, &data).await;
@@ -120,7 +120,7 @@ async fn a_user_has_one_export_at_a_time_and_others_have_theirs_meanwhile() {
             .len(),
         200
     );
-    // Other requests of the same user are served.
+    // Other requests of the same user are still served.
     ann.lists().await.ok();
     drop(idle);
     eventually("the next export", async || {

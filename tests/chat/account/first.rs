@@ -1,4 +1,4 @@
-//! The first account: one link, of which one admin comes.
+//! The first account: a link that registers a single admin.
 
 use parlance::settings::Registration;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn code(world: &World) -> String {
     code.to_owned()
 }
 
-/// What login says of someone's role, to a client of this version.
+/// The role in the answer to a login, for a client of this version.
 async fn role(world: &World, name: &str, version: i64) -> Option<Value> {
     let station = uuid::Uuid::new_v4().simple().to_string();
     let login = json!({ "action": "login", "apikey": format!("the apikey of {name}"), "clientversioncode": version });
@@ -30,7 +30,7 @@ async fn the_first_link_makes_one_account_which_is_an_admin() {
     register(&world, "Ann", None)
         .await
         .refused(403, "registration_closed");
-    // Each start makes another link, and each is good while there are no users.
+    // Each start creates another link, and all of them are valid until there is a user.
     let (one, other) = (code(&world).await, code(&world).await);
     register(&world, "Ann", Some(&one)).await.ok();
     assert_eq!(role(&world, "Ann", 4).await, Some(json!("admin")));
@@ -53,7 +53,7 @@ async fn the_first_link_makes_one_account_which_is_an_admin() {
 }
 
 #[tokio::test]
-async fn of_many_who_use_first_links_at_once_one_is_an_admin() {
+async fn of_many_concurrent_uses_of_first_links_one_makes_an_admin() {
     let world = World::with(|settings| settings.registration = Registration::Invite).await;
     let codes = [code(&world).await, code(&world).await, code(&world).await];
     let names = ["Ann", "Ben", "Cleo", "Dan", "Eve", "Fay"];
@@ -72,8 +72,7 @@ async fn of_many_who_use_first_links_at_once_one_is_an_admin() {
 }
 
 #[tokio::test]
-async fn where_everyone_may_register_the_link_still_makes_an_admin_and_where_nobody_may_there_is_none()
- {
+async fn the_first_link_exists_unless_registration_is_closed_and_makes_an_admin() {
     let world = World::new().await;
     let code = code(&world).await;
     register(&world, "Ann", Some(&code)).await.ok();

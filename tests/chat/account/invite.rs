@@ -1,4 +1,5 @@
-//! Invitations to the server: whom they let in, for how long, how often, and who may make them.
+//! Invitations to the server: the people whom they admit, for how long, how often, and who may
+//! create them.
 
 use chrono::TimeDelta;
 use parlance::settings::{Invites, Registration, Settings};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::register;
 use crate::world::{Person, World, at};
 
-/// A world where one registers with an invitation, and Ann, who is there already.
+/// A world in which registering needs an invitation, with Ann as an existing user.
 async fn by_invitation(change: impl FnOnce(&mut Settings)) -> (std::sync::Arc<World>, Person) {
     let open = World::new().await;
     let ann = open.person("Ann").await;
@@ -31,7 +32,7 @@ async fn list(person: &Person) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn whoever_registers_with_an_invitation_becomes_a_friend_of_its_inviter() {
+async fn registering_with_an_invitation_makes_a_friend_of_its_inviter() {
     let (world, ann) = by_invitation(|_| ()).await;
     let invite = ann.invites(json!({})).await.ok();
     let code = invite["invite"].as_str().unwrap();
@@ -44,7 +45,7 @@ async fn whoever_registers_with_an_invitation_becomes_a_friend_of_its_inviter() 
         let friends = person.lists_friends().await.ok();
         assert_eq!(friends["friends"], json!({ &friend.user: friend.name }));
     }
-    // At once, and not only to look at.
+    // The friendship is complete at once, not only listed.
     ann.creates(&ben).await;
     let [row] = &list(&ann).await[..] else {
         panic!("one invitation")
@@ -59,7 +60,7 @@ async fn whoever_registers_with_an_invitation_becomes_a_friend_of_its_inviter() 
         )
     );
     assert!(!row.to_string().contains(code), "shown once");
-    // Each sees their own.
+    // Users see only their own invitations.
     assert_eq!(list(&ben).await.len(), 0);
     world.end().await;
 }
@@ -91,7 +92,7 @@ async fn an_invitation_lets_in_as_many_as_it_says_however_many_come_at_once() {
     let registered = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(registered, 2, "{answers:?}");
     assert_eq!(world.count("users").await, 3);
-    // One who is known already uses nothing up.
+    // An existing user uses nothing up.
     let again = ann.invites(json!({ "uses": 2 })).await.ok();
     let code = again["invite"].as_str();
     register(&world, "Ann", code)
@@ -164,7 +165,7 @@ async fn each_field_of_a_wrong_form_is_refused_by_name() {
         ann.account(revoke).await.refused(400, "bad_request");
     }
     assert_eq!(world.count("invites").await, 0);
-    // Nobody invites without a signature.
+    // Unsigned requests are refused.
     let unsigned = json!({ "action": "invite", "clientversioncode": 4 }).to_string();
     world
         .posts("chatserver", "chatlogin", &[], &unsigned)
@@ -191,13 +192,13 @@ async fn a_user_has_twenty_open_invitations_also_if_they_ask_for_more_at_once() 
         .collect();
     assert_eq!(made.len(), 20);
     ann.invites(json!({})).await.refused(413, "too_large");
-    // Others are not concerned, and one that is revoked makes room.
+    // Other users are not affected, and a revoked invitation makes room for another.
     ben.code().await;
     let revoke = json!({ "action": "revokeinvite", "inviteid": made[0]["inviteid"] });
     ann.account(revoke).await.ok();
     ann.code().await;
     ann.invites(json!({})).await.refused(413, "too_large");
-    // So does one that was used.
+    // So does a used one.
     register(&world, "Cleo", made[1]["invite"].as_str())
         .await
         .ok();
@@ -206,7 +207,7 @@ async fn a_user_has_twenty_open_invitations_also_if_they_ask_for_more_at_once() 
 }
 
 #[tokio::test]
-async fn where_only_admins_invite_others_do_not() {
+async fn only_admins_invite_where_that_is_set() {
     let (world, ann) = by_invitation(|settings| settings.invites = Invites::Admins).await;
     ann.invites(json!({})).await.refused(403, "not_allowed");
     world.sql("update users set role = 'admin'").await;

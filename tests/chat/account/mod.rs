@@ -1,6 +1,8 @@
-//! Accounts: the first one, whom users invite, and what operators do to others', with its trace in the audit log.
+//! Accounts: the first one, invitations by users, and administration by operators, with its audit
+//! log.
 
 mod audit;
+mod concurrent;
 mod delete;
 mod export;
 mod first;
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, Person, World, key as key_of, public_key};
 
-/// Registers someone by name, with an invitation's code if there is one.
+/// Registers someone by name, with an invitation's code if given.
 async fn register(world: &World, name: &str, code: Option<&str>) -> Answer {
     let request = json!({
         "action": "register", "email": format!("{}@example.org", name.to_lowercase()), "fullname": name, "nick": name,
@@ -26,18 +28,18 @@ async fn register(world: &World, name: &str, code: Option<&str>) -> Answer {
 }
 
 impl Person {
-    /// A signed action of `chatlogin`, as a v4 client asks it.
+    /// Sends a signed action of `chatlogin` as a v4 client.
     async fn account(&self, fields: Value) -> Answer {
         self.asks_as(4, "chatlogin", fields).await
     }
 
-    /// An invitation of theirs, with these fields.
+    /// Creates an invitation with these fields.
     async fn invites(&self, mut fields: Value) -> Answer {
         fields["action"] = "invite".into();
         self.account(fields).await
     }
 
-    /// The code of a new invitation of theirs.
+    /// The code of a new invitation.
     async fn code(&self) -> String {
         let invite = self.invites(json!({})).await.ok();
         invite["invite"].as_str().unwrap().to_owned()

@@ -1,11 +1,11 @@
-//! Nicks that look alike are marked, wherever a user may take one for another.
+//! Nicks that look alike are marked wherever a user could take one for another.
 
 use serde_json::{Value, json};
 
 use super::register;
 use crate::world::{Person, World};
 
-/// Who is marked, in a v4 client's list of friends and of requests.
+/// The marked names in a v4 client's lists of friends and of requests.
 async fn marked(person: &Person) -> Vec<String> {
     let list = person
         .asks_as(4, "chatfriends", json!({ "action": "list" }))
@@ -37,15 +37,15 @@ async fn a_nick_that_looks_like_anothers_is_marked_and_so_is_the_other() {
         .posts("chatserver", "chatlogin", &[], &request.to_string())
         .await
         .ok();
-    // A friend is marked though nobody knows the other one yet.
+    // A friend is marked even if the reader does not know the other user.
     assert_eq!(marked(&ann).await, ["Boss"]);
     let mallory = world.person("Mallory").await;
     mallory.requests_friendship(&ann).await.ok();
     assert_eq!(marked(&ann).await, ["Boss", "Воss"]);
-    // A published client's list is as published.
+    // A version 3 client gets its list as published.
     let published = ann.lists_friends().await.ok();
     assert_eq!(published["availabilities"][0].get("alike"), None::<&Value>);
-    // Characters that do not show are refused.
+    // Invisible characters are refused.
     request["nick"] = "Bo\u{200b}ss".into();
     request["email"] = "eve@example.org".into();
     world

@@ -1,6 +1,7 @@
-//! What operators do to accounts and conversations, on the command line beside a running server.
+//! Administration of accounts and conversations on the command line, beside a running server.
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::register;
 use crate::{
@@ -39,7 +40,7 @@ async fn log_in(world: &World, apikey: &str) -> crate::world::Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_lost_their_password_registers_again_with_the_same_address_and_new_keys() {
+async fn a_user_who_lost_their_password_registers_again_with_the_same_address_and_new_keys() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let commands = Commands::of(&world);
@@ -51,7 +52,7 @@ async fn who_has_lost_their_password_registers_again_with_the_same_address_and_n
     );
     let code = said.lines().nth(2).unwrap();
     assert!(said.contains(&format!("/#invite={code}")));
-    // Until it is used, all is as before.
+    // Until it is used, nothing changes.
     ann.lists().await.ok();
 
     let closed = world
@@ -64,7 +65,7 @@ async fn who_has_lost_their_password_registers_again_with_the_same_address_and_n
     }
     ben.hears().await;
     let mut socket = Socket::of(&ann, 4).await;
-    // It is for who is there already: also where nobody new is let in.
+    // It is for an existing user, so it works even if registration is closed.
     let request = json!({
         "action": "register", "email": "ann@example.org", "fullname": "Ann Again", "nick": "Ann",
         "apikey": "another apikey of Ann", "publickey": crate::world::public_key(&crate::world::key("Ann again")),
@@ -88,7 +89,7 @@ async fn who_has_lost_their_password_registers_again_with_the_same_address_and_n
         log_in(&world, "another apikey of Ann").await.ok()["userid"],
         ann.user
     );
-    // Friends are friends still, and see the new key.
+    // Friends stay friends, and see the new key.
     let list = ben.lists_friends().await.ok();
     assert_eq!(
         list["availabilities"][0]["publickey"],
@@ -108,13 +109,6 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     let keys = commands.json(&["user", "keys", &ann.user]);
     let key = keys[0]["key"].as_str().unwrap();
     assert_eq!(keys[0]["label"], "password");
-    commands.refused(&["user", "revoke", "ann@example.org", "0000000000000000"]);
-    commands.text(&["user", "revoke", "ann@example.org", key]);
-    log_in(&world, "the apikey of Ann")
-        .await
-        .refused(401, "login_failed");
-    // A station that is logged in stays until it is forgotten.
-    ann.lists().await.ok();
     let stations = commands.json(&["user", "stations", "ann@example.org"]);
     assert_eq!(stations.as_array().unwrap().len(), 2);
     let mut socket = Socket::of(&ann, 4).await;
@@ -134,6 +128,16 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     })
     .await;
     commands.refused(&["user", "stations", "ann@example.org", "--forget-all"]);
+    ann.logs_in().await;
+    let mut socket = Socket::of(&ann, 4).await;
+    commands.refused(&["user", "revoke", "ann@example.org", &"0".repeat(32)]);
+    commands.text(&["user", "revoke", "ann@example.org", key]);
+    log_in(&world, "the apikey of Ann")
+        .await
+        .refused(401, "login_failed");
+    // With the key, the stations that logged in with it.
+    socket.ends().await;
+    ann.lists().await.refused(401, "unknown_station");
     world.end().await;
 }
 
@@ -196,7 +200,7 @@ async fn users_are_listed_by_what_an_operator_asks_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_deletes_a_user_and_exports_what_there_was() {
+async fn an_operator_exports_and_deletes_a_user() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     ann.adds(&direct, "said by Ann").await;
@@ -207,7 +211,7 @@ async fn an_operator_deletes_a_user_and_exports_what_there_was() {
     commands.text(&["user", "export", "ann@example.org", path]);
     let export: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(export["conversations"][0]["rows"][0]["Data"], "said by Ann");
-    // A file that is there is not overwritten, and nothing is written for nobody.
+    // An existing file is not overwritten, and nothing is written for an unknown user.
     commands.refused(&["user", "export", "ann@example.org", path]);
     let nobody = dir.path().join("nobody.json");
     commands.refused(&[
@@ -326,5 +330,50 @@ async fn conversations_are_listed_shown_and_deleted() {
             .await;
         assert_eq!(left, 0, "{table}");
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_and_a_deletion_leave_nothing_of_password_recovery_key_and_vault() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let unsigned = async |fields: Value| {
+        let body = fields.to_string();
+        world.posts("chatserver", "chatlogin", &[], &body).await
+    };
+    let prelogin = async || {
+        let fields =
+            json!({ "action": "prelogin", "email": "ann@example.org", "clientversioncode": 4 });
+        unsigned(fields).await.ok()
+    };
+    assert_eq!(prelogin().await["kdf"], "pbkdf2-sha256");
+    let salt = "07".repeat(16);
+    let change = json!({
+        "action": "changepassword", "apikey": "a new apikey of Ann", "rsakey": "a vault", "version": 7,
+        "kdf": { "kdf": "argon2id", "m": 65536, "t": 3, "p": 1, "salt": salt },
+        "recoverykey": "a recovery key of Ann",
+    });
+    ann.account(change).await.ok();
+    assert_eq!(prelogin().await["salt"], json!(salt));
+    let commands = Commands::of(&world);
+    let code = commands.json(&["user", "passwd-reset", "ann@example.org"])["invite"].clone();
+    let mut socket = Socket::of(&ann, 4).await;
+    register(&world, "Ann", code.as_str()).await.ok();
+    assert_eq!(socket.ends().await, CloseCode::Library(4401));
+    for void in ["a new apikey of Ann", "a recovery key of Ann"] {
+        log_in(&world, void).await.refused(401, "login_failed");
+    }
+    assert_eq!(prelogin().await["kdf"], "pbkdf2-sha256");
+    let ann = world.returning("Ann").await;
+    let vault = ann.account(json!({ "action": "vault" })).await.ok();
+    assert_eq!(
+        (&vault["rsakey"], &vault["version"]),
+        (&json!("opaque"), &json!(0))
+    );
+    commands.json(&["user", "delete", "ann@example.org", "--yes"]);
+    // As of an address that nobody ever had.
+    let told = prelogin().await;
+    assert_eq!(told["kdf"], "argon2id");
+    assert_ne!(told["salt"], json!(salt));
     world.end().await;
 }

@@ -1,4 +1,4 @@
-//! How users are called, and that everyone who sees it is told.
+//! Changing users' names, and notifying everyone who sees them.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn a_new_nick_is_seen_by_friends_and_in_conversations() {
         seen["participants"].to_string().contains("Annie")
     })
     .await;
-    // The same again, and the full name, are nobody's news.
+    // An unchanged nick, or a new full name, notifies nobody.
     for fields in [
         json!({ "nick": "Annie" }),
         json!({ "fullname": "Ann B. Example" }),
@@ -86,7 +86,8 @@ async fn a_user_changes_their_nick_ten_times_a_day() {
     let refused = profile(&ann, json!({ "nick": "Ann again" })).await;
     refused.refused(429, "rate_limited");
     assert!(refused.headers.contains_key("Retry-After"));
-    // What changes no nick is not counted, and others are not concerned.
+    // A change that leaves the nick as it is does not count, and other users have limits of their
+    // own.
     profile(&ann, json!({ "fullname": "Ann Again" })).await.ok();
     profile(&ann, json!({ "nick": "Ann 9" })).await.ok();
     profile(&ben, json!({ "nick": "Benjamin" })).await.ok();

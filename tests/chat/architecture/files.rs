@@ -1,4 +1,4 @@
-//! The files that are examined.
+//! The source files that are checked.
 
 use std::path::Path;
 
@@ -16,13 +16,13 @@ impl Source {
     }
 }
 
-/// The files below these folders, or these files, whose names end like this.
+/// The files below these folders (or these files themselves) whose names have this ending.
 pub(super) fn sources(roots: &[&str], ending: &str) -> Vec<Source> {
     let mut found = vec![];
     let mut pending: Vec<_> = roots.iter().map(|root| file(root)).collect();
     while let Some(path) = pending.pop() {
         if path.is_dir() {
-            // Built code is nobody's style.
+            // Build artifacts are not checked.
             if !path.ends_with("target") {
                 pending.extend(
                     std::fs::read_dir(path)
@@ -47,7 +47,7 @@ fn read(path: &Path) -> Source {
     }
 }
 
-/// The module that a file of a crate is: `chat::message` for `src/chat/message.rs`.
+/// A file's module path: `chat::message` for `src/chat/message.rs`.
 pub(super) fn module(path: &str) -> Vec<String> {
     let (_, inside) = path.rsplit_once("src/").unwrap();
     let name = inside.trim_end_matches(".rs").trim_end_matches("/mod");

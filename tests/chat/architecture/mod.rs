@@ -1,4 +1,5 @@
-//! The architecture checks itself: layers, SQL in one place, what each file is for, its length, and its words.
+//! Checks the architecture: layers, SQL in one place, and each file's description, length and
+//! vocabulary.
 
 mod files;
 mod references;
@@ -11,7 +12,7 @@ use self::{
     references::references,
 };
 
-/// The layers, from the ground. A file uses its own layer and those before it.
+/// The layers, lowest first. A file may use its own layer and those before it.
 const LAYERS: [&str; 12] = [
     "clock",
     "timings",
@@ -29,19 +30,19 @@ const LAYERS: [&str; 12] = [
 
 /// Maximum lines of a file, all counted.
 const MAX_LINES: usize = 500;
-/// Most files are shorter than this.
+/// Nine files in ten have to be shorter than this.
 const USUAL_LINES: usize = 300;
 
 fn modules(sources: &[Source]) -> BTreeSet<Vec<String>> {
     sources.iter().map(|source| module(&source.path)).collect()
 }
 
-/// What a file refers to and may not, by the layers.
+/// References of a file that the layers forbid.
 fn wrong(path: &str, text: &str, modules: &BTreeSet<Vec<String>>) -> Vec<String> {
     let own = module(path);
     let height = |layer: &str| LAYERS.iter().position(|known| *known == layer);
     let Some(own_layer) = own.first() else {
-        // The crate's root names the layers, and the program is above them all.
+        // The crate's root names all layers, and the program is above them.
         return vec![];
     };
     let own_height = height(own_layer).unwrap_or_else(|| panic!("{own_layer} is no layer"));
@@ -50,7 +51,8 @@ fn wrong(path: &str, text: &str, modules: &BTreeSet<Vec<String>>) -> Vec<String>
         let parts: Vec<&str> = reference.iter().map(String::as_str).collect();
         let is_wrong = match parts[..] {
             ["crate", layer, ..] if height(layer).is_some_and(|height| height > own_height) => true,
-            // `mod.rs` starts what the files beside it do: they do not reach back into it.
+            // Within `server`, `mod.rs` starts what its neighbours do, so they must not refer back
+            // to it.
             ["crate", "server", name, ..] if own_layer == "server" && own.len() > 1 => {
                 !modules.contains(&vec!["server".to_owned(), name.to_owned()])
             }
@@ -67,7 +69,7 @@ fn wrong(path: &str, text: &str, modules: &BTreeSet<Vec<String>>) -> Vec<String>
 }
 
 #[test]
-fn what_is_wrong_is_found() {
+fn faults_are_found() {
     let modules = modules(&sources(&["src"], ".rs"));
     for (path, text) in [
         ("src/store/x.rs", "use crate::{api, clock};"),
@@ -119,7 +121,7 @@ fn layers_use_only_those_below_them_and_sql_stands_only_in_the_store() {
 }
 
 #[test]
-fn what_clients_share_knows_nothing_of_the_server() {
+fn shared_crates_do_not_use_the_server() {
     let sources = sources(&["crates"], ".rs");
     for source in sources
         .iter()

@@ -1,5 +1,5 @@
-//! What a file refers to: imports, and paths in expressions, types, attributes and the tokens of macros, each resolved to
-//! a path from a crate's root.
+//! Finds a file's references: imports, and paths in expressions, types, attributes and the tokens
+//! of macros, each resolved to a path from a crate's root.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ use syn::{
 
 type Segments = Vec<String>;
 
-/// A path as it is written, and the module that it is written in.
+/// A path as written, and the module that contains it.
 type Written = (Segments, Segments);
 
 #[derive(Default)]
 struct Collector {
     module: Segments,
     paths: Vec<Written>,
-    /// What a name stands for in a module.
+    /// The path that a name in a module stands for.
     names: BTreeMap<(Segments, String), Segments>,
-    /// Modules all of whose names are imported.
+    /// Glob imports.
     globs: Vec<Written>,
 }
 
-/// All that a file refers to. What is of its own crate begins with `crate`.
+/// All references of a file. Those within the crate begin with `crate`.
 pub(super) fn references(
     module: &[String],
     text: &str,
@@ -59,7 +59,7 @@ impl Collector {
         };
         match first.as_str() {
             "crate" => path.to_vec(),
-            // `::name` is another crate, whatever else has the name.
+            // `::name` always is another crate.
             "" => rest.to_vec(),
             "self" => own(module, rest),
             "super" => {
@@ -69,7 +69,7 @@ impl Collector {
                     .count();
                 own(&module[..module.len().saturating_sub(ups)], &path[ups..])
             }
-            // An import may be named like the crate that it is from.
+            // Limits recursion, as an import may have the name of its crate.
             _ if depth > 8 => path.to_vec(),
             name => {
                 let key = (module.to_vec(), name.to_owned());
@@ -141,7 +141,7 @@ impl Collector {
         }
     }
 
-    /// Names that are joined by `::` in the tokens of a macro.
+    /// Collects names joined by `::` in the tokens of a macro.
     fn tokens(&mut self, tokens: TokenStream) {
         let (mut path, mut colons): (Segments, usize) = (vec![], 0);
         for token in tokens {
@@ -282,7 +282,7 @@ fn a_reference_is_seen_however_it_is_written() {
     ] {
         seen(text, path);
     }
-    // In a folder's own file, a bare name may be a module beside it.
+    // In a folder's `mod.rs`, a bare name may be a module beside it.
     let found = references(&["chat".to_owned()], "fn f() { b::x() }", &modules);
     assert!(
         found.contains(

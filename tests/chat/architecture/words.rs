@@ -1,9 +1,10 @@
-//! Words that were given up, each with the one to use: the field's own terms, and one meaning a word.
+//! Words that must not be used, each with its replacement: terms of the field, each with one
+//! meaning.
 
 use super::files::sources;
 
-/// What is given up, and what is written instead. A pattern is found as whole words, in whatever case it is written; with
-/// `*` at its end, as the beginning of a word.
+/// Each word and its replacement. A pattern matches whole words, ignoring case; with `*` at its end
+/// it matches the beginning of a word.
 const GIVEN_UP: &[(&str, &str)] = &[
     ("slate", "pending notifications"),
     ("slates", "pending notifications"),
@@ -46,7 +47,7 @@ fn a_word_is_found_whole_in_any_case_and_at_the_beginning_where_that_is_meant() 
 }
 
 #[test]
-fn no_word_that_was_given_up_is_written() {
+fn no_forbidden_word_is_used() {
     let mut found = vec![];
     let prose = ["docs", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
     let mut all = sources(&["src", "crates", "tests"], ".rs");

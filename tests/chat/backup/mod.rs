@@ -1,5 +1,5 @@
-//! `parlance backup`, `backup verify` and `restore`: taken while people write, refused where it would harm, and found
-//! out where it is damaged.
+//! `parlance backup`, `backup verify` and `restore`: taken while people write, refused where it
+//! would do harm, and detecting damage.
 
 mod take;
 mod verify;
@@ -21,7 +21,7 @@ pub(crate) struct Backup {
 }
 
 impl Backup {
-    /// Of a world in which something was said, and cleared, and expired.
+    /// Backs up a world with present, cleared and expired messages.
     pub(crate) fn of(world: &World) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("of today.parlance");
@@ -37,11 +37,12 @@ impl Backup {
         Self { dir, file }
     }
 
+    /// Restores it into an empty database.
     pub(crate) fn restores_into(&self, options: &PgConnectOptions) {
         good(&run(parlance(options).arg("restore").arg(&self.file), ""));
     }
 
-    /// A copy, as something else may have left it.
+    /// A damaged copy.
     fn changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
         let mut bytes = std::fs::read(&self.file).unwrap();
         change(&mut bytes);
@@ -59,7 +60,7 @@ fn newest_migration() -> i64 {
         .unwrap()
 }
 
-/// Verifies in a scratch database.
+/// Verifies a backup in a scratch database.
 fn verify(file: &Path) -> std::process::Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_parlance"));
     run(

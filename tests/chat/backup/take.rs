@@ -1,4 +1,4 @@
-//! A backup is one moment, and takes nothing else.
+//! A backup shows a single moment.
 
 use serde_json::json;
 use sqlx::Connection;
@@ -34,7 +34,7 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
     assert_eq!(mode & 0o777, 0o600);
     assert!(good(&verify(&backup.file)).starts_with("Verified: "));
 
-    // Into another database, where a server then goes on.
+    // Restored into another database, where a server then continues.
     let options = empty_database().await;
     assert!(
         good(&run(
@@ -65,7 +65,7 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
         ),
         (&json!(before), 1)
     );
-    // All that was said before, nothing that was said after it, and none left out in between.
+    // All earlier messages, no later ones, and none missing in between.
     let count = restored.count("messages").await;
     assert!(
         (said..=at_the_end).contains(&count),
@@ -80,7 +80,7 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_there_is_not_touched() {
+async fn existing_data_is_not_touched() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     ann.adds(&conversation, "x").await;
@@ -103,9 +103,9 @@ async fn what_is_there_is_not_touched() {
     ));
     assert!(onto.contains("is not empty"), "{onto}");
     assert_eq!(world.count("messages").await, 2);
-    // Nothing half-done is left beside it.
+    // No temporary file is left beside it.
     assert_eq!(std::fs::read_dir(backup.dir.path()).unwrap().count(), 1);
-    // Nor is another backup's, which is being taken, or which was cut short.
+    // Nor is the unfinished file of another backup touched.
     let (other, part) = (
         backup.dir.path().join("other"),
         backup.dir.path().join("other.part"),
@@ -118,7 +118,7 @@ async fn what_is_there_is_not_touched() {
     assert!(again.contains("another backup is being taken"), "{again}");
     assert_eq!(std::fs::read(&part).unwrap(), b"half of it");
     std::fs::remove_file(&part).unwrap();
-    // What disturbs no backup: a table that another session made for itself.
+    // Temporary tables of other sessions do not disturb a backup.
     let mut session = sqlx::postgres::PgConnection::connect_with(world.store.options())
         .await
         .unwrap();
@@ -145,7 +145,7 @@ async fn a_backup_that_finds_no_room_says_so_and_leaves_nothing() {
     let (ann, _, conversation) = world.conversation().await;
     ann.adds(&conversation, &"x".repeat(60_000)).await;
     let dir = tempfile::tempdir().unwrap();
-    // At most eight blocks of 512 bytes: a disk that is full for this process alone.
+    // At most eight blocks of 512 bytes: simulates a full disk for this process alone.
     let mut command = std::process::Command::new("sh");
     command
         .args([

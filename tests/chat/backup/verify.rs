@@ -1,4 +1,4 @@
-//! A backup that is not what it was is found out.
+//! Damaged backups are detected.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn replace(bytes: &mut [u8], this: &str, by: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_that_is_not_what_it_was_is_found_out() {
+async fn a_damaged_backup_is_detected() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     ann.adds(&conversation, "x").await;
@@ -58,7 +58,7 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
             }),
             "was made by a newer Parlance",
         ),
-        // The dump is whole, but it is not of the database that the manifest describes.
+        // The dump is intact, but from a database other than the manifest's.
         (
             Box::new(|bytes| {
                 replace(
@@ -67,17 +67,18 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
                     "\"public.messages\": {\n      \"rows\": 2",
                 );
             }),
-            "not what was backed up: public.messages",
+            "differs from the backup: public.messages",
         ),
     ] {
         let file = backup.changed(change);
         let refusal = bad(&verify(&file));
         assert!(refusal.contains(sentence), "{sentence}: {refusal}");
+        assert!(refusal.matches("public.").count() <= 1, "{refusal}");
     }
     let options = empty_database().await;
     let damaged = backup.changed(|bytes| bytes[middle] ^= 1);
     bad(&run(parlance(&options).arg("restore").arg(&damaged), ""));
-    // Nothing got into the database, so it can still be used.
+    // Nothing was written into the database, so it can still be used.
     good(&run(
         parlance(&options).arg("restore").arg(&backup.file),
         "",
@@ -93,7 +94,7 @@ async fn a_backup_that_is_not_what_it_was_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_tables_that_do_not_hold_what_they_must_is_not_verified() {
+async fn a_backup_of_inconsistent_tables_is_not_verified() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     ann.adds(&conversation, "x").await;

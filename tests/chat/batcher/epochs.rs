@@ -1,7 +1,6 @@
-//! An epoch that begins while messages wait for the lock.
+//! An epoch begins while messages wait for the lock.
 
-use super::Hold;
-use crate::world::{Person, Roster, World, message};
+use crate::world::{Hold, Person, Roster, World, message};
 
 #[tokio::test]
 async fn a_retry_that_waits_through_a_rekeying_is_known_and_what_is_new_is_stale() {
@@ -26,7 +25,8 @@ async fn a_retry_that_waits_through_a_rekeying_is_known_and_what_is_new_is_stale
     let (request, _) = ann.rekeying(&conversation, Some(&first), &Roster::default());
     let rekeyed = tokio::spawn(async move { ann.asks_as(4, "chatconversation", request).await });
     hold.is_waited_for(2).await;
-    // The first answer is taken for lost; and another message, under the epoch that is about to end.
+    // A retry of the first message, as if its answer were lost, and another message under the epoch
+    // that is about to end.
     let retried = adds(at(0), &once);
     hold.is_waited_for(3).await;
     let refused = adds(at(1), &late);

@@ -1,9 +1,9 @@
-//! A group whose members change while something waits for its lock.
+//! A group's members change while entries wait for its lock.
 
-use super::{Hold, add, asks, commits};
+use super::{add, asks, commits};
 use serde_json::json;
 
-use crate::world::{Changes, Conversation, Person, World, eventually, message, request};
+use crate::world::{Changes, Conversation, Hold, Person, World, eventually, message, request};
 
 /// A group of Ann, who is its admin, and Ben.
 async fn group(ann: &Person, ben: &Person) -> Conversation {
@@ -13,7 +13,7 @@ async fn group(ann: &Person, ben: &Person) -> Conversation {
 }
 
 #[tokio::test]
-async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
+async fn a_user_who_is_added_while_an_entry_waits_for_the_lock_is_notified_of_it() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cyd = world.person("Cyd").await;
@@ -40,7 +40,7 @@ async fn who_is_added_while_something_waits_for_the_lock_hears_of_it() {
             ),
         };
         let asked = asks(&ann, api, request);
-        // The lock is handed on in the order in which it was asked for.
+        // Waiters get the lock in the order in which they asked for it.
         hold.is_waited_for(2).await;
         cyd.hears().await;
         hold.ends().await;
@@ -92,7 +92,7 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
     for asked in others {
         asked.await.unwrap().ok();
     }
-    // The one elsewhere did not wait for the one in the group to be stored again.
+    // The message of the other conversation did not wait for the group's retry.
     assert_eq!(
         (
             world.count("reports").await,
@@ -104,7 +104,7 @@ async fn a_group_whose_members_change_does_not_hold_up_reports_elsewhere() {
 }
 
 #[tokio::test]
-async fn who_goes_while_a_message_or_report_waits_for_the_lock_adds_nothing() {
+async fn a_user_who_leaves_while_their_message_or_report_waits_for_the_lock_adds_nothing() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     for kind in ["add", "viewed"] {

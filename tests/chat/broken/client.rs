@@ -1,4 +1,4 @@
-//! Clients that do not finish, and faults of ours.
+//! Clients that disconnect half-way, and bugs of the server.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_fault_of_ours_leaks_nothing() {
+async fn an_internal_error_leaks_nothing() {
     let world = World::new().await;
     let (ann, _ben, conversation) = world.conversation().await;
     ann.hears().await;
@@ -30,7 +30,7 @@ async fn a_fault_of_ours_leaks_nothing() {
             answer.text
         );
     }
-    // What was refused was not done: nobody has to compare anything.
+    // A refused request changed nothing, so no station has to resync.
     assert_eq!(ann.hears().await, Changes::default());
     world.sql("alter table elsewhere rename to messages").await;
     ann.adds(&conversation, "well again").await;
@@ -61,7 +61,7 @@ async fn ten_thousand_connections_that_say_nothing_are_closed_and_hold_nobody_up
     use tokio::{io::AsyncReadExt, net::TcpStream};
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
-    // Fewer where the machine limits a process's open files.
+    // Fewer if the machine limits the open files of a process.
     let count = most.saturating_sub(1000).min(10_000);
     let dir = Dir::new();
     let server = Server::start_as(parlance(&dir.data()).env("REGISTRATION", "open"));
@@ -73,7 +73,7 @@ async fn ten_thousand_connections_that_say_nothing_are_closed_and_hold_nobody_up
         silent.push(TcpStream::connect(&address).await.unwrap());
     }
     ann.lists().await.ok();
-    // The server gives up on them; whatever it says before, the end comes by itself.
+    // The server gives up on them and closes the connection.
     let mut rest = Vec::new();
     for mut connection in silent {
         let closed = timeout(Duration::from_mins(1), connection.read_to_end(&mut rest)).await;

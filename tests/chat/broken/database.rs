@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn while_the_database_is_away_one_is_told_so_and_afterwards_all_is_well() {
+async fn requests_are_refused_while_the_database_is_away_and_succeed_afterwards() {
     let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, conversation) = world.conversation().await;
     let kept = ann.adds(&conversation, "before").await;
@@ -62,7 +62,7 @@ async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it()
         .await
         .refused(503, "unavailable");
     eventually("the commit", async || world.count("messages").await == 2).await;
-    // Listening stations have to resync, as it is unknown whether it was stored.
+    // Subscribed stations have to resync, as it is unknown whether the message was stored.
     assert_eq!(ben.hears().await.lists, [ben.user.clone()]);
     ann.does("add", &conversation, json!({ "message": message }))
         .await
@@ -84,7 +84,8 @@ async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
     let (ann, _ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "before").await;
     proxy.fall_silent();
-    // A dead line is not found out sooner than a statement may last, but by one request only. Nobody waits for ever.
+    // A dead connection is detected after a statement's maximum time, and costs a single request.
+    // Nobody waits for ever.
     let refused = timeout(
         Duration::from_mins(1),
         ann.does("mute", &conversation, json!({})),
@@ -99,12 +100,12 @@ async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
-async fn while_the_disk_is_full_one_is_told_so_and_what_is_there_can_be_read() {
+async fn writes_are_refused_while_the_disk_is_full_and_reads_succeed() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let before = ann.adds(&conversation, "before").await;
     ben.hears().await;
-    // What PostgreSQL answers when it cannot extend a file.
+    // PostgreSQL's answer when it cannot extend a file.
     world
         .sql(
             "create function is_full() returns trigger language plpgsql as
@@ -180,7 +181,7 @@ async fn a_database_of_a_newer_version_is_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn what_may_yet_be_committed_is_announced_once_more_when_it_is_decided() {
+async fn an_uncertain_commit_is_announced_again_once_it_is_settled() {
     let (world, proxy) = behind_a_proxy(still).await;
     let (ann, ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "prepared").await;
@@ -194,7 +195,7 @@ async fn what_may_yet_be_committed_is_announced_once_more_when_it_is_decided() {
     )
     .await
     .refused(503, "unavailable");
-    // At once; and again after the time in which the database would have stopped the statement.
+    // Immediately, and again once the database would have stopped the statement.
     for _ in 0..2 {
         eventually("the doubt", async || {
             ben.hears().await.lists == [ben.user.clone()]

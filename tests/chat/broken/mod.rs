@@ -1,5 +1,5 @@
-//! Broken on purpose: the database away, its answers lost, its tables gone. The answer is still a
-//! documented refusal, and nothing is lost.
+//! Fault injection: the database is away, its answers are lost, its tables are gone. The answer is
+//! still a documented refusal, and nothing is lost.
 
 mod client;
 mod database;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use parlance::settings::Settings;
 
 fn still(settings: &mut Settings) {
-    // Few connections, so that every statement is soon prepared on each.
+    // Few connections, so that every statement is soon prepared on each of them.
     settings.database_connections = 2;
-    // What is counted is what is asked for.
+    // Only the round trips of requests are counted.
     settings.timings.heartbeat = Duration::from_hours(1);
 }

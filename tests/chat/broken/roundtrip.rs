@@ -1,4 +1,4 @@
-//! Round trips are counted on the wire.
+//! Counts round trips to the database on the wire.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ async fn each_read_and_each_flag_is_one_round_trip() {
         let id = ann.adds(&conversation, &n.to_string()).await;
         ben.views(&conversation, &[id]).await.ok();
     }
-    // Conversations by the dozen: the number must not matter.
+    // Dozens of conversations, as the number must not matter.
     world
         .sql(&format!(
             "insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
@@ -45,7 +45,7 @@ async fn each_read_and_each_flag_is_one_round_trip() {
         ),
         request("add", &conversation, json!({ "message": message("x") })),
     ] {
-        // Once or twice to prepare the statement, on each connection; then it is one.
+        // The first ones on each connection also prepare the statement.
         let mut trips = vec![];
         for _ in 0..6 {
             let before = proxy.round_trips();

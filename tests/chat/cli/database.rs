@@ -15,7 +15,7 @@ async fn psql_and_migrate_work_on_the_database_that_the_settings_name() {
         )),
         "0\n"
     );
-    // A password does not appear among the arguments.
+    // A password must not appear among the arguments.
     let url = format!(
         "postgres://parlance:se%20cret@localhost/{}?host={}",
         options.get_database().unwrap(),
@@ -54,7 +54,7 @@ async fn psql_and_migrate_work_on_the_database_that_the_settings_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_doctor_finds_is_exit_code_1_until_it_is_repaired() {
+async fn findings_of_the_doctor_are_exit_code_1_until_they_are_repaired() {
     let world = World::new().await;
     let options = world.store.options().clone();
     let (ann, _ben, conversation) = world.conversation().await;

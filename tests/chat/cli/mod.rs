@@ -1,4 +1,4 @@
-//! The command line, as a person or a script uses it; and what it makes, opened with openssl.
+//! The command line, as used by people and scripts; its keys are opened with openssl.
 
 mod database;
 mod start;
@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::world::World;
 
-/// The program on a test's database.
+/// The program, with a test's database.
 pub(crate) fn parlance(options: &PgConnectOptions) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     let socket = options.get_socket().unwrap().display();
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // One that refuses its arguments does not wait for its input.
+    // A command that refuses its arguments does not read its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -58,7 +58,7 @@ pub(crate) fn good(output: &Output) -> String {
 pub(crate) fn bad(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
-    // On a slow machine the log, which goes to stderr, too, has slow statements before it.
+    // On a slow machine, the log on stderr may contain slow statements before the error.
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     let sentence: String = stderr
         .lines()

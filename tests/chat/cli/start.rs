@@ -1,10 +1,10 @@
-//! Settings, `.env` and refusals, each one sentence.
+//! Settings, `.env` and refusals, each in one sentence.
 
 use super::{bad, good, parlance, run, with_database};
 use crate::world::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_done_is_one_sentence_and_exit_code_1() {
+async fn an_error_is_one_sentence_and_exit_code_1() {
     let (world, options) = with_database().await;
     for (arguments, input, names) in [
         (
@@ -106,7 +106,7 @@ async fn a_file_env_is_read_in_the_directory_of_the_start_only() {
         "",
     ));
     assert!(sentence.contains("LOGIN_TRIES"), "{sentence}");
-    // One that cannot be read is not shown: it may hold a password.
+    // A value that cannot be parsed is not shown, as it may hold a password.
     let value = "postgres://chat:my secret@db/x";
     for (text, number, name) in [
         (
@@ -114,7 +114,7 @@ async fn a_file_env_is_read_in_the_directory_of_the_start_only() {
             3,
             "DATABASE_URL",
         ),
-        // The same stands in a comment, or within another value.
+        // The same text in a comment, or within another value.
         (
             format!(
                 "# {value}\n#DATABASE_URL={value}\nPUBLIC_URL='{value} '\nexport NATS_URL = {value}\n"

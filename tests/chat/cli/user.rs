@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{good, parlance, run, with_database};
 use crate::world::{World, now};
 
-/// Logs in with an apikey from a new station; answers what login answered, and the station.
+/// Logs in with an apikey from a new station. Returns the answer and the station.
 async fn log_in(world: &World, apikey: &str) -> (Value, String) {
     let station = uuid::Uuid::new_v4().simple().to_string();
     let body = json!({ "action": "login", "apikey": apikey }).to_string();
@@ -25,7 +25,7 @@ async fn log_in(world: &World, apikey: &str) -> (Value, String) {
     )
 }
 
-/// Runs openssl in a directory; its output.
+/// Runs openssl in a directory. Returns its output.
 fn openssl(dir: &std::path::Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl")
         .current_dir(dir)
@@ -40,7 +40,7 @@ fn openssl(dir: &std::path::Path, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Opens the private key with a password and signs a request with it, all with openssl.
+/// Decrypts the private key with a password and signs a request with it, all with openssl.
 async fn asks_with_openssl(world: &World, login: &Value, station: &str, password: &str) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(
@@ -93,7 +93,7 @@ async fn asks_with_openssl(world: &World, login: &Value, station: &str, password
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_was_added_logs_in_with_what_openssl_makes_of_the_password() {
+async fn an_added_user_logs_in_with_an_apikey_that_openssl_derives() {
     let (world, options) = with_database().await;
     let add = [
         "user",
@@ -168,7 +168,7 @@ async fn a_services_apikey_is_shown_once_and_opens_its_private_key() {
     let (login, station) = log_in(&world, apikey).await;
     assert_eq!(login["nick"], "Bot");
     asks_with_openssl(&world, &login, &station, apikey).await;
-    // One more key of the same user logs in as well.
+    // A further key of the same user logs in as well.
     let more = good(&run(
         parlance(&options).args(["user", "apikey", "bot@example.org"]),
         "",

@@ -1,4 +1,4 @@
-//! What is not one's own, what is missing or wrong, and who hears of what.
+//! Access to conversations, missing and malformed fields, and who is notified.
 
 use serde_json::json;
 
@@ -62,7 +62,8 @@ async fn a_foreign_conversation_and_one_that_is_not_there_look_alike() {
 }
 
 #[tokio::test]
-async fn both_hear_of_a_new_conversation_and_of_a_clear_and_only_oneself_of_ones_arrangement() {
+async fn both_are_notified_of_a_new_conversation_and_of_a_clear_but_of_properties_only_their_owner()
+{
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let second_device = ann.second_device().await;

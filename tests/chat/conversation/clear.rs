@@ -28,7 +28,7 @@ async fn clear_ends_an_instance_for_everyone_and_a_retry_changes_nothing() {
             (&json!([]), &json!([]))
         );
     }
-    // Everything that names the old instance is told the present one, and stores nothing.
+    // Every request with the old instance is told the present one, and stores nothing.
     for request in [
         request("clear", &conversation, json!({})),
         request("add", &conversation, json!({ "message": message("late") })),

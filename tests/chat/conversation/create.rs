@@ -1,4 +1,4 @@
-//! Created once, by a friend, with a secret for each.
+//! Conversations are created once, with a friend and a secret for each.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn two_clients_that_create_at_the_same_moment_get_the_same_conversation() 
         ),
         (1, 2)
     );
-    // Again, later, with other secrets: the existing one is answered.
+    // Creating it again later with other secrets returns the existing one.
     let mut again = ann.creation(&ben);
     again["secrets"][&ann.user] = "another secret".into();
     let answer = ann.asks("chatconversation", again).await.ok();
@@ -77,7 +77,7 @@ async fn two_clients_that_create_at_the_same_moment_get_the_same_conversation() 
 }
 
 #[tokio::test]
-async fn a_conversation_takes_a_friend_and_a_secret_for_each() {
+async fn a_conversation_requires_a_friend_and_a_secret_for_each() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     ann.asks("chatconversation", ann.creation(&ben))

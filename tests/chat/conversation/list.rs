@@ -1,4 +1,4 @@
-//! The list: its order, its pages, and what its rows name.
+//! The list: its order, its pages, and the fields of its rows.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn the_list_is_newest_first_and_lastaccess_never_goes_back() {
         (&conversation, &ann),
     ] {
         writer.adds(conversation, "newest").await;
-        // Times have whole seconds: what is newer must be so by one.
+        // Times have whole seconds, so newer rows have to be newer by at least one.
         world
             .sql(&format!(
                 "update conversations set last_access_at = last_access_at - interval '1 minute' where conversation_id <> '{}'",
@@ -57,7 +57,7 @@ async fn the_list_is_newest_first_and_lastaccess_never_goes_back() {
 async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
     let world = World::new().await;
     let (ann, _ben, conversation) = world.conversation().await;
-    // Some share a moment.
+    // Some have the same time.
     world
         .sql(&format!(
             "update conversations set last_access_at = '2025-01-01Z';
@@ -130,7 +130,8 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
             "{refusal}"
         );
     }
-    // A conversation that is not the caller's, any more or ever, is no place in the list.
+    // A conversation in which the caller no longer, or never, takes part is not a position in the
+    // list.
     let cleo = world.person("Cleo").await;
     for after in [&conversation.id, &"0".repeat(32)] {
         cleo.asks_as(
@@ -141,7 +142,7 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
         .await
         .refused(404, "conversation_not_found");
     }
-    // An older client knows neither field: whatever they hold, it gets the whole list.
+    // Older clients know neither field, and get the whole list whatever they contain.
     for (field, any) in [
         ("limit", json!("x")),
         ("limit", json!(0)),
@@ -153,7 +154,7 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
             .ok();
         assert_eq!(list["conversations"].as_array().unwrap().len(), 25);
     }
-    // A published client asks for all of it.
+    // A version 3 client gets the whole list.
     let published = ann
         .asks(
             "chatconversation",
@@ -168,7 +169,8 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
         ),
         (25, None)
     );
-    // What a page ended with gets a message, and moves to the front: the pages begin again after it, and nothing is left out.
+    // The last conversation of a page gets a message and moves to the front: pages after it start
+    // over, and nothing is left out.
     let (first, _) = page(json!({ "limit": 10 })).await;
     let moved = Conversation {
         id: first[9].clone(),
@@ -179,7 +181,7 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
     assert_eq!(again, [&first[..9], &whole[10..11]].concat());
     let (rest, hasmore) = page(json!({ "after": again[9] })).await;
     assert_eq!((rest, hasmore), (whole[11..].to_vec(), false));
-    // It is gone before the next page: the client begins anew.
+    // If it is gone before the next page, the client starts over.
     ann.asks(
         "chatconversationgroup",
         json!({ "action": "leave", "conversationid": moved.id }),
@@ -200,7 +202,7 @@ async fn a_list_is_paged_in_its_order_and_comes_whole_where_nothing_is_said() {
 }
 
 #[tokio::test]
-async fn what_someone_is_called_is_read_again_once_they_have_changed() {
+async fn a_name_is_read_again_after_a_change() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let called = async || {

@@ -1,4 +1,4 @@
-//! Flags, colours and hiding: each participant's own.
+//! Flags, colors and hiding, which each participant sets for themselves.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::flag;
 use crate::world::{World, message, request};
 
 #[tokio::test]
-async fn how_one_arranges_a_list_is_ones_own_business() {
+async fn list_properties_are_private() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let untouched = ben.sees(&conversation).await;
@@ -64,7 +64,7 @@ async fn hide_is_until_the_instance_changes_or_for_good_and_unhide_undoes_both()
         (&shown["properties"][0]["hideid"], &shown["hiddenby"]),
         (&json!(hide_id), &json!([]))
     );
-    // For good: hideid stays as it was. Empty and null are as good as absent.
+    // For good: `hideid` stays as it was. Empty and null count as absent.
     for fields in [
         json!({}),
         json!({ "hideid": "" }),
@@ -76,7 +76,7 @@ async fn hide_is_until_the_instance_changes_or_for_good_and_unhide_undoes_both()
             (&json!(hide_id), &json!([ann.user]))
         );
     }
-    // Hidden until the instance changes: hiddenby stays as it was.
+    // Hidden until the instance changes: `hiddenby` stays as it was.
     let shown = hides(json!({ "hideid": "7sSwU2VoFM;PqjfKSn7V8;" })).await;
     assert_eq!(
         (&shown["properties"][0]["hideid"], &shown["hiddenby"]),
@@ -133,7 +133,7 @@ async fn a_colour_is_kept_as_given_and_nothing_else_is_a_colour() {
 }
 
 #[tokio::test]
-async fn what_clients_alone_understand_is_printable_ascii() {
+async fn opaque_text_is_printable_ascii() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let printable: String = (b' '..=b'~').map(char::from).collect();

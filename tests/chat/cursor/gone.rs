@@ -1,4 +1,4 @@
-//! A cursor whose row is gone, or was of an earlier instance.
+//! A cursor whose row is gone, or belongs to an earlier instance.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -46,7 +46,7 @@ async fn a_cursor_whose_row_is_gone_falls_back_to_its_date() {
         )
         .await;
         assert_eq!(ids(&before, "messages").len(), n);
-        // A date alone is such a cursor, too.
+        // A date alone is such a cursor too.
         assert_eq!(
             ids(
                 &download(&ben, &conversation, json!({ "firstmessagedate": at })).await,
@@ -56,7 +56,8 @@ async fn a_cursor_whose_row_is_gone_falls_back_to_its_date() {
             5 - n
         );
     }
-    // After the newest: nothing further on, everything before. Without a date: from the beginning.
+    // After the newest row: nothing forward, everything backward. Without a date: from the
+    // beginning.
     let later = at(TimeDelta::hours(1));
     let after = json!({ "firstmessageid": gone, "firstmessagedate": later, "firstreportid": gone, "firstreportdate": later });
     let after = download(&ben, &conversation, after).await;

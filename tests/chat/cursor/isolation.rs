@@ -1,4 +1,4 @@
-//! A cursor of another conversation or instance says nothing of it.
+//! A cursor of another conversation or instance reveals nothing about it.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{download, five, ids, partial};
 use crate::world::{Conversation, Person, World, at, message};
 
-/// Two conversations of Ann's, with Ben and with Cleo, that live under one name: only their ids tell them apart.
+/// Two conversations of Ann's, with Ben and with Cleo, with the same name, which only their ids
+/// tell apart.
 async fn two_of_one_name(
     world: &std::sync::Arc<World>,
 ) -> (Person, Person, Conversation, Person, Conversation) {
@@ -30,7 +31,7 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
     let (ann, ben, here, cleo, there) = two_of_one_name(&world).await;
     let written = five(&ann, &ben, &here).await;
     five(&ann, &cleo, &there).await;
-    // One that expired there, too.
+    // An expired one there, too.
     let mut old = message("expired");
     old["ValidUntil"] = at(-TimeDelta::days(30)).into();
     ann.does("add", &there, json!({ "message": old }))
@@ -80,7 +81,7 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
                     (written.clone(), written.clone()),
                     "{n}"
                 );
-                // With a date, it is the date that says where to go on.
+                // With a date, the date determines where to continue.
                 let later = at(TimeDelta::hours(1));
                 let dated = json!({ "firstmessageid": message, "firstmessagedate": later, "firstreportid": report, "firstreportdate": later });
                 let page = download(person, &here, dated).await;
@@ -92,7 +93,8 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
             }
         }
     }
-    // Nor do the times of what was said there say where to go on here: all of that is newer than what is here.
+    // Nor do the times of rows there determine where to continue here: all of them are newer than
+    // those here.
     for table in ["messages", "reports"] {
         world.sql(&format!(
             "update {table} set created_at = date_trunc('second', now()) - interval '1 day' + seq * interval '1 hour' where conversation_id = '{}'", here.id
@@ -123,7 +125,7 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
         (ids(&page, "messages"), ids(&page, "reports")),
         (written[..3].to_vec(), written[..3].to_vec())
     );
-    // An id that names a message in each names in each its own place.
+    // An id that exists in both names its own position in each.
     let twin = message("twin");
     ann.does("add", &there, json!({ "message": twin }))
         .await
@@ -156,10 +158,10 @@ async fn an_id_of_another_conversation_is_one_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
+async fn rows_of_another_conversation_change_nothing_here() {
     let world = World::new().await;
     let (ann, ben, here, cleo, there) = two_of_one_name(&world).await;
-    // The same message in both, and the same numbers.
+    // The same message and the same numbers in both.
     let twin = message("twin");
     for conversation in [&here, &there] {
         ann.does("add", conversation, json!({ "message": twin }))
@@ -173,7 +175,8 @@ async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
         .await
         .ok();
     let foreign = other["ID"].as_str().unwrap().to_owned();
-    // The twin is reported in each, by each; the other one is nowhere to be seen here.
+    // The twin is reported on in each, by each participant; the other one's report must not appear
+    // here.
     for (person, conversation) in [
         (&ann, &there),
         (&cleo, &there),
@@ -196,7 +199,7 @@ async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
             reported
         );
     }
-    // Each transcript has its own links only.
+    // Each transcript has only its own links.
     let links = |page: &Value| {
         page["transcript"]
             .as_array()
@@ -213,7 +216,7 @@ async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
         links(&ann.does("transcript", &there, json!({})).await.ok()),
         [json!(id), json!(foreign)]
     );
-    // `clear` here leaves what is there, also in the background.
+    // `clear` here leaves the rows there, also in the background.
     let cleared = Conversation::of(&ben.does("clear", &here, json!({})).await.ok()["conversation"]);
     parlance::store::purge::cleared(&world.store).await.unwrap();
     assert_eq!(ann.reads(&cleared).await["messages"], json!([]));
@@ -229,7 +232,7 @@ async fn what_was_said_and_seen_in_another_conversation_changes_nothing_here() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_life_left_behind_says_nothing_of_this_one() {
+async fn rows_of_an_earlier_instance_do_not_affect_the_present_one() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     five(&ann, &ben, &conversation).await;
@@ -249,7 +252,8 @@ async fn what_an_earlier_life_left_behind_says_nothing_of_this_one() {
     );
     let next =
         Conversation::of(&ann.does("clear", &conversation, json!({})).await.ok()["conversation"]);
-    // The old rows are not deleted yet, and are newer than what those write whose clocks are behind.
+    // The old rows are not deleted yet, and are newer than those of writers whose clocks are
+    // behind.
     let written = five(&ann, &ben, &next).await;
     for table in ["messages", "reports"] {
         world.sql(&format!("update {table} t set created_at = now() - interval '10 hours' from conversations c where t.conversation_id = c.conversation_id and t.seq > c.cleared_seq")).await;

@@ -1,4 +1,4 @@
-//! Rows come in the order of their commits, and a reader that pages misses none.
+//! Rows come in commit order, and a reader that pages misses none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,7 +182,7 @@ async fn reports_beyond_a_page_are_announced_as_messages_are() {
         (written[999..].to_vec(), &json!(false))
     );
     assert_eq!(ann.hears().await, Changes::default());
-    // Backwards, too, each kind has its own measure.
+    // Backwards, too, each kind has a limit of its own.
     let before = json!({ "limit": 500, "lastmessageid": written[0] });
     let before = ann
         .asks_as(

@@ -1,4 +1,4 @@
-//! Where a page begins and ends, and what it holds.
+//! The beginning and end of a page, and its contents.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ async fn download_begins_with_the_cursors_row_and_downloadpartial_ends_before_it
         assert_eq!(ids(&last_two, "messages"), written[n.saturating_sub(2)..n]);
         assert_eq!(ids(&last_two, "reports"), written[3..]);
     }
-    // The two cursors are independent; the date of a cursor whose id is there does not matter.
+    // The two cursors are independent; if a cursor's row exists, its date does not matter.
     let mixed = download(
         &ben,
         &conversation,
@@ -59,7 +59,7 @@ async fn download_begins_with_the_cursors_row_and_downloadpartial_ends_before_it
         (ids(&mixed, "messages").len(), ids(&mixed, "reports").len()),
         (1, 5)
     );
-    // Without a cursor: everything, or the newest.
+    // Without a cursor: everything, or the newest rows.
     let blank = json!({ "firstmessageid": "", "firstmessagedate": null, "lastmessageid": "", "lastmessagedate": null });
     assert_eq!(
         ids(
@@ -92,7 +92,7 @@ async fn a_page_that_is_cut_leaves_the_conversation_pending_until_the_client_has
             cursor = json!({ "firstmessageid": got.last() });
             held.extend(got);
             pages += 1;
-            // A published client goes on for as long as it is told that there is something.
+            // A version 3 client continues for as long as it is notified.
             if ben.hears().await
                 != (Changes {
                     conversations: vec![conversation.id.clone()],
@@ -134,7 +134,7 @@ async fn two_large_rows_always_fit_and_a_v4_client_is_told_whether_there_is_more
         (ids(&first, "messages"), &first["hasmore"]),
         (written[..2].to_vec(), &json!(true))
     );
-    // From its newest row on a reader always gets further.
+    // From its newest row, a reader always gets further.
     let second = asks("download", json!({ "firstmessageid": written[1] })).await;
     assert_eq!(
         (ids(&second, "messages"), &second["hasmore"]),
@@ -190,7 +190,7 @@ async fn a_partial_page_has_50_rows_or_what_is_asked_for_up_to_500() {
             "{refusal}"
         );
     }
-    // Page by page to the beginning: each row once.
+    // Page by page to the beginning, each row appears once.
     let (mut held, mut cursor) = (vec![], json!({ "limit": 70 }));
     loop {
         let page = ids(&partial(&ben, &conversation, cursor).await, "messages");

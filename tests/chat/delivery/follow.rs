@@ -11,13 +11,14 @@ use crate::{
     world::{Conversation, Person, Socket, World},
 };
 
-/// A v4 client that appends what a frame brings if the first event of each kind joins its newest row, and else downloads.
+/// A v4 client that appends the events of a frame if the first of each kind follows its newest row,
+/// and otherwise downloads.
 struct Follower {
     reader: Person,
     socket: Socket,
     held: HashMap<&'static str, Vec<String>>,
     newest_seq: i64,
-    /// Rows that frames brought.
+    /// Number of rows that came with frames.
     appended: usize,
 }
 
@@ -56,7 +57,7 @@ impl Follower {
             if !events.is_empty() && joins("message") && joins("report") {
                 for kind in ["message", "report"] {
                     for event in of(kind) {
-                        // Within a frame each follows the one before.
+                        // Within a frame, each event follows the previous one.
                         assert_eq!(
                             event["after"],
                             self.held[kind].last().cloned().unwrap_or_default().as_str()
@@ -66,7 +67,7 @@ impl Follower {
                             .get_mut(kind)
                             .unwrap()
                             .push(event[kind]["ID"].as_str().unwrap().to_owned());
-                        // What was added is dense: nothing that came before is missing.
+                        // The appended numbers are dense, so no earlier row is missing.
                         if let Some(seq) = event[kind]["Seq"].as_i64() {
                             assert!(
                                 self.newest_seq == 0 || seq > self.newest_seq,
@@ -127,7 +128,7 @@ async fn a_client_that_appends_what_joins_holds_everything_however_many_write_at
                 async move { ann.adds(&conversation, &format!("{round} {n}")).await }
             }))
             .await;
-            // Reports are stored in batches of their own, and announced beside the messages.
+            // Reports are stored in batches of their own, and announced concurrently with messages.
             let views = ids.chunks(2).map(|two| ben.views(&conversation, two));
             join_all(views).await;
         }
@@ -163,8 +164,9 @@ async fn on_two_nodes_too_a_client_that_appends_what_joins_holds_everything() {
         here.follows(&conversation, 240, 0),
         there.follows(&conversation, 240, 0)
     );
-    // Under concurrent writes each row may be announced late, and then it is only named. Once the writers are done, a row
-    // follows what its node has announced, and the frame brings it.
+    // Under concurrent writes, a row may be announced late, and is then only named. Once the
+    // writers are done, a row follows the last one that its node has announced, and the frame has
+    // it.
     let mut written = 240;
     while here.appended == 0 {
         assert!(written < 300, "frames bring rows");

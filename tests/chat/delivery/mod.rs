@@ -1,5 +1,5 @@
-//! Nobody is told too seldom, whatever is late, lost, or happens elsewhere: clients that do what docs/api.md says, to
-//! the letter, hold everything in the end.
+//! Nobody is notified too rarely, whatever is late, lost or happens on another node: clients that
+//! follow docs/api.md to the letter hold everything in the end.
 
 mod follow;
 mod node;

@@ -12,12 +12,12 @@ use crate::{
 
 #[tokio::test]
 async fn a_node_that_ends_and_stays_away_takes_nothing_along() {
-    // The other one looks seldom, so that all of what follows is between two looks.
+    // The other node's heartbeat is rare, so that all of this happens between two of them.
     let nodes = two_nodes(|settings| settings.timings.heartbeat = Duration::from_secs(2)).await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let there = at(&nodes[1], &ben).await;
     there.listens().await;
-    // As long as both live, everyone is told all the time.
+    // While both nodes live without a bus, everyone is notified all the time.
     eventually("both to know each other", async || {
         there.hears().await.lists == [ben.user.clone()]
     })
@@ -25,14 +25,14 @@ async fn a_node_that_ends_and_stays_away_takes_nothing_along() {
     ann.adds(&conversation, "the last word").await;
     there.hears().await;
     nodes[0].stop().await;
-    // It says so itself: nobody has to wait until it is missed.
+    // It reports its end by itself, so that nobody has to wait until it times out.
     assert_eq!(nodes[1].count("nodes where ended_at is not null").await, 1);
     let told = async || {
         let heard = there.hears().await;
         heard.lists == [ben.user.clone()] || heard.conversations == [conversation.id.clone()]
     };
     eventually("the news", told).await;
-    // And then there is quiet: the node that ended is not missed for ever.
+    // Then it is quiet: an ended node does not cause resyncs for ever.
     eventually("quiet", async || there.hears().await == Changes::default()).await;
     end(nodes).await;
 }
@@ -58,7 +58,7 @@ async fn a_node_that_starts_and_ends_between_two_looks_of_another_is_missed_too(
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
+async fn the_rest_of_a_cut_page_is_notified_wherever_the_station_subscribes() {
     let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     fill(&nodes[0], &ann, &conversation, 1200).await;
@@ -66,7 +66,7 @@ async fn what_is_left_of_a_cut_page_is_told_wherever_the_station_listens() {
     know_each_other(&nodes, &ben).await;
     know_each_other(&[nodes[1].clone(), nodes[0].clone()], &ben).await;
     socket.drain().await;
-    // The same station, whose requests another node answers.
+    // The same station, served by another node.
     let there = Person {
         world: nodes[1].clone(),
         ..ben.clone()

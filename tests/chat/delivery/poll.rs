@@ -1,4 +1,4 @@
-//! What a poll told is told again until the station shows that it has it.
+//! The answer to a poll is repeated until the station shows that it has it.
 
 use serde_json::{Value, json};
 use tokio::{
@@ -8,7 +8,7 @@ use tokio::{
 
 use crate::world::{Changes, Person, World, eventually};
 
-/// Polls, and goes without the answer: at once, or once it has come.
+/// Polls and loses the answer: disconnects at once, or once it has arrived.
 async fn loses_a_poll(person: &Person, version: i64, waits: bool) {
     let mut connection = person.world.connection().await;
     connection
@@ -25,7 +25,7 @@ async fn loses_a_poll(person: &Person, version: i64, waits: bool) {
 }
 
 #[tokio::test]
-async fn what_a_lost_answer_to_a_poll_told_is_told_again() {
+async fn a_lost_answer_to_a_poll_is_repeated() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ben.listens().await;
@@ -42,7 +42,7 @@ async fn what_a_lost_answer_to_a_poll_told_is_told_again() {
     world.end().await;
 }
 
-/// Asks on a connection; the answer's body.
+/// Sends a request on a connection. Returns the answer's body.
 async fn asks_on(connection: &mut TcpStream, request: &[u8]) -> Value {
     connection.write_all(request).await.unwrap();
     let mut answer = vec![];
@@ -76,7 +76,7 @@ async fn the_next_request_on_a_connection_shows_that_the_answer_before_arrived()
     .enumerate()
     {
         ann.adds(&conversation, &round.to_string()).await;
-        // Asked elsewhere it is told again, as it may have been lost.
+        // A poll on another connection gets it again, as it may have been lost.
         assert_eq!(
             asks_on(&mut own, &poll).await["conversationchangedof"],
             json!([conversation.id])
@@ -95,7 +95,7 @@ async fn the_next_request_on_a_connection_shows_that_the_answer_before_arrived()
 }
 
 #[tokio::test]
-async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
+async fn an_acknowledged_answer_is_not_repeated() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ben.listens().await;
@@ -113,7 +113,7 @@ async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
         assert_eq!(told["conversationchangedof"], json!([conversation.id]));
     }
     assert_ne!(first["receipt"], again["receipt"]);
-    // An answer to a v3 client carries no receipt.
+    // An answer to a v3 client has no receipt.
     assert!(
         asks(ben.signed_request(3, "chatnotification", json!({ "action": "download" })))
             .await
@@ -126,7 +126,7 @@ async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
     ))
     .await;
     assert_eq!(quiet["conversationchangedof"], json!([]));
-    // Fetching it confirms it, too.
+    // Fetching it confirms it as well.
     ann.adds(&conversation, "y").await;
     assert_eq!(
         asks(poll(json!({ "action": "download" }))).await["conversationchangedof"],
@@ -142,7 +142,7 @@ async fn what_was_told_stays_told_once_the_station_shows_that_it_has_it() {
         asks(poll(json!({ "action": "download" }))).await["conversationchangedof"],
         json!([])
     );
-    // The list, to a client that has no invitations to look at beside it.
+    // The list, for a client that has no invitations to fetch.
     ann.does("clear", &conversation, json!({})).await.ok();
     for (version, is_told_again) in [(4, true), (3, false)] {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The command line beside a server, and without one.
+//! Commands, beside a running server and without one.
 
 use std::{
     os::unix::{fs::MetadataExt, process::CommandExt},
@@ -61,12 +61,12 @@ async fn commands_at_the_same_moment_do_not_end_each_others_database() {
             );
         }
     }
-    // A server that starts meanwhile waits for a command, too.
+    // A server that starts meanwhile waits for a command as well.
     let command = parlance(&dir.data())
         .args(["user", "list"])
         .spawn()
         .unwrap();
-    // Not before the command has begun: it would be a guest, whom a server that ends does not wait for.
+    // Only once the command has the database: an attached command would not be waited for.
     eventually("the command's database", async || {
         dir.postmaster().is_some_and(lives)
     })
@@ -131,7 +131,7 @@ async fn roots_command_on_the_data_of_an_ordinary_user_works_as_that_user_and_ch
     );
     server.stop();
 
-    // Where root comes first, what it makes is the owner's.
+    // If root is the first user, the files still belong to the owner of the directory.
     let dir = Dir::new();
     std::fs::create_dir(dir.data()).unwrap();
     std::os::unix::fs::chown(dir.data(), Some(uid), Some(gid)).unwrap();

@@ -1,4 +1,4 @@
-//! Killed in every way, it loses nothing, and nothing stands in the way of the next start.
+//! The embedded PostgreSQL loses nothing when it is killed, and always starts again.
 
 use std::{
     os::unix::{
@@ -25,7 +25,7 @@ async fn when_the_server_is_killed_its_database_ends_cleanly_and_the_next_start_
         let postmaster = dir.postmaster().unwrap();
         server.kill();
         if n == 2 {
-            // Sometimes one waits; the other times the next start comes while this one is ending.
+            // Sometimes the test waits; otherwise the next start happens during this shutdown.
             eventually("the database's end", async || !lives(postmaster)).await;
             assert_eq!(dir.postmaster(), None, "it did not end cleanly");
         }
@@ -68,10 +68,10 @@ async fn when_both_are_killed_the_next_start_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_crash_or_another_process_left_behind_is_no_obstacle() {
+async fn leftovers_of_a_crash_or_another_process_do_not_prevent_a_start() {
     let dir = Dir::new();
-    // A cluster that was half made, and a number that another process has by now: this one, or the
-    // PostgreSQL of someone else.
+    // A half-created cluster, and a process id that now belongs to another process: this one, or
+    // someone else's PostgreSQL.
     std::fs::create_dir_all(dir.data().join("postgres-unfinished/base")).unwrap();
     run(parlance(&dir.data()).arg("migrate"));
     for process in [std::process::id().cast_signed(), crate::world::postmaster()] {
@@ -86,11 +86,11 @@ async fn what_a_crash_or_another_process_left_behind_is_no_obstacle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_another_program_of_the_same_user_has_since_a_power_cut_is_no_obstacle() {
+async fn a_process_id_reused_by_another_program_of_the_user_does_not_prevent_a_start() {
     let dir = Dir::new();
     run(parlance(&dir.data()).arg("migrate"));
     let data = std::fs::metadata(dir.postgres()).unwrap();
-    // It even works in the data's own directory.
+    // Its working directory is even the data directory.
     let mut sleep = Command::new("sleep");
     let mut other = sleep
         .arg("600")
@@ -137,7 +137,8 @@ async fn a_database_that_has_only_begun_to_start_ends_with_its_server_too() {
     let real = real.parent().unwrap();
     for program in std::fs::read_dir(real).unwrap().flatten() {
         let name = program.file_name().into_string().unwrap();
-        // A shell has its background commands ignore SIGINT until they say otherwise: PostgreSQL does, after a while.
+        // A shell makes background commands ignore SIGINT until they install a handler; PostgreSQL
+        // does so after a while.
         let waits = if name == "postgres" {
             "case $1 in -D) echo $$ >$mark.new; mv $mark.new $mark; sleep 2;; esac"
         } else {

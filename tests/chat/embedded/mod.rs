@@ -1,5 +1,5 @@
-//! The embedded PostgreSQL, through the program itself: it starts on nothing, survives being killed in
-//! every way, and never touches what it should not.
+//! The embedded PostgreSQL through the program itself: it starts from nothing, survives being
+//! killed, and never touches files that are not its own.
 
 mod command;
 mod crash;
@@ -20,8 +20,8 @@ use nix::{
     unistd::Pid,
 };
 
-/// A directory for a test's data, removed with it. Others may pass through: PostgreSQL does not run as
-/// root.
+/// A directory for a test's data, removed with it. Searchable by others, because PostgreSQL does
+/// not run as root.
 pub(crate) struct Dir(PathBuf);
 
 impl Dir {
@@ -43,7 +43,7 @@ impl Dir {
         self.data().join("postgres")
     }
 
-    /// The process that `postmaster.pid` names.
+    /// The process id in `postmaster.pid`.
     pub(crate) fn postmaster(&self) -> Option<i32> {
         std::fs::read_to_string(self.postgres().join("postmaster.pid"))
             .ok()?
@@ -82,14 +82,14 @@ pub(crate) fn parlance(data: &Path) -> Command {
     command
 }
 
-/// A server that runs as a child.
+/// A server as a child process.
 pub(crate) struct Server {
     child: Child,
     pub url: String,
     pub log: Arc<Mutex<String>>,
 }
 
-/// A test that fails leaves no server behind.
+/// A failing test leaves no server behind.
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -97,12 +97,12 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts it and waits until it serves.
+    /// Starts the server and waits until it is ready.
     pub(crate) fn start(data: &Path) -> Self {
         Self::start_as(&mut parlance(data))
     }
 
-    /// As [`Server::start`], with what else it is told.
+    /// Like [`Server::start`], with another command line or environment.
     pub(crate) fn start_as(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -139,7 +139,7 @@ impl Server {
         self.log.lock().unwrap().contains(words)
     }
 
-    /// Ends it as an operator does.
+    /// Stops it like an operator.
     pub(crate) fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         let status = self.child.wait().unwrap();
@@ -172,7 +172,7 @@ fn psql(data: &Path, statement: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// It does not start, and says why in one sentence.
+/// Expects that it does not start, and returns its sentence.
 fn refuses(command: &mut Command) -> String {
     let output = run(command);
     assert_eq!(output.status.code(), Some(1));

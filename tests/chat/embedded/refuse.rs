@@ -1,4 +1,4 @@
-//! What it does not touch, and says so in one sentence.
+//! Refusals to touch data, each with one sentence.
 
 use super::{Dir, parlance, refuses};
 

@@ -1,4 +1,4 @@
-//! It starts on nothing, and stops cleanly.
+//! It starts from nothing, and stops cleanly.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -26,7 +26,7 @@ async fn it_starts_on_nothing_safely_and_stops_cleanly() {
             "{setting}"
         );
     }
-    // Only its own user gets to the socket and to the data.
+    // Only its own user can access the socket and the data.
     for private in ["run", "postgres"] {
         assert_eq!(
             std::fs::metadata(dir.data().join(private)).unwrap().mode() & 0o077,
@@ -54,7 +54,7 @@ async fn a_request_in_flight_is_answered_before_the_end() {
     let mut socket =
         std::net::TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
     socket.write_all(b"POST /?srv=chatserver&api=chatlogin HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").unwrap();
-    // The server has the head, and asks for the rest.
+    // The server has the request's head, and asks for the rest.
     let mut asks = [0; 25];
     socket.read_exact(&mut asks).unwrap();
     assert_eq!(&asks, b"HTTP/1.1 100 Continue\r\n\r\n");

@@ -29,7 +29,7 @@ async fn a_direct_conversation_begins_with_an_epoch_and_old_clients_see_its_secr
         assert!(old.get("epoch").is_none() && old.get("epochs").is_none());
         assert_eq!(secrets(person, &conversation).await, [(1, mine)]);
     }
-    // Created again, with another epoch: the conversation that is there is answered.
+    // Creating it again with another epoch returns the existing conversation.
     let again = asks(&ben, &ben.creation_with_epoch(&ann).0).await.ok();
     assert_eq!(
         again["conversation"]["epochs"][0]["announcement"],
@@ -64,7 +64,7 @@ async fn a_group_begins_with_an_epoch_that_gives_it_its_id_and_is_created_once()
         .await,
     );
     assert_eq!(secrets(&ben, &group).await, [(1, secret(1, &ben.user))]);
-    // Once more, after it has moved on; and another group of that id.
+    // Once more after it has moved on; and another group with the same id.
     ann.rekeys(
         &group,
         &epoch,
@@ -106,14 +106,14 @@ async fn a_group_with_an_epoch_has_exactly_those_whom_it_names_or_is_not_created
     let mut both = ids(&[&ann, &ben]);
     both.sort();
     assert_eq!(refusal["participantids"], json!(both));
-    // Others than those who are to be added.
+    // Users other than those to be added.
     let (mut fewer, _) = ann.group_with_epoch(&[&ben, &cleo]);
     fewer["participantids"] = json!([ben.user]);
     asks(fewer).await.refused(409, "stale_roster");
     let (mut without_secret, _) = ann.group_with_epoch(&[&ben]);
     without_secret["secrets"][&cleo.user] = "x".into();
     asks(without_secret).await.refused(409, "stale_roster");
-    // Halves of an epoch, one of another client's, and one of a direct conversation.
+    // Half an epoch, one by another client, and one of a direct conversation.
     for field in ["announcement", "signature"] {
         let (mut half, _) = ann.group_with_epoch(&[&ben]);
         half.as_object_mut().unwrap().remove(field);
@@ -124,7 +124,7 @@ async fn a_group_with_an_epoch_has_exactly_those_whom_it_names_or_is_not_created
     request["announcement"] = direct["announcement"].clone();
     request["signature"] = direct["signature"].clone();
     asks(request).await.refused(400, "bad_request");
-    // A version 3 client knows no epochs: what it sends beside is not looked at.
+    // A version 3 client knows no epochs, so these fields are ignored.
     let (request, _) = ann.group_with_epoch(&[&ben]);
     ann.asks("chatconversationgroup", request).await.ok();
     assert_eq!(
@@ -141,7 +141,7 @@ async fn a_group_with_an_epoch_has_exactly_those_whom_it_names_or_is_not_created
 async fn the_id_of_a_group_cannot_be_that_of_a_direct_conversation_of_others() {
     let world = World::new().await;
     let [ann, ben, cleo] = people(&world, ["Ann", "Ben", "Cleo"]).await;
-    // What Ben and Cleo will need.
+    // The id that Ben and Cleo will need.
     let taken = ConversationId::between(ben.id(), cleo.id());
     assert!(!taken.may_be_group() && ConversationId::random().may_be_group());
     let conversation = Conversation {
@@ -182,7 +182,7 @@ async fn a_conversation_without_an_epoch_gets_its_first_one() {
     let (request, _) = ben.rekeying(&direct, None, &both());
     asks(&ben, &request).await.ok();
     assert_eq!(ann.sees(&direct).await["secret"], secret(1, &ann.user));
-    // In a group by whomever, but its admins are those whom it has.
+    // In a group any member may make it, but its admins have to be the group's.
     let (old, _) = ann.group_with_epoch(&[&ben, &cleo]);
     let old = ann.asks("chatconversationgroup", old).await.ok();
     let old = Conversation::of(&old["conversation"]);
@@ -202,7 +202,7 @@ async fn a_conversation_without_an_epoch_gets_its_first_one() {
 }
 
 #[tokio::test]
-async fn whoever_announces_an_epoch_has_a_card() {
+async fn announcing_an_epoch_requires_a_card() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (direct, _) = ann.creation_with_epoch(&ben);

@@ -60,20 +60,20 @@ async fn a_group_of_5000_is_created_and_rekeyed_in_one_call_each() {
         (&json!(2), &json!(wrap))
     );
     let members = i64::try_from(MAX_PARTICIPANTS).unwrap();
-    // Of both epochs, for all but the one who was removed.
+    // For both epochs, and all but the removed member.
     assert_eq!(world.count("epoch_secrets").await, 2 * (members - 1));
     world.end().await;
 }
 
 #[tokio::test]
-async fn what_is_large_without_secrets_is_refused_as_ever() {
+async fn a_large_body_without_secrets_is_still_refused() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     let padding = "x".repeat(1 << 20);
     for (action, status, code) in [
         ("add", 413, "too_large"),
         ("list", 413, "too_large"),
-        // Not for its size.
+        // Refused, but not for its size.
         ("rekey", 400, "bad_request"),
     ] {
         let request =

@@ -1,4 +1,4 @@
-//! Who takes part changes with the secret, in one step.
+//! Members change together with the secret, in one step.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn one_who_is_removed_reads_nothing_that_follows_and_one_who_joins_nothing_from_before() {
+async fn a_removed_member_reads_nothing_later_and_a_new_one_nothing_earlier() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;
@@ -48,7 +48,7 @@ async fn one_who_is_removed_reads_nothing_that_follows_and_one_who_joins_nothing
         [(2, secret(2, &cleo.user)), (1, secret(1, &cleo.user))]
     );
     assert_eq!(dan.sees(&group).await["secret"], secret(2, &dan.user));
-    // Back again, he has the newest secret, and not what he had before.
+    // When he is back, he has the newest secret, and not his earlier ones.
     let back = Roster {
         admins: vec![ann],
         added: vec![ben],
@@ -67,7 +67,7 @@ async fn one_who_is_removed_reads_nothing_that_follows_and_one_who_joins_nothing
 }
 
 #[tokio::test]
-async fn someone_who_may_only_be_invited_is_not_added_and_nothing_else_happens_either() {
+async fn a_user_who_can_only_be_invited_is_not_added_and_nothing_else_is_done() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, _] = &people;
@@ -84,7 +84,7 @@ async fn someone_who_may_only_be_invited_is_not_added_and_nothing_else_happens_e
     assert_eq!(refusal["participantids"], json!(left));
     assert_eq!(ben.sees_v4(&group).await["epoch"], 1);
     assert_eq!(world.count("invitations").await, 0);
-    // Nobody at all.
+    // A user who does not exist.
     let nobody = crate::world::Person {
         user: "0".repeat(32),
         ..eve.clone()
@@ -122,7 +122,8 @@ async fn an_invitation_of_an_epoch_before_gives_no_secret_until_the_next_one() {
         asks_group(person, "accept", accept).await.ok();
         assert_eq!(person.sees(&group).await["secret"], expected);
     }
-    // They take part, and no epoch has said so: a rekeying without them is refused, and one of theirs, too.
+    // They take part although no epoch says so: a rekeying without them is refused, and so is one
+    // by them.
     let (request, _) = ann.rekeying(&group, Some(&second), &same);
     asks(ann, &request).await.refused(409, "stale_roster");
     let with_both = Roster {
@@ -155,7 +156,8 @@ async fn published_clients_add_and_remove_in_a_group_with_epochs_as_ever() {
     ann.asks("chatconversationgroup", remove).await.ok();
     let leave = json!({ "action": "leave", "conversationid": group.id });
     ann.asks("chatconversationgroup", leave).await.ok();
-    // The epoch's only admin is gone: whoever says so names another one, and only then can anyone be added.
+    // The epoch's only admin is gone: the next epoch has to name another one, and only then can
+    // anyone be added.
     let gone = Roster {
         admins: vec![cleo],
         added: vec![],

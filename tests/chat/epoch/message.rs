@@ -1,4 +1,4 @@
-//! A message names the epoch whose secret it is encrypted with.
+//! A message names the epoch whose secret encrypts it.
 
 use serde_json::json;
 
@@ -25,7 +25,8 @@ async fn a_message_of_an_epoch_that_has_ended_is_refused_and_its_retry_is_known(
         .await
         .refused(409, "stale_epoch");
     assert_eq!(refusal["epoch"], 2);
-    // Its answer was lost, and then there was another epoch: sent again as it was, or under the new one.
+    // Its answer was lost, and another epoch began: a retry may be unchanged, or name the new
+    // epoch.
     for epoch in [1, 2] {
         assert_eq!(ben.adds_in(&conversation, epoch, &early).await.ok(), stored);
     }
@@ -49,7 +50,8 @@ async fn a_message_that_is_known_is_answered_before_its_instance_is_judged_for_a
     let early = message("early");
     let stored = ben.adds_in(&conversation, 1, &early).await.ok();
     ann.does("clear", &conversation, json!({})).await.ok();
-    // What was cleared may be purged at any time, and then a retry is refused: it is never stored again.
+    // Cleared messages may be purged at any time, and a retry is then refused: it is never stored
+    // again.
     let again = ben.adds_in(&conversation, 1, &early).await;
     assert!(
         again.status == 409 || again.ok() == stored,
@@ -69,7 +71,7 @@ async fn a_message_that_is_known_is_answered_before_its_instance_is_judged_for_a
 async fn a_client_of_version_4_names_the_epoch_and_an_older_one_need_not() {
     let world = World::new().await;
     let [ann, ben] = people(&world, ["Ann", "Ben"]).await;
-    // Where there is none, there is nothing to name.
+    // A conversation without epochs has none to name.
     let conversation = ann.creates(&ben).await;
     let add = || request("add", &conversation, json!({ "message": message("x") }));
     asks(&ann, &add()).await.ok();

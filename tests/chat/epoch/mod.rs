@@ -1,4 +1,4 @@
-//! Epochs: a conversation's secrets, one after the other, each for exactly those who take part.
+//! Epochs: the successive secrets of a conversation, each for exactly its participants.
 
 mod create;
 mod large;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, Conversation, Epoch, Person, World};
 
-/// Friends of Ann, each with a card; she is the first.
+/// Friends of Ann, each with a card; Ann is the first.
 async fn people<const N: usize>(world: &Arc<World>, names: [&str; N]) -> [Person; N] {
     let mut people = vec![];
     for name in names {
@@ -29,7 +29,7 @@ async fn people<const N: usize>(world: &Arc<World>, names: [&str; N]) -> [Person
     people.try_into().unwrap_or_else(|_| unreachable!())
 }
 
-/// A group of Ann, who made it, Ben and Cleo, in its first epoch. Dan is a friend of hers.
+/// A group of Ann, its creator, Ben and Cleo, in its first epoch. Dan is a friend of Ann's.
 async fn group(world: &Arc<World>) -> ([Person; 4], Conversation, Epoch) {
     let people = people(world, ["Ann", "Ben", "Cleo", "Dan"]).await;
     let [ann, ben, cleo, _] = &people;
@@ -41,7 +41,7 @@ async fn asks(person: &Person, request: &Value) -> Answer {
     person.asks_as(4, "chatconversation", request.clone()).await
 }
 
-/// What a person can open: the number of each epoch, with their copy of its secret.
+/// The epochs that a person can open, with their copy of each secret.
 async fn secrets(person: &Person, conversation: &Conversation) -> Vec<(u64, String)> {
     let answer = person.epochs(conversation, json!({})).await.ok();
     assert_eq!(answer["hasmore"], false);

@@ -1,4 +1,4 @@
-//! Rekeyings, removals, additions and messages at the same moment.
+//! Concurrent rekeyings, removals, additions and messages.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -56,8 +56,8 @@ async fn of_many_rekeyings_at_the_same_moment_one_is_the_next_epoch() {
     world.end().await;
 }
 
-/// Messages, one after the other, each under the epoch that the sender believes to be the present one; which of them were
-/// stored under which.
+/// Sends messages one after the other, each under the epoch that the sender believes to be the
+/// present one. Returns which were stored under which epoch.
 async fn writes(person: &Person, group: &Conversation, count: usize) -> Vec<(String, u64)> {
     let (mut epoch, mut stored) = (1, vec![]);
     for _ in 0..count {
@@ -70,7 +70,7 @@ async fn writes(person: &Person, group: &Conversation, count: usize) -> Vec<(Str
                     stored.push((message["ID"].as_str().unwrap().to_owned(), epoch));
                     break;
                 }
-                // Removed in the meantime.
+                // Removed meanwhile.
                 404 => return stored,
                 _ => {
                     epoch = answer.refused(409, "stale_epoch")["epoch"]
@@ -84,12 +84,12 @@ async fn writes(person: &Person, group: &Conversation, count: usize) -> Vec<(Str
 }
 
 #[tokio::test]
-async fn nothing_is_stored_under_a_secret_that_someone_removed_has_and_nobody_is_locked_out() {
+async fn no_message_is_stored_under_a_secret_of_a_removed_member_and_nobody_is_locked_out() {
     let world = world().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;
     ben.befriends(dan).await;
-    // Dan comes and goes, while the others write and change the secret.
+    // Dan is added and removed while the others write and rekey.
     let changes = async {
         let mut epoch: Epoch = first.clone();
         for _ in 0..12 {
@@ -105,7 +105,7 @@ async fn nothing_is_stored_under_a_secret_that_someone_removed_has_and_nobody_is
                 removed,
             };
             let (request, next) = ann.rekeying(&group, Some(&epoch), &roster);
-            // Cleo, who may not add, tries for the same number.
+            // Cleo, who may not add anyone, tries for the same number.
             let same = Roster {
                 admins: vec![ann],
                 ..Roster::default()
@@ -122,7 +122,7 @@ async fn nothing_is_stored_under_a_secret_that_someone_removed_has_and_nobody_is
     };
     let (last, by_ben, by_cleo) =
         tokio::join!(changes, writes(ben, &group, 40), writes(cleo, &group, 40));
-    // In the order of the numbers, epochs only grow: no message is behind a newer epoch's.
+    // In the order of the numbers, epochs only grow: no message follows one of a newer epoch.
     let rows = ann.reads_all(&group).await;
     let epoch_of = |id: &str| {
         let all = by_ben.iter().chain(&by_cleo);
@@ -142,7 +142,7 @@ async fn nothing_is_stored_under_a_secret_that_someone_removed_has_and_nobody_is
             person.sees(&group).await["secret"],
             secret(number, &person.user)
         );
-        // And of each epoch in which something was said.
+        // And the secret of each epoch with a message.
         for (epoch, own) in secrets(person, &group).await {
             assert!(!epochs.contains(&epoch) || !own.is_empty(), "{epoch}");
         }
@@ -179,7 +179,7 @@ async fn a_rekeying_and_a_leave_at_the_same_moment_end_with_a_secret_for_those_w
             added: vec![],
             removed: vec![&cleo],
         };
-        // She is not there to be removed, which an announcement says all the same.
+        // She is already gone; the announcement removes her all the same.
         let (mut request, next) = ben.rekeying(&group, Some(&before), &without);
         request["removeparticipants"] = json!([]);
         asks(&ben, &request).await.ok();

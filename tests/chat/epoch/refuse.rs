@@ -1,4 +1,4 @@
-//! What is no next epoch is refused, and changes nothing.
+//! Invalid next epochs are refused, and change nothing.
 
 use parlance_wire::e2ee::Announcement;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ async fn an_epoch_that_clients_would_refuse_is_refused_by_the_server() {
         (with("conversationid", json!("x")), 400, "bad_request"),
         (with("instance", json!(null)), 400, "bad_request"),
         (with("epoch", json!(0)), 400, "bad_request"),
-        // Not that of the announcement.
+        // Not the announcement's number.
         (with("epoch", json!(3)), 400, "bad_request"),
         (with("announcement", json!("{}")), 400, "bad_request"),
         (with("announcement", json!(null)), 400, "bad_request"),
@@ -62,14 +62,14 @@ async fn an_epoch_that_clients_would_refuse_is_refused_by_the_server() {
             400,
             "bad_request",
         ),
-        // Someone else's.
+        // Someone else's signature.
         (by_ben, 400, "bad_request"),
         (with("instance", json!("AAAAAAAAAA")), 409, "stale_instance"),
         (skipped, 409, "stale_epoch"),
         // The next number, after another history.
         (forked, 409, "stale_epoch"),
         (with("secrets", json!({})), 409, "stale_roster"),
-        // In the call, and not in the announcement.
+        // In the call, but not in the announcement.
         (
             with("removeparticipants", json!([&cleo.user])),
             409,
@@ -99,7 +99,7 @@ async fn an_epoch_that_clients_would_refuse_is_refused_by_the_server() {
         ids.sort();
         assert_eq!(refusal["participantids"], json!(ids));
     }
-    // About another conversation; and by someone who is not in this one.
+    // For another conversation; and by someone who does not take part.
     let (direct, _) = ann.creates_with_epoch(ben).await;
     asks(ann, &with("conversationid", json!(direct.id)))
         .await
@@ -123,13 +123,13 @@ async fn an_epoch_that_clients_would_refuse_is_refused_by_the_server() {
 }
 
 #[tokio::test]
-async fn who_may_change_what_follows_from_the_epoch_before_and_from_the_group() {
+async fn permissions_follow_from_the_previous_epoch_and_from_the_group() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;
     ben.befriends(dan).await;
     for (changes, status, code) in [
-        // A member makes himself an admin, or another one; adds someone; drops someone.
+        // A member makes himself or another member an admin, adds someone, drops someone.
         (roster(&[ann, ben], &[], &[]), 403, "not_allowed"),
         (roster(&[ben], &[], &[]), 403, "not_allowed"),
         (roster(&[ann], &[dan], &[]), 403, "not_allowed"),
@@ -138,19 +138,19 @@ async fn who_may_change_what_follows_from_the_epoch_before_and_from_the_group() 
         let (request, _) = ben.rekeying(&group, Some(&first), &changes);
         asks(ben, &request).await.refused(status, code);
     }
-    // A group has an admin, who is in it.
+    // A group has an admin who takes part.
     for admins in [&[][..], &[dan]] {
         let (request, _) = ann.rekeying(&group, Some(&first), &roster(admins, &[], &[]));
         asks(ann, &request).await.refused(400, "bad_request");
     }
-    // An admin of the group whom no epoch names is none to the clients yet.
+    // An admin of the group who is in no epoch is not yet one for the clients.
     crate::group::set_role(ann, &group, ben, "admin").await.ok();
     let (request, _) = ben.rekeying(&group, Some(&first), &roster(&[ann], &[dan], &[]));
     asks(ben, &request).await.refused(403, "not_allowed");
     let second = ann
         .rekeys(&group, &first, &roster(&[ann, ben], &[], &[]))
         .await;
-    // And the other way round.
+    // The reverse.
     crate::group::set_role(ann, &group, ben, "member")
         .await
         .ok();
@@ -182,7 +182,24 @@ async fn a_direct_conversation_stays_one_and_a_block_stops_it() {
     ben.blocks(&ann).await.ok();
     let (request, _) = ann.rekeying(&conversation, Some(&first), &Roster::default());
     asks(&ann, &request).await.refused(403, "not_allowed");
-    // Who blocks may go on.
+    // The blocking user may continue.
     ben.rekeys(&conversation, &first, &Roster::default()).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_older_client_knows_no_epochs() {
+    let world = World::new().await;
+    let (people, group, first) = group(&world).await;
+    let ann = &people[0];
+    let same = roster(&[ann], &[], &[]);
+    let (rekey, _) = ann.rekeying(&group, Some(&first), &same);
+    let share = json!({ "action": "shareepochs", "conversationid": group.id, "userid": ann.user, "secrets": {} });
+    let epochs = json!({ "action": "epochs", "conversationid": group.id });
+    for request in [rekey, share, epochs] {
+        ann.asks_as(3, "chatconversation", request)
+            .await
+            .refused(404, "unknown_action");
+    }
     world.end().await;
 }

@@ -1,4 +1,4 @@
-//! An epoch begins, and what becomes of the ones before.
+//! Beginning an epoch, and the fate of earlier ones.
 
 use parlance::store;
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn an_epoch_has_a_new_secret_for_each_and_everyone_hears_of_it() {
         admins: vec![ann],
         ..Roster::default()
     };
-    // By whomever is in it; and once more, as the answer may be lost.
+    // Any member may rekey, and repeat the call, as the answer may be lost.
     let (mut request, second) = cleo.rekeying(&group, Some(&first), &admins());
     request["displaynames"] = json!({ &ben.user: "another name" });
     for _ in 0..2 {
@@ -51,7 +51,7 @@ async fn an_epoch_has_a_new_secret_for_each_and_everyone_hears_of_it() {
         (&json!(secret(2, &ben.user)), &json!("another name"))
     );
     assert_eq!(ann.sees(&group).await["displayname"], "the name");
-    // One that was made for the same number came second.
+    // An epoch that was made for the same number, but came second.
     let (late, _) = ben.rekeying(&group, Some(&first), &admins());
     let refusal = asks(ben, &late).await.refused(409, "stale_epoch");
     assert_eq!(refusal["epoch"], 2);
@@ -65,7 +65,7 @@ async fn secrets_of_epochs_in_which_nothing_was_written_are_forgotten() {
     let world = World::new().await;
     let [ann, ben] = people(&world, ["Ann", "Ben"]).await;
     let (conversation, mut epoch) = ann.creates_with_epoch(&ben).await;
-    // Something in the second and the fourth.
+    // Messages in the second and the fourth.
     for number in 2..6 {
         epoch = ben.rekeys(&conversation, &epoch, &Roster::default()).await;
         if number % 2 == 0 {
@@ -102,7 +102,7 @@ async fn secrets_of_epochs_whose_messages_were_cleared_are_purged() {
         secrets(&ben, &conversation).await,
         [present.clone(), forgotten(2), forgotten(1)]
     );
-    // Nothing was written in the third one since, and it is still the present one.
+    // The third epoch has no messages, but is still the present one.
     ben.adds_in(&conversation, 3, &message("y")).await.ok();
     ann.rekeys(&conversation, &epoch, &Roster::default()).await;
     store::purge::cleared(&world.store).await.unwrap();
@@ -157,7 +157,7 @@ async fn an_announcement_that_is_too_long_for_a_list_is_in_the_page_of_epochs() 
     let world = World::new().await;
     let names: Vec<String> = (0..130).map(|n| format!("Person{n}")).collect();
     let [ann] = people(&world, ["Ann"]).await;
-    // Friends by the dozen, who need no keys.
+    // Dozens of friends, who need no keys.
     let users: Vec<Person> = names
         .iter()
         .map(|name| Person {

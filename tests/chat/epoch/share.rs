@@ -1,4 +1,4 @@
-//! Who joins gets old secrets from an admin, and nobody else.
+//! A newcomer gets old secrets from an admin, and nobody else does.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn shares(conversation: &Conversation, with: &Person, secrets: &Value) -> Value 
 }
 
 #[tokio::test]
-async fn an_admin_shares_what_was_said_before_and_takes_nothing_away() {
+async fn an_admin_shares_earlier_secrets_and_cannot_remove_any() {
     let world = World::new().await;
     let (people, group, first) = group(&world).await;
     let [ann, ben, cleo, dan] = &people;
@@ -27,7 +27,7 @@ async fn an_admin_shares_what_was_said_before_and_takes_nothing_away() {
     let old = || shares(&group, dan, &json!({ "1": "an old secret", "2": "other" }));
     asks(ben, &old()).await.refused(403, "not_allowed");
     asks(ann, &old()).await.ok();
-    // What he had stays, whatever is shared, and however often.
+    // His own secrets stay, whatever is shared, and however often.
     asks(ann, &shares(&group, dan, &json!({ "1": "another" })))
         .await
         .ok();

@@ -1,4 +1,4 @@
-//! JSON whose fields keep their order.
+//! JSON that keeps the order of its fields.
 
 use serde::{
     Deserialize, Deserializer,
@@ -6,7 +6,7 @@ use serde::{
 };
 use serde_json::Value;
 
-/// JSON whose fields keep their order.
+/// JSON that keeps the order of its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ordered {
     Object(Vec<(String, Ordered)>),

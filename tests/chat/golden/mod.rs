@@ -1,6 +1,6 @@
-//! The documentation as a test: every published call is played against the server as it stands, and
-//! the answer compared key for key, in the published order. `tests/golden` holds the calls, `golden.sha256`
-//! what they were when they were published; where the published collection is at hand, it is compared, too.
+//! The documentation as a test: every published call is sent to the server, and the answer compared
+//! key for key, in the published order. `tests/golden` has the calls, and `golden.sha256` their
+//! hashes at publication; if the published collection is available, it is compared too.
 
 mod json;
 mod play;
@@ -27,7 +27,7 @@ fn golden(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The published answer, with what the notes beside the call say is an accident put right.
+/// The published answer, with accidental mistakes corrected as noted beside the call.
 fn expected(name: &str) -> Ordered {
     let text = std::fs::read_to_string(file("tests/golden").join(format!("{name}.json"))).unwrap();
     let Ordered::Object(fields) =
@@ -42,7 +42,8 @@ fn expected(name: &str) -> Ordered {
         .1
 }
 
-/// The world of the examples: Alice and the Administrator, friends, with their conversation.
+/// The world of the examples: Alice and the Administrator, who are friends, with their
+/// conversation.
 async fn world() -> (std::sync::Arc<World>, Person, Person) {
     let world = World::with(|settings| {
         settings.signature_window = TimeDelta::days(36500);
@@ -88,7 +89,7 @@ async fn world() -> (std::sync::Arc<World>, Person, Person) {
     (world, people.pop().unwrap(), admin)
 }
 
-/// Makes the conversation what an example shows, as far as an action does not change it.
+/// Sets the conversation to the state of an example, where an action does not change it.
 async fn stage(world: &World, shown: &Value, instance: &str) {
     let own = &shown["properties"][0];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -107,8 +108,8 @@ async fn stage(world: &World, shown: &Value, instance: &str) {
         .await;
 }
 
-/// Stores a message or a report, behind the server's back. What an example shows is not all that a server keeps: such
-/// a world is stopped, not examined.
+/// Stores a message or a report directly. An example does not have everything that a server stores,
+/// so such a world is stopped without the checks.
 async fn store_row(world: &World, instance: &str, row: &Value) {
     let text = |field: &str, default: &str| row[field].as_str().unwrap_or(default).to_owned();
     let (id, r#type, created) = (text("ID", ""), text("Type", ""), text("Created", ""));
@@ -134,7 +135,7 @@ async fn store_row(world: &World, instance: &str, row: &Value) {
     } else {
         "last_message_id"
     };
-    // reports_one_per_message: here each report is of a message of its own.
+    // reports_one_per_message: here, each report is about a message of its own.
     let insert = insert
         .replace("'{id}', 1,", "")
         .replace(&format!("'{id}', 1, "), &format!("'{id}', c.last_seq, "));
@@ -145,7 +146,7 @@ async fn store_row(world: &World, instance: &str, row: &Value) {
         .await;
 }
 
-/// Plays a published request, byte for byte as its fields stand.
+/// Sends a published request with its fields unchanged, byte for byte.
 async fn play(caller: &Person, name: &str) -> Ordered {
     let call = golden(name);
     let (srv, api) = (call["srv"].as_str().unwrap(), call["api"].as_str().unwrap());

@@ -21,7 +21,8 @@ async fn login_answers_the_published_fields_with_our_addresses() {
     answer.ok();
     let mut ours: Ordered = serde_json::from_str(&answer.text).unwrap();
     let mut published = expected("login.login");
-    // What is ours to say: the version, what listens, and one address that the published page cuts off.
+    // Values that differ by server: the version, the address of the socket, and an address that is
+    // cut off in the publication.
     assert_eq!(
         *ours.field("server"),
         Ordered::Plain(env!("CARGO_PKG_VERSION").into())
@@ -55,7 +56,7 @@ async fn list_answers_as_published() {
     let Ordered::Array(conversations) = published.field("conversations") else {
         panic!()
     };
-    // Elsewhere the examples write a report's id with dashes.
+    // In other examples a report's id has dashes.
     *conversations[0].field("lastreportid") =
         Ordered::Plain("935d8b8d-e4c3-95f5-0405-e617e636dbbb".into());
     assert_eq!(play(&alice, "conversation.list").await, published);
@@ -113,7 +114,7 @@ async fn downloadpartial_answers_the_rows_before_the_cursor() {
         .await;
     let mut ours = play(&alice, "conversation.downloadpartial").await;
     assert_eq!(ours.keys(), expected("conversation.downloadpartial").keys());
-    // The published rows are cut short: each begins as published, and has the fields of download's.
+    // The published rows are cut short: each begins as published, and has the fields of `download`.
     let whole = golden("conversation.download")["response"].clone();
     for kind in ["messages", "reports"] {
         let Ordered::Array(rows) = ours.field(kind) else {
@@ -154,9 +155,9 @@ async fn clear_answers_as_published_with_an_instance_of_its_own() {
     world.stop().await;
 }
 
-/// The actions that change the caller's own row, and what has to stand there before.
+/// Actions that change the caller's own row, and the value before each.
 #[tokio::test]
-async fn what_arranges_the_list_answers_as_published() {
+async fn actions_on_list_properties_answer_as_published() {
     for (action, before) in [
         ("favorite", "favorite_at = null"),
         ("unfavorite", "favorite_at = now()"),

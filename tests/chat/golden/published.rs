@@ -1,4 +1,4 @@
-//! The calls are the published ones, and all of them.
+//! The calls here are exactly the published ones.
 
 use std::{
     collections::BTreeSet,
@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::world::file;
 
-/// SHA-256 of each call's text in hex, by name, as they were published.
+/// SHA-256 of each published call's text in hex, by name.
 const PUBLISHED: &str = include_str!("../golden.sha256");
 
-/// That the calls here are those that were published, byte for byte; and that what was published has not changed since,
-/// where it is at hand: beside the checkout, or in a folder that `GOLDEN_DIR` names.
+/// Compares the calls here byte for byte with the published hashes; and the publication with both,
+/// where it is available: beside the checkout, or in the folder that `GOLDEN_DIR` names.
 #[test]
-fn the_calls_here_are_the_published_ones() {
+fn the_calls_are_the_published_ones() {
     let sums = |dir: &Path| -> String {
         let mut sums: Vec<String> = std::fs::read_dir(dir)
             .unwrap()
@@ -39,13 +39,14 @@ fn the_calls_here_are_the_published_ones() {
     if published.exists() {
         assert_eq!(sums(&published), PUBLISHED, "{}", published.display());
     } else {
-        // Past the test harness, which shows nothing of a test that is well.
+        // Written directly, as the test harness shows no output of a test that passes.
         let note = "the published calls are not at hand: compared with their sums only\n";
         std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes()).unwrap();
     }
 }
 
-/// An action without an example, or an example without an action, is a fault of the documentation.
+/// An action without an example, or an example without an action, is a mistake in the
+/// documentation.
 #[test]
 fn every_published_action_has_an_example_and_every_example_an_action() {
     let published: BTreeSet<(String, String)> = std::fs::read_dir(file("tests/golden"))

@@ -1,4 +1,4 @@
-//! What is refused by field, and who hears of a change.
+//! Refusals by field, and who is notified of a change.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{asks, ids, secrets};
 use crate::world::{Changes, Conversation, World};
 
 #[tokio::test]
-async fn what_is_no_group_is_refused_by_field() {
+async fn malformed_groups_are_refused_by_field() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let whole = || json!({ "displayname": "x", "participantids": [ben.user], "secrets": secrets(&[&ann, &ben]) });
@@ -113,7 +113,7 @@ async fn everyone_in_it_hears_of_a_group_and_of_its_changes_and_nobody_else_does
     .await
     .ok();
     hear().await;
-    // What was refused is no news.
+    // A refusal notifies nobody.
     asks(
         cleo,
         "rename",
@@ -129,7 +129,8 @@ async fn everyone_in_it_hears_of_a_group_and_of_its_changes_and_nobody_else_does
     .await
     .refused(404, "user_not_found");
     assert_eq!(ben.hears().await, Changes::default());
-    // A retry of a message is told to everyone once more: nobody knows who heard the first time.
+    // A retry of a message is announced to everyone again, as nobody knows who was notified the
+    // first time.
     let sent = crate::world::message("twice");
     for _ in 0..2 {
         ben.does("add", &conversation, json!({ "message": sent }))

@@ -1,4 +1,4 @@
-//! The admins of a group: always at least one.
+//! A group always has at least one admin.
 
 use serde_json::json;
 
@@ -48,7 +48,7 @@ async fn only_an_admin_runs_a_group_and_strangers_do_not_see_it() {
         .await
         .refused(404, "conversation_not_found");
     assert_eq!(members(&ann, &conversation).await.len(), 3);
-    // A conversation of two is no group.
+    // A direct conversation is not a group.
     let direct = ann.creates(&ben).await;
     for (action, mut fields) in requests.into_iter().chain([("leave", json!({}))]) {
         fields["conversationid"] = direct.id.clone().into();
@@ -81,7 +81,7 @@ async fn a_group_always_has_an_admin() {
     asks(&ann, "setrole", set(&ann, "admin"))
         .await
         .refused(403, "not_allowed");
-    // The last admin hands over to the longest member.
+    // The last admin hands over to the longest-standing member.
     world
         .sql(&format!(
             "update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'",
@@ -119,7 +119,7 @@ async fn two_admins_who_leave_at_once_leave_a_group_with_an_admin() {
         one.ok();
         other.ok();
         assert_eq!(role(&world, &cleo).await, "admin");
-        // The last one out takes all with them.
+        // The last member to leave takes the conversation with them.
         cleo.adds(&conversation, "alone").await;
         asks(&cleo, "leave", leave()).await.ok();
         assert_eq!(
@@ -146,7 +146,7 @@ async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
         (&seen["secret"], &seen["displayname"]),
         (&json!("secret for Ben"), &json!("the name"))
     );
-    // A user who is added without a name has none yet: the group's is encrypted for others.
+    // A user who is added without a name has none yet, as the group's name is encrypted for others.
     let add = json!({ "conversationid": conversation.id, "participantids": [dan.user], "secrets": secrets(&[&dan]) });
     asks(&ann, "addparticipants", add).await.ok();
     assert_eq!(
@@ -156,7 +156,7 @@ async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
         ),
         (json!(""), "member")
     );
-    // While there is another admin, leaving promotes nobody, not even the longest member.
+    // While there is another admin, leaving promotes nobody, not even the longest-standing member.
     world
         .sql(&format!(
             "update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'",

@@ -1,4 +1,4 @@
-//! The members of a group: who they are, what they see, and their names.
+//! The members of a group, what they see, and their names.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn a_group_is_seen_and_written_by_all_in_it_each_with_their_own_secret() {
 }
 
 #[tokio::test]
-async fn one_who_is_added_gets_the_secret_and_one_who_is_removed_sees_nothing_from_then_on() {
+async fn an_added_participant_gets_the_secret_and_a_removed_one_sees_nothing_from_then_on() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], conversation) = group(&world).await;
     ann.adds(&conversation, "before Dan").await;
@@ -155,7 +155,8 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
     request["displayname"] = "x".into();
     request["secrets"][&ann.user] = "for Ann".into();
     let conversation = Conversation::of(&asks(&ann, "create", request).await.ok()["conversation"]);
-    // 2,001 so far; Ben, who is no friend and counts from his invitation on, and 2,998 more.
+    // 2,001 so far, then Ben, who is not a friend and counts from his invitation on, and 2,998
+    // more.
     for ids in [&[ben.user.clone()][..], &many[2000..4998]] {
         let mut request = batch(ids);
         request["conversationid"] = conversation.id.clone().into();
@@ -171,7 +172,7 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
         .await
         .ok();
     assert_eq!(world.count("participants").await, 5000);
-    // Everyone hears, everyone reads, and the list has it once.
+    // Everyone is notified, everyone can read, and it is in the list once.
     let mut bens = Socket::of(&ben, 4).await;
     let messages =
         join_all((0..10).map(|n| ann.adds(&conversation, if n % 2 == 0 { "even" } else { "odd" })))
@@ -198,7 +199,7 @@ async fn five_thousand_are_in_a_group_and_one_more_is_not() {
 }
 
 #[tokio::test]
-async fn a_block_keeps_one_out_of_a_group_and_does_not_divide_it() {
+async fn a_block_keeps_a_user_out_of_a_group_and_does_not_divide_it() {
     let world = World::new().await;
     let ([ann, ben, cleo, dan], conversation) = group(&world).await;
     for blocker in [&ben, &dan] {
@@ -209,7 +210,7 @@ async fn a_block_keeps_one_out_of_a_group_and_does_not_divide_it() {
         .await
         .refused(403, "not_allowed");
     assert_eq!(members(&ann, &conversation).await.len(), 3);
-    // Ben is in it as before, and so is Ann, who writes and clears.
+    // Ben takes part as before, and so does Ann, who writes and clears.
     let id = ann.adds(&conversation, "to all").await;
     assert_eq!(
         ben.reads(&conversation).await["messages"][0]["ID"],

@@ -1,4 +1,4 @@
-//! Groups: made by anyone, run by their admins, with up to 5,000 in them.
+//! Groups: created by anyone, run by their admins, with up to 5,000 participants.
 
 mod action;
 mod admin;
@@ -30,7 +30,7 @@ pub(crate) fn ids(people: &[&Person]) -> Vec<String> {
     people.iter().map(|person| person.user.clone()).collect()
 }
 
-/// A group of Ann (who made it), Ben and Cleo; Dan is not in it.
+/// A group of Ann (its creator), Ben and Cleo; Dan does not take part.
 async fn group(world: &std::sync::Arc<World>) -> ([Person; 4], Conversation) {
     let people = [
         world.person("Ann").await,

@@ -1,4 +1,4 @@
-//! Another's conversation, and another's name.
+//! Access to another user's conversation, and impersonation.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::everything;
 use crate::world::{Conversation, Person, Roster, Socket, World, eventually, message, request};
 
-/// Every action that names a conversation: its API, and its fields.
+/// Every action that names a conversation: its API and its fields.
 fn actions(
     conversation: &Conversation,
     victim: &Person,
@@ -107,11 +107,11 @@ fn actions(
 }
 
 #[tokio::test]
-async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
+async fn no_action_reaches_another_users_conversation() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let (eve, cleo) = (world.person("Eve").await, world.person("Cleo").await);
-    // Eve is a friend, and was in the group once.
+    // Eve is a friend, and was once in the group.
     eve.befriends(&ann).await;
     let dan = world.person("Dan").await;
     let secrets = json!({ &ann.user: "s", &ben.user: "s", &eve.user: "s", &dan.user: "s" });
@@ -156,7 +156,7 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
                 .unwrap()
                 .is_empty()
         );
-        // Dan's invitation is nobody else's business.
+        // Dan's invitation is not visible to others.
         let invitations = stranger
             .asks_as(
                 4,
@@ -169,7 +169,7 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
     }
     assert_eq!(tried.len(), 24);
     assert_eq!(everything(&world).await, before);
-    // Nobody heard of any of it: the next thing that Ann hears is this.
+    // Nobody was notified of any of it: the next thing that Ann hears is this.
     let id = ben.adds(&conversation, "next").await;
     assert_eq!(
         socket.hears_about("events").await[0]["message"]["ID"],
@@ -179,10 +179,10 @@ async fn no_action_reaches_a_conversation_that_is_not_ones_own() {
 }
 
 #[tokio::test]
-async fn who_one_is_comes_from_the_signature_and_from_nowhere_else() {
+async fn the_sender_is_taken_only_from_the_signature() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
-    // Ann says in each field there is that she is Ben.
+    // Ann claims to be Ben in each field that exists.
     let mut sent = message("by Ann");
     for field in ["User", "UserID", "user", "Sender", "Station"] {
         sent[field] = ben.user.clone().into();
@@ -205,7 +205,8 @@ async fn who_one_is_comes_from_the_signature_and_from_nowhere_else() {
         (&row["User"], &row["Station"]),
         (&json!(ann.user), &json!(ann.station))
     );
-    // Ann's signature under Ben's name, from his station or hers; and Ben's request with another body.
+    // Ann's signature under Ben's name, from his station or hers; and Ben's request with another
+    // body.
     let body = json!({ "action": "list", "timestamp": crate::world::now() }).to_string();
     for (signs, user, station) in [(&ann, &ben, &ben), (&ann, &ben, &ann), (&ann, &ann, &ben)] {
         let claimed = Person {

@@ -1,4 +1,4 @@
-//! What answers, logs and the time of a login give away: nothing.
+//! Answers, logs and the duration of a login reveal nothing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_login_costs_the_database_the_same_whoever_is_named() {
-    // What is counted is what a login costs.
+    // Only the round trips of logins are counted.
     let (world, proxy) = behind_a_proxy(|settings| {
         settings.timings.heartbeat = Duration::from_hours(1);
         settings.login_tries = 100;
@@ -30,8 +30,8 @@ async fn a_login_costs_the_database_the_same_whoever_is_named() {
         let body = json!({ "action": "login", "apikey": key }).to_string();
         let mut headers = vec![("Ozeki-Station", &*ann.station)];
         headers.extend(user.map(|user| ("Ozeki-User", user.as_str())));
-        // The least of more logins than there are connections: each connection prepares the statement once, and the
-        // server's own tasks ask the database something now and then.
+        // The minimum over more logins than there are connections: each connection prepares the
+        // statement once, and the server's own tasks query the database now and then.
         let mut least = usize::MAX;
         let mut text = String::new();
         for _ in 0..6 {
@@ -76,7 +76,7 @@ async fn every_answer_says_that_it_is_not_to_be_kept_nor_guessed_at() {
         ] {
             assert_eq!(answer.headers[header], value, "{answer:?}");
         }
-        // No script of another site may read an answer, and nobody learns what runs here.
+        // No script of another site may read an answer, and nobody learns which software runs here.
         for header in [
             "Access-Control-Allow-Origin",
             "Server",
@@ -137,8 +137,8 @@ async fn the_log_has_one_line_for_a_request_whatever_it_holds_and_no_secret() {
             &json!({ "action": "login", "apikey": "a key that does not fit" }).to_string(),
         )
         .await;
-    // Sockets carry their signature in the URL: one that is let in, one from a station that never logged in, one of another
-    // path, and one that is no handshake.
+    // Sockets carry their signature in the URL: an accepted one, one from a station that never
+    // logged in, one with another path, and one that is not a handshake.
     let now = crate::world::now();
     let knock = |person: &Person| {
         let signature = person.signs("chatserver", "websocket", &now);
@@ -212,13 +212,13 @@ async fn the_log_has_one_line_for_a_request_whatever_it_holds_and_no_secret() {
         .map(|line| &line["outcome"])
         .collect();
     assert_eq!(outcomes, ["unknown_station"], "{log}");
-    // Others of the address had the outcomes of the second and the third one before: they are counted.
+    // Other clients of the address had the second and third outcome before, so these are counted.
     for outcome in ["unknown_station", "bad_request"] {
         let is_summary = |line: &&Value| line["outcome"] == outcome && line["times"] == json!(1);
         assert_eq!(lines.iter().filter(is_summary).count(), 1, "{log}");
     }
     for signature in [first, second] {
-        // However it may have been encoded.
+        // In any encoding.
         let piece = signature
             .split(['+', '/', '='])
             .max_by_key(|piece| piece.len())

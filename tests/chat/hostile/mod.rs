@@ -1,5 +1,6 @@
-//! The usual classes of attack, each tried: another's object, another's name, SQL in a page's fields, lines in the log,
-//! the time that a login takes, what a browser may be made to do.
+//! The usual classes of attack: another user's object, another user's name, SQL in the fields of a
+//! page, lines in the log, the duration of a login, and the actions that a browser may be tricked
+//! into.
 
 mod identity;
 mod leak;
@@ -9,7 +10,7 @@ use parlance::store::backup::{Snapshot, Tables};
 
 use crate::world::World;
 
-/// Everything that the database holds, but for who was seen when.
+/// The contents of the whole database, except when users were last seen.
 async fn everything(world: &World) -> Tables {
     let mut snapshot = Snapshot::take(&world.store).await.unwrap();
     let mut tables = snapshot.tables().await.unwrap();

@@ -1,4 +1,4 @@
-//! What looks like SQL is text or refused.
+//! Text that looks like SQL is stored as text, or refused.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::everything;
 use crate::world::{World, request};
 
 #[tokio::test]
-async fn what_looks_like_sql_is_text_or_refused() {
+async fn text_that_looks_like_sql_is_stored_or_refused() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "before").await;
@@ -66,7 +66,7 @@ async fn what_looks_like_sql_is_text_or_refused() {
             .refused(404, "unknown_action");
     }
     assert_eq!(everything(&world).await, before);
-    // Where text is free, it comes back as it was.
+    // Free text is returned as it was sent.
     for attack in attacks {
         ann.adds(&conversation, attack).await;
     }

@@ -1,4 +1,4 @@
-//! Bad signatures are counted, for each address.
+//! Invalid signatures are counted per address.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -36,7 +36,7 @@ async fn a_flood_of_bad_signatures_costs_its_own_address_and_nobody_else() {
     let refused = asks("192.0.2.1", &ann.user, "AAAA").await;
     refused.refused(429, "rate_limited");
     assert!(refused.headers.contains_key("Retry-After"));
-    // Not even a good one is looked at from there; everywhere else all is well.
+    // From there even a valid one is refused unchecked; everywhere else requests are served.
     asks("192.0.2.1", &ann.user, &good)
         .await
         .refused(429, "rate_limited");

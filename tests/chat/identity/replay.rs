@@ -45,7 +45,7 @@ async fn a_nonce_is_good_once_for_a_station_of_a_v4_client() {
     send(&ann, &asks(4, &"n".repeat(65)))
         .await
         .refused(400, "bad_request");
-    // Published requests carry none and repeat byte for byte.
+    // Version 3 requests have no nonce, and may be repeated byte for byte.
     let published = list();
     for _ in 0..2 {
         send(&ann, &published).await.ok();

@@ -1,11 +1,11 @@
-//! What is no request, and who may ask without a signature.
+//! Malformed requests, and requests without a signature.
 
 use std::time::Duration;
 
 use crate::world::{World, eventually, now};
 
 #[tokio::test]
-async fn what_is_no_request_to_an_api_is_told_so() {
+async fn malformed_calls_of_an_api_get_a_reason() {
     let world = World::new().await;
     for (method, path, status, code) in [
         (
@@ -113,7 +113,7 @@ async fn deep_nonsense_does_not_stop_the_server() {
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    // Unknown fields are ignored, whatever is in them; known ones are not.
+    // Unknown fields are ignored, whatever they contain; known ones are not.
     ann.sends("chatserver", "chatconversation", &deep)
         .await
         .ok();
@@ -139,7 +139,8 @@ async fn health_and_readiness_are_told_to_anyone() {
         let answer = world.sends("GET", path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
     }
-    // A newer Parlance has migrated the database under this one: it stays ready. An older state is not.
+    // A newer Parlance has migrated the database while this one runs, which stays ready. An older
+    // schema is not ready.
     world.sql("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)").await;
     eventually("the next look", async || {
         world.sends("GET", "/readyz").await.status == 503

@@ -1,4 +1,4 @@
-//! A signature is good for one body, one API, one station and one user.
+//! A signature is valid for one body, one API, one station and one user.
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ async fn a_signed_request_is_answered_under_each_path_and_whatever_its_content_t
 }
 
 #[tokio::test]
-async fn without_its_headers_a_request_is_of_nobody() {
+async fn a_request_without_headers_has_no_sender() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let body = list();
@@ -102,7 +102,7 @@ async fn a_signature_is_good_for_one_body_one_api_one_station_and_one_user() {
             ("Ozeki-Station", station),
             ("Ozeki-Signature", signature),
         ];
-        // A body that is changed may no longer name an action: then that is said.
+        // A changed body may no longer have a valid action, which is then the refusal.
         let body = body.replace(
             "list ",
             "mute\",\"conversationid\":\"00000000000000000000000000000000",
@@ -137,7 +137,7 @@ async fn a_station_is_known_once_its_user_has_logged_in_there() {
         ..ann.clone()
     };
     new.lists().await.refused(401, "unknown_station");
-    // Another user's login there says nothing of this one's.
+    // Another user's login at the station does not make it known for this one.
     let bens = Person {
         station: new.station.clone(),
         ..ben
@@ -150,7 +150,7 @@ async fn a_station_is_known_once_its_user_has_logged_in_there() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_is_barred_at_once_and_let_in_again_at_once() {
+async fn disabling_and_enabling_a_user_take_effect_at_once() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let asks = async || ann.lists().await;

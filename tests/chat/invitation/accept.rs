@@ -1,4 +1,4 @@
-//! Users who are no friends, or who left, join a group only by accepting.
+//! Users who are not friends, or who left, join a group only by accepting.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_stranger_puts_nobody_into_a_group_and_who_accepts_is_in_it() {
+async fn a_stranger_adds_nobody_to_a_group_but_may_invite() {
     let world = World::new().await;
     let (ann, eve) = (world.person("Ann").await, world.person("Eve").await);
     ann.listens().await;
@@ -62,14 +62,14 @@ async fn a_stranger_puts_nobody_into_a_group_and_who_accepts_is_in_it() {
     }
     assert_eq!(eve.hears().await.lists, [eve.user.clone()]);
     assert_eq!(ann.hears().await.lists, [ann.user.clone()]);
-    // Accepted once more, it is told to her alone.
+    // Accepting once more notifies only her.
     asks_v4(&ann, "accept", to(&conversation)).await.ok();
     assert_eq!(
         (eve.hears().await, ann.hears().await.lists),
         (Changes::default(), vec![ann.user.clone()])
     );
     assert_eq!(invitations(&ann).await, Vec::<Value>::new());
-    // What was said before.
+    // Messages from before.
     assert_eq!(
         ann.reads(&conversation).await["messages"][0]["Data"],
         "before"
@@ -83,11 +83,11 @@ async fn a_stranger_puts_nobody_into_a_group_and_who_accepts_is_in_it() {
 }
 
 #[tokio::test]
-async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
+async fn friends_are_added_at_once_and_published_answers_are_unchanged() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
-    // A friend request alone is no friendship, in either direction.
+    // A friend request alone, in either direction, is not a friendship.
     ann.requests_friendship(&cleo).await.ok();
     dan.requests_friendship(&ann).await.ok();
     let (conversation, invited) = creates(&ann, &[&ben, &cleo, &dan]).await;
@@ -96,7 +96,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
         (sorted(&[&cleo, &dan]), 2)
     );
     assert_eq!(adds(&ann, &conversation, &[&ben]).await, json!([]));
-    // The reader's friends in it are named, and nobody else.
+    // Only the reader's friends in it are named.
     assert_eq!(invitations(&cleo).await[0]["participantids"], json!([]));
     cleo.befriends(&ben).await;
     assert_eq!(
@@ -111,7 +111,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
         let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["conversation", "errormessage", "status"]);
     }
-    // Once a friend, one is put in, and the invitation is gone.
+    // A user who becomes a friend is added, and the invitation is gone.
     cleo.requests_friendship(&ann).await.ok();
     assert_eq!(adds(&ann, &conversation, &[&cleo]).await, json!([]));
     assert!(
@@ -122,7 +122,7 @@ async fn friends_are_put_in_at_once_and_a_published_answer_is_as_it_was() {
 }
 
 #[tokio::test]
-async fn who_left_comes_back_by_their_own_yes_and_who_was_removed_is_put_in_again() {
+async fn a_user_who_left_returns_by_accepting_and_a_removed_one_is_added_again() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (conversation, _) = creates(&ann, &[&ben]).await;
@@ -141,7 +141,7 @@ async fn who_left_comes_back_by_their_own_yes_and_who_was_removed_is_put_in_agai
         ben.reads(&conversation).await["messages"][0]["Data"],
         "meanwhile"
     );
-    // The yes undoes the leaving.
+    // Accepting cancels her earlier leaving.
     remove(&ann, &conversation, &ben).await.ok();
     assert_eq!(adds(&ann, &conversation, &[&ben]).await, json!([]));
     assert_eq!(list(&ben).await, [conversation.id]);
@@ -170,7 +170,7 @@ async fn everyone_in_it_hears_of_one_who_accepts_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_invitation_is_refused_by_field() {
+async fn malformed_invitations_are_refused_by_field() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     for action in ["accept", "decline"] {
@@ -183,7 +183,7 @@ async fn what_is_no_invitation_is_refused_by_field() {
             .await
             .refused(404, "conversation_not_found");
     }
-    // A conversation of two is no group.
+    // A direct conversation is not a group.
     asks_v4(&ann, "accept", to(&conversation))
         .await
         .refused(403, "not_allowed");
@@ -199,7 +199,7 @@ async fn what_is_no_invitation_is_refused_by_field() {
 }
 
 #[tokio::test]
-async fn a_new_name_is_that_of_open_invitations_too_and_wakes_nobody() {
+async fn a_new_name_appears_in_open_invitations_and_notifies_nobody() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cleo = world.person("Cleo").await;

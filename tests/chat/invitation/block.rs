@@ -1,4 +1,4 @@
-//! What a block does to invitations, and what it does not tell.
+//! The effects of blocks on invitations, and what they must not reveal.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_block_is_not_evaded_by_another_admin_nor_by_one_who_is_none() {
+async fn a_block_is_not_evaded_by_another_admin_or_a_member() {
     let world = World::new().await;
     let (ann, eve, mallory) = (
         world.person("Ann").await,
@@ -42,7 +42,7 @@ async fn a_block_is_not_evaded_by_another_admin_nor_by_one_who_is_none() {
     asks_v4(&ann, "decline", to(&conversation))
         .await
         .refused(404, "conversation_not_found");
-    // If that user is no admin, she is invited, and sees who is there.
+    // If that user is not an admin, she is invited, and sees who takes part.
     let shown = invitations(&ann).await;
     assert_eq!(shown[0]["participantids"], sorted(&[&eve, &mallory]));
     set_role(&mallory, &conversation, &eve, "member").await.ok();
@@ -57,7 +57,7 @@ async fn a_block_is_not_evaded_by_another_admin_nor_by_one_who_is_none() {
 }
 
 #[tokio::test]
-async fn who_blocked_one_is_neither_added_nor_invited_and_a_stranger_is_not_told() {
+async fn a_user_who_blocked_the_caller_is_neither_added_nor_invited_and_a_stranger_is_not_told() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
@@ -72,7 +72,7 @@ async fn who_blocked_one_is_neither_added_nor_invited_and_a_stranger_is_not_told
     asks(&ann, "addparticipants", addition(&conversation, &[&ben]))
         .await
         .refused(403, "not_allowed");
-    // Cleo, who blocked her, and Dan, who did not, look alike to Ann.
+    // To Ann, Cleo, who blocked her, and Dan, who did not, look alike.
     let both = sorted(&[&cleo, &dan]);
     let (other, invited) = creates(&ann, &[&cleo, &dan]).await;
     assert_eq!(
@@ -95,7 +95,7 @@ async fn who_blocked_one_is_neither_added_nor_invited_and_a_stranger_is_not_told
             .await
             .refused(404, "conversation_not_found");
     }
-    // A block hides what waits already.
+    // A block hides pending invitations.
     dan.blocks(&ann).await.ok();
     assert_eq!(invited_to(&dan).await, Vec::<String>::new());
     asks_v4(&dan, "accept", to(&conversation))
@@ -107,7 +107,7 @@ async fn who_blocked_one_is_neither_added_nor_invited_and_a_stranger_is_not_told
 }
 
 #[tokio::test]
-async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
+async fn roles_that_change_back_and_forth_notify_an_invited_user_once() {
     let world = World::new().await;
     let (ann, eve, mallory) = (
         world.person("Ann").await,
@@ -121,7 +121,7 @@ async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
     let set = async |role: &str| {
         set_role(&eve, &conversation, &mallory, role).await.ok();
     };
-    // A user whom she blocked becomes an admin, which ends it.
+    // A user whom she blocked becomes an admin, which withdraws it.
     set("admin").await;
     assert_eq!(
         (ann.hears().await.lists, invited_to(&ann).await),
@@ -135,7 +135,7 @@ async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
         (ann.hears().await, invited_to(&ann).await),
         (Changes::default(), vec![])
     );
-    // So it is when he inherits it.
+    // The same happens if he inherits the role.
     set("member").await;
     adds(&eve, &conversation, &[&ann]).await;
     assert_eq!(
@@ -147,7 +147,8 @@ async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
         (ann.hears().await.lists, invited_to(&ann).await),
         (vec![ann.user.clone()], vec![])
     );
-    // One that was hidden because he was an admin shows when he is none, and she hears of it.
+    // An invitation that was hidden because he was an admin appears when he is not one any more,
+    // and she is notified.
     let cleo = world.person("Cleo").await;
     mallory.befriends(&cleo).await;
     adds(&mallory, &conversation, &[&cleo]).await;
@@ -168,7 +169,7 @@ async fn roles_that_go_back_and_forth_wake_one_who_is_invited_once() {
 }
 
 #[tokio::test]
-async fn a_role_that_someone_has_already_is_no_news() {
+async fn setting_the_present_role_notifies_nobody() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (conversation, _) = creates(&ann, &[&ben]).await;
@@ -183,7 +184,7 @@ async fn a_role_that_someone_has_already_is_no_news() {
 }
 
 #[tokio::test]
-async fn who_is_invited_tells_nothing_of_blocks_between_others_unless_both_are_friends() {
+async fn invitations_do_not_reveal_blocks_between_others_unless_both_are_friends() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
@@ -191,9 +192,9 @@ async fn who_is_invited_tells_nothing_of_blocks_between_others_unless_both_are_f
     for blocked in [&cleo, &dan] {
         ben.blocks(blocked).await.ok();
     }
-    // Cleo is a stranger to Ann, and is not put in: Ben does not meet her.
+    // Cleo is a stranger to Ann, and is not added, so Ben does not meet her.
     assert_eq!(creates(&ann, &[&ben, &cleo]).await.1, json!([cleo.user]));
-    // Dan is put in.
+    // Dan is added.
     assert_eq!(creates(&ann, &[&ben, &dan]).await.1, json!([ben.user]));
     world.end().await;
 }

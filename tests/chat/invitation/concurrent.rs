@@ -1,4 +1,4 @@
-//! What is done at the same moment is done in one order or the other.
+//! Concurrent changes happen in one order or the other.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
+async fn concurrent_changes_happen_in_one_order_or_the_other() {
     let world = World::with(|settings| {
         settings.workers = 2;
         settings.database_connections = 8;
@@ -20,7 +20,7 @@ async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
     let cleo = world.person("Cleo").await;
     for _ in 0..8 {
         let (conversation, _) = creates(&ann, &[&cleo]).await;
-        // Accepted twice at once: in it once.
+        // Accepting twice at once adds her once.
         let both = join_all([
             asks_v4(&cleo, "accept", to(&conversation)),
             asks_v4(&cleo, "accept", to(&conversation)),
@@ -31,7 +31,7 @@ async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
                 .all(|answer| answer.ok()["conversation"]["id"] == conversation.id.as_str())
         );
         assert_eq!(members(&cleo, &conversation).await.len(), 2);
-        // Accepted and withdrawn at once: either way she is out of it.
+        // Accepted and withdrawn at once: either way she does not take part in the end.
         let (conversation, _) = creates(&ann, &[&cleo]).await;
         let remove = remove(&ann, &conversation, &cleo);
         let (accepted, removed) = tokio::join!(asks_v4(&cleo, "accept", to(&conversation)), remove);
@@ -44,7 +44,7 @@ async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
             ),
             (1, 0)
         );
-        // Left and added at once: she was in it still, or is invited.
+        // Left and added at once: either she had not left yet, or she is invited.
         let (conversation, _) = creates(&ann, &[&ben]).await;
         let (left, added) = tokio::join!(
             asks(&ben, "leave", to(&conversation)),
@@ -64,7 +64,7 @@ async fn what_is_done_at_the_same_moment_is_done_in_one_order_or_the_other() {
 }
 
 #[tokio::test]
-async fn the_last_one_out_and_one_who_accepts_leave_a_group_with_an_admin_or_none_at_all() {
+async fn a_last_leave_concurrent_with_an_accept_leaves_a_group_with_an_admin_or_none_at_all() {
     let world = World::with(|settings| settings.database_connections = 8).await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     for _ in 0..8 {
@@ -90,7 +90,7 @@ async fn the_last_one_out_and_one_who_accepts_leave_a_group_with_an_admin_or_non
 }
 
 #[tokio::test]
-async fn a_stranger_waits_for_no_group_and_holds_none_up() {
+async fn a_stranger_neither_waits_for_a_group_nor_blocks_it() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let eve = world.person("Eve").await;

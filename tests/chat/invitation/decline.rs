@@ -1,4 +1,4 @@
-//! Declining, and asking again and again.
+//! Declining invitations, and inviting again and again.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn who_declines_is_left_alone_by_that_group_for_a_day() {
+async fn a_group_cannot_invite_a_user_for_a_day_after_they_declined() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let eve = world.person("Eve").await;
@@ -17,7 +17,7 @@ async fn who_declines_is_left_alone_by_that_group_for_a_day() {
     ann.listens().await;
     asks_v4(&ann, "decline", to(&conversation)).await.ok();
     assert_eq!(ann.hears().await.lists, [ann.user.clone()]);
-    // Declined again, it is answered the same, as the answer may have been lost.
+    // Declining again gets the same answer, as the first one may have been lost.
     asks_v4(&ann, "decline", to(&conversation)).await.ok();
     asks_v4(&ann, "accept", to(&conversation))
         .await
@@ -36,7 +36,7 @@ async fn who_declines_is_left_alone_by_that_group_for_a_day() {
         ),
         (Changes::default(), vec![], vec![conversation.id.clone()])
     );
-    // A friendship does not undo it.
+    // Becoming a friend does not undo it.
     eve.befriends(&ann).await;
     assert_eq!(adds(&eve, &conversation, &[&ann]).await, json!([ann.user]));
     assert_eq!((invited_to(&ann).await, list(&ann).await), (vec![], vec![]));
@@ -101,12 +101,13 @@ async fn an_invitation_ends_when_it_is_withdrawn_or_its_inviter_removed_or_its_g
             .refused(404, "conversation_not_found");
     };
     cleo.listens().await;
-    // Withdrawn; that is no decision of Cleo's.
+    // It is withdrawn, which is not a decision of Cleo's.
     let (conversation, _) = creates(&ann, &[&ben, &cleo]).await;
     cleo.hears().await;
     remove(&ann, &conversation, &cleo).await.ok();
     gone(&conversation).await;
-    // Its inviter was removed. An inviter who leaves, or loses the role, takes no invitations with them.
+    // Its inviter was removed. An inviter who leaves, or loses the role, leaves the invitations as
+    // they are.
     set_role(&ann, &conversation, &ben, "admin").await.ok();
     adds(&ben, &conversation, &[&cleo]).await;
     cleo.hears().await;
@@ -114,7 +115,7 @@ async fn an_invitation_ends_when_it_is_withdrawn_or_its_inviter_removed_or_its_g
     assert_eq!(invited_to(&cleo).await, [conversation.id.clone()]);
     remove(&ann, &conversation, &ben).await.ok();
     gone(&conversation).await;
-    // A clear changes nothing; the last one out does.
+    // A clear changes nothing; the last participant's leaving does.
     adds(&ann, &conversation, &[&cleo]).await;
     cleo.hears().await;
     ann.does("clear", &conversation, json!({})).await.ok();

@@ -1,4 +1,4 @@
-//! How many invitations wait, and which go first.
+//! The maximum of pending invitations, and which of them are dropped first.
 
 use serde_json::json;
 
@@ -47,7 +47,7 @@ async fn at_most_a_hundred_invitations_wait_and_a_friends_is_the_last_to_go() {
         (100, 100, &newest.id)
     );
     assert!(waiting.contains(&from_a_friend.id) && !waiting.contains(&oldest.id));
-    // One from somebody whom she blocked takes nobody's place.
+    // An invitation by a user whom she blocked takes up no room.
     let mallory = world.person("Mallory").await;
     ann.blocks(&mallory).await.ok();
     assert_eq!(creates(&mallory, &[&ann]).await.1, json!([ann.user]));
@@ -64,7 +64,7 @@ async fn a_friends_invitation_takes_the_place_of_a_strangers() {
     let (conversation, _) = creates(&eve, &[&ben, &ann]).await;
     set_role(&eve, &conversation, &ben, "admin").await.ok();
     ann.listens().await;
-    // Ben could put Ann in; but she would meet somebody whom she blocked, who is no admin.
+    // Ben could add Ann, but she would meet a user whom she blocked, and who is not an admin.
     let mallory = world.person("Mallory").await;
     eve.befriends(&mallory).await;
     adds(&eve, &conversation, &[&mallory]).await;
@@ -77,7 +77,8 @@ async fn a_friends_invitation_takes_the_place_of_a_strangers() {
         (from().await, ann.hears().await.lists),
         (json!("Ben"), vec![ann.user.clone()])
     );
-    // A stranger's does not take the place of a friend's, nor is Ann told once more of what is as it was.
+    // A stranger's invitation does not displace a friend's, and Ann is not notified again of an
+    // unchanged list.
     for admin in [&eve, &ben] {
         adds(admin, &conversation, &[&ann]).await;
     }
@@ -89,13 +90,13 @@ async fn a_friends_invitation_takes_the_place_of_a_strangers() {
 }
 
 #[tokio::test]
-async fn of_too_many_invitations_those_that_do_not_show_go_first() {
+async fn of_too_many_invitations_hidden_ones_are_dropped_first() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (eve, mallory) = (world.person("Eve").await, world.person("Mallory").await);
     ben.befriends(&mallory).await;
     ann.blocks(&mallory).await.ok();
-    // From a friend, and the newest; but a user whom she blocked is that group's admin.
+    // From a friend, and the newest; but an admin of that group is a user whom she blocked.
     let (oldest, _) = creates(&eve, &[&ann]).await;
     let (hidden, _) = creates(&mallory, &[&ben]).await;
     set_role(&mallory, &hidden, &ben, "admin").await.ok();

@@ -1,4 +1,4 @@
-//! Users who are no friends, or who left, join a group only by accepting an invitation.
+//! Users who are not friends, or who left, join a group only by accepting an invitation.
 
 mod accept;
 mod block;
@@ -18,7 +18,7 @@ async fn asks_v4(person: &Person, action: &str, mut fields: Value) -> Answer {
     person.asks_as(4, "chatconversationgroup", fields).await
 }
 
-/// What waits for someone's answer, the newest first.
+/// The pending invitations of a user, newest first.
 async fn invitations(person: &Person) -> Vec<Value> {
     asks_v4(person, "invitations", json!({})).await.ok()["invitations"]
         .as_array()
@@ -35,7 +35,7 @@ async fn invited_to(person: &Person) -> Vec<String> {
         .collect()
 }
 
-/// The conversations that a published client shows.
+/// The conversations in a version 3 client's list.
 async fn list(person: &Person) -> Vec<String> {
     let list = person.lists().await.ok();
     list["conversations"]
@@ -65,7 +65,7 @@ fn addition(conversation: &Conversation, people: &[&Person]) -> Value {
     json!({ "conversationid": conversation.id, "participantids": ids(people), "secrets": secrets(people) })
 }
 
-/// Adds someone; answers who is invited instead.
+/// Adds users. Returns those who are invited instead.
 async fn adds(admin: &Person, conversation: &Conversation, people: &[&Person]) -> Value {
     asks_v4(admin, "addparticipants", addition(conversation, people))
         .await

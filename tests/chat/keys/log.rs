@@ -1,4 +1,4 @@
-//! The key log: everyone reads the same, and it only grows.
+//! The key log: every client reads the same log, and it only grows.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::e2ee::{LOG_ENTRY_LEN, LogEntry, SignedCard, Tag, Tree};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Person, World};
 
-/// The entries that an answer has.
+/// The entries in an answer.
 fn entries(log: &Value) -> Vec<LogEntry> {
     let bytes = STANDARD.decode(log["entries"].as_str().unwrap()).unwrap();
     let (entries, rest) = bytes.as_chunks::<LOG_ENTRY_LEN>();
@@ -54,7 +54,7 @@ async fn a_client_that_follows_the_log_has_each_card_and_the_root_that_the_serve
             &ben
         };
         owner.publishes(card).await.ok();
-        // Whoever asks; from what is known on.
+        // Any user may read it, from any known entry on.
         let new = entries(&log(&ben, after).await);
         assert_eq!(new, [entry_of(card)]);
         tree.append(new[0].leaf());
@@ -65,7 +65,7 @@ async fn a_client_that_follows_the_log_has_each_card_and_the_root_that_the_serve
     assert_eq!(entries(&whole), cards.each_ref().map(entry_of));
     assert_eq!(whole["hasmore"], false);
     assert!(entries(&log(&ann, 3).await).is_empty());
-    // Another node of the same server, and the same one after a restart.
+    // The same on another node of the server, and after a restart.
     let another = world.another().await;
     let there = Person {
         world: another.clone(),

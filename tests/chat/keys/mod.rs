@@ -1,4 +1,4 @@
-//! Cards: who has which keys, who sees them, and the log of all of them.
+//! Cards: the keys of users, who may see them, and the log of all of them.
 
 mod log;
 mod publish;

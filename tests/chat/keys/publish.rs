@@ -1,4 +1,5 @@
-//! A card is taken if it is its owner's, follows the one before, and is signed by the keys that it names.
+//! A card is accepted if it belongs to the caller, follows the previous one, and is signed by the
+//! keys that it names.
 
 use futures_util::future::join_all;
 use parlance_wire::{e2ee::SignedCard, id::ServerId};
@@ -25,7 +26,7 @@ async fn a_card_that_is_not_the_callers_next_one_or_not_signed_by_its_keys_is_re
         json!({ "card": text }),
         with("/card", json!(null)),
         with("/card", json!("{}")),
-        // Not the one text that says this.
+        // Not the canonical text.
         with("/card", json!(text.replace(':', ": "))),
         with("/card", json!(text.replace("\"v\":1", "\"v\":2"))),
         with("/signatures/sign", json!("x")),
@@ -34,7 +35,7 @@ async fn a_card_that_is_not_the_callers_next_one_or_not_signed_by_its_keys_is_re
         with("/signatures/prev", json!(by_another)),
         serde_json::to_value(ben.first_card(server)).unwrap(),
         serde_json::to_value(ann.first_card(ServerId::random())).unwrap(),
-        // Her address, and his RSA key.
+        // Her address with his RSA key.
         serde_json::to_value(SignedCard {
             card: card.card.clone(),
             signatures: ben.first_card(server).signatures,
@@ -50,19 +51,19 @@ async fn a_card_that_is_not_the_callers_next_one_or_not_signed_by_its_keys_is_re
     assert_eq!(refusal["n"], 0);
     assert_eq!(world.count("cards").await, 0);
     ann.publishes(&card).await.ok();
-    // Not by the key of the card before; and one card too far.
+    // Not signed by the previous card's key; and one card too far.
     ann.publishes(&ann.next_card(&card.card, 2, Some(2)))
         .await
         .refused(400, "bad_request");
     let third = ann.next_card(&second.card, 3, Some(2));
     let refusal = ann.publishes(&third).await.refused(409, "stale_card");
     assert_eq!(refusal["n"], 1);
-    // Another first one.
+    // Another first card.
     ann.publishes(&ann.next_card(&ann.next_card(&second.card, 2, None).card, 1, None))
         .await
         .refused(409, "stale_card");
     ann.publishes(&second).await.ok();
-    // The key was lost: a new identity, which the server takes and clients warn of.
+    // The key was lost: a new identity, which the server accepts, and of which clients warn.
     ann.publishes(&ann.next_card(&second.card, 3, None))
         .await
         .ok();
@@ -134,7 +135,7 @@ async fn the_number_of_a_card_goes_on_when_the_cards_before_are_deleted() {
     let ann = world.person("Ann").await;
     let first = ann.first_card(ann.server_id().await);
     ann.publishes(&first).await.ok();
-    // As with an account whose address is used again.
+    // As for a new account with the address of a deleted one.
     world.sql("delete from cards").await;
     let second = ann.next_card(&first.card, 2, None);
     let third = ann.next_card(&second.card, 3, Some(2));
@@ -153,7 +154,7 @@ async fn the_number_of_a_card_goes_on_when_the_cards_before_are_deleted() {
 }
 
 #[tokio::test]
-async fn a_day_has_room_for_so_many_cards() {
+async fn the_number_of_cards_per_day_is_limited() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let mut card = ann.first_card(ann.server_id().await);

@@ -1,20 +1,28 @@
-//! Who sees whose cards.
+//! Who may see whose cards.
 
 use parlance_wire::e2ee::{SignedCard, Succession};
 use serde_json::{Value, json};
 
 use crate::{
     group::{asks, ids, secrets},
-    world::{Conversation, Person, World},
+    world::{Conversation, Person, World, public_key},
 };
 
+/// Whose cards someone sees: those whose public keys they see.
 async fn sees(person: &Person, others: &[&Person]) -> Vec<String> {
     let answer = person
         .asks_keys("get", json!({ "userids": ids(others) }))
         .await
         .ok();
     let cards = answer["cards"].as_object().unwrap();
-    cards.keys().cloned().collect()
+    let keys = answer["publickeys"].as_object().unwrap();
+    for (user, key) in keys {
+        let owner = others.iter().find(|one| one.user == *user).unwrap();
+        assert_eq!(*key, public_key(&owner.key));
+    }
+    let seen: Vec<String> = cards.keys().cloned().collect();
+    assert!(seen.iter().eq(keys.keys()));
+    seen
 }
 
 fn sorted(people: &[&Person]) -> Vec<String> {
@@ -42,14 +50,15 @@ async fn cards_are_seen_by_friends_and_by_those_who_share_a_conversation_and_by_
     for friend in [ben, cleo] {
         ann.befriends(friend).await;
     }
-    // Asked, but not answered.
+    // A request alone is not a friendship.
     dan.requests_friendship(ann).await.ok();
     assert_eq!(sees(ann, &all).await, sorted(&[ann, ben, cleo]));
     assert_eq!(sees(dan, &all).await, sorted(&[dan]));
     let create = json!({ "displayname": "x", "participantids": ids(&[ben, cleo]), "secrets": secrets(&[ann, ben, cleo]) });
     let group = Conversation::of(&asks(ann, "create", create).await.ok()["conversation"]);
     assert_eq!(sees(ben, &all).await, sorted(&[ann, ben, cleo]));
-    // Who left wrote what is still there; and sees it no more.
+    // A former participant wrote messages that still exist, so their card stays visible; but they
+    // no longer see the others'.
     asks(cleo, "leave", json!({ "conversationid": group.id }))
         .await
         .ok();
@@ -91,7 +100,41 @@ async fn the_cards_of_a_user_come_one_after_the_other_from_the_one_that_is_known
 }
 
 #[tokio::test]
-async fn what_is_asked_of_keys_is_refused_by_field() {
+async fn users_without_a_card_have_a_public_key_and_deleted_users_have_none() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let conversation = ann.creates(&ben).await;
+    let gets = async || {
+        let request = json!({ "userids": [&ben.user], "after": { &ben.user: 7 } });
+        ann.asks_keys("get", request).await.ok()
+    };
+    let answer = gets().await;
+    assert_eq!(
+        answer["publickeys"],
+        json!({ &ben.user: public_key(&ben.key) })
+    );
+    ben.has_card().await;
+    // Also where no card is new.
+    let again = gets().await;
+    assert_eq!(
+        (&again["cards"], &again["publickeys"]),
+        (&json!({}), &answer["publickeys"])
+    );
+    let delete = json!({ "action": "delete", "apikey": "the apikey of Ben" });
+    ben.asks_as(4, "chatlogin", delete).await.ok();
+    assert_eq!(gets().await["publickeys"], json!({}));
+    assert_eq!(
+        ann.sees(&conversation).await["participantids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn malformed_requests_about_keys_are_refused_by_field() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let many: Vec<String> = (0..1001).map(|n| format!("{n:032x}")).collect();
@@ -112,7 +155,14 @@ async fn what_is_asked_of_keys_is_refused_by_field() {
     ann.asks_keys("dance", json!({}))
         .await
         .refused(404, "unknown_action");
-    // Nobody else's keys, and nobody who is not there.
+    // Key actions do not exist for version 3 clients.
+    for action in ["get", "log", "publish"] {
+        let request = json!({ "action": action, "userids": [] });
+        ann.asks_as(3, "chatkeys", request)
+            .await
+            .refused(404, "unknown_action");
+    }
+    // Neither the keys of strangers, nor of users who do not exist.
     let nobody = json!({ "userids": [&many[0]] });
     assert_eq!(ann.asks_keys("get", nobody).await.ok()["cards"], json!({}));
     world.end().await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{Socket, World, eventually};
 
 #[tokio::test]
-async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() {
+async fn an_open_socket_makes_a_user_available_and_closing_it_offline_after_a_while() {
     let world =
         World::with(|settings| settings.timings.offline_after = Duration::from_millis(100)).await;
     let (ann, ben) = world.friends().await;
@@ -18,7 +18,7 @@ async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() 
         json!([ann.user])
     );
     assert_eq!(ben.friend_is().await, "available");
-    // Killed, without a word.
+    // Dropped without a close frame.
     drop(anns);
     assert_eq!(
         bens.hears().await["friendavailabilitesof"],
@@ -29,7 +29,7 @@ async fn an_open_socket_makes_one_available_and_its_end_offline_a_while_later() 
 }
 
 #[tokio::test]
-async fn what_one_says_of_oneself_outlasts_a_socket() {
+async fn a_chosen_availability_outlasts_a_socket() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     ann.sets_availability("userbusy").await.ok();
@@ -43,7 +43,7 @@ async fn what_one_says_of_oneself_outlasts_a_socket() {
 }
 
 #[tokio::test]
-async fn a_blocked_friend_does_not_see_one_come() {
+async fn a_blocked_friend_does_not_see_the_user_come_online() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     ann.blocks(&ben).await.ok();

@@ -1,4 +1,5 @@
-//! A push counts as received once the station has shown it; one that may be lost is made up for.
+//! A push counts as received once the station has confirmed it; one that may be lost is made up
+//! for.
 
 use std::time::Duration;
 
@@ -41,13 +42,13 @@ async fn a_socket_that_ends_may_have_lost_its_last_push() {
 }
 
 #[tokio::test]
-async fn a_push_that_the_answer_to_a_ping_confirmed_is_not_told_again() {
+async fn a_push_confirmed_by_a_pong_is_not_repeated() {
     let world = World::with(|settings| settings.timings.ping = Duration::from_secs(1)).await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut socket = Socket::of(&ben, 3).await;
     ann.adds(&conversation, "pushed and read").await;
     socket.hears().await;
-    // What reads the server's ping answers it.
+    // Reading the server's ping also answers it.
     socket.is_pinged().await;
     socket.drain().await;
     socket.stream.close(None).await.unwrap();
@@ -61,7 +62,7 @@ async fn the_answer_to_a_ping_that_was_sent_before_a_push_does_not_confirm_it() 
     let world = World::with(|settings| settings.timings.ping = Duration::from_secs(5)).await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut socket = Socket::of(&ben, 3).await;
-    // A ping is read, and not answered yet: the answer goes with what is written or read next.
+    // A ping is read, but not yet answered: the answer goes out with the next read or write.
     socket.is_pinged().await;
     ann.adds(&conversation, "pushed after the ping").await;
     let MaybeTlsStream::Plain(line) = socket.stream.get_ref() else {
@@ -72,7 +73,7 @@ async fn the_answer_to_a_ping_that_was_sent_before_a_push_does_not_confirm_it() 
         .expect("the push has come")
         .unwrap();
     socket.stream.flush().await.unwrap();
-    // The server has read the answer, as it answers what came after it.
+    // The server has read the answer, because it answered a later frame.
     socket.drain().await;
     drop(socket);
     eventually("the end of the socket", async || {

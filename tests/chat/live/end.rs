@@ -1,4 +1,4 @@
-//! How the server ends a socket.
+//! Sockets that the server closes.
 
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
 
@@ -14,7 +14,7 @@ async fn at_the_end_of_the_server_sockets_are_closed_with_1001() {
 }
 
 #[tokio::test]
-async fn one_who_is_barred_is_hung_up_on() {
+async fn a_disabled_users_socket_is_closed() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let mut socket = Socket::of(&ann, 3).await;

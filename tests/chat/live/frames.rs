@@ -17,7 +17,7 @@ fn typing(conversation: &Conversation) -> String {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_v4_sockets_once_a_second_and_never_stored() {
+async fn typing_is_pushed_to_other_v4_sockets_once_a_second_and_never_stored() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let ben_elsewhere = ben.second_device().await;
@@ -87,7 +87,7 @@ async fn nonsense_in_a_frame_is_refused_and_the_socket_goes_on() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_too_often_or_no_text_ends_the_socket_with_its_code() {
+async fn frames_that_are_too_large_too_frequent_or_not_text_close_the_socket_with_their_code() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let mut large = Socket::of(&ann, 4).await;

@@ -1,4 +1,4 @@
-//! The handshake of a socket: permissions, limits and addresses.
+//! The handshake of a socket: authentication, limits and addresses.
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
@@ -42,7 +42,7 @@ async fn a_station_that_connects_again_takes_the_place_of_its_old_socket() {
 }
 
 #[tokio::test]
-async fn a_handshake_is_refused_as_any_request_is() {
+async fn a_handshake_is_refused_like_any_request() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let forged = Person {
@@ -81,7 +81,7 @@ async fn a_handshake_is_refused_as_any_request_is() {
             matches!(tokio_tungstenite::connect_async(&url).await, Err(Error::Http(answer)) if answer.status() == status)
         );
     }
-    // Well signed, but no handshake.
+    // A valid signature, but not a handshake.
     let path = good.split_once("/ws").unwrap().1;
     world
         .sends("GET", &format!("/ws{path}"))

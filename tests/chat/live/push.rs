@@ -1,11 +1,12 @@
-//! What is committed is pushed: to everyone in it, in order, bounded however slow the reader is.
+//! Committed changes are pushed to every participant, in order, with bounded memory even if the
+//! reader is slow.
 
 use serde_json::json;
 
 use crate::world::{Socket, World, message};
 
 #[tokio::test]
-async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
+async fn committed_messages_are_pushed_to_all_participants_and_answered() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     for person in [&ann, &ben] {
@@ -18,12 +19,12 @@ async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
         .await
         .ok();
     assert_eq!(answer["message"]["ID"], message["ID"]);
-    // A published client hears the ids, and nothing else.
+    // A version 3 client gets only the ids.
     assert_eq!(
         anns.hears().await,
         json!({ "friendavailabilitesof": [], "conversationchangedof": [conversation.id], "conversationlistchangedof": [] })
     );
-    // A v4 client hears the message, whole.
+    // A v4 client gets the whole message.
     let heard = bens.hears().await;
     let whole = ben
         .asks_as(
@@ -52,7 +53,7 @@ async fn what_is_committed_is_pushed_to_everyone_in_it_and_answered() {
         heard["events"],
         json!([{ "conversationid": conversation.id, "instance": conversation.instance, "report": report, "after": "" }])
     );
-    // What was refused, or already there, is nobody's event.
+    // Neither a refused message nor one that was stored before causes an event.
     ben.views(&conversation, &[message["ID"].as_str().unwrap().to_owned()])
         .await
         .ok();
@@ -83,7 +84,8 @@ async fn events_follow_one_another_under_concurrent_writers() {
             })
         })
         .collect();
-    // A client as docs/api.md describes it: appends what follows its newest row, downloads otherwise.
+    // A client as docs/api.md describes it: appends what follows its newest row, and otherwise
+    // downloads.
     let mut held: Vec<String> = vec![];
     let mut appended = 0;
     while held.len() < 150 {
@@ -135,13 +137,13 @@ async fn a_slow_reader_costs_a_set_and_not_a_queue() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut socket = Socket::of(&ben, 4).await;
-    // 20 MB of messages, while the socket is not read.
+    // 20 MB of messages, while the socket is not being read.
     let data = "A".repeat(60_000);
     for _ in 0..350 {
         ann.adds(&conversation, &data).await;
     }
     let last = ann.adds(&conversation, "last").await;
-    // What arrives in the end is far less than what was written; the id is there all the same.
+    // Far less arrives in the end than was written, but the id is there all the same.
     let mut bytes = 0;
     loop {
         let frame = socket.hears().await;
@@ -188,7 +190,7 @@ async fn many_reports_at_once_are_all_told_whole_or_only_named() {
     let mut socket = Socket::of(&ann, 4).await;
     ben.views(&conversation, &ids[..20]).await.ok();
     assert_eq!(socket.hears().await["events"].as_array().unwrap().len(), 20);
-    // A client that appended some of these would believe that it has all.
+    // A client that appended some of these would believe that it had all of them.
     ben.views(&conversation, &ids[20..]).await.ok();
     let frame = socket.hears().await;
     assert_eq!(
@@ -199,7 +201,7 @@ async fn many_reports_at_once_are_all_told_whole_or_only_named() {
 }
 
 #[tokio::test]
-async fn many_who_listen_hear_of_a_message_in_a_group() {
+async fn many_sockets_get_a_message_in_a_group() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     world.sql("update conversations set is_group = true; update participants set peer_id = null, role = 'admin'").await;
@@ -224,10 +226,9 @@ async fn many_who_listen_hear_of_a_message_in_a_group() {
         .await
         .ok();
     for socket in &mut sockets {
-        assert_eq!(
-            socket.hears().await["events"][0]["message"]["ID"],
-            sent["ID"]
-        );
+        // The members' later devices were announced before.
+        let events = socket.hears_about("events").await;
+        assert_eq!(events[0]["message"]["ID"], sent["ID"]);
     }
     drop(ann);
     world.end().await;
@@ -275,7 +276,7 @@ async fn a_page_that_was_cut_wakes_the_socket_of_its_own_station() {
     }
     let page = ben.reads(&conversation).await;
     assert_eq!(page["messages"].as_array().unwrap().len(), 1000);
-    // Named, and not told whole: there is nothing new to append.
+    // Only named, because there is nothing new to append.
     let frame = socket.hears().await;
     assert_eq!(
         (&frame["conversationchangedof"], &frame["events"]),

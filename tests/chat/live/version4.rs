@@ -11,7 +11,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::world::{Person, Socket, World, address, handshake, now};
+use crate::world::{Person, Socket, World, address, handshake, now, operator};
 
 type Request = tokio_tungstenite::tungstenite::handshake::client::Request;
 
@@ -118,11 +118,7 @@ async fn the_code_of_an_end_tells_a_v4_client_what_to_do() {
     while new.stream.next().await.is_some() {}
     let mut last = Socket::open(&ann, 4).await;
     let user = UserId::parse(&ann.user).unwrap();
-    let by = parlance::store::audit::Actor {
-        name: "root".into(),
-        origin: "test".into(),
-    };
-    parlance::store::user::set_disabled(&world.store, user, true, &by, Timestamp::now())
+    parlance::store::user::set_disabled(&world.store, user, true, &operator(), Timestamp::now())
         .await
         .unwrap();
     assert_eq!(last.ends().await, CloseCode::Library(4403));

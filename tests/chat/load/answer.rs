@@ -1,4 +1,4 @@
-//! Answers that nobody reads.
+//! Answers that are not read.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::{
 use super::fill;
 use crate::world::{World, eventually, request};
 
-/// A connection that takes little at a time, so that what is not read stays with the server.
+/// A connection with small buffers, so that unread data stays with the server.
 async fn narrow(world: &World) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -23,7 +23,7 @@ async fn narrow(world: &World) -> TcpStream {
 }
 
 #[tokio::test]
-async fn who_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
+async fn a_client_that_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
     let world =
         World::with(|settings| settings.timings.write_timeout = Duration::from_secs(12)).await;
     let (ann, ben, conversation) = world.conversation().await;
@@ -34,7 +34,7 @@ async fn who_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
         request("download", &conversation, json!({})),
     );
     let mut silent = vec![];
-    // As many as it takes: one that waits too long for its turn is refused, and holds nothing.
+    // As many as needed: a request that waits too long for its turn is refused, and holds nothing.
     eventually("a refusal", async || {
         let mut connection = narrow(&world).await;
         connection.write_all(&page).await.unwrap();
@@ -42,7 +42,7 @@ async fn who_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
         silent.len() >= 8 && ann.reads_page(&conversation).await == 429
     })
     .await;
-    // Ben, who reads what he asks for; and what is small is answered to everyone.
+    // Ben, who reads his answers, is served; and small answers are given to everyone.
     for _ in 0..5 {
         assert_eq!(
             ben.reads(&conversation).await["messages"]
@@ -54,15 +54,15 @@ async fn who_reads_no_answers_is_refused_more_and_everyone_else_is_served() {
         ben.adds(&conversation, "meanwhile").await;
         ann.lists_friends().await.ok();
     }
-    // A peer that takes nothing is dropped after a while, and its share is free again.
+    // A peer that accepts nothing is dropped after a while, and its share is released.
     eventually("room", async || ann.reads_page(&conversation).await == 200).await;
     drop(silent);
     world.end().await;
 }
 
 #[tokio::test]
-async fn what_was_done_is_answered_however_much_its_user_leaves_unread() {
-    // A client that reads nothing is not dropped meanwhile.
+async fn a_completed_change_is_answered_however_much_its_user_leaves_unread() {
+    // A client that reads nothing must not be dropped meanwhile.
     let world =
         World::with(|settings| settings.timings.write_timeout = Duration::from_mins(5)).await;
     let (ann, _, conversation) = world.conversation().await;
@@ -84,7 +84,7 @@ async fn what_was_done_is_answered_however_much_its_user_leaves_unread() {
         request("download", &conversation, json!({})),
     );
     let mut silent = vec![];
-    // As many as it takes: one that waits too long for its turn is refused, and holds nothing.
+    // As many as needed: a request that waits too long for its turn is refused, and holds nothing.
     eventually("a refusal", async || {
         let mut connection = narrow(&world).await;
         connection.write_all(&page).await.unwrap();
@@ -132,7 +132,7 @@ async fn invitations_are_read_as_lists_are_few_at_a_time_for_each_user() {
     }));
     let meanwhile = async {
         eventually("her requests", async || waiting().await >= 2).await;
-        // The database has four connections for all.
+        // All requests share four database connections.
         for _ in 0..5 {
             ben.lists_friends().await.ok();
         }

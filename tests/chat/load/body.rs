@@ -1,4 +1,4 @@
-//! Bodies: slow ones, large ones, and those of strangers.
+//! Request bodies: slow ones, large ones, and those of strangers.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::world::{Roster, World, eventually};
 
-/// A large body that ends one byte too soon, by the user in the headers.
+/// Sends a large body except for its last byte, as the user in the headers.
 async fn almost(world: &World, headers: &str, declared: usize, sent: usize) -> TcpStream {
     let mut connection = world.connection().await;
     let head = format!(
@@ -23,7 +23,7 @@ async fn almost(world: &World, headers: &str, declared: usize, sent: usize) -> T
     connection
 }
 
-/// The status of the answer, once it comes.
+/// The status of the answer.
 async fn status(connection: &mut TcpStream) -> String {
     let mut text = [0; 12];
     match tokio::time::timeout(Duration::from_secs(30), connection.read_exact(&mut text))
@@ -60,7 +60,7 @@ async fn slow_bodies_in_the_name_of_a_user_use_up_their_share_there() {
         ann.user, ann.station
     );
     let mut slow = join_all((0..12).map(|_| almost(&world, &posing, 1 << 20, (1 << 20) - 1))).await;
-    // A third at most are her share; the others are refused at once.
+    // A third at most fits her share; the others are refused at once.
     let refused: Vec<String> = slow
         .iter_mut()
         .map(status)
@@ -69,7 +69,7 @@ async fn slow_bodies_in_the_name_of_a_user_use_up_their_share_there() {
         .collect()
         .await;
     assert_eq!(refused, ["429"; 8]);
-    // Others at the same address still send large ones, and she small ones.
+    // Others at the same address can still send large ones, and she small ones.
     ben.adds(&conversation, &"A".repeat(60_000)).await;
     ann.adds(&conversation, "small").await;
     drop(slow);
@@ -108,7 +108,7 @@ async fn only_users_who_are_known_send_large_bodies_and_logins_are_small() {
         .posts("chatserver", "chatlogin", &[], &login)
         .await
         .refused(413, "too_large");
-    // Without a length, too.
+    // Without a declared length, too.
     let mut connection = world.connection().await;
     let head = "POST /?srv=chatserver&api=chatconversation HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     connection
@@ -140,7 +140,7 @@ async fn a_large_body_that_stops_is_given_up_however_much_of_it_came() {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_too_slowly_is_given_up() {
+async fn a_slow_body_is_given_up() {
     let world = World::with(|settings| {
         settings.timings.body_timeout = Duration::from_secs(2);
         settings.timings.body_silence = Duration::from_mins(5);
@@ -160,10 +160,10 @@ async fn a_body_that_comes_too_slowly_is_given_up() {
         answer.starts_with("HTTP/1.1 400 ") && answer.contains("did not arrive in time"),
         "{answer}"
     );
-    // One that goes on, but far too slowly.
+    // A body that continues, but far too slowly.
     let given_up = async {
         while slow.write_all(b"x").await.is_ok() {
-            // A byte for each answer to somebody else.
+            // One byte for each answer to somebody else.
             world.sends("GET", "/healthz").await;
         }
     };
@@ -195,7 +195,7 @@ async fn a_body_with_thousands_of_secrets_counts_until_its_request_is_done() {
     let mut connection = world.connection().await;
     connection.write_all(&large).await.unwrap();
     world.blocked_process().await;
-    // Another one of hers is refused; a small one is not, nor one of somebody else.
+    // Another one of hers is refused, but not a small one, nor one of another user.
     let again = ann.signed_request(4, "chatconversation", request);
     let mut refused = world.connection().await;
     let _ = refused.write_all(&again).await;

@@ -1,4 +1,4 @@
-//! A client that sends much, or reads nothing, uses up its own share and does not affect others.
+//! A client that sends much or reads nothing uses up its own share, and does not affect others.
 
 mod answer;
 mod body;

@@ -70,7 +70,7 @@ async fn a_login_takes_a_key_and_a_station() {
 }
 
 #[tokio::test]
-async fn too_many_failures_of_a_user_or_an_address_are_not_even_looked_at() {
+async fn too_many_failures_of_a_user_or_an_address_are_refused_unchecked() {
     let world = World::with(|settings| settings.login_tries = 3).await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     for _ in 0..3 {

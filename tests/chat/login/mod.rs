@@ -2,6 +2,7 @@
 
 mod key;
 mod register;
+mod renew;
 mod station;
 mod vault;
 

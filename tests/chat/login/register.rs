@@ -94,7 +94,7 @@ async fn registration_refuses_each_field_of_a_wrong_form_by_name_and_stores_noth
         let der = STANDARD.decode(public_key(&key_of("ann"))).unwrap();
         STANDARD.encode(&der[..der.len() - 5])
     };
-    // An RSA key of 1024 bits, and an elliptic one.
+    // An RSA key of 1024 bits, and an elliptic-curve key.
     let short = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC0GLIMZ/RPWMpD6+ChshwAFPkCJpqnBxCwiuuZhlq7uLHdhA6rkB8M5QW3tFr4/6iSCaAwF0QKv7ch9ruy3tPUEC2YVTS0YJtoNk0YyeXNDbb+5EpMdeSSFsEUEj8WwJRurBNjKuTQH5cUQK4CxDYPLTWvlPVqbMGWZ3yuyxwiJwIDAQAB";
     let elliptic = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==";
     for (field, wrong) in [
@@ -162,7 +162,7 @@ async fn registrations_of_an_address_are_counted_whether_they_succeed_or_not() {
         .refused(409, "already_exists");
     let refused = from("192.0.2.1", "ben").await;
     refused.refused(429, "rate_limited");
-    // A measure of an hour: the next one is a while away.
+    // The limit is per hour, so the next attempt is a while away.
     assert!(
         refused.headers["Retry-After"]
             .to_str()
@@ -173,7 +173,7 @@ async fn registrations_of_an_address_are_counted_whether_they_succeed_or_not() {
         "{refused:?}"
     );
     assert_eq!(world.count("users").await, 1);
-    // Elsewhere one still registers, and here one still logs in.
+    // Registering still works elsewhere, and logging in still works here.
     from("192.0.2.2", "ben").await.ok();
     let login = json!({ "action": "login", "apikey": "a long key of ann" }).to_string();
     let headers = [
@@ -192,7 +192,7 @@ async fn registrations_of_an_address_are_counted_whether_they_succeed_or_not() {
 }
 
 #[tokio::test]
-async fn login_says_whether_one_may_register() {
+async fn login_says_whether_registration_is_open() {
     for (registration, told) in [
         (Registration::Open, "true"),
         (Registration::Invite, "true"),
@@ -214,12 +214,12 @@ async fn login_says_whether_one_may_register() {
 }
 
 #[tokio::test]
-async fn where_registration_is_open_an_invitation_does_not_matter() {
+async fn an_invitation_is_ignored_where_registration_is_open() {
     let world = World::new().await;
     let mut request = registration("ann");
     request["invite"] = "any".into();
     register(&world, &request).await.ok();
-    // The shortest key that is none too short, and the longest; names of as many characters as they may have.
+    // The shortest and the longest valid key, and names of the maximum length.
     let mut short = registration("ben");
     short["apikey"] = "b".repeat(15).into();
     register(&world, &short).await.refused(400, "bad_request");

@@ -1,15 +1,12 @@
 //! Stations and credentials: listed, ended, revoked, and the others told of a new one.
 
-use parlance::{
-    settings::Registration,
-    store::{self, audit::Actor},
-};
+use parlance::{settings::Registration, store};
 use parlance_wire::{id::UserId, key::SecretHash, time::Timestamp};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::station;
-use crate::world::{Answer, Person, Socket, World, eventually};
+use crate::world::{Answer, Person, Socket, World, eventually, operator};
 
 const SIGNED_OUT: CloseCode = CloseCode::Library(4401);
 
@@ -31,12 +28,8 @@ async fn keys(person: &Person) -> Vec<Value> {
 async fn add_apikey(world: &World, person: &Person, apikey: &str) {
     let user = UserId::parse(&person.user).unwrap();
     let hash = SecretHash::of(apikey);
-    let by = Actor {
-        name: "root".into(),
-        origin: "test".into(),
-    };
     let now = Timestamp::now();
-    let added = store::credential::add(&world.store, user, &hash, "robot", &by, now).await;
+    let added = store::credential::add(&world.store, user, &hash, "robot", &operator(), now).await;
     assert!(added.unwrap());
 }
 

@@ -1,4 +1,4 @@
-//! What is in a message, as sent and as read.
+//! The content of a message, as sent and as read.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -72,7 +72,7 @@ async fn without_validuntil_a_message_lives_for_the_configured_time() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_refused_by_field_and_not_stored() {
+async fn malformed_messages_are_refused_by_field_and_not_stored() {
     let world = World::new().await;
     let (ann, _ben, conversation) = world.conversation().await;
     let good = message("x");
@@ -133,7 +133,7 @@ async fn what_is_no_message_is_refused_by_field_and_not_stored() {
     .refused(413, "too_large");
     assert!(refusal["errormessage"].as_str().unwrap().contains("65536"));
     assert_eq!(world.count("messages").await, 0);
-    // Times at the ends of the calendar are times.
+    // The extremes of the calendar are valid.
     for created in ["0001-01-01 00:00:00", "9999-12-31 23:59:59"] {
         add(
             &ann,
@@ -154,7 +154,7 @@ async fn what_is_no_message_is_refused_by_field_and_not_stored() {
 }
 
 #[tokio::test]
-async fn a_v4_client_is_told_who_wrote_from_where() {
+async fn a_v4_client_gets_the_sender_and_station() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "x").await;
@@ -195,7 +195,7 @@ async fn the_list_names_the_newest_message_in_every_answer() {
 }
 
 #[tokio::test]
-async fn what_is_as_large_as_it_may_be_is_taken() {
+async fn values_of_the_maximum_size_are_accepted() {
     let world = World::with(|settings| settings.max_message_bytes = 100).await;
     let (ann, ben, conversation) = world.conversation().await;
     let sent = with(&message(&"A".repeat(100)), "Type", json!("T".repeat(32)));

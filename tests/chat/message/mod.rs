@@ -1,4 +1,4 @@
-//! Messages: stored exactly once, as they were sent.
+//! Messages are stored exactly once, as they were sent.
 
 mod content;
 mod retry;

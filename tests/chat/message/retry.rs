@@ -1,4 +1,4 @@
-//! A retry is answered with what is stored.
+//! A retry is answered with the stored message.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -95,7 +95,7 @@ async fn the_same_id_in_another_conversation_is_another_message() {
 async fn a_clock_that_is_ahead_is_set_to_now_and_its_retry_is_known() {
     let world = World::new().await;
     let (ann, _ben, conversation) = world.conversation().await;
-    // Behind, or a little ahead: kept as sent.
+    // Behind, or slightly ahead: stored as sent.
     for created in [at(TimeDelta::days(-4000)), at(TimeDelta::minutes(4))] {
         let sent = with(&message("kept"), "Created", json!(created));
         assert_eq!(
@@ -112,7 +112,7 @@ async fn a_clock_that_is_ahead_is_set_to_now_and_its_retry_is_known() {
         "{created}"
     );
     assert_eq!(stored["ValidUntil"], sent["ValidUntil"]);
-    // A retry, even a moment later, is the same message.
+    // A retry at a later second is the same message.
     eventually("a later second", async || now().as_str() > created).await;
     assert_eq!(
         add(&ann, &conversation, &sent).await.ok()["message"],

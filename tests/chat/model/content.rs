@@ -1,4 +1,4 @@
-//! What is in the model's conversations: messages, reports, and the pages that show them.
+//! The contents of the model's conversations: messages, reports, and the pages that show them.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ impl Model {
         self.content_changed(conversation);
     }
 
-    /// Compares a page with these rows.
+    /// Compares a page with the expected rows.
     fn page(
         &mut self,
         conversation: usize,
@@ -225,7 +225,7 @@ impl Model {
             messages, reports, ..
         } = &mut self.conversations[conversation];
         let before = reports.len();
-        // In the order of the messages, however they were named.
+        // In the order of the messages, whatever the order of the ids in the request.
         for message in messages
             .iter()
             .filter(|message| ids.contains(&message.id()))

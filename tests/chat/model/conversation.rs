@@ -1,4 +1,4 @@
-//! The model's conversations: who is in them, who may change them, and how each sees them.
+//! The model's conversations: their participants, rows, and where a cursor stands in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,10 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    Model, NAMES, Who, is_refused,
-    step::{How, Start},
-};
+use super::{Who, step::Start};
 use crate::world::at;
 
-/// A message, as sent and as it has to be answered.
+/// A message, as sent and as it has to be returned.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub sent: Value,
@@ -28,7 +25,7 @@ impl Message {
 
 #[derive(Debug, Clone)]
 pub(super) struct Report {
-    /// The server's choice: known once it was seen.
+    /// Chosen by the server; known once it was seen.
     pub id: Option<String>,
     pub r#type: &'static str,
     pub user: Who,
@@ -64,19 +61,19 @@ pub(super) struct Conversation {
     pub instance: String,
     pub members: BTreeMap<Who, Member>,
     pub invited: BTreeMap<Who, Invitation>,
-    /// Users who left or declined, and if they declined recently.
+    /// Users who left or declined, and whether they declined recently.
     pub departed: BTreeMap<Who, bool>,
     /// Users who declined, and have not left since.
     pub declined: BTreeSet<Who>,
     pub messages: Vec<Message>,
     pub reports: Vec<Report>,
-    /// Of earlier lives.
+    /// Messages of earlier instances.
     pub gone: Vec<Message>,
     pub last_access: i64,
 }
 
 impl Conversation {
-    /// Where a cursor stands among the messages; `None`: nowhere.
+    /// The position of a cursor among the messages; `None` if it has none.
     pub(super) fn place(&self, from: &Start) -> (Value, Value, Option<usize>) {
         let not_before = |time: &str| {
             self.messages
@@ -106,7 +103,7 @@ impl Conversation {
         }
     }
 
-    /// As [`Conversation::place`], among the reports. Their times are the server's.
+    /// Like [`Conversation::place`], among the reports, whose times are the server's.
     pub(super) fn report_place(&self, from: &Start) -> (Value, Option<usize>) {
         match from {
             Start::Row(nth) if !self.reports.is_empty() => {
@@ -121,7 +118,7 @@ impl Conversation {
         }
     }
 
-    /// The conversation as an action names it, in its present life or in one that nobody knows.
+    /// The conversation as a request names it, with its present instance or an unknown one.
     pub(super) fn named(&self, is_stale: bool) -> crate::world::Conversation {
         crate::world::Conversation {
             id: self.id.clone(),
@@ -152,248 +149,6 @@ impl Conversation {
             reports: vec![],
             gone: vec![],
             last_access,
-        }
-    }
-}
-
-impl Model {
-    pub(super) fn secrets(&self, whose: &[Who]) -> Value {
-        whose
-            .iter()
-            .map(|who| {
-                (
-                    self.people[*who].user.clone(),
-                    json!(format!("secret {who}")),
-                )
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    }
-
-    pub(super) fn member(&self, who: Who, name: &str, is_admin: bool) -> Member {
-        Member {
-            secret: format!("secret {who}"),
-            name: name.to_owned(),
-            is_admin,
-            joined: self.clock,
-            is_favorite: false,
-            is_muted: false,
-            is_hidden: false,
-            hide_id: String::new(),
-            color: "#ffffff".into(),
-        }
-    }
-
-    pub(super) fn list_changed(&mut self, of: impl IntoIterator<Item = Who>) {
-        for who in of {
-            self.expected[who].list = true;
-        }
-    }
-
-    pub(super) fn content_changed(&mut self, conversation: usize) {
-        for who in self.conversations[conversation].members.keys() {
-            self.expected[*who]
-                .conversations
-                .insert(self.conversations[conversation].id.clone());
-        }
-    }
-
-    /// Compares what someone is shown of a conversation with what there is.
-    pub(super) fn shows(&mut self, conversation: usize, who: Who, view: &Value) {
-        let Conversation {
-            id,
-            is_group,
-            instance,
-            members,
-            messages,
-            reports,
-            last_access,
-            ..
-        } = &mut self.conversations[conversation];
-        let newest = reports.last_mut().map(|report| {
-            report
-                .id
-                .get_or_insert_with(|| {
-                    view["lastreportid"]
-                        .as_str()
-                        .filter(|id| !id.is_empty())
-                        .unwrap()
-                        .to_owned()
-                })
-                .clone()
-        });
-        let mut everyone: Vec<(&str, &str)> = members
-            .keys()
-            .map(|who| (self.people[*who].user.as_str(), NAMES[*who]))
-            .collect();
-        everyone.sort_unstable();
-        let own = &members[&who];
-        let user = &self.people[who].user;
-        let named_if = |is: bool| if is { json!([user]) } else { json!([]) };
-        let mut expected = json!({
-            "id": id, "isgroup": is_group, "instance": instance, "displayname": own.name, "secret": own.secret, "lastaccess": last_access,
-            "participantids": everyone.iter().map(|(id, _)| id).collect::<Vec<_>>(),
-            "participants": everyone.iter().map(|(id, name)| json!({ "userid": id, "username": name })).collect::<Vec<_>>(),
-            "lastmessageid": messages.last().map_or("", Message::id), "lastreportid": newest.unwrap_or_default(),
-            "mutedby": named_if(own.is_muted), "favoriteby": named_if(own.is_favorite), "hiddenby": named_if(own.is_hidden),
-            "properties": [{
-                "userid": user, "ismuted": own.is_muted, "isfavorite": own.is_favorite, "hideid": own.hide_id,
-                "listitembackgroundcolor": own.color,
-            }],
-        });
-        // What v4 clients are shown beside (the golden files show that others are not). Nobody here announces one.
-        if view.get("epoch").is_some() {
-            expected["epoch"] = json!(0);
-            expected["epochs"] = json!([]);
-        }
-        assert_eq!(*view, expected);
-    }
-
-    /// What is answered if someone may not do this; empty: they may. Where several apply, docs/api.md leaves open which
-    /// is told.
-    pub(super) fn refusals(
-        &self,
-        who: Who,
-        conversation: usize,
-        is_stale: bool,
-        is_for_admins: bool,
-        is_for_unblocked: bool,
-    ) -> Vec<&'static str> {
-        let conversation = &self.conversations[conversation];
-        let Some(own) = conversation.members.get(&who) else {
-            return vec!["conversation_not_found"];
-        };
-        let is_blocked = !conversation.is_group
-            && conversation
-                .members
-                .keys()
-                .any(|other| self.blocks.contains(&(*other, who)));
-        let mut refusals = vec![];
-        if is_stale {
-            refusals.push("stale_instance");
-        }
-        if (is_for_admins && conversation.is_group && !own.is_admin)
-            || (is_for_unblocked && is_blocked)
-        {
-            refusals.push("not_allowed");
-        }
-        refusals
-    }
-
-    pub(super) async fn create(&mut self, who: Who, with: Who) {
-        let request = self.people[who].creation(&self.people[with]);
-        let answer = self.asks(who, "chatconversation", request).await;
-        let there = self.conversations.iter().position(|conversation| {
-            !conversation.is_group
-                && conversation.members.contains_key(&who)
-                && conversation.members.contains_key(&with)
-        });
-        let is_allowed =
-            there.is_some() || (self.are_friends(who, with) && !self.blocks.contains(&(with, who)));
-        let refusals: &[_] = if who == with {
-            &["bad_request"]
-        } else if is_allowed {
-            &[]
-        } else {
-            &["not_allowed"]
-        };
-        if is_refused(&answer, refusals) {
-            return;
-        }
-        let view = answer.json()["conversation"].clone();
-        let conversation = there.unwrap_or_else(|| {
-            let member = |who: Who| Member {
-                secret: format!("secret for {}", NAMES[who]),
-                ..self.member(who, &format!("name for {}", NAMES[who]), false)
-            };
-            let members = [who, with].map(|who| (who, member(who))).into();
-            self.conversations
-                .push(Conversation::new(&view, false, members));
-            self.list_changed([who, with]);
-            self.conversations.len() - 1
-        });
-        self.shows(conversation, who, &view);
-    }
-
-    pub(super) async fn clear(&mut self, who: Who, conversation: usize, is_stale: bool) {
-        let answer = self
-            .does(who, conversation, "clear", is_stale, json!({}))
-            .await;
-        if is_refused(
-            &answer,
-            &self.refusals(who, conversation, is_stale, true, true),
-        ) {
-            return;
-        }
-        let view = answer.json()["conversation"].clone();
-        let cleared = &mut self.conversations[conversation];
-        assert_ne!(view["instance"], cleared.instance.as_str());
-        view["instance"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut cleared.instance);
-        cleared.gone.append(&mut cleared.messages);
-        cleared.reports.clear();
-        self.list_changed(
-            self.conversations[conversation]
-                .members
-                .keys()
-                .copied()
-                .collect::<Vec<_>>(),
-        );
-        self.shows(conversation, who, &view);
-    }
-
-    pub(super) async fn arrange(&mut self, who: Who, conversation: usize, how: How) {
-        let (action, fields) = match how {
-            How::Favorite(is) => (if is { "favorite" } else { "unfavorite" }, json!({})),
-            How::Muted(is) => (if is { "mute" } else { "unmute" }, json!({})),
-            How::Hide(id) => ("hide", json!({ "hideid": id })),
-            How::Unhide => ("unhide", json!({})),
-            How::Color(color) => ("setlistitembackgroundcolor", json!({ "color": color })),
-        };
-        let answer = self.does(who, conversation, action, false, fields).await;
-        if is_refused(
-            &answer,
-            &self.refusals(who, conversation, false, false, false),
-        ) {
-            return;
-        }
-        if let Some(own) = self.conversations[conversation].members.get_mut(&who) {
-            match how {
-                How::Favorite(is) => own.is_favorite = is,
-                How::Muted(is) => own.is_muted = is,
-                How::Hide(None) => own.is_hidden = true,
-                How::Hide(Some(id)) => id.clone_into(&mut own.hide_id),
-                How::Unhide => (own.is_hidden, own.hide_id) = (false, String::new()),
-                How::Color(color) => color.clone_into(&mut own.color),
-            }
-        }
-        self.list_changed([who]);
-        self.shows(conversation, who, &answer.json()["conversation"]);
-    }
-
-    pub(super) async fn list(&mut self, who: Who) {
-        let answer = self
-            .asks(who, "chatconversation", json!({ "action": "list" }))
-            .await
-            .ok();
-        let views = answer["conversations"].as_array().unwrap();
-        let own: Vec<usize> = (0..self.conversations.len())
-            .filter(|conversation| self.conversations[*conversation].members.contains_key(&who))
-            .collect();
-        assert_eq!(views.len(), own.len(), "{answer}");
-        let times: Vec<i64> = views
-            .iter()
-            .map(|view| view["lastaccess"].as_i64().unwrap())
-            .collect();
-        assert!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
-        for conversation in own {
-            let view = views
-                .iter()
-                .find(|view| view["id"] == self.conversations[conversation].id.as_str())
-                .unwrap();
-            self.shows(conversation, who, view);
         }
     }
 }

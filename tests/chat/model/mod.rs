@@ -1,10 +1,14 @@
-//! The server against a model: whatever several people do, in whatever order, it answers what docs/api.md says. The
-//! model knows that page and nothing of the server: lists of rows, and who may do what.
+//! Compares the server with a model: whatever several people do, in whatever order, its answers
+//! have to follow docs/api.md. The model implements that page and knows nothing of the server: it
+//! consists of lists of rows and of permissions.
 
 mod content;
 mod conversation;
 mod group;
+mod invitation;
+mod list;
 mod people;
+mod play;
 mod step;
 
 use std::{
@@ -13,24 +17,23 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use serde_json::Value;
 
 use self::{
     conversation::{Conversation, Message},
-    step::{Start, Step, steps},
+    step::Step,
 };
 use crate::world::{Answer, Held, Person, World, at, message, request};
 
 const NAMES: [&str; 3] = ["Ann", "Ben", "Cleo"];
-/// One of [`NAMES`], and one of the conversations that there are.
+/// An index into [`NAMES`], or into the existing conversations.
 type Who = usize;
 type Which = usize;
 
 struct Model {
     people: Vec<Person>,
     availabilities: [&'static str; NAMES.len()],
-    /// Friend requests, by who requested whom, and when.
+    /// Friend requests by the two users, with their order.
     friend_claims: BTreeMap<(Who, Who), usize>,
     blocks: BTreeSet<(Who, Who)>,
     workspaces: BTreeMap<&'static str, Who>,
@@ -41,16 +44,16 @@ struct Model {
     clock: usize,
 }
 
-/// What someone has yet to hear of.
+/// The notifications that a user has yet to get.
 #[derive(Debug, Default)]
 struct Expected {
     conversations: BTreeSet<String>,
     friends: BTreeSet<String>,
-    /// The list itself is another one.
+    /// Whether the list has changed.
     list: bool,
 }
 
-/// Returns `true` for an expected refusal, `false` for an expected OK; panics otherwise.
+/// Returns `true` for an expected refusal and `false` for an expected OK; panics otherwise.
 fn is_refused(answer: &Answer, refusals: &[&str]) -> bool {
     if refusals.is_empty() {
         answer.ok();
@@ -81,7 +84,7 @@ impl Model {
             held: Default::default(),
             clock: 0,
         };
-        // Most of what can go wrong needs something that is there.
+        // Most failures need existing conversations.
         for (one, other) in [(0, 1), (0, 2)] {
             model.befriend(one, "add", other).await;
             model.befriend(other, "accept", one).await;
@@ -91,7 +94,7 @@ impl Model {
         model
     }
 
-    /// One of the conversations that there are.
+    /// Maps to an existing conversation.
     fn which(&self, conversation: Which) -> usize {
         conversation % self.conversations.len()
     }
@@ -277,7 +280,7 @@ impl Model {
         }
     }
 
-    /// Too often is allowed; too seldom, never.
+    /// Notifications that are not expected are allowed; a missing one is not.
     async fn poll(&mut self, who: Who) {
         let news = self.people[who].hears().await;
         let expected = std::mem::take(&mut self.expected[who]);
@@ -300,56 +303,4 @@ impl Model {
             }
         }
     }
-}
-
-/// Plays steps in a world of their own, which ends, however that goes: shorter ones are tried in many others.
-async fn play(steps: Vec<Step>) {
-    let world = World::with(|settings| settings.login_tries = 1000).await;
-    if let Err(failed) = tokio::spawn(play_in(world.clone(), steps)).await {
-        world.db.close().await;
-        world.stop().await;
-        std::panic::resume_unwind(failed.into_panic());
-    }
-}
-
-/// In the end every station resyncs.
-async fn play_in(world: Arc<World>, steps: Vec<Step>) {
-    let mut model = Model::begin(&world).await;
-    for step in steps {
-        model.takes(step).await;
-    }
-    for who in 0..NAMES.len() {
-        model.poll(who).await;
-        model.friends(who).await;
-        model.blocklist(who).await;
-        model.list(who).await;
-        model.invitations(who).await;
-        for conversation in 0..model.conversations.len() {
-            model
-                .read(who, conversation, &Start::Nothing, &Start::Nothing, false)
-                .await;
-        }
-    }
-    world.end().await;
-}
-
-#[test]
-fn whatever_people_do_the_server_answers_what_the_model_does() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let config = ProptestConfig {
-        cases: 48,
-        max_shrink_iters: 200,
-        // Committed with the fix: each is played again before new ones.
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
-            "tests/chat/model/failures.txt",
-        ))),
-        ..ProptestConfig::default()
-    };
-    proptest!(config, |(steps in steps())| {
-        runtime.block_on(play(steps));
-    });
 }

@@ -1,4 +1,4 @@
-//! The model's people: how they come in, whom they befriend and block, and what they see of each other.
+//! The model's people: login, friendships and blocks, and what they see of each other.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{Model, NAMES, Who, is_refused, step::Login};
 use crate::world::{Answer, public_key};
 
-/// How one person sees another: as a friend who is available or not, as one who waits for an answer, or not at all.
+/// How a user sees another one: as a friend with their availability, as a friend request, or not at
+/// all.
 #[derive(Debug, PartialEq, Eq)]
 struct Visibility {
     friend: Option<&'static str>,
@@ -52,7 +53,7 @@ impl Model {
         );
         if matches!(how, Login::Elsewhere) {
             self.people[who].station = new;
-            // A new station resyncs first.
+            // A new station has to resync first.
             self.expected[who].list = true;
         }
     }
@@ -91,7 +92,7 @@ impl Model {
         }
     }
 
-    /// Each pair of two, in both orders, and what the first sees of the second.
+    /// Each ordered pair of users, and how the first sees the second.
     fn visibilities(&self) -> Vec<(Who, Who, Visibility)> {
         let all = 0..NAMES.len();
         all.clone()
@@ -102,7 +103,7 @@ impl Model {
             .collect()
     }
 
-    /// What the next answer to each has to tell: whatever they see another way than before.
+    /// Expects notifications for everyone to whom another user looks different than before.
     fn expect_visibility_changes(&mut self, before: &[(Who, Who, Visibility)]) {
         for ((who, other, now), (.., then)) in self.visibilities().into_iter().zip(before) {
             if now != *then {

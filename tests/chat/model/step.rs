@@ -1,4 +1,4 @@
-//! What may be done next, and how that is drawn.
+//! The possible steps, and how they are drawn at random.
 
 use proptest::prelude::*;
 
@@ -36,7 +36,7 @@ pub(super) enum Step {
     Invitations {
         who: Who,
     },
-    /// A day goes by, for those who declined.
+    /// A day passes, for users who declined.
     Day,
     Role {
         who: Who,
@@ -144,7 +144,7 @@ pub(super) enum Step {
     },
 }
 
-/// How one comes in.
+/// The kinds of login.
 #[derive(Debug, Clone)]
 pub(super) enum Login {
     Again,
@@ -153,14 +153,14 @@ pub(super) enum Login {
     As(Who),
 }
 
-/// Where one reads from.
+/// The position that a read starts from.
 #[derive(Debug, Clone)]
 pub(super) enum Start {
-    /// Nowhere in particular.
+    /// No position.
     Nothing,
-    /// One of the rows that there ever were.
+    /// One of all rows that ever existed.
     Row(usize),
-    /// An unknown row, this many hours from now.
+    /// An unknown row, with a time this many hours from now.
     Gone(Option<i64>),
 }
 
@@ -173,7 +173,8 @@ pub(super) enum How {
     Color(&'static str),
 }
 
-/// Random steps: of all kinds, or, so that these meet more often, among people alone, or about who is in which group.
+/// Random steps: of all kinds or, so that related ones meet more often, only about people or about
+/// members of groups.
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let all = prop_oneof![1 => among_people(), 4 => in_conversations(), 1 => in_groups()];
     prop_oneof![
@@ -188,7 +189,7 @@ fn who() -> std::ops::Range<Who> {
 }
 
 fn among_people() -> BoxedStrategy<Step> {
-    // Rarely with themselves.
+    // Rarely a user with themselves.
     let two = || {
         (who(), prop_oneof![12 => 1..NAMES.len(), 1 => Just(0)])
             .prop_map(|(who, on)| (who, (who + on) % NAMES.len()))
@@ -239,7 +240,7 @@ fn in_groups() -> BoxedStrategy<Step> {
 
 fn in_conversations() -> BoxedStrategy<Step> {
     let conversation = || 0..4_usize;
-    // Mostly as things are, seldom as they were.
+    // Mostly the present instance, rarely an old one.
     let is_stale = || prop::bool::weighted(0.1);
     let from = || {
         prop_oneof![

@@ -1,4 +1,4 @@
-//! Nodes that end, restart, or have another clock.
+//! Nodes that end, restart, or have a different clock.
 
 use std::{
     process::{Command, Stdio},
@@ -36,14 +36,14 @@ async fn after_a_restart_the_first_frame_names_the_caller() {
     }
     .adds(&conversation, "while Ben was away")
     .await;
-    // The same station, known before the restart and not since.
+    // The same station, which the node does not know since its restart.
     let mut socket = Socket::of(&ben, 4).await;
     socket.hears_nothing().await;
     after.end().await;
 }
 
 #[tokio::test]
-async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
+async fn a_user_is_available_for_as_long_as_any_node_holds_a_socket() {
     let mut nats = Nats::new();
     nats.start();
     let nodes = two_nodes(|settings| {
@@ -70,7 +70,8 @@ async fn one_is_available_for_as_long_as_any_node_holds_a_socket() {
 
 #[tokio::test]
 async fn a_node_whose_clock_is_ahead_takes_no_other_one_for_ended() {
-    // The library that it loads into a program; started by it, the program would get no signals.
+    // The library that faketime preloads into a program; a program started by faketime itself would
+    // get no signals.
     let Ok(output) = Command::new("faketime")
         .args(["-f", "+0", "printenv", "LD_PRELOAD"])
         .output()
@@ -100,7 +101,7 @@ async fn a_node_whose_clock_is_ahead_takes_no_other_one_for_ended() {
             Some(Utc::now().format("%Y-%m-%dT%H").to_string()),
             "its clock is wrong"
         );
-        // Both look at each other a few times.
+        // Waits for a few heartbeats of both.
         let looks = async || {
             let both = "select count(*) from nodes where seen_at > $1 and ended_at is null";
             let begun: DateTime<Utc> =

@@ -1,5 +1,5 @@
-//! More than one node on one database: a message that is added on one is pushed by the other, and nothing
-//! that happens to NATS lets a client believe that it is up to date when it is not.
+//! Several nodes: a message that is added on one is pushed by another, and whatever happens to
+//! NATS, no client believes itself up to date when it is not.
 
 mod end;
 mod push;
@@ -14,14 +14,14 @@ use parlance::settings::{Database, Settings};
 
 use crate::world::{Changes, Person, World, database, eventually, settings};
 
-/// A real nats-server, on a port of its own.
+/// A real nats-server on a port of its own.
 pub(crate) struct Nats {
     port: u16,
     child: Option<Child>,
 }
 
 impl Nats {
-    /// Not started yet.
+    /// Not yet started.
     pub(crate) fn new() -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -72,14 +72,14 @@ pub(crate) async fn two_nodes(change: impl Fn(&mut Settings)) -> [Arc<World>; 2]
     [nodes.pop().unwrap(), other]
 }
 
-/// Settings with which nodes look at each other often.
+/// Settings with frequent heartbeats.
 pub(crate) fn soon(settings: &mut Settings) {
     settings.timings.heartbeat = Duration::from_millis(200);
     settings.timings.bus_repeat = Duration::from_millis(100);
 }
 
-/// Waits until both nodes have heard of one another, so that only what happens is told: two heartbeats go by in which
-/// nobody at the second one has to resync.
+/// Waits until both nodes have heard of each other, so that stations are only notified of changes:
+/// for two heartbeats, no station at the second node has to resync.
 pub(crate) async fn know_each_other(nodes: &[Arc<World>; 2], person: &Person) {
     let watcher = at(&nodes[1], person).await;
     eventually("quiet", async || {
@@ -90,7 +90,7 @@ pub(crate) async fn know_each_other(nodes: &[Arc<World>; 2], person: &Person) {
     .await;
 }
 
-/// Two nodes that tell each other through NATS what happens.
+/// Two nodes connected by NATS.
 pub(crate) async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
     let mut nats = Nats::new();
     nats.start();
@@ -105,7 +105,7 @@ pub(crate) async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
     (nats, nodes)
 }
 
-/// The same person at the other node, at a station of their own.
+/// The same person at the other node, with a station of their own.
 pub(crate) async fn at(world: &Arc<World>, person: &Person) -> Person {
     Person {
         world: world.clone(),

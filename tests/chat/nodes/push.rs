@@ -1,4 +1,4 @@
-//! What happens on one node is heard on the others.
+//! Changes on one node are pushed by the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::{Nats, at, end, has_bus, know_each_other, soon, two_nodes, two_nodes_with_nats};
 use crate::world::{Conversation, Socket, eventually};
 
-/// Reads frames until one names the conversation, or asks for a resync.
+/// Reads frames until one names the conversation or asks for a resync.
 async fn hears_of(socket: &mut Socket, conversation: &Conversation) {
     loop {
         let frame = socket.hears().await;
@@ -21,7 +21,7 @@ async fn hears_of(socket: &mut Socket, conversation: &Conversation) {
 }
 
 #[tokio::test]
-async fn what_happens_on_one_node_is_pushed_by_the_other() {
+async fn changes_on_one_node_are_pushed_by_the_other() {
     let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let there = at(&nodes[1], &ben).await;
@@ -79,7 +79,7 @@ async fn a_node_starts_without_nats_says_so_and_recovers_by_itself() {
     }
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let mut socket = Socket::of(&at(&nodes[1], &ben).await, 4).await;
-    // Nobody tells the other node, but it knows that it is not told.
+    // Nobody notifies the other node, but it knows that hints do not arrive.
     ann.adds(&conversation, "unheard").await;
     hears_of(&mut socket, &conversation).await;
     nats.start();
@@ -102,7 +102,8 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let there = at(&nodes[1], &ben).await;
     let mut socket = Socket::of(&there, 4).await;
-    // Some is written before each time that NATS is killed, some while it is away, and the rest afterwards.
+    // Some messages are sent before each time that NATS is killed, some while it is away, and the
+    // rest afterwards.
     let permits = Arc::new(Semaphore::new(50));
     let writer = tokio::spawn({
         let (conversation, permits) = (conversation.clone(), permits.clone());
@@ -115,7 +116,7 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
             written
         }
     });
-    // A client that does only what it is told.
+    // A client that only acts on notifications.
     let mut held: Vec<String> = vec![];
     let reader = async {
         let mut kills = 0;
@@ -162,7 +163,7 @@ async fn nats_killed_in_the_middle_of_traffic_leaves_nobody_behind() {
 }
 
 #[tokio::test]
-async fn without_nats_two_nodes_are_slow_but_nobody_is_notified_too_seldom() {
+async fn without_nats_two_nodes_are_slow_but_miss_no_notification() {
     let nodes = two_nodes(soon).await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let mut socket = Socket::of(&at(&nodes[1], &ben).await, 3).await;

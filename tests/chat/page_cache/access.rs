@@ -1,4 +1,4 @@
-//! Nothing is shown on the strength of the cache.
+//! Nothing is served on the strength of the cache alone.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{marks, reads, ten, was_read_again};
 use crate::world::{Conversation, Person, World, at, message};
 
 #[tokio::test]
-async fn what_was_read_is_shown_to_participants_alone_and_in_its_own_life() {
+async fn cached_pages_are_served_only_to_participants_and_in_their_own_instance() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let cleo = world.person("Cleo").await;
@@ -35,7 +35,7 @@ async fn what_was_read_is_shown_to_participants_alone_and_in_its_own_life() {
 }
 
 #[tokio::test]
-async fn one_who_was_removed_is_shown_nothing_more() {
+async fn a_removed_participant_is_shown_nothing_more() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let group = json!({
@@ -61,7 +61,7 @@ async fn one_who_was_removed_is_shown_nothing_more() {
 }
 
 #[tokio::test]
-async fn what_another_node_adds_is_read() {
+async fn additions_by_another_node_are_read() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ten(&ann, &ben, &conversation).await;
@@ -93,13 +93,14 @@ async fn what_another_node_adds_is_read() {
 }
 
 #[tokio::test]
-async fn what_another_database_has_under_the_same_number_is_read() {
+async fn a_page_of_another_database_is_not_served_for_the_same_number() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ten(&ann, &ben, &conversation).await;
     let cursor = json!({});
     reads(&ben, 3, &conversation, cursor.clone()).await;
-    // As after a failover to a replica that lacked the newest message or report, once another one was added there.
+    // As after a failover to a replica that lacked the newest message or report, to which another
+    // one was then added.
     for other in [
         "chain = sha256('another')",
         "last_report_id = gen_random_uuid()",
@@ -120,7 +121,7 @@ async fn what_another_database_has_under_the_same_number_is_read() {
 }
 
 #[tokio::test]
-async fn what_may_be_purged_is_not_shown_from_memory() {
+async fn rows_that_may_be_purged_are_not_served_from_the_cache() {
     let world = World::with(|settings| settings.expiry_grace = chrono::TimeDelta::zero()).await;
     let (ann, ben, conversation) = world.conversation().await;
     ten(&ann, &ben, &conversation).await;

@@ -1,4 +1,4 @@
-//! What was read lately is shown again without being read again, and never when it is not the truth any more.
+//! A page that was read recently is served again without being read, and never when it is outdated.
 
 mod access;
 mod read;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::world::{Conversation, Person, World, request};
 
-/// Ten messages, and a report on each: the messages' ids, oldest first.
+/// Adds ten messages with a report on each. Returns the messages' ids, oldest first.
 async fn ten(ann: &Person, ben: &Person, conversation: &Conversation) -> Vec<String> {
     let mut written = vec![];
     for n in 0..10 {
@@ -36,7 +36,7 @@ async fn reads(who: &Person, version: i64, conversation: &Conversation, cursor: 
     page
 }
 
-/// Changes rows as no server does: only who reads them again sees it.
+/// Changes rows behind the server's back, which only shows if they are read again.
 async fn marks(world: &World) {
     world
         .sql("update messages set data = 'read again'; update reports set type = 'delivered'")

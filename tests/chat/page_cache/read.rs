@@ -42,13 +42,13 @@ async fn a_page_is_read_once_for_all_who_ask_until_something_is_added() {
             *page
         );
     }
-    // What is not there, or reaches further back, is read.
+    // A page that is not cached, or reaches further back, is read.
     let from_nowhere = json!({ "firstmessageid": uuid::Uuid::new_v4(), "firstmessagedate": at(-chrono::TimeDelta::days(1)) });
     assert!(was_read_again(
         &reads(&ben, 3, &conversation, from_nowhere).await
     ));
-    // Whatever is added, by whomever: a page for clients without version 4 is read again, and one for those with it has
-    // what was added.
+    // After any addition by any user: a page for clients without version 4 is read again, and one
+    // for those with it has the addition.
     for version in [3, 4] {
         ann.adds(&conversation, "an eleventh").await;
         marks(&world).await;
@@ -78,7 +78,7 @@ async fn a_page_is_read_once_for_all_who_ask_until_something_is_added() {
 }
 
 #[tokio::test]
-async fn what_is_added_is_shown_without_reading_as_the_database_would_show_it() {
+async fn added_rows_are_served_from_the_cache_as_from_the_database() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ten(&ann, &ben, &conversation).await;
@@ -105,7 +105,7 @@ async fn what_is_added_is_shown_without_reading_as_the_database_would_show_it() 
 }
 
 #[tokio::test]
-async fn what_begins_in_the_middle_is_not_shown_to_one_who_begins_before_it() {
+async fn a_page_cached_from_the_middle_is_not_served_from_an_earlier_cursor() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let written = ten(&ann, &ben, &conversation).await;
@@ -133,12 +133,13 @@ async fn what_begins_in_the_middle_is_not_shown_to_one_who_begins_before_it() {
 }
 
 #[tokio::test]
-async fn reports_that_begin_in_the_middle_are_not_shown_to_one_who_begins_before_them() {
+async fn reports_cached_from_the_middle_are_not_served_from_an_earlier_cursor() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let written = ten(&ann, &ben, &conversation).await;
     let all = ann.reads(&conversation).await;
-    // Something is added, so that nothing of it is kept: then the first who reads has the newest reports only.
+    // After an addition nothing of the page remains: the first reader then caches only the newest
+    // reports.
     ann.adds(&conversation, "an eleventh").await;
     let report = all["reports"][5]["ID"].clone();
     for cursor in [
@@ -165,7 +166,7 @@ async fn reports_that_begin_in_the_middle_are_not_shown_to_one_who_begins_before
     )
     .await;
     assert_eq!(from["messages"][0]["ID"], written[8].as_str());
-    // Nor is what a time led to all that there is.
+    // The result of a look-up by time does not serve a read of everything.
     ann.adds(&conversation, "a thirteenth").await;
     reads(
         &ann,

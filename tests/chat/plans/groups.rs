@@ -1,12 +1,12 @@
-//! Statements that take many users at once: a group may have thousands.
+//! Plans of statements that take many users at once, as a group may have thousands.
 
 use super::{GROUP, USER, connection, filled, plan};
 
 #[tokio::test]
-async fn what_takes_many_users_looks_each_up_by_its_key_and_compares_no_two_lists() {
+async fn statements_about_many_users_look_each_up_by_key_and_compare_no_lists() {
     let others = "array[md5('u1')::uuid, md5('u9')::uuid]";
     let texts = "array['', '']";
-    // Empty and full, as a plan stays what it was when its statement was first used.
+    // Empty and full, because a plan stays as it was when its statement was first used.
     for (state, mut db) in [("empty", connection().await), ("full", filled().await)] {
         for (name, marks, arguments) in [
             (
@@ -45,7 +45,7 @@ async fn what_takes_many_users_looks_each_up_by_its_key_and_compares_no_two_list
                 !plan.contains("Join Filter") && !plan.contains("Seq Scan"),
                 "{name}, {state}\n{plan}"
             );
-            // An index without a condition is read as a whole.
+            // An index scan without a condition reads the whole index.
             let lines: Vec<&str> = plan.lines().collect();
             let whole = lines.windows(2).find(|two| {
                 two[0].contains("Index")
@@ -54,7 +54,8 @@ async fn what_takes_many_users_looks_each_up_by_its_key_and_compares_no_two_list
                     && !two[1].contains("Index Cond")
             });
             assert!(whole.is_none(), "{name}, {state}: {whole:?}\n{plan}");
-            // Blocks are keyed by the blocking user: a condition on the blocked one alone reads the whole index.
+            // The key of blocks begins with the blocking user: a condition on the blocked one alone
+            // reads the whole index.
             assert!(
                 !lines
                     .iter()

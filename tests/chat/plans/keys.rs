@@ -1,10 +1,10 @@
-//! Statements about cards, the key log and epochs.
+//! Plans of statements about cards, the key log and epochs.
 
 use super::{GROUP, USER, connection, filled, plan, reads_by_index};
 
 #[tokio::test]
-async fn what_is_asked_of_keys_and_epochs_is_read_by_index() {
-    // Empty and full, as a plan stays what it was when its statement was first used.
+async fn queries_about_keys_and_epochs_use_indexes() {
+    // Empty and full, because a plan stays as it was when its statement was first used.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [
             (

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
-use super::{CONVERSATION, GROUP, filled, statement};
+use super::{CONVERSATION, GROUP, USER, connection, filled, plan, reads_by_index, statement};
 
 /// How many blocks of a table a plan has read, in memory or on disk.
 fn blocks_of(plan: &serde_json::Value, table: &str) -> i64 {
@@ -102,14 +102,55 @@ async fn what_is_unread_is_counted_without_reading_the_conversation() {
             .await
             .unwrap();
         // The messages of the filled conversation are this user's own: all are looked at, for the other one.
-        let explain =
-            format!("explain (analyze, buffers, format json) execute list(md5('u2')::uuid)");
-        let plan: serde_json::Value = sqlx::raw_sql(AssertSqlSafe(explain))
+        let explain = "explain (analyze, buffers, format json) execute list(md5('u2')::uuid)";
+        let plan: serde_json::Value = sqlx::raw_sql(explain)
             .fetch_one(&mut db)
             .await
             .unwrap()
             .get(0);
         let read = blocks_of(&plan[0]["Plan"], "messages");
         assert!(read <= bound, "{viewed}: {read} blocks");
+    }
+}
+
+#[tokio::test]
+async fn a_list_and_what_changed_in_it_are_read_by_index() {
+    // Empty and full, as a plan stays what it was when its statement was first used.
+    for mut db in [connection().await, filled().await] {
+        for (name, marks, arguments) in [
+            (
+                "list",
+                &["null::bigint as \"unread?\"", "where p.user_id = $1\n"][..],
+                USER.to_owned(),
+            ),
+            (
+                "list: compare",
+                &["with present as materialized"],
+                format!("{USER}, decode(repeat('00', 40), 'hex')"),
+            ),
+            (
+                "list: some",
+                &["u.unread as", "p.conversation_id = any($2)"],
+                format!("{USER}, array[{CONVERSATION}]"),
+            ),
+            (
+                "erase",
+                &["-- Moves messages ($2)"],
+                format!("{CONVERSATION}, array[md5('h2000')::uuid], 'AAAAAAAAAA'"),
+            ),
+            (
+                "list, with what is unread",
+                &["u.unread as", "where p.user_id = $1\n"],
+                USER.to_owned(),
+            ),
+            (
+                "list, a page",
+                &["order by page.last_access_at desc"],
+                format!("{USER}, {CONVERSATION}, 51"),
+            ),
+        ] {
+            let plan = plan(&mut db, marks, &arguments).await;
+            reads_by_index(name, &plan);
+        }
     }
 }

@@ -136,7 +136,7 @@ async fn was_said(world: &World, days: u32, conversations: &[Uuid]) {
 }
 
 #[tokio::test]
-async fn what_is_purged_makes_room_for_what_is_written() {
+async fn purged_space_is_reused() {
     let world = World::new().await;
     let (.., conversation) = world.conversation().await;
     let size = async || -> i64 {

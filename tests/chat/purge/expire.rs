@@ -1,4 +1,4 @@
-//! What expired goes, and what is wanted stays.
+//! Expired messages are purged, and others are kept.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
+async fn expired_messages_are_purged_with_their_reports_and_the_chain_holds() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let sent = ["one", "two", "three"].map(|data| {
@@ -47,7 +47,7 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
         (world.count("messages").await, world.count("reports").await),
         (0, 0)
     );
-    // The chain is the same, and leads on.
+    // The chain is unchanged, and continues.
     assert_eq!(head(&ben, &conversation).await, before);
     let newest = ann.adds(&conversation, "four").await;
     let links = asks(&ben, "transcript", &conversation, json!({})).await["transcript"].clone();
@@ -56,7 +56,7 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
         head(&ben, &conversation).await,
         hex::encode(follow(beginning(&conversation), &links))
     );
-    // A cursor still finds its place, though the clocks of those who wrote later are behind.
+    // A cursor still finds its place, although the clocks of later writers are behind.
     world
         .sql("update messages set created_at = now() - interval '30 days'")
         .await;
@@ -74,7 +74,7 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
             .ok()["messages"],
         json!([])
     );
-    // A retry is still known, and so is another message that has its id.
+    // A retry is still recognized, and so is another message with the same id.
     ann.does(
         "add",
         &conversation,
@@ -91,7 +91,7 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
     )
     .await
     .refused(409, "message_id_conflict");
-    // Nothing can be reported of it.
+    // It cannot be reported on.
     ben.views(&conversation, &ids).await.ok();
     assert_eq!(
         (world.count("messages").await, world.count("reports").await),
@@ -103,7 +103,7 @@ async fn what_expired_goes_with_its_reports_and_the_chain_holds() {
             .unwrap()
             .is_empty()
     );
-    // `clear` takes what remained, too.
+    // `clear` deletes the rest, too.
     ann.does("clear", &conversation, json!({})).await.ok();
     assert_eq!(store::purge::cleared(&world.store).await.unwrap(), 4);
     assert_eq!(world.count("expired_messages").await, 0);
@@ -126,7 +126,7 @@ async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired(
     ann.adds(&conversation, "expired").await;
     age(&before, 400).await;
     before.stop().await;
-    // For all that it knows, its clock is a year ahead.
+    // As far as this server knows, its clock is a year ahead.
     settings.timings.purge = Duration::from_millis(50);
     let world = World::start(settings, options).await;
     eventually("the purge", async || world.count("messages").await == 1).await;
@@ -145,7 +145,8 @@ async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired(
         ann.reads(&conversation).await["messages"][0]["Data"],
         "expired"
     );
-    // It has watched its clock for an hour, and servers have run for longer than the grace since it was stored.
+    // The clock was watched for an hour, and servers have run for longer than the grace period
+    // since it was stored.
     world
         .sql("update clock_runs set started_at = started_at - interval '300 days'")
         .await;
@@ -161,7 +162,7 @@ async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired(
 async fn a_message_that_comes_late_is_kept_for_the_grace_all_the_same() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
-    // Its sender's clock is a year behind, or its station lay in a drawer.
+    // The sender's clock is a year behind, or the device was offline for a year.
     let mut late = message("late");
     late["Created"] = "2024-03-08 11:50:45".into();
     late["ValidUntil"] = "2024-03-15 11:50:45".into();
@@ -177,7 +178,7 @@ async fn a_message_that_comes_late_is_kept_for_the_grace_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_still_wanted_keeps_the_reports_about_it() {
+async fn messages_that_are_kept_keep_their_reports() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut ids = vec![];

@@ -1,4 +1,4 @@
-//! How many a user creates in a day.
+//! The daily limit of new conversations.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_user_creates_so_many_conversations_a_day_on_all_nodes_together() {
+async fn the_daily_limit_of_conversations_holds_across_nodes() {
     let world = with(1000, 4).await;
     let (ann, ben) = world.friends().await;
     let conversation = ann.creates(&ben).await;
@@ -36,7 +36,7 @@ async fn a_user_creates_so_many_conversations_a_day_on_all_nodes_together() {
         .iter()
         .filter(|answer| answer.status != 200)
         .for_each(|answer| is_rate_limited(answer, "4"));
-    // What is there already is answered, and leaving one does not make room for another today.
+    // Creating an existing one again is fine, and leaving one does not allow another today.
     assert_eq!(
         Conversation::of(&direct(&ann, &ben).await.ok()["conversation"]),
         conversation
@@ -65,7 +65,7 @@ async fn a_user_creates_so_many_conversations_a_day_on_all_nodes_together() {
             .await,
         0
     );
-    // Everyone else goes on; and so does Ann tomorrow.
+    // Everyone else can continue, and so can Ann tomorrow.
     direct(&cleo, &ann).await.ok();
     group(&ben, &[&ann]).await.ok();
     world.sql("update quotas set day = day - 1").await;
@@ -108,7 +108,7 @@ async fn the_two_of_a_direct_conversation_are_charged_once_whoever_was_first() {
             .iter()
             .all(|answer| Conversation::of(&answer.ok()["conversation"]) == conversation)
     );
-    // One of the two created it, and the other one may still create something.
+    // One of the two was the creator; the other one may still create something.
     let groups = [group(&ann, &[]).await, group(&ben, &[]).await];
     assert_eq!(
         groups.iter().filter(|answer| answer.status == 200).count(),

@@ -1,5 +1,5 @@
-//! How many conversations a user has, and how many they create in a day. The limits hold on all nodes, for
-//! concurrent requests as well, and affect nobody else.
+//! Quotas: how many conversations a user has, and how many they create in a day. The limits hold on
+//! all nodes and for concurrent requests, and do not affect anyone else.
 
 mod day;
 mod total;
@@ -31,7 +31,7 @@ async fn count(person: &Person) -> usize {
     list["conversations"].as_array().unwrap().len()
 }
 
-/// A refusal with the figure in its sentence.
+/// A refusal with this figure in its sentence.
 #[track_caller]
 fn is_too_large(answer: &Answer, figure: &str) {
     let refusal = answer.refused(413, "too_large");
@@ -41,7 +41,7 @@ fn is_too_large(answer: &Answer, figure: &str) {
     );
 }
 
-/// A refusal that says how long it holds.
+/// A refusal that says how long it lasts.
 #[track_caller]
 fn is_rate_limited(answer: &Answer, figure: &str) {
     let refusal = answer.refused(429, "rate_limited");
@@ -66,7 +66,7 @@ async fn with(total: u32, day: u32) -> Arc<World> {
     .await
 }
 
-/// This many users who never logged in, by id.
+/// Creates this many users who never logged in. Returns their ids.
 async fn many(world: &World, count: usize) -> Vec<String> {
     world
         .sql(&format!(

@@ -1,4 +1,4 @@
-//! How many conversations a user takes part in.
+//! The limit of conversations that a user takes part in.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_user_takes_part_in_so_many_conversations_and_everyone_else_goes_on() {
+async fn the_limit_of_conversations_holds_for_one_user_alone() {
     let world = with(3, 100).await;
     let (ann, ben) = world.friends().await;
     let cleo = world.person("Cleo").await;
@@ -60,14 +60,14 @@ async fn a_user_takes_part_in_so_many_conversations_and_everyone_else_goes_on() 
 }
 
 #[tokio::test]
-async fn those_who_ask_at_the_same_moment_do_not_pass_the_total_together() {
+async fn concurrent_requests_together_stay_within_the_total() {
     let world = with(3, 100).await;
     let (ann, ben) = world.friends().await;
     let cleo = world.person("Cleo").await;
     for friend in [&ann, &ben] {
         friend.befriends(&cleo).await;
     }
-    // Her own groups, two friends' groups with her in them, and a direct conversation.
+    // Her own groups, two friends' groups with her, and a direct conversation.
     let answers = join_all((0..12).map(async |n| match n % 4 {
         0 => group(&cleo, &[]).await,
         1 => group(&ann, &[&cleo]).await,
@@ -111,7 +111,7 @@ async fn friends_fill_nine_tenths_of_a_list_and_the_rest_is_its_owners() {
     }
     assert_eq!((count(&ann).await, count(&ben).await), (10, 9));
     group(&ben, &[]).await.ok();
-    // What does not fit into the other one's list is said so.
+    // The refusal says that the other user's list is full.
     let cleo = world.person("Cleo").await;
     cleo.befriends(&ben).await;
     let refusal = direct(&cleo, &ben).await.refused(413, "too_large");
@@ -126,7 +126,7 @@ async fn friends_fill_nine_tenths_of_a_list_and_the_rest_is_its_owners() {
 }
 
 #[tokio::test]
-async fn many_who_add_one_at_the_same_moment_fill_nine_tenths_and_all_are_answered() {
+async fn many_concurrent_additions_of_a_user_fill_nine_tenths_and_all_are_answered() {
     let world = with(10, 100).await;
     let target = world.person("Ann").await;
     let mut friends = vec![];
@@ -154,8 +154,7 @@ async fn many_who_add_one_at_the_same_moment_fill_nine_tenths_and_all_are_answer
 }
 
 #[tokio::test]
-async fn groups_that_are_made_filled_joined_and_left_at_the_same_moment_hold_each_other_up_no_longer_than_that()
- {
+async fn concurrent_changes_to_groups_do_not_deadlock() {
     let world = with(1000, 100).await;
     let mut people = vec![];
     for name in ["Ann", "Ben", "Cleo", "Dan"] {
@@ -189,7 +188,7 @@ async fn groups_that_are_made_filled_joined_and_left_at_the_same_moment_hold_eac
         }
     }))
     .await;
-    // What a deadlock, or a lock that is not given back, would be answered with is none of these.
+    // A deadlock, or a lock that is not released, would be answered with none of these.
     assert!(
         answers
             .iter()

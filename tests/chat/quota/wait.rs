@@ -1,4 +1,4 @@
-//! A refusal waits for nobody.
+//! A refusal never waits for a lock.
 
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use super::{group, is_rate_limited, is_too_large, many, with};
 use crate::world::{Conversation, Person};
 
-/// What names these people, with a secret for each and for the caller.
+/// Fields that name these people, with a secret for each and for the caller.
 fn naming(caller: &Person, ids: &[String]) -> Value {
     let secrets: serde_json::Map<_, _> = ids
         .iter()
@@ -35,7 +35,7 @@ async fn a_call_that_is_refused_waits_for_nobody_whom_it_names() {
         .execute(&mut *held)
         .await
         .unwrap();
-    // More strangers than a day allows: of the first 101, and of one more after a hundred.
+    // More strangers than a day allows: the first 101 at once, and one more after a hundred.
     is_rate_limited(
         &eve.asks("chatconversationgroup", naming(&eve, &strangers))
             .await,
@@ -57,7 +57,8 @@ async fn a_call_that_is_refused_waits_for_nobody_whom_it_names() {
             .await,
         "100",
     );
-    // A friend, by who has created enough today, and by who takes part in as many as one may.
+    // Adding a friend, by a user who has created enough today, and by one with the maximum of
+    // conversations.
     sqlx::raw_sql(AssertSqlSafe(format!(
         "update quotas set day = (now() at time zone 'UTC')::date, conversations = 100 where user_id = '{}'",
         ann.user

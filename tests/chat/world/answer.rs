@@ -1,8 +1,8 @@
-//! What the server answered.
+//! Answers of the server.
 
 use serde_json::{Value, json};
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub status: u16,
@@ -24,7 +24,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
-    /// It is a good answer.
+    /// Asserts that it is a successful answer.
     #[track_caller]
     pub(crate) fn ok(&self) -> Value {
         let json = self.json();
@@ -37,7 +37,7 @@ impl Answer {
         json
     }
 
-    /// It is this refusal.
+    /// Asserts that it is this refusal.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, code: &str) -> Value {
         let json = self.json();

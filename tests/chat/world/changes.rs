@@ -1,4 +1,4 @@
-//! What a station hears when it polls.
+//! The notifications that a station gets by polling.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Person;
 
-/// What a station hears.
+/// The answer to a poll.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub conversations: Vec<String>,
@@ -18,7 +18,7 @@ pub(crate) struct Changes {
 }
 
 impl Person {
-    /// What the station has yet to hear. It shows that it has what it heard before, whatever connection is used.
+    /// Polls, and acknowledges the previous answer on whatever connection.
     pub(crate) async fn hears(&self) -> Changes {
         static RECEIPTS: LazyLock<Mutex<HashMap<(String, String), Value>>> =
             LazyLock::new(Mutex::default);
@@ -51,7 +51,7 @@ impl Person {
         }
     }
 
-    /// Listens from now on: a station's first answer always names the caller.
+    /// Polls for the first time: a station's first answer always names the caller.
     pub(crate) async fn listens(&self) {
         assert_eq!(self.hears().await.lists, [self.user.clone()]);
     }

@@ -1,4 +1,4 @@
-//! One PostgreSQL for all tests, and the databases made in it.
+//! The PostgreSQL of all tests, and the databases in it.
 
 use std::{
     path::PathBuf,
@@ -15,8 +15,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 
 use super::settings;
 
-/// One PostgreSQL for all tests, started by the code that starts the embedded one. It runs in a
-/// thread of its own, and goes when the process goes.
+/// A single PostgreSQL for all tests, started by the code for the embedded one. It runs in a thread
+/// of its own, and ends with the process.
 static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -45,7 +45,7 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
 
 const DIRECTORY: &str = "parlance-test-";
 
-/// Removes what earlier runs left: their PostgreSQL ended after they did.
+/// Removes the directories of earlier runs, whose PostgreSQL ended after them.
 fn clean_up() {
     for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
         let is_old = entry.file_name().to_string_lossy().starts_with(DIRECTORY)
@@ -57,12 +57,12 @@ fn clean_up() {
     }
 }
 
-/// A database of a test's own, made from the migrated template.
+/// A database for one test, created from the migrated template.
 pub(crate) async fn database() -> PgConnectOptions {
     copy_of("parlance").await
 }
 
-/// A database for one test, which no server has used yet.
+/// An empty database for one test.
 pub(crate) async fn empty_database() -> PgConnectOptions {
     copy_of("template0").await
 }
@@ -83,7 +83,7 @@ async fn copy_of(template: &str) -> PgConnectOptions {
     cluster.clone().database(&name)
 }
 
-/// The process of the test cluster's PostgreSQL.
+/// The process id of the test cluster's postmaster.
 pub(crate) fn postmaster() -> i32 {
     let file = socket_dir()
         .with_file_name("postgres")

@@ -1,4 +1,4 @@
-//! Conversations as their participants know them, and what is sent to them.
+//! Conversations as their participants know them, and requests about them.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub(crate) fn request(action: &str, conversation: &Conversation, mut fields: Val
     fields
 }
 
-/// A new message, as a client makes it.
+/// A new message, as a client creates it.
 pub(crate) fn message(data: &str) -> Value {
     json!({ "ID": Uuid::new_v4().to_string(), "Type": "Message", "Created": now(), "ValidUntil": at(TimeDelta::days(7)), "Data": data })
 }

@@ -11,7 +11,7 @@ pub(crate) fn sign(key: &KeyPair, text: &str) -> String {
     key.sign(text.as_bytes()).unwrap()
 }
 
-/// The key of someone of this name, made once.
+/// The key of the person with this name, generated once.
 pub(crate) fn key(name: &str) -> Arc<KeyPair> {
     static KEYS: LazyLock<Mutex<HashMap<String, Arc<KeyPair>>>> = LazyLock::new(Mutex::default);
     let mut keys = KEYS.lock().unwrap();

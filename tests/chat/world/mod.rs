@@ -6,6 +6,7 @@ mod changes;
 mod cluster;
 mod conversation;
 mod held;
+mod hold;
 mod key;
 mod person;
 mod signer;
@@ -38,6 +39,7 @@ pub(crate) use self::{
     cluster::{database, empty_database, postmaster, socket_dir},
     conversation::{Conversation, message, request},
     held::Held,
+    hold::Hold,
     key::{key, public_key, sign},
     person::Person,
     signer::{Epoch, Roster, Signer, secret},

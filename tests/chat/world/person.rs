@@ -1,4 +1,4 @@
-//! People: each has a key and a station, and does things over the wire.
+//! People: each has a key and a station, and acts over the wire.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -43,19 +43,19 @@ impl Person {
             .ok();
     }
 
-    /// Asks something of chatserver, signed, as a published client does.
+    /// Sends a signed request to chatserver, as a version 3 client.
     pub(crate) async fn asks(&self, api: &str, fields: Value) -> Answer {
         self.asks_as(3, api, fields).await
     }
 
-    /// As [`Person::asks`], with a client of another version.
+    /// Like [`Person::asks`], as a client of another version.
     pub(crate) async fn asks_as(&self, version: i64, api: &str, mut fields: Value) -> Answer {
         fields["clientversioncode"] = version.into();
         fields["timestamp"] = now().into();
         self.sends("chatserver", api, &fields.to_string()).await
     }
 
-    /// Signs a body as it stands, and sends it.
+    /// Signs a body as it is, and sends it.
     pub(crate) async fn sends(&self, srv: &str, api: &str, body: &str) -> Answer {
         let signature = self.signs(srv, api, body);
         let headers = [
@@ -66,7 +66,7 @@ impl Person {
         self.world.posts(srv, api, &headers, body).await
     }
 
-    /// A signed request, byte by byte, for what a well-behaved client does not do.
+    /// A signed request as bytes, for tests of clients that misbehave.
     pub(crate) fn signed_request(&self, version: i64, api: &str, mut fields: Value) -> Vec<u8> {
         fields["clientversioncode"] = version.into();
         fields["timestamp"] = now().into();
@@ -153,7 +153,7 @@ impl Person {
         Conversation::of(&answer.ok()["conversation"])
     }
 
-    /// What [`Person::creates`] asks.
+    /// The request of [`Person::creates`].
     pub(crate) fn creation(&self, other: &Self) -> Value {
         let secrets = HashMap::from([
             (&self.user, format!("secret for {}", self.name)),
@@ -166,7 +166,7 @@ impl Person {
         json!({ "action": "create", "participantid": other.user, "secrets": secrets, "displaynames": names })
     }
 
-    /// Asks something of a conversation; with its instance, which most actions want.
+    /// Sends a request about a conversation, with its instance, which most actions need.
     pub(crate) async fn does(
         &self,
         action: &str,
@@ -177,7 +177,7 @@ impl Person {
             .await
     }
 
-    /// Adds a message; answers its id.
+    /// Adds a message. Returns its id.
     pub(crate) async fn adds(&self, conversation: &Conversation, data: &str) -> String {
         let message = message(data);
         self.does(
@@ -190,7 +190,7 @@ impl Person {
         message["ID"].as_str().unwrap().to_owned()
     }
 
-    /// Says that messages were seen.
+    /// Reports that messages were seen.
     pub(crate) async fn views(&self, conversation: &Conversation, ids: &[String]) -> Answer {
         let report = json!({ "action": "viewed", "conversationid": conversation.id, "instance": conversation.instance, "messageids": ids });
         self.asks("chatreports", report).await
@@ -201,7 +201,7 @@ impl Person {
         self.does("download", conversation, json!({})).await.ok()
     }
 
-    /// All messages, however many there are: page by page.
+    /// All messages, page by page.
     pub(crate) async fn reads_all(&self, conversation: &Conversation) -> Vec<Value> {
         let mut all: Vec<Value> = vec![];
         loop {
@@ -223,7 +223,7 @@ impl Person {
         }
     }
 
-    /// The conversation, as this person's list shows it.
+    /// The conversation in this person's list.
     pub(crate) async fn sees(&self, conversation: &Conversation) -> Value {
         let list = self.lists().await.ok();
         let found = list["conversations"]
@@ -235,12 +235,12 @@ impl Person {
         found.unwrap_or_else(|| panic!("{} does not see {conversation:?}", self.name))
     }
 
-    /// Says so before any socket is opened, so that one that is opened is no news.
+    /// Sets the availability before any socket is opened, so that opening one changes nothing.
     pub(crate) async fn is_available(&self) {
         self.sets_availability("useravailable").await.ok();
     }
 
-    /// How available their only friend is, as their list shows it.
+    /// The availability of their only friend, according to their list.
     pub(crate) async fn friend_is(&self) -> String {
         let list = self.lists_friends().await.ok();
         list["availabilities"][0]["availability"]
@@ -249,7 +249,7 @@ impl Person {
             .to_owned()
     }
 
-    /// Waits until their only friend is as available as this.
+    /// Waits until their only friend has this availability.
     pub(crate) async fn sees_friend(&self, availability: &str) {
         eventually(availability, async || {
             self.friend_is().await == availability

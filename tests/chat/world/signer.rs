@@ -1,4 +1,4 @@
-//! What clients of version 4 sign: cards, and announcements of epochs.
+//! The signatures of version 4 clients: cards, and announcements of epochs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +17,14 @@ use serde_json::{Value, json};
 
 use super::{Answer, Conversation, Person};
 
-/// A signing key, of which a person may have several, one after the other.
+/// A signing key. A person may have several, one after the other.
 pub(crate) struct Signer {
     pair: Ed25519KeyPair,
     pub key: SignKey,
 }
 
 impl Signer {
-    /// The key that someone of this name has under this number.
+    /// The key with this number of the person with this name.
     pub(crate) fn of(name: &str, number: u8) -> Self {
         let seed = sha256(&[name.as_bytes(), &[number]]);
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
@@ -37,14 +37,14 @@ impl Signer {
     }
 }
 
-/// The present epoch of a conversation, as whoever made it knows it.
+/// The present epoch of a conversation, as its creator knows it.
 #[derive(Clone)]
 pub(crate) struct Epoch {
     pub announcement: Announcement,
     pub members: BTreeSet<UserId>,
 }
 
-/// Changes to who takes part.
+/// Changes to the participants.
 #[derive(Default)]
 pub(crate) struct Roster<'a> {
     pub admins: Vec<&'a Person>,
@@ -105,7 +105,7 @@ pub(crate) fn users(people: &[&Person]) -> BTreeSet<UserId> {
     people.iter().map(|person| person.id()).collect()
 }
 
-/// A secret for each of these, which says for which epoch it is.
+/// A secret for each of these users, which names its epoch.
 fn wrapped(epoch: &Epoch) -> Value {
     let number = epoch.announcement.epoch();
     let secrets = epoch.members.iter().map(|user| {
@@ -117,7 +117,7 @@ fn wrapped(epoch: &Epoch) -> Value {
     Value::Object(secrets.collect())
 }
 
-/// What stands for a user's wrapped secret of an epoch.
+/// A stand-in for a user's wrapped secret of an epoch.
 pub(crate) fn secret(epoch: u32, user: &str) -> String {
     format!("secret {epoch} of {user}")
 }
@@ -127,13 +127,13 @@ impl Person {
         UserId::parse(&self.user).unwrap()
     }
 
-    /// Asks something of `chatkeys`.
+    /// Sends a request to `chatkeys`.
     pub(crate) async fn asks_keys(&self, action: &str, mut fields: Value) -> Answer {
         fields["action"] = action.into();
         self.asks_as(4, "chatkeys", fields).await
     }
 
-    /// The key log's head, as the server's key signed it.
+    /// The key log's head, signed by the server's key.
     pub(crate) async fn log_head(&self) -> SignedLogHead {
         let log = self.asks_keys("log", json!({})).await.ok();
         let head: SignedLogHead =
@@ -165,7 +165,8 @@ impl Person {
         self.signed_card(card.unwrap(), number, None)
     }
 
-    /// The card after one, with the signing key of this number; signed by the one before, too, where that is given.
+    /// The card after `before`, with the signing key of this number; also signed by the previous
+    /// key, if its number is given.
     pub(crate) fn next_card(&self, before: &Card, number: u8, by: Option<u8>) -> SignedCard {
         let card = before.next(Signer::of(&self.name, number).key, self.rsa());
         self.signed_card(card.unwrap(), number, by)
@@ -199,7 +200,7 @@ impl Person {
         self.publishes(&card).await.ok();
     }
 
-    /// What creates the direct conversation with a friend, with a first epoch.
+    /// The request that creates the direct conversation with a friend, with a first epoch.
     pub(crate) fn creation_with_epoch(&self, other: &Self) -> (Value, Epoch) {
         let id = ConversationId::between(self.id(), other.id()).to_string();
         let roster = Roster {
@@ -219,7 +220,7 @@ impl Person {
         (Conversation::of(&answer.ok()["conversation"]), epoch)
     }
 
-    /// What creates a group of this person and others, with a first epoch.
+    /// The request that creates a group with a first epoch.
     pub(crate) fn group_with_epoch(&self, others: &[&Self]) -> (Value, Epoch) {
         let roster = Roster {
             admins: vec![self],
@@ -234,14 +235,15 @@ impl Person {
         (request, epoch)
     }
 
-    /// Creates a group of this person and others, with a first epoch.
+    /// Creates a group with a first epoch.
     pub(crate) async fn creates_group_with_epoch(&self, others: &[&Self]) -> (Conversation, Epoch) {
         let (request, epoch) = self.group_with_epoch(others);
         let answer = self.asks_as(4, "chatconversationgroup", request).await;
         (Conversation::of(&answer.ok()["conversation"]), epoch)
     }
 
-    /// What begins the next epoch of a conversation. `before`: the present one; none, if there is none.
+    /// The request that begins the next epoch of a conversation; `before` is the present one, if
+    /// there is one.
     pub(crate) fn rekeying(
         &self,
         conversation: &Conversation,
@@ -294,7 +296,7 @@ impl Person {
         self.asks_as(4, "chatconversation", request).await
     }
 
-    /// A conversation, as the list of this person's version 4 client shows it.
+    /// The conversation in the list of this person's version 4 client.
     pub(crate) async fn sees_v4(&self, conversation: &Conversation) -> Value {
         let list = json!({ "action": "list" });
         let list = self.asks_as(4, "chatconversation", list).await.ok();

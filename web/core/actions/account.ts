@@ -1,120 +1,48 @@
-// One's own account: devices, presence, password, what can be taken along.
+// One's own account: devices, presence, one's name, what can be taken along.
 
-import { random } from "../crypto/bytes.ts";
-import { md5 } from "../crypto/md5.ts";
-import { apikeyOf } from "../crypto/published.ts";
-import {
-  apikeyOfRoot,
-  checkVersion,
-  fillBox,
-  fillSlot,
-  openBox,
-  openSlot,
-  type Owner,
-  printRecovery,
-  readVault,
-  writeVault,
-} from "../crypto/vault.ts";
 import { articles } from "../model/timeline.ts";
 import type { Device, Me, Outcome } from "../model/view.ts";
 import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
-import { change } from "../store/store.ts";
-import { deleteAccount as removeAccount, setProfile } from "../wire/account.ts";
-import { changePassword as replacePassword, changeRecovery, login, signOut as endStation, stations } from "../wire/login.ts";
+import { asDevice, signOutStation } from "../sync/stations.ts";
+import { updateSession } from "../sync/vault.ts";
+import { setProfile } from "../wire/account.ts";
+import { signOut as endStation, stations } from "../wire/login.ts";
 import { setAvailability } from "../wire/people.ts";
 import type { Open } from "./context.ts";
-import { attempt, notOffered } from "./outcome.ts";
+import { attempt } from "./outcome.ts";
 
-/** The browsers in which one is logged in. */
-export async function devices({ account }: Open): Promise<Device[]> {
-  const found = await stations(account.caller);
-  return found.map(({ stationid, key, lastseen, current }) => ({ id: stationid, name: key, seenAt: lastseen, here: current }));
-}
+/** The devices on which one is logged in. */
+export const devices = ({ account }: Open): Promise<Outcome<Device[]>> =>
+  attempt(async () => (await stations(account.caller)).map(asDevice));
 
 /** Signs one out. */
 export const signOut = ({ account }: Open, device: string): Promise<Outcome> =>
-  attempt(() => endStation(account.caller, { stationid: device }));
+  attempt(async () => {
+    await signOutStation(account, device);
+    return null;
+  });
 
 /** Signs all others out. */
-export const signOutOthers = ({ account }: Open): Promise<Outcome> => attempt(() => endStation(account.caller, { others: true }));
+export const signOutOthers = ({ account, ask }: Open): Promise<Outcome> =>
+  attempt(async () => {
+    await endStation(account.caller, { others: true });
+    await ask({ kind: "resync" });
+    return null;
+  });
 
 /** Sets what others see of one. */
 export const setPresence = ({ account }: Open, presence: Me["presence"]): Promise<Outcome> =>
   attempt(() => setAvailability(account.caller, presence === "invisible" ? "offline" : presence));
 
-const loadKdf = (): Promise<typeof import("../crypto/kdf.ts")> => import("../crypto/kdf.ts");
-
-/** Sets another password. The old one is asked for, because it opens the vault. */
-export async function changePassword({ account }: Open, present: string, next: string, othersOut: boolean): Promise<Outcome> {
-  const { session, caller, store } = account;
-  const { kdf } = session;
-  if (!kdf) return notOffered;
-  const { DEFAULTS, rootOf } = await loadKdf();
-  const owner: Owner = { server: session.server, user: md5(session.email) };
-  const root = await rootOf(present, kdf);
-  return attempt(async () => {
-    const vault = readVault((await login(caller, await apikeyOfRoot(root, owner))).rsakey);
-    checkVersion(vault, session.vaultVersion);
-    const master = await openSlot(vault, root, owner, "password");
-    const contents = await openBox(vault, master, owner);
-    const newKdf = { ...DEFAULTS, salt: random(16) };
-    const newRoot = await rootOf(next, newKdf);
-    const version = vault.version + 1;
-    const slots = { ...vault.slots, password: await fillSlot(master, newRoot, owner, "password") };
-    const rsakey = writeVault({ version, slots, box: await fillBox(master, contents, owner, version) });
-    const apikey = await apikeyOfRoot(newRoot, owner);
-    await replacePassword(caller, { apikey, kdf: newKdf, rsakey, version, recoverykey: null, signout: othersOut });
-    Object.assign(session, { kdf: newKdf, vaultVersion: version });
-    await store.writeOwn(change.session(session));
-    return null;
-  });
-}
-
-/** Makes a new recovery key; the old one stops working. */
-export async function newSheet({ account }: Open, password: string): Promise<Outcome<string>> {
-  const { session, caller, store } = account;
-  const { kdf } = session;
-  if (!kdf) return notOffered;
-  const { rootOf } = await loadKdf();
-  const owner: Owner = { server: session.server, user: md5(session.email) };
-  const root = await rootOf(password, kdf);
-  return attempt(async () => {
-    const vault = readVault((await login(caller, await apikeyOfRoot(root, owner))).rsakey);
-    checkVersion(vault, session.vaultVersion);
-    const master = await openSlot(vault, root, owner, "password");
-    const contents = await openBox(vault, master, owner);
-    const recovery = random(32);
-    const version = vault.version + 1;
-    const slots = { ...vault.slots, recovery: await fillSlot(master, recovery, owner, "recovery") };
-    const rsakey = writeVault({ version, slots, box: await fillBox(master, contents, owner, version) });
-    await changeRecovery(caller, { recoverykey: await apikeyOfRoot(recovery, owner), rsakey, version });
-    Object.assign(session, { vaultVersion: version, hasSheet: true });
-    await store.writeOwn(change.session(session));
-    return printRecovery(recovery);
-  });
-}
-
 /** Changes one's name. */
 export async function setName({ account }: Open, name: string): Promise<Outcome> {
-  const { caller, store, session } = account;
   return attempt(async () => {
-    await setProfile(caller, name);
-    session.name = name;
-    await store.writeOwn(change.session(session));
+    await setProfile(account.caller, name);
+    await updateSession(account, { name });
     account.tell({ list: true });
     return null;
   });
-}
-
-/** Deletes the account, for good; the password is asked for once more. */
-export async function deleteAccount({ account }: Open, password: string): Promise<Outcome> {
-  const { session, caller } = account;
-  const owner: Owner = { server: session.server, user: md5(session.email) };
-  const apikey = session.kdf
-    ? await apikeyOfRoot(await (await loadKdf()).rootOf(password, session.kdf), owner)
-    : await apikeyOf(session.email, password);
-  return attempt(() => removeAccount(caller, apikey));
 }
 
 const escape = (text: string): string =>

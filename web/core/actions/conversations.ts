@@ -3,7 +3,7 @@
 import { random } from "../crypto/bytes.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { sealPublishedName } from "../crypto/published.ts";
-import { type ConversationId, type UserId, userId } from "../model/ids.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Conversation, Member, Outcome } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change } from "../store/store.ts";
@@ -12,9 +12,20 @@ import { updateEpochs } from "../sync/epochs.ts";
 import { stranger } from "../sync/people.ts";
 import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
 import * as group from "../wire/group.ts";
-import { Refused } from "../wire/refusal.ts";
+import { isRefusedAs } from "../wire/refusal.ts";
 import type { Open } from "./context.ts";
-import { createSignedDirect, createSignedGroup, type Next, nextEpoch, sealGroupName, signs } from "../sync/rekey.ts";
+import {
+  addable,
+  createSignedDirect,
+  createSignedGroup,
+  inviteTo,
+  type Next,
+  nextEpoch,
+  sealGroupName,
+  shareHistory,
+  signs,
+  Unexpected,
+} from "../sync/rekey.ts";
 import { attempt, failed } from "./outcome.ts";
 import { NoKey, wrapFor } from "../sync/secrets.ts";
 
@@ -69,9 +80,10 @@ async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<
   try {
     return await attempt(task);
   } catch (error) {
-    if (!(error instanceof NoKey)) throw error;
+    if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
     const names = error.users.map((user) => open.shown.nameOf(user)).join(", ");
-    return failed({ kind: "refused", sentence: `No key is known, or it has changed: ${names}.` });
+    const what = error instanceof NoKey ? "No key is known, or it has changed" : "Nobody has announced that they take part";
+    return failed({ kind: "refused", sentence: `${what}: ${names}.` });
   }
 }
 
@@ -142,7 +154,7 @@ async function renew({ account, ask }: Open, id: ConversationId, next: Next): Pr
       await nextEpoch(account, record, next);
       return;
     } catch (error) {
-      const isStale = error instanceof Refused && (error.code === "stale_epoch" || error.code === "stale_roster");
+      const isStale = isRefusedAs(error, "stale_epoch", "stale_roster") && !addable(error, next.add ?? []);
       if (!isStale || tries === MAX_TRIES) throw error;
       await ask({ kind: "resync" });
       await updateEpochs(account, id);
@@ -150,14 +162,29 @@ async function renew({ account, ask }: Open, id: ConversationId, next: Next): Pr
   }
 }
 
-/** Adds people to a group. On a server without epochs they can read what was said before. */
-export const addMembers = (open: Open, id: ConversationId, users: readonly UserId[]): Promise<Outcome> =>
+/** Adds people to a group, with a new secret; who can only be invited is invited. */
+async function addWithEpoch(open: Open, id: ConversationId, users: readonly UserId[]): Promise<UserId[]> {
+  try {
+    await renew(open, id, { add: users });
+    return [...users];
+  } catch (error) {
+    const added = addable(error, users);
+    if (!added) throw error;
+    if (added.length > 0) await renew(open, id, { add: added });
+    await inviteTo(open.account, id, users.filter((user) => !added.includes(user)));
+    return added;
+  }
+}
+
+/** Adds people to a group. On a server without epochs they can read what was said before, else only if it is shared. */
+export const addMembers = (open: Open, id: ConversationId, users: readonly UserId[], share: boolean): Promise<Outcome> =>
   withKeys(open, async () => {
     const { account } = open;
     const record = await account.store.conversation(id);
     if (!record) return null;
     if (record.roster) {
-      await renew(open, id, { add: users });
+      const added = await addWithEpoch(open, id, users);
+      if (share) for (const user of added) await shareHistory(account, id, user);
       return null;
     }
     const { secret } = await account.cipher.current(record);
@@ -202,6 +229,3 @@ export const renewKeys = (open: Open, id: ConversationId): Promise<Outcome> =>
     await renew(open, id, {});
     return null;
   });
-
-/** User ids from anywhere. */
-export const userIds = (users: readonly string[]): UserId[] => users.map(userId);

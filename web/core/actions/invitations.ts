@@ -7,10 +7,12 @@ import { type ConversationId, messageId, type UserId, userId } from "../model/id
 import { writeInvitation } from "../model/invitation.ts";
 import type { Invitation, OpenInvitation, Outcome } from "../model/view.ts";
 import { enqueue } from "../outbox/queue.ts";
-import { change } from "../store/store.ts";
+import { change, type PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
-import { memberKey } from "../sync/cards.ts";
+import { memberKey, ownKey } from "../sync/cards.ts";
+import { stranger } from "../sync/people.ts";
 import * as wire from "../wire/account.ts";
+import { Unreachable } from "../wire/refusal.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
@@ -19,6 +21,8 @@ import { attempt } from "./outcome.ts";
 interface Kept {
   id: string;
   secret: string;
+  /** What the link names as one's own key. */
+  card: string;
   link: string;
   until: number;
 }
@@ -32,21 +36,17 @@ function keep(account: Account, next: (kept: Kept[]) => Kept[]): Promise<void> {
   });
 }
 
-/** What stands for oneself: H(card), or the hash of the RSA key of an account without one. */
-async function ownKey({ store, session }: Account): Promise<string | null> {
-  const me = await store.person(session.user);
-  return me ? memberKey(me) : null;
-}
-
 /** Makes an invitation for one person. */
-export const invite = ({ account }: Open): Promise<Outcome<OpenInvitation>> =>
+export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>> =>
   attempt(async () => {
+    if ((await ownKey(account)) === null) await ask({ kind: "resync" });
+    const card = await ownKey(account);
+    if (card === null) throw new Unreachable("one's own card is not known here yet");
     const made = await wire.invite(account.caller);
     const secret = hex(random(32));
-    const card = (await ownKey(account)) ?? "";
     const [base] = made.link.split("#");
     const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret })}`;
-    const kept: Kept = { id: made.inviteid, secret, link, until: made.expires };
+    const kept: Kept = { id: made.inviteid, secret, card, link, until: made.expires };
     await keep(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), kept]);
     return { code: made.inviteid, madeAt: account.caller.now(), until: made.expires, link };
   });
@@ -78,12 +78,17 @@ function trust({ store, serial, tell }: Account, user: UserId): Promise<void> {
   });
 }
 
+/** Who made a link, with the key that it names: no other one is taken for theirs. */
+export const pinnedBy = ({ from, card }: Invitation): PersonRecord => ({ ...stranger(userId(from)), pin: [card, 0, "verified"], trust: "verified" });
+
 /** What a newcomer does with the link that they came by: the inviter's key is the one in it, or there is no mark. */
 export async function prove({ account }: Open, conversation: ConversationId, { from, card, secret }: Invitation): Promise<void> {
   const inviter = userId(from);
   const person = await account.store.person(inviter);
   const own = await ownKey(account);
-  if (!person || own === null || card === "" || secret === "" || (await memberKey(person)) !== card) return;
+  // Without cards nothing was compared yet (sync/cards.ts).
+  const isOther = person?.cards.length === 0 && (await memberKey(person)) !== card;
+  if (!person || own === null || card === "" || secret === "" || isOther || person.trust === "changed") return;
   await trust(account, inviter);
   const content: Content = { kind: "verify", mac: await invitationProof(secret, own, card) };
   await enqueue(account, { conversation, id: messageId(crypto.randomUUID()), content, until: null });
@@ -94,15 +99,14 @@ export async function checkProofs(account: Account, conversation: ConversationId
   const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== account.session.user);
   const kept = updates.length > 0 ? await keptOf(account) : [];
   const record = await account.store.conversation(conversation);
-  const own = await ownKey(account);
-  if (kept.length === 0 || !record || record.wire.isgroup || own === null) return;
+  if (kept.length === 0 || !record || record.wire.isgroup) return;
   for (const row of updates) {
-    const { content } = await account.cipher.open(record, row);
+    const { content, trouble } = await account.cipher.open(record, row);
     const person = await account.store.person(row.User);
     const key = person && (await memberKey(person));
-    if (content?.kind !== "verify" || !key) continue;
-    for (const { id, secret } of kept) {
-      if (!(await provesInvitation(secret, key, own, content.mac))) continue;
+    if (content?.kind !== "verify" || trouble || !key) continue;
+    for (const { id, secret, card } of kept) {
+      if (!(await provesInvitation(secret, key, card, content.mac))) continue;
       await trust(account, row.User);
       await keep(account, (all) => all.filter((one) => one.id !== id));
     }

@@ -1,6 +1,7 @@
 // What an action answers to a person.
 
 import type { Failure, Outcome } from "../model/view.ts";
+import { Unsafe } from "../session/unsafe.ts";
 import { isUnknownCall, Refused, Unreachable } from "../wire/refusal.ts";
 
 /** It was done. */
@@ -15,6 +16,7 @@ export const notOffered = failed({ kind: "refused", sentence: "This server does 
 /** What to tell a person of an error; `null` for one that is a mistake of ours. */
 function failureOf(error: unknown): Failure | null {
   if (error instanceof Unreachable) return { kind: "noAnswer" };
+  if (error instanceof Unsafe) return { kind: "unsafe", by: error.by };
   if (!(error instanceof Refused)) return null;
   if (isUnknownCall(error)) return notOffered.failure;
   switch (error.code) {

@@ -1,6 +1,6 @@
 // Friendship, and whose keys are whose.
 
-import { fromHex, hex } from "../crypto/bytes.ts";
+import { fromHex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
@@ -10,6 +10,7 @@ import { type ConversationId, conversationId, type UserId, userId } from "../mod
 import type { Outcome, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change, type PersonRecord } from "../store/store.ts";
+import { ownKey } from "../sync/cards.ts";
 import { stranger } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
@@ -74,8 +75,8 @@ async function keyOf(publicKey: string, cards: readonly string[]): Promise<Uint8
 /** The number that two people compare; null while there is no key. */
 export async function safetyNumber({ account }: Open, user: UserId): Promise<SafetyNumber | null> {
   const { session, store } = account;
-  const person = await store.person(user);
-  if (!person?.publicKey) return null;
+  const [person, card] = [await store.person(user), await ownKey(account)];
+  if (!person || card === null || (person.publicKey === "" && person.cards.length === 0)) return null;
   const key = person.offeredKey || person.publicKey;
   const own = session.signKey ? fromHex(session.signKey, 32) : await rsaHash(session.publicKey);
   const theirs = await keyOf(key, person.cards);
@@ -85,7 +86,7 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   );
   const code = scanCode({
     user: session.user,
-    card: hex(await rsaHash(session.publicKey)),
+    card,
     conversation: direct?.wire.id ?? "",
     seq: direct?.head?.seq ?? 0,
     chain: direct?.head?.chain ?? "",
@@ -93,9 +94,10 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   return { person: showPerson(person), groups, code };
 }
 
-// Whoever has looked takes the key that is offered now.
+// Whoever has looked takes the key that is offered now, whatever was known of it from elsewhere.
 const taken = (person: PersonRecord): PersonRecord => ({
   ...person,
+  pin: null,
   publicKey: person.offeredKey || person.publicKey,
   offeredKey: "",
 });

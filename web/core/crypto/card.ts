@@ -80,7 +80,7 @@ export function parseCard(text: string): Card {
   return { text, user, email, server, sign: key, rsa, n, prev };
 }
 
-/** Makes and signs a card. `before`: the card that it follows, with its signing key; null for the first. */
+/** Makes and signs a card. `before`: number and hash of the card that it follows, with its signing key; null for the first. */
 export async function makeCard(of: {
   email: string;
   server: string;
@@ -88,7 +88,7 @@ export async function makeCard(of: {
   signKey: Bytes;
   rsaSigner: CryptoKey;
   signer: CryptoKey;
-  before: { card: Card; signer: CryptoKey | null } | null;
+  before: { n: number; hash: string; signer: CryptoKey | null } | null;
 }): Promise<SignedCard> {
   const text = canonical({
     v: 1,
@@ -97,8 +97,8 @@ export async function makeCard(of: {
     server: of.server,
     sign: base64(of.signKey),
     rsa: hex(await rsaHash(of.publicKey)),
-    n: (of.before?.card.n ?? 0) + 1,
-    prev: of.before ? await cardHash(of.before.card.text) : "",
+    n: (of.before?.n ?? 0) + 1,
+    prev: of.before?.hash ?? "",
   });
   const signed = signedText(text);
   const byBefore = of.before?.signer ? base64(await sign(of.before.signer, signed)) : "";

@@ -7,6 +7,8 @@ import { aesKey, hkdf, label, type RawKeys } from "./keys.ts";
 
 const PREFIX = "parlance-vault:1:";
 const MAX_VAULT = 64 * 1024;
+/** Characters of a vault that a server keeps (docs/api.md, `rsakey`). */
+export const MAX_RSAKEY = 16_384;
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /** Whose vault it is. */
@@ -45,23 +47,27 @@ const empty = new Uint8Array(0);
 export const apikeyOfRoot = async (root: Bytes, of: Owner): Promise<string> =>
   hex(await hkdf(root, empty, concat(label("auth"), owner(of))));
 
-const wrapKey = (root: Bytes, of: Owner): Promise<Bytes> => hkdf(root, empty, concat(label("wrap"), owner(of)));
-const boxKey = (master: Bytes): Promise<Bytes> => hkdf(master, empty, label("box"));
+const wrapKey = async (root: Bytes, of: Owner): Promise<CryptoKey> =>
+  aesKey(await hkdf(root, empty, concat(label("wrap"), owner(of))));
+
+/** What opens the box of a master key, for use only. It stays when the password or the recovery key are replaced. */
+export const boxKeyOf = async (master: Bytes): Promise<CryptoKey> => aesKey(await hkdf(master, empty, label("box")));
+
 const slotData = (of: Owner, slot: Slot): Bytes =>
   concat(label("slot"), lp(idBytes(of.user), idBytes(of.server), utf8(slot)));
 const boxData = (of: Owner, version: number): Bytes =>
   concat(label("vault"), lp(idBytes(of.user), idBytes(of.server), u64(version)));
 
-async function encrypt(key: Bytes, plain: Bytes, additionalData: Bytes): Promise<string> {
+async function encrypt(key: CryptoKey, plain: Bytes, additionalData: Bytes): Promise<string> {
   const iv = random(12);
-  const encrypted = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, await aesKey(key), plain);
+  const encrypted = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, plain);
   return base64(concat(iv, new Uint8Array(encrypted)));
 }
 
-async function decrypt(key: Bytes, text: string, additionalData: Bytes): Promise<Bytes> {
+async function decrypt(key: CryptoKey, text: string, additionalData: Bytes): Promise<Bytes> {
   const bytes = fromBase64(text);
   const algorithm = { name: "AES-GCM", iv: bytes.slice(0, 12), additionalData };
-  return new Uint8Array(await crypto.subtle.decrypt(algorithm, await aesKey(key), bytes.slice(12)));
+  return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, bytes.slice(12)));
 }
 
 /** The master key under what opens a slot. */
@@ -76,10 +82,10 @@ export async function openSlot(vault: Vault, root: Bytes, of: Owner, slot: Slot)
 }
 
 /** The box around the keys, for this version of the vault. */
-export async function fillBox(master: Bytes, contents: Contents, of: Owner, version: number): Promise<string> {
+export async function fillBox(key: CryptoKey, contents: Contents, of: Owner, version: number): Promise<string> {
   const { rsa, seed } = contents.keys;
   const text = canonical({ rsa: base64(rsa), sign: base64(seed), pins: contents.pins, heads: contents.heads });
-  return encrypt(await boxKey(master), utf8(text), boxData(of, version));
+  return encrypt(key, utf8(text), boxData(of, version));
 }
 
 /** A vault that is older than one that this device has seen: the server, or a thief, hands out an old one. */
@@ -96,8 +102,8 @@ export function checkVersion(vault: Vault, seen: number): void {
 }
 
 /** Opens the box; rejects if it is of another version, user or server than it says. */
-export async function openBox(vault: Vault, master: Bytes, of: Owner): Promise<Contents> {
-  const text = fromUtf8(await decrypt(await boxKey(master), vault.box, boxData(of, vault.version)));
+export async function openBox(vault: Vault, key: CryptoKey, of: Owner): Promise<Contents> {
+  const text = fromUtf8(await decrypt(key, vault.box, boxData(of, vault.version)));
   const fields = readCanonical(text, MAX_VAULT);
   const { rsa, sign, pins, heads } = fields;
   if (typeof rsa !== "string" || typeof sign !== "string" || !isObject(pins) || !isObject(heads)) throw new Error("not a vault");

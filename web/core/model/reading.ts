@@ -4,6 +4,7 @@
 import { beginning } from "../crypto/chain.ts";
 import { checkMark, type Followed, InvalidLog } from "../crypto/log.ts";
 import type { Body } from "./body.ts";
+import type { Row } from "./timeline.ts";
 
 /** What the reader was shown. */
 export interface Reading {
@@ -45,4 +46,27 @@ function isOther(held: Followed, mark: readonly [number, string]): boolean {
     if (error instanceof InvalidLog) return true;
     throw error;
   }
+}
+
+type Counted = Pick<Row, "user" | "content" | "trouble" | "station" | "n">;
+
+/**
+ * Marks rows, in their order, whose station has skipped a number: messages of theirs are missing; and refuses those that use
+ * one again. `hasGaps`: the content of messages in between was deleted, so that nothing can be said of skipped ones.
+ */
+export function checkNumbers<One extends Counted>(rows: readonly One[], hasGaps: boolean): One[] {
+  const last = new Map<string, number>();
+  return rows.map((row) => {
+    const key = `${row.user}/${row.station ?? ""}`;
+    const before = last.get(key);
+    const n = row.trouble === null || row.trouble === "forked" ? (row.n ?? null) : null;
+    // After one that cannot be read, or does not say, nothing is known of the station's numbers.
+    if (n === null) {
+      last.delete(key);
+      return row;
+    }
+    if (before !== undefined && n <= before) return { ...row, content: null, trouble: "neverReadable" };
+    last.set(key, n);
+    return before !== undefined && n > before + 1 && !hasGaps ? { ...row, trouble: "forked" } : row;
+  });
 }

@@ -16,6 +16,11 @@ export interface Row {
   type: string;
   content: Content | null;
   trouble: Trouble | null;
+  /** Its content was deleted on the server, for everyone. */
+  erased?: boolean;
+  /** Which of its writer's stations it is from, and how that counts it; null where it does not. */
+  station?: string;
+  n?: number | null;
 }
 
 /** One's own that waits for the server. */
@@ -151,7 +156,7 @@ type ByTarget = ReadonlyMap<string, readonly Change[]>;
 function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
   const { content } = row;
   const changes = all.get(row.id) ?? [];
-  const isDeleted = isDeletedBy(row, changes, context);
+  const isDeleted = row.erased === true || isDeletedBy(row, changes, context);
   const newest = written(row, changes);
   const text = newest?.text ?? (content?.kind === "unknown" ? content.alt : "");
   const mentions = (newest?.mentions ?? []).map((user) => [context.nameOf(user), user] as const);
@@ -172,7 +177,7 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
     state: standing.state,
     seenBy: standing.seenBy.map((id) => ({ id, name: context.nameOf(id) })),
     until: row.until,
-    trouble: row.trouble ?? (content?.kind === "unknown" && content.alt === "" ? "newerClient" : null),
+    trouble: isDeleted ? null : row.trouble ?? (content?.kind === "unknown" && content.alt === "" ? "newerClient" : null),
     held: standing.held,
   };
 }

@@ -167,10 +167,20 @@ export type Session =
   | { kind: "cannotOpen" }
   | { kind: "in"; me: Me };
 
+/**
+ * Why it is not safe to go on: `server`, the account lived on another one so far; `kdf`, the password's hash would be cheap;
+ * `vault`, it is older than one that this device has seen; `keys`, what the password opens are not the keys.
+ */
+export type UnsafeBy = "server" | "kdf" | "vault" | "keys";
+
+/** What a person has to hear of: `keys`, a card in their name or the key log is not right; `vault`, the server has an older one. */
+export type AlarmOf = "keys" | "vault";
+
 /** Why something did not work. */
 export type Failure =
   | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" }
   | { kind: "tooMany"; minutes: number }
+  | { kind: "unsafe"; by: UnsafeBy }
   | { kind: "refused"; sentence: string };
 
 /** What an action answers. */
@@ -187,11 +197,15 @@ export interface Hit {
   text: string;
 }
 
-/** A browser in which one is logged in. */
+/** A device on which one is logged in. */
 export interface Device {
   id: string;
+  /** Empty if it did not say. */
   name: string;
+  /** To the hour. */
   seenAt: number;
+  /** When it logged in for the first time; null if that is not known. */
+  since: number | null;
   here: boolean;
 }
 

@@ -10,7 +10,7 @@ import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
-import { nextEpoch } from "../sync/rekey.ts";
+import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred } from "../wire/refusal.ts";
@@ -163,8 +163,8 @@ export class Sender {
     try {
       await nextEpoch(this.account, record, {});
     } catch (error) {
-      if (!(error instanceof NoKey)) throw error;
-      await this.hold(outgoing, { code: "no_key", sentence: "" });
+      if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
+      await this.hold(outgoing, { code: error instanceof NoKey ? "no_key" : "stranger", sentence: "" });
     }
   }
 
@@ -208,7 +208,10 @@ export class Sender {
     if (listed.some((user) => this.changed?.has(user))) return { code: "keys_changed", sentence: "" };
     const roster = rosterOf(record);
     if ((roster?.announcement.epoch ?? 0) !== record.wire.epoch) throw new NotReady("update");
-    if (!roster) return null;
+    if (!roster) {
+      if (await canBegin(this.account, record)) throw new NotReady("next");
+      return null;
+    }
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
     // Who left still has the secret: the next epoch comes first.

@@ -1,6 +1,5 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
-import { checkProofs } from "../actions/invitations.ts";
 import type { News } from "../api.ts";
 import type { ConversationId } from "../model/ids.ts";
 import type { Connection } from "../model/view.ts";
@@ -12,9 +11,9 @@ import type { Account, Hint } from "../sync/account.ts";
 import { type Ask, type Post, readPost } from "../sync/ask.ts";
 import { Cipher } from "../sync/cipher.ts";
 import type { ConnectionState } from "../sync/connection.ts";
-import { Engine } from "../sync/engine.ts";
+import type { Engine } from "../sync/engine.ts";
 import type { WireMessage } from "../wire/conversation.ts";
-import { callerOf } from "./enter.ts";
+import { callerOf } from "./record.ts";
 
 /** How long a tab waits for the one that leads to do what it was asked. */
 const ANSWER_MS = 5000;
@@ -22,8 +21,8 @@ const ANSWER_MS = 5000;
 /** What a session tells. */
 export interface SessionEvents {
   onNews: (news: News) => void;
-  /** Signed out from elsewhere, in another tab (null), or by the server. */
-  onEnded: (why: "signedOut" | null) => Promise<void>;
+  /** Signed out in another tab (null), from another device, or by the server. */
+  onEnded: (why: "signedOut" | "disabled" | null) => Promise<void>;
 }
 
 function shownAs(state: ConnectionState): Connection {
@@ -63,7 +62,7 @@ export class OpenSession {
     const caller = callerOf(ports, session);
     const tell = (hint: Hint): void => this.tell(hint);
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
-      checkProofs(this.account, id, rows).catch((error: unknown) => ports.onFault(error));
+      this.checkProofs(id, rows).catch((error: unknown) => ports.onFault(error));
     };
     this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell, arrived };
     this.shown = new AccountShown(this.account, out);
@@ -108,12 +107,16 @@ export class OpenSession {
 
   private async lead(ended: AbortSignal): Promise<void> {
     if (ended.aborted) return;
+    const inside = await import("./inside.ts").catch(() => null);
+    // The server has the files of another version by now.
+    if (!inside) return this.outdated();
+    if (ended.aborted) return;
     await this.store.takeTerm();
-    const engine = new Engine(this.account, this.ports.openSocket, {
+    const engine = new inside.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => this.connection(state),
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
-      onBarred: () => void this.events.onEnded("signedOut"),
+      onBarred: (why) => void this.events.onEnded(why),
       onFault: (error) => this.ports.onFault(error),
     });
     this.engine = engine;
@@ -122,6 +125,11 @@ export class OpenSession {
     engine.stop();
     this.engine = null;
     this.store.term = undefined;
+  }
+
+  private async checkProofs(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
+    const { invitations } = await import("./inside.ts");
+    await invitations.checkProofs(this.account, id, rows);
   }
 
   private connection(state: ConnectionState): void {

@@ -3,6 +3,7 @@
 import type { UserId } from "../model/ids.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { contentOf } from "../outbox/queue.ts";
+import { checkNumbers } from "../model/reading.ts";
 import { articles, type Context, type Reach, type Row, type Waiting } from "../model/timeline.ts";
 import type { Article } from "../model/view.ts";
 import type { ConversationRecord, Held, Outgoing } from "../store/store.ts";
@@ -34,7 +35,7 @@ export function contextOf(record: ConversationRecord, names: Names, me: UserId):
 /** Opens the rows from a number on. */
 export async function openRows(account: Account, record: ConversationRecord, from: number): Promise<Row[]> {
   const rows = await account.store.rows(record.wire.id, from);
-  return Promise.all(rows.map((row) => account.cipher.open(record, row)));
+  return checkNumbers(await Promise.all(rows.map((row) => account.cipher.open(record, row))), record.hasGaps);
 }
 
 /** What waits in a conversation. */

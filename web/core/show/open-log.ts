@@ -5,7 +5,7 @@ import type { Log } from "../model/view.ts";
 import type { ConversationRecord, Outgoing } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
-import { reuseList } from "./equal.ts";
+import { reuseList } from "../model/equal.ts";
 import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";

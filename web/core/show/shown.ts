@@ -6,10 +6,12 @@ import type { Conversation, Request } from "../model/view.ts";
 import { unbox } from "../store/box.ts";
 import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
+import type { AlarmRecord } from "../sync/alarm.ts";
 import type { RequestsRecord } from "../sync/list.ts";
+import type { StationsRecord } from "../sync/stations.ts";
 import { Serial } from "../sync/serial.ts";
 import { showConversation } from "./conversation.ts";
-import { isSame, reuse, reuseList } from "./equal.ts";
+import { isSame, reuse, reuseList } from "../model/equal.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
 
@@ -29,6 +31,8 @@ const nobody: State = {
   waiting: 0,
   firstSync: null,
   clockOff: 0,
+  newDevices: [],
+  alarm: [],
 };
 
 /** The state, and who listens to it. */
@@ -144,11 +148,13 @@ export class AccountShown {
   /** Reads everything; answers the conversations that are to be drawn anew. */
   private async readList(): Promise<Set<ConversationId>> {
     const { store, session } = this.account;
-    const [records, people, drafts, requests] = await Promise.all([
+    const [records, people, drafts, requests, stations, alarm] = await Promise.all([
       store.conversations(),
       store.people(),
       store.drafts(),
       store.meta<RequestsRecord>("requests"),
+      store.meta<StationsRecord>("stations"),
+      store.meta<AlarmRecord>("alarm"),
     ]);
     const [recordsBefore, peopleBefore] = [this.records, this.people];
     this.records = new Map(records.map((record) => [record.wire.id, record]));
@@ -158,10 +164,13 @@ export class AccountShown {
     const opened = [...drafts].map(async ([id, boxed]) => [id, await unbox(session.box, boxed)] as const);
     this.drafts = new Map(await Promise.all(opened));
     const before = this.out.state.people;
-    const others = people.filter(({ id }) => id !== session.user);
+    // Of some only a pin is known: they are nobody's contacts at present.
+    const others = people.filter(({ id, name, email }) => id !== session.user && (name !== "" || email !== ""));
     this.out.set({
       people: reuse(before, new Map(others.map((person) => [person.id, reuse(before.get(person.id), showPerson(person))]))),
       requests: reuse(this.out.state.requests, await this.requests(requests)),
+      newDevices: reuse(this.out.state.newDevices, stations?.fresh ?? []),
+      alarm: reuse(this.out.state.alarm, alarm ?? []),
     });
     const changed = new Set(people.filter((person) => !isSame(peopleBefore.get(person.id), person)).map(({ id }) => id));
     const isOther = (record: ConversationRecord): boolean =>

@@ -3,7 +3,7 @@
 
 import type { UserKeys } from "../crypto/keys.ts";
 import type { Head } from "../crypto/epoch.ts";
-import type { Argon2id } from "../crypto/kdf.ts";
+import type { VaultPin } from "../crypto/vault.ts";
 import type { ConversationId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
 import type { Reach } from "../model/timeline.ts";
 import type { Keep, Trust } from "../model/view.ts";
@@ -25,10 +25,18 @@ export interface SessionRecord {
   keys: UserKeys;
   /** Encrypts what lies here and is not on the server. */
   box: CryptoKey;
-  kdf: Argon2id | null;
-  /** The highest version of the vault that was seen. */
-  vaultVersion: number;
+  /** The vault as it was last seen; empty in accounts of the published form. */
+  vault: string;
+  /** Opens the vault's box, which holds the contacts' pins beside the keys; null where there is no vault. */
+  boxKey: CryptoKey | null;
   hasSheet: boolean;
+}
+
+/** What this device remembers of an account after it was logged out. */
+export interface KnownAccount {
+  server: string;
+  /** The highest version of its vault that was seen; 0 if it has none. */
+  version: number;
 }
 
 /** Somebody who is known. */
@@ -45,6 +53,8 @@ export interface PersonRecord {
   blocked: boolean;
   /** All their cards that were ever accepted, oldest first: old ones verify old messages. */
   cards: string[];
+  /** What is known of their newest card from elsewhere: the vault, or the link of an invitation, which has no number. */
+  pin: VaultPin | null;
   trust: Trust;
 }
 
@@ -72,10 +82,16 @@ export interface ConversationRecord {
   n: number;
   /** The first message that does not fit the chain. */
   broken: number | null;
+  /** The content of messages in between was deleted: of them only links are left. */
+  hasGaps: boolean;
   /** The newest epoch that was accepted: its announcement, and who takes part, with the hash of their keys. */
   roster: { announcement: string; members: [UserId, string][] } | null;
   /** When it was accepted here, by this device's clock. */
   rosterAt: number | null;
+  /** Whom one has invited from here: once they have accepted, the next epoch is for them, too. */
+  invited: UserId[];
+  /** A message that another device of one's own has seen, until it was compared with what is here. */
+  pinnedHead: Head | null;
 }
 
 /** Bytes under the device's key. */
@@ -126,6 +142,17 @@ export interface EpochRecord {
   wrapped: string;
 }
 
+// Records of an older client have no value for what came later.
+type Older<Record, Name extends keyof Record> = Omit<Record, Name> & Partial<Pick<Record, Name>>;
+const asSession = (value: unknown): SessionRecord => ({ vault: "", boxKey: null, ...(value as Older<SessionRecord, "vault" | "boxKey">) });
+const asPerson = (value: unknown): PersonRecord => ({ pin: null, ...(value as Older<PersonRecord, "pin">) });
+const asConversation = (value: unknown): ConversationRecord => ({
+  hasGaps: false,
+  invited: [],
+  pinnedHead: null,
+  ...(value as Older<ConversationRecord, "hasGaps" | "invited" | "pinnedHead">),
+});
+
 const LAST = Number.MAX_SAFE_INTEGER;
 const ofConversation = (id: ConversationId, from = 0, to = LAST): Range => ({ from: [id, from], to: [id, to] });
 const anyId = (id: ConversationId): Range => ({ from: [id, ""], to: [id, "\uffff"] });
@@ -133,6 +160,7 @@ const anyId = (id: ConversationId): Range => ({ from: [id, ""], to: [id, "\uffff
 /** Changes, as batches are made of. */
 export const change = {
   session: (record: SessionRecord): Change => ({ put: "meta", key: "session", value: record }),
+  knownAccounts: (all: Record<string, KnownAccount>): Change => ({ put: "meta", key: "accounts", value: all }),
   person: (record: PersonRecord): Change => ({ put: "people", key: record.id, value: record }),
   conversation: (record: ConversationRecord): Change => ({ put: "conversations", key: record.wire.id, value: record }),
   row: (id: ConversationId, row: WireMessage): Change[] => [
@@ -178,24 +206,31 @@ export class Store {
     return (await this.backend.get("meta", name)) as T | undefined;
   }
 
-  session(): Promise<SessionRecord | undefined> {
-    return this.meta<SessionRecord>("session");
+  async session(): Promise<SessionRecord | undefined> {
+    const found = await this.meta<SessionRecord>("session");
+    return found && asSession(found);
+  }
+
+  async knownAccounts(): Promise<Record<string, KnownAccount>> {
+    return (await this.meta<Record<string, KnownAccount>>("accounts")) ?? {};
   }
 
   async people(): Promise<PersonRecord[]> {
-    return (await this.backend.range("people", null)).map(({ value }) => value as PersonRecord);
+    return (await this.backend.range("people", null)).map(({ value }) => asPerson(value));
   }
 
   async person(id: UserId): Promise<PersonRecord | undefined> {
-    return (await this.backend.get("people", id)) as PersonRecord | undefined;
+    const found = await this.backend.get("people", id);
+    return found === undefined ? undefined : asPerson(found);
   }
 
   async conversations(): Promise<ConversationRecord[]> {
-    return (await this.backend.range("conversations", null)).map(({ value }) => value as ConversationRecord);
+    return (await this.backend.range("conversations", null)).map(({ value }) => asConversation(value));
   }
 
   async conversation(id: ConversationId): Promise<ConversationRecord | undefined> {
-    return (await this.backend.get("conversations", id)) as ConversationRecord | undefined;
+    const found = await this.backend.get("conversations", id);
+    return found === undefined ? undefined : asConversation(found);
   }
 
   async epochs(id: ConversationId): Promise<EpochRecord[]> {
@@ -245,7 +280,7 @@ export class Store {
   /** Forgets everything of the account. */
   forgetAll(): Promise<void> {
     const all = ["people", "conversations", "rows", "ids", "epochs", "outbox", "drafts"] as const;
-    const metas = ["session", "log", "requests", "invitations"].map((key): Change => ({ remove: "meta", key }));
+    const metas = ["session", "log", "requests", "invitations", "stations", "heads", "alarm", "listedAt", "vaultAt"].map((key): Change => ({ remove: "meta", key }));
     return this.backend.write([...all.map((name): Change => ({ clear: name, range: null })), ...metas]);
   }
 }
@@ -269,8 +304,11 @@ export function newConversation(wire: WireConversation): ConversationRecord {
     keep: "forever",
     n: 0,
     broken: null,
+    hasGaps: false,
     roster: null,
     rosterAt: null,
+    invited: [],
+    pinnedHead: null,
   };
 }
 

@@ -1,33 +1,66 @@
 // Cards: which keys people have, pinned when they are first seen. A card that nobody vouches for stops sending until
 // somebody has looked.
 
-import { acceptCards, cardHash, type Card, InvalidCard, parseCard, type SignedCard } from "../crypto/card.ts";
+import { acceptCards, cardHash, type Card, InvalidCard, type Offer, type Owner, parseCard, type SignedCard } from "../crypto/card.ts";
 import type { Known } from "../crypto/epoch.ts";
 import { fromHex, hex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import type { UserId } from "../model/ids.ts";
 import { change, type PersonRecord, type SessionRecord } from "../store/store.ts";
 import { cards as fetchCards } from "../wire/people.ts";
+import { isSame } from "../model/equal.ts";
 import type { Account } from "./account.ts";
+import { isOwn, publishOwnCard } from "./own-card.ts";
+import { offerKey } from "./people.ts";
+import { placeOfPin } from "./pins.ts";
 
 /** Users that one call asks for. */
 const MAX_USERS = 1000;
 
-/** What a person is after the server has offered cards of theirs. */
+/** Cards of which the one that is known by its hash comes first: what follows it has to be vouched for. */
+async function acceptPinned(person: PersonRecord, offered: readonly SignedCard[], owner: Owner): Promise<Offer> {
+  const { pin } = person;
+  if (person.cards.length > 0 || !pin) return acceptCards(person.cards.map(parseCard), offered, owner);
+  const place = await placeOfPin(pin, offered.map(({ card }) => parseCard(card)));
+  if (place < 0) throw new InvalidCard("the one that is pinned is not among them");
+  // The RSA key is the newest card's: of the older ones it is not known.
+  const first = await acceptCards([], offered.slice(0, place + 1), place === offered.length - 1 ? owner : { ...owner, publicKey: null });
+  return place === offered.length - 1 ? { ...first, is: "same" } : acceptCards(first.cards, offered.slice(place + 1), owner);
+}
+
+/** What a person is after the server has offered cards of theirs, those after the ones that are here. */
 export async function offerCards(person: PersonRecord, offered: readonly SignedCard[], server: string): Promise<PersonRecord> {
   const changed = (): PersonRecord => ({ ...person, trust: "changed" });
-  if (offered.length === 0) return person.offeredKey && person.cards.length > 0 ? changed() : person;
-  const pinned = person.cards.map(parseCard);
   const publicKey = person.offeredKey || person.publicKey;
+  if (offered.length === 0) {
+    const isOther = person.offeredKey !== "" && person.cards.length > 0;
+    return isOther || (await lacksPinned(person)) ? changed() : person;
+  }
   try {
-    const { cards, is } = await acceptCards(pinned, offered, { user: person.id, server, publicKey: publicKey || null });
+    const { cards, is } = await acceptPinned(person, offered, { user: person.id, server, publicKey: publicKey || null });
     const next = { ...person, cards: cards.map(({ text }) => text), email: cards.at(-1)?.email ?? person.email };
-    if (is === "newIdentity") return { ...next, trust: "changed" };
+    if (is === "newIdentity" || (await lacksPinned(next))) return { ...next, trust: "changed" };
     // Who had the old keys vouches for the new ones: a verified mark stays.
     return { ...next, publicKey, offeredKey: "" };
   } catch (error) {
     if (error instanceof InvalidCard) return changed();
     throw error;
+  }
+}
+
+// Another device has seen a later card, or the link of an invitation names another key: the server keeps it back.
+async function lacksPinned({ pin, cards, publicKey }: PersonRecord): Promise<boolean> {
+  if (!pin) return false;
+  // Of whom nothing is told, nothing is kept back either.
+  if (cards.length === 0) return publicKey !== "" && (pin[1] > 0 || hex(await rsaHash(publicKey)) !== pin[0]);
+  return (newestOf(cards)?.n ?? 0) < pin[1] || (pin[1] === 0 && (await placeOfPin(pin, cards.map(parseCard))) < 0);
+}
+
+/** A card in one's own name that is not one's own: somebody else made it, and the server shows it. */
+export class NotOwnCard extends Error {
+  constructor() {
+    super("somebody published a card in one's own name");
+    this.name = "NotOwnCard";
   }
 }
 
@@ -43,12 +76,25 @@ export async function compareCards(account: Account): Promise<void> {
     await account.serial.run(async () => {
       for (const { id } of page) {
         const person = await store.person(id);
-        const offered = found.get(id) ?? [];
-        if (!person || (offered.length === 0 && person.offeredKey === "")) continue;
-        await store.write(change.person(await offerCards(person, offered, session.server)));
+        if (!person) continue;
+        const offered = found.cards.get(id) ?? [];
+        const newest = offered.at(-1);
+        // Of oneself only one's own cards count.
+        if (id === session.user && newest && session.signKey && !isOwn(newest.card, session.signKey)) throw new NotOwnCard();
+        const publicKey = found.publicKeys.get(id);
+        const told = publicKey && id !== session.user ? offerKey(person, publicKey) : person;
+        const next = await offerCards(told, offered, session.server);
+        if (!isSame(next, person)) await store.write(change.person(next));
       }
     });
   }
+  await publishIfMissing(account);
+}
+
+// It was interrupted after the account was made.
+async function publishIfMissing({ store, caller, session }: Account): Promise<void> {
+  const me = await store.person(session.user);
+  if (session.signKey && me && me.cards.length === 0) await publishOwnCard(caller, session);
 }
 
 const newestOf = (cards: readonly string[]): Card | null => {
@@ -61,6 +107,12 @@ export async function memberKey(person: PersonRecord): Promise<string | null> {
   const newest = person.cards.at(-1);
   if (newest !== undefined) return cardHash(newest);
   return person.publicKey === "" ? null : hex(await rsaHash(person.publicKey));
+}
+
+/** What stands for oneself; null while one's card is not here yet. */
+export async function ownKey({ store, session }: Pick<Account, "store" | "session">): Promise<string | null> {
+  const me = await store.person(session.user);
+  return me && (session.signKey === "" || me.cards.length > 0) ? memberKey(me) : null;
 }
 
 /** What is known of these people, to check epochs with. One's own key counts, whatever the server says of it. */

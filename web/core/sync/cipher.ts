@@ -54,7 +54,7 @@ export class Cipher {
   async current(record: ConversationRecord): Promise<Secret> {
     if (!record.roster) return { epoch: 0, secret: await this.secret(record.wire.secret) };
     const newest = (await this.store.epochs(record.wire.id)).at(-1);
-    if (!newest) throw new Unreadable("noSecret");
+    if (!newest || newest.announcement !== record.roster.announcement) throw new Unreadable("noSecret");
     return { epoch: newest.epoch, secret: await this.secret(newest.wrapped) };
   }
 
@@ -66,10 +66,17 @@ export class Cipher {
 
   /** Decrypts a row, and checks what can be checked. */
   async open(record: ConversationRecord, row: WireMessage): Promise<Row> {
-    const key = `${record.wire.id}/${row.Seq}/${row.ID}`;
+    const found = await this.openOnce(record, row);
+    // The transcript that was shown here does not fit from this one on.
+    return record.broken === row.Seq && !found.trouble ? { ...found, trouble: "forked" } : found;
+  }
+
+  private async openOnce(record: ConversationRecord, row: WireMessage): Promise<Row> {
+    const key = `${record.wire.id}/${row.Seq}/${row.ID}/${row.Data.length}`;
     const known = this.read.get(key);
     if (known) return known;
-    const { trouble, body } = await this.openBody(record, row);
+    const isErased = row.Data === "";
+    const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(record, row);
     const until = row.ValidUntil - row.Created > FOREVER_MS ? null : row.ValidUntil;
     const found: Row = {
       seq: row.Seq,
@@ -80,6 +87,9 @@ export class Cipher {
       type: row.Type,
       content: body?.content ?? null,
       trouble,
+      erased: isErased,
+      station: row.Station,
+      n: body?.n ?? null,
     };
     // What could not be read is tried again when keys have come.
     if (!trouble) {
@@ -118,8 +128,13 @@ export class Cipher {
       }
       if (record.roster) throw new Unreadable("noSecret");
     }
-    const { secret } = await this.current(record);
-    return { json: await openPublished(secret, place, row.Data), signed: false };
+    return { json: await openPublished(await this.publishedSecret(record), place, row.Data), signed: false };
+  }
+
+  /** What messages of the published form lie under: the secret of before the first epoch, if that is known. */
+  private async publishedSecret({ wire }: ConversationRecord): Promise<Bytes> {
+    const [first] = wire.epoch > 0 ? await this.store.epochs(wire.id) : [];
+    return this.secret(first?.epoch === 0 ? first.wrapped : wire.secret);
   }
 
   // Its writer was shown another message, another epoch or another log than we were.

@@ -10,31 +10,31 @@ import type { WireMessage } from "../wire/conversation.ts";
 import { fromJson } from "../wire/decode.ts";
 import { groupInvitations } from "../wire/group.ts";
 import { type Frame, frame, pingFrame, typingFrame } from "../wire/notification.ts";
-import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
+import { isBarred, isPassing, isRefusedAs, isUnknownCall, Refused } from "../wire/refusal.ts";
 import type { Account, Hint } from "./account.ts";
 import { arrive, byConversation } from "./arrive.ts";
 import type { Ask } from "./ask.ts";
 import { type ConnectionEvent, type ConnectionState, step } from "./connection.ts";
+import { NotInRosterYet } from "./epochs.ts";
+import { takeErased } from "./erase.ts";
 import { catchUp, fetchOlder } from "./fill.ts";
 import { markSeen } from "./inbox.ts";
 import { comparePeople, resync } from "./list.ts";
-import { tellReceipts } from "./receipts.ts";
-import { allDue, renewDelayMs, renewIfDue } from "./renew.ts";
 import { Serial } from "./serial.ts";
+import { compareStations } from "./stations.ts";
+import { Upkeep } from "./upkeep.ts";
 
 /** Silence after which the socket is asked for an answer, and then given up. */
 const SILENCE_MS = 40_000;
 const ANSWER_MS = 10_000;
-/** Receipts wait for more of the same. */
-const RECEIPTS_MS = 300;
 
 /** What the engine tells. */
 export interface EngineEvents {
   onConnection: (state: ConnectionState) => void;
   onProgress: (progress: { done: number; all: number } | null) => void;
   onFresh: (id: ConversationId, fresh: WireMessage[]) => void;
-  /** This station is not let in any more: signed out from elsewhere, or the account is gone. */
-  onBarred: () => void;
+  /** This station is not let in any more: signed out from elsewhere, or the account is disabled or gone. */
+  onBarred: (why: "signedOut" | "disabled") => void;
   onFault: (error: unknown) => void;
 }
 
@@ -43,8 +43,7 @@ export class Engine {
   state: ConnectionState = { kind: "idle" };
   private readonly frames = new Serial();
   private readonly sender: Sender;
-  private readonly receipts = new Map<ConversationId, () => void>();
-  private readonly renewals = new Map<ConversationId, () => void>();
+  private readonly upkeep: Upkeep;
   private socket: Socket | null = null;
   private cancelTimer = (): void => undefined;
   private cancelSilence = (): void => undefined;
@@ -54,6 +53,7 @@ export class Engine {
     private readonly openSocket: OpenSocket,
     private readonly events: EngineEvents,
   ) {
+    this.upkeep = new Upkeep(account, (error) => this.fault(error));
     this.sender = new Sender(account, {
       onBarred: () => this.barred(),
       onFault: (error) => this.fault(error),
@@ -70,13 +70,16 @@ export class Engine {
   /** Ends: no timer, no socket is left. */
   stop(): void {
     this.sender.stop();
-    for (const cancel of [...this.receipts.values(), ...this.renewals.values()]) cancel();
+    this.upkeep.stop();
     this.dispatch({ kind: "stop" });
   }
 
   /** Something changed in the store, in this tab or another. */
   noticed(hint: Hint): void {
-    if (hint.list) this.sender.forget();
+    if (hint.list) {
+      this.sender.forget();
+      this.upkeep.peopleChanged();
+    }
     if (!hint.outbox) return;
     this.sender.noticed();
     void this.sender.wake(false);
@@ -90,7 +93,7 @@ export class Engine {
         return;
       case "seen":
         await this.account.serial.run(() => markSeen(this.account, ask.id, ask.seq));
-        this.receiptsSoon(ask.id);
+        this.upkeep.receiptsSoon(ask.id);
         return;
       case "typing":
         if (this.state.kind === "live") this.socket?.send(typingFrame(ask.id));
@@ -149,38 +152,53 @@ export class Engine {
     socket?.close();
   }
 
-  private closed(code: number): void {
+  private closed(found: number): void {
+    // Servers that have a code of their own for what this means say it of other things.
+    const code = found === 1008 && this.account.session.server !== "" ? 1006 : found;
     this.dispatch({ kind: "closed", code, now: this.account.clock.now(), random: randomUnit() });
-    if (this.state.kind === "barred") this.events.onBarred();
+    if (this.state.kind === "barred") void this.askWhyBarred();
+  }
+
+  // A closed socket says that this station is not let in any more; a request is told why.
+  private async askWhyBarred(): Promise<void> {
+    try {
+      await groupInvitations(this.account.caller);
+      this.events.onBarred("signedOut");
+    } catch (error) {
+      this.events.onBarred(isDisabled(error) ? "disabled" : "signedOut");
+    }
   }
 
   private async connect(): Promise<void> {
     try {
       // A browser does not say why a socket was refused; a request does, and it corrects the clock.
       if (this.state.kind === "connecting" && this.state.tries > 0) await groupInvitations(this.account.caller);
-      const path = await this.account.caller.socketPath();
+      // A server that has told its id takes the signature apart from the address.
+      const { path, protocols } = await this.account.caller.handshake(this.account.session.server !== "");
       if (this.state.kind !== "connecting") return;
-      this.open(path);
+      this.open(path, protocols);
     } catch (error) {
       if (isBarred(error)) this.barred();
+      else if (isDisabled(error)) this.barred("disabled");
       else this.closed(1006);
     }
   }
 
-  private open(path: string): void {
+  private open(path: string, protocols: readonly string[]): void {
     // What an older socket still tells is not for us.
     const mine = (then: () => void): void => {
       if (this.socket === socket) then();
     };
-    const socket = this.openSocket(path, {
+    const listener = {
       onOpen: () => mine(() => this.dispatch({ kind: "opened" })),
-      onFrame: (text) =>
+      onFrame: (text: string) =>
         mine(() => {
           this.heard();
           void this.frames.run(() => this.receiveOrClose(text));
         }),
-      onClose: (code) => mine(() => this.closed(code)),
-    });
+      onClose: (code: number) => mine(() => this.closed(code)),
+    };
+    const socket = this.openSocket(path, listener, protocols);
     this.socket = socket;
     this.heard();
   }
@@ -220,33 +238,22 @@ export class Engine {
       onRefused: (error) => this.fault(error),
     });
     this.events.onProgress(null);
-    for (const { wire, head, deliveredTold } of await this.account.store.conversations()) {
-      if (head && head.seq > deliveredTold) this.receiptsSoon(wire.id);
-    }
-    await this.renewLater();
-  }
-
-  private async renewLater(): Promise<void> {
-    for (const id of await allDue(this.account)) {
-      if (this.renewals.has(id)) continue;
-      const cancel = this.account.clock.after(renewDelayMs(randomUnit()), () => {
-        this.renewals.delete(id);
-        renewIfDue(this.account, id).catch((error: unknown) => this.fault(error));
-      });
-      this.renewals.set(id, cancel);
-    }
+    await compareStations(this.account);
+    await this.upkeep.compared();
   }
 
   private async receiveOrClose(text: string): Promise<void> {
     await this.guarded(() => this.receive(fromJson(text, frame)));
   }
 
-  private async receive({ events, conversations, typing, friends, resync: isResync }: Frame): Promise<void> {
+  private async receive({ events, conversations, typing, friends, erased, stations, resync: isResync }: Frame): Promise<void> {
     if (typing.length > 0) this.account.tell({ typing });
+    await takeErased(this.account, erased);
     if (isResync) {
       await this.compare();
       return;
     }
+    if (stations.length > 0) await compareStations(this.account);
     if (friends.length > 0) await comparePeople(this.account);
     const groups = byConversation(events);
     for (const id of new Set([...groups.keys(), ...conversations])) {
@@ -267,27 +274,22 @@ export class Engine {
 
   private took(id: ConversationId, fresh: WireMessage[]): void {
     if (fresh.length === 0) return;
-    this.receiptsSoon(id);
+    this.upkeep.receiptsSoon(id);
     this.events.onFresh(id, fresh);
   }
 
-  private receiptsSoon(id: ConversationId): void {
-    this.receipts.get(id)?.();
-    const cancel = this.account.clock.after(RECEIPTS_MS, () => {
-      this.receipts.delete(id);
-      // What fails is told after the next connection: the numbers are in the store.
-      tellReceipts(this.account, id).catch((error: unknown) => this.fault(error));
-    });
-    this.receipts.set(id, cancel);
-  }
-
-  private barred(): void {
+  private barred(why: "signedOut" | "disabled" = "signedOut"): void {
     this.dispatch({ kind: "barred" });
-    this.events.onBarred();
+    this.events.onBarred(why);
   }
 
   private fault(error: unknown): void {
-    if (error instanceof LostLead || isPassing(error)) return;
+    if (error instanceof LostLead || error instanceof NotInRosterYet) return;
+    // Who is not let in any more hears it from the socket.
+    if (isPassing(error) || isUnknownCall(error) || isBarred(error)) return;
     this.events.onFault(error);
   }
 }
+
+/** Whether an operator has disabled the user: then everything is refused so. */
+const isDisabled = (error: unknown): boolean => isRefusedAs(error, "not_allowed");

@@ -11,8 +11,10 @@ import {
   nextEpochs,
   parseAnnouncement,
   type Roster,
+  rosterHash,
   type SignedAnnouncement,
 } from "../crypto/epoch.ts";
+import { epochOf } from "../crypto/message.ts";
 import { type ConversationId, userId } from "../model/ids.ts";
 import { change, type ConversationRecord, type EpochRecord } from "../store/store.ts";
 import { epochs as fetchEpochs, type WireEpoch } from "../wire/conversation.ts";
@@ -63,14 +65,49 @@ export async function accept(
     ? await nextEpochs(held, [...fetched].reverse().map(signedOf), known)
     : await firstSeen(conversation, signedOf(newest), listed, known);
   if (!held) await checkOlder(roster.announcement, older.map((one) => parseAnnouncement(one.announcement)));
-  const epochs: EpochRecord[] = [];
+  return { roster, epochs: await secretsOf(fetched, open) };
+}
+
+// Who has accepted an invitation is listed at once, and announced by an admin's client some time later.
+async function isNotYetIn(listed: ReadonlyMap<string, string>, me: string, newest: WireEpoch | undefined): Promise<boolean> {
+  const others = new Map([...listed].filter(([user]) => user !== me));
+  return newest !== undefined && (await rosterHash(others)) === parseAnnouncement(newest.announcement).roster;
+}
+
+/** Nobody who is in the newest epoch has announced yet that one has joined. */
+export class NotInRosterYet extends Error {}
+
+/** The secrets of these epochs: those that one has, and that fit what was announced. */
+async function secretsOf(fetched: readonly WireEpoch[], open: (wrapped: string) => Promise<Bytes>): Promise<EpochRecord[]> {
+  const found: EpochRecord[] = [];
   for (const { epoch, announcement, secret } of fetched) {
     // Who joined later has no secret of what was before.
     if (secret === "") continue;
     await checkSecret(parseAnnouncement(announcement), await open(secret));
-    epochs.push({ epoch, announcement, wrapped: secret });
+    found.push({ epoch, announcement, wrapped: secret });
   }
-  return { roster, epochs };
+  return found;
+}
+
+/** Fetches the secrets of older epochs: an admin may have shared them since. */
+async function fetchShared(account: Account, id: ConversationId, roster: Roster): Promise<void> {
+  const { store, cipher, tell, serial } = account;
+  const held = new Set((await store.epochs(id)).map(({ epoch }) => epoch));
+  const all = await fetchDownTo(account, id, 0);
+  const older = all.filter(({ epoch }) => epoch < roster.announcement.epoch);
+  await checkOlder(roster.announcement, older.map(({ announcement }) => parseAnnouncement(announcement)));
+  const fresh = await secretsOf(older.filter(({ epoch }) => !held.has(epoch)), (wrapped) => cipher.secret(wrapped));
+  if (fresh.length === 0) return;
+  await serial.run(() => store.write(...fresh.map((one) => change.epoch(id, one))));
+  tell({ conversations: [id] });
+}
+
+/** Whether rows that are here lie under epochs whose secrets are not. */
+async function lacksSecrets({ store }: Account, record: ConversationRecord, epoch: number): Promise<boolean> {
+  const held = new Set((await store.epochs(record.wire.id)).map((one) => one.epoch));
+  if (held.size >= epoch) return false;
+  const needed = (await store.rows(record.wire.id, 0)).flatMap(({ Data }) => epochOf(Data) ?? []);
+  return needed.some((one) => one < epoch && !held.has(one));
 }
 
 /** Fetches and accepts what is new of a conversation's epochs; what is refused is told, and nothing is changed. */
@@ -78,7 +115,11 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
   const { store, session, cipher } = account;
   const before = await store.conversation(id);
   const held = before ? rosterOf(before) : null;
-  if (!before || before.wire.epoch === (held?.announcement.epoch ?? 0)) return;
+  if (!before) return;
+  if (before.wire.epoch === (held?.announcement.epoch ?? 0)) {
+    if (held && (await lacksSecrets(account, before, before.wire.epoch))) await fetchShared(account, id, held);
+    return;
+  }
   const fetched = await fetchDownTo(account, id, held?.announcement.epoch ?? 0);
   const users = new Set([...before.wire.participants.map(({ userid }) => userid), ...fetched.map(({ announcement }) => userId(parseAnnouncement(announcement).by))]);
   const people = await peopleOf(account, [...users]);
@@ -88,6 +129,7 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
     const key = person && (await memberKey(person));
     if (key) listed.set(userid, key);
   }
+  if (!held && (await isNotYetIn(listed, session.user, fetched[0]))) throw new NotInRosterYet();
   const known = await knownOf(people, session);
   const accepted = await accept(id, held, fetched, listed, known, (wrapped) => cipher.secret(wrapped));
   await account.serial.run(async () => {
@@ -104,6 +146,7 @@ export async function tryEpochs(account: Account, id: ConversationId, onRefused:
   try {
     await updateEpochs(account, id);
   } catch (error) {
+    if (error instanceof NotInRosterYet) return;
     if (!(error instanceof InvalidEpoch)) throw error;
     onRefused(error);
   }

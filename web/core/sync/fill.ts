@@ -5,7 +5,7 @@ import type { ConversationId } from "../model/ids.ts";
 import { change, type ConversationRecord } from "../store/store.ts";
 import { type Cursor, download, downloadBefore, type Rows, transcript, type WireMessage } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { join, linksOf } from "./inbox.ts";
+import { counts, join, linksOf } from "./inbox.ts";
 
 /** Rows of a page when a conversation is seen for the first time, and of each older page. */
 const PAGE = 50;
@@ -37,9 +37,12 @@ export async function catchUp(account: Account, id: ConversationId): Promise<Wir
     const joined = await account.serial.run(async () => {
       const now = await account.store.conversation(id);
       if (!now || !isAsBefore(before, now)) return null;
-      if (!now.loaded) now.complete = page.messages.length < PAGE;
+      if (now.loaded) return joinChecked(account, now, page);
+      now.complete = page.messages.length < PAGE;
       now.loaded = true;
-      return joinChecked(account, now, page);
+      const first = await joinChecked(account, now, page);
+      await adoptUnread(account, id, page.messages);
+      return first;
     });
     if (joined && before.loaded) fresh.push(...joined.fresh);
     // The first page is followed by one more request: what came between the two.
@@ -50,13 +53,40 @@ export async function catchUp(account: Account, id: ConversationId): Promise<Wir
 async function joinChecked(account: Account, record: ConversationRecord, page: Rows): ReturnType<typeof join> {
   const joined = await join(account, record, { id: record.wire.id, ...page });
   if (joined.record.broken !== null) await explainGap(account, joined.record);
+  if (joined.record.pinnedHead) await comparePinned(account, record.wire.id);
   return joined;
+}
+
+/** What was read on other devices, of which the first page may know nothing: the server has counted. */
+async function adoptUnread({ store, session }: Account, id: ConversationId, page: readonly WireMessage[]): Promise<void> {
+  const record = await store.conversation(id);
+  if (!record?.head || record.wire.unread === null || record.head.message.id !== record.wire.lastmessageid) return;
+  const { unread } = record.wire;
+  const counted = page.filter((row) => counts(row, session.user));
+  const read = unread === 0 ? record.head.seq : (counted.at(-1 - unread)?.Seq ?? 0);
+  const seen = Math.max(record.seen, read);
+  await store.write(change.conversation({ ...record, seen, seenTold: Math.max(record.seenTold, read), unread }));
+}
+
+/** Compares with the newest message that another device of one's own has seen: a server that shows less has taken it back. */
+async function comparePinned(account: Account, id: ConversationId): Promise<void> {
+  const { store, caller } = account;
+  const record = await store.conversation(id);
+  if (!record?.pinnedHead || !record.head) return;
+  const [seq, chain] = record.pinnedHead;
+  const [row] = await store.rows(id, seq, seq);
+  const own = row ? { Seq: row.Seq, Chain: row.Chain } : (await transcript(caller, where(record), seq - 1)).transcript[0];
+  // After it, but not with it: it was of what was cleared since.
+  const isOther = own === undefined || (own.Seq === seq && own.Chain !== chain);
+  const next = isOther ? { ...record, broken: Math.min(seq, record.head.seq) } : { ...record, pinnedHead: null };
+  await store.write(change.conversation(next));
 }
 
 /** Messages whose content was deleted have left their links: with them the chain may fit after all. */
 async function explainGap(account: Account, record: ConversationRecord): Promise<void> {
   const rows = await account.store.rows(record.wire.id, 0);
-  const held = new Map(linksOf(rows).map((link) => [link.seq, link]));
+  // Of what was erased only the link is left.
+  const held = new Map(linksOf(rows.filter(({ Data }) => Data !== "")).map((link) => [link.seq, link]));
   const links: Link[] = [];
   const [first] = rows;
   const from = record.complete || !first ? 0 : first.Seq;
@@ -72,7 +102,7 @@ async function explainGap(account: Account, record: ConversationRecord): Promise
   const wrong = await follow(start, links);
   const missing = rows.some(({ Seq }) => Seq > from && !links.some(({ seq }) => seq === Seq));
   if (wrong || missing) return;
-  await account.store.write(change.conversation({ ...record, broken: null }));
+  await account.store.write(change.conversation({ ...record, broken: null, hasGaps: record.hasGaps || links.some(({ data }) => data === null) }));
 }
 
 /** Fetches one older page; false if there is none. */

@@ -63,13 +63,3 @@ async function withoutEntry(people: readonly PersonRecord[], log: Followed, serv
   }
   return found;
 }
-
-/** The same, where a refusal must not stop everything else. */
-export async function tryLog(account: Account, onRefused: (error: unknown) => void): Promise<void> {
-  try {
-    await compareLog(account);
-  } catch (error) {
-    if (!(error instanceof InvalidLog)) throw error;
-    onRefused(error);
-  }
-}

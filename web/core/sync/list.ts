@@ -1,22 +1,26 @@
 // Compares everything: the list, people, requests. What the socket cannot tell, this finds.
 
 import type { ConversationId, UserId } from "../model/ids.ts";
-import { change, type ConversationRecord, newConversation, type PersonRecord } from "../store/store.ts";
+import type { Head } from "../crypto/epoch.ts";
+import { InvalidLog } from "../crypto/log.ts";
+import { change, type ConversationRecord, newConversation, type PersonRecord, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
-import { listConversations, type WireConversation, type WireMessage } from "../wire/conversation.ts";
+import { listChanges, listConversations, type WireConversation, type WireMessage } from "../wire/conversation.ts";
 import { type GroupInvitation, groupInvitations } from "../wire/group.ts";
 import { blocked, type Friends, friends } from "../wire/people.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
-import { compareCards } from "./cards.ts";
+import { setAlarm } from "./alarm.ts";
+import { compareCards, NotOwnCard } from "./cards.ts";
 import { tryEpochs } from "./epochs.ts";
 import { catchUp } from "./fill.ts";
-import { tryLog } from "./key-log.ts";
+import { compareLog } from "./key-log.ts";
 import { mergePeople } from "./people.ts";
 import { forEach } from "./serial.ts";
 
 /** Conversations that are filled at the same time. */
 const WIDTH = 4;
+const DAY_MS = 86_400_000;
 
 /** Who asks for something: in `meta` under `requests`. */
 export interface RequestsRecord {
@@ -29,38 +33,78 @@ const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsR
   groups,
 });
 
+type Heads = Readonly<Record<string, Head>>;
+
 /** Puts a conversation as the server shows it into what is held. */
-function merged(held: ConversationRecord | undefined, wire: WireConversation): { record: ConversationRecord; changes: Change[] } {
-  if (!held) return { record: newConversation(wire), changes: [] };
-  if (held.instance === wire.instance) return { record: { ...held, wire }, changes: [] };
+function merged(held: ConversationRecord | undefined, wire: WireConversation, heads: Heads): { record: ConversationRecord; changes: Change[] } {
+  if (!held) return { record: { ...newConversation(wire), pinnedHead: heads[wire.id] ?? null }, changes: [] };
+  // The secret of before there were epochs is told by nobody any more: what lies under it stays readable here.
+  const before = held.wire.epoch === 0 && wire.epoch > 0 && held.wire.secret !== "";
+  const kept = before ? [change.epoch(wire.id, { epoch: 0, announcement: "", wrapped: held.wire.secret })] : [];
+  if (held.instance === wire.instance) return { record: { ...held, wire }, changes: kept };
   // It was cleared: what is here is gone everywhere.
-  const { keep, roster, rosterAt } = held;
-  return { record: { ...newConversation(wire), keep, roster, rosterAt }, changes: change.forgetRows(wire.id) };
+  const { keep, roster, rosterAt, invited } = held;
+  return { record: { ...newConversation(wire), keep, roster, rosterAt, invited }, changes: [...kept, ...change.forgetRows(wire.id)] };
 }
+
+const headsOf = async (store: Store): Promise<Heads> => (await store.meta<Heads>("heads")) ?? {};
 
 /** Takes one conversation out of an answer. */
 export function takeConversation(account: Account, wire: WireConversation): Promise<void> {
   return account.serial.run(async () => {
-    const { record, changes } = merged(await account.store.conversation(wire.id), wire);
+    const { record, changes } = merged(await account.store.conversation(wire.id), wire, await headsOf(account.store));
     await account.store.write(...changes, change.conversation(record));
     account.tell({ list: true, conversations: [wire.id] });
   });
 }
 
-async function mergeList(account: Account, list: readonly WireConversation[], people: Friends, barred: readonly UserId[], groups: GroupInvitation[]): Promise<void> {
+/** What the server says of the list: lines that have changed, and those that are gone. */
+interface ListAnswer {
+  changed: WireConversation[];
+  gone: ConversationId[];
+  /** When all lines were fetched; null if only those that have changed. */
+  listedAt: number | null;
+}
+
+/** Asks for what has changed; for everything once a day, as names of people are in no line's version. */
+async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer> {
+  const held = await store.conversations();
+  const [now, listedAt] = [clock.now(), (await store.meta<number>("listedAt")) ?? 0];
+  const isRecent = now >= listedAt && now - listedAt < DAY_MS;
+  const versions = held.flatMap(({ wire }) => (wire.version ? [[wire.id, wire.version] as const] : []));
+  if (isRecent && versions.length > 0) {
+    const { changed, gone } = await listChanges(caller, Object.fromEntries(versions));
+    // A line that came with the answer to a call has no version: it is listed, or it is gone.
+    const listed = new Set([...versions.map(([id]) => id), ...changed.map(({ id }) => id)]);
+    const others = held.map(({ wire }) => wire.id).filter((id) => !listed.has(id));
+    return { changed, gone: [...gone, ...others], listedAt: null };
+  }
+  const changed = await listConversations(caller);
+  const listed = new Set(changed.map(({ id }) => id));
+  const gone = held.map(({ wire }) => wire.id).filter((id) => !listed.has(id));
+  return { changed, gone, listedAt: now };
+}
+
+interface Compared {
+  list: ListAnswer;
+  people: Friends;
+  barred: readonly UserId[];
+  groups: GroupInvitation[];
+}
+
+async function mergeList(account: Account, { list, people, barred, groups }: Compared): Promise<void> {
   const { store, session } = account;
   const held = new Map((await store.conversations()).map((record) => [record.wire.id, record]));
-  const listed = new Set(list.map(({ id }) => id));
-  const results = list.map((wire) => merged(held.get(wire.id), wire));
-  const gone = [...held.keys()].filter((id) => !listed.has(id));
+  const heads = await headsOf(store);
+  const results = list.changed.map((wire) => merged(held.get(wire.id), wire, heads));
   const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
-  const persons = mergePeople(known, { list, friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey });
-  const requests = requestsOf(people, groups);
+  const told = { list: list.changed, friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
-    ...gone.flatMap(change.forgetConversation),
-    ...persons.map(change.person),
-    { put: "meta", key: "requests", value: requests },
+    ...list.gone.filter((id) => held.has(id)).flatMap(change.forgetConversation),
+    ...mergePeople(known, told).map(change.person),
+    { put: "meta", key: "requests", value: requestsOf(people, groups) },
+    ...(list.listedAt === null ? [] : [{ put: "meta", key: "listedAt", value: list.listedAt } as const]),
   );
   account.tell({ list: true });
 }
@@ -80,6 +124,19 @@ export async function comparePeople(account: Account): Promise<void> {
   await compareCards(account);
 }
 
+/** Compares cards and the key log. What is refused is told: it must not stop everything else. */
+async function compareKeys(account: Account, onRefused: (error: unknown) => void): Promise<void> {
+  try {
+    await compareCards(account);
+    await compareLog(account);
+    await setAlarm(account, "keys", false);
+  } catch (error) {
+    if (!(error instanceof InvalidLog) && !(error instanceof NotOwnCard)) throw error;
+    await setAlarm(account, "keys", true);
+    onRefused(error);
+  }
+}
+
 /** Whether the server has rows that are not here. */
 const isBehind = ({ loaded, wire, head, report }: ConversationRecord): boolean =>
   !loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id;
@@ -95,10 +152,9 @@ export interface Progress {
 /** Compares everything and fetches what is missing, newest conversations first. */
 export async function resync(account: Account, progress: Progress): Promise<void> {
   const { caller } = account;
-  const [list, people, barred, groups] = await Promise.all([listConversations(caller), friends(caller), blocked(caller), groupInvitations(caller)]);
-  await account.serial.run(() => mergeList(account, list, people, barred, groups));
-  await compareCards(account);
-  await tryLog(account, progress.onRefused);
+  const [list, people, barred, groups] = await Promise.all([fetchList(account), friends(caller), blocked(caller), groupInvitations(caller)]);
+  await account.serial.run(() => mergeList(account, { list, people, barred, groups }));
+  await compareKeys(account, progress.onRefused);
   const changed = (await account.store.conversations()).filter(({ wire, roster }) => wire.epoch > 0 || roster !== null);
   await forEach(changed, WIDTH, ({ wire: { id } }) => tryEpochs(account, id, progress.onRefused));
   const behind = (await account.store.conversations()).filter(isBehind);

@@ -27,6 +27,7 @@ export const stranger = (id: UserId): PersonRecord => ({
   friend: false,
   blocked: false,
   cards: [],
+  pin: null,
   trust: "seen",
 });
 

@@ -3,21 +3,36 @@
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { canonical } from "../crypto/canonical.ts";
 import { beginning } from "../crypto/chain.ts";
-import { announce, type Head, rosterHash } from "../crypto/epoch.ts";
+import { announce, type Head, parseAnnouncement, rosterHash } from "../crypto/epoch.ts";
+import { wrap } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { sealName } from "../crypto/message.ts";
 import { type ConversationId, conversationId, type UserId } from "../model/ids.ts";
-import { type ConversationRecord, headOf } from "../store/store.ts";
+import { change, type ConversationRecord, headOf } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { memberKey, peopleOf } from "./cards.ts";
 import { rosterOf, updateEpochs } from "./epochs.ts";
 import { takeConversation } from "./list.ts";
-import { createDirect, type NewEpoch, rekey, type WireConversation } from "../wire/conversation.ts";
-import { createGroup } from "../wire/group.ts";
+import { createDirect, type NewEpoch, rekey, shareEpochs, type WireConversation } from "../wire/conversation.ts";
+import { addParticipants, createGroup } from "../wire/group.ts";
+import { isRefusedAs } from "../wire/refusal.ts";
 import { NoKey, wrapFor } from "./secrets.ts";
+
+/** Epochs that are shared in one call. */
+const MAX_SHARED = 50;
 
 /** Whether this account signs: it has an Ed25519 key, on a server that keeps cards. */
 export const signs = ({ session }: Account): boolean => session.server !== "" && session.keys.sign !== null;
+
+/**
+ * Whether a direct conversation of the published form may begin its first epoch by itself: both have cards, and nothing was
+ * written in it, as only this device would keep the secret of before.
+ */
+export async function canBegin(account: Account, { wire, head, complete }: ConversationRecord): Promise<boolean> {
+  if (!signs(account) || wire.isgroup || head !== null || !complete) return false;
+  const people = await peopleOf(account, wire.participants.map(({ userid }) => userid));
+  return people.length === wire.participants.length && people.every(({ cards }) => cards.length > 0);
+}
 
 const signerOf = ({ session }: Account): CryptoKey => {
   if (!session.keys.sign) throw new Error("this account does not sign");
@@ -87,17 +102,52 @@ export async function createSignedDirect(account: Account, user: UserId): Promis
   return made.id;
 }
 
-/** Makes a group in its first epoch. */
+/** Makes a group in its first epoch. Who can only be invited is invited, with its secret. */
 export async function createSignedGroup(account: Account, name: string, others: readonly UserId[]): Promise<ConversationId> {
   // Eight zeros in front: nobody can choose the id of a direct conversation of others.
   const conversation = conversationId(`00000000${hex(random(12))}`);
+  try {
+    await makeGroup(account, conversation, name, others);
+    return conversation;
+  } catch (error) {
+    const added = addable(error, others);
+    if (!added) throw error;
+    await makeGroup(account, conversation, name, added);
+    await inviteTo(account, conversation, others.filter((user) => !added.includes(user)));
+    return conversation;
+  }
+}
+
+async function makeGroup(account: Account, conversation: ConversationId, name: string, others: readonly UserId[]): Promise<void> {
   const users = [account.session.user, ...others];
   const plan = { conversation, users, admins: [account.session.user], head: [0, ""] as const, record: null };
   const { announcement, signature, secret, secrets } = await prepare(account, plan);
   const displayname = await sealGroupName(account, conversation, { epoch: 1, secret }, name);
   const made = await createGroup(account.caller, { displayname, participantids: [...others], secrets }, { announcement, signature });
   await take(account, made.conversation);
-  return made.conversation.id;
+}
+
+/** Those of the wanted that can be added at once, where the server says that others can only be invited; else null. */
+export function addable(error: unknown, wanted: readonly UserId[]): UserId[] | null {
+  if (!isRefusedAs(error, "stale_roster")) return null;
+  const added = wanted.filter((user) => error.participants.includes(user));
+  return added.length < wanted.length ? added : null;
+}
+
+/** Invites people to a group; once they have accepted, this device makes an epoch for them. */
+export async function inviteTo(account: Account, id: ConversationId, users: readonly UserId[]): Promise<void> {
+  const { store, cipher, caller, serial } = account;
+  const record = await store.conversation(id);
+  if (!record || users.length === 0) return;
+  const { secret } = await cipher.current(record);
+  const secrets = await wrapFor(account, secret, users);
+  const displaynames = Object.fromEntries(users.map((user) => [user, record.wire.displayname]));
+  const { conversation } = await addParticipants(caller, { conversationid: id, participantids: [...users], secrets, displaynames });
+  await take(account, conversation);
+  await serial.run(async () => {
+    const now = await store.conversation(id);
+    if (now) await store.writeOwn(change.conversation({ ...now, invited: [...new Set([...now.invited, ...users])] }));
+  });
 }
 
 /** What the next epoch changes. */
@@ -107,20 +157,47 @@ export interface Next {
   admins?: readonly string[];
 }
 
-/** Begins the next epoch of a conversation; in a group also with others. */
+/** Somebody takes part whom nobody has announced: nothing may be made for them by the way. */
+export class Unexpected extends Error {
+  constructor(readonly users: readonly UserId[]) {
+    super("somebody takes part whom nobody has announced");
+    this.name = "Unexpected";
+  }
+}
+
+// Without any of its admins, a group names one of those who were there and stay: as the server does, the one who has been
+// there longest, and of those the one with the smallest id.
+async function adminsAfter({ store, session }: Account, record: ConversationRecord, users: readonly UserId[]): Promise<readonly string[]> {
+  const roster = rosterOf(record);
+  if (!record.wire.isgroup) return [];
+  if (!roster) return [session.user];
+  const present = new Set<string>(users);
+  const stay = roster.announcement.admins.filter((user) => present.has(user));
+  if (stay.length > 0) return stay;
+  const since = new Map<string, number>();
+  for (const { epoch, announcement } of await store.epochs(record.wire.id)) {
+    if (announcement !== "") for (const user of parseAnnouncement(announcement).added) since.set(user, epoch);
+  }
+  const were = users.filter((user) => roster.members.has(user));
+  const [first] = were.sort((one, other) => (since.get(one) ?? 0) - (since.get(other) ?? 0) || (one < other ? -1 : 1));
+  return first === undefined ? [] : [first];
+}
+
+/** Begins the next epoch of a conversation; in a group also with others. Throws `NoKey`, `Unexpected`. */
 export async function nextEpoch(account: Account, record: ConversationRecord, { add = [], remove = [], admins }: Next): Promise<void> {
   const { wire } = record;
-  const listed = wire.participants.map(({ userid }) => userid).filter((user) => !remove.includes(user));
-  const users = [...new Set([...listed, ...add])];
   const roster = rosterOf(record);
+  const users = [...new Set([...wire.participants.map(({ userid }) => userid), ...add])].filter((user) => !remove.includes(user));
+  const unexpected = roster ? users.filter((user) => !roster.members.has(user) && !add.includes(user)) : [];
+  if (unexpected.length > 0) throw new Unexpected(unexpected);
   const epoch = (roster?.announcement.epoch ?? 0) + 1;
-  const present = new Set<string>(users);
-  const stay = admins ?? (roster?.announcement.admins ?? (wire.isgroup ? [account.session.user] : [])).filter((user) => present.has(user));
   const head = headOf(record, await beginning(wire.id, record.instance));
-  const made = await prepare(account, { conversation: wire.id, users, admins: stay, head, record });
+  const plan = { conversation: wire.id, users, admins: admins ?? (await adminsAfter(account, record, users)), head, record };
+  const { announcement, signature, secrets, secret } = await prepare(account, plan);
   const name = wire.isgroup ? await account.cipher.name(wire.id, wire.secret, wire.displayname, await account.store.epochs(wire.id)) : null;
-  const sealed = name === null ? null : await sealGroupName(account, wire.id, { epoch, secret: made.secret }, name);
-  const { announcement, signature, secrets } = made;
+  const sealed = name === null ? null : await sealGroupName(account, wire.id, { epoch, secret }, name);
+  const listed = new Set(wire.participants.map(({ userid }) => userid));
+  const joining = add.filter((user) => !listed.has(user));
   const after = await rekey(
     account.caller,
     { conversationid: wire.id, instance: record.instance },
@@ -131,8 +208,19 @@ export async function nextEpoch(account: Account, record: ConversationRecord, { 
       secrets,
       ...(sealed !== null && { displaynames: Object.fromEntries(users.map((user) => [user, sealed])) }),
       ...(remove.length > 0 && { removeparticipants: [...remove] }),
-      ...(add.length > 0 && { addparticipants: [...add] }),
+      ...(joining.length > 0 && { addparticipants: joining }),
     },
   );
   await take(account, after);
+}
+
+/** Gives a participant the secrets of older epochs that are here: what was said before they came. */
+export async function shareHistory({ store, cipher, caller }: Account, id: ConversationId, user: UserId): Promise<void> {
+  const person = await store.person(user);
+  if (!person?.publicKey) throw new NoKey([user]);
+  const older = (await store.epochs(id)).slice(0, -1).filter(({ epoch }) => epoch > 0);
+  for (let from = 0; from < older.length; from += MAX_SHARED) {
+    const wrapped = older.slice(from, from + MAX_SHARED).map(async (one) => [one.epoch, await wrap(await cipher.secret(one.wrapped), person.publicKey)] as const);
+    await shareEpochs(caller, id, user, Object.fromEntries(await Promise.all(wrapped)));
+  }
 }

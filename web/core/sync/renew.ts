@@ -2,13 +2,13 @@
 // the secret is a month old or has seen ten thousand messages. Whoever sees it first does it, after a random delay; the
 // server lets one of them win.
 
-import type { ConversationId } from "../model/ids.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import type { ConversationRecord, PersonRecord } from "../store/store.ts";
-import { isPassing, Refused } from "../wire/refusal.ts";
+import { isPassing, isRefusedAs } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
 import { memberKey, peopleOf } from "./cards.ts";
 import { rosterOf } from "./epochs.ts";
-import { nextEpoch } from "./rekey.ts";
+import { nextEpoch, Unexpected } from "./rekey.ts";
 import { NoKey } from "./secrets.ts";
 
 const MONTH_MS = 30 * 86_400_000;
@@ -16,13 +16,16 @@ const MAX_MESSAGES = 10_000;
 /** Other clients see the same, and wait for as long at most. */
 const MAX_DELAY_MS = 60_000;
 
+const isSubset = (some: readonly string[], all: readonly string[]): boolean => some.every((one) => all.includes(one));
+
 /** Whether a new epoch is due; also false where nothing may be announced before somebody has looked. */
 export async function isDue(record: ConversationRecord, people: readonly PersonRecord[], me: string, now: number): Promise<boolean> {
   const roster = rosterOf(record);
   if (!roster || roster.announcement.epoch !== record.wire.epoch) return false;
   const listed = new Set<string>(record.wire.participants.map(({ userid }) => userid));
-  const isUnexpected = [...listed].some((user) => !roster.members.has(user));
-  if (isUnexpected || !roster.members.has(me) || people.some(({ trust }) => trust === "changed")) return false;
+  const unexpected = [...listed].filter((user) => !roster.members.has(user));
+  if (!roster.members.has(me) || people.some(({ trust }) => trust === "changed")) return false;
+  if (unexpected.length > 0) return isSubset(unexpected, newcomers(record, me));
   if ([...roster.members.keys()].some((user) => !listed.has(user))) return true;
   for (const person of people) {
     const key = await memberKey(person);
@@ -34,6 +37,14 @@ export async function isDue(record: ConversationRecord, people: readonly PersonR
   return messages > 0 && (messages >= MAX_MESSAGES || now - since >= MONTH_MS);
 }
 
+/** Those whom one has invited, as an admin, and who have accepted. */
+function newcomers(record: ConversationRecord, me: string): UserId[] {
+  const roster = rosterOf(record);
+  if (!roster?.announcement.admins.includes(me)) return [];
+  const listed = new Set(record.wire.participants.map(({ userid }) => userid));
+  return record.invited.filter((user) => listed.has(user) && !roster.members.has(user));
+}
+
 /** Begins a new epoch of a conversation where one is due. Somebody else's, made meanwhile, is as good. */
 export async function renewIfDue(account: Account, id: ConversationId): Promise<void> {
   const record = await account.store.conversation(id);
@@ -41,10 +52,10 @@ export async function renewIfDue(account: Account, id: ConversationId): Promise<
   const people = await peopleOf(account, record.wire.participants.map(({ userid }) => userid));
   if (!(await isDue(record, people, account.session.user, account.clock.now()))) return;
   try {
-    await nextEpoch(account, record, {});
+    await nextEpoch(account, record, { add: newcomers(record, account.session.user) });
   } catch (error) {
-    const isLate = error instanceof Refused && (error.code === "stale_epoch" || error.code === "stale_roster" || error.code === "stale_instance");
-    if (!isLate && !isPassing(error) && !(error instanceof NoKey)) throw error;
+    const isLate = isRefusedAs(error, "stale_epoch", "stale_roster", "stale_instance");
+    if (!isLate && !isPassing(error) && !(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
   }
 }
 

@@ -4,7 +4,7 @@ import { hex, random, utf8 } from "../crypto/bytes.ts";
 import { rsaSign } from "../crypto/keys.ts";
 import type { StationId, UserId } from "../model/ids.ts";
 import type { Clock, Http, HttpAnswer } from "../ports.ts";
-import { type Decode, fromJson, integer, Malformed, object, optional, text } from "./decode.ts";
+import { type Decode, fromJson, list, Malformed, object, optional, text } from "./decode.ts";
 import { Refused, Unreachable } from "./refusal.ts";
 import { wireTime } from "./time.ts";
 
@@ -39,6 +39,7 @@ const head = object({
   status: text,
   errormessage: optional(text, ""),
   errorcode: optional(text, ""),
+  participantids: optional(list(text), []),
 });
 
 /** Sends requests. */
@@ -93,7 +94,7 @@ export class Caller {
 
   private read<T>(answer: HttpAnswer, decode: Decode<T>): T {
     const date = answer.date === null ? Number.NaN : Date.parse(answer.date);
-    let found: { status: string; errormessage: string; errorcode: string };
+    let found: ReturnType<typeof head>;
     try {
       found = fromJson(answer.text, head);
     } catch (cause) {
@@ -106,21 +107,24 @@ export class Caller {
     if (Math.abs(offset) > CLOCK_MS || found.errorcode === "timestamp_out_of_range") this.clockOffset = Number.isNaN(offset) ? 0 : offset;
     if (found.status === "OK") return fromJson(answer.text, decode);
     const seconds = answer.retryAfter === null ? Number.NaN : Number.parseInt(answer.retryAfter, 10);
-    throw new Refused(answer.status, found.errorcode, found.errormessage, Number.isNaN(seconds) ? null : seconds);
+    const { errorcode, errormessage, participantids } = found;
+    throw new Refused(answer.status, errorcode, errormessage, Number.isNaN(seconds) ? null : seconds, participantids);
   }
 
-  /** The path that opens this station's socket now. */
-  async socketPath(): Promise<string> {
+  /**
+   * What opens this station's socket now. Addresses are logged by proxies: with `isModern` the signature is not in it, but
+   * among the protocols that are offered, and good once.
+   */
+  async handshake(isModern: boolean): Promise<{ path: string; protocols: string[] }> {
     if (!("user" in this.who)) throw new Error("nobody is logged in");
     const timestamp = wireTime(this.now());
-    const fields = {
-      user: this.who.user,
-      station: this.who.station,
-      timestamp,
-      signature: await signature(this.who, "websocket", timestamp),
-      clientversioncode: String(VERSION),
-    };
-    return `ws?${new URLSearchParams(fields).toString()}`;
+    const fields = { user: this.who.user, station: this.who.station, timestamp, clientversioncode: String(VERSION) };
+    const pathOf = (all: Record<string, string>): string => `ws?${new URLSearchParams(all).toString()}`;
+    if (!isModern) return { path: pathOf({ ...fields, signature: await signature(this.who, "websocket", timestamp) }), protocols: [] };
+    const nonce = hex(random(16));
+    const signed = await signature(this.who, "websocket", `${timestamp}\n${nonce}`);
+    const name = signed.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    return { path: pathOf({ ...fields, nonce }), protocols: ["parlance", `parlance.signature.${name}`] };
   }
 }
 
@@ -130,6 +134,3 @@ function signature(who: Identity, api: Api | "websocket", body: string): Promise
 
 /** An answer that says no more than that it was done. */
 export const done: Decode<null> = () => null;
-
-/** `Retry-After` and such: a number that need not be there. */
-export const maybeInteger = optional(integer, null);

@@ -46,6 +46,8 @@ export interface WireConversation {
   epochs: WireEpoch[];
   /** Null on servers that do not count. */
   unread: number | null;
+  /** What this line of the list looks like; empty where it is not said. */
+  version: string;
 }
 
 const epoch = object<WireEpoch>({ epoch: integer, announcement: text, signature: text, secret: text });
@@ -67,6 +69,7 @@ export const conversation = object<WireConversation>({
   epoch: optional(integer, 0),
   epochs: optional(list(epoch), []),
   unread: optional(integer, null),
+  version: optional(text, ""),
 });
 
 /** A message, as the server keeps it. */
@@ -120,18 +123,35 @@ const page = object({ messages: list(message), reports: list(report), hasmore: o
 /** A page of rows, oldest first. */
 export type Rows = ReturnType<typeof page>;
 
+const listAnswer = object({
+  conversations: list(conversation),
+  hasmore: optional(flag, false),
+  gone: optional(list(parsed(conversationId)), null),
+});
+
 /** All conversations, in pages. */
 export async function listConversations(caller: Caller): Promise<WireConversation[]> {
-  const decode = object({ conversations: list(conversation), hasmore: optional(flag, false) });
   const all = new Map<ConversationId, WireConversation>();
   let after: ConversationId | undefined;
   for (;;) {
-    const { conversations, hasmore } = await caller.call("chatconversation", "list", { limit: 500, after }, decode);
+    const { conversations, hasmore } = await caller.call("chatconversation", "list", { limit: 500, after }, listAnswer);
     for (const found of conversations) all.set(found.id, found);
     const last = conversations.at(-1);
     if (!hasmore || !last) return [...all.values()];
     after = last.id;
   }
+}
+
+/** The lines of the list that are others than those that are held, and those that are not in it any more. */
+export async function listChanges(
+  caller: Caller,
+  known: Readonly<Record<ConversationId, string>>,
+): Promise<{ changed: WireConversation[]; gone: ConversationId[] }> {
+  const { conversations, gone } = await caller.call("chatconversation", "list", { known }, listAnswer);
+  // A server that does not know `known` answers the whole list.
+  const listed = new Set(conversations.map(({ id }) => id));
+  const others = (Object.keys(known) as ConversationId[]).filter((id) => !listed.has(id));
+  return { changed: conversations, gone: gone ?? others };
 }
 
 /** Where the rows of a conversation are. */
@@ -274,6 +294,10 @@ const epochsAnswer = object({ epochs: list(epoch), hasmore: optional(flag, false
 /** Epochs before this one, newest first; without it, from the newest on. */
 export const epochs = (caller: Caller, conversationid: ConversationId, before: number | null): Promise<ReturnType<typeof epochsAnswer>> =>
   caller.call("chatconversation", "epochs", { conversationid, ...(before !== null && { before }) }, epochsAnswer);
+
+/** Gives a participant the secrets of epochs that they do not have. */
+export const shareEpochs = (caller: Caller, conversationid: ConversationId, userid: UserId, secrets: Record<string, string>): Promise<null> =>
+  caller.call("chatconversation", "shareepochs", { conversationid, userid, secrets }, done);
 
 /** Says what was seen, or has arrived. */
 export const sendReport = (

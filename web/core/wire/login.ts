@@ -1,10 +1,11 @@
 // srv=chatserver&api=chatlogin: getting in, and one's own account.
 
 import { userId, type UserId } from "../model/ids.ts";
+import { fromHex, hex } from "../crypto/bytes.ts";
+import type { SignedCard } from "../crypto/card.ts";
 import type { Argon2id } from "../crypto/kdf.ts";
-import { fromBase64, base64 } from "../crypto/bytes.ts";
 import { type Caller, done } from "./call.ts";
-import { flag, integer, list, object, optional, parsed, text } from "./decode.ts";
+import { type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "./decode.ts";
 import { isUnknownCall } from "./refusal.ts";
 import { fromWireTime } from "./time.ts";
 
@@ -28,11 +29,10 @@ const loginAnswer = object<LoginAnswer>({
   version: optional(integer, 0),
 });
 
-/** How a password is hashed, and on which server; `null` on a server that knows the published form only. */
-export type Prelogin = { server: string; kdf: Argon2id | "published" } | null;
+/** How a password is made into a key: by argon2id, or as accounts of the published form do it. */
+export type Kdf = Argon2id | "published";
 
-const preloginAnswer = object({
-  server: optional(text, ""),
+const kdfFields = object({
   kdf: text,
   m: optional(integer, 0),
   t: optional(integer, 0),
@@ -40,20 +40,32 @@ const preloginAnswer = object({
   salt: optional(text, ""),
 });
 
+const kdf: Decode<Kdf> = (value, path) => {
+  const { kdf: name, m, t, p, salt } = kdfFields(value, path);
+  // Its rounds and its salt are not the server's to choose: they are the same everywhere.
+  if (name === "pbkdf2-sha256") return "published";
+  if (name !== "argon2id") throw new Malformed(`${path}.kdf`, "a way to hash a password that is known here");
+  return { m, t, p, salt: parsed((hexes) => fromHex(hexes, 16))(salt, `${path}.salt`) };
+};
+
+/** How a password is hashed, and on which server; `null` on a server that knows the published form only. */
+export type Prelogin = { server: string; kdf: Kdf } | null;
+
+const preloginAnswer: Decode<Prelogin> = (value, path) => ({ ...object({ server: optional(text, "") })(value, path), kdf: kdf(value, path) });
+
 /** Asks how the password of this address is hashed. */
 export async function prelogin(caller: Caller, email: string): Promise<Prelogin> {
   try {
-    const { server, kdf, m, t, p, salt } = await caller.call("chatlogin", "prelogin", { email }, preloginAnswer);
-    return { server, kdf: kdf === "argon2id" ? { m, t, p, salt: fromBase64(salt) } : "published" };
+    return await caller.call("chatlogin", "prelogin", { email }, preloginAnswer);
   } catch (error) {
     if (isUnknownCall(error)) return null;
     throw error;
   }
 }
 
-/** Logs in. */
-export const login = (caller: Caller, apikey: string): Promise<LoginAnswer> =>
-  caller.call("chatlogin", "login", { apikey }, loginAnswer);
+/** Logs in; `stationname` is what others of one's stations call this one. */
+export const login = (caller: Caller, apikey: string, stationname: string): Promise<LoginAnswer> =>
+  caller.call("chatlogin", "login", { apikey, ...(stationname && { stationname }) }, loginAnswer);
 
 /** What makes an account. */
 export interface NewAccount {
@@ -66,20 +78,22 @@ export interface NewAccount {
   /** Absent in an account of the published form. */
   kdf: Argon2id | null;
   recoverykey: string | null;
+  card: SignedCard | null;
 }
 
-const wireKdf = ({ salt, ...rest }: Argon2id): Record<string, unknown> => ({ kdf: "argon2id", ...rest, salt: base64(salt) });
+const wireKdf = ({ salt, ...rest }: Argon2id): Record<string, unknown> => ({ kdf: "argon2id", ...rest, salt: hex(salt) });
 
 /** Registers. */
-export function register(caller: Caller, { email, name, kdf, recoverykey, invite, ...keys }: NewAccount): Promise<null> {
+export function register(caller: Caller, { email, name, kdf: hash, recoverykey, card, invite, ...keys }: NewAccount): Promise<null> {
   const fields = {
     email,
     fullname: name,
     nick: name,
     ...keys,
     ...(invite && { invite }),
-    ...(kdf && { kdf: wireKdf(kdf) }),
+    ...(hash && { kdf: wireKdf(hash) }),
     ...(recoverykey && { recoverykey }),
+    ...(card && { card }),
   };
   return caller.call("chatlogin", "register", fields, done);
 }
@@ -87,8 +101,12 @@ export function register(caller: Caller, { email, name, kdf, recoverykey, invite
 /** A station at which one is logged in. */
 export interface Station {
   stationid: string;
-  /** Of the credential that it logged in with. */
+  /** As it called itself; empty if it did not. */
+  name: string;
+  /** The label of the credential that it logged in with. */
   key: string;
+  created: number | null;
+  /** To the hour. */
   lastseen: number;
   current: boolean;
 }
@@ -97,8 +115,10 @@ const stationsAnswer = object({
   stations: list(
     object<Station>({
       stationid: text,
+      name: optional(text, ""),
       key: optional(text, ""),
-      lastseen: optional(parsed(fromWireTime), 0),
+      created: optional(parsed(fromWireTime), null),
+      lastseen: parsed(fromWireTime),
       current: flag,
     }),
   ),
@@ -118,16 +138,54 @@ export async function stations(caller: Caller): Promise<Station[]> {
 export const signOut = (caller: Caller, which: { stationid: string } | { others: true }): Promise<null> =>
   caller.call("chatlogin", "signout", which, done);
 
+/** Whether there is a recovery key that logs in. */
+export async function hasRecoveryKey(caller: Caller): Promise<boolean> {
+  const answer = object({ keys: list(object({ kind: text })) });
+  try {
+    return (await caller.call("chatlogin", "keys", {}, answer)).keys.some(({ kind }) => kind === "recovery");
+  } catch (error) {
+    if (isUnknownCall(error)) return false;
+    throw error;
+  }
+}
+
+/** The vault as the server has it, and how the password that opens it is hashed. */
+export interface StoredVault {
+  rsakey: string;
+  kdf: Kdf;
+}
+
+const vaultAnswer = object<StoredVault>({ rsakey: text, kdf });
+
+/** Fetches one's vault. */
+export const fetchVault = (caller: Caller): Promise<StoredVault> => caller.call("chatlogin", "vault", {}, vaultAnswer);
+
+/** A vault that takes the place of an older one; refused with `stale_version` where another device was faster. */
+export interface NextVault {
+  rsakey: string;
+  version: number;
+}
+
+/** Replaces the vault alone. */
+export const changeVault = (caller: Caller, to: NextVault): Promise<null> => caller.call("chatlogin", "changevault", { ...to }, done);
+
+/** What makes a new password. */
+export interface NewPassword extends NextVault {
+  apikey: string;
+  kdf: Argon2id;
+  recoverykey: string | null;
+  /** Of an account that has none yet. */
+  card: SignedCard | null;
+  /** Ends all other stations. */
+  signout: boolean;
+}
+
 /** Replaces the password's credential and the vault. */
-export const changePassword = (
-  caller: Caller,
-  to: { apikey: string; kdf: Argon2id; rsakey: string; version: number; recoverykey: string | null; signout: boolean },
-): Promise<null> => {
-  const { kdf, recoverykey, ...rest } = to;
-  const fields = { ...rest, kdf: wireKdf(kdf), ...(recoverykey && { recoverykey }) };
+export const changePassword = (caller: Caller, { kdf: hash, recoverykey, card, ...rest }: NewPassword): Promise<null> => {
+  const fields = { ...rest, kdf: wireKdf(hash), ...(recoverykey && { recoverykey }), ...(card && { card }) };
   return caller.call("chatlogin", "changepassword", fields, done);
 };
 
 /** Replaces the recovery key's credential and the vault. */
-export const changeRecovery = (caller: Caller, to: { recoverykey: string; rsakey: string; version: number }): Promise<null> =>
-  caller.call("chatlogin", "changerecovery", to, done);
+export const changeRecovery = (caller: Caller, to: NextVault & { recoverykey: string }): Promise<null> =>
+  caller.call("chatlogin", "changerecovery", { ...to }, done);

@@ -1,6 +1,6 @@
 // What a socket tells, and what a client says through it.
 
-import { type ConversationId, conversationId, type Instance, instanceOf, type UserId, userId } from "../model/ids.ts";
+import { type ConversationId, conversationId, type Instance, instanceOf, type MessageId, messageId, type StationId, stationId, type UserId, userId } from "../model/ids.ts";
 import { message, report, type WireMessage, type WireReport } from "./conversation.ts";
 import { type Decode, list, object, optional, parsed, text } from "./decode.ts";
 
@@ -21,6 +21,10 @@ export interface Frame {
   resync: boolean;
   events: WireEvent[];
   typing: { conversationid: ConversationId; userid: UserId }[];
+  /** What was erased, for everyone. */
+  erased: { conversationid: ConversationId; messageids: MessageId[] }[];
+  /** One's own stations that have logged in for the first time. */
+  stations: StationId[];
 }
 
 const fields = object({
@@ -40,6 +44,8 @@ const fields = object({
     [],
   ),
   typing: optional(list(object({ conversationid: parsed(conversationId), userid: parsed(userId) })), []),
+  erased: optional(list(object({ conversationid: parsed(conversationId), messageids: list(parsed(messageId)) })), []),
+  newstations: optional(list(parsed(stationId)), []),
 });
 
 /** Reads a frame. */
@@ -51,6 +57,8 @@ export const frame: Decode<Frame> = (value, path) => {
     resync: found.conversationlistchangedof.length > 0,
     events: found.events,
     typing: found.typing,
+    erased: found.erased,
+    stations: found.newstations,
   };
 };
 

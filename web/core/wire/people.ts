@@ -1,6 +1,6 @@
 // srv=chatserver, the APIs about people: chatfriends, chatavailability, chatblocklist, chatkeys.
 
-import type { SignedCard } from "../crypto/card.ts";
+import { parseCard, type SignedCard } from "../crypto/card.ts";
 import { userId, type UserId } from "../model/ids.ts";
 import { type Caller, done } from "./call.ts";
 import { flag, list, object, optional, parsed, record, text } from "./decode.ts";
@@ -54,16 +54,30 @@ export const block = (caller: Caller, userid: UserId, on: boolean): Promise<null
 
 const cardsAnswer = object({
   cards: record(list(object<SignedCard>({ card: text, signatures: object({ sign: text, rsa: text, prev: text }) }))),
+  publickeys: optional(record(text), new Map<string, string>()),
   hasmore: optional(flag, false),
 });
 
+/** What the server has of people's keys: their cards, and, where it tells, their RSA keys. */
+export interface KeysOfPeople {
+  cards: Map<string, SignedCard[]>;
+  publicKeys: Map<string, string>;
+}
+
 /** The cards of these users, oldest first, after those whose number is given. */
-export async function cards(
-  caller: Caller,
-  userids: readonly UserId[],
-  after: Record<string, number>,
-): Promise<Map<string, SignedCard[]>> {
-  return (await caller.call("chatkeys", "get", { userids, after }, cardsAnswer)).cards;
+export async function cards(caller: Caller, userids: readonly UserId[], after: Record<string, number>): Promise<KeysOfPeople> {
+  const found: KeysOfPeople = { cards: new Map(), publicKeys: new Map() };
+  const from = { ...after };
+  for (;;) {
+    const page = await caller.call("chatkeys", "get", { userids, after: from }, cardsAnswer);
+    for (const [user, list] of page.cards) {
+      found.cards.set(user, [...(found.cards.get(user) ?? []), ...list]);
+      const last = page.hasmore ? list.at(-1) : undefined;
+      if (last) from[user] = parseCard(last.card).n;
+    }
+    for (const [user, key] of page.publickeys) found.publicKeys.set(user, key);
+    if (!page.hasmore || page.cards.size === 0) return found;
+  }
 }
 
 /** Publishes one's next card. */

@@ -10,6 +10,8 @@ export class Refused extends Error {
     readonly sentence: string,
     /** Seconds to wait, if the server says so. */
     readonly retryAfter: number | null,
+    /** Of `stale_roster`: who takes part, or would after what was asked. */
+    readonly participants: readonly string[] = [],
   ) {
     super(`${code}: ${sentence}`);
     this.name = "Refused";
@@ -29,9 +31,13 @@ export const isPassing = (error: unknown): boolean =>
   error instanceof Unreachable ||
   (error instanceof Refused && (error.status === 429 || error.status >= 500 || error.code === "timestamp_out_of_range"));
 
-/** Whether this station is not let in any more: it was signed out, or the user was disabled or deleted. */
+/** Whether this station is not let in any more: it was signed out, or the user was deleted. */
 export const isBarred = (error: unknown): boolean =>
   error instanceof Refused && (error.code === "unknown_station" || error.code === "signature_invalid");
+
+/** Whether a refusal is one of these. */
+export const isRefusedAs = (error: unknown, ...codes: readonly string[]): error is Refused =>
+  error instanceof Refused && codes.includes(error.code);
 
 /** Whether this server does not know a call: it is older, or of the published form. */
 export const isUnknownCall = (error: unknown): boolean =>

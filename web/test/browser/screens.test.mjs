@@ -3,10 +3,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, serve, violations } from "../../ui/dev/serve.mjs";
+import { serve } from "../../ui/dev/serve.mjs";
+import { launch, settled, violations } from "./chromium.mjs";
 
 const conversation = (n) => `#/c/${(n + 256).toString(16).padStart(32, "0")}`;
-const limit = { timeout: 60_000 };
+const limit = { timeout: 120_000 };
 let browser;
 let served;
 
@@ -211,7 +212,7 @@ for (const width of [360, 720, 1024, 3840]) {
     assert.ok(wide <= 0, `${wide} px too wide`);
     for (const hash of ["#/", "#/account/security", "#/account/appearance", `#/verify/${(0x7a4).toString(16).padStart(32, "0")}`]) {
       await tab.goto(`${served.address}/?scene=main${hash}`);
-      await tab.waitForTimeout(100);
+      await settled(tab);
       const over = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       assert.ok(over <= 0, `${hash}: ${over} px too wide`);
     }
@@ -266,8 +267,7 @@ for (const [language, back] of [["de", "Zurück"], ["hu", "Vissza"], ["ar", "ر�
     for (const [scene, hash] of [["main", conversation(1)], ["main", conversation(8)], ["requests", "#/"], ["main", `#/verify/${user}`], ["out", ""], ["out", "#invite=a&from=b&card=c&v=d"], ["insecure", ""], ...sections.map((one) => ["main", one])]) {
       await tab.goto("about:blank");
       await tab.goto(`${served.address}/?scene=${scene}${hash}`);
-      await tab.waitForFunction(() => document.querySelector("#app").childElementCount > 0);
-      await tab.waitForTimeout(700);
+      await settled(tab);
       const wide = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       assert.ok(wide <= 0, `${scene} ${hash}: ${wide} px too wide`);
       assert.deepEqual(await violations(tab), [], `${scene} ${hash}`);

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const ORIGIN = "http://localhost/";
@@ -27,7 +27,7 @@ before(async () => {
     logLevel: "warning",
   });
   script = built.outputFiles[0].text;
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium" });
+  browser = await launch();
 });
 after(() => browser.close());
 

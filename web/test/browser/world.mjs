@@ -1,128 +1,106 @@
-// People in browsers, and the way between them and a real server, which can be cut. Needs a built client (`npm run build`)
-// and PARLANCE_URL: a running server where everyone may register.
+// People in browsers of their own, and a real server behind a way that can be cut.
 
-import { existsSync, readFileSync } from "node:fs";
-import { createServer, request as forward } from "node:http";
-import { connect } from "node:net";
-import { dirname, extname, join } from "node:path";
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { launch } from "../../ui/dev/serve.mjs";
+import { launch } from "./chromium.mjs";
+import { Server } from "./server.mjs";
+import { openWay } from "./way.mjs";
 
-const dist = join(dirname(fileURLToPath(import.meta.url)), "../../dist");
-const types = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".svg": "image/svg+xml",
-  ".woff2": "font/woff2",
-  ".webmanifest": "application/manifest+json",
-};
-const csp =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types parlance";
+const failed = join(dirname(fileURLToPath(import.meta.url)), "../../.failed");
+/** How many characters of a page are shown after a failure, from either end. */
+const SHOWN = 400;
+/** How long something may take that a person waits for; a test that needs it fails, it is not slow. */
+const PATIENCE_MS = 20_000;
 
-/** The page and the server behind one address, as in production; `cut` breaks the way to the server until `mend`. */
-export async function openWay(upstream) {
-  const { hostname, port } = new URL(upstream);
-  const open = new Set();
-  let whole = true;
-  let release = "";
-  const server = createServer((question, answer) => {
-    if (question.method === "POST") {
-      if (!whole) return question.socket.destroy();
-      const { url: path, method, headers } = question;
-      const sent = forward({ hostname, port, path, method, headers }, (got) => {
-        answer.writeHead(got.statusCode, got.headers);
-        got.pipe(answer);
-      });
-      sent.on("error", () => answer.destroy());
-      return question.pipe(sent);
+/** A server with these settings, a browser for the people, and the way between them. */
+export async function openWorld(settings = { REGISTRATION: "open" }) {
+  const server = new Server(settings);
+  await server.start();
+  const way = await openWay(() => server.address);
+  const browser = await launch();
+  /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
+  const tells = async (say) => {
+    mkdirSync(failed, { recursive: true });
+    const tabs = browser.contexts().flatMap((context) => context.pages());
+    for (const [i, tab] of tabs.entries()) {
+      const path = join(failed, `${process.pid}-${Date.now()}-${i}.png`);
+      await tab.screenshot({ path }).catch(() => undefined);
+      const text = await tab.locator("body").innerText().catch(String);
+      say(`${path}: ${tab.url()}\n${text.slice(0, SHOWN)}${text.length > SHOWN ? ` … ${text.slice(-SHOWN)}` : ""}`);
     }
-    const path = new URL(question.url, "http://x").pathname;
-    const file = join(dist, path === "/" ? "index.html" : path);
-    if (!existsSync(file)) return answer.writeHead(404).end();
-    answer.setHeader("Content-Type", types[extname(file)] ?? "application/octet-stream");
-    const bytes = readFileSync(file);
-    return answer.setHeader("Content-Security-Policy", csp).end(path === "/sw.js" ? bytes + release : bytes);
-  });
-  server.on("upgrade", ({ method, url, headers }, socket, head) => {
-    if (!whole) return socket.destroy();
-    const up = connect(Number(port), hostname, () => {
-      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-      up.write(`${method} ${url} HTTP/1.1\r\n${lines.join("")}\r\n`);
-      up.write(head);
-      up.pipe(socket).pipe(up);
-    });
-    open.add(socket);
-    for (const one of [up, socket]) {
-      one.on("error", () => undefined);
-      one.on("close", () => [up, socket].forEach((both) => both.destroy()));
-    }
-    return socket.on("close", () => open.delete(socket));
-  });
-  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
-  return {
-    address: `http://127.0.0.1:${server.address().port}/`,
-    cut: () => {
-      whole = false;
-      for (const socket of open) socket.destroy();
-    },
-    mend: () => {
-      whole = true;
-    },
-    /** The server has another version from now on: its worker differs. */
-    upgrade: () => {
-      release += "// newer\n";
-    },
-    end: () => {
-      server.close();
-      server.closeAllConnections();
-    },
   };
+  const end = async () => {
+    await browser.close();
+    way.end();
+    await server.stop();
+  };
+  return { server, way, browser, tells, end };
 }
 
 export const password = "correct horse battery 9";
-const unique = () => Math.random().toString(36).slice(2, 10);
+let people = 0;
 
 /** Somebody with a browser of their own; the verbs wait for what a person would see. */
 export class Person {
-  constructor(context, tab, name, email, way) {
-    Object.assign(this, { context, tab, name, email, way });
+  constructor(world, context, tab, name, email) {
+    Object.assign(this, { world, context, tab, name, email });
   }
 
-  /** A fresh browser at the start. */
-  static async at(browser, way, hash, { width = 1280, height = 800 } = {}) {
-    const context = await browser.newContext({ viewport: { width, height }, locale: "en-GB" });
-    context.setDefaultTimeout(15_000);
+  /** A fresh browser at the start, or at a link. */
+  static async at(world, hash, name, email, { width = 1280, height = 800, ...options } = {}) {
+    const context = await world.browser.newContext({ viewport: { width, height }, locale: "en-GB", ...options });
+    context.setDefaultTimeout(PATIENCE_MS);
     const tab = await context.newPage();
-    await tab.goto(way.address + hash);
-    return { context, tab };
+    await tab.goto(world.way.address + hash);
+    return new Person(world, context, tab, name, email);
   }
 
   /** Makes an account by an invitation's page. */
-  static async joins(browser, way, name, size) {
-    const email = `${name.toLowerCase()}-${unique()}@example.org`;
-    const { context, tab } = await Person.at(browser, way, "#invite=", size);
-    await tab.getByRole("textbox", { name: "E-mail", exact: true }).fill(email);
-    await tab.getByRole("textbox", { name: "Name", exact: true }).fill(name);
-    await tab.getByRole("textbox", { name: "Password", exact: true }).fill(password);
-    await tab.getByRole("textbox", { name: "Repeat password", exact: true }).fill(password);
-    await tab.getByRole("button", { name: "Create account", exact: true }).click();
-    const search = tab.getByRole("textbox", { name: "Search", exact: true });
-    const next = tab.getByRole("button", { name: "Continue", exact: true });
-    await search.or(next).waitFor();
+  static async joins(world, name, { hash = "#invite=", ...options } = {}) {
+    people += 1;
+    const person = await Person.at(world, hash, name, `${name.toLowerCase()}-${people}@example.org`, options);
+    await person.fills("E-mail", person.email);
+    await person.fills("Name", name);
+    await person.fills("Password", password);
+    await person.fills("Repeat password", password);
+    await person.button("Create account").click();
+    await person.passesTheSheet();
+    return person;
+  }
+
+  /** Where the server keeps vaults, a recovery sheet is shown. */
+  async passesTheSheet() {
+    const next = this.button("Continue");
+    // Who was invited begins in the conversation; on a phone, without the list.
+    const main = this.search.or(this.box).first();
+    await main.or(next).first().waitFor();
     if (await next.isVisible()) await next.click();
-    await search.waitFor();
-    return new Person(context, tab, name, email, way);
+    await main.waitFor();
   }
 
   /** The same person in another browser. */
-  async onAnotherDevice(browser) {
-    const { context, tab } = await Person.at(browser, this.way, "");
-    await tab.getByRole("textbox", { name: "E-mail", exact: true }).fill(this.email);
-    await tab.getByLabel("Password", { exact: true }).fill(password);
-    await tab.getByRole("button", { name: "Log in", exact: true }).click();
-    await tab.getByRole("textbox", { name: "Search", exact: true }).waitFor();
-    return new Person(context, tab, this.name, this.email, this.way);
+  async onAnotherDevice(options) {
+    const there = await Person.at(this.world, "", this.name, this.email, options);
+    await there.logsIn();
+    return there;
+  }
+
+  async logsIn(secret = password) {
+    await this.fills("E-mail", this.email);
+    await this.fills("Password", secret);
+    await this.button("Log in").click();
+    await this.search.waitFor();
+  }
+
+  /** The same person with only a new tab of the same browser, at the same place. */
+  async onAnotherPage() {
+    const url = this.tab.url();
+    await Promise.all(this.context.pages().map((tab) => tab.close()));
+    const tab = await this.context.newPage();
+    await tab.goto(url);
+    return new Person(this.world, this.context, tab, this.name, this.email);
   }
 
   get list() {
@@ -134,26 +112,42 @@ export class Person {
   get box() {
     return this.tab.getByRole("textbox", { name: "Message", exact: true });
   }
+  get search() {
+    return this.tab.getByRole("textbox", { name: "Search", exact: true });
+  }
+  /** The question that stands above everything. */
+  get question() {
+    return this.tab.getByRole("alertdialog");
+  }
   button(name) {
     return this.tab.getByRole("button", { name, exact: true });
+  }
+  /** A conversation's row; `more` is what its name says after the conversation's. */
+  row(name, more = "") {
+    return this.list.getByRole("link", { name: new RegExp(`^${name}${more === "" ? "\\b" : ` ${more}`}`) });
   }
   article(text) {
     return this.log.getByRole("article").filter({ has: this.tab.locator(".text", { hasText: text }) });
   }
 
+  async fills(name, text) {
+    await this.tab.getByRole("textbox", { name, exact: true }).fill(text);
+  }
+
   /** Becomes a contact of somebody. */
   async befriends(other) {
     await this.button("New conversation").click();
-    const dialog = this.tab.getByRole("dialog");
+    const dialog = this.tab.getByRole("dialog", { name: "New conversation" });
     await dialog.getByRole("textbox", { name: "E-mail", exact: true }).fill(other.email);
     await dialog.getByRole("button", { name: "Send request", exact: true }).click();
-    await dialog.getByRole("button", { name: "Close", exact: true }).last().click();
+    await dialog.getByText(`Sent. You can write as soon as ${other.email} accepts.`).waitFor();
+    await this.tab.keyboard.press("Escape");
     await other.button("Accept").click();
-    await this.list.getByRole("link", { name: new RegExp(`^${other.name}\\b`) }).waitFor();
+    await this.row(other.name).waitFor();
   }
 
   async opens(name) {
-    await this.list.getByRole("link", { name: new RegExp(`^${name}\\b`) }).click();
+    await this.row(name).click();
     await this.tab.getByRole("heading", { level: 1, name, exact: true }).waitFor();
   }
 
@@ -168,10 +162,34 @@ export class Person {
     await this.article(text).first().waitFor();
   }
 
+  /** Waits until the state of an own message is one of these. */
+  async knows(text, ...states) {
+    await this.article(text).getByText(new RegExp(`^(${states.join("|")})$`)).waitFor({ state: "attached" });
+  }
+
   /** The item of a message's menu. */
   async does(text, item) {
     await this.article(text).getByRole("button", { name: "More", exact: true }).click();
     await this.tab.getByRole("menuitem", { name: item, exact: true }).click();
+  }
+
+  /** The item of the open conversation's menu. */
+  async chooses(item) {
+    await this.button("Conversation menu").click();
+    await this.tab.getByRole("menuitem", { name: item, exact: true }).click();
+  }
+
+  /** Says yes to the question. */
+  async confirms(answer) {
+    await this.question.getByRole("button", { name: answer, exact: true }).click();
+    await this.question.waitFor({ state: "detached" });
+  }
+
+  /** A section of the account. */
+  async looksAt(section) {
+    if (!(await this.tab.getByRole("link", { name: "Profile" }).isVisible())) await this.button("Account").click();
+    await this.tab.getByRole("link", { name: new RegExp(`^${section}`) }).click();
+    await this.tab.getByRole("heading", { level: 1, name: section, exact: true }).waitFor();
   }
 
   /** The texts of the log, from the oldest. */
@@ -180,4 +198,31 @@ export class Person {
   }
 }
 
-export { launch };
+/** For a file of stories: a world of its own, opened before the first and ended after the last, and people in it. */
+export function stories(settings) {
+  const world = {};
+  before(async () => Object.assign(world, await openWorld(settings)), { timeout: 60_000 });
+  after(async () => world.end?.());
+  const story = (name, run) =>
+    test(name, { timeout: 120_000 }, async (t) => {
+      try {
+        await run(t);
+      } catch (error) {
+        await world.tells((text) => t.diagnostic(text));
+        throw error;
+      }
+    });
+  const joins = async (t, name, options) => {
+    const person = await Person.joins(world, name, options);
+    t.after(() => person.context.close());
+    return person;
+  };
+  /** Ann on a desk and Ben on a phone, in contact; Ann has the conversation open. */
+  const pair = async (t) => {
+    const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben", { width: 390, height: 844 })]);
+    await ann.befriends(ben);
+    await ann.opens("Ben");
+    return [ann, ben];
+  };
+  return { world, story, joins, pair };
+}

@@ -79,6 +79,62 @@ test("each change of a group begins an epoch, and everyone who is in it reads on
   await proven(ben, "The two of us");
 });
 
+test("who joins reads what was said before, if an admin shares it", async (t) => {
+  const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
+  if (!signs(t, ann)) return;
+  for (const other of [ben, cleo]) await ann.befriends(other);
+  const made = await ann.client.createGroup("History", [ben.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await ann.client.open(id);
+  await ann.types(id, "Before Cleo");
+  await ann.sees("it sent", ({ waiting }) => waiting === 0 || undefined);
+  assert.ok((await ann.client.addMembers(id, [cleo.id], true)).ok);
+  await cleo.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id) || undefined);
+  await cleo.client.open(id);
+  await proven(cleo, "Before Cleo");
+});
+
+test("who can only be invited is invited, and takes part once they have accepted", async (t) => {
+  const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
+  if (!signs(t, ann)) return;
+  for (const other of [ben, cleo]) await ann.befriends(other);
+  // Who has left a group is not added to it again without being asked.
+  const made = await ann.client.createGroup("Asked", [ben.id, cleo.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await cleo.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id) || undefined);
+  assert.ok((await cleo.client.leave(id)).ok);
+  await ann.sees("two members", ({ conversations }) => conversations.some((c) => c.id === id && c.memberCount === 2) || undefined);
+  assert.ok((await ann.client.addMembers(id, [cleo.id], false)).ok);
+  const request = await cleo.sees("the invitation", ({ requests }) => requests.find((one) => one.kind === "group"));
+  assert.ok((await cleo.client.answer(request, true)).ok);
+  await ann.sees("three members", ({ conversations }) => conversations.some((c) => c.id === id && c.memberCount === 3 && c.barrier === null) || undefined, 75_000);
+  await cleo.client.open(id);
+  await ann.types(id, "Welcome back");
+  await proven(cleo, "Welcome back");
+});
+
+test("when the only admin leaves, the group goes on with another one", async (t) => {
+  const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
+  if (!signs(t, ann)) return;
+  for (const [one, other] of [[ann, ben], [ann, cleo], [ben, cleo]] as const) await one.befriends(other);
+  const made = await ann.client.createGroup("Orphans", [ben.id, cleo.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await Promise.all([ben, cleo].map((one) => one.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id) || undefined)));
+  assert.ok((await ann.client.leave(id)).ok);
+  await Promise.all([ben, cleo].map((one) => one.sees("two members", ({ conversations }) => conversations.some((c) => c.id === id && c.memberCount === 2) || undefined)));
+  await Promise.all([ben.client.open(id), cleo.client.open(id)]);
+  await ben.types(id, "Only us");
+  await proven(cleo, "Only us");
+  const admins = [ben, cleo].filter(({ client }) => client.state.conversations.find((c) => c.id === id)?.admin);
+  assert.equal(admins.length, 1);
+  const [admin] = admins;
+  assert.ok((await admin?.client.rename(id, "Family"))?.ok);
+  await cleo.sees("the name", ({ conversations }) => conversations.some((c) => c.name === "Family") || undefined);
+});
+
 test("an invitation makes two people friends, and both keys verified", async (t) => {
   const ann = await joins("Ann");
   const made = await ann.client.invite();

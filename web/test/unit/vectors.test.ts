@@ -23,7 +23,7 @@ import { publicOfRsa, publicOfSeed } from "../../core/crypto/keys.ts";
 import { append, checkLogged, checkMark, EMPTY, ENTRY_LENGTH, type Followed, followLog, InvalidLog, rootOf, tagOf, UNKNOWN } from "../../core/crypto/log.ts";
 import { open, openName, Unreadable } from "../../core/crypto/message.ts";
 import { provesInvitation, readScanCode, safetyNumber } from "../../core/crypto/number.ts";
-import { apikeyOfRoot, checkVersion, openBox, openSlot, readRecovery, readVault } from "../../core/crypto/vault.ts";
+import { apikeyOfRoot, boxKeyOf, checkVersion, openBox, openSlot, readRecovery, readVault } from "../../core/crypto/vault.ts";
 import { checkReading } from "../../core/model/reading.ts";
 import { readSigned } from "../../core/model/body.ts";
 import { readInvitation } from "../../core/model/invitation.ts";
@@ -39,7 +39,7 @@ interface Common {
 class Refusal extends Error {}
 
 /** Errors that are answers; any other one is a mistake of ours. */
-const refusals = ["Unreadable", "InvalidCard", "InvalidEpoch", "InvalidLog", "NotCanonical", "MalformedBody", "InvalidEncoding", "OldVault", "OperationError", "Error"];
+const refusals = ["Unreadable", "InvalidCard", "InvalidEpoch", "InvalidLog", "NotCanonical", "MalformedBody", "InvalidEncoding", "OldVault", "OperationError", "UnsafeKdf", "Error"];
 
 function play<Case extends Common>(file: string, task: (one: Case) => Promise<unknown>): void {
   const path = join(folder, `${file}.json`);
@@ -209,7 +209,7 @@ play<VaultCase>("vault", async (one) => {
   const root = recovery ?? (await rootOfCase(one));
   const vault = readVault(one.rsakey);
   checkVersion(vault, one.seen);
-  const contents = await openBox(vault, await openSlot(vault, root, owner, recovery ? "recovery" : "password"), owner);
+  const contents = await openBox(vault, await boxKeyOf(await openSlot(vault, root, owner, recovery ? "recovery" : "password")), owner);
   const { keys, pins, heads } = contents;
   const publickey = await publicOfRsa(keys.rsa);
   const sign = Buffer.from(await publicOfSeed(keys.seed)).toString("base64");

@@ -21,8 +21,8 @@ export class Network {
     return answer;
   };
 
-  openSocket: OpenSocket = (path, listener) => {
-    const socket = socketTo(`${address}/`)(path, listener);
+  openSocket: OpenSocket = (path, listener, protocols) => {
+    const socket = socketTo(`${address}/`)(path, listener, protocols);
     const cut = (): void => {
       this.open.delete(cut);
       socket.close();

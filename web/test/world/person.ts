@@ -30,12 +30,17 @@ export class Person {
     return new Person(client, email, name);
   }
 
-  /** The same person on another device. */
-  async onAnotherDevice(ports: Partial<Ports> = {}): Promise<Person> {
+  /** Somebody who has an account already. */
+  static async logsIn(name: string, email: string, ports: Partial<Ports> = {}): Promise<Person> {
     const client = await startClient(nodePorts(address, ports));
-    const outcome = await client.logIn(this.email, password);
+    const outcome = await client.logIn(email, password);
     if (!outcome.ok) throw new Error(`no login: ${JSON.stringify(outcome.failure)}`);
-    return new Person(client, this.email, this.name);
+    return new Person(client, email, name);
+  }
+
+  /** The same person on another device. */
+  onAnotherDevice(ports: Partial<Ports> = {}): Promise<Person> {
+    return Person.logsIn(this.name, this.email, ports);
   }
 
   get id(): string {
@@ -45,7 +50,7 @@ export class Person {
   }
 
   /** Waits until something is shown. */
-  sees<T>(what: string, find: (state: State) => T | undefined | false): Promise<T> {
+  sees<T>(what: string, find: (state: State) => T | undefined | false, limitMs = LIMIT_MS): Promise<T> {
     return new Promise((resolve, reject) => {
       const look = (): boolean => {
         const found = find(this.client.state);
@@ -58,7 +63,7 @@ export class Person {
       const timer = setTimeout(() => {
         end();
         reject(new Error(`${this.name} does not see ${what}: ${show(this.client.state)}`));
-      }, LIMIT_MS);
+      }, limitMs);
       const end = this.client.subscribe(() => look());
       look();
     });

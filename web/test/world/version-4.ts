@@ -13,6 +13,7 @@ import { beginning, nextLink } from "../../core/crypto/chain.ts";
 import { parseAnnouncement } from "../../core/crypto/epoch.ts";
 
 type Fields = Record<string, unknown>;
+const PUBLISHED = { kdf: "pbkdf2-sha256", rounds: 600_000, salt: "" };
 interface Account {
   user: string;
   email: string;
@@ -24,6 +25,8 @@ interface Account {
   kdf: Fields;
   version: number;
   cards: Fields[];
+  /** Names by id. */
+  stations: Map<string, string>;
   friends: Set<string>;
   requests: Set<string>;
 }
@@ -67,7 +70,13 @@ export class Version4 {
   /** What the log's head is signed with, and the log. */
   private readonly seed = random(32);
   readonly entries: Bytes[] = [];
-  private readonly sockets = new Map<SocketListener, string>();
+  private readonly sockets = new Map<SocketListener, { user: string; station: string; protocols: readonly string[] }>();
+  /** What was asked, in order. */
+  readonly asked: string[] = [];
+  /** Changes what is answered before a login. */
+  prelogin: (answer: Fields) => Fields = (answer) => answer;
+  /** Whose changes of the vault are refused as too late. */
+  isStale: (user: string) => boolean = () => false;
   /** Changes what somebody is shown of a conversation. */
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
 
@@ -84,19 +93,34 @@ export class Version4 {
     }
   };
 
-  openSocket: OpenSocket = (path, listener) => {
-    this.sockets.set(listener, new URLSearchParams(path.slice(3)).get("user") ?? "");
+  openSocket: OpenSocket = (path, listener, protocols) => {
+    const fields = new URLSearchParams(path.slice(3));
+    this.sockets.set(listener, { user: fields.get("user") ?? "", station: fields.get("station") ?? "", protocols });
+    if (fields.has("signature") || !fields.get("nonce")) throw new Error("a signature is in the address, or it has no nonce");
     setTimeout(() => listener.onOpen(), 0);
     return { send: () => undefined, close: () => this.sockets.delete(listener) };
   };
 
   /** Tells these users that everything may have changed. */
   private announce(users: Iterable<string>): void {
-    const told = new Set(users);
-    for (const [listener, user] of this.sockets) {
-      if (told.has(user)) setTimeout(() => listener.onFrame(JSON.stringify({ conversationlistchangedof: [user] })), 0);
+    for (const user of new Set(users)) this.push([user], { conversationlistchangedof: [user] });
+  }
+
+  private push(users: readonly string[], frame: Fields): void {
+    for (const [listener, { user }] of this.sockets) {
+      if (users.includes(user)) setTimeout(() => listener.onFrame(JSON.stringify(frame)), 0);
     }
   }
+
+  /** Closes the sockets of these stations. */
+  close(stations: readonly string[], code: number): void {
+    for (const [listener, { station }] of this.sockets) if (stations.includes(station)) setTimeout(() => listener.onClose(code), 0);
+  }
+
+  /** Who has made which invitation. */
+  private readonly invites = new Map<string, string>();
+  /** Whom nothing is answered any more. */
+  readonly disabled = new Set<string>();
 
   private account(user: string): Account {
     const found = this.accounts.get(user);
@@ -111,22 +135,59 @@ export class Version4 {
   }
 
   private async perform(api: string, fields: Fields, user: string, station: string): Promise<Fields> {
-    switch (`${api}.${String(fields["action"])}`) {
+    if (this.disabled.has(user)) throw new Refusal(403, "not_allowed");
+    if (user !== "" && !this.account(user).stations.has(station)) throw new Refusal(401, "unknown_station");
+    const action = `${api}.${String(fields["action"])}`;
+    this.asked.push(action);
+    switch (action) {
       case "chatlogin.prelogin": {
         const known = this.accounts.get(md5(String(fields["email"])));
-        return { server: this.id, ...(known?.kdf ?? { kdf: "argon2id", m: 65_536, t: 3, p: 1, salt: "AAAAAAAAAAAAAAAAAAAAAA==" }) };
+        return this.prelogin({ server: this.id, ...(known?.kdf ?? { kdf: "argon2id", m: 65_536, t: 3, p: 1, salt: "00".repeat(16) }) });
       }
       case "chatlogin.register":
         return this.register(fields);
       case "chatlogin.login": {
         const found = [...this.accounts.values()].find(({ apikey, recoverykey }) => [apikey, recoverykey].includes(String(fields["apikey"])));
         if (!found) throw new Refusal(401, "login_failed");
-        return { userid: found.user, fullname: found.nick, nick: found.nick, rsakey: found.rsakey, version: found.version };
+        const { stations } = found;
+        const isNew = !stations.has(station);
+        stations.set(station, String(fields["stationname"] ?? ""));
+        if (isNew) this.push([found.user], { newstations: [station] });
+        const key = found.recoverykey === fields["apikey"] ? "recovery" : "password";
+        return { userid: found.user, fullname: found.nick, nick: found.nick, rsakey: found.rsakey, version: found.version, key };
       }
-      case "chatlogin.changepassword": {
-        const { apikey, recoverykey, rsakey, version, kdf } = fields;
-        Object.assign(this.account(user), { apikey, rsakey, version, kdf, ...(recoverykey !== undefined && { recoverykey }) });
-        return {};
+      case "chatlogin.invite": {
+        const invite = randomUUID();
+        this.invites.set(invite, user);
+        return { inviteid: invite, invite, link: `http://127.0.0.1/#invite=${invite}`, expires: "2126-11-24 12:00:00" };
+      }
+      case "chatlogin.vault": {
+        const { rsakey, version, kdf } = this.account(user);
+        return { rsakey, version, kdf };
+      }
+      case "chatlogin.changevault":
+      case "chatlogin.changerecovery":
+      case "chatlogin.changepassword":
+        return this.change(fields, this.account(user), station);
+      case "chatlogin.keys":
+        return { keys: [{ kind: "password" }, ...(this.account(user).recoverykey ? [{ kind: "recovery" }] : [])] };
+      case "chatlogin.stations":
+        return {
+          stations: [...this.account(user).stations].map(([stationid, name]) => ({
+            stationid,
+            name,
+            key: "password",
+            created: "2026-11-24 12:00:00",
+            lastseen: "2026-11-24 12:00:00",
+            current: stationid === station,
+          })),
+        };
+      case "chatlogin.signout": {
+        const { stations } = this.account(user);
+        const ended = [...stations.keys()].filter((one) => (fields["others"] === true ? one !== station : one === fields["stationid"]));
+        for (const one of ended) stations.delete(one);
+        this.close(ended, 4401);
+        return { signedout: ended.length };
       }
       case "chatkeys.publish":
         return this.publish(fields, this.account(user));
@@ -144,7 +205,8 @@ export class Version4 {
         return { availabilities, requests: [...requests].map(named) };
       }
       case "chatfriends.add": {
-        const friend = md5(String(fields["email"]));
+        const friend = String(fields["friendid"] ?? md5(String(fields["email"])));
+        if (this.account(user).friends.has(friend)) return {};
         this.account(friend).requests.add(user);
         this.announce([friend]);
         return {};
@@ -212,13 +274,40 @@ export class Version4 {
     return { head, signature, key: base64(await publicOfSeed(this.seed)), entries, hasmore: false };
   }
 
-  private register(fields: Fields): Fields {
+  /** An account of the published form. */
+  addPublished(of: { email: string; nick: string; apikey: string; publickey: string; rsakey: string }): void {
+    const sets = { stations: new Map<string, string>(), friends: new Set<string>(), requests: new Set<string>() };
+    this.accounts.set(md5(of.email), { ...of, user: md5(of.email), recoverykey: "", kdf: PUBLISHED, version: 0, cards: [], ...sets });
+  }
+
+  private async register(fields: Fields): Promise<Fields> {
     const { apikey, recoverykey, publickey, rsakey } = fields as Record<string, string>;
     const email = String(fields["email"]);
-    const own = { email, user: md5(email), nick: String(fields["nick"]), kdf: fields["kdf"] as Fields };
+    const own = { email, user: md5(email), nick: String(fields["nick"]), kdf: (fields["kdf"] ?? PUBLISHED) as Fields };
     const keys = { apikey: apikey ?? "", recoverykey: recoverykey ?? "", publickey: publickey ?? "", rsakey: rsakey ?? "" };
-    this.accounts.set(own.user, { ...own, ...keys, version: 1, cards: [], friends: new Set(), requests: new Set() });
+    const account = { ...own, ...keys, version: 0, cards: [], stations: new Map(), friends: new Set<string>(), requests: new Set<string>() };
+    this.accounts.set(own.user, account);
+    if (fields["card"]) await this.publish(fields["card"] as Fields, account);
+    const inviter = this.invites.get(String(fields["invite"]));
+    if (inviter) {
+      account.friends.add(inviter);
+      this.account(inviter).friends.add(own.user);
+      this.announce([inviter]);
+    }
     return { userid: own.user };
+  }
+
+  private async change(fields: Fields, account: Account, station: string): Promise<Fields> {
+    const { apikey, recoverykey, rsakey, version, kdf } = fields;
+    if (Number(version) <= account.version || this.isStale(account.user)) throw new Refusal(409, "stale_version");
+    const password = apikey !== undefined && { apikey, kdf };
+    Object.assign(account, { rsakey, version, ...password, ...(recoverykey !== undefined && { recoverykey }) });
+    if (fields["card"]) await this.publish(fields["card"] as Fields, account);
+    const others = [...account.stations.keys()].filter((one) => one !== station);
+    if (fields["signout"] !== true) return {};
+    for (const one of others) account.stations.delete(one);
+    this.close(others, 4401);
+    return {};
   }
 
   private epochView({ secrets, ...epoch }: Epoch, user: string): Fields {

@@ -1,4 +1,4 @@
-// Password, recovery sheet, one's own keys, and whom one has blocked.
+// Password, recovery sheet, one's own keys and those of others, and whom one has blocked.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -10,6 +10,7 @@ import { Button } from "../parts/button.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { PasswordField, Switch } from "../parts/field.tsx";
 import { NewPassword, usePassword } from "../start/new-password.tsx";
+import { go } from "../route.ts";
 import { KeepSheet, Sheet } from "../start/recovery-sheet.tsx";
 import { client, me, people } from "../state.ts";
 
@@ -77,6 +78,29 @@ function NewSheet(): JSX.Element {
   );
 }
 
+/** Whose keys were compared, and whose were only seen. */
+function Contacts(): JSX.Element {
+  const w = words.value;
+  const friends = [...people.value.values()].filter((p) => p.friend);
+  if (friends.length === 0) return <p class="account-text">{w.noFriends}</p>;
+  return (
+    <ul class="card devices">
+      {friends.map(({ id, name, trust }) => (
+        <li key={id}>
+          <Avatar of={{ kind: "person", id, name }} size={32} />
+          <span class="device-name">
+            <b>
+              <bdi>{name}</bdi>
+            </b>
+            <small>{{ verified: w.verified, seen: w.notVerified, changed: w.newKeys }[trust]}</small>
+          </span>
+          {trust !== "verified" && <Button onClick={() => go({ at: "verify", user: id })}>{w.compare}</Button>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function Blocked(): JSX.Element {
   const w = words.value;
   const blocked = [...people.value.values()].filter((p) => p.blocked);
@@ -111,6 +135,8 @@ export function Security(): JSX.Element {
       <p class="card pad fingerprint" dir="ltr">
         {client().fingerprint()}
       </p>
+      <h2>{w.contactKeys}</h2>
+      <Contacts />
       <h2>{w.blockedPeople}</h2>
       <Blocked />
     </>

@@ -154,11 +154,12 @@ export function fakeClient(state: State): Client {
       return Promise.resolve({ hits, searched: 18_204 });
     },
     devices: async () =>
-      Promise.resolve([
-        { id: "1", name: "Firefox on Linux", seenAt: NOW, here: true },
-        { id: "2", name: "Chrome on Android", seenAt: NOW - 12 * 60_000, here: false },
-        { id: "3", name: "Safari on Mac", seenAt: NOW - 15 * 86_400_000, here: false },
+      ok([
+        { id: "1", name: "Firefox, Linux", seenAt: NOW, since: NOW - 40 * 86_400_000, here: true },
+        { id: "2", name: "Chrome, Android", seenAt: NOW - 3 * 3_600_000, since: NOW - 3 * 86_400_000, here: false },
+        { id: "3", name: "Safari, macOS", seenAt: NOW - 15 * 86_400_000, since: null, here: false },
       ]),
+    knowDevice: nothing,
     signOut: done,
     signOutOthers: done,
     setName: done,

@@ -198,5 +198,7 @@ export const state: State = {
   waiting: 0,
   firstSync: null,
   clockOff: 0,
+  newDevices: [],
+  alarm: [],
 };
 export const request = { kind: "friend" as const, id: lena.id, name: lena.name, user: lena.id, group: "" };

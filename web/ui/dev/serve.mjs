@@ -1,16 +1,13 @@
-// Builds the page of the pictures and serves it with the product's Content-Security-Policy; and starts Chromium.
+// Builds the page of the pictures and serves it with the product's Content-Security-Policy.
 
 import { createServer } from "node:http";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { chromium } from "playwright-core";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const require = createRequire(import.meta.url);
 
 /** web.md 3.3, and the fonts. */
 const csp =
@@ -52,30 +49,4 @@ export async function serve() {
     rmSync(folder, { recursive: true });
   };
   return { address: `http://127.0.0.1:${server.address().port}`, end };
-}
-
-/** Debian's Chromium, as quiet as it gets. */
-export const launch = () =>
-  chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-/** What axe finds on a page, one line a rule. */
-export async function violations(tab) {
-  await tab.evaluate(axe);
-  const found = await tab.evaluate(async () => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return found.violations.map(
-    ({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`).join(" | ")}`,
-  );
 }

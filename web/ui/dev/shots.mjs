@@ -4,7 +4,8 @@
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { launch, serve, violations } from "./serve.mjs";
+import { launch, violations } from "../../test/browser/chromium.mjs";
+import { serve } from "./serve.mjs";
 
 const option = (name, otherwise) => process.argv.find((a) => a.startsWith(`--${name}=`))?.split("=")[1] ?? otherwise;
 const out = option("out", join(tmpdir(), "parlance-shots"));

@@ -15,7 +15,7 @@ interface Of {
 }
 
 const rows = (key: string): string[][] => {
-  const groups = key.match(/.{1,4}/g) ?? [];
+  const groups = key.replaceAll(" ", "").match(/.{1,4}/g) ?? [];
   return Array.from({ length: Math.ceil(groups.length / 4) }, (_, i) => groups.slice(4 * i, 4 * i + 4));
 };
 

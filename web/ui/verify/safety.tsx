@@ -10,7 +10,7 @@ import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
 import { go } from "../route.ts";
-import { client, conversations, me } from "../state.ts";
+import { client, conversations, me, people } from "../state.ts";
 
 function leave(user: string): void {
   const direct = conversations.value.find((c) => c.other === user);
@@ -69,17 +69,21 @@ function Numbers({ number, user }: { number: SafetyNumber; user: string }): JSX.
 /** The page "Safety number". */
 export function SafetyPage({ user }: { user: string }): JSX.Element {
   const w = words.value;
-  const [number, setNumber] = useState<SafetyNumber | null>(null);
+  const [number, setNumber] = useState<SafetyNumber | null | undefined>(undefined);
+  const person = people.value.get(user);
   useEffect(() => {
     void client().safetyNumber(user).then(setNumber);
-  }, [user]);
+  }, [user, person]);
   return (
     <main class="safety">
       <header class="pane-head">
         <IconButton icon="back" label={w.back} onClick={() => leave(user)} />
         <h1>{w.safetyNumber}</h1>
       </header>
-      <div class="safety-body">{number && <Numbers number={number} user={user} />}</div>
+      <div class="safety-body">
+        {number && <Numbers number={number} user={user} />}
+        {number === null && <p>{w.noKeyYet(person?.name ?? "")}</p>}
+      </div>
     </main>
   );
 }

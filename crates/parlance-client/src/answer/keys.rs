@@ -1,20 +1,23 @@
-//! Cards, the key log, and epochs (docs/e2ee.md), as the server hands them out. None of it is checked yet.
+//! Cards, the key log, and epochs (docs/e2ee.md), as the server returns them, still unverified.
 
 use std::collections::BTreeMap;
 
 use parlance_wire::{
     e2ee::{LogHead, SignKey, Signature, SignedAnnouncement, SignedCard},
     id::UserId,
+    key::PublicKey,
     text::Secret,
 };
 use serde::Deserialize;
 
 /// A page of cards.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Cards {
-    /// Each user's, in their order.
+    /// Each user's cards, in order.
     pub cards: BTreeMap<UserId, Vec<SignedCard>>,
-    /// There are more.
+    /// Each user's public key, whether or not they have a card.
+    pub publickeys: BTreeMap<UserId, PublicKey>,
+    /// Whether there are more.
     pub hasmore: bool,
 }
 
@@ -25,11 +28,11 @@ pub struct KeyLogPage {
     pub head: LogHead,
     /// The server's signature over it.
     pub signature: Signature,
-    /// The server's key, as it says.
+    /// The server's key, according to the server.
     pub key: SignKey,
     /// Base64 of the entries, 72 bytes each.
     pub entries: String,
-    /// There are more after them.
+    /// Whether there are more entries.
     pub hasmore: bool,
 }
 
@@ -38,10 +41,10 @@ pub struct KeyLogPage {
 pub struct Epoch {
     /// Its number.
     pub epoch: u32,
-    /// Its announcement, with its maker's signature.
+    /// Its announcement, signed by its creator.
     #[serde(flatten)]
     pub announcement: SignedAnnouncement,
-    /// The caller's copy of its secret, wrapped; empty, if the caller has none.
+    /// The caller's copy of its secret, wrapped; empty if the caller has none.
     pub secret: Secret,
 }
 
@@ -50,6 +53,6 @@ pub struct Epoch {
 pub struct Epochs {
     /// The epochs.
     pub epochs: Vec<Epoch>,
-    /// There are more before them.
+    /// Whether there are earlier ones.
     pub hasmore: bool,
 }

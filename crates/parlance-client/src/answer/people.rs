@@ -12,17 +12,17 @@ pub struct Friends {
     /// Requests to the caller.
     #[serde(default)]
     pub requests: Vec<FriendRequest>,
-    /// Friends who have deleted their accounts, until they are removed.
+    /// Friends who have deleted their accounts, until the caller removes them.
     #[serde(default)]
     pub left: Vec<FriendWhoLeft>,
 }
 
-/// A friend who has deleted their account. Whoever has this id later is somebody else.
+/// A friend who has deleted their account. A later account with this id belongs to somebody else.
 #[derive(Debug, Clone, Deserialize)]
 pub struct FriendWhoLeft {
     /// Their id.
     pub friendid: UserId,
-    /// What they were called.
+    /// The nick that they had.
     pub friendname: String,
 }
 
@@ -37,7 +37,7 @@ pub struct Friend {
     pub publickey: String,
     /// `available`, `away`, `busy` or `offline`.
     pub availability: String,
-    /// Another user's short name looks like theirs: show their id beside it.
+    /// Whether another user's nick looks like theirs, so that their id should be shown beside it.
     #[serde(default)]
     pub alike: bool,
 }
@@ -49,7 +49,7 @@ pub struct FriendRequest {
     pub friendid: UserId,
     /// Their short name.
     pub friendname: String,
-    /// Another user's short name looks like theirs: show their id beside it.
+    /// Whether another user's nick looks like theirs, so that their id should be shown beside it.
     #[serde(default)]
     pub alike: bool,
 }

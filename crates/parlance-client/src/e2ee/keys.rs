@@ -5,7 +5,10 @@ use std::fmt;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::{
-    e2ee::{Card, CardSignatures, Invalid, RsaSignature, ServerId, SignKey, Signature, SignedCard},
+    e2ee::{
+        Card, CardHash, CardSignatures, Invalid, RsaSignature, ServerId, SignKey, Signature,
+        SignedCard,
+    },
     key::PublicKey,
     text::Email,
 };
@@ -63,7 +66,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A user's first card, signed by both keys.
+/// A user's first card, signed by both keys. `before`: the newest card of an account that had the address before, as
+/// the key log has it ([`KeyLog::newest`](super::KeyLog::newest)).
 ///
 /// # Errors
 /// `Key`: a key does not sign, or is not one that servers take.
@@ -72,8 +76,13 @@ pub fn first_card(
     server: ServerId,
     sign: &SigningKey,
     rsa: &KeyPair,
+    before: Option<(u64, CardHash)>,
 ) -> Result<SignedCard, Error> {
-    let card = Card::first(email, server, sign.public(), public_key(rsa)?.hash())?;
+    let (key, rsa_hash) = (sign.public(), public_key(rsa)?.hash());
+    let card = match before {
+        None => Card::first(email, server, key, rsa_hash)?,
+        Some(before) => Card::after(before, email, server, key, rsa_hash)?,
+    };
     signed(card, sign, rsa, None)
 }
 

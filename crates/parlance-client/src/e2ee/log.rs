@@ -73,7 +73,8 @@ fn entries_of(bytes: &[u8]) -> Result<impl Iterator<Item = LogEntry> + '_, Error
     }
 }
 
-/// The cards of the user themselves, by number.
+/// The cards of the user themselves, by number; also those of accounts that had the address before the user's, as the log
+/// had them then ([`KeyLog::begin`]).
 pub type OwnCards = BTreeMap<u64, CardHash>;
 
 impl KeyLog {
@@ -89,6 +90,25 @@ impl KeyLog {
             newest: BTreeMap::new(),
             entries: vec![],
         }
+    }
+
+    /// The log of a new account's first client, which has published no card yet: `entries` are all of it, and `key` is the
+    /// server's, trusted as it is seen first. Returns beside it the cards that it has in the user's name: those of
+    /// accounts that had the address before. What comes in that name from now on is the user's own.
+    ///
+    /// # Errors
+    /// As [`follow`](Self::follow).
+    pub fn begin(
+        key: SignKey,
+        entries: &[u8],
+        head: &SignedLogHead,
+        me: UserId,
+    ) -> Result<(Self, OwnCards), Error> {
+        let log = Self::new(head.head.server(), key).followed(entries, head)?;
+        let tag = Tag::of(log.server, me)?;
+        let before = log.entries.iter().filter(|entry| entry.tag == tag);
+        let before = before.map(|entry| (entry.n, entry.card)).collect();
+        Ok((log, before))
     }
 
     /// The server whose log it is.
@@ -135,6 +155,20 @@ impl KeyLog {
         me: UserId,
         own: &OwnCards,
     ) -> Result<(), Error> {
+        let next = self.followed(entries, head)?;
+        let my_tag = Tag::of(self.server, me)?;
+        let new = next.entries.iter().skip(self.entries.len());
+        for entry in new.filter(|entry| entry.tag == my_tag) {
+            if own.get(&entry.n) != Some(&entry.card) {
+                return Err(Error::NotMyCard(entry.n));
+            }
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// The log with further entries, which lead to this head.
+    fn followed(&self, entries: &[u8], head: &SignedLogHead) -> Result<Self, Error> {
         if head.head.server() != self.server {
             return Err(Error::OtherServerKey);
         }
@@ -142,19 +176,14 @@ impl KeyLog {
         if head.head.size() < self.size() {
             return Err(Error::LogShrank);
         }
-        let my_tag = Tag::of(self.server, me)?;
         let mut next = self.clone();
         for entry in entries_of(entries)? {
             next.append(entry)?;
-            if entry.tag == my_tag && own.get(&entry.n) != Some(&entry.card) {
-                return Err(Error::NotMyCard(entry.n));
-            }
         }
         if next.size() != head.head.size() || next.tree.root() != head.head.root() {
             return Err(Error::LogForked);
         }
-        *self = next;
-        Ok(())
+        Ok(next)
     }
 
     fn append(&mut self, entry: LogEntry) -> Result<(), Error> {
@@ -169,13 +198,20 @@ impl KeyLog {
         Ok(())
     }
 
+    /// The number and the hash of a user's newest card in the log.
+    ///
+    /// # Errors
+    /// `Invalid`: an id that cannot be.
+    pub fn newest(&self, user: UserId) -> Result<Option<(u64, CardHash)>, Error> {
+        Ok(self.newest.get(&Tag::of(self.server, user)?).copied())
+    }
+
     /// Whether a card is the newest of its user in the log. A card that is not was made for one reader only.
     ///
     /// # Errors
     /// `NotLogged`. If the log may have grown since: follow it, and ask again.
     pub fn check_card(&self, card: &Card) -> Result<(), Error> {
-        let tag = Tag::of(self.server, card.user())?;
-        if self.newest.get(&tag) == Some(&(card.n(), card.hash())) {
+        if self.newest(card.user())? == Some((card.n(), card.hash())) {
             Ok(())
         } else {
             Err(Error::NotLogged)

@@ -10,11 +10,7 @@ use std::{
     path::Path,
 };
 
-use parlance_wire::{
-    e2ee::{ServerId, SignKey},
-    id::ConversationId,
-    text::Instance,
-};
+use parlance_wire::{id::ConversationId, text::Instance};
 use serde::{Deserialize, Serialize};
 
 use super::{Epochs, Error, KeyLog, OwnCards, Pins, Reading};
@@ -37,12 +33,13 @@ pub struct State {
 }
 
 impl State {
-    /// Of a client that knows nobody yet. The server's key is trusted as it is seen first.
+    /// Of a client that knows nobody yet, with the key log as far as it was followed. The server's key is trusted as it is
+    /// seen first.
     #[must_use]
-    pub fn new(server: ServerId, key: SignKey) -> Self {
+    pub fn new(log: KeyLog) -> Self {
         Self {
-            pins: Pins::new(server),
-            log: KeyLog::new(server, key),
+            pins: Pins::new(log.server()),
+            log,
             own_cards: OwnCards::new(),
             epochs: BTreeMap::new(),
             readings: BTreeMap::new(),

@@ -30,7 +30,7 @@ impl Person {
         );
         Self {
             user: UserId::of(&email),
-            card: first_card(email, server, &sign, &rsa).unwrap(),
+            card: first_card(email, server, &sign, &rsa, None).unwrap(),
             sign,
             rsa,
             station: StationId::random(),
@@ -106,7 +106,7 @@ impl World {
 }
 
 #[test]
-fn who_is_removed_has_no_secret_of_what_follows_and_nobody_is_locked_out() {
+fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
     let world = World::new();
     let [ann, ben, eve] = &world.people;
     let all = world.members(&[ann, ben, eve]);
@@ -181,7 +181,7 @@ fn who_is_removed_has_no_secret_of_what_follows_and_nobody_is_locked_out() {
 }
 
 #[test]
-fn a_message_is_read_by_who_has_the_secret_and_gaps_are_seen_once() {
+fn a_message_is_decrypted_with_the_secret_and_gaps_are_reported_once() {
     let world = World::new();
     let [ann, ben, _] = &world.people;
     let epoch = first_epoch(
@@ -407,10 +407,10 @@ fn a_new_password_and_a_new_recovery_key_replace_the_old_ones() {
 }
 
 #[test]
-fn what_a_client_remembers_comes_back_from_its_file() {
+fn a_clients_state_survives_in_its_file() {
     let world = World::new();
     let [ann, ben, _] = &world.people;
-    let mut state = State::new(world.pins.server(), ann.sign.public());
+    let mut state = State::new(KeyLog::new(world.pins.server(), ann.sign.public()));
     state.pins = world.pins.clone();
     state.own_cards.insert(1, ann.card.card.hash());
     let epoch = first_epoch(

@@ -42,7 +42,7 @@ impl Session {
     }
 
     /// Begins a conversation's next epoch.
-    pub async fn rekey(&self, rekey: Rekey) -> Result<Conversation, Error> {
+    pub(super) async fn send_rekey(&self, rekey: Rekey) -> Result<Conversation, Error> {
         self.conversation(conversation::Action::Rekey(Box::new(rekey)))
             .await
     }

@@ -1,4 +1,9 @@
-//! The announcement of an epoch: which secret, made by whom, for whom. Its maker signs it.
+//! The announcement of an epoch: its secret's commitment, its creator, and its participants. Signed
+//! by the creator.
+
+mod head;
+
+pub use self::head::Head;
 
 use std::{collections::BTreeSet, fmt};
 
@@ -9,24 +14,24 @@ use super::{
     hash::hash, label, sha256,
 };
 use crate::{
-    chain::Chain,
     id::{ConversationId, UserId},
     request::conversationgroup::MAX_PARTICIPANTS,
 };
 
-/// Maximum bytes of an announcement: three lists of everybody, 35 characters for each user, and what is fixed.
+/// Maximum size of an announcement: three lists of all participants with 35 bytes per user, and the
+/// fixed part.
 const MAX_ANNOUNCEMENT: usize = 3 * 35 * MAX_PARTICIPANTS + 1024;
 
-/// The number of an epoch of a conversation: the first is 1.
+/// The number of an epoch of a conversation, starting with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Epoch(u32);
 
 impl Epoch {
-    /// The first.
+    /// The first epoch.
     pub const FIRST: Self = Self(1);
 
-    /// The epoch of this number. `None`: there is no epoch 0.
+    /// The epoch with this number. Returns `None` for 0.
     #[must_use]
     pub fn new(number: u32) -> Option<Self> {
         (number > 0).then_some(Self(number))
@@ -38,7 +43,7 @@ impl Epoch {
         self.0
     }
 
-    /// The one after it. `None`: there is none.
+    /// The next one. Returns `None` if there are no more numbers.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
@@ -65,47 +70,18 @@ impl fmt::Display for Epoch {
 }
 
 hash!(
-    /// What an announcement says of its secret: only one secret fits, and it tells nothing of it.
+    /// A commitment to an epoch's secret, which matches only that secret and reveals nothing about
+    /// it.
     Commitment
 );
 
-/// The commitment to a secret.
+/// Commits to a secret.
 #[must_use]
 pub fn commitment(secret: &[u8; 32]) -> Commitment {
     Commitment::from_bytes(sha256(&[label::SECRET.as_bytes(), secret]))
 }
 
-/// How far its writer has seen the transcript: the newest message's number and hash (docs/transcript.md). Where there is
-/// no message yet, the number is 0, and the hash is the chain's beginning; of a conversation that is about to be created,
-/// whose instance nobody knows, it is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// The newest message's number.
-    pub seq: i64,
-    /// The hash over all messages up to it.
-    pub chain: Option<Chain>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct HeadPair(i64, #[serde(with = "or_empty")] Option<Chain>);
-
-impl Serialize for Head {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        HeadPair(self.seq, self.chain).serialize(to)
-    }
-}
-
-impl<'de> Deserialize<'de> for Head {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let HeadPair(seq, chain) = HeadPair::deserialize(from)?;
-        if seq < 0 || (seq > 0 && chain.is_none()) {
-            return Err(de::Error::custom("expected a number and its chain"));
-        }
-        Ok(Self { seq, chain })
-    }
-}
-
-/// An epoch: its secret, and for whom it is. In JSON it is a string, its text.
+/// An epoch's announcement. In JSON it is a string with the canonical text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     text: String,
@@ -128,30 +104,30 @@ struct Fields {
     head: Head,
 }
 
-/// What an epoch is for, and what it changes.
+/// The contents of an announcement that the creator of an epoch chooses.
 #[derive(Debug, Clone)]
 pub struct Changes {
-    /// The hash over all who take part from now on, with their keys.
+    /// The hash over all participants of the epoch, with their keys.
     pub roster: RosterHash,
-    /// The admins from now on; empty in a direct conversation.
+    /// The admins; empty in a direct conversation.
     pub admins: BTreeSet<UserId>,
-    /// Who takes part since this epoch. In the first epoch: everyone.
+    /// Participants who join with this epoch; in the first epoch, all of them.
     pub added: BTreeSet<UserId>,
-    /// Who did before, and no more.
+    /// Participants who leave with this epoch.
     pub removed: BTreeSet<UserId>,
-    /// The new secret.
+    /// The commitment to the new secret.
     pub commit: Commitment,
-    /// Who made it.
+    /// Its creator.
     pub by: UserId,
-    /// The newest message that they saw.
+    /// The newest message that the creator saw.
     pub head: Head,
 }
 
 impl Announcement {
-    /// The first epoch of a conversation. A new group's id is chosen by who makes it.
+    /// The first epoch of a conversation. The id of a new group is chosen by its creator.
     ///
     /// # Errors
-    /// `Lists`: someone is removed who was never there, or there are too many.
+    /// `Lists`: a user is removed who never took part, or there are too many.
     pub fn first(conversation: ConversationId, changes: Changes) -> Result<Self, Invalid> {
         Self::new(conversation, Epoch::FIRST, None, changes)
     }
@@ -159,7 +135,7 @@ impl Announcement {
     /// The epoch after this one.
     ///
     /// # Errors
-    /// `Lists`, as [`first`](Self::first); `Order`: there are no more numbers.
+    /// `Lists`, as for [`first`](Self::first); `Order`: there are no more numbers.
     pub fn next(&self, changes: Changes) -> Result<Self, Invalid> {
         let epoch = self.fields.epoch.next().ok_or(Invalid::Order)?;
         Self::new(self.fields.conversation, epoch, Some(self.hash()), changes)
@@ -187,11 +163,12 @@ impl Announcement {
         Self::checked(canonical::write(&fields)?, fields)
     }
 
-    /// Reads an announcement's text. Its lists are sorted, as ids in hex are.
+    /// Parses an announcement. Its lists are sorted by the ids in hex.
     ///
     /// # Errors
-    /// `TooLong`, `Json`, `Number`, `NotCanonical`, `Version`; `Order`: the first has no predecessor, every other one
-    /// has; `Lists`: someone is both added and removed, or is removed and an admin, or a list is too long.
+    /// `TooLong`, `Json`, `Number`, `NotCanonical`, `Version`; `Order`: the first has no
+    /// predecessor, every other one has; `Lists`: a user is both added and removed, or both removed
+    /// and an admin, or a list is too long.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Self::checked(text.to_owned(), canonical::read(text, MAX_ANNOUNCEMENT)?)
     }
@@ -222,13 +199,13 @@ impl Announcement {
         &self.text
     }
 
-    /// What the next one names as its predecessor, and each message as its epoch.
+    /// The hash that the next announcement, and each message of the epoch, refers to.
     #[must_use]
     pub fn hash(&self) -> AnnouncementHash {
         AnnouncementHash::from_bytes(sha256(&[self.text.as_bytes()]))
     }
 
-    /// What is signed.
+    /// The text that is signed.
     #[must_use]
     pub fn signed_text(&self) -> Vec<u8> {
         [label::EPOCH.as_bytes(), self.text.as_bytes()].concat()
@@ -246,13 +223,13 @@ impl Announcement {
         self.fields.epoch
     }
 
-    /// The announcement of the epoch before.
+    /// The hash of the previous announcement.
     #[must_use]
     pub fn prev(&self) -> Option<AnnouncementHash> {
         self.fields.prev
     }
 
-    /// The hash over who takes part, with their keys.
+    /// The hash over the participants and their keys.
     #[must_use]
     pub fn roster(&self) -> RosterHash {
         self.fields.roster
@@ -264,37 +241,38 @@ impl Announcement {
         &self.fields.admins
     }
 
-    /// Who takes part since this epoch; in the first, everyone.
+    /// Participants who join with this epoch; in the first epoch, all of them.
     #[must_use]
     pub fn added(&self) -> &BTreeSet<UserId> {
         &self.fields.added
     }
 
-    /// Who did before, and no more.
+    /// Participants who leave with this epoch.
     #[must_use]
     pub fn removed(&self) -> &BTreeSet<UserId> {
         &self.fields.removed
     }
 
-    /// What fits the secret only.
+    /// The commitment to the secret.
     #[must_use]
     pub fn commit(&self) -> Commitment {
         self.fields.commit
     }
 
-    /// Who made it.
+    /// Its creator.
     #[must_use]
     pub fn by(&self) -> UserId {
         self.fields.by
     }
 
-    /// The newest message that its maker saw.
+    /// The newest message that the creator saw.
     #[must_use]
     pub fn head(&self) -> Head {
         self.fields.head
     }
 
-    /// Whether it follows that one: the next number of the same conversation, and its hash.
+    /// Returns `true` if it follows `before`: the same conversation, the next number, and the right
+    /// hash.
     #[must_use]
     pub fn follows(&self, before: &Self) -> bool {
         self.fields.conversation == before.fields.conversation
@@ -317,20 +295,20 @@ impl<'de> Deserialize<'de> for Announcement {
     }
 }
 
-/// An announcement with its maker's signature.
+/// An announcement with its creator's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedAnnouncement {
     /// The announcement.
     pub announcement: Announcement,
-    /// By the signing key of its maker.
+    /// By the creator's signing key.
     pub signature: Signature,
 }
 
 impl SignedAnnouncement {
-    /// Checks the signature. `card` is one of its maker's, the newest or the one of that time.
+    /// Checks the signature. `card` is the creator's, either the newest or the one at that time.
     ///
     /// # Errors
-    /// `Author`: it is another user's card. `Signature`.
+    /// `Author`: the card is another user's. `Signature`.
     pub fn verify(&self, card: &Card) -> Result<(), Invalid> {
         if card.user() != self.announcement.by() {
             return Err(Invalid::Author);

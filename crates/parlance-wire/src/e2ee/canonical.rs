@@ -1,20 +1,21 @@
-//! Canonical JSON (RFC 8785), with integers as the only numbers: one text for one value, so that a hash or a signature
-//! over the text is one over the value.
+//! Canonical JSON (RFC 8785) with integers as the only numbers: each value has exactly one text, so
+//! that a hash or a signature over the text is one over the value.
 //!
-//! Fractions are refused, and with them everything that is hard about that RFC.
+//! Fractions are refused, as they are the difficult part of that RFC.
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::Invalid;
 
-/// The largest integer that a double holds exactly, and so every implementation (RFC 7493, section 2.2).
+/// The largest integer that a double, and thus every implementation, represents exactly (RFC 7493,
+/// section 2.2).
 const MAX_INTEGER: i64 = (1 << 53) - 1;
 
-/// Writes a value.
+/// Serializes a value.
 ///
 /// # Errors
-/// `Json`, `Number`: not a value of JSON with integers only.
+/// `Json`, `Number`: the value cannot be written as JSON with integers only.
 pub fn write<T: Serialize>(value: &T) -> Result<String, Invalid> {
     let mut text = String::new();
     append(
@@ -24,8 +25,9 @@ pub fn write<T: Serialize>(value: &T) -> Result<String, Invalid> {
     Ok(text)
 }
 
-/// Reads a text of at most `most` bytes, which must be the one that [`write()`] makes of what it says. So a field that
-/// `T` does not know, a field twice, a space or another order of the fields is refused.
+/// Parses a text of at most `most` bytes, which must be exactly what [`write()`] produces for the
+/// result. So a field that `T` does not have, a duplicate field, a space, or another order of
+/// fields is refused.
 ///
 /// # Errors
 /// `TooLong`, `Json`, `Number`, `NotCanonical`.
@@ -64,7 +66,8 @@ fn append(value: &Value, text: &mut String) -> Result<(), Invalid> {
         }
         Value::Object(fields) => {
             let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
-            // By UTF-16 code units, which is not the order of the bytes beyond U+FFFF (RFC 8785, section 3.2.3).
+            // By UTF-16 code units, which differs from the order of bytes beyond U+FFFF (RFC 8785,
+            // section 3.2.3).
             fields.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
             text.push('{');
             for (place, (name, value)) in fields.into_iter().enumerate() {
@@ -81,7 +84,8 @@ fn append(value: &Value, text: &mut String) -> Result<(), Invalid> {
     Ok(())
 }
 
-// serde_json escapes as section 3.2.2.2 asks: the short forms, \u00xx in lower case, and nothing else.
+// serde_json escapes as section 3.2.2.2 requires: the short forms, \u00xx in lower case, and
+// nothing else.
 fn append_string(string: &str, text: &mut String) -> Result<(), Invalid> {
     text.push_str(&serde_json::to_string(string).map_err(Invalid::Json)?);
     Ok(())

@@ -1,6 +1,6 @@
-//! How bytes stand in JSON: hex in lower case, base64, and an empty string for what is not there.
+//! Encodings of bytes in JSON: hex in lower case, base64, and an empty string for an absent value.
 
-/// Base64 (RFC 4648, section 4) of a type that has `as_ref() -> &[u8]` and `TryFrom<&[u8]>`.
+/// Base64 (RFC 4648, section 4) of a type with `as_ref() -> &[u8]` and `TryFrom<&[u8]>`.
 macro_rules! as_base64 {
     ($name:ident, $expected:literal) => {
         impl serde::Serialize for $name {
@@ -26,7 +26,7 @@ macro_rules! as_base64 {
 }
 pub(super) use as_base64;
 
-/// A value, or an empty string where there is none.
+/// Encodes an absent value as an empty string.
 pub(super) mod or_empty {
     use serde::{
         Deserialize, Deserializer, Serialize, Serializer,

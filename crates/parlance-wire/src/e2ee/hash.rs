@@ -1,4 +1,4 @@
-//! Hashes, each a type of its own, so that no two can be swapped. 64 hex digits on the wire.
+//! Hashes, each with a type of its own so that they cannot be confused. 64 hex digits on the wire.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{Invalid, ServerId, label, lp, sha256};
 use crate::id::UserId;
 
-/// Declares a hash of 32 bytes.
+/// Defines a hash type of 32 bytes.
 macro_rules! hash {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -17,7 +17,7 @@ macro_rules! hash {
         pub struct $name([u8; 32]);
 
         impl $name {
-            /// The hash of these bytes.
+            /// From the bytes of a hash.
             #[must_use]
             pub fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
@@ -62,11 +62,11 @@ macro_rules! hash {
 pub(super) use hash;
 
 hash!(
-    /// The hash of a card's text: what others pin.
+    /// The hash of a card's text, which others pin.
     CardHash
 );
 hash!(
-    /// The hash of an RSA public key: of its DER `SubjectPublicKeyInfo`.
+    /// The hash of an RSA public key, of its DER `SubjectPublicKeyInfo`.
     RsaKeyHash
 );
 hash!(
@@ -74,20 +74,20 @@ hash!(
     AnnouncementHash
 );
 hash!(
-    /// The hash over who takes part in an epoch, and with which keys.
+    /// The hash over the participants of an epoch and their keys.
     RosterHash
 );
 hash!(
-    /// How the key log names a user, so that it tells nobody's address by itself.
+    /// The name of a user in the key log, which by itself does not reveal the address.
     Tag
 );
 hash!(
-    /// The root of the key log's Merkle tree, of the log at one size (RFC 9162, section 2.1).
+    /// The root of the key log's Merkle tree at one size (RFC 9162, section 2.1).
     LogRoot
 );
 
 impl RsaKeyHash {
-    /// Of a key in this encoding.
+    /// The hash of a key in this encoding.
     #[must_use]
     pub fn of_der(subject_public_key_info: &[u8]) -> Self {
         Self(sha256(&[subject_public_key_info]))
@@ -95,29 +95,29 @@ impl RsaKeyHash {
 }
 
 impl Tag {
-    /// Of a user of a server.
+    /// The tag of a user of a server.
     ///
     /// # Errors
-    /// None, with ids of 16 bytes.
+    /// None, as ids have 16 bytes.
     pub fn of(server: ServerId, user: UserId) -> Result<Self, Invalid> {
         let parts = lp(&[server.as_bytes(), user.as_bytes()])?;
         Ok(Self(sha256(&[label::TAG.as_bytes(), &parts])))
     }
 }
 
-/// What stands for a participant in a roster: their card, or, of a user who has none yet (a client of version 3), their
-/// RSA key. Neither can be taken for the other: a card begins with `{`, an encoded key with 0x30.
+/// A participant's key in a roster: their card or, for a user without one (a client of version 3),
+/// their RSA key. The two cannot be confused: a card begins with `{`, an encoded key with 0x30.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberKey {
-    /// Of a user with a card.
+    /// The card of a user who has one.
     Card(CardHash),
-    /// Of a user without one.
+    /// The RSA key of a user without a card.
     Rsa(RsaKeyHash),
 }
 
 impl MemberKey {
-    /// The bytes that the roster's hash covers.
+    /// The bytes that enter the roster's hash.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         match self {

@@ -1,5 +1,5 @@
-//! The key log: a Merkle tree (RFC 9162, section 2.1) over all cards that a server ever took, in its order. Clients
-//! follow all of it.
+//! The key log: a Merkle tree (RFC 9162, section 2.1) over all cards that a server ever accepted,
+//! in order. Clients follow all of it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -8,24 +8,25 @@ use super::{
 };
 use crate::time::Timestamp;
 
-/// Bytes of an entry.
+/// Size of an entry in bytes.
 pub const LOG_ENTRY_LEN: usize = 72;
-/// Maximum bytes of a head.
+/// Maximum size of a head in bytes.
 const MAX_HEAD: usize = 256;
 
-/// An entry of the log: a card was published. 72 bytes: tag, number (big-endian), hash.
+/// An entry of the log, which records that a card was published. 72 bytes: tag, number
+/// (big-endian), hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Whose card.
+    /// The card's owner.
     pub tag: Tag,
     /// The card's number.
     pub n: u64,
-    /// The card.
+    /// The card's hash.
     pub card: CardHash,
 }
 
 impl LogEntry {
-    /// Reads its bytes.
+    /// Parses an entry.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; LOG_ENTRY_LEN]) -> Self {
         let (mut tag, mut n, mut card) = ([0; 32], [0; 8], [0; 32]);
@@ -41,7 +42,7 @@ impl LogEntry {
         }
     }
 
-    /// Its bytes.
+    /// Serializes an entry.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; LOG_ENTRY_LEN] {
         let mut bytes = [0; LOG_ENTRY_LEN];
@@ -53,42 +54,42 @@ impl LogEntry {
         bytes
     }
 
-    /// The leaf that it is in the tree.
+    /// Its leaf hash in the tree.
     #[must_use]
     pub fn leaf(&self) -> [u8; 32] {
         sha256(&[&[0], &self.to_bytes()])
     }
 }
 
-/// A Merkle tree that grows at its end. It keeps the roots of its complete subtrees only, 64 at most, so whoever follows
-/// a log needs no more than that.
+/// A Merkle tree to which leaves are appended. It keeps only the roots of its complete subtrees, 64
+/// at most, which is enough to follow a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree {
     size: u64,
-    /// The roots of the complete subtrees, from the largest, one for each bit of `size` that is set.
+    /// The roots of the complete subtrees, largest first: one for each bit of `size` that is set.
     peaks: Vec<[u8; 32]>,
 }
 
 impl Tree {
-    /// A tree as it was kept. `None`: not as many roots as the size asks for.
+    /// Restores a stored tree. Returns `None` if the number of roots does not match the size.
     #[must_use]
     pub fn from_parts(size: u64, peaks: Vec<[u8; 32]>) -> Option<Self> {
         (usize::try_from(size.count_ones()) == Ok(peaks.len())).then_some(Self { size, peaks })
     }
 
-    /// How many leaves it has.
+    /// Number of leaves.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The roots of its complete subtrees, from the largest.
+    /// The roots of its complete subtrees, largest first.
     #[must_use]
     pub fn peaks(&self) -> &[[u8; 32]] {
         &self.peaks
     }
 
-    /// Adds a leaf.
+    /// Appends a leaf.
     pub fn append(&mut self, leaf: [u8; 32]) {
         let mut node = leaf;
         for _ in 0..self.size.trailing_ones() {
@@ -100,7 +101,7 @@ impl Tree {
         self.size += 1;
     }
 
-    /// Its root. That of an empty tree is the hash of nothing.
+    /// The root. That of an empty tree is the hash of nothing.
     #[must_use]
     pub fn root(&self) -> LogRoot {
         let root = self
@@ -117,7 +118,7 @@ fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     sha256(&[&[1], left, right])
 }
 
-/// What the log was at one time. In JSON it is a string, its text.
+/// The head of a log at one moment. In JSON it is a string with the canonical text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogHead {
     text: String,
@@ -137,7 +138,7 @@ impl LogHead {
     /// The head of a tree.
     ///
     /// # Errors
-    /// `Number`: more leaves than there can be.
+    /// `Number`: there are too many leaves.
     pub fn new(server: ServerId, tree: &Tree, time: Timestamp) -> Result<Self, Invalid> {
         let fields = Fields {
             v: 1,
@@ -150,7 +151,7 @@ impl LogHead {
         Ok(Self { text, fields })
     }
 
-    /// Reads a head's text.
+    /// Parses a head.
     ///
     /// # Errors
     /// `TooLong`, `Json`, `Number`, `NotCanonical`, `Version`.
@@ -171,7 +172,7 @@ impl LogHead {
         &self.text
     }
 
-    /// What the server signs.
+    /// The text that the server signs.
     #[must_use]
     pub fn signed_text(&self) -> Vec<u8> {
         [label::LOG.as_bytes(), self.text.as_bytes()].concat()
@@ -183,7 +184,7 @@ impl LogHead {
         self.fields.server
     }
 
-    /// How many entries the log has.
+    /// Number of entries in the log.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.fields.size
@@ -243,7 +244,7 @@ impl SignedLogHead {
 mod tests {
     use super::*;
 
-    /// RFC 9162, section 2.1.1, as it stands there.
+    /// RFC 9162, section 2.1.1, implemented literally.
     fn tree_hash(leaves: &[[u8; 32]]) -> [u8; 32] {
         match leaves {
             [] => sha256(&[]),

@@ -43,43 +43,44 @@ pub use self::{
 };
 pub use crate::id::ServerId;
 
-/// What stands before a text that is signed or hashed, so that none can be taken for another. Each ends with a line feed;
-/// a request's signed text begins with `chatserver` or `chatowner`.
+/// Prefixes of texts that are signed or hashed, so that none can be taken for another kind. Each
+/// ends with a line feed; the signed text of a request begins with `chatserver` or `chatowner`.
 pub mod label {
-    /// Before a card.
+    /// The prefix of a card.
     pub const CARD: &str = "parlance card 1\n";
-    /// Before the announcement of an epoch.
+    /// The prefix of an epoch's announcement.
     pub const EPOCH: &str = "parlance epoch 1\n";
-    /// Before an epoch's secret, where it is committed to.
+    /// The prefix of an epoch's secret in its commitment.
     pub const SECRET: &str = "parlance secret 1\n";
-    /// Before server and user, where the key log names a user.
+    /// The prefix of server and user in a user's tag in the key log.
     pub const TAG: &str = "parlance tag 1\n";
-    /// Before a head of the key log.
+    /// The prefix of a head of the key log.
     pub const LOG: &str = "parlance log 1\n";
 }
 
-/// Why a card, an announcement or a piece of the key log is not valid.
+/// The reasons why a card, an announcement or a part of the key log is invalid.
 #[derive(Debug, Error)]
 pub enum Invalid {
-    /// Not JSON, or not of the documented fields.
+    /// Not JSON, or not the documented fields.
     #[error("not JSON of the documented form")]
     Json(#[source] serde_json::Error),
-    /// JSON, but not written as RFC 8785 writes it: two texts would say the same.
+    /// JSON, but not as RFC 8785 writes it, so that two texts would have the same meaning.
     #[error("not canonical JSON")]
     NotCanonical,
-    /// A number that is no integer, or not one that every implementation can hold.
+    /// A number that is not an integer, or that not every implementation can represent.
     #[error("a number is not an integer between -(2^53 - 1) and 2^53 - 1")]
     Number,
-    /// More bytes than this may have.
+    /// It exceeds the maximum size.
     #[error("too long")]
     TooLong,
-    /// A version that this software does not know.
+    /// An unknown version.
     #[error("version {0} is not known")]
     Version(u32),
     /// The user's id is not that of the address.
     #[error("the user id does not belong to the e-mail address")]
     Owner,
-    /// The number and the hash of what came before contradict each other, or do not follow on.
+    /// The number and the hash of the predecessor contradict each other, or do not match the
+    /// predecessor.
     #[error("it does not follow the one before")]
     Order,
     /// The lists of an announcement contradict each other.
@@ -94,15 +95,16 @@ pub enum Invalid {
     /// The signature by the RSA key is wrong.
     #[error("the signature by the RSA key is wrong")]
     RsaSignature,
-    /// There is a signature by the predecessor's key, and it is wrong.
+    /// The signature by the predecessor's key is wrong.
     #[error("the signature by the predecessor's key is wrong")]
     PredecessorSignature,
-    /// It was signed by another user than it names.
+    /// It was signed by a user other than its author.
     #[error("it names another user as its author")]
     Author,
 }
 
-/// The parts, each with its length before it, 2 bytes big-endian: no two lists of parts make the same bytes.
+/// Concatenates parts, each with its length in front (2 bytes, big-endian), so that different lists
+/// of parts give different bytes.
 ///
 /// # Errors
 /// `TooLong`: a part has more than 65,535 bytes.
@@ -116,7 +118,7 @@ pub fn lp(parts: &[&[u8]]) -> Result<Vec<u8>, Invalid> {
     Ok(bytes)
 }
 
-/// SHA-256 of the parts, one after the other.
+/// SHA-256 of the concatenated parts.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);

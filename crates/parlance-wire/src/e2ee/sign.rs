@@ -6,8 +6,9 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 
 use super::encoding::as_base64;
 
-/// The y coordinates of the points whose order divides 8, little-endian, beside 0 and 1: what such a "key" signs, anyone
-/// can sign. aws-lc takes them (its verification is that of RFC 8032, without the cofactor), so they are refused here.
+/// The y coordinates, little-endian, of the points whose order divides 8, beside 0 and 1: with such
+/// a "key", anyone can produce valid signatures. aws-lc accepts them (it verifies as RFC 8032 does,
+/// without the cofactor), so they are refused here.
 const SMALL_ORDER: [[u8; 32]; 3] = [
     [
         0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
@@ -22,20 +23,21 @@ const SMALL_ORDER: [[u8; 32]; 3] = [
     MINUS_ONE,
 ];
 
-/// p - 1, little-endian, where p = 2^255 - 19: the largest coordinate there is.
+/// p - 1, little-endian, where p = 2^255 - 19: the largest coordinate.
 const MINUS_ONE: [u8; 32] = [
     0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
 ];
 
-/// The public half of a key that signs. Base64 of its 32 bytes in JSON.
+/// A public key for signatures. In JSON it is base64 of its 32 bytes.
 ///
-/// Refused are encodings of a coordinate that is not below p, and points of small order.
+/// Encodings of a coordinate that is not below p, and points of small order, are refused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignKey([u8; 32]);
 
 impl SignKey {
-    /// Checks the form. `None`: not 32 bytes, not the one encoding of a coordinate, or a point of small order.
+    /// Checks the form. Returns `None` for anything but 32 bytes with the canonical encoding of a
+    /// coordinate, and for a point of small order.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key: [u8; 32] = bytes.try_into().ok()?;
@@ -53,7 +55,7 @@ impl SignKey {
         &self.0
     }
 
-    /// Whether this key's owner signed the text.
+    /// Returns `true` if the key's owner signed the text.
     #[must_use]
     pub fn verifies(&self, text: &[u8], signature: &Signature) -> bool {
         UnparsedPublicKey::new(&ED25519, &self.0)
@@ -76,12 +78,12 @@ impl fmt::Debug for SignKey {
 
 as_base64!(SignKey, "base64 of an Ed25519 public key");
 
-/// A signature. Base64 of its 64 bytes in JSON.
+/// A signature. In JSON it is base64 of its 64 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
 
 impl Signature {
-    /// Of these bytes. `None`: not 64 bytes.
+    /// From bytes. Returns `None` unless there are 64.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -127,7 +129,7 @@ mod tests {
         let signature = Signature::from_bytes(&bytes(text)).unwrap();
         assert!(key.verifies(&[0x72], &signature));
         assert!(!key.verifies(&[0x73], &signature));
-        // S + L instead of S: the same equation, another text.
+        // S + L instead of S satisfies the same equation.
         let mut malleated = bytes(text);
         let order = bytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
         let mut carry = 0;
@@ -146,7 +148,7 @@ mod tests {
             identity[0] = 1;
             identity
         };
-        // R = the identity, S = 0: valid for every text under the identity, and aws-lc says so.
+        // R = the identity, S = 0: valid for every text under the identity, and aws-lc accepts it.
         let mut forged = [0; 64];
         forged[0] = 1;
         assert!(
@@ -156,7 +158,7 @@ mod tests {
         );
         let mut refused = vec![[0; 32], identity];
         refused.extend(SMALL_ORDER);
-        // 0 and 1, written as p and p + 1, and the largest text of all.
+        // 0 and 1, encoded as p and p + 1, and the largest encoding.
         for last in [0xed, 0xee, 0xff] {
             let mut key = MINUS_ONE;
             key[0] = last;

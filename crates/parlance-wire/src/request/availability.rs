@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatavailability`: how available the caller is.
+//! `srv=chatserver&api=chatavailability`: the caller's availability.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! `srv=chatserver&api=chatblocklist`: which users and conversations the caller does not want to see.
+//! `srv=chatserver&api=chatblocklist`: the users and conversations that the caller does not want to
+//! see.
 
 use serde::{Deserialize, Serialize};
 

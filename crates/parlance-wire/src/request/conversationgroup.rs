@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatconversationgroup`: conversations of more than two.
+//! `srv=chatserver&api=chatconversationgroup`: conversations of more than two users.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,44 +11,44 @@ use crate::{
     word::Role,
 };
 
-/// Maximum participants of a group, those who are invited included.
+/// Maximum participants of a group, including invited users.
 pub const MAX_PARTICIPANTS: usize = 5000;
 
 /// The actions of this API, all of them extensions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// A new group. The caller is in it, and its admin; friends are added, others invited.
+    /// Creates a group. The caller becomes its admin; friends are added, others invited.
     Create {
-        /// Its name, for those who have none of their own.
+        /// Its name, for participants who have none of their own.
         displayname: DisplayName,
         /// The other participants.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
-        /// Its secret, wrapped for each, the caller too.
+        /// Its secret, wrapped for each participant including the caller.
         secrets: BTreeMap<UserId, Secret>,
-        /// Its name, encrypted for some.
+        /// Its name, encrypted for some participants.
         #[serde(default)]
         displaynames: BTreeMap<UserId, DisplayName>,
-        /// What a v4 client announces of its first epoch, which also gives the group its id.
+        /// A v4 client's announcement of the first epoch, which also has the group's id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         announcement: Option<Box<Announcement>>,
         /// The caller's signature over the announcement.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<Signature>,
     },
-    /// Another name for some, or all.
+    /// Renames the group for some or all participants.
     Rename {
         /// The group.
         conversationid: ConversationId,
         /// The names, encrypted for each.
         displaynames: BTreeMap<UserId, DisplayName>,
     },
-    /// More participants: friends are added, others invited.
+    /// Adds participants: friends are added, others invited.
     AddParticipants {
         /// The group.
         conversationid: ConversationId,
-        /// The users to add. Participants already in the group stay as they are.
+        /// The users to add. Existing participants stay as they are.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
         /// The secret, wrapped for each of them.
@@ -57,11 +57,11 @@ pub enum Action {
         #[serde(default)]
         displaynames: BTreeMap<UserId, DisplayName>,
     },
-    /// Fewer participants. They see the conversation no more; invitations are withdrawn.
+    /// Removes participants, who no longer see the conversation, and withdraws invitations.
     RemoveParticipants {
         /// The group.
         conversationid: ConversationId,
-        /// The users to remove; not the caller.
+        /// The users to remove, without the caller.
         #[serde(deserialize_with = "ids")]
         participantids: BTreeSet<UserId>,
     },
@@ -70,19 +70,19 @@ pub enum Action {
         /// The group.
         conversationid: ConversationId,
     },
-    /// The groups that the caller is invited to.
+    /// Lists the groups that the caller is invited to.
     Invitations,
-    /// The caller accepts their invitation.
+    /// Accepts the caller's invitation.
     Accept {
         /// The group.
         conversationid: ConversationId,
     },
-    /// The caller declines their invitation.
+    /// Declines the caller's invitation.
     Decline {
         /// The group.
         conversationid: ConversationId,
     },
-    /// Another role for a participant.
+    /// Changes a participant's role.
     SetRole {
         /// The group.
         conversationid: ConversationId,
@@ -95,7 +95,7 @@ pub enum Action {
 }
 
 pub(super) fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<UserId>, D::Error> {
-    // A set: an id that is named twice must not be charged or invited twice.
+    // A set, because an id that is listed twice must not be charged or invited twice.
     let ids = BTreeSet::deserialize(from)?;
     if ids.len() > MAX_PARTICIPANTS {
         return Err(de::Error::custom(format_args!(

@@ -1,4 +1,4 @@
-//! The fields of what is asked about epochs: a conversation's secrets, one after the other (docs/e2ee.md).
+//! The fields of requests about epochs, the successive secrets of a conversation (docs/e2ee.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::{
     text::{DisplayName, Instance, Secret},
 };
 
-/// Maximum epochs of a page.
+/// Maximum epochs in a page.
 pub const MAX_EPOCHS: usize = 50;
 
 /// The fields of `rekey`: the next epoch of a conversation.
@@ -19,27 +19,27 @@ pub const MAX_EPOCHS: usize = 50;
 pub struct Rekey {
     /// The conversation.
     pub conversationid: ConversationId,
-    /// Its instance, as the caller knows it.
+    /// Its instance, according to the caller.
     pub instance: Instance,
     /// The number of the new epoch.
     pub epoch: Epoch,
-    /// What the caller announces of it, and signs.
+    /// The epoch's announcement, signed by the caller.
     pub announcement: Announcement,
     /// The signature by the caller's signing key.
     pub signature: Signature,
-    /// The new secret, wrapped for each who takes part afterwards, and for nobody else.
+    /// The new secret, wrapped for exactly the participants of the epoch.
     pub secrets: BTreeMap<UserId, Secret>,
-    /// The name, encrypted with the new secret, for some or all.
+    /// The name, encrypted with the new secret, for some or all of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub displaynames: BTreeMap<UserId, DisplayName>,
-    /// Who has to leave the group in the same step; not the caller.
+    /// Users who leave the group in the same step, without the caller.
     #[serde(
         default,
         deserialize_with = "ids",
         skip_serializing_if = "BTreeSet::is_empty"
     )]
     pub removeparticipants: BTreeSet<UserId>,
-    /// Who joins the group in the same step: all of them, or nothing is done.
+    /// Users who join the group in the same step: all of them, or nothing is done.
     #[serde(
         default,
         deserialize_with = "ids",
@@ -48,19 +48,20 @@ pub struct Rekey {
     pub addparticipants: BTreeSet<UserId>,
 }
 
-/// The fields of `shareepochs`: a participant gets the secrets of epochs that they do not have.
+/// The fields of `shareepochs`, which gives a participant the secrets of epochs that they do not
+/// have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShareEpochs {
     /// The conversation.
     pub conversationid: ConversationId,
     /// The participant.
     pub userid: UserId,
-    /// The secrets, wrapped for them, by the number of the epoch.
+    /// The secrets, wrapped for them, by epoch.
     #[serde(deserialize_with = "secrets")]
     pub secrets: BTreeMap<Epoch, Secret>,
 }
 
-/// Secrets by epoch. A map's keys are text in JSON, which is not how a number is read elsewhere.
+/// Parses secrets by epoch. The keys of a JSON object are strings, unlike numbers elsewhere.
 fn secrets<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Epoch, Secret>, D::Error> {
     let texts = BTreeMap::<String, Secret>::deserialize(from)?;
     if texts.len() > MAX_PARTICIPANTS {

@@ -11,7 +11,7 @@ use crate::{id::UserId, text::Email};
 pub enum Action {
     /// Page "Friends / List".
     List,
-    /// Ours: asks for a friendship, or accepts such a request. Takes an id or an address.
+    /// Ours: requests a friendship, or accepts such a request. Takes an id or an address.
     Add {
         /// The user's id.
         #[serde(
@@ -33,7 +33,7 @@ pub enum Action {
         /// The user who sent the request.
         friendid: UserId,
     },
-    /// Ours: ends a friendship, declines a request, or takes one back.
+    /// Ours: ends a friendship, declines a request, or withdraws one.
     Remove {
         /// The friend, or the other user of the request.
         friendid: UserId,

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatkeys`: which keys users have (docs/e2ee.md). All of it is ours.
+//! `srv=chatserver&api=chatkeys`: the keys of users (docs/e2ee.md). All of it is ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,27 +6,28 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{e2ee::SignedCard, id::UserId};
 
-/// Maximum users whose cards one call asks for.
+/// Maximum users in a request for cards.
 pub const MAX_USERS: usize = 1000;
 
-/// What can be asked.
+/// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// The caller's next card.
+    /// Publishes the caller's next card.
     Publish(Box<SignedCard>),
-    /// The cards of users.
+    /// Gets the cards of users.
     Get {
         /// The users.
         #[serde(deserialize_with = "users")]
         userids: BTreeSet<UserId>,
-        /// The number of the newest card that the caller has of some of them: only later ones are answered.
+        /// The number of the newest card that the caller has of some of them; only later ones are
+        /// returned.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         after: BTreeMap<UserId, u32>,
     },
-    /// The key log.
+    /// Gets a part of the key log.
     Log {
-        /// How many of its entries the caller has.
+        /// Number of entries that the caller has already.
         #[serde(default)]
         after: u32,
     },

@@ -1,4 +1,4 @@
-//! The names of an enum's variants, taken from serde: a second list could differ from the wire.
+//! The names of an enum's variants, taken from serde, as a second list could differ from the wire.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-/// The names of the variants of `A`. Empty if `A` is no enum.
+/// The names of the variants of `A`. Empty if `A` is not an enum.
 pub(super) fn names<A: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
-    // serde passes the names to the deserializer, which has no value, and returns them as its error.
+    // serde passes the names to the deserializer, which has no value and returns them as its error.
     match A::deserialize(Asked) {
         Err(Names(names)) => names,
         Ok(_) => &[],

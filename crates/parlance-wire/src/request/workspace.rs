@@ -1,4 +1,4 @@
-//! `srv=chatowner&api=workspace`: host names that belong to users.
+//! `srv=chatowner&api=workspace`: host names that are registered for users.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use crate::text::WorkspaceName;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Page "Workspace - register": idempotent for its owner, refused to anyone else.
+    /// Page "Workspace - register". Idempotent for its owner, refused to anyone else.
     WorkspaceRegister {
-        /// A host name.
+        /// The host name.
         workspacename: WorkspaceName,
     },
 }

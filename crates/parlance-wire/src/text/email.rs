@@ -1,18 +1,18 @@
-//! E-mail addresses: what a user id is made from, so that no two may look like one.
+//! E-mail addresses, from which user ids are derived. No two addresses may look alike.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// Maximum bytes of an address (RFC 5321, 4.5.3.1.3, without its angle brackets).
+/// Maximum size of an address (RFC 5321, 4.5.3.1.3, without the angle brackets).
 const MAX_ADDRESS: usize = 254;
-/// Maximum bytes of what stands before the `@` (RFC 5321, 4.5.3.1.1).
+/// Maximum size of the part before the `@` (RFC 5321, 4.5.3.1.1).
 const MAX_LOCAL_PART: usize = 64;
-/// Maximum bytes of a host's name, and of each of its labels (RFC 1035, 2.3.4).
+/// Maximum size of a host name and of each of its labels (RFC 1035, 2.3.4).
 const MAX_HOST: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// An e-mail address, trimmed and lower-cased: what a user id is made from.
+/// An e-mail address, trimmed and lower-cased. A user id is derived from it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
@@ -23,12 +23,14 @@ impl Email {
     /// The required form, for errors.
     pub const EXPECTED: &'static str = "an e-mail address in ASCII, of at most 254 bytes, whose host is a name (an international one as punycode)";
 
-    /// Normalises and checks. The part before the `@` is a dot-string of RFC 5321 without `&` and the backquote; the host is
-    /// a name of letters, digits and hyphens, which does not end with a number or a dot. Deliverability is not checked.
-    /// Returns `None` for any other text.
+    /// Normalizes and checks an address. The part before the `@` is a dot-string of RFC 5321
+    /// without `&` and the backquote; the host is a name of letters, digits and hyphens that does
+    /// not end with a number or a dot. Deliverability is not checked. Returns `None` for any other
+    /// text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // As published: the id is made of this form, so each way to write an address is the same user.
+        // As published: the id is derived from this form, so that each way of writing an address is
+        // the same user.
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
         let (name, host) = text.split_once('@')?;
         let fits = text.len() <= MAX_ADDRESS && name.len() <= MAX_LOCAL_PART;
@@ -37,15 +39,16 @@ impl Email {
         (fits && is_dot_string(name) && is_host(&host)).then_some(Self(text))
     }
 
-    /// The normalised address.
+    /// The normalized address.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Words of RFC 5321's `atext` between single dots.
-// Without `&` and "`": an address is shown by programs that are not all careful with HTML and shells.
+/// RFC 5321 `atext` words separated by single dots.
+// Without `&` and "`", because addresses are shown by programs that are not all careful with HTML
+// and shells.
 fn is_dot_string(text: &str) -> bool {
     text.split('.').all(|word| {
         !word.is_empty()
@@ -55,7 +58,8 @@ fn is_dot_string(text: &str) -> bool {
     })
 }
 
-/// A name of RFC 1123, in lower case. Its last label is no number: it would be an address of IPv4.
+/// A name of RFC 1123 in lower case. Its last label is not a number, which would make it an IPv4
+/// address.
 fn is_host(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL).contains(&label.len())
@@ -75,25 +79,13 @@ fn is_host(text: &str) -> bool {
         && is_punycode(text)
 }
 
-/// Whether each label that begins with `xn--` is what IDNA makes of a name, and of one only.
+/// Returns `true` if each label that begins with `xn--` is the canonical IDNA encoding of a name.
 fn is_punycode(host: &str) -> bool {
     !host.split('.').any(|label| label.starts_with("xn--"))
         || idna::domain_to_ascii_strict(host).is_ok_and(|ascii| ascii == host)
 }
 
-impl fmt::Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Email {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text)
-            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::EXPECTED)))
-    }
-}
+text_form!(Email);
 
 #[cfg(test)]
 mod tests {
@@ -115,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_taken_for_another_address_is_none() {
+    fn addresses_that_look_like_others_are_refused() {
         for wrong in [
             "",
             "ann",
@@ -124,7 +116,7 @@ mod tests {
             "a@b@c",
             "an n@example.org",
             "ann\0@example.org",
-            // Letters that look like others, and characters that do not show.
+            // Letters that look like others, and invisible characters.
             "аnn@example.org",
             "ann\u{200b}@example.org",
             "ann\u{202e}@example.org",
@@ -133,7 +125,7 @@ mod tests {
             "jose\u{301}@example.org",
             "jos\u{e9}@example.org",
             "\u{a0}ann@example.org",
-            // Another spelling of the same host, or none.
+            // Another spelling of the same host, or no host.
             "ann@example.org.",
             "ann@.example.org",
             "ann@example..org",
@@ -143,7 +135,7 @@ mod tests {
             "ann@127.0.0.1",
             "ann@xn--a.example",
             "ann@xn--example-.org",
-            // What HTML, SQL or a shell would read.
+            // Characters with a meaning in HTML, SQL or a shell.
             "<script>@x",
             "\"a;b\"@x",
             "a&b@example.org",

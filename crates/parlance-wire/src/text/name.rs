@@ -1,4 +1,4 @@
-//! Names of people: no characters that do not show, none that turn the direction of others.
+//! Names of people, without invisible characters or ones that change the direction of others.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,14 +6,14 @@ use precis_core::{FreeformClass, StringClass, profile::PrecisFastInvocation};
 use precis_profiles::UsernameCasePreserved;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// Maximum characters of a nick, a station's name, and a full name.
+/// Maximum length of a nick, a station's name and a full name, in characters.
 const MAX_NICK: usize = 64;
 const MAX_STATION_NAME: usize = 64;
 const MAX_FULL_NAME: usize = 128;
-/// What is longer than this is not looked at: no character takes more bytes.
+/// Maximum bytes per character; longer text is refused without a closer look.
 const BYTES: usize = 4;
 
-/// A person's full name: characters of RFC 8264's `FreeformClass`, kept as given.
+/// A person's full name: characters of RFC 8264's `FreeformClass`, unchanged.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(transparent)]
 pub struct FullName(String);
@@ -23,7 +23,7 @@ impl FullName {
     pub const EXPECTED: &'static str =
         "1 to 128 characters, without control or format characters, leading or trailing spaces";
 
-    /// Checks the form. Returns `None` for another.
+    /// Checks the form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         is_freeform(text, MAX_FULL_NAME).then(|| Self(text.to_owned()))
@@ -59,7 +59,8 @@ impl StationName {
     }
 }
 
-/// The short name that others see: a user name of RFC 8265, 3.4 (`UsernameCasePreserved`), which may have several parts.
+/// The short name that others see: a user name of RFC 8265, 3.4 (`UsernameCasePreserved`), possibly
+/// of several parts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Nick(String);
@@ -68,15 +69,15 @@ impl Nick {
     /// The required form, for errors.
     pub const EXPECTED: &'static str = "1 to 64 characters: letters, digits and ASCII signs, with single spaces between words (RFC 8265)";
 
-    /// Checks the form, and normalises it: letters of another width, and accents that stand by themselves. Returns `None`
-    /// for another form.
+    /// Checks and normalizes a nick: fullwidth letters and decomposed accents. Returns `None` for
+    /// any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // Before the work: normalising makes a text longer or shorter.
+        // Checked before the work; normalizing may make a text longer or shorter.
         if text.len() > MAX_NICK * BYTES * 4 {
             return None;
         }
-        // RFC 8265, 3.5.1: parts are separated by a space each, which no part has.
+        // RFC 8265, 3.5.1: the parts are separated by single spaces.
         let parts: Option<Vec<Cow<'_, str>>> = text
             .split(' ')
             .map(|part| UsernameCasePreserved::enforce(part).ok())
@@ -85,21 +86,21 @@ impl Nick {
         fits(&nick, MAX_NICK).then_some(Self(nick))
     }
 
-    /// The nick in its normal form.
+    /// The normalized nick.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the nick looks like: see [`skeleton`].
+    /// The skeleton of the nick: see [`skeleton`].
     #[must_use]
     pub fn skeleton(&self) -> String {
         skeleton(&self.0)
     }
 }
 
-/// What a name looks like: two that may be taken for each other have the same skeleton (Unicode TS 39, 4), whatever case
-/// and spaces they are written with. It is for comparing, not for showing.
+/// The skeleton of a name: names that may be taken for each other have the same one (Unicode TS 39,
+/// 4), whatever their case and spaces. For comparing, not for showing.
 #[must_use]
 pub fn skeleton(name: &str) -> String {
     unicode_security::skeleton(name)
@@ -117,42 +118,16 @@ fn fits(text: &str, most: usize) -> bool {
     text.len() <= most * BYTES && (1..=most).contains(&text.chars().count())
 }
 
-impl fmt::Display for Nick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for FullName {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text)
-            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::EXPECTED)))
-    }
-}
-
-impl<'de> Deserialize<'de> for StationName {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text)
-            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::EXPECTED)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Nick {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text)
-            .ok_or_else(|| de::Error::custom(format_args!("expected {}", Self::EXPECTED)))
-    }
-}
+text_form!(FullName);
+text_form!(Nick);
+text_form!(StationName);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_no_character_that_does_not_show_or_turns_others_around() {
+    fn a_name_has_no_invisible_or_direction_changing_character() {
         for name in [
             "Ann",
             "Ann Example",
@@ -186,7 +161,7 @@ mod tests {
             assert!(Nick::parse(wrong).is_none(), "{wrong:?}");
             assert!(FullName::parse(wrong).is_none(), "{wrong:?}");
         }
-        // A nick is words; a full name may be anything that shows.
+        // A nick consists of words; a full name may have any visible text.
         assert!(Nick::parse("Ann  Example").is_none() && FullName::parse("Ann  Example").is_some());
         assert!(Nick::parse("Ann ☺").is_none() && FullName::parse("Ann ☺").is_some());
     }

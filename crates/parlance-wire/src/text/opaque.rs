@@ -1,16 +1,17 @@
-//! Text that the server does not read.
+//! Text that the server does not interpret.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// Text that only clients interpret, of at most `MAX` bytes: ciphertext, wrapped secrets. It is printable ASCII, as
-/// base64 is: other characters may take six bytes in JSON.
+/// Text of at most `MAX` bytes that only clients interpret: ciphertext and wrapped secrets. It is
+/// printable ASCII, like base64, because other characters may take six bytes in JSON.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Opaque<const MAX: usize>(String);
 
-/// A conversation's secret, wrapped for one participant: RSA-OAEP under an 8192-bit key is 1,368.
+/// A conversation's secret, wrapped for one participant: RSA-OAEP with an 8192-bit key is 1,368
+/// bytes.
 pub type Secret = Opaque<4096>;
 /// A conversation's name, encrypted for one participant.
 pub type DisplayName = Opaque<4096>;
@@ -18,7 +19,7 @@ pub type DisplayName = Opaque<4096>;
 pub type Data = Opaque<{ usize::MAX }>;
 
 impl<const MAX: usize> Opaque<MAX> {
-    /// Checks size and form. Returns `None` for text that is too long, or not printable ASCII.
+    /// Checks size and form. Returns `None` for text that is too long or not printable ASCII.
     #[must_use]
     // Takes the string, so that a message's content is not copied.
     pub fn parse(text: String) -> Option<Self> {
@@ -26,7 +27,7 @@ impl<const MAX: usize> Opaque<MAX> {
             .then_some(Self(text))
     }
 
-    /// The text, as given.
+    /// The text, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,7 +53,7 @@ impl<'de, const MAX: usize> Deserialize<'de> for Opaque<MAX> {
 
 impl<const MAX: usize> fmt::Debug for Opaque<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Its size only: a log should hold nobody's messages and secrets, encrypted ones either.
+        // Only its size, because logs should not contain messages or secrets, even encrypted ones.
         write!(f, "Opaque({} bytes)", self.0.len())
     }
 }

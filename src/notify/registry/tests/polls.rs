@@ -1,9 +1,9 @@
-//! Which changes a poll is answered, and which are repeated.
+//! Tests which changes a poll gets, and which are repeated.
 
 use super::*;
 
 #[test]
-fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
+fn the_answer_to_a_poll_is_repeated_until_it_is_acknowledged() {
     let told = |notifications: &Notifications, poll| {
         notifications
             .poll(user(1), station(1), poll)
@@ -20,16 +20,16 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
     assert_eq!(told(&notifications, SILENT), 2);
     assert_eq!(told(&notifications, SILENT), 2);
     assert_eq!(told(&notifications, on(3)), 2);
-    // A poll on the same connection.
+    // A poll on the same connection acknowledges it.
     assert_eq!(told(&notifications, on(3)), 0);
-    // Another request on it.
+    // So does another request on it.
     notifications.announce(&[changed(7)]);
     assert_eq!(told(&notifications, on(3)), 1);
     notifications.ack(user(1), station(1), 4);
     assert_eq!(told(&notifications, on(5)), 1);
     notifications.ack(user(1), station(1), 5);
     assert_eq!(told(&notifications, on(6)), 0);
-    // A poll that names the answer; one that names an older one does not help.
+    // A poll with the answer's receipt acknowledges it; one with an older receipt does not.
     notifications.announce(&[changed(7)]);
     let (_, lost) = notifications.poll(user(1), station(1), SILENT);
     let (changes, receipt) = notifications.poll(
@@ -67,7 +67,7 @@ fn what_a_poll_was_told_is_told_again_until_the_station_shows_that_it_has_it() {
 }
 
 #[test]
-fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
+fn fetching_a_polled_change_acknowledges_it() {
     let notifications = polled();
     let all = [
         changed(7),
@@ -79,7 +79,7 @@ fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
     ];
     notifications.announce(&all);
     let (_, receipt) = notifications.poll(user(1), station(1), SILENT);
-    // Fetched before the change was announced: perhaps without it.
+    // Fetched before the change was announced, so perhaps without it.
     notifications.fetched(
         user(1),
         station(1),
@@ -110,11 +110,11 @@ fn what_a_poll_was_told_is_not_told_again_once_it_was_fetched() {
 }
 
 #[test]
-fn what_was_fetched_before_a_poll_was_answered_says_nothing_of_what_it_told() {
+fn a_fetch_that_began_before_a_poll_does_not_acknowledge_its_answer() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     let (_, before) = notifications.poll(user(1), station(1), SILENT);
-    // A download begins here, and ends after the next poll, which names a newer change.
+    // A download begins here and ends after the next poll, which names a newer change.
     notifications.announce(&[changed(7)]);
     notifications.poll(user(1), station(1), SILENT);
     notifications.fetched(

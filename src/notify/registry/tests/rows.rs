@@ -1,10 +1,11 @@
-//! Which new rows a socket is pushed whole.
+//! Tests which new rows are pushed whole to a socket.
 
 use super::*;
 
 #[test]
 fn rows_are_told_in_the_order_of_their_commits_or_not_at_all() {
-    // In which order they are announced, and the numbers that each frame brings, if one is taken after each.
+    // The order of announcements, the numbers in one frame taken at the end, and the numbers in
+    // frames taken after each announcement.
     type Case = (&'static [i64], &'static [i64], &'static [&'static [i64]]);
     let cases: [Case; 4] = [
         (&[1, 2, 3], &[1, 2, 3], &[&[1], &[2], &[3]]),
@@ -44,7 +45,7 @@ fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     subscription.feed().take();
     notifications.announce(&[written(7, 1, 0)]);
     assert_eq!(rows(&subscription), [1]);
-    // Of another node, or too many: numbers alone.
+    // Rows of another node, or too many of them, are only numbered.
     let unseen = Event::ConversationChanged {
         conversation: conversation(7),
         participants: Arc::from([user(1)]),
@@ -58,12 +59,12 @@ fn after_rows_that_are_not_at_hand_the_next_ones_join() {
     assert!(rows(&subscription).is_empty());
     notifications.announce(&[written(7, 61, 0)]);
     assert_eq!(rows(&subscription), [61]);
-    // A retry, or a clear, says nothing of numbers.
+    // A retry or a clear says nothing about numbers.
     notifications.announce(&[changed(7)]);
     assert!(rows(&subscription).is_empty());
     notifications.announce(&[written(7, 62, 0)]);
     assert_eq!(rows(&subscription), [62]);
-    // The first row of another instance: a client that has the one before must download.
+    // After the first row of a new instance, a client that has the previous one must download.
     notifications.announce(&[in_instance(7, 63, 0, "BBBBBBBBBB")]);
     assert!(rows(&subscription).is_empty());
     notifications.announce(&[in_instance(7, 64, 0, "BBBBBBBBBB")]);
@@ -85,7 +86,7 @@ fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
         },
     ]);
     notifications.resync_all();
-    // It follows on what was dropped.
+    // It follows rows that were dropped.
     notifications.announce(&[written(7, 2, 0)]);
     let changes = subscription.feed().take();
     assert!(

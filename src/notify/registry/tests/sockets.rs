@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_socket_is_told_what_a_poll_may_not_have_heard() {
+fn a_socket_gets_the_unacknowledged_answer_of_a_poll() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     assert_eq!(
@@ -58,7 +58,7 @@ async fn a_socket_that_was_replaced_ends_and_takes_nothing_any_more() {
 }
 
 #[test]
-fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
+fn unacknowledged_pushes_cause_a_resync_when_the_socket_ends() {
     let notifications = Arc::new(Notifications::default());
     for (acks, expected) in [(true, false), (false, true)] {
         let (subscription, _) = notifications
@@ -76,7 +76,7 @@ fn what_was_pushed_and_not_acknowledged_makes_a_resync_when_the_socket_ends() {
 }
 
 #[test]
-fn what_was_pending_before_a_socket_is_told_by_its_id_only() {
+fn changes_from_before_a_socket_are_pushed_by_id_only() {
     let notifications = polled();
     notifications.announce(&[changed(7)]);
     for seq in [1, 3] {
@@ -106,7 +106,7 @@ async fn a_resync_wakes_every_socket_and_drops_what_is_polled_for() {
 }
 
 #[test]
-fn what_nobody_polls_for_is_dropped_and_what_a_socket_subscribes_to_stays() {
+fn idle_stations_are_dropped_unless_they_have_a_socket() {
     let notifications = polled();
     let (subscription, _) = notifications
         .subscribe(user(1), station(2), ClientVersion::V3, LIMITS)
@@ -164,7 +164,7 @@ fn beside_a_socket_a_poll_takes_nothing() {
 }
 
 #[test]
-fn one_who_was_disconnected_is_told_nothing_any_more() {
+fn a_disconnected_user_is_not_notified_any_more() {
     let notifications = Arc::new(Notifications::default());
     let (subscription, _) = notifications
         .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)

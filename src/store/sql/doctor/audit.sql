@@ -1,8 +1,9 @@
--- Lines of the audit log that do not follow from the one before, and a head that is not the newest line.
+-- Lines of the audit log that do not follow from their predecessor, and a head that is not the
+-- newest line.
 with beginning as (
     select sha256(convert_to('parlance audit 1', 'UTF8')) as chain
 ), links as (
-    -- What each line's chain is the hash of, if it is right.
+    -- The chain that each line must have.
     select l.seq, l.chain, row_number() over same as number,
            lag(l.chain, 1, b.chain) over same || int8send(l.seq) || sha256(convert_to(l.entry, 'UTF8')) as linked
     from audit_log l, beginning b
@@ -10,7 +11,7 @@ with beginning as (
 ), newest as (
     select seq, chain from audit_log order by seq desc limit 1
 ), wrong as (
-    -- Changed or missing lines, and lines that were cut off at the end.
+    -- Changed or missing lines, and lines cut off at the end.
     select seq, format('line %s', seq) as what from links where seq <> number or chain <> sha256(linked)
     union all
     select 9223372036854775807, 'the newest line'

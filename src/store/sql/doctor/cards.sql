@@ -1,6 +1,7 @@
--- Cards that do not follow the one before, or are not in the key log as they stand. Those of a deleted account are gone.
+-- Cards that do not follow their predecessor, or differ from the key log. Cards of deleted accounts
+-- are gone.
 with linked as (
-    -- Each card, with its hash and the one before.
+    -- Each card, with its hash and its predecessor's.
     select user_id, n, card, log_seq, sha256(convert_to(card, 'UTF8')) as hash,
            lag(n) over same as n_before,
            lag(sha256(convert_to(card, 'UTF8'))) over same as hash_before

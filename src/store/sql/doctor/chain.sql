@@ -1,6 +1,7 @@
--- Messages whose chain does not follow from the one before it, and conversations whose chain is not the newest one's.
+-- Messages whose chain does not follow from the previous one, and conversations whose chain is not
+-- that of the newest message.
 with links as (
-    -- What each chain is the hash of, if it is right.
+    -- The chain that each message must have.
     select t.conversation_id, t.seq, t.chain, c.chain as head,
            lag(t.chain, 1, chain_beginning(c.conversation_id, c.instance)) over same
                || int8send(t.seq) || uuid_send(t.message_id) || t.data_hash as linked,
@@ -10,7 +11,7 @@ with links as (
     where t.seq > c.cleared_seq
     window same as (partition by t.conversation_id order by t.seq)
 ), wrong as (
-    -- Those that are not, and heads without a message.
+    -- Messages with another chain, and conversations with a chain but no message.
     select format('message %s of conversation %s', seq, conversation_id) as what
     from links where chain <> sha256(linked) or is_last and chain is distinct from head
     union all

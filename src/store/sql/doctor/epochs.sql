@@ -1,6 +1,7 @@
--- Epochs that do not follow the one before or are not all there, and secrets of nobody.
+-- Epochs that do not follow their predecessor or are incomplete, and secrets of users who do not
+-- take part.
 with linked as (
-    -- Each announcement, and the one before.
+    -- Each announcement, and its predecessor.
     select conversation_id, epoch, announcement,
            lag(epoch, 1, 0) over same as epoch_before,
            lag(sha256(convert_to(announcement, 'UTF8'))) over same as hash_before

@@ -1,4 +1,4 @@
--- Invitations to no group, to an empty one, or for one of its participants.
+-- Invitations to a missing or empty group, or for one of its participants.
 select count(*) as "count!", min(format('invitation of user %s to conversation %s', i.user_id, i.conversation_id)) as example
 from invitations i
 join conversations c using (conversation_id)

@@ -1,4 +1,4 @@
--- Reports about a message that is not there under the id that they name.
+-- Reports about a message that does not exist under the id that they have.
 select count(*) as "count!", min(format('report %s of conversation %s', r.seq, r.conversation_id)) as example
 from reports r
 join conversations c using (conversation_id)

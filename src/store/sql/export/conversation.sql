@@ -1,9 +1,9 @@
--- A conversation that the user $1 is or was in: what is theirs of it.
+-- A conversation that the user $1 takes or took part in, with what is theirs of it.
 select json_build_object(
     'id', replace(c.conversation_id::text, '-', ''), 'isgroup', c.is_group, 'instance', c.instance,
     'created', wire_time(c.created_at), 'member', p.user_id is not null, 'role', p.role, 'secret', p.secret,
     'epochsecrets', (
-        -- Epoch by epoch, as the key has the epoch before the user.
+        -- Epoch by epoch, because in the primary key the epoch precedes the user.
         select coalesce(json_agg(json_build_object('epoch', e.epoch, 'secret', s.secret) order by e.epoch), '[]')
         from epochs e join epoch_secrets s using (conversation_id, epoch)
         where e.conversation_id = $2 and s.user_id = $1

@@ -1,3 +1,6 @@
 -- What opens the user's login: of a key, only its hash is there.
-select json_build_object('hash', encode(key_hash, 'hex'), 'label', label, 'created', wire_time(created_at))::text as "row!"
+select json_build_object(
+    'keyid', replace(credential_id::text, '-', ''), 'kind', kind, 'hash', encode(key_hash, 'hex'), 'label', label,
+    'created', wire_time(created_at), 'lastused', wire_time(used_at)
+)::text as "row!"
 from credentials where user_id = $1 order by created_at, key_hash

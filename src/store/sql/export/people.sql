@@ -1,4 +1,5 @@
--- Whom the user has to do with, and how: what they said of others, and others of them as far as they are shown it.
+-- The user's relations to others: the user's own requests and blocks, and those of others as far as
+-- they are shown to the user.
 select json_build_object('userid', replace(other::text, '-', ''), 'relation', relation, 'since', wire_time(since))::text as "row!"
 from (
     select f.friend_id as other, case when g.user_id is null then 'requested' else 'friend' end as relation, f.requested_at as since

@@ -1,5 +1,5 @@
--- A page of the rows of conversation $2 after number $3: all that the user $1 can see, or, if they are not in it any more,
--- their own. Up to 200 of them, and about 1 MiB.
+-- A page of the rows of conversation $2 after number $3: all rows visible to the user $1 or, if
+-- they no longer take part, only their own. Up to 200 rows, and about 1 MiB.
 with shown as (
     select c.conversation_id, c.cleared_seq,
            exists (select from participants p where p.conversation_id = c.conversation_id and p.user_id = $1) as is_member
@@ -16,7 +16,7 @@ with shown as (
          and (s.is_member or m.user_id = $1)
      order by m.seq limit 200)
     union all
-    -- Of a message that expired, what is left.
+    -- Of an expired message, what is left.
     (select e.seq, 0, json_build_object(
          'kind', 'expired', 'Seq', e.seq, 'ID', e.message_id, 'Type', e.type, 'Created', wire_time(e.created_at),
          'User', replace(e.user_id::text, '-', ''), 'DataHash', encode(e.data_hash, 'hex'), 'Chain', encode(e.chain, 'hex')
@@ -35,11 +35,11 @@ with shown as (
          and (s.is_member or r.user_id = $1)
      order by r.seq limit 200)
 ), page as (
-    -- In one order, and no further than the first row beyond 1 MiB.
+    -- In one order, up to the first row beyond 1 MiB.
     select *, sum(bytes) over (order by seq) - bytes as before from (select * from rows order by seq limit 200) first
 )
 select seq as "seq!",
-       -- The content is put in last, so that it is read for the rows of this page alone.
+       -- The content is added last, so that it is only read for the rows of this page.
        case when data is null then object::text else left(object::text, -1) || ', "Data" : ' || to_json(data)::text || '}' end as "row!"
 from page where before < 1048576
 order by seq

@@ -38,7 +38,7 @@ impl Writer {
         let email = Email::parse("admin@ozeki.hu").unwrap();
         Self {
             user: UserId::of(&email),
-            card: first_card(email, server(), &ann.sign, &ann.rsa).unwrap(),
+            card: first_card(email, server(), &ann.sign, &ann.rsa, None).unwrap(),
             ann,
             instance: Instance::parse(INSTANCE).unwrap(),
         }

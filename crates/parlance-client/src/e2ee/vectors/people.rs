@@ -62,7 +62,7 @@ pub(super) fn person(name: &str) -> Person {
     assert_eq!(rsa.public_key(), text("public"));
     Person {
         user: UserId::of(&email),
-        card: first_card(email, server(), &sign, &rsa).unwrap(),
+        card: first_card(email, server(), &sign, &rsa, None).unwrap(),
         public: PublicKey::parse(&text("public")).unwrap(),
         wrapped: text("wrapped"),
         sign,

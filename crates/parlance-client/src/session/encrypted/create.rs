@@ -1,0 +1,60 @@
+//! Conversations are created with their first epoch.
+
+use std::collections::BTreeMap;
+
+use parlance_wire::{
+    id::UserId,
+    key::PublicKey,
+    request::{Signed, conversation, conversationgroup},
+    text::DisplayName,
+};
+
+use crate::{
+    answer::{self, Conversation},
+    e2ee::NewEpoch,
+    error::Error,
+    session::Session,
+};
+
+/// New encrypted conversations.
+impl Session {
+    /// The direct conversation with a friend, with its first epoch; or the one that there is, unchanged.
+    pub async fn create_encrypted(
+        &self,
+        friend: UserId,
+        epoch: &NewEpoch,
+        keys: &BTreeMap<UserId, PublicKey>,
+        displaynames: BTreeMap<UserId, DisplayName>,
+    ) -> Result<Conversation, Error> {
+        let signed = epoch.announcement.clone();
+        self.conversation(conversation::Action::Create {
+            participantid: friend,
+            secrets: epoch.wrap(keys)?,
+            displaynames,
+            announcement: Some(Box::new(signed.announcement)),
+            signature: Some(signed.signature),
+        })
+        .await
+    }
+
+    /// A new group with its first epoch, which names its id. All others are added, or nothing is done.
+    pub async fn create_encrypted_group(
+        &self,
+        epoch: &NewEpoch,
+        keys: &BTreeMap<UserId, PublicKey>,
+        displayname: DisplayName,
+    ) -> Result<answer::Group, Error> {
+        let signed = epoch.announcement.clone();
+        let secrets = epoch.wrap(keys)?;
+        let others = secrets.keys().filter(|user| **user != self.user());
+        let create = conversationgroup::Action::Create {
+            displayname,
+            participantids: others.copied().collect(),
+            secrets,
+            displaynames: BTreeMap::new(),
+            announcement: Some(Box::new(signed.announcement)),
+            signature: Some(signed.signature),
+        };
+        self.call(Signed::ConversationGroup(create)).await
+    }
+}

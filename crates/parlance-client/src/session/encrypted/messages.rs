@@ -1,0 +1,118 @@
+//! Messages are sealed and sent.
+
+use std::collections::BTreeSet;
+
+use parlance_wire::{
+    id::{MessageId, UserId},
+    request::{
+        Signed,
+        conversation::{self, SentMessage},
+    },
+    text::MessageType,
+    time::Timestamp,
+};
+
+use crate::{
+    answer::{self, Conversation},
+    e2ee::{self, Body, Content, Envelope, EpochSecret, SigningKey, State, seal},
+    error::{Error, ErrorCode},
+    session::Session,
+};
+
+/// A message before it is sealed.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its id. Whatever happens, there is at most one message of it.
+    pub id: MessageId,
+    /// When it was written, for the server.
+    pub created: Timestamp,
+    /// What it says. Its `ep` is set when it is sealed.
+    pub body: Body,
+}
+
+/// Encrypted messages.
+impl Session {
+    /// Sends a message, sealed in the newest epoch that the state has, whose secret is `secret`. If that epoch has ended,
+    /// those after it are followed, `secret` becomes the newest one's, and the message is sealed anew, under the same id
+    /// and number. Only then: a call whose answer was lost may have been carried out, and is repeated byte for byte.
+    ///
+    /// `conversation` is as the server listed it last, and listed again then: who takes part in it must be in the roster.
+    ///
+    /// # Errors
+    /// `Encryption`: as [`follow_epochs`](Self::follow_epochs) and [`seal`]; `DifferentParticipants`, `NewIdentity`: nothing
+    /// may be sent.
+    pub async fn add_sealed(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        secret: &mut EpochSecret,
+        conversation: &mut Conversation,
+        draft: &Draft,
+    ) -> Result<answer::Stored, Error> {
+        loop {
+            let sent = self.seal_draft(state, sign, secret, conversation, draft)?;
+            let answer: Result<answer::Added, Error> = self.call(Signed::Conversation(sent)).await;
+            match answer {
+                Err(error) if error.code() == Some(ErrorCode::StaleEpoch) => {
+                    let id = conversation.id;
+                    let before = state.epochs.get(&id).cloned();
+                    *conversation = self.listed(id).await?;
+                    *secret = self.follow_epochs(state, conversation).await?;
+                    // A server that says so of the newest epoch would be asked for ever.
+                    if state.epochs.get(&id) == before.as_ref() {
+                        return Err(error);
+                    }
+                }
+                answer => return Ok(answer?.message),
+            }
+        }
+    }
+
+    fn seal_draft(
+        &self,
+        state: &State,
+        sign: &SigningKey,
+        secret: &EpochSecret,
+        conversation: &Conversation,
+        draft: &Draft,
+    ) -> Result<conversation::Action, Error> {
+        let Some(epochs) = state.epochs.get(&conversation.id) else {
+            return Err(Error::Invalid("the conversation's epoch"));
+        };
+        let listed: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
+        epochs.check_participants(&listed)?;
+        state.pins.may_send(listed)?;
+        if secret.commitment() != epochs.newest().commit() {
+            return Err(e2ee::Error::WrongSecret.into());
+        }
+        let Content::Known(kind) = &draft.body.content else {
+            return Err(e2ee::Error::Malformed("the kind").into());
+        };
+        let r#type = kind.wire_type().as_str();
+        let envelope = Envelope {
+            conversation: conversation.id,
+            instance: &conversation.instance,
+            id: draft.id,
+            user: self.user(),
+            station: self.identity().station,
+            r#type,
+        };
+        let body = Body {
+            ep: Some(epochs.newest().hash()),
+            ..draft.body.clone()
+        };
+        let epoch = epochs.newest().epoch();
+        Ok(conversation::Action::Add {
+            conversationid: conversation.id,
+            instance: conversation.instance.clone(),
+            message: SentMessage {
+                id: draft.id,
+                r#type: MessageType::parse(r#type).ok_or(Error::Invalid("the type"))?,
+                created: draft.created,
+                valid_until: draft.body.until,
+                data: seal(&envelope, epoch, secret, sign, &body)?,
+            },
+            epoch: Some(epoch),
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! The keys of people are fetched, checked and pinned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlance_wire::{
+    e2ee::SignedCard, id::UserId, key::PublicKey, request::keys::MAX_USERS as USERS_PER_CALL,
+};
+
+use crate::{
+    e2ee::{self, Offer, Pins, State},
+    error::Error,
+    session::Session,
+};
+
+/// How often cards are fetched again that were replaced since.
+const MAX_TRIES: usize = 5;
+
+/// The keys of people, checked.
+#[derive(Debug)]
+pub struct Met {
+    /// Their public keys, which secrets are wrapped for. Who has none has deleted their account, or is nobody whose keys the
+    /// user may see.
+    pub keys: BTreeMap<UserId, PublicKey>,
+    /// What became of the cards of those who have any. The user's own are among them, if they were asked for.
+    pub offers: BTreeMap<UserId, Offer>,
+}
+
+/// People.
+impl Session {
+    /// Fetches the keys and cards of people, compares them with what is pinned, with one another and with the key log,
+    /// which is followed, and pins them. What is wrong with one of them is an error for all, and nothing is pinned then.
+    ///
+    /// # Errors
+    /// `Encryption`: as [`Pins::offer`] and [`KeyLog::follow`](e2ee::KeyLog::follow); `NotLogged`, `OlderCard`: the server
+    /// withholds a card, or made one for this user only.
+    pub async fn meet(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {
+        for _ in 1..MAX_TRIES {
+            match self.meet_once(state, users).await {
+                // Published after the cards were fetched, and before the log was.
+                Err(Error::Encryption(e2ee::Error::NotLogged)) => {}
+                done => return done,
+            }
+        }
+        self.meet_once(state, users).await
+    }
+
+    async fn meet_once(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {
+        let (keys, cards) = self.fetch_keys(&state.pins, users).await?;
+        self.follow_key_log(&mut state.log, &state.own_cards)
+            .await?;
+        let (mut pins, mut offers) = (state.pins.clone(), BTreeMap::new());
+        for (user, key) in &keys {
+            if let Some(cards) = cards.get(user) {
+                offers.insert(*user, pins.offer(*user, cards, key)?);
+            } else if state.pins.get(*user).is_some() {
+                // The newest one that is pinned was asked for, too.
+                return Err(e2ee::Error::OlderCard.into());
+            }
+            match pins.cards(*user).last() {
+                Some(card) => state.log.check_card(card)?,
+                None if state.log.newest(*user)?.is_none() => {}
+                None => return Err(e2ee::Error::NotLogged.into()),
+            }
+        }
+        state.pins = pins;
+        Ok(Met { keys, offers })
+    }
+
+    /// The public keys of users, and the cards of each from the pinned one on.
+    async fn fetch_keys(
+        &self,
+        pins: &Pins,
+        users: &BTreeSet<UserId>,
+    ) -> Result<
+        (
+            BTreeMap<UserId, PublicKey>,
+            BTreeMap<UserId, Vec<SignedCard>>,
+        ),
+        Error,
+    > {
+        let (mut keys, mut cards) = (BTreeMap::new(), BTreeMap::<_, Vec<SignedCard>>::new());
+        let users: Vec<UserId> = users.iter().copied().collect();
+        for users in users.chunks(USERS_PER_CALL) {
+            let users: BTreeSet<UserId> = users.iter().copied().collect();
+            let mut after = BTreeMap::new();
+            for user in &users {
+                if let Some(pinned) = pins.cards(*user).last() {
+                    after.insert(*user, number(pinned.n().saturating_sub(1))?);
+                }
+            }
+            loop {
+                let page = self.cards(users.clone(), after.clone()).await?;
+                // A server that promises more, and has none, would be asked for ever.
+                let is_last = !page.hasmore || page.cards.is_empty();
+                let keys_of_page = page.publickeys.into_iter();
+                keys.extend(keys_of_page.filter(|(user, _)| users.contains(user)));
+                for (user, more) in page.cards {
+                    if let Some(last) = more.last() {
+                        after.insert(user, number(last.card.n())?);
+                    }
+                    cards.entry(user).or_default().extend(more);
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok((keys, cards))
+    }
+}
+
+fn number(n: u64) -> Result<u32, Error> {
+    u32::try_from(n).map_err(|_| Error::Invalid("the number of a card"))
+}

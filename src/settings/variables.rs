@@ -1,0 +1,109 @@
+//! Parses environment variables: numbers within a range, durations, networks, addresses.
+
+use std::{
+    ffi::OsString, fmt::Display, net::IpAddr, ops::RangeInclusive, path::PathBuf, str::FromStr,
+};
+
+use chrono::TimeDelta;
+use ipnet::IpNet;
+
+use super::Error;
+
+/// The source of settings. An empty variable counts as unset: compose files and `.env` lines often
+/// have them.
+pub(super) struct Variables<'a>(pub(super) &'a dyn Fn(&str) -> Option<OsString>);
+
+impl Variables<'_> {
+    /// Parses a variable, or its default.
+    pub(super) fn parse<T>(
+        &self,
+        variable: &'static str,
+        default: &str,
+        must_be: impl Display,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Error> {
+        let text = self.text(variable)?;
+        parse(text.as_deref().unwrap_or(default)).ok_or_else(|| Error {
+            variable,
+            must_be: must_be.to_string(),
+        })
+    }
+
+    pub(super) fn number<T: FromStr + Display + PartialOrd + Copy>(
+        &self,
+        variable: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T, Error> {
+        self.limited("a whole number", variable, default, range)
+    }
+
+    pub(super) fn bytes(
+        &self,
+        variable: &'static str,
+        default: usize,
+        range: RangeInclusive<usize>,
+    ) -> Result<usize, Error> {
+        self.limited("a number of bytes", variable, default, range)
+    }
+
+    fn limited<T: FromStr + Display + PartialOrd + Copy>(
+        &self,
+        what: &str,
+        variable: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T, Error> {
+        let must_be = format!("{what} from {} to {}", range.start(), range.end());
+        self.parse(variable, &default.to_string(), must_be, |text| {
+            text.parse().ok().filter(|number| range.contains(number))
+        })
+    }
+
+    pub(super) fn text(&self, variable: &'static str) -> Result<Option<String>, Error> {
+        let text = (self.0)(variable).filter(|text| !text.is_empty());
+        text.map(|text| {
+            text.into_string().map_err(|_| Error {
+                variable,
+                must_be: "text in UTF-8".to_owned(),
+            })
+        })
+        .transpose()
+    }
+
+    // Not `text`, as a path need not be UTF-8.
+    pub(super) fn path(&self, variable: &str) -> Option<PathBuf> {
+        (self.0)(variable)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    }
+}
+
+/// A positive duration.
+pub(super) fn duration(text: &str) -> Option<TimeDelta> {
+    let length = TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?;
+    // Zero is excluded: a window of zero would refuse every request, and a lifetime of zero every
+    // message.
+    Some(length).filter(|length| *length > TimeDelta::zero())
+}
+
+pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let parts = text.split(',').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            // A bare address is a network of one: a single proxy is the usual case.
+            let network = part.parse().ok();
+            network.or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from))
+        })
+        .collect()
+}
+
+pub(super) fn public_url(text: &str) -> Option<String> {
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))?;
+    // It is put into JSON, and clients append a query to it.
+    let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
+    plain.then(|| text.trim_end_matches('/').to_owned())
+}

@@ -1,0 +1,108 @@
+//! Creating groups.
+
+use std::collections::BTreeSet;
+
+use sqlx::PgConnection;
+
+use super::{Changed, participants};
+use crate::store::{
+    Db, admission,
+    conversation::NewParticipant,
+    epoch::{self, NewEpoch},
+    error::Result,
+    invitation,
+    quota::{self, Daily, Exceeded, Limits},
+};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    text::Instance,
+    time::Timestamp,
+};
+
+/// Creates a group of its creator, who becomes its admin, and others, who are added or invited.
+/// With a first epoch nobody is invited: either all participants of the epoch are added, or nothing
+/// is done.
+pub(crate) async fn create(
+    db: &Db,
+    conversation: ConversationId,
+    creator: &NewParticipant<'_>,
+    others: &[NewParticipant<'_>],
+    first: Option<&NewEpoch<'_>>,
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<Changed> {
+    db.transaction(async |c| {
+        let changed = insert(c, conversation, creator, others, first, limits, now).await?;
+        Ok(changed.end())
+    })
+    .await
+}
+
+async fn insert(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    creator: &NewParticipant<'_>,
+    others: &[NewParticipant<'_>],
+    first: Option<&NewEpoch<'_>>,
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<Changed> {
+    let ids: Vec<UserId> = others.iter().map(|one| one.user_id).collect();
+    if let Some(exceeded) = quota::precheck(c, creator.user_id, true, None, &ids, limits).await? {
+        return Ok(Changed::Exceeded(exceeded));
+    }
+    let all: Vec<UserId> = ids.into_iter().chain([creator.user_id]).collect();
+    if admission::would_be_full(c, conversation, creator.user_id, &all, limits).await? {
+        return Ok(Changed::Full);
+    }
+    if !quota::lock(c, all).await? {
+        return Ok(Changed::NoUser);
+    }
+    if let Some(exceeded) =
+        quota::charge(c, creator.user_id, Daily::Conversations, 1, limits).await?
+    {
+        return Ok(Changed::Exceeded(exceeded));
+    }
+    let instance = Instance::random();
+    sqlx::query!(
+        "with created as (
+            insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            values ($1, true, $2, $3, $3)
+            returning conversation_id
+        )
+        insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+        select conversation_id, $4, $5, $6, 'admin', $3 from created",
+        conversation as _,
+        instance.as_str(),
+        now as _,
+        creator.user_id as _,
+        creator.secret,
+        creator.display_name,
+    )
+    .execute(&mut *c)
+    .await?;
+    // After the insert, which counts too.
+    if quota::exceeds_total(c, creator.user_id, limits).await? {
+        return Ok(Changed::Exceeded(Exceeded::Total));
+    }
+    let invited =
+        match admission::admit(c, conversation, creator.user_id, others, limits, now).await? {
+            Ok(invited) => invited,
+            Err(refused) => return Ok(refused),
+        };
+    let mut concerned = participants(c, conversation).await?;
+    if let Some(first) = first {
+        if concerned.iter().copied().collect::<BTreeSet<_>>() != *first.members {
+            return Ok(Changed::StaleRoster(concerned));
+        }
+        epoch::stage(c, conversation, first).await?;
+        epoch::begin(c, conversation, first, now).await?;
+    }
+    concerned.extend(
+        invitation::visible_in(c, conversation)
+            .await?
+            .into_iter()
+            .map(|(user, _)| user),
+    );
+    Ok(Changed::Done { concerned, invited })
+}

@@ -1,0 +1,165 @@
+//! Accounts that end and begin again, and who is who afterwards.
+
+use std::collections::BTreeMap;
+
+use parlance_client::{
+    ErrorCode, NewUser, Server, StationId, UserId,
+    e2ee::{Epoch, EpochSecret, Error as Wrong, Maker, Mark, Offer},
+    keys,
+};
+use parlance_wire::{key::PublicKey, request::epoch::ShareEpochs, text::Email};
+
+use super::{person::PASSWORD, person::Person, talk, wrong};
+use crate::world::World;
+
+async fn deletes_account(person: &Person) {
+    let email = Email::parse(&person.email).unwrap();
+    let apikey = keys::apikey(&email, PASSWORD);
+    person.session.delete_account(&apikey).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_the_address_of_a_deleted_account_is_a_new_identity_with_the_next_number() {
+    let (world, [mut ann, ben], [mut anns, _]) = talk().await;
+    ann.says("Hello", &mut anns).await.unwrap();
+    deletes_account(&ben).await;
+    let mut second = Person::new(&world, "Ben").await;
+    assert_eq!(second.user(), ben.user());
+    let card = second.state.pins.cards(second.user()).last().unwrap();
+    assert_eq!(
+        (card.n(), card.prev()),
+        (2, ben.state.own_cards.get(&1).copied())
+    );
+    // To the one before it is a card that is not his.
+    let (log, own) = (&mut ben.state.log.clone(), &ben.state.own_cards);
+    let refused = second.session.follow_key_log(log, own).await;
+    assert!(matches!(wrong(refused), Wrong::NotMyCard(2)));
+
+    let met = ann.meets(&[second.user()]).await.unwrap();
+    assert_eq!(met.offers[&second.user()], Offer::NewIdentity);
+    // Nothing is sent to someone else than before, until Ann has looked.
+    let refused = wrong(ann.says("Is it you?", &mut anns).await);
+    assert!(matches!(refused, Wrong::NewIdentity(_)), "{refused}");
+    let refused = wrong(ann.rekeys(&mut anns, &[], &[]).await);
+    assert!(matches!(refused, Wrong::NewIdentity(_)), "{refused}");
+    let card = card.hash();
+    ann.state.pins.accept(second.user(), card).unwrap();
+    assert_eq!(
+        ann.state.pins.get(second.user()).unwrap().mark(),
+        Mark::Seen
+    );
+    ann.rekeys(&mut anns, &[], &[]).await.unwrap();
+    ann.says("Welcome", &mut anns).await.unwrap();
+    // He reads what was said since, and nothing from before.
+    let seconds = second.follows().await.unwrap();
+    let epochs = second.epochs(seconds.conversation.id).await.unwrap();
+    let has: Vec<bool> = epochs.iter().map(|(_, secret)| secret.is_some()).collect();
+    assert_eq!(has, [true, false]);
+    let texts = ann.hears(&anns).await.unwrap();
+    assert_eq!(texts, ["Hello", "Welcome"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn nobody_keeps_a_secret_for_someone_whose_account_is_deleted() {
+    let (world, [mut ann, ben], [mut anns, _]) = talk().await;
+    let key = ann.meets(&[ben.user()]).await.unwrap().keys;
+    let wrapped = anns.secret.wrap(&key[&ben.user()]).unwrap();
+    deletes_account(&ben).await;
+    let shared = ann.session.share_epochs(ShareEpochs {
+        conversationid: anns.conversation.id,
+        userid: ben.user(),
+        secrets: BTreeMap::from([(Epoch::FIRST, wrapped)]),
+    });
+    let refused = shared.await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::UserNotFound));
+    // Announced with what was known of him.
+    let conversation = &anns.conversation;
+    let maker = Maker {
+        user: ann.user(),
+        key: &ann.sign,
+    };
+    let epochs = &ann.state.epochs[&conversation.id];
+    let (members, head) = (epochs.members().clone(), epochs.newest().head());
+    let next = epochs.rekey(maker, members, [].into(), head).unwrap();
+    let keys = key_of_both(&ann, key);
+    let announced = ann.session.announce(
+        &conversation.instance,
+        &next,
+        &keys,
+        BTreeMap::new(),
+        [].into(),
+    );
+    let refused = announced.await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::UserNotFound));
+    // The present epoch goes on.
+    ann.says("Still here", &mut anns).await.unwrap();
+    let stored = format!("epoch_secrets where user_id = '{}'", ben.user());
+    assert_eq!(world.count(&stored).await, 0);
+    world.end().await;
+}
+
+type Keys = BTreeMap<UserId, PublicKey>;
+
+fn key_of_both(person: &Person, mut keys: Keys) -> Keys {
+    let own = person.session.identity().pair.public_key();
+    let own = PublicKey::parse(own).unwrap();
+    keys.insert(person.user(), own);
+    keys
+}
+
+#[tokio::test]
+async fn what_was_wrapped_for_a_lost_key_is_deleted_and_can_be_shared_again() {
+    let (world, [mut ann, ben], [mut anns, _]) = talk().await;
+    ann.says("Hello", &mut anns).await.unwrap();
+    // Ben has lost his password, and the operator lets him register again.
+    let code = "the code of a reset";
+    world
+        .sql(&format!(
+            "insert into invites (code_hash, purpose, email, created_at, expires_at)
+            values (sha256('{code}'), 'reset', '{}', now(), now() + interval '1 day')",
+            ben.email
+        ))
+        .await;
+    let new = NewUser {
+        email: &ben.email,
+        fullname: "Ben",
+        nick: "Ben",
+        invite: Some(code),
+    };
+    let server = Server::new(&world.url).unwrap();
+    server.register(&new, "another password").await.unwrap();
+    let stored = format!("epoch_secrets where user_id = '{}'", ben.user());
+    assert_eq!(world.count(&stored).await, 0);
+    let station = StationId::random();
+    let again = server.login(&ben.email, "another password", station).await;
+    let again = again.unwrap();
+    assert_eq!(again.list().await.unwrap()[0].secret, "");
+    // Ann shares it, wrapped for the new key.
+    let key = again.identity().pair.public_key();
+    let key = PublicKey::parse(key).unwrap();
+    let shared = ann.session.share_epochs(ShareEpochs {
+        conversationid: anns.conversation.id,
+        userid: ben.user(),
+        secrets: BTreeMap::from([(Epoch::FIRST, anns.secret.wrap(&key).unwrap())]),
+    });
+    shared.await.unwrap();
+    let secret = &again.list().await.unwrap()[0].secret;
+    let opened = EpochSecret::unwrap(secret, &again.identity().pair).unwrap();
+    assert_eq!(opened.kid(), anns.secret.kid());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_key_log_with_a_card_in_ones_own_name_is_refused_from_the_first_own_card_on() {
+    let world = World::new().await;
+    let mut ann = Person::new(&world, "Ann").await;
+    // Another device of hers, which does not know of her second card.
+    let mut other = ann.second_device(&world).await;
+    ann.renews().await;
+    assert!(matches!(
+        wrong(other.meets(&[ann.user()]).await),
+        Wrong::NotMyCard(2)
+    ));
+    world.end().await;
+}

@@ -1,0 +1,194 @@
+//! End-to-end encryption, from client to client, through a real server: and a server that changes what it keeps.
+
+mod account;
+mod person;
+mod race;
+
+use std::sync::Arc;
+
+use parlance_client::{
+    Error, ErrorCode, Server,
+    e2ee::{self, EpochSecret, Error as Wrong},
+};
+
+use self::person::{PASSWORD, Person, Talk};
+use crate::world::World;
+
+/// Ann and Ben, friends with a conversation, which Ann made.
+async fn talk() -> (Arc<World>, [Person; 2], [Talk; 2]) {
+    let world = World::new().await;
+    let (mut ann, mut ben) = (
+        Person::new(&world, "Ann").await,
+        Person::new(&world, "Ben").await,
+    );
+    ann.befriends(&ben).await;
+    let anns = ann.creates(ben.user()).await;
+    let bens = ben.follows().await.unwrap();
+    (world, [ann, ben], [anns, bens])
+}
+
+fn wrong<T>(result: Result<T, Error>) -> Wrong {
+    match result {
+        Err(Error::Encryption(wrong)) => wrong,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was believed"),
+    }
+}
+
+#[tokio::test]
+async fn what_one_seals_another_reads_across_epochs_and_cards() {
+    let (world, [mut ann, mut ben], [mut anns, mut bens]) = talk().await;
+    ann.says("Hello", &mut anns).await.unwrap();
+    ben.says("Hi", &mut bens).await.unwrap();
+    ann.says("How are you?", &mut anns).await.unwrap();
+
+    // Ben renews his key. Ann sees it, and begins the next epoch.
+    ben.renews().await;
+    let met = ann.meets(&[ben.user()]).await.unwrap();
+    assert_eq!(met.offers[&ben.user()], e2ee::Offer::Renewed);
+    ann.rekeys(&mut anns, &[], &[]).await.unwrap();
+    assert_eq!(anns.conversation.epoch, 2);
+
+    // What Ben seals with the old secret is not stored: he follows, and seals it anew, under the same id.
+    let old = bens.secret.commitment();
+    ben.says("In time", &mut bens).await.unwrap();
+    assert_ne!(bens.secret.commitment(), old);
+    assert_eq!(bens.conversation.epoch, 2);
+    let all = ["Hello", "Hi", "How are you?", "In time"];
+    for (person, talk) in [(&ann, &anns), (&ben, &bens)] {
+        assert_eq!(person.hears(talk).await.unwrap(), all);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_is_no_friend_of_all_rekeys_and_who_was_removed_reads_no_more() {
+    let world = World::new().await;
+    let (mut ann, mut ben) = (
+        Person::new(&world, "Ann").await,
+        Person::new(&world, "Ben").await,
+    );
+    let mut cleo = Person::new(&world, "Cleo").await;
+    ann.befriends(&ben).await;
+    ann.befriends(&cleo).await;
+    let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
+    let (mut bens, mut cleos) = (ben.follows().await.unwrap(), cleo.follows().await.unwrap());
+    cleo.says("one", &mut cleos).await.unwrap();
+    // Ben has met Cleo here alone.
+    ben.rekeys(&mut bens, &[], &[]).await.unwrap();
+    cleo.says("two", &mut cleos).await.unwrap();
+    // He is no admin: nobody follows what he may not do, and the server does not take it.
+    let dan = Person::new(&world, "Dan").await;
+    ben.befriends(&dan).await;
+    let refused = wrong(ben.rekeys(&mut bens, &[dan.user()], &[]).await);
+    assert!(matches!(refused, Wrong::NotAnAdmin(_)), "{refused}");
+    let refused = ben.rekeys(&mut bens, &[], &[cleo.user()]).await;
+    assert_eq!(refused.unwrap_err().code(), Some(ErrorCode::NotAllowed));
+    ann.rekeys(&mut anns, &[], &[cleo.user()]).await.unwrap();
+    ben.says("three", &mut bens).await.unwrap();
+    let all = ["one", "two", "three"];
+    for (person, talk) in [(&ann, &anns), (&ben, &bens)] {
+        assert_eq!(person.hears(talk).await.unwrap(), all);
+    }
+    let refused = cleo.says("four", &mut cleos).await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::ConversationNotFound));
+    let last = ann.reads(&anns).await.unwrap().pop().unwrap();
+    assert_ne!(last.sealed.kid(), cleos.secret.kid());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_has_left_is_out_with_the_next_epoch_and_nothing_is_said_before() {
+    let world = World::new().await;
+    let (mut ann, mut ben) = (
+        Person::new(&world, "Ann").await,
+        Person::new(&world, "Ben").await,
+    );
+    let mut cleo = Person::new(&world, "Cleo").await;
+    ann.befriends(&ben).await;
+    ann.befriends(&cleo).await;
+    let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
+    let mut bens = ben.follows().await.unwrap();
+    let cleos = cleo.follows().await.unwrap();
+    cleo.session.leave(cleos.conversation.id).await.unwrap();
+    let mut now = ben.session.list().await.unwrap();
+    bens.conversation = now.remove(0);
+    let refused = wrong(ben.says("Is she gone?", &mut bens).await);
+    assert!(
+        matches!(&refused, Wrong::DifferentParticipants { missing, .. } if *missing == [cleo.user()]),
+        "{refused}"
+    );
+    ben.rekeys(&mut bens, &[], &[]).await.unwrap();
+    ben.says("She is gone.", &mut bens).await.unwrap();
+    ann.says("She is.", &mut anns).await.unwrap();
+    assert_eq!(ann.hears(&anns).await.unwrap(), ["She is gone.", "She is."]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_changes_what_it_keeps_is_caught() {
+    let (world, [mut ann, mut ben], [mut anns, bens]) = talk().await;
+    ann.says("One", &mut anns).await.unwrap();
+    ann.says("Two", &mut anns).await.unwrap();
+    assert_eq!(ben.hears(&bens).await.unwrap(), ["One", "Two"]);
+
+    // A secret of its own in the place of Ann's.
+    let key = ann.meets(&[ben.user()]).await.unwrap().keys;
+    let bens_key = &key[&ben.user()];
+    let other = EpochSecret::generate().unwrap().wrap(bens_key).unwrap();
+    let anns_own = anns.secret.wrap(bens_key).unwrap();
+    let of_ben = format!("user_id = '{}'", ben.user());
+    let put = async |secret: &str| {
+        let update = format!("update epoch_secrets set secret = '{secret}' where {of_ben}");
+        world.sql(&update).await;
+    };
+    put(other.as_str()).await;
+    assert!(matches!(wrong(ben.follows().await), Wrong::WrongSecret));
+    put(anns_own.as_str()).await;
+    ben.follows().await.unwrap();
+
+    // A key of its own in the place of Ann's; and no card of hers.
+    let eve = Person::new(&world, "Eve").await;
+    let eves = eve.session.identity().pair.public_key().to_owned();
+    let anns_key = ann.session.identity().pair.public_key().to_owned();
+    let of_ann = format!("where user_id = '{}'", ann.user());
+    let put = async |key: &str| {
+        let update = format!("update users set public_key = '{key}' {of_ann}");
+        world.sql(&update).await;
+    };
+    put(&eves).await;
+    assert!(matches!(
+        wrong(ben.meets(&[ann.user()]).await),
+        Wrong::Invalid(e2ee::Invalid::RsaKey)
+    ));
+    put(&anns_key).await;
+    ben.meets(&[ann.user()]).await.unwrap();
+    world.sql(&format!("delete from cards {of_ann}")).await;
+    assert!(matches!(
+        wrong(ben.meets(&[ann.user()]).await),
+        Wrong::OlderCard
+    ));
+    // Who has not met her finds her in the key log.
+    let mut fay = Person::new(&world, "Fay").await;
+    fay.befriends(&ann).await;
+    assert!(matches!(
+        wrong(fay.meets(&[ann.user()]).await),
+        Wrong::NotLogged
+    ));
+
+    // Ann's second message in Ben's name.
+    let row = format!(
+        "update messages set user_id = '{}' where seq = 2",
+        ben.user()
+    );
+    world.sql(&row).await;
+    // Pages may be kept in memory: another node has read nothing yet.
+    let node = world.another().await;
+    let server = Server::new(&node.url).unwrap();
+    let station = ben.session.identity().station;
+    let session = server.login(&ben.email, PASSWORD, station).await;
+    ben.session = session.unwrap();
+    assert!(matches!(wrong(ben.hears(&bens).await), Wrong::Relabelled));
+    node.stop().await;
+    world.stop().await;
+}

@@ -1,0 +1,136 @@
+//! Rekeyings, removals, additions and messages at the same moment, from client to client.
+
+use std::sync::Arc;
+
+use parlance_client::{Error, ErrorCode, UserId, e2ee::EpochSecret};
+
+use super::person::{Person, Talk, rosters};
+use crate::world::World;
+
+const ROUNDS: usize = 6;
+const MESSAGES: usize = 12;
+
+/// Whether someone is out of the group, or was when the server was asked: then there is nothing to send.
+fn is_out(error: &Error) -> bool {
+    matches!(error, Error::NotAParticipant) || error.code() == Some(ErrorCode::ConversationNotFound)
+}
+
+/// Says so many texts, one after the other.
+async fn writes(mut person: Person, mut talk: Talk, name: &str) -> (Person, Talk) {
+    for n in 0..MESSAGES {
+        person
+            .says(&format!("{name} {n}"), &mut talk)
+            .await
+            .unwrap();
+    }
+    (person, talk)
+}
+
+/// Begins the next epoch so many times, with the same people.
+async fn rekeys(mut person: Person, mut talk: Talk) {
+    for _ in 0..ROUNDS {
+        person.rekeys(&mut talk, &[], &[]).await.unwrap();
+    }
+}
+
+/// Takes a user out of the group, and in again.
+async fn changes(mut person: Person, mut talk: Talk, user: UserId) -> (Person, Talk) {
+    for _ in 0..ROUNDS {
+        person.rekeys(&mut talk, &[], &[user]).await.unwrap();
+        person.rekeys(&mut talk, &[user], &[]).await.unwrap();
+    }
+    (person, talk)
+}
+
+/// Follows and writes, as long as there are rounds: someone who is put out and taken in again. Returns every secret that
+/// they ever had.
+async fn comes_and_goes(mut person: Person) -> (Person, Vec<EpochSecret>) {
+    let mut secrets = vec![];
+    let mut said = 0;
+    while said < MESSAGES {
+        let said_one = async {
+            let mut talk = person.follows().await?;
+            secrets.push(talk.secret.clone());
+            let sent = person.says(&format!("Dan {said}"), &mut talk).await;
+            secrets.push(talk.secret);
+            sent
+        };
+        match said_one.await {
+            Ok(_) => said += 1,
+            Err(error) if is_out(&error) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    (person, secrets)
+}
+
+async fn world() -> Arc<World> {
+    World::with(|settings| {
+        settings.workers = 2;
+        settings.database_connections = 12;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nothing_is_stored_under_a_dead_key_nor_read_by_who_was_removed_and_nobody_is_locked_out() {
+    let world = world().await;
+    let mut ann = Person::new(&world, "Ann").await;
+    let (mut ben, mut cleo) = (
+        Person::new(&world, "Ben").await,
+        Person::new(&world, "Cleo").await,
+    );
+    let dan = Person::new(&world, "Dan").await;
+    for friend in [&ben, &cleo, &dan] {
+        ann.befriends(friend).await;
+    }
+    let users = [ben.user(), cleo.user(), dan.user()];
+    let anns = ann.creates_group(&users).await;
+    let (bens, cleos) = (ben.follows().await.unwrap(), cleo.follows().await.unwrap());
+    let mut another = cleo.second_device(&world).await;
+    let anothers = another.follows().await.unwrap();
+    let dans_id = dan.user();
+    let ((mut ann, mut anns), (mut ben, mut bens), (mut cleo, mut cleos), (), (mut dan, secrets)) = tokio::join!(
+        changes(ann, anns, dans_id),
+        writes(ben, bens, "Ben"),
+        writes(cleo, cleos, "Cleo"),
+        rekeys(another, anothers),
+        comes_and_goes(dan),
+    );
+    // Nobody is locked out: each says a last word, and everyone reads it.
+    let mut dans = dan.follows().await.unwrap();
+    for (person, talk) in [
+        (&mut ann, &mut anns),
+        (&mut ben, &mut bens),
+        (&mut cleo, &mut cleos),
+        (&mut dan, &mut dans),
+    ] {
+        person.says("the end", talk).await.unwrap();
+    }
+    let mut all = vec![];
+    for (person, talk) in [
+        (&mut ann, &mut anns),
+        (&mut ben, &mut bens),
+        (&mut cleo, &mut cleos),
+    ] {
+        *talk = person.follows().await.unwrap();
+        all.push(person.hears(talk).await.unwrap());
+    }
+    assert_eq!(all[0].len(), 3 * MESSAGES + 4);
+    assert!(all[0] == all[1] && all[0] == all[2], "{all:?}");
+
+    // In the order of the numbers epochs only grow: nothing is behind a newer epoch's.
+    let read = ann.reads(&anns).await.unwrap();
+    assert!(read.is_sorted_by_key(|message| message.epoch));
+    // Dan has no secret of what was said without him.
+    let rosters = rosters(&ann.epochs(anns.conversation.id).await.unwrap());
+    assert!(rosters.len() > 2 * ROUNDS);
+    for message in read {
+        let is_his = secrets
+            .iter()
+            .any(|secret| secret.kid() == message.sealed.kid());
+        let is_in = rosters[&message.epoch].contains(&dans_id);
+        assert!(is_in || !is_his, "{}", message.epoch);
+    }
+    world.end().await;
+}

@@ -1,0 +1,42 @@
+//! Statements about stations, credentials and vaults.
+
+use super::{USER, connection, filled, plan, reads_by_index};
+
+#[tokio::test]
+async fn what_is_asked_of_stations_and_credentials_is_read_by_index() {
+    // Empty and full, as a plan stays what it was when its statement was first used.
+    for mut db in [connection().await, filled().await] {
+        for (name, marks, arguments) in [
+            ("prelogin", &["select kdf from users"][..], USER.to_owned()),
+            (
+                "vault",
+                &["select encrypted_private_key, vault_version, kdf"],
+                USER.to_owned(),
+            ),
+            (
+                "standing",
+                &["as \"is_disabled!\""],
+                format!("array[{USER}], array[md5('s1')::uuid]"),
+            ),
+            ("stations", &["c.label as \"label?\""], USER.to_owned()),
+            (
+                "end stations",
+                &["delete from stations\n", "credential_id = $4"],
+                format!("{USER}, null, md5('s1')::uuid, null"),
+            ),
+            (
+                "credentials",
+                &["used_at as \"used_at: Timestamp\""],
+                USER.to_owned(),
+            ),
+            (
+                "replace a credential",
+                &["with stored as", "update stations s"],
+                format!("{USER}, sha256('x'), 'password', now(), array[gen_random_uuid()]"),
+            ),
+        ] {
+            let plan = plan(&mut db, marks, &arguments).await;
+            reads_by_index(name, &plan);
+        }
+    }
+}

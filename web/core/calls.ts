@@ -1,0 +1,55 @@
+// What can be asked of a client about conversations and people: each call with what it is handed made into typed ids.
+
+import type { Open } from "./actions/context.ts";
+import * as messages from "./actions/messages.ts";
+import { attempt, notOffered } from "./actions/outcome.ts";
+import type { Client } from "./api.ts";
+import { conversationId, userId } from "./model/ids.ts";
+
+const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
+
+/** What the client itself does of it. */
+export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "saveDraft" | "typing"> & { seenUpTo: (id: string, message: string) => Promise<void> };
+
+/** What can be asked about conversations and people. */
+export function conversationCalls(session: () => Open, host: Host) {
+  const id = conversationId;
+  return {
+    open: (of: string) => session().shown.log.open(id(of)),
+    closeLog: () => host.closeLog(),
+    loadOlder: (of: string) => host.loadOlder(of),
+    reveal: (of: string, message: string) => host.reveal(of, message),
+    seenUpTo: (of: string, message: string) => void host.seenUpTo(of, message),
+    typing: (of: string) => host.typing(of),
+    saveDraft: (of: string, text: string) => host.saveDraft(of, text),
+    send: (of, draft) => messages.send(session(), id(of), draft),
+    edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
+    erase: (of, message) =>
+      attempt(async () => {
+        await messages.erase(session(), id(of), message);
+        return null;
+      }),
+    react: (of, message, emoji, on) => messages.react(session(), id(of), message, emoji, on),
+    retry: (_of, message) => session().ask({ kind: "retry", message }),
+    discard: (_of, message) => messages.discard(session(), message),
+    info: (of, message) => messages.info(session(), id(of), message),
+    change: async (of, to) => (await inside()).groups.changeSettings(session(), id(of), to),
+    clear: async (of) => (await inside()).groups.clear(session(), id(of)),
+    leave: async (of) => (await inside()).groups.leave(session(), id(of)),
+    rename: async (of, name) => (await inside()).groups.rename(session(), id(of), name),
+    members: async (of) => (await inside()).groups.members(session(), id(of)),
+    addMembers: async (of, users, share) => (await inside()).groups.addMembers(session(), id(of), users.map(userId), share),
+    removeMember: async (of, user) => (await inside()).groups.removeMember(session(), id(of), userId(user)),
+    setAdmin: async (of, user, admin) => (await inside()).groups.setAdmin(session(), id(of), userId(user), admin),
+    renewKeys: async (of) => (session().account.session.keys.sign ? (await inside()).groups.renewKeys(session(), id(of)) : notOffered),
+    request: async (email) => (await inside()).people.request(session(), email),
+    answer: async ({ kind, id: of }, accept) => (await inside()).people.answer(session(), kind, of, accept),
+    writeTo: async (user) => (await inside()).groups.writeTo(session(), userId(user)),
+    createGroup: async (name, users) => (await inside()).groups.createGroup(session(), name, users.map(userId)),
+    block: async (user, on) => (await inside()).people.block(session(), userId(user), on),
+    safetyNumber: async (user) => (await inside()).people.safetyNumber(session(), userId(user)),
+    verify: async (user) => (await inside()).people.verify(session(), userId(user)),
+    acceptKeys: async (user) => (await inside()).people.acceptKeys(session(), userId(user)),
+    search: async (text, within) => (await inside()).search(session(), text, within === null ? null : id(within)),
+  } satisfies Partial<Client>;
+}

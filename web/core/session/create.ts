@@ -1,0 +1,94 @@
+// Makes an account, and logs in to it.
+
+import { hex, random } from "../crypto/bytes.ts";
+import { importKeys, makeKeys, publicOfSeed } from "../crypto/keys.ts";
+import { apikeyOf, lockKey } from "../crypto/published.ts";
+import { printRecovery } from "../crypto/vault.ts";
+import type { Ports } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+import { firstCard, publishOwnCard } from "../sync/own-card.ts";
+import { login, type NewAccount, prelogin, register } from "../wire/login.ts";
+import { isRefusedAs } from "../wire/refusal.ts";
+import { type Door, doorFor, type Entered, record } from "./door.ts";
+import { forget, remember } from "./known.ts";
+import { passwordSlot, recoverySlot, vaultOf } from "./make-vault.ts";
+import { callerOf } from "./record.ts";
+
+/** Who wants to be here. */
+export interface Newcomer {
+  email: string;
+  name: string;
+  password: string;
+  /** The invitation's code; empty where everyone may register. */
+  code: string;
+}
+
+/** An account that was made; the recovery key is empty where the server has no place for one. */
+export interface Made extends Entered {
+  recovery: string;
+}
+
+/** Makes an account and logs in to it. */
+export async function createAccount(ports: Ports, store: Store, newcomer: Newcomer): Promise<Made> {
+  const of = doorFor(ports, store, newcomer.email);
+  const server = (await prelogin(of.caller, of.email))?.server ?? "";
+  const made = await (server === "" ? makePublished(of, newcomer) : makeWithVault(of, newcomer, server));
+  // What was known of an account of this address before has ended with it.
+  await forget(store, of.user);
+  await remember(store, of.user, { server, version: server === "" ? 0 : 1 });
+  return made;
+}
+
+async function makePublished(of: Door, { name, password, code }: Newcomer): Promise<Made> {
+  const { raw, publicKey } = await makeKeys(2048, false);
+  const account: NewAccount = {
+    email: of.email,
+    name,
+    apikey: await apikeyOf(of.email, password),
+    publickey: publicKey,
+    rsakey: await lockKey(raw.rsa, password),
+    invite: code,
+    kdf: null,
+    recoverykey: null,
+    card: null,
+  };
+  await register(of.caller, account);
+  const answer = await login(of.caller, account.apikey, of.ports.deviceName);
+  const session = await record(of, { answer, raw, server: "", vault: "", master: null, hasSheet: false });
+  return { session, contents: null, recovery: "" };
+}
+
+async function makeWithVault(of: Door, { name, password, code }: Newcomer, server: string): Promise<Made> {
+  const owner = { server, user: of.user };
+  const master = random(32);
+  const { raw, publicKey } = await makeKeys(3072, true);
+  const keys = { rsa: raw.rsa, seed: raw.seed ?? random(32) };
+  const [next, recovery] = [await passwordSlot(password, master, owner), await recoverySlot(master, owner)];
+  const contents = { keys, pins: {}, heads: {} };
+  const vault = await vaultOf({ version: 1, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
+  const usable = await importKeys(keys);
+  const signing = { user: of.user, email: of.email, server, keys: usable, publicKey, signKey: hex(await publicOfSeed(keys.seed)) };
+  const card = await firstCard(signing);
+  const account: NewAccount = {
+    email: of.email,
+    name,
+    apikey: next.apikey,
+    publickey: publicKey,
+    rsakey: vault,
+    invite: code,
+    kdf: next.kdf,
+    recoverykey: recovery.apikey,
+    card,
+  };
+  try {
+    await register(of.caller, account);
+  } catch (error) {
+    // Somebody had this address before: the card follows theirs, which is told to who is logged in.
+    if (!isRefusedAs(error, "stale_card")) throw error;
+    await register(of.caller, { ...account, card: null });
+  }
+  const answer = await login(of.caller, next.apikey, of.ports.deviceName);
+  const session = await record(of, { answer, raw: keys, server, vault, master, hasSheet: true });
+  await publishOwnCard(callerOf(of.ports, session), signing);
+  return { session, contents, recovery: printRecovery(recovery.key) };
+}

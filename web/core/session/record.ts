@@ -1,0 +1,28 @@
+// A session as it is kept: who is logged in, with keys that cannot be read out.
+
+import { hex, random, sha256, utf8 } from "../crypto/bytes.ts";
+import { userId } from "../model/ids.ts";
+import type { Ports } from "../ports.ts";
+import type { SessionRecord } from "../store/store.ts";
+import { Caller } from "../wire/call.ts";
+
+/** Sends this session's requests. */
+export const callerOf = (ports: Pick<Ports, "http" | "clock">, { user, station, keys }: Pick<SessionRecord, "user" | "station" | "keys">): Caller =>
+  new Caller(ports.http, ports.clock, { user: userId(user), station, rsaSign: keys.rsaSign });
+
+/** What can be read out to compare the keys of two devices: the same on all of one person's. */
+export async function fingerprintOf({ publicKey, signKey }: SessionRecord): Promise<string> {
+  return (hex(await sha256(utf8(signKey || publicKey))).slice(0, 32).match(/.{4}/g) ?? []).join(" ");
+}
+
+/** A password that is easy to write down and hard to guess: 80 bits in four groups. */
+export function suggestPassword(): string {
+  const letters = "abcdefghjkmnpqrstuvwxyz23456789";
+  const groups: string[] = [];
+  while (groups.length < 4) {
+    // Bytes beyond the last multiple of 31 are passed over: every letter is as likely as any other.
+    const bytes = [...random(32)].filter((byte) => byte < 248).slice(0, 4);
+    if (bytes.length === 4) groups.push(bytes.map((byte) => letters[byte % 31] ?? "").join(""));
+  }
+  return groups.join("-");
+}

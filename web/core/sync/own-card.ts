@@ -1,0 +1,65 @@
+// One's own card: published once, and followed by the next one where somebody had the address before.
+
+import { fromBase64, fromHex, hex } from "../crypto/bytes.ts";
+import { cardHash, makeCard, parseCard, type SignedCard } from "../crypto/card.ts";
+import type { UserKeys } from "../crypto/keys.ts";
+import { ENTRY_LENGTH, tagOf } from "../crypto/log.ts";
+import type { UserId } from "../model/ids.ts";
+import type { Caller } from "../wire/call.ts";
+import { cards, keyLog, publishCard } from "../wire/people.ts";
+
+/** Who signs a card. */
+export interface Signing {
+  user: UserId;
+  email: string;
+  server: string;
+  keys: UserKeys;
+  publicKey: string;
+  /** In hex. */
+  signKey: string;
+}
+
+type Before = { n: number; hash: string } | null;
+
+async function sign({ email, server, keys, publicKey, signKey }: Signing, before: Before): Promise<SignedCard> {
+  if (!keys.sign) throw new Error("this account does not sign");
+  // Whoever has the keys of before is somebody else, or has lost them.
+  const after = before && { ...before, signer: null };
+  return makeCard({ email, server, publicKey, signKey: fromHex(signKey, 32), rsaSigner: keys.rsaSign, signer: keys.sign, before: after });
+}
+
+/** The first card of an account. */
+export const firstCard = (of: Signing): Promise<SignedCard> => sign(of, null);
+
+/** The newest card of one's address in the key log: cards of an account that was deleted are nowhere else. */
+async function lastLogged(caller: Caller, { server, user }: Signing): Promise<Before> {
+  const tag = await tagOf(server, user);
+  let last: Before = null;
+  for (let after = 0; ; ) {
+    const page = await keyLog(caller, after);
+    const bytes = fromBase64(page.entries);
+    for (let at = 0; at + ENTRY_LENGTH <= bytes.length; at += ENTRY_LENGTH) {
+      const entry = bytes.slice(at, at + ENTRY_LENGTH);
+      const n = Number(new DataView(entry.buffer).getBigUint64(32));
+      if (hex(entry.slice(0, 32)) === tag) last = { n, hash: hex(entry.slice(40)) };
+    }
+    after += bytes.length / ENTRY_LENGTH;
+    if (!page.hasmore || bytes.length === 0) return last;
+  }
+}
+
+/** Whether a card has this signing key. */
+export const isOwn = (card: string, signKey: string): boolean => hex(parseCard(card).sign) === signKey;
+
+/** One's next card; null if one's newest is out already. */
+export async function signNextCard(caller: Caller, of: Signing): Promise<SignedCard | null> {
+  const newest = (await cards(caller, [of.user], {})).cards.get(of.user)?.at(-1);
+  if (newest && isOwn(newest.card, of.signKey)) return null;
+  return sign(of, newest ? { n: parseCard(newest.card).n, hash: await cardHash(newest.card) } : await lastLogged(caller, of));
+}
+
+/** Sees to it that one's card is out. */
+export async function publishOwnCard(caller: Caller, of: Signing): Promise<void> {
+  const card = await signNextCard(caller, of);
+  if (card) await publishCard(caller, card);
+}

@@ -1,0 +1,104 @@
+// What a vault keeps beside the keys: whose cards were seen or compared, and how far conversations had come. So a new
+// device does not begin with trust on first use, and an older transcript is noticed.
+
+import { base64 } from "../crypto/bytes.ts";
+import { type Card, cardHash, parseCard } from "../crypto/card.ts";
+import { type Contents, MAX_RSAKEY, type VaultPin } from "../crypto/vault.ts";
+import type { UserId } from "../model/ids.ts";
+import type { Trust } from "../model/view.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+
+type Pins = Contents["pins"];
+type Heads = Contents["heads"];
+
+/** Characters that a vault has for its box's text, of those that a server keeps: it is written in base64 twice. */
+const MAX_BOX = Math.floor(((MAX_RSAKEY * 3) / 4 - 512) * 0.75) - 64;
+/** Two thirds of what is left beside the keys are for pins, the rest is for heads. */
+const PINS_SHARE = 2 / 3;
+
+// Of one and the same card the mark that needed somebody to look wins.
+const rank: Record<Trust, number> = { changed: 0, seen: 1, verified: 2 };
+const better = (one: Trust, other: Trust): Trust => (rank[one] >= rank[other] ? one : other);
+
+/** A person's pin; null of somebody without a card. */
+async function pinOf({ cards, trust, pin }: PersonRecord): Promise<VaultPin | null> {
+  const newest = cards.at(-1);
+  if (newest === undefined) return pin && pin[1] > 0 ? pin : null;
+  return [await cardHash(newest), parseCard(newest).n, trust];
+}
+
+/** What is known here of people, but for oneself. */
+export async function pinsOf(people: readonly PersonRecord[], me: UserId): Promise<Pins> {
+  const found: [string, VaultPin][] = [];
+  for (const person of people) {
+    const pin = person.id === me ? null : await pinOf(person);
+    if (pin) found.push([person.id, pin]);
+  }
+  return Object.fromEntries(found);
+}
+
+/** How far conversations have come, those first in which something was said last. */
+export const headsOf = (records: readonly ConversationRecord[]): Heads =>
+  Object.fromEntries(
+    [...records]
+      .sort((one, other) => other.wire.lastaccess - one.wire.lastaccess)
+      .flatMap(({ wire, head }) => (head ? [[wire.id, [head.seq, head.chain]] as const] : [])),
+  );
+
+/** Two devices' pins as one: a later card counts, and of the same card the better mark. */
+export function mergePins(here: Pins, there: Pins): Pins {
+  const all: Record<string, VaultPin> = { ...there };
+  for (const [user, pin] of Object.entries(here)) {
+    const other = all[user];
+    const isSame = other?.[0] === pin[0];
+    if (!other || pin[1] > other[1] || (pin[1] === other[1] && !isSame)) all[user] = pin;
+    else if (isSame) all[user] = [pin[0], pin[1], better(pin[2], other[2])];
+  }
+  return all;
+}
+
+/** Two devices' heads as one. */
+export function mergeHeads(here: Heads, there: Heads): Heads {
+  const older = Object.entries(there).filter(([id, [seq]]) => (here[id]?.[0] ?? 0) < seq);
+  return { ...here, ...Object.fromEntries(older) };
+}
+
+function firstThatFit<T>(entries: readonly (readonly [string, T])[], room: number): Record<string, T> {
+  const found: [string, T][] = [];
+  let left = room;
+  for (const [name, value] of entries) {
+    left -= JSON.stringify({ [name]: value }).length;
+    if (left < 0) break;
+    found.push([name, value]);
+  }
+  return Object.fromEntries(found);
+}
+
+/** As much as a vault takes beside the keys: who was looked at comes first. */
+export function fit(keys: Contents["keys"], pins: Pins, heads: Heads): { pins: Pins; heads: Heads } {
+  const room = MAX_BOX - base64(keys.rsa).length - base64(keys.seed).length - 64;
+  const isSeen = ([, [, , mark]]: [string, VaultPin]): number => Number(mark === "seen");
+  const byMark = Object.entries(pins).sort((one, other) => isSeen(one) - isSeen(other) || (one[0] < other[0] ? -1 : 1));
+  const fitting = firstThatFit(byMark, room * PINS_SHARE);
+  return { pins: fitting, heads: firstThatFit(Object.entries(heads), room - JSON.stringify(fitting).length) };
+}
+
+/** Whether a pin is of this card, or, where there is none, of this RSA key. The link of an invitation may name either. */
+const isOf = (pin: VaultPin, card: Card, hash: string): boolean => pin[0] === hash || (pin[1] === 0 && pin[0] === card.rsa);
+
+/** Where the pinned card stands among these, oldest first; -1 if it is not there. */
+export async function placeOfPin(pin: VaultPin, cards: readonly Card[]): Promise<number> {
+  const hashes = await Promise.all(cards.map(({ text }) => cardHash(text)));
+  return cards.findIndex((card, i) => isOf(pin, card, hashes[i] ?? ""));
+}
+
+/** Takes over what another device, or the link of an invitation, says of somebody's newest card. */
+export async function takePin(person: PersonRecord, pin: VaultPin): Promise<PersonRecord> {
+  const newest = person.cards.at(-1);
+  if (newest === undefined) return { ...person, pin, trust: pin[2] };
+  const card = parseCard(newest);
+  if (isOf(pin, card, await cardHash(newest))) return { ...person, pin, trust: better(person.trust, pin[2]) };
+  // The same number, and another card: the two devices were shown different ones.
+  if (card.n === pin[1]) return { ...person, pin, trust: "changed" };
+  return card.n > pin[1] ? person : { ...person, pin };
+}

@@ -1,0 +1,51 @@
+// One's own stations: one that is new is told to the person, who may not know it.
+
+import type { Device } from "../model/view.ts";
+import { signOut as end, type Station, stations } from "../wire/login.ts";
+import type { Account } from "./account.ts";
+
+/** In `meta` under `stations`: those that were seen, and those among them that nobody has looked at. */
+export interface StationsRecord {
+  seen: string[];
+  fresh: Device[];
+}
+
+/** A station as it is shown. */
+export const asDevice = ({ stationid, name, lastseen, created, current }: Station): Device => ({
+  id: stationid,
+  name,
+  seenAt: lastseen,
+  since: created,
+  here: current,
+});
+
+async function change({ store, serial, tell }: Account, to: (before: StationsRecord | undefined) => StationsRecord): Promise<void> {
+  await serial.run(async () => {
+    const value = to(await store.meta<StationsRecord>("stations"));
+    await store.writeOwn({ put: "meta", key: "stations", value });
+    tell({ list: true });
+  });
+}
+
+/** Looks for new ones. Those that are there when this device logs in are not new. */
+export async function compareStations(account: Account): Promise<void> {
+  const found = await stations(account.caller);
+  if (found.length === 0) return;
+  await change(account, (before) => {
+    const seen = new Set(before?.seen ?? found.map(({ stationid }) => stationid));
+    const news = found.filter(({ stationid, current }) => !current && !seen.has(stationid)).map(asDevice);
+    const listed = new Set(found.map(({ stationid }) => stationid));
+    const fresh = [...(before?.fresh ?? []).filter(({ id }) => listed.has(id)), ...news];
+    return { seen: [...listed], fresh };
+  });
+}
+
+/** The person knows it. */
+export const knowStation = (account: Account, id: string): Promise<void> =>
+  change(account, (before) => ({ seen: before?.seen ?? [], fresh: (before?.fresh ?? []).filter((one) => one.id !== id) }));
+
+/** Signs one out. */
+export async function signOutStation(account: Account, id: string): Promise<void> {
+  await end(account.caller, { stationid: id });
+  await knowStation(account, id);
+}

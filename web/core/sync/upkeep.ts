@@ -1,0 +1,77 @@
+// What the tab that leads does a little later, so that much of the same becomes one: receipts, new epochs, the vault.
+// Whatever fails here is tried again with the next change, or after the next connection.
+
+import { randomUnit } from "../crypto/bytes.ts";
+import { OldVault } from "../crypto/vault.ts";
+import type { ConversationId } from "../model/ids.ts";
+import type { Account } from "./account.ts";
+import { setAlarm } from "./alarm.ts";
+import { Delayed } from "./delayed.ts";
+import { tellReceipts } from "./receipts.ts";
+import { allDue, renewDelayMs, renewIfDue } from "./renew.ts";
+import { compareVault, keepVault } from "./vault.ts";
+
+const RECEIPTS_MS = 300;
+const VAULT_MS = 5000;
+/** One's other devices write the vault, too, and nobody tells of it. */
+const COMPARE_VAULT_MS = 600_000;
+
+/** Keeps everything in order. */
+export class Upkeep {
+  private readonly receipts: Delayed<ConversationId>;
+  private readonly renewals: Delayed<ConversationId>;
+  private readonly vault: Delayed<"write">;
+  private vaultComparedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly account: Account,
+    private readonly onFault: (error: unknown) => void,
+  ) {
+    this.receipts = new Delayed(account.clock);
+    this.renewals = new Delayed(account.clock);
+    this.vault = new Delayed(account.clock);
+  }
+
+  /** Nothing is begun after this. */
+  stop(): void {
+    for (const timers of [this.receipts, this.renewals, this.vault]) timers.stop();
+  }
+
+  private attempt(task: Promise<void>): void {
+    task.catch((error: unknown) => this.onFault(error));
+  }
+
+  /** Something has arrived, or was seen: the others are told. */
+  receiptsSoon(id: ConversationId): void {
+    this.receipts.restart(id, RECEIPTS_MS, () => this.attempt(tellReceipts(this.account, id)));
+  }
+
+  /** People, or what is known of them, may have changed: the vault remembers it. */
+  peopleChanged(): void {
+    this.vault.once("write", VAULT_MS, () => this.attempt(this.guarded(() => keepVault(this.account))));
+  }
+
+  /** Everything was compared: what is due is begun. */
+  async compared(): Promise<void> {
+    for (const { wire, head, deliveredTold } of await this.account.store.conversations()) {
+      if (head && head.seq > deliveredTold) this.receiptsSoon(wire.id);
+    }
+    for (const id of await allDue(this.account)) {
+      this.renewals.once(id, renewDelayMs(randomUnit()), () => this.attempt(renewIfDue(this.account, id)));
+    }
+    const now = this.account.clock.now();
+    if (now - this.vaultComparedAt < COMPARE_VAULT_MS) return;
+    this.vaultComparedAt = now;
+    this.attempt(this.guarded(() => compareVault(this.account)));
+  }
+
+  private async guarded(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+      await setAlarm(this.account, "vault", false);
+    } catch (error) {
+      if (error instanceof OldVault) await setAlarm(this.account, "vault", true);
+      throw error;
+    }
+  }
+}

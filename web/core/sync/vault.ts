@@ -1,0 +1,95 @@
+// Keeps the vault up to date while one is logged in: pins and heads go into its box, and those of one's other devices come
+// out of it. Password and recovery key open it as before.
+
+import { checkVersion, type Contents, fillBox, openBox, type Owner, readVault, type Vault, writeVault } from "../crypto/vault.ts";
+import { change, type SessionRecord } from "../store/store.ts";
+import { changeVault, fetchVault } from "../wire/login.ts";
+import { isRefusedAs } from "../wire/refusal.ts";
+import type { Account } from "./account.ts";
+import { fit, headsOf, mergeHeads, mergePins, pinsOf, takePin } from "./pins.ts";
+
+/** Other devices may write at the same moment. */
+const MAX_TRIES = 4;
+/** Heads alone are no reason to write more often. */
+const DAY_MS = 86_400_000;
+
+/** Whose vault it is. */
+export const ownerOf = ({ server, user }: Pick<SessionRecord, "server" | "user">): Owner => ({ server, user });
+
+/** Changes the session, in the store and here; another tab may have changed it meanwhile. */
+export function updateSession({ store, session, serial }: Account, to: Partial<SessionRecord>): Promise<void> {
+  return serial.run(async () => {
+    const now = await store.session();
+    if (now?.station !== session.station) return;
+    const known = await store.knownAccounts();
+    const vault = to.vault ?? now.vault;
+    const version = vault === "" ? 0 : readVault(vault).version;
+    await store.writeOwn(
+      change.session({ ...now, ...to }),
+      change.knownAccounts({ ...known, [now.user]: { server: now.server, version } }),
+    );
+    Object.assign(session, to);
+  });
+}
+
+/** Takes over the pins that another device has written. */
+export function takePins({ store, serial, tell, session }: Account, pins: Contents["pins"]): Promise<void> {
+  return serial.run(async () => {
+    for (const person of await store.people()) {
+      const pin = pins[person.id];
+      if (pin && person.id !== session.user) await store.writeOwn(change.person(await takePin(person, pin)));
+    }
+    tell({ list: true });
+  });
+}
+
+/** The vault as the server has it now; throws `OldVault`. */
+async function refetch(account: Account): Promise<Vault> {
+  const { rsakey } = await fetchVault(account.caller);
+  const vault = readVault(rsakey);
+  checkVersion(vault, readVault(account.session.vault).version);
+  await updateSession(account, { vault: rsakey });
+  return vault;
+}
+
+const isSame = (one: Contents["pins"], other: Contents["pins"]): boolean => {
+  const text = (pins: Contents["pins"]): string => JSON.stringify(Object.entries(pins).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return text(one) === text(other);
+};
+
+/** Writes what has changed of pins, and heads with it. Only the tab that leads does it. */
+export async function keepVault(account: Account): Promise<void> {
+  const { store, session, caller } = account;
+  if (session.vault === "" || !session.boxKey) return;
+  let vault = readVault(session.vault);
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const contents = await openBox(vault, session.boxKey, ownerOf(session));
+    if (tries > 0) await takePins(account, contents.pins);
+    const pins = mergePins(await pinsOf(await store.people(), session.user), contents.pins);
+    const next = fit(contents.keys, pins, mergeHeads(headsOf(await store.conversations()), contents.heads));
+    const writtenAt = (await store.meta<number>("vaultAt")) ?? 0;
+    if (isSame(next.pins, contents.pins) && account.clock.now() - writtenAt < DAY_MS) return;
+    const version = vault.version + 1;
+    const box = await fillBox(session.boxKey, { keys: contents.keys, ...next }, ownerOf(session), version);
+    const rsakey = writeVault({ version, slots: vault.slots, box });
+    try {
+      await changeVault(caller, { rsakey, version });
+      await updateSession(account, { vault: rsakey });
+      await store.writeOwn({ put: "meta", key: "vaultAt", value: account.clock.now() });
+      return;
+    } catch (error) {
+      if (!isRefusedAs(error, "stale_version")) throw error;
+      vault = await refetch(account);
+    }
+  }
+}
+
+/** Asks whether another device has written, and takes over what it knows. */
+export async function compareVault(account: Account): Promise<void> {
+  const { session } = account;
+  if (session.vault === "" || !session.boxKey) return;
+  const before = readVault(session.vault).version;
+  const vault = await refetch(account);
+  if (vault.version > before) await takePins(account, (await openBox(vault, session.boxKey, ownerOf(session))).pins);
+}
+

@@ -1,0 +1,87 @@
+// The first minute: the link that the server prints, an invitation, another device, and the way out.
+
+import assert from "node:assert/strict";
+import { after } from "node:test";
+import { Person, password, stories } from "./world.mjs";
+
+const { world, story, joins } = stories({});
+
+/** The first account; the server takes its link once, so one test begins with it. */
+let ann;
+after(() => ann?.context.close());
+
+/** A link from "Invite". */
+const inviteOf = async (person) => {
+  await person.button("Invite").click();
+  const link = person.tab.getByRole("dialog").getByRole("textbox", { name: "Invitation link", exact: true });
+  await person.tab.waitForFunction(() => [...document.querySelectorAll("input[readonly]")].some(({ value }) => value.includes("#invite=")));
+  assert.equal(await link.getAttribute("readonly"), "");
+  const { hash } = new URL(await link.inputValue());
+  await person.tab.keyboard.press("Escape");
+  return hash;
+};
+
+/** In the page: the tables that still hold something, with the keys of its rows. */
+async function rowsLeft() {
+  const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+  const left = [];
+  for (const { name } of await indexedDB.databases()) {
+    const database = await done(indexedDB.open(name));
+    for (const table of database.objectStoreNames) {
+      const keys = await done(database.transaction(table).objectStore(table).getAllKeys());
+      left.push(...keys.map((key) => `${name}.${table}: ${key}`));
+    }
+    database.close();
+  }
+  return left;
+}
+
+story("the printed link makes an admin, whose invitation makes a verified contact", async (t) => {
+  ann = await Person.joins(world, "Ann", { hash: `#invite=${await world.server.firstCode}` });
+  const link = await inviteOf(ann);
+  const ben = await joins(t, "Ben", { hash: link, width: 390, height: 844 });
+  // Who was invited is there at once.
+  await ben.tab.getByRole("heading", { level: 1, name: "Ann", exact: true }).waitFor();
+  await ann.opens("Ben");
+  await ann.says("Welcome");
+  await ben.sees("Welcome");
+  await ann.knows("Welcome", "Seen");
+  await ben.chooses("Safety number");
+  await ben.tab.getByRole("heading", { name: "You and Ann" }).waitFor();
+  await ben.tab.getByText("Verified", { exact: true }).waitFor();
+
+  const late = await Person.at(world, link, "Eve", "eve@example.org");
+  t.after(() => late.context.close());
+  await late.fills("E-mail", late.email);
+  await late.fills("Name", "Eve");
+  await late.fills("Password", password);
+  await late.fills("Repeat password", password);
+  await late.button("Create account").click();
+  await late.tab.getByRole("alert").getByText("This invitation no longer works").waitFor();
+});
+
+story("another device has everything, and both go on", async (t) => {
+  const link = await inviteOf(ann);
+  const cat = await joins(t, "Cat", { hash: link });
+  await ann.opens("Cat");
+  await ann.says("For all your devices");
+  await cat.opens("Ann");
+  await cat.sees("For all your devices");
+  const second = await cat.onAnotherDevice();
+  t.after(() => second.context.close());
+  await second.opens("Ann");
+  await second.sees("For all your devices");
+  await second.says("From the second");
+  await cat.sees("From the second");
+});
+
+story("logging out forgets everything here", async (t) => {
+  const cat = await joins(t, "Cat", { hash: await inviteOf(ann) });
+  await cat.button("Account").click();
+  await cat.button("Log out").click();
+  await cat.confirms("Log out");
+  await cat.button("Log in").waitFor();
+  assert.deepEqual(await cat.tab.evaluate(rowsLeft), ["parlance.meta: term"]);
+  await cat.tab.reload();
+  await cat.button("Log in").waitFor();
+});

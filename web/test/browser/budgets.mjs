@@ -1,0 +1,197 @@
+// Measures what a person waits for, in the browser of the tests, and prints it beside the budgets. Times fail nothing: machines
+// differ. `npm run budgets -- --minutes 60`: how long messages come in while the memory is watched; PARLANCE names the binary.
+
+import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { openWorld, Person } from "./world.mjs";
+
+const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const CONVERSATIONS = 1_000;
+const ROWS = 50_000;
+const MANY = 10_000;
+const STARTS = 5;
+const KEYS = 200;
+const MESSAGES = 60;
+
+const option = process.argv.indexOf("--minutes");
+const minutes = option < 0 ? 0.5 : Number(process.argv[option + 1]);
+
+const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))];
+const median = (values) => quantile(values, 0.5);
+const results = [];
+/** One line of the result. */
+const tell = (what, value, unit, budget) => {
+  results.push([what, `${value.toFixed(unit === "%" ? 1 : 0)} ${unit}`, budget]);
+};
+
+/** In the page, before anything else: when the box that one types into was drawn, with messages above it. */
+function watchStart() {
+  const look = () => {
+    if (document.querySelector("textarea") && document.querySelector(".log article")) {
+      requestAnimationFrame(() => {
+        globalThis.readyAt = performance.now();
+      });
+    } else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}
+
+/** In the page: opens a conversation by its row; answers the time until its messages are drawn. */
+const openingOf = (row) =>
+  row.evaluate(
+    (link) =>
+      new Promise((drawn) => {
+        const begun = performance.now();
+        link.click();
+        const look = () => {
+          if (document.querySelector(".log article") && [...document.querySelectorAll("h1")].some((one) => one.textContent === "Zoe")) {
+            requestAnimationFrame(() => drawn(performance.now() - begun));
+          } else requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);
+      }),
+  );
+
+/** In the page: from each key to the frame that shows it. */
+function watchKeys() {
+  globalThis.keys = [];
+  addEventListener("keydown", ({ timeStamp }) => {
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      // After the frame was drawn.
+      port1.onmessage = () => globalThis.keys.push(performance.now() - timeStamp);
+      port2.postMessage(null);
+    });
+  }, { capture: true });
+}
+
+/** In the page: when each text was drawn first, by the clock that all pages share. */
+function watchTexts() {
+  globalThis.drawn = {};
+  new MutationObserver(() => {
+    const last = [...document.querySelectorAll("article .text")].at(-1)?.textContent ?? "";
+    if (last in globalThis.drawn) return;
+    globalThis.drawn[last] = 0;
+    requestAnimationFrame(() => {
+      globalThis.drawn[last] = performance.timeOrigin + performance.now();
+    });
+  }).observe(document.body, { subtree: true, childList: true });
+}
+
+/** In the page: when Enter was pressed, by the clock that all pages share. */
+function watchEnter() {
+  globalThis.entered = [];
+  addEventListener("keydown", (event) => {
+    if (event.key === "Enter") globalThis.entered.push(performance.timeOrigin + event.timeStamp);
+  }, { capture: true });
+}
+
+async function heapOf({ context, tab }) {
+  const session = await context.newCDPSession(tab);
+  await session.send("HeapProfiler.collectGarbage");
+  const { usedSize } = await session.send("Runtime.getHeapUsage");
+  await session.detach();
+  return usedSize;
+}
+
+async function measureFirstPaint(world) {
+  const paints = [];
+  for (let i = 0; i < STARTS; i++) {
+    const somebody = await Person.at(world, "", "", "");
+    await somebody.button("Log in").waitFor();
+    paints.push(await somebody.tab.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
+    await somebody.context.close();
+  }
+  tell("first paint, nothing in the cache", median(paints), "ms", "500 ms");
+}
+
+async function measureTheWay(ann, ben) {
+  await ann.tab.evaluate(watchEnter);
+  await ben.tab.evaluate(watchTexts);
+  for (let i = 0; i < MESSAGES; i++) {
+    await ann.says(`Message ${i}`);
+    await ben.sees(`Message ${i}`);
+  }
+  const entered = await ann.tab.evaluate(() => globalThis.entered);
+  const drawn = await ben.tab.evaluate(() => globalThis.drawn);
+  const times = entered.flatMap((at, i) => (drawn[`Message ${i}`] ? [drawn[`Message ${i}`] - at] : []));
+  tell("from Enter to the other's screen, median", median(times), "ms", "25 ms");
+  tell("from Enter to the other's screen, p95", quantile(times, 0.95), "ms", "");
+}
+
+async function measureMemory(ann, ben) {
+  // The first messages load what is loaded once.
+  const before = await heapOf(ben);
+  const until = Date.now() + minutes * 60_000;
+  let count = 0;
+  for (; Date.now() < until; count++) {
+    await ann.says(`Traffic ${count}`);
+    await ben.sees(`Traffic ${count}`);
+    await pause(200);
+  }
+  await ben.tab.goto(`${ben.world.way.address}#/`);
+  await ben.opens("Ann");
+  await ben.sees(`Traffic ${count - 1}`);
+  tell(`memory after ${minutes} min and ${count} messages: growth`, ((await heapOf(ben)) / before - 1) * 100, "%", "10 %, after an hour");
+}
+
+async function measureFullDevice(world, ann) {
+  const { outputFiles } = await build({
+    stdin: { contents: `import { fill } from "./test/world/fill.ts"; globalThis.fill = fill;`, resolveDir: web, loader: "ts" },
+    bundle: true,
+    write: false,
+    format: "iife",
+    logLevel: "warning",
+  });
+  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  // The server would say that there is nothing of all this.
+  world.way.cut();
+  await ann.tab.evaluate(outputFiles[0].text);
+  const each = Math.floor((ROWS - MANY) / (CONVERSATIONS - 2));
+  await ann.tab.evaluate(([conversations, rows, many]) => globalThis.fill(conversations, rows, many), [CONVERSATIONS - 2, each, MANY]);
+  await ann.context.addInitScript(watchStart);
+  const [paints, starts] = [[], []];
+  for (let i = 0; i < STARTS; i++) {
+    await ann.tab.reload();
+    await ann.tab.waitForFunction(() => globalThis.readyAt !== undefined);
+    starts.push(await ann.tab.evaluate(() => globalThis.readyAt));
+    paints.push(await ann.tab.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
+  }
+  tell("first paint, 1,000 conversations and 50,000 messages here", median(paints), "ms", "500 ms");
+  tell("ready to type, the same", median(starts), "ms", "1000 ms");
+  const openings = [];
+  for (let i = 0; i < STARTS; i++) {
+    openings.push(await openingOf(ann.row("Zoe")));
+    await ann.row("Person 7").click();
+    await ann.tab.getByRole("heading", { level: 1, name: "Person 7", exact: true }).waitFor();
+  }
+  tell("a conversation of 10,000 messages opens", median(openings), "ms", "150 ms");
+  await ann.opens("Zoe");
+  await ann.tab.evaluate(watchKeys);
+  await ann.box.focus();
+  for (let i = 0; i < KEYS; i++) await ann.tab.keyboard.press("abcdefghij"[i % 10]);
+  await ann.tab.waitForFunction((all) => globalThis.keys.length === all, KEYS);
+  const keys = await ann.tab.evaluate(() => globalThis.keys);
+  tell("a key shows, median", median(keys), "ms", "16 ms");
+  tell("a key shows, p95", quantile(keys, 0.95), "ms", "50 ms");
+}
+
+const world = await openWorld({ REGISTRATION: "open" });
+try {
+  await measureFirstPaint(world);
+  const [ann, ben] = await Promise.all([Person.joins(world, "Ann"), Person.joins(world, "Ben")]);
+  await ann.befriends(ben);
+  await ann.opens("Ben");
+  await ben.opens("Ann");
+  await measureTheWay(ann, ben);
+  await measureMemory(ann, ben);
+  await measureFullDevice(world, ann);
+} catch (error) {
+  await world.tells(console.error);
+  throw error;
+} finally {
+  await world.end();
+}
+console.log(`| what | measured | budget |\n| --- | ---: | ---: |\n${results.map((line) => `| ${line.join(" | ")} |`).join("\n")}`);

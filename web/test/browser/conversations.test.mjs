@@ -1,0 +1,132 @@
+// What can be set for a conversation, groups of three, and what a person is told of outside of the page.
+
+import assert from "node:assert/strict";
+import { stories } from "./world.mjs";
+
+const { world, story, joins, pair } = stories({ REGISTRATION: "open" });
+
+story("what is set for a conversation holds, on another device, too", async (t) => {
+  const [ann] = await pair(t);
+  await ann.says("kept");
+  await ann.knows("kept", "Sent", "Delivered", "Seen");
+  for (const item of ["Favorite", "Mute"]) await ann.chooses(item);
+  await ann.row("Ben", "favorite, muted").waitFor();
+  const later = await ann.onAnotherDevice();
+  t.after(() => later.context.close());
+  await later.row("Ben", "favorite, muted").click();
+  await later.sees("kept");
+  await later.search.fill("kep");
+  await later.tab.getByText("Messages on this device").waitFor();
+});
+
+story("hide, colour, keep, clear and block do what they say", async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("soon gone");
+  await ben.sees("soon gone");
+  await ann.chooses("Color");
+  await ann.tab.getByRole("dialog").getByRole("button", { name: "Blue" }).click();
+  await ann.tab.waitForFunction(() => document.querySelector(".log")?.style.getPropertyValue("--own").includes("#ddf0fe"));
+  await ann.chooses("Keep messages");
+  await ann.tab.getByRole("radio", { name: "7 days" }).check();
+  await ann.button("Save").click();
+  await ann.says("kept for a week");
+  await ben.article("kept for a week").getByText("7 d").waitFor({ state: "attached" });
+  await ann.chooses("Hide");
+  await ann.button("Hidden (1)").waitFor();
+  await ann.chooses("Hide");
+  await ann.button("Hidden (1)").waitFor({ state: "detached" });
+  await ann.chooses("Clear history");
+  await ann.confirms("Clear history");
+  await ann.article("soon gone").waitFor({ state: "detached" });
+  await ann.chooses("Block");
+  await ann.confirms("Block");
+  await ann.tab.getByText("You have blocked Ben.").waitFor();
+  await ben.says("can you hear me");
+  await ben.knows("can you hear me", "Not sent");
+  await ann.button("Unblock").click();
+  await ann.box.waitFor();
+});
+
+story("a group of three: all read it, it says who has seen, and who is removed reads no more", async (t) => {
+  const [[ann, ben], cat] = await Promise.all([pair(t), joins(t, "Cat")]);
+  await ann.befriends(cat);
+  await ann.button("New group").click();
+  await ann.fills("Group name", "Choir");
+  for (const name of ["Ben", "Cat"]) await ann.tab.getByRole("checkbox", { name, exact: true }).check();
+  await ann.button("Create group").click();
+  await ann.tab.getByRole("heading", { level: 1, name: "Choir" }).waitFor();
+  await ann.says("Welcome");
+  await ben.button("Back").click();
+  await ben.row("Choir", "1 unread").waitFor();
+  for (const one of [ben, cat]) {
+    await one.opens("Choir");
+    await one.sees("Welcome");
+  }
+  await ann.knows("Welcome", "Seen");
+  await cat.says("Hello, both");
+  for (const one of [ann, ben]) await one.sees("Hello, both");
+  await ann.does("Welcome", "Info");
+  const info = ann.tab.getByRole("dialog", { name: "Message info" });
+  await info.getByText(/Ben/).first().waitFor();
+  await info.getByText(/Cat/).first().waitFor();
+  await ann.tab.keyboard.press("Escape");
+  await ann.chooses("Members");
+  await ann.button("More about Ben").click();
+  await ann.tab.getByRole("menuitem", { name: "Remove from group" }).click();
+  await ann.confirms("Remove from group");
+  await ann.says("Only the two of us now");
+  await cat.sees("Only the two of us now");
+  await ben.box.waitFor({ state: "detached" });
+  assert.equal(await ben.article("Only the two of us now").count(), 0);
+  await cat.chooses("Leave group");
+  await cat.confirms("Leave group");
+  await cat.row("Choir").waitFor({ state: "detached" });
+});
+
+story("one notification, however many tabs; the title counts; a muted conversation is quiet", async (t) => {
+  const [ann, ben] = await pair(t);
+  await ben.context.grantPermissions(["notifications"], { origin: new URL(world.way.address).origin });
+  await ben.context.addInitScript(() => {
+    document.hasFocus = () => false;
+    ServiceWorkerRegistration.prototype.showNotification = (title, { body }) => {
+      const all = JSON.parse(localStorage.getItem("told") ?? "[]");
+      localStorage.setItem("told", JSON.stringify([...all, `${title}: ${body}`]));
+      return Promise.resolve();
+    };
+  });
+  await ben.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
+  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.tab.reload();
+  await ben.tab.evaluate(() => navigator.serviceWorker.ready);
+  const second = await ben.context.newPage();
+  await second.goto(`${world.way.address}#/`);
+  const row = (tab, more) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: new RegExp(`^Ann${more}`) });
+  for (const tab of [ben.tab, second]) await row(tab, "").waitFor();
+  await ann.says("psst **Ben**");
+  for (const tab of [ben.tab, second]) await tab.waitForFunction(() => document.title === "(1) Parlance");
+  await second.waitForFunction(() => localStorage.getItem("told") !== null);
+  await row(second, "").click({ button: "right" });
+  await second.getByRole("menuitem", { name: "Mute" }).click();
+  await row(second, " 1 unread, muted").waitFor();
+  await ann.says("not a sound");
+  await row(second, " 2 unread, muted").waitFor();
+  assert.deepEqual(JSON.parse(await second.evaluate(() => localStorage.getItem("told"))), ["Ann: psst Ben"]);
+  await second.waitForFunction(() => document.title === "Parlance");
+});
+
+story("a new version waits until the person says so", async (t) => {
+  const ann = await joins(t, "Ann");
+  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  world.way.upgrade();
+  await ann.tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
+  await ann.tab.getByText("A new version is ready.").waitFor();
+  const isNewPage = ann.tab.waitForEvent("load");
+  await ann.button("Reload").click();
+  await isNewPage;
+  await ann.search.waitFor();
+  await ann.tab.waitForFunction(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    return registration?.active?.state === "activated" && registration.waiting === null && registration.installing === null;
+  });
+  assert.equal(await ann.tab.getByText("A new version is ready.").count(), 0);
+});

@@ -1,0 +1,198 @@
+// The browser selftest: three people in a group write for a while. Meanwhile server and database are killed, the network is cut,
+// browsers are offline, tabs are reloaded, closed and opened anew, and clocks are set to anything. At the end each browser
+// shows the same messages: none lost, none doubled, each person's in their order.
+// `npm run selftest -- --minutes 10 --seed 7`; script/test runs a short one.
+
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { openWorld, Person } from "./world.mjs";
+
+const NAMES = ["Ann", "Ben", "Cat"];
+const GROUP = "Choir";
+const DAY_MS = 86_400_000;
+/** How long everything may take to arrive once nothing is broken any more. */
+const SETTLE_MS = 90_000;
+
+/** Mulberry32: the same numbers for the same seed. */
+function random(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** In the page, before anything else: the clock is as wrong as local storage says. */
+function wrongClock() {
+  const Real = Date;
+  const wrong = () => Number(localStorage.getItem("selftest.clock") ?? 0);
+  globalThis.Date = class extends Real {
+    constructor(...given) {
+      super(...(given.length === 0 ? [Real.now() + wrong()] : given));
+    }
+    static now() {
+      return Real.now() + wrong();
+    }
+  };
+}
+
+/** One of `troubles` (`[name, how often, what]`), by its weight. */
+function choose(troubles, next) {
+  let point = next() * troubles.reduce((sum, [, weight]) => sum + weight, 0);
+  return troubles.find(([, weight]) => (point -= weight) < 0);
+}
+
+/** Somebody who writes, and to whose browser things happen. */
+class Writer {
+  written = [];
+
+  constructor(person, next) {
+    Object.assign(this, { person, next });
+  }
+
+  async say() {
+    const text = `${this.person.name} ${this.written.length}`;
+    await this.person.says(text);
+    this.written.push(text);
+  }
+
+  get troubles() {
+    const { person, next } = this;
+    return [
+      ["a browser was offline", 3, async () => {
+        await person.context.setOffline(true);
+        await this.say();
+        await pause(next() * 1_500);
+        await person.context.setOffline(false);
+      }],
+      ["a tab was reloaded", 3, async () => {
+        await person.tab.reload();
+        await person.box.waitFor();
+      }],
+      ["a tab was closed and another opened", 3, async () => {
+        const old = person.tab;
+        const isFirst = next() < 0.5;
+        if (isFirst) await old.close();
+        person.tab = await person.context.newPage();
+        await person.tab.goto(old.url());
+        await person.box.waitFor();
+        if (isFirst) return;
+        await this.say();
+        await old.close();
+      }],
+      ["a clock was set", 1, async () => {
+        const wrong = next() < 0.3 ? 0 : Math.round((next() - 0.5) * 2 * DAY_MS);
+        await person.tab.evaluate((by) => localStorage.setItem("selftest.clock", String(by)), wrong);
+      }],
+    ];
+  }
+}
+
+/** What happens to all at once. */
+const disasters = ({ server, way }, next) => [
+  ["the network was cut", 2, async () => {
+    way.cut();
+    await pause(next() * 2_000);
+    way.mend();
+  }],
+  ["the server was killed", 2, async () => {
+    await server.kill();
+    await pause(next() * 1_000);
+    await server.start();
+  }],
+  ["the database was killed", 2, async () => server.killDatabase()],
+];
+
+/** In the page: loads what is older until the beginning is there. */
+function reachesTheBeginning() {
+  const box = document.querySelector(".log");
+  if (!box || box.querySelector(".beginning")) return box !== null;
+  box.scrollTop = 0;
+  box.dispatchEvent(new Event("scroll"));
+  return false;
+}
+
+/** Runs it; answers what happened, and throws on the first thing that should not be. */
+export async function selftest({ seconds, seed, say = () => undefined }) {
+  const world = await openWorld({ REGISTRATION: "open" });
+  try {
+    const people = await Promise.all(NAMES.map((name) => Person.joins(world, name)));
+    const [first, ...others] = people;
+    for (const other of others) await first.befriends(other);
+    await first.button("New group").click();
+    await first.fills("Group name", GROUP);
+    for (const { name } of others) await first.tab.getByRole("checkbox", { name, exact: true }).check();
+    await first.button("Create group").click();
+    for (const person of people) {
+      if (person !== first) await person.opens(GROUP);
+      await person.box.waitFor();
+      await person.context.addInitScript(wrongClock);
+      // From now on the page opens without a server, too.
+      await person.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    }
+
+    const happened = {};
+    const happens = async (troubles, next) => {
+      const [name, , happen] = choose(troubles, next);
+      await happen();
+      happened[name] = (happened[name] ?? 0) + 1;
+    };
+    const writers = people.map((person, i) => new Writer(person, random(seed + i)));
+    const until = Date.now() + seconds * 1_000;
+    const writes = async (writer) => {
+      while (Date.now() < until) {
+        for (let i = Math.floor(writer.next() * 6); i >= 0; i--) await writer.say();
+        await happens(writer.troubles, writer.next);
+      }
+    };
+    const breaks = async (next) => {
+      while (Date.now() < until) {
+        await happens(disasters(world, next), next);
+        await pause(1_000 + next() * 4_000);
+      }
+    };
+    await Promise.all([...writers.map(writes), breaks(random(seed + NAMES.length))]);
+    for (const writer of writers) await writer.say();
+    const ended = Date.now();
+    say(`${writers.reduce((sum, { written }) => sum + written.length, 0)} messages; ${Object.entries(happened).map(([name, times]) => `${name}: ${times}`).join("; ")}`);
+
+    for (const person of people) {
+      for (const { written } of writers) await person.log.getByText(written.at(-1), { exact: true }).waitFor({ timeout: SETTLE_MS });
+      await person.tab.waitForFunction(
+        () => [...document.querySelectorAll("article")].every((one) => !/\b(Sending|Not sent)\b/.test(one.textContent)),
+        null,
+        { timeout: SETTLE_MS },
+      );
+    }
+    say(`everything had arrived ${((Date.now() - ended) / 1_000).toFixed(1)} s after the last fault`);
+    const shown = [];
+    for (const person of people) {
+      const whole = await person.onAnotherPage();
+      await whole.tab.waitForFunction(reachesTheBeginning, null, { timeout: SETTLE_MS });
+      shown.push(await whole.texts());
+    }
+    for (const [i, texts] of shown.entries()) assert.deepEqual(texts, shown[0], `${NAMES[i]} sees what ${NAMES[0]} sees`);
+    for (const { person, written } of writers) {
+      assert.deepEqual(shown[0].filter((text) => text.startsWith(`${person.name} `)), written, `all of ${person.name}'s, once, in order`);
+    }
+    return { messages: shown[0].length, happened };
+  } catch (error) {
+    await world.tells(say);
+    throw error;
+  } finally {
+    await world.end();
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const option = (name, otherwise) => Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || otherwise);
+  const has = (name) => process.argv.includes(`--${name}`);
+  const seconds = has("minutes") ? option("minutes", 1) * 60 : 60;
+  const seed = has("seed") ? option("seed", 1) : Date.now() % 1_000_000;
+  console.log(`seed ${seed}, ${seconds} s`);
+  await selftest({ seconds, seed, say: console.log });
+  console.log("All three browsers show the same messages: none lost, none doubled, none out of order.");
+}

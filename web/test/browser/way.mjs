@@ -1,0 +1,68 @@
+// The way between browsers and a server: one address, whichever port the server has, that can be cut.
+
+import { createServer, request as forward } from "node:http";
+import { connect } from "node:net";
+import { pipeline } from "node:stream";
+
+/** Opens it. `upstream` answers where the server is now; `cut` breaks all that is open and what comes, until `mend`. */
+export async function openWay(upstream) {
+  const sockets = new Set();
+  let whole = true;
+  let release = "";
+
+  const server = createServer((question, answer) => {
+    if (!whole) return question.socket.destroy();
+    const { url: path, method } = question;
+    const isWorker = path === "/sw.js" && release !== "";
+    const { "accept-encoding": _encoding, "if-none-match": _tag, ...plain } = question.headers;
+    const headers = isWorker ? plain : question.headers;
+    const sent = forward(upstream(), { path, method, headers, agent: false }, (got) => {
+      if (isWorker) got.headers["content-length"] = String(Number(got.headers["content-length"]) + release.length);
+      answer.writeHead(got.statusCode, got.headers);
+      if (!isWorker) return pipeline(got, answer, () => undefined);
+      got.on("data", (bytes) => answer.write(bytes));
+      return got.on("end", () => answer.end(release));
+    });
+    sent.on("error", () => answer.destroy());
+    return pipeline(question, sent, () => undefined);
+  });
+  server.on("upgrade", ({ method, url, headers }, socket, head) => {
+    if (!whole) return socket.destroy();
+    const { hostname, port } = new URL(upstream());
+    const up = connect(Number(port), hostname, () => {
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+      up.write(`${method} ${url} HTTP/1.1\r\n${lines.join("")}\r\n`);
+      up.write(head);
+      up.pipe(socket).pipe(up);
+    });
+    for (const one of [up, socket]) {
+      one.on("error", () => undefined);
+      one.on("close", () => [up, socket].forEach((both) => both.destroy()));
+    }
+    return undefined;
+  });
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+
+  return {
+    address: `http://127.0.0.1:${server.address().port}/`,
+    cut: () => {
+      whole = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend: () => {
+      whole = true;
+    },
+    /** The server has another version from now on: its worker differs. */
+    upgrade: () => {
+      release += "// newer\n";
+    },
+    end: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

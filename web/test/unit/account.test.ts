@@ -1,0 +1,241 @@
+// Accounts with a vault against a server that does what it likes: older vaults, cheap hashes, keys that are not one's own.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { startClient, type Client, type Outcome } from "../../core/index.ts";
+import { fromBase64 } from "../../core/crypto/bytes.ts";
+import { makeKeys } from "../../core/crypto/keys.ts";
+import { apikeyOf, lockKey } from "../../core/crypto/published.ts";
+import { readVault } from "../../core/crypto/vault.ts";
+import { memoryBackend } from "../../core/store/memory.ts";
+import type { Backend } from "../../core/store/backend.ts";
+import type { Ports } from "../../core/ports.ts";
+import { nodePorts } from "../../node/ports.ts";
+import { Person, password } from "../world/person.ts";
+import { Version4 } from "../world/version-4.ts";
+
+const everyone: Client[] = [];
+after(() => Promise.all(everyone.map((client) => client.close())));
+
+const portsOf = (server: Version4, others: Partial<Ports> = {}): Partial<Ports> => ({
+  http: server.http,
+  openSocket: server.openSocket,
+  onFault: () => undefined,
+  ...others,
+});
+const joins = async (server: Version4, name: string, others: Partial<Ports> = {}): Promise<Person> => {
+  const person = await Person.joins(name, portsOf(server, others));
+  everyone.push(person.client);
+  return person;
+};
+const again = async (person: Person, server: Version4, others: Partial<Ports> = {}): Promise<Person> => {
+  const other = await person.onAnotherDevice(portsOf(server, others));
+  everyone.push(other.client);
+  return other;
+};
+const isLive = (person: Person): Promise<true> => person.sees("the server", ({ connection }) => connection.kind === "live" || undefined);
+/** A device whose database outlives its logins. */
+const device = (): Backend => ({ ...memoryBackend(), close: () => undefined });
+const logsIn = async (server: Version4, backend: Backend, email: string): Promise<Outcome> => {
+  const client = await startClient(nodePorts("", portsOf(server, { backend })));
+  everyone.push(client);
+  const outcome = await client.logIn(email, password);
+  if (outcome.ok) await client.logOut();
+  return outcome;
+};
+const accountOf = (server: Version4, { email }: { email: string }) => {
+  const found = [...server.accounts.values()].find((one) => one.email === email);
+  assert.ok(found);
+  return found;
+};
+
+test("an account is made with its card, and the card is in the log", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  const account = accountOf(server, ann);
+  assert.equal(account.cards.length, 1);
+  assert.equal(server.entries.length, 1);
+  assert.deepEqual([...account.stations.values()], ["Node"]);
+  assert.match(account.rsakey, /^parlance-vault:1:/);
+  assert.ok(fromBase64(account.publickey).length > 400, "3072 bits");
+});
+
+test("who was compared with on one device is verified on the next one, and a changed card is noticed there", async () => {
+  const server = new Version4();
+  const [ann, ben] = await Promise.all([joins(server, "Ann"), joins(server, "Ben")]);
+  await ann.befriends(ben);
+  await ann.client.verify(ben.id);
+  // What was marked a moment before logging out is kept.
+  await ann.client.logOut();
+  assert.ok(readVault(accountOf(server, ann).rsakey).version > 1);
+  const second = await again(ann, server);
+  const seen = await second.sees("Ben, verified", ({ people }) => [...people.values()].find(({ name }) => name === "Ben"));
+  assert.equal(seen.trust, "verified");
+  // Another one with Ben's address: signed by nobody whom she knows.
+  const mallory = await joins(new Version4(), "Mallory");
+  const account = accountOf(server, ben);
+  const before = account.cards;
+  account.cards = [];
+  const third = await again(ann, server);
+  await third.sees("Ben, changed", ({ people }) => [...people.values()].some(({ name, trust }) => name === "Ben" && trust === "changed"));
+  account.cards = before;
+  assert.ok(mallory.id);
+});
+
+test("an account of the published form is upgraded at login, and its other stations have to log in again", async () => {
+  const server = new Version4();
+  const { raw, publicKey } = await makeKeys(2048, false);
+  const email = "ann@example.org";
+  server.addPublished({ email, nick: "Ann", apikey: await apikeyOf(email, password), publickey: publicKey, rsakey: await lockKey(raw.rsa, password) });
+  const account = accountOf(server, { email });
+  account.stations.set("f".repeat(32), "an old client");
+  const client = await startClient(nodePorts("", portsOf(server)));
+  everyone.push(client);
+  assert.deepEqual(await client.logIn(email, password), { ok: true, value: null });
+  const { session } = client.state;
+  assert.ok(session.kind === "in" && !session.me.hasSheet);
+  assert.match(account.rsakey, /^parlance-vault:1:/);
+  assert.equal(account.kdf["kdf"], "argon2id");
+  assert.equal(account.publickey, publicKey);
+  assert.equal(account.cards.length, 1);
+  assert.equal(account.stations.size, 1);
+  assert.equal(account.recoverykey, "");
+  const sheet = await client.newSheet(password);
+  assert.ok(sheet.ok);
+  await client.logOut();
+  assert.ok((await client.recover(email, sheet.value, "quite another password")).ok);
+});
+
+test("a device refuses a cheaper hash, the published form of an account that has a vault, and another server", async () => {
+  const server = new Version4();
+  const here = device();
+  const ann = await joins(server, "Ann", { backend: here });
+  await ann.client.logOut();
+  const account = accountOf(server, ann);
+  const asked = server.asked.length;
+  for (const kdf of [{ ...account.kdf, m: 1024 }, { ...account.kdf, t: 1 }, { kdf: "pbkdf2-sha256", rounds: 1, salt: "" }]) {
+    server.prelogin = (found) => ({ ...found, ...kdf });
+    assert.deepEqual(await logsIn(server, here, ann.email), { ok: false, failure: { kind: "unsafe", by: "kdf" } });
+  }
+  server.prelogin = (found) => ({ ...found, server: "ab".repeat(16) });
+  assert.deepEqual(await logsIn(server, here, ann.email), { ok: false, failure: { kind: "unsafe", by: "server" } });
+  assert.ok(!server.asked.slice(asked).includes("chatlogin.login"), "nothing that the password makes was sent");
+  server.prelogin = (found) => found;
+  assert.deepEqual(await logsIn(server, here, ann.email), { ok: true, value: null });
+});
+
+test("a device refuses an older vault than it has seen, and keys that the password does not open", async () => {
+  const server = new Version4();
+  const here = device();
+  const ann = await joins(server, "Ann", { backend: here });
+  const account = accountOf(server, ann);
+  const older = account.rsakey;
+  assert.ok((await ann.client.newSheet(password)).ok);
+  await ann.client.logOut();
+  const newest = account.rsakey;
+  account.rsakey = older;
+  assert.deepEqual(await logsIn(server, here, ann.email), { ok: false, failure: { kind: "unsafe", by: "vault" } });
+  account.rsakey = (await joins(server, "Ben")) && accountOf(server, { email: [...server.accounts.values()].at(-1)?.email ?? "" }).rsakey;
+  assert.deepEqual(await logsIn(server, device(), ann.email), { ok: false, failure: { kind: "unsafe", by: "keys" } });
+  account.rsakey = newest;
+  assert.deepEqual(await logsIn(server, here, ann.email), { ok: true, value: null });
+});
+
+test("a running device says so when the server goes back to an older vault", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  const account = accountOf(server, ann);
+  const older = account.rsakey;
+  assert.ok((await ann.client.newSheet(password)).ok);
+  account.rsakey = older;
+  const backend = device();
+  const second = await joins(server, "Ben", { backend });
+  await ann.befriends(second);
+  await ann.client.verify(second.id);
+  server.isStale = (user) => user === ann.id;
+  await ann.sees("an alarm", ({ alarm }) => alarm.includes("vault") || undefined);
+});
+
+test("a card in one's own name that is not one's own is told of on every device", async () => {
+  const server = new Version4();
+  const [ann, ben] = await Promise.all([joins(server, "Ann"), joins(server, "Ben")]);
+  const forged = server.entries[0]?.slice();
+  assert.ok(forged);
+  for (const entry of server.entries.slice()) {
+    const next = entry.slice();
+    next[39] = 2;
+    next[71] = (next[71] ?? 0) ^ 1;
+    server.entries.push(next);
+  }
+  await ann.client.request(ben.email);
+  await ann.sees("an alarm", ({ alarm }) => alarm.includes("keys") || undefined);
+  server.entries.splice(2);
+});
+
+test("a new password opens the vault on every device, and the old one nowhere; a wrong one changes nothing", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  const second = await again(ann, server);
+  await isLive(second);
+  assert.deepEqual(await ann.client.changePassword("wrong", "another good password", false), { ok: false, failure: { kind: "login" } });
+  assert.ok((await ann.client.changePassword(password, "another good password", false)).ok);
+  // The other device knows the older vault only: it fetches what it has to go on from.
+  assert.deepEqual(await second.client.newSheet(password), { ok: false, failure: { kind: "login" } });
+  const sheet = await second.client.newSheet("another good password");
+  assert.ok(sheet.ok);
+  assert.ok((await ann.client.changePassword("another good password", "a third good password", true)).ok);
+  await second.sees("the login", ({ session }) => (session.kind === "out" && session.why === "signedOut") || undefined);
+  assert.deepEqual(await second.client.logIn(ann.email, password), { ok: false, failure: { kind: "login" } });
+  assert.ok((await second.client.logIn(ann.email, "a third good password")).ok);
+  await second.client.logOut();
+  assert.ok((await second.client.recover(ann.email, sheet.value, "a fourth good password")).ok);
+});
+
+test("a new device is told to the others, which can sign it out", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  await isLive(ann);
+  const second = await again(ann, server, { deviceName: "Firefox, Linux" });
+  const [device] = await ann.sees("a new device", ({ newDevices }) => (newDevices.length > 0 ? newDevices : undefined));
+  assert.equal(device?.name, "Firefox, Linux");
+  assert.deepEqual(second.client.state.newDevices, []);
+  const all = await ann.client.devices();
+  assert.deepEqual(all.ok && all.value.map(({ here, name }) => [here, name]), [[true, "Node"], [false, "Firefox, Linux"]]);
+  assert.ok((await ann.client.signOut(device?.id ?? "")).ok);
+  await second.sees("the login", ({ session }) => (session.kind === "out" && session.why === "signedOut") || undefined);
+  await ann.sees("no new device", ({ newDevices }) => newDevices.length === 0 || undefined);
+  const third = await again(ann, server);
+  const [known] = await ann.sees("a new device", ({ newDevices }) => (newDevices.length > 0 ? newDevices : undefined));
+  await ann.client.knowDevice(known?.id ?? "");
+  await ann.sees("no new device", ({ newDevices }) => newDevices.length === 0 || undefined);
+  assert.equal(third.client.state.session.kind, "in");
+});
+
+test("who is disabled is told so", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  await isLive(ann);
+  server.disabled.add(ann.id);
+  server.close([...accountOf(server, ann).stations.keys()], 4401);
+  await ann.sees("the login", ({ session }) => (session.kind === "out" && session.why === "disabled") || undefined);
+});
+
+test("who opens a link takes no other key for the inviter's than the one in it", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  for (const isForged of [false, true]) {
+    const made = await ann.client.invite();
+    assert.ok(made.ok && made.value.link);
+    const link = new URLSearchParams(new URL(made.value.link).hash.slice(1));
+    const card = isForged ? "0".repeat(64) : (link.get("card") ?? "");
+    const invitation = { code: link.get("invite") ?? "", from: link.get("from") ?? "", card, secret: link.get("v") ?? "" };
+    const client = await startClient(nodePorts("", portsOf(server)));
+    everyone.push(client);
+    const email = `ben-${crypto.randomUUID()}@example.org`;
+    assert.ok((await client.createAccount({ invitation, email, name: "Ben", password })).ok);
+    const id = await client.enter(true);
+    assert.equal(client.state.people.get(ann.id)?.trust, isForged ? "changed" : "verified");
+    if (isForged) assert.equal(id, null);
+    else await ann.sees("Ben, verified", ({ people }) => [...people.values()].some(({ trust }) => trust === "verified") || undefined);
+  }
+});
