@@ -3,7 +3,7 @@
 -- A line of a list has changed since a transaction if that, or a later one, wrote the conversation's row or the reader's row of
 -- participants (xmin), renamed somebody in it (users.renamed), or moved messages that the reader had not viewed to
 -- expired_messages. So whatever else a line shows has to write one of the two rows.
-drop function list_version(uuid, xid, xid, bigint, boolean, bigint, bigint);
+drop function list_version;
 
 -- One row: this transaction wrote this row of conversations, or moved messages of it to expired_messages. Whoever does so adds one.
 -- Not a truth but a shortcut: without it all of a reader's conversations are looked at. It is unlogged, as nothing is lost with it.
