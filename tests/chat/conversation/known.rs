@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parlance_wire::time::Timestamp;
@@ -46,7 +49,7 @@ async fn each_change_is_told_and_nothing_else() {
     }
 }
 
-async fn each_change_is_told(world: &World) {
+async fn each_change_is_told(world: &Arc<World>) {
     let (ann, ben, direct) = world.conversation().await;
     let cleo = world.person("Cleo").await;
     ann.befriends(&cleo).await;
@@ -418,7 +421,7 @@ async fn nothing_is_missed(way: Way) {
         .collect();
     // Writers on both nodes: messages, reports, and changes of the reader's own lines.
     let written = AtomicBool::new(false);
-    let writer = async |node: &std::sync::Arc<World>, n: usize| {
+    let writer = async |node: &Arc<World>, n: usize| {
         let at = |person: &Person| Person {
             world: node.clone(),
             ..person.clone()
