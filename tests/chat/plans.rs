@@ -267,7 +267,7 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "login",
-            &["from credentials c"],
+            &["-- Binds a station ($3)"],
             format!("sha256('1'), null, {USER}, 100, now(), 'phone'"),
         ),
         ("friends", &["'offline' end as"], format!("{USER}, true")),

@@ -64,9 +64,13 @@ with present as materialized (
         offset 0
     ) c
     where c.age <= (select age from known)
-        -- What was unread may have expired since: when it did is not looked up.
-        or c.last_message_seq > c.read_seq and exists (
-            select from expired_messages e where e.conversation_id = k.conversation_id and e.seq > c.read_seq
+        -- What was unread may have expired since. Of more than 100 it is not looked up when they did.
+        or c.last_message_seq > c.read_seq and (
+            select bool_or(e.age <= (select age from known)) or count(*) > 100 from (
+                select age(xmin) as age from expired_messages
+                where conversation_id = k.conversation_id and seq > c.read_seq
+                limit (select 101)
+            ) e
         )
     union
     select unnest(changed) from own

@@ -45,8 +45,9 @@ async fn what_has_changed_in_a_long_list_is_found_without_reading_the_list() {
         .await
         .unwrap();
     let user = "md5('u1')::uuid";
+    // No other transaction runs in this database.
     let mark: String = sqlx::query_scalar(
-        "select encode(uuid_send(era_id) || int8send(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+        "select encode(uuid_send(era_id) || int8send(pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
                 || int8send(o.conversations) || int8send(0), 'hex')
         from list_eras,
              (select bit_xor(uuid_hash_extended(conversation_id, 0)) as conversations from participants where user_id = md5('u1')::uuid) o",
